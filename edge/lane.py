@@ -1,0 +1,161 @@
+"""One stream's path from blocks to readings: transforms, windows, analyzers. Pure: no thread, no clock.
+
+A lane has one primary stream and the companions its analyzers name. Each analyzer has its own grid of hops, which
+starts at the primary's first sample of an epoch: the k-th window ends at ``first + k * hop_s``. A hop is computed
+when the primary has reached its end and every present companion has too, or once the primary is 250 ms and one
+companion block past it: how either stream was chunked must not decide what a window holds.
+A lane emits at every hop while blocks arrive, full window or not, so that silence means one thing only: no blocks.
+A new epoch of the primary resets everything; a new epoch of a companion resets that companion's window.
+
+An analyzer that raises is a bug in the analyzer: its readings of that hop become None with ``model_fault``, the
+error is kept in ``faults``, and the other analyzers go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from edge.types import Analyzer, Block, Reading, Transform, Window
+from edge.window import Windower
+
+COMPANION_WAIT_S = 0.25
+_KEEP_SLACK_S = 2.0
+
+
+@dataclass(slots=True)
+class _Schedule:
+    """When an analyzer is due next; hops are counted, not added up, so that rounding cannot drift."""
+
+    name: str
+    analyzer: Analyzer
+    metrics: tuple[str, ...]
+    hop: int = 1
+    companions: tuple[str, ...] = ()
+
+    def due(self, first_t: float) -> float:
+        return round(first_t + self.hop * self.analyzer.hop_s, 9)
+
+
+@dataclass(slots=True)
+class Fault:
+    """An analyzer raised: which, when (event time, s), and the exception."""
+
+    analyzer: str
+    t: float
+    error: Exception = field(repr=False)
+
+
+class Lane:
+    """Blocks of one primary stream and its companions in, readings out.
+
+    bed, source: stamped on every reading. analyzers: by name. metrics: per analyzer the metrics it answers for
+    when it fails. transforms: by the stream kind they take.
+    """
+
+    def __init__(
+        self,
+        *,
+        bed: str,
+        source: str,
+        primary: str,
+        analyzers: Mapping[str, Analyzer],
+        metrics: Mapping[str, Sequence[str]] | None = None,
+        transforms: Mapping[str, Transform] | None = None,
+    ) -> None:
+        self.bed, self.source, self.primary = bed, source, primary
+        self._transforms = dict(transforms or {})
+        self._schedules = []
+        for name, analyzer in analyzers.items():
+            kinds = tuple(kind.rstrip("?") for kind in analyzer.streams)
+            if kinds[0] != primary:
+                raise ValueError(f"analyzer {name} reads {kinds[0]!r} first, the lane's primary is {primary!r}")
+            known = tuple((metrics or {}).get(name, ()))
+            self._schedules.append(_Schedule(name, analyzer, known, companions=kinds[1:]))
+        keep_s = max((s.analyzer.window_s for s in self._schedules), default=1.0) + COMPANION_WAIT_S + _KEEP_SLACK_S
+        kinds_used = {primary, *(kind for s in self._schedules for kind in s.companions)}
+        self._windowers = {kind: Windower(keep_s=keep_s) for kind in sorted(kinds_used)}
+        self._epochs: dict[str, int] = {}
+        self.faults: list[Fault] = []
+        self.span_s = max((s.analyzer.window_s for s in self._schedules), default=0.0)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The stream kinds this lane wants to be fed, before transforms."""
+        return frozenset(self._windowers) | frozenset(self._transforms)
+
+    def feed(self, block: Block) -> list[Reading]:
+        """Take one block of any of the lane's streams; the readings that are now due, in order of time."""
+        transform = self._transforms.get(block.kind)
+        if transform is not None:
+            if self._epochs.setdefault(block.kind, block.epoch) != block.epoch:
+                self._epochs[block.kind] = block.epoch
+                transform.reset()
+            transformed = transform(block)
+            if transformed is None:
+                return []
+            block = transformed
+        windower = self._windowers.get(block.kind)
+        if windower is None:
+            return []
+        fresh = windower.add(block)
+        if fresh and block.kind == self.primary:
+            self._begin_epoch()
+        return self._compute_due()
+
+    def finish(self) -> list[Reading]:
+        """The stream has ended: compute the hops that only waited for a companion."""
+        return self._compute_due(waiting=False)
+
+    def reset(self) -> None:
+        """Forget everything, as at a new epoch of every stream."""
+        for windower in self._windowers.values():
+            windower.reset()
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        for schedule in self._schedules:
+            schedule.hop = 1
+            schedule.analyzer.reset()
+
+    def _compute_due(self, *, waiting: bool = True) -> list[Reading]:
+        primary = self._windowers[self.primary]
+        first, reached = primary.first_t, primary.end
+        if first is None or reached is None:
+            return []
+        readings: list[Reading] = []
+        while True:
+            ready = [s for s in self._schedules if self._is_ready(s, s.due(first), reached, waiting=waiting)]
+            if not ready:
+                return readings
+            schedule = min(ready, key=lambda s: s.due(first))
+            readings += self._compute(schedule, schedule.due(first))
+            schedule.hop += 1
+
+    def _is_ready(self, schedule: _Schedule, due: float, reached: float, *, waiting: bool) -> bool:
+        if reached < due - 1e-6:
+            return False
+        if not waiting:
+            return True
+        start = due - schedule.analyzer.window_s
+        for kind in schedule.companions:
+            companion = self._windowers[kind]
+            if companion.end is None or not start < companion.end < due - 1e-6:
+                continue  # absent, long gone, or there already
+            if reached < due + COMPANION_WAIT_S + companion.last_block_s:
+                return False
+        return True
+
+    def _compute(self, schedule: _Schedule, end: float) -> list[Reading]:
+        start = end - schedule.analyzer.window_s
+        windows: dict[str, Window] = {}
+        for kind in (self.primary, *schedule.companions):
+            window = self._windowers[kind].cut(start, end)
+            if window is not None and (kind == self.primary or len(window.t)):
+                windows[kind] = window
+        try:
+            readings = schedule.analyzer(windows)
+        except Exception as error:  # one analyzer must not take the others down
+            self.faults.append(Fault(schedule.name, end, error))
+            readings = [Reading(m, end, None, reason="model_fault") for m in schedule.metrics]
+        return [replace(r, bed=self.bed, source=self.source) for r in readings]
