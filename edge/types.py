@@ -253,7 +253,20 @@ class Stats:
     figures: Mapping[str, Any]
 
 
-Event = Reading | SourceStatus | Alarm | CommandResult | Stats
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A technical condition the runtime itself noticed came or went: clock_step, overload, outbox_full, broker_lost,
+    model_fault. source names the part where several can fail apart (a model, a broker)."""
+
+    condition: str
+    t: float
+    present: bool
+    text: str = ""
+    bed: str = "_device"
+    source: str = ""
+
+
+Event = Reading | SourceStatus | Fault | Alarm | CommandResult | Stats
 
 
 class Source(Protocol):
