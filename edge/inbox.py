@@ -14,9 +14,15 @@ from edge.types import Block
 
 
 class Inbox:
-    """Blocks for one lane. Per stream it holds at most ``limit_s`` seconds, or ``limit_blocks[kind]`` blocks."""
+    """Blocks for one lane. Per stream it holds at most ``limit_s`` seconds, or ``limit_blocks[kind]`` blocks.
 
-    def __init__(self, *, limit_s: float = 5.0, limit_blocks: Mapping[str, int] | None = None) -> None:
+    lossless: ``put`` waits for room instead of dropping, for a source that can wait, such as a file.
+    """
+
+    def __init__(
+        self, *, limit_s: float = 5.0, limit_blocks: Mapping[str, int] | None = None, lossless: bool = False
+    ) -> None:
+        self._lossless = lossless
         self._limit_s = limit_s
         self._limit_blocks = dict(limit_blocks or {})
         self._blocks: deque[Block] = deque()
@@ -27,19 +33,21 @@ class Inbox:
         self.received_blocks = 0
 
     def put(self, block: Block) -> None:
-        """Take a block, dropping the oldest of its stream when there is no room; never waits."""
+        """Take a block, dropping the oldest of its stream when there is no room; waits only if lossless."""
+        limit = self._limit_blocks.get(block.kind)
         with self._changed:
+            held = self._held.setdefault(block.stream, [0, 0.0])
+            while self._lossless and not self._closed and held[0] and _full(held, limit, self._limit_s):
+                self._changed.wait()
             if self._closed:
                 return
             self.received_blocks += 1
             self._blocks.append(block)
-            held = self._held.setdefault(block.stream, [0, 0.0])
             held[0] += 1
             held[1] += len(block.data) / block.rate
-            limit = self._limit_blocks.get(block.kind)
-            while held[0] > 1 and (held[0] > limit if limit is not None else held[1] > self._limit_s):
+            while not self._lossless and held[0] > 1 and _over(held, limit, self._limit_s):
                 self._drop_oldest(block.stream)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def get(self, timeout_s: float) -> Block | None:
         """The oldest block, after waiting at most ``timeout_s``; None when there is none."""
@@ -50,6 +58,8 @@ class Inbox:
                 return None
             block = self._blocks.popleft()
             self._account(block)
+            if self._lossless:
+                self._changed.notify_all()
             return block
 
     def close(self) -> None:
@@ -80,3 +90,11 @@ class Inbox:
         held = self._held[block.stream]
         held[0] -= 1
         held[1] -= len(block.data) / block.rate
+
+
+def _over(held: list[float], limit: int | None, limit_s: float) -> bool:
+    return held[0] > limit if limit is not None else held[1] > limit_s
+
+
+def _full(held: list[float], limit: int | None, limit_s: float) -> bool:
+    return held[0] >= limit if limit is not None else held[1] >= limit_s

@@ -2,18 +2,18 @@
 
 A lane has one primary stream and the companions its analyzers name. Each analyzer has its own grid of hops, which
 starts at the primary's first sample of an epoch: the k-th window ends at ``first + k * hop_s``. A hop is computed
-when the primary has reached its end and every present companion has too, or once the primary is 250 ms and one
-companion block past it: how either stream was chunked must not decide what a window holds.
+when the primary has reached its end and every present companion has too, or once the primary is 250 ms and a block
+of each past it: how either stream was chunked must not decide what a window holds.
 A lane emits at every hop while blocks arrive, full window or not, so that silence means one thing only: no blocks.
 A new epoch of the primary resets everything; a new epoch of a companion resets that companion's window.
 
 An analyzer that raises is a bug in the analyzer: its readings of that hop become None with ``model_fault``, the
-error is kept in ``faults``, and the other analyzers go on.
+error is kept for ``take_faults``, and the other analyzers go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edge.types import Analyzer, Block, Reading, Transform, Window
@@ -38,7 +38,7 @@ class _Schedule:
 
 
 @dataclass(slots=True)
-class Fault:
+class AnalyzerFault:
     """An analyzer raised: which, when (event time, s), and the exception."""
 
     analyzer: str
@@ -50,7 +50,8 @@ class Lane:
     """Blocks of one primary stream and its companions in, readings out.
 
     bed, source: stamped on every reading. analyzers: by name. metrics: per analyzer the metrics it answers for
-    when it fails. transforms: by the stream kind they take.
+    when it fails. transforms: by the stream kind they take. ``observe``, when set, is called with every block that
+    enters a window, after transforms: what a recording keeps.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class Lane:
         kinds_used = {primary, *(kind for s in self._schedules for kind in s.companions)}
         self._windowers = {kind: Windower(keep_s=keep_s) for kind in sorted(kinds_used)}
         self._epochs: dict[str, int] = {}
-        self.faults: list[Fault] = []
+        self._faults: list[AnalyzerFault] = []
+        self.observe: Callable[[Block], None] | None = None
         self.span_s = max((s.analyzer.window_s for s in self._schedules), default=0.0)
 
     @property
@@ -98,6 +100,8 @@ class Lane:
         windower = self._windowers.get(block.kind)
         if windower is None:
             return []
+        if self.observe is not None:
+            self.observe(block)
         fresh = windower.add(block)
         if fresh and block.kind == self.primary:
             self._begin_epoch()
@@ -106,6 +110,11 @@ class Lane:
     def finish(self) -> list[Reading]:
         """The stream has ended: compute the hops that only waited for a companion."""
         return self._compute_due(waiting=False)
+
+    def take_faults(self) -> list[AnalyzerFault]:
+        """The analyzers' failures since the last call."""
+        faults, self._faults = self._faults, []
+        return faults
 
     def reset(self) -> None:
         """Forget everything, as at a new epoch of every stream."""
@@ -142,7 +151,8 @@ class Lane:
             companion = self._windowers[kind]
             if companion.end is None or not start < companion.end < due - 1e-6:
                 continue  # absent, long gone, or there already
-            if reached < due + COMPANION_WAIT_S + companion.last_block_s:
+            block_s = companion.last_block_s + self._windowers[self.primary].last_block_s
+            if reached < due + COMPANION_WAIT_S + block_s:
                 return False
         return True
 
@@ -156,6 +166,6 @@ class Lane:
         try:
             readings = schedule.analyzer(windows)
         except Exception as error:  # one analyzer must not take the others down
-            self.faults.append(Fault(schedule.name, end, error))
+            self._faults.append(AnalyzerFault(schedule.name, end, error))
             readings = [Reading(m, end, None, reason="model_fault") for m in schedule.metrics]
         return [replace(r, bed=self.bed, source=self.source) for r in readings]

@@ -1,0 +1,50 @@
+"""The command line: one file a command, each with ``add(subparsers)`` and ``run(args) -> int``.
+
+Exit codes: 0 fine, 1 failed while running, 2 bad usage, configuration or model, 3 a grade or check that did not pass.
+Errors are one line on stderr. Command files import what is heavy inside ``run``, so that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from edge import __version__
+from edge.types import ConfigError, EdgeVitalsError, ModelError
+
+COMMANDS = ("demo", "run", "replay", "analyze", "bench", "check", "explain", "doctor", "watch", "models")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, for ``main`` and for tests that walk it."""
+    top = argparse.ArgumentParser(
+        prog="edge-vitals",
+        description="Real-time cardiac monitoring at the bedside. Research and education software, not a medical device.",
+        epilog="New here? `edge-vitals demo` needs no hardware. Then: `edge-vitals COMMAND --help`.",
+    )
+    top.add_argument("--version", action="version", version=f"edge-vitals {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"edge.cli.{name}").add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.func(args))
+    except (ConfigError, ModelError) as error:
+        print(f"edge-vitals: {error}", file=sys.stderr)
+        return 2
+    except EdgeVitalsError as error:
+        print(f"edge-vitals: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,87 @@
+"""A checked configuration becomes objects: sources, lanes, board, fusion and sinks. The one place that connects them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge import inference
+from edge.alarms.board import Board
+from edge.clock import Clock
+from edge.config import TRANSFORMS_OF, Config, SourceConfig, construct
+from edge.fusion import Fusion
+from edge.inference import Model
+from edge.lane import Lane
+from edge.types import Analyzer, Source, Transform
+
+
+@dataclass(slots=True)
+class ModelShelf:
+    """Models by name, loaded once, when first asked for, and shared by all lanes of the process."""
+
+    variant: str | None = None
+    variants: Mapping[str, str] = field(default_factory=dict)
+    state_dir: Path | None = None
+    loaded: dict[str, Model] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> Model:
+        if name not in self.loaded:
+            variant = self.variants.get(name, self.variant)
+            self.loaded[name] = inference.load(name, variant=variant, state_dir=self.state_dir)
+        return self.loaded[name]
+
+    def identities(self) -> dict[str, str]:
+        """Model name to ``"name version variant"``."""
+        return {name: str(model.identity) for name, model in self.loaded.items()}
+
+    def chosen(self) -> dict[str, str]:
+        """Model name to variant, for a recording's header."""
+        return {name: model.variant for name, model in self.loaded.items()}
+
+
+def boot_id() -> str:
+    """A fresh id of this run of the program."""
+    return uuid.uuid4().hex[:12]
+
+
+def build_source(config: SourceConfig, clock: Clock) -> Source:
+    """The source, not opened."""
+    source: Source = construct("sources", config.kind, config.settings, {"name": config.name, "clock": clock})
+    return source
+
+
+def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Model]) -> list[Lane]:
+    """One lane per primary stream that the source's analyzers read."""
+    by_primary: dict[str, dict[str, Analyzer]] = {}
+    transforms: dict[str, dict[str, Transform]] = {}
+    for name in source.analyzers:
+        analyzer: Analyzer = construct("analyzers", name, config.analyzers.get(name, {}), {"models": models})
+        primary = analyzer.streams[0].rstrip("?")
+        by_primary.setdefault(primary, {})[name] = analyzer
+        for takes, kind in TRANSFORMS_OF.get(name, {}).items():
+            built = construct("transforms", kind, config.transforms.get(kind, {}), {"models": models})
+            transforms.setdefault(primary, {})[takes] = built
+    return [
+        Lane(
+            bed=source.bed,
+            source=source.name,
+            primary=primary,
+            analyzers=analyzers,
+            transforms=transforms.get(primary),
+        )
+        for primary, analyzers in by_primary.items()
+    ]
+
+
+def build_board(config: Config, *, boot: str, state: Mapping[str, Any] | None = None) -> Board:
+    """The board of every bed and of the device itself."""
+    beds = {name: bed.alarms for name, bed in config.beds.items()}
+    return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state)
+
+
+def build_fusion(config: Config) -> Fusion:
+    """Fusion over the readings of every bed."""
+    return Fusion()

@@ -1,0 +1,284 @@
+"""A TOML file becomes a frozen configuration, or one line that names file, key and the nearest valid key.
+
+    [device]        name, state_dir
+    [mqtt]          keys of ``edge.sinks.mqtt.build``; leave the table out for no broker
+    [models]        variant: force one variant of every model
+    [beds.NAME]     person, site, alarms
+    [sources.NAME]  bed, kind, analyzers, and the keys of ``edge.sources.KIND.build``
+    [analyzers.NAME], [transforms.NAME], [sinks.NAME]   keys of that kind's ``build``
+    [alarms.CONDITION]   limits and delays for every bed; ``[beds.NAME.alarms.CONDITION]`` for one
+
+The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose
+keywords are its configuration keys. It is imported only when the configuration names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.alarms.conditions import AlarmRules, rules_from
+from edge.types import ConfigError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
+
+INJECTED = frozenset(
+    {"name", "clock", "models", "device", "boot", "outbox", "on_command", "on_link", "hops", "identities", "version"}
+)
+"""Keywords of ``build`` that the program fills in; they are never configuration keys."""
+
+ANALYZERS_OF = {
+    "serial_port": ("pulse", "rhythm", "murmur"),
+    "synthetic": ("pulse", "rhythm", "murmur"),
+    "files": ("pulse", "rhythm", "murmur"),
+    "camera": ("camera_pulse",),
+}
+"""Which analyzers a kind of source gets when the configuration does not say."""
+
+TRANSFORMS_OF = {"camera_pulse": {"video": "face_roi"}}
+"""Which transforms stand in front of an analyzer: the stream kind they take, and theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    name: str
+    bed: str
+    kind: str
+    analyzers: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BedConfig:
+    name: str
+    person: str = ""
+    site: str = ""
+    alarms: AlarmRules = field(default_factory=lambda: rules_from({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the program was told, checked. path: the file it came from, for messages."""
+
+    path: str
+    device: str
+    state_dir: Path | None
+    beds: Mapping[str, BedConfig]
+    sources: Mapping[str, SourceConfig]
+    analyzers: Mapping[str, Mapping[str, Any]]
+    transforms: Mapping[str, Mapping[str, Any]]
+    sinks: Mapping[str, Mapping[str, Any]]
+    device_alarms: AlarmRules
+    variant: str | None = None
+    text: str = ""
+
+
+def load(path: str | Path) -> Config:
+    """Read and check a configuration file; raises ConfigError."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return parse(text, path=str(path))
+
+
+def parse(text: str, *, path: str = "configuration") -> Config:
+    """Check a configuration text; raises ConfigError naming ``path`` and the key."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    where = _Where(path)
+    where.known(
+        table, "", {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms"}
+    )
+    device = where.table(table, "device")
+    where.known(device, "device", {"name", "state_dir"})
+    state_dir = where.value(device, "device", "state_dir", str, "")
+    models = where.table(table, "models")
+    where.known(models, "models", {"variant"})
+    common_alarms = where.table(table, "alarms")
+    beds = _beds(where, where.table(table, "beds"), common_alarms)
+    sources = _sources(where, where.table(table, "sources"), beds)
+    sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
+    if "mqtt" in table:
+        sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
+    groups: dict[str, dict[str, Mapping[str, Any]]] = {"analyzers": {}, "transforms": {}}
+    for group, found in groups.items():
+        for name, keys in where.tables(table, group).items():
+            found[name] = where.settings(group, name, name, keys)
+    return Config(
+        path=path,
+        device=where.name(where.value(device, "device", "name", str, "edge-vitals"), "device.name"),
+        state_dir=(Path(path).parent / state_dir) if state_dir else None,
+        beds=beds,
+        sources=sources,
+        analyzers=groups["analyzers"],
+        transforms=groups["transforms"],
+        sinks=sinks,
+        device_alarms=where.alarms(common_alarms, "alarms"),
+        variant=where.value(models, "models", "variant", str | None, None),
+        text=text,
+    )
+
+
+def kind_module(group: str, kind: str) -> Any:
+    """The module of a kind, imported now; raises ConfigError naming the kinds there are."""
+    if not _KIND.fullmatch(kind) or importlib.util.find_spec(f"edge.{group}.{kind}") is None:
+        raise ConfigError(f"unknown kind {kind!r} in {group}{_nearest(kind, kinds(group))}")
+    return importlib.import_module(f"edge.{group}.{kind}")
+
+
+def kinds(group: str) -> list[str]:
+    """The kinds of a group: the files in its folder."""
+    folder = Path(__file__).parent / group
+    return sorted(p.stem for p in folder.glob("[a-z]*.py") if "\ndef build(" in p.read_text(encoding="utf-8"))
+
+
+def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Configuration keys of a ``build``: name to (type, default); ``inspect.Parameter.empty`` = required."""
+    hints = typing.get_type_hints(build)
+    parameters = inspect.signature(build).parameters.values()
+    return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
+
+
+def construct(group: str, kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any]) -> Any:
+    """Call the kind's ``build`` with its settings and those of ``injected`` that it asks for."""
+    build = kind_module(group, kind).build
+    wanted = inspect.signature(build).parameters
+    return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
+
+
+class _Where:
+    """Checks tables of one file and words the errors."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def error(self, key: str, text: str) -> ConfigError:
+        return ConfigError(f"{self._path}: {key}: {text}" if key else f"{self._path}: {text}")
+
+    def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:
+        valid = sorted(valid)
+        for name in table:
+            if name not in valid:
+                raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{_nearest(name, valid)}")
+
+    def table(self, table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        value = table.get(name, {})
+        if not isinstance(value, dict):
+            raise self.error(name, f"must be a table, [{name}]")
+        return value
+
+    def tables(self, table: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+        return {key: self.table_of(value, f"{name}.{key}") for key, value in self.table(table, name).items()}
+
+    def table_of(self, value: Any, key: str) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise self.error(key, f"must be a table, [{key}]")
+        return value
+
+    def value(self, table: Mapping[str, Any], key: str, name: str, type_: Any, default: Any) -> Any:
+        if name not in table:
+            return default
+        return self.convert(table[name], type_, f"{key}.{name}")
+
+    def convert(self, value: Any, type_: Any, key: str) -> Any:
+        try:
+            return msgspec.convert(value, type_)
+        except msgspec.ValidationError as error:
+            said = str(error).split(" - at ")[0]
+            raise self.error(key, f"{said[0].lower()}{said[1:]}") from None
+
+    def name(self, value: str, key: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise self.error(key, f"{value!r} must match [a-z0-9][a-z0-9_-]*")
+        return value
+
+    def alarms(self, table: Mapping[str, Any], key: str) -> AlarmRules:
+        try:
+            return rules_from(table)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
+
+    def settings(
+        self, group: str, kind: str, name: str, given: Mapping[str, Any], *, key: str | None = None
+    ) -> Mapping[str, Any]:
+        key = key or f"{group}.{name}"
+        try:
+            module = kind_module(group, kind)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
+        valid = settings_of(module.build)
+        self.known(given, key, valid)
+        for setting, (_, default) in valid.items():
+            if default is inspect.Parameter.empty and setting not in given:
+                raise self.error(key, f"needs {setting!r}")
+        return {setting: self.convert(value, valid[setting][0], f"{key}.{setting}") for setting, value in given.items()}
+
+
+def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, Any]) -> dict[str, BedConfig]:
+    beds = {}
+    for name, value in (tables or {"bed1": {}}).items():
+        key = f"beds.{name}"
+        table = where.table_of(value, key)
+        where.known(table, key, {"person", "site", "alarms"})
+        if where.name(name, key) in _RESERVED_BEDS:
+            raise where.error(key, f"{name!r} is a reserved word")
+        own = where.table_of(table.get("alarms", {}), f"{key}.alarms")
+        merged = {c: {**common_alarms.get(c, {}), **own.get(c, {})} for c in {**common_alarms, **own}}
+        beds[name] = BedConfig(
+            name,
+            person=where.value(table, key, "person", str, ""),
+            site=where.value(table, key, "site", str, ""),
+            alarms=where.alarms(merged, f"{key}.alarms"),
+        )
+    return beds
+
+
+def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedConfig]) -> dict[str, SourceConfig]:
+    sources = {}
+    for name, value in tables.items():
+        key = f"sources.{name}"
+        table = dict(where.table_of(value, key))
+        where.name(name, key)
+        if "kind" not in table:
+            raise where.error(key, f"needs 'kind', one of {', '.join(kinds('sources'))}")
+        kind = where.convert(table.pop("kind"), str, f"{key}.kind")
+        bed = where.convert(table.pop("bed", next(iter(beds))), str, f"{key}.bed")
+        if bed not in beds:
+            raise where.error(f"{key}.bed", f"no bed {bed!r}{_nearest(bed, beds)}")
+        analyzers = where.convert(
+            table.pop("analyzers", list(ANALYZERS_OF.get(kind, ()))), tuple[str, ...], f"{key}.analyzers"
+        )
+        for analyzer in analyzers:
+            if analyzer not in kinds("analyzers"):
+                raise where.error(
+                    f"{key}.analyzers", f"unknown analyzer {analyzer!r}{_nearest(analyzer, kinds('analyzers'))}"
+                )
+        sources[name] = SourceConfig(name, bed, kind, analyzers, where.settings("sources", kind, name, table))
+    return sources
+
+
+def _nearest(word: str, valid: Iterable[str]) -> str:
+    valid = sorted(valid)
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(valid)}" if valid else ""

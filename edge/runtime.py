@@ -1,0 +1,382 @@
+"""Every thread in the program: a reader per device, a worker per lane, and the caller's own as the main one.
+
+    reader: read and stamp ──► Inbox ──► worker: lane.feed ──► main: board, durable write, sinks
+
+Readers and workers hold no state that matters: readings are pure functions of blocks (``edge.lane``), alarms of
+readings (``edge.alarms``). The main thread alone owns the board, so alarms are made in one place and nothing queues
+behind it but sinks that never block. Silence is judged here and only here, from the time of each reader's last
+block: a reader stuck in a driver call cannot say that it is stuck.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from edge.alarms.board import Board
+from edge.clock import Clock
+from edge.fusion import Fusion
+from edge.inbox import Inbox
+from edge.lane import Lane
+from edge.recording import Entry
+from edge.stats import LoopStats
+from edge.types import Alarm, Block, Command, Fault, Reading, Sink, Source, SourceError, SourceStatus
+
+log = logging.getLogger(__name__)
+
+LOST_AFTER_S = 3.0  # a source silent this long is offline
+_MAIN_QUEUE = 1024
+_TICK_S = 0.25
+_STATS_EVERY_S = 10.0
+_POLL_S = 0.25
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_CLOCK_STEP_S = 1.0
+_FAULT_STANDS_S = 10.0
+_BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
+_FLUSH_S = 3.0
+_JOIN_S = 2.0
+
+
+class Durable(Protocol):
+    """Where alarm transitions are written before anybody hears of them."""
+
+    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
+        """Write in one commit; whether it is on disk."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped."""
+
+    name: str
+    bed: str
+    source: Source
+    lanes: Sequence[Lane]
+    can_wait: bool = False
+    inboxes: list[Inbox] = field(default_factory=list)
+    ended: bool = False
+    error: str = ""
+    last_block: float | None = None
+    started: float = 0.0
+    epoch: int = -1
+    reopened: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Bug:
+    where: str
+    error: BaseException
+
+
+class Runtime:
+    """Runs sources through lanes and the board into sinks until stopped or all sources have ended.
+
+    durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
+    order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        readers: Sequence[Reader],
+        board: Board,
+        sinks: Sequence[Sink],
+        clock: Clock,
+        fusion: Fusion | None = None,
+        durable: Durable | None = None,
+        state: Callable[[], bytes] | None = None,
+        tap: Callable[[Entry], None] | None = None,
+        extra_stats: Callable[[], Mapping[str, Any]] | None = None,
+        camera_frames: int = 2,
+    ) -> None:
+        self._readers = list(readers)
+        self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
+        self._durable, self._state, self._tap = durable, state, tap
+        self._main: queue.Queue[Any] = queue.Queue(_MAIN_QUEUE)
+        self._stop = threading.Event()
+        self._status: dict[str, SourceStatus] = {}
+        self._bugs: deque[float] = deque()
+        self._tap_lock = threading.Lock()
+        self._wall_offset = clock.wall() - clock.now()
+        self._clock_step_until = self._overload_until = 0.0
+        self._dropped = 0
+        self._standing: dict[str, bool] = {}
+        self.stats = LoopStats(extra_stats)
+        self.failed = ""
+        for reader in self._readers:
+            for _ in reader.lanes:
+                reader.inboxes.append(Inbox(limit_blocks={"video": camera_frames}, lossless=reader.can_wait))
+            for lane in reader.lanes if tap is not None else ():
+                lane.observe = self.record
+
+    def post(self, item: Command | Fault) -> None:
+        """Hand the main thread a command or a fault, from any thread."""
+        self._main.put(item)
+
+    def stop(self) -> None:
+        """Ask the program to end; safe in a signal handler and from any thread."""
+        self._stop.set()
+
+    def run(self, seconds: float | None = None) -> int:
+        """Run until stopped, until every source has ended, or for ``seconds``. Returns the exit code, 0 or 1."""
+        started = self._clock.now()
+        workers = self._start_workers()
+        readers = [self._thread(f"edge-read-{r.name}", self._read, r) for r in self._readers]
+        next_tick, next_stats = started, started + _STATS_EVERY_S
+        try:
+            while not self._stop.is_set():
+                now = self._clock.now()
+                if now >= next_tick:
+                    next_tick = now + _TICK_S
+                    self._tick(now)
+                if now >= next_stats:
+                    next_stats += _STATS_EVERY_S
+                    self._emit_stats(now)
+                if seconds is not None and now - started >= seconds:
+                    break
+                if (
+                    not self._take(_TICK_S / 2)
+                    and all(r.ended for r in self._readers)
+                    and not any(w.is_alive() for w in workers)
+                ):
+                    break
+        finally:
+            self._shut_down(readers, workers)
+        return 1 if self.failed else 0
+
+    # ---- threads -------------------------------------------------------------------------------------------
+
+    def _start_workers(self) -> list[threading.Thread]:
+        return [
+            self._thread(f"edge-work-{reader.name}-{lane.primary}", self._work, lane, inbox)
+            for reader in self._readers
+            for lane, inbox in zip(reader.lanes, reader.inboxes, strict=True)
+        ]
+
+    def _thread(self, name: str, target: Callable[..., None], *args: Any) -> threading.Thread:
+        thread = threading.Thread(target=self._guarded, args=(name, target, *args), name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _guarded(self, name: str, target: Callable[..., None], *args: Any) -> None:
+        while not self._stop.is_set():
+            try:
+                target(*args)
+                return
+            except Exception as error:  # a bug: say so, go on within the budget
+                log.exception("%s failed", name)
+                self._main.put(_Bug(name, error))
+                self._stop.wait(_BACKOFF_S[0])
+
+    def _read(self, reader: Reader) -> None:
+        """Open, read, hand on; close and open again with back-off when the device is lost."""
+        failures = 0
+        try:
+            while not self._stop.is_set():
+                reader.started = self._clock.now()
+                try:
+                    reader.source.open()
+                    while not self._stop.is_set():
+                        blocks = reader.source.read()
+                        if blocks:
+                            failures, reader.error = 0, ""
+                            reader.last_block = self._clock.now()
+                            self._deliver(reader, blocks)
+                except EOFError:
+                    reader.ended = True
+                    return
+                except SourceError as error:
+                    reader.error = str(error)
+                finally:
+                    reader.source.close()
+                if self._stop.is_set():
+                    return
+                pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
+                failures += 1
+                reader.reopened += 1
+                self._stop.wait(pause_s)
+        finally:
+            if reader.ended:
+                for inbox in reader.inboxes:
+                    inbox.close()
+
+    def _deliver(self, reader: Reader, blocks: Sequence[Block]) -> None:
+        for block in blocks:
+            if reader.reopened and block.epoch < reader.epoch:
+                block = replace(block, epoch=reader.epoch + 1 + block.epoch)  # noqa: PLW2901
+            reader.epoch = max(reader.epoch, block.epoch)
+            for lane, inbox in zip(reader.lanes, reader.inboxes, strict=True):
+                if block.kind in lane.kinds:
+                    inbox.put(block)
+
+    def _work(self, lane: Lane, inbox: Inbox) -> None:
+        while not inbox.drained:
+            block = inbox.get(_POLL_S)
+            if block is None:
+                continue
+            try:
+                readings = lane.feed(block)
+            except Exception:
+                lane.reset()
+                raise
+            self._hand_on(lane, readings)
+        self._hand_on(lane, lane.finish())
+
+    def _hand_on(self, lane: Lane, readings: Sequence[Reading]) -> None:
+        for fault in lane.take_faults():
+            log.error("analyzer %s of %s failed", fault.analyzer, lane.source, exc_info=fault.error)
+        for reading in readings:
+            self._main.put(reading)
+
+    # ---- main ----------------------------------------------------------------------------------------------
+
+    def _take(self, timeout_s: float) -> bool:
+        """Handle what the queue holds, after waiting at most ``timeout_s`` for something; whether there was any."""
+        try:
+            item = self._main.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        self._handle(item)
+        return True
+
+    def _handle(self, item: Any) -> None:
+        if isinstance(item, Reading):
+            self.stats.reading(item, self._clock.now())
+            self._reading(item)
+            for fused in self._fusion.update(item) if self._fusion else ():
+                self._reading(fused)
+        elif isinstance(item, Command):
+            self.record(item)
+            result, transitions = self._board.command(item)
+            self._publish(transitions)
+            self._send(result)
+        elif isinstance(item, Fault):
+            self._fault(item)
+        elif isinstance(item, _Bug):
+            self._bug(item)
+
+    def _reading(self, reading: Reading) -> None:
+        transitions = self._board.update(reading)
+        self.record(reading)
+        self._send(reading)
+        self._publish(transitions)
+
+    def _publish(self, transitions: Sequence[Alarm]) -> None:
+        if not transitions:
+            return
+        if self._durable is not None:
+            on_disk = self._durable.append(transitions, self._state() if self._state else None)
+            self._set_fault("outbox_full", not on_disk, "alarms cannot be written to disk; they are sent all the same")
+        for alarm in transitions:
+            self.record(alarm)
+            self._send(alarm)
+
+    def _send(self, event: Any) -> None:
+        for sink in self._sinks:
+            try:
+                sink.send(event)
+            except Exception:  # one sink must not silence the others
+                log.exception("sink %s failed", type(sink).__name__)
+
+    def record(self, entry: Entry) -> None:
+        """Pass an entry to the recorder, if there is one; any thread."""
+        if self._tap is not None:
+            with self._tap_lock:
+                self._tap(entry)
+
+    def _fault(self, fault: Fault) -> None:
+        self.record(fault)
+        self._publish(self._board.update(fault))
+
+    def _set_fault(self, condition: str, present: bool, text: str) -> None:
+        if self._standing.get(condition, False) != present:
+            self._standing[condition] = present
+            self._fault(Fault(condition, self._clock.now(), present, text))
+
+    def _bug(self, bug: _Bug) -> None:
+        now, (allowed, within_s) = self._clock.now(), _BUG_BUDGET
+        self._bugs.append(now)
+        while self._bugs and self._bugs[0] < now - within_s:
+            self._bugs.popleft()
+        if len(self._bugs) > allowed:
+            self.failed = f"{bug.where} keeps failing: {bug.error!r}"
+            log.error("%s; giving up so that the service manager restarts the program", self.failed)
+            self._stop.set()
+
+    # ---- silence, clocks, load -----------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        for reader in self._readers:
+            self._watch(reader, now)
+        wall_offset = self._clock.wall() - now
+        if abs(wall_offset - self._wall_offset) > _CLOCK_STEP_S:
+            text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
+            self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
+            self._set_fault("clock_step", True, text)
+        dropped = sum(inbox.dropped_blocks for r in self._readers for inbox in r.inboxes)
+        if dropped > self._dropped:
+            self._dropped, self._overload_until = dropped, now + _FAULT_STANDS_S
+            self._set_fault("overload", True, "this machine cannot keep up: samples were dropped")
+        if now >= self._clock_step_until:
+            self._set_fault("clock_step", False, "")
+        if now >= self._overload_until:
+            self._set_fault("overload", False, "")
+        self._publish(self._board.tick(now))
+
+    def _watch(self, reader: Reader, now: float) -> None:
+        seen = reader.last_block if reader.last_block is not None else reader.started
+        silent_s = now - seen
+        if reader.ended:
+            state, reason = "disabled", "ended"
+        elif reader.error:
+            state, reason = "offline", reader.error
+        elif silent_s > LOST_AFTER_S:
+            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
+        elif reader.last_block is None:
+            return
+        else:
+            state, reason = "online", ""
+        was = self._status.get(reader.name)
+        if was is not None and (was.state, was.reason) == (state, reason):
+            return
+        since = was.since if was is not None and was.state == state else now
+        blind_s = now - was.since if was is not None and was.state == "offline" and state == "online" else 0.0
+        status = SourceStatus(reader.name, reader.bed, now, state, reason, since=since, blind_s=blind_s)
+        self._status[reader.name] = status
+        self.record(status)
+        self._send(status)
+        self._publish(self._board.update(status))
+
+    def _emit_stats(self, now: float) -> None:
+        self._send(self.stats.take(now, self._readers, self._main.qsize()))
+
+    # ---- the end -------------------------------------------------------------------------------------------
+
+    def _shut_down(self, readers: Sequence[threading.Thread], workers: Sequence[threading.Thread]) -> None:
+        self._stop.set()
+        for reader in self._readers:
+            for inbox in reader.inboxes if reader.can_wait else ():
+                inbox.close()  # a reader may be waiting for room
+        for thread in readers:
+            thread.join(_JOIN_S)
+        for reader in self._readers:
+            for inbox in reader.inboxes:
+                inbox.close()
+        deadline = self._clock.now() + _JOIN_S
+        while any(w.is_alive() for w in workers) and self._clock.now() < deadline:
+            self._take(_TICK_S / 5)
+        while self._take(0.0):
+            pass
+        for thread in (*readers, *workers):
+            if thread.is_alive():
+                log.error("thread %s did not stop", thread.name)
+        for sink in self._sinks:
+            if not sink.flush(_FLUSH_S):
+                log.warning("sink %s could not send everything before the end", type(sink).__name__)
+            sink.close()

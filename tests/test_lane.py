@@ -1,0 +1,132 @@
+"""A lane emits at every hop while blocks arrive, whatever the chunks, and one bad analyzer harms no other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.lane import Lane
+from edge.types import Block, Reading
+from signals import Echo, blocks
+
+RNG = np.random.default_rng(7)
+PPG = np.round(RNG.normal(size=1000) * 1000)
+ACC = np.round(RNG.normal(size=(500, 3)) * 1000)
+
+
+def lane(*analyzers, **kw):
+    named = {f"echo{i}": a for i, a in enumerate(analyzers)}
+    return Lane(bed="bed1", source="node", primary="ppg", analyzers=named, **kw)
+
+
+def run(one, feed):
+    readings = [r for b in feed for r in one.feed(b)]
+    return readings + one.finish()
+
+
+def interleaved(ppg_chunk, acc_chunk):
+    both = [*blocks(PPG, chunk=ppg_chunk), *blocks(ACC, stream="node/acc", rate=50.0, chunk=acc_chunk)]
+    return sorted(both, key=lambda b: (b.t0, b.kind))
+
+
+def test_emits_at_every_hop_from_the_first():
+    readings = run(lane(Echo()), blocks(PPG))
+    assert [r.t for r in readings] == [float(t) for t in range(1, 11)]
+    assert readings[0].detail["coverage"] == 0.5
+    assert readings[1].detail["coverage"] == 1.0
+    assert {(r.bed, r.source) for r in readings} == {("bed1", "node")}
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 1000])
+def test_chunking_does_not_change_a_reading(chunk):
+    assert run(lane(Echo()), blocks(PPG, chunk=chunk)) == run(lane(Echo()), blocks(PPG, chunk=10))
+
+
+@pytest.mark.parametrize(("ppg_chunk", "acc_chunk"), [(1, 1), (7, 3), (100, 50), (1000, 500), (100, 1), (7, 500)])
+def test_chunking_of_companions_does_not_matter_either(ppg_chunk, acc_chunk):
+    def echo():
+        return Echo(streams=("ppg", "acc?"), hop_s=0.7)
+
+    assert run(lane(echo()), interleaved(ppg_chunk, acc_chunk)) == run(lane(echo()), interleaved(10, 5))
+
+
+def test_goes_on_without_a_companion_that_stopped():
+    feed = [*blocks(PPG[:200]), *blocks(ACC[:100], stream="node/acc", rate=50.0), *blocks(PPG, chunk=10)]
+    feed = sorted(feed[:30], key=lambda b: b.t0) + feed[50:]
+    one = lane(Echo(streams=("ppg", "acc?")))
+    readings = run(one, feed)
+    assert [r.t for r in readings] == [float(t) for t in range(1, 11)]
+    assert "acc" not in readings[-1].detail["companions"]
+
+
+def test_two_analyzers_keep_their_own_hops():
+    readings = run(lane(Echo(hop_s=1.0), Echo(hop_s=2.5, window_s=5.0)), blocks(PPG, chunk=100))
+    assert [r.t for r in readings] == sorted(r.t for r in readings)
+    assert [r.t for r in readings if r.detail["n"] > 200] == [2.5, 5.0, 7.5, 10.0]
+
+
+def test_a_new_epoch_resets_and_starts_a_new_grid():
+    echo = Echo()
+    one = lane(echo)
+    run(one, blocks(PPG[:250]))
+    readings = run(one, blocks(PPG[:250], epoch=1, t0=20.3))
+    assert echo.resets == 1
+    assert [r.t for r in readings] == [21.3, 22.3]
+    assert readings[0].detail["coverage"] == 0.5
+
+
+def test_hops_go_on_through_a_hole():
+    readings = run(lane(Echo()), blocks(PPG, lost=range(300, 700)))
+    assert [r.t for r in readings] == [float(t) for t in range(1, 11)]
+    assert readings[5].detail["coverage"] == 0.0
+
+
+class Broken(Echo):
+    def __call__(self, windows):
+        raise RuntimeError("broken on purpose")
+
+
+def test_a_broken_analyzer_is_a_model_fault_and_harms_no_other():
+    broken, echo = Broken(), Echo()
+    one = Lane(
+        bed="b",
+        source="node",
+        primary="ppg",
+        analyzers={"broken": broken, "echo": echo},
+        metrics={"broken": ["ppg.rhythm"]},
+    )
+    readings = run(one, blocks(PPG))
+    faults = [r for r in readings if r.metric == "ppg.rhythm"]
+    assert len(faults) == 10
+    assert {(r.value, r.reason) for r in faults} == {(None, "model_fault")}
+    assert sum(r.metric == "ppg.hr" for r in readings) == 10
+    assert len(one.take_faults()) == 10
+    assert one.take_faults() == []
+
+
+def test_a_transform_stands_in_front_of_the_window():
+    class Half:
+        def __call__(self, block):
+            return Block("node/ppg", block.seq, block.t0, block.rate, block.data / 2, epoch=block.epoch)
+
+        def reset(self):
+            pass
+
+    one = lane(Echo(), transforms={"raw": Half()})
+    assert one.kinds == {"ppg", "raw"}
+    feed = blocks(PPG * 2, stream="node/raw")
+    assert run(one, feed) == run(lane(Echo()), blocks(PPG))
+
+
+def test_an_analyzer_of_another_primary_is_refused():
+    with pytest.raises(ValueError, match="primary is 'ppg'"):
+        lane(Echo(streams=("pcg",)))
+
+
+def test_a_reading_is_either_known_or_says_why():
+    with pytest.raises(ValueError, match="needs a reason"):
+        Reading("ppg.hr", 0.0, None)
+    with pytest.raises(ValueError, match="finite"):
+        Reading("ppg.hr", 0.0, float("nan"))
+    with pytest.raises(ValueError, match="unknown reason"):
+        Reading("ppg.hr", 0.0, None, reason="because")

@@ -1,0 +1,100 @@
+"""A recording reads back bit for bit, and a torn end costs only what was torn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from edge.recording import Recording, RecordingWriter
+from edge.types import Alarm, Block, Fault, Reading, SourceError, SourceStatus
+
+ENTRIES = [
+    Block("node/ppg", 0, 1.25, 100.0, np.array([[1.0], [-32768.0], [70000.0]]), labels=("ir",)),
+    Block("cam/roi", 3, 1.3, 30.0, np.array([[0.1, float("nan")]]), epoch=2, flags=frozenset({"saturated"})),
+    SourceStatus("node", "bed1", 2.0, "offline", "unplugged", since=1.9),
+    Fault("clock_step", 2.5, True, "jumped"),
+    Reading("ppg.hr", 3.0, 61.5, "bpm", 0.9, detail={"sd": 1.5}, bed="bed1", source="node"),
+    Alarm("bed1/af", "o1", "physiological", "medium", "on", 4.0, "AF", "af", "bed1", evidence={"k": 5}),
+]
+
+
+def write(path, entries):
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"device": "d", "boot": "b"})
+        for entry in entries:
+            writer.add(entry)
+        writer.flush()
+
+
+def same(a, b):
+    if isinstance(a, Block):
+        fields = [getattr(a, f) == getattr(b, f) for f in ("stream", "seq", "t0", "rate", "epoch", "labels", "flags")]
+        return all(fields) and a.data.dtype == b.data.dtype and a.data.tobytes() == b.data.tobytes()
+    return a == b
+
+
+def test_reads_back_what_was_written(tmp_path):
+    path = tmp_path / "a.evrec"
+    write(path, ENTRIES)
+    recording = Recording(path)
+    assert recording.header["device"] == "d"
+    back = list(recording)
+    assert len(back) == len(ENTRIES)
+    assert all(same(a, b) for a, b in zip(ENTRIES, back, strict=True))
+    assert recording.torn == ""
+
+
+def test_a_torn_end_is_dropped_at_every_byte(tmp_path):
+    path = tmp_path / "a.evrec"
+    write(path, ENTRIES[:2])
+    whole = path.read_bytes()
+    write(path, ENTRIES[:1])
+    first = len(path.read_bytes())
+    for length in range(first, len(whole)):
+        path.write_bytes(whole[:length])
+        recording = Recording(path)
+        assert len(list(recording)) == 1
+        assert bool(recording.torn) == (length > first)
+
+
+def test_a_damaged_record_ends_the_reading_there(tmp_path):
+    path = tmp_path / "a.evrec"
+    write(path, ENTRIES)
+    raw = bytearray(path.read_bytes())
+    raw[-3] ^= 0xFF
+    path.write_bytes(raw)
+    recording = Recording(path)
+    assert len(list(recording)) == len(ENTRIES) - 1
+    assert "torn" in recording.torn
+
+
+def test_frames_are_never_recorded(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        writer = RecordingWriter(file, {})
+        with pytest.raises(ValueError, match="never recorded"):
+            writer.add(Block("cam/video", 0, 0.0, 30.0, np.zeros((1, 4, 4, 3), np.uint8)))
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"EVREC1\n", b"EVREC1\n\x05\x00\x00\x00"])
+def test_what_is_not_a_recording_is_refused_in_words(tmp_path, content):
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="not a recording|no header"):
+        Recording(path)
+
+
+def test_a_missing_file_is_refused_in_words(tmp_path):
+    with pytest.raises(SourceError, match="cannot be read"):
+        Recording(tmp_path / "none")
+
+
+@given(hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 3)), elements=st.floats(width=64)))
+def test_any_samples_survive_bit_for_bit(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("rec") / "a"
+    block = Block("n/ppg", 0, 0.0, 1.0, data)
+    write(path, [block])
+    (back,) = Recording(path)
+    assert back.data.tobytes() == data.tobytes()

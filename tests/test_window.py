@@ -1,0 +1,126 @@
+"""Windows hold what arrived, say what did not, and do not care how it was chunked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.types import Block
+from edge.window import Windower, sample_times
+from signals import blocks
+
+
+def cut_all(data, *, chunk, start, end, rate=100.0, lost=(), t0=0.0):
+    windower = Windower(keep_s=60.0)
+    for block in blocks(data, chunk=chunk, rate=rate, lost=lost, t0=t0):
+        windower.add(block)
+    return windower.cut(start, end)
+
+
+def test_a_full_window_holds_exactly_its_samples():
+    window = cut_all(np.arange(1000.0), chunk=10, start=2.0, end=4.0)
+    assert window.data[:, 0].tolist() == list(range(200, 400))
+    assert window.coverage == 1.0
+    assert window.holes == ()
+
+
+def test_lost_samples_are_a_hole_and_never_padding():
+    window = cut_all(np.arange(1000.0), chunk=10, start=2.0, end=4.0, lost=range(250, 300))
+    assert len(window.t) == 150
+    assert window.holes == ((2.5, 3.0),)
+    assert window.coverage == 0.75
+
+
+def test_one_lost_sample_is_seen():
+    window = cut_all(np.arange(1000.0), chunk=10, start=2.0, end=4.0, lost=[300])
+    assert window.holes == ((3.0, 3.01),)
+
+
+def test_before_the_first_and_after_the_last_sample_is_a_hole():
+    window = cut_all(np.arange(100.0), chunk=10, start=-1.0, end=2.0)
+    assert window.holes == ((-1.0, 0.0), (1.0, 2.0))
+    assert window.coverage == pytest.approx(1 / 3)
+
+
+def test_a_span_without_samples_has_coverage_nothing():
+    window = cut_all(np.arange(1000.0), chunk=100, start=4.0, end=5.0, lost=range(300, 600))
+    assert len(window.t) == 0
+    assert window.coverage == 0.0
+
+
+def test_a_camera_that_stalls_leaves_a_hole_that_seq_does_not_show():
+    windower = Windower(keep_s=10.0)
+    times = [0.0, 0.033, 0.066, 0.5, 0.533]
+    for seq, t in enumerate(times):
+        windower.add(Block("cam/roi", seq, t, 30.0, np.ones((1, 3))))
+    (hole,) = windower.cut(0.0, 0.566).holes
+    assert hole == pytest.approx((0.066 + 1 / 30, 0.5))
+
+
+def test_jitter_of_a_camera_is_no_hole():
+    windower = Windower(keep_s=10.0)
+    for seq, t in enumerate([0.0, 0.04, 0.06, 0.11, 0.133]):
+        windower.add(Block("cam/roi", seq, t, 30.0, np.ones((1, 3))))
+    assert windower.cut(0.0, 0.15).holes == ()
+
+
+def test_repeated_samples_are_taken_once_and_time_never_goes_back():
+    windower = Windower(keep_s=10.0)
+    all_blocks = list(blocks(np.arange(100.0), chunk=10))
+    for block in [*all_blocks, all_blocks[3], all_blocks[-1]]:
+        windower.add(block)
+    window = windower.cut(0.0, 1.0)
+    assert window.data[:, 0].tolist() == list(range(100))
+    assert (np.diff(window.t) > 0).all()
+
+
+@pytest.mark.parametrize("change", [{"epoch": 1}, {"rate": 50.0}])
+def test_a_new_epoch_or_rate_forgets_what_was(change):
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.arange(100.0)):
+        assert not windower.add(block)
+    (again,) = blocks(np.arange(10.0), t0=3.0, **change)
+    assert windower.add(again)
+    assert windower.first_t == 3.0
+    assert len(windower.cut(0.0, 4.0).t) == 10
+
+
+def test_nothing_is_cut_before_the_first_block():
+    assert Windower(keep_s=1.0).cut(0.0, 1.0) is None
+
+
+def test_memory_is_bounded_by_what_is_kept():
+    windower = Windower(keep_s=5.0)
+    for block in blocks(np.zeros(100_000), chunk=10, lost=range(0, 100_000, 7)):
+        windower.add(block)
+    assert len(windower.cut(0.0, 1000.0).t) <= 5.2 * 100
+
+
+@given(
+    chunk=st.sampled_from([1, 7, 100, 10_000]),
+    rate=st.sampled_from([25.0, 30.0, 100.0, 125.0, 333.0, 2000.0, 44_100.0]),
+    t0=st.floats(0, 1e6),
+    lost=st.sets(st.integers(0, 299), max_size=60),
+    start=st.floats(-0.5, 4.0),
+)
+def test_chunking_does_not_matter(chunk, rate, t0, lost, start):
+    data = np.arange(300.0)
+    start = round(t0 + start * 100 / rate, 9)
+    span = 200 / rate
+    kept = [i for i in range(300) if i not in lost]
+    if not kept:
+        return
+    one = cut_all(data, chunk=1, start=start, end=start + span, rate=rate, lost=lost, t0=t0)
+    other = cut_all(data, chunk=chunk, start=start, end=start + span, rate=rate, lost=lost, t0=t0)
+    assert other.data.tolist() == one.data.tolist()
+    assert np.abs(other.t - one.t).max(initial=0.0) <= 2e-9
+    assert other.coverage == pytest.approx(one.coverage, abs=1e-6)
+
+
+def test_sample_times_do_not_depend_on_chunks_at_usual_rates():
+    for rate in (30.0, 100.0, 125.0, 2000.0, 4000.0):
+        whole = np.concatenate([sample_times(b) for b in blocks(np.zeros(4000), rate=rate, chunk=4000)])
+        small = np.concatenate([sample_times(b) for b in blocks(np.zeros(4000), rate=rate, chunk=7)])
+        assert whole.tolist() == small.tolist()
