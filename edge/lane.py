@@ -29,7 +29,6 @@ class _Schedule:
 
     name: str
     analyzer: Analyzer
-    metrics: tuple[str, ...]
     hop: int = 1
     companions: tuple[str, ...] = ()
 
@@ -49,8 +48,7 @@ class AnalyzerFault:
 class Lane:
     """Blocks of one primary stream and its companions in, readings out.
 
-    bed, source: stamped on every reading. analyzers: by name. metrics: per analyzer the metrics it answers for
-    when it fails. transforms: by the stream kind they take. ``observe``, when set, is called with every block that
+    bed, source: stamped on every reading. analyzers: by name. transforms: by the stream kind they take. ``observe``, when set, is called with every block that
     enters a window, after transforms: what a recording keeps.
     """
 
@@ -61,7 +59,6 @@ class Lane:
         source: str,
         primary: str,
         analyzers: Mapping[str, Analyzer],
-        metrics: Mapping[str, Sequence[str]] | None = None,
         transforms: Mapping[str, Transform] | None = None,
     ) -> None:
         self.bed, self.source, self.primary = bed, source, primary
@@ -71,8 +68,7 @@ class Lane:
             kinds = tuple(kind.rstrip("?") for kind in analyzer.streams)
             if kinds[0] != primary:
                 raise ValueError(f"analyzer {name} reads {kinds[0]!r} first, the lane's primary is {primary!r}")
-            known = tuple((metrics or {}).get(name, ()))
-            self._schedules.append(_Schedule(name, analyzer, known, companions=kinds[1:]))
+            self._schedules.append(_Schedule(name, analyzer, companions=kinds[1:]))
         keep_s = max((s.analyzer.window_s for s in self._schedules), default=1.0) + COMPANION_WAIT_S + _KEEP_SLACK_S
         kinds_used = {primary, *(kind for s in self._schedules for kind in s.companions)}
         self._windowers = {kind: Windower(keep_s=keep_s) for kind in sorted(kinds_used)}
@@ -80,6 +76,11 @@ class Lane:
         self._faults: list[AnalyzerFault] = []
         self.observe: Callable[[Block], None] | None = None
         self.span_s = max((s.analyzer.window_s for s in self._schedules), default=0.0)
+
+    @property
+    def analyzers(self) -> dict[str, Analyzer]:
+        """The lane's analyzers by name."""
+        return {s.name: s.analyzer for s in self._schedules}
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -167,5 +168,5 @@ class Lane:
             readings = schedule.analyzer(windows)
         except Exception as error:  # one analyzer must not take the others down
             self._faults.append(AnalyzerFault(schedule.name, end, error))
-            readings = [Reading(m, end, None, reason="model_fault") for m in schedule.metrics]
+            readings = [Reading(m, end, None, reason="model_fault") for m in schedule.analyzer.metrics]
         return [replace(r, bed=self.bed, source=self.source) for r in readings]

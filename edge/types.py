@@ -293,9 +293,11 @@ class Transform(Protocol):
 
 class Analyzer(Protocol):
     """Windows of one moment in, readings out. ``streams`` names kinds, ``"acc?"`` an optional companion;
-    the first is the primary. Keys of ``windows`` are kinds; an absent companion has no key."""
+    the first is the primary. Keys of ``windows`` are kinds; an absent companion has no key. ``metrics`` are the
+    metrics it answers for."""
 
     streams: Sequence[str]
+    metrics: Sequence[str]
     window_s: float
     hop_s: float
 

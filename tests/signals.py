@@ -39,6 +39,7 @@ class Echo:
     """An analyzer that answers with what its windows held: a checksum, coverage and the keys."""
 
     def __init__(self, *, streams: Sequence[str] = ("ppg",), window_s: float = 2.0, hop_s: float = 1.0) -> None:
+        self.metrics = ("ppg.hr",)
         self.streams, self.window_s, self.hop_s = tuple(streams), window_s, hop_s
         self.resets = 0
 

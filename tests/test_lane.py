@@ -88,13 +88,8 @@ class Broken(Echo):
 
 def test_a_broken_analyzer_is_a_model_fault_and_harms_no_other():
     broken, echo = Broken(), Echo()
-    one = Lane(
-        bed="b",
-        source="node",
-        primary="ppg",
-        analyzers={"broken": broken, "echo": echo},
-        metrics={"broken": ["ppg.rhythm"]},
-    )
+    broken.metrics = ("ppg.rhythm",)
+    one = lane(broken, echo)
     readings = run(one, blocks(PPG))
     faults = [r for r in readings if r.metric == "ppg.rhythm"]
     assert len(faults) == 10

@@ -1,0 +1,101 @@
+"""Events as JSON lines and as lines for people: one form each, shared by every command that prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus
+
+_TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command"}
+
+JSONL_HELP = """\
+JSON lines: one object an event, keys as in the types of edge.types, and "type":
+  reading  metric, t (s), value or null with reason, unit, quality 0..1, detail, bed, source, model
+  alarm    id, occurrence, kind, priority, presence (on, ack, latched, off), t, since, text, value, limit, evidence
+  source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s"""
+
+
+def jsonl(event: Event) -> str:
+    """One event as one line of JSON, without a line end."""
+    fields = {"type": _TYPES.get(type(event), "stats"), **asdict(event)}
+    return msgspec.json.encode(fields, enc_hook=plain).decode()
+
+
+def plain(value: Any) -> Any:
+    """numpy values and frozen mappings as what JSON knows; for ``enc_hook``."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def clock_text(t_s: float) -> str:
+    """Seconds as ``m:ss.s``."""
+    return f"{int(t_s // 60)}:{t_s % 60:04.1f}"
+
+
+def value_text(reading: Reading) -> str:
+    """The value in words, or why there is none."""
+    if reading.value is None:
+        return f"-- ({reading.reason.replace('_', ' ')})"
+    if isinstance(reading.value, str):
+        return reading.value
+    digits = 0 if abs(reading.value) >= 10 else 2
+    return f"{reading.value:.{digits}f} {reading.unit}".strip()
+
+
+def alarm_text(alarm: Alarm) -> str:
+    """``ON  medium  bed1/af  Atrial fibrillation likely``."""
+    return f"{alarm.presence.upper():<7} {alarm.priority:<6} {alarm.id:<24} {alarm.text}"
+
+
+class Summary:
+    """Counts what a run said, for the table at its end."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+        self._words: dict[str, dict[str, int]] = {}
+        self._none: dict[str, dict[str, int]] = {}
+        self._order: list[str] = []
+
+    def add(self, reading: Reading) -> None:
+        key = f"{reading.source} {reading.metric}" if reading.source else reading.metric
+        if key not in self._order:
+            self._order.append(key)
+        if reading.value is None:
+            reasons = self._none.setdefault(key, {})
+            reasons[reading.reason] = reasons.get(reading.reason, 0) + 1
+        elif isinstance(reading.value, str):
+            words = self._words.setdefault(key, {})
+            words[reading.value] = words.get(reading.value, 0) + 1
+        else:
+            self._values.setdefault(key, []).append(float(reading.value))
+
+    def lines(self) -> list[str]:
+        """One line a metric: how much was answered, the middle and the range, and the reasons for the rest."""
+        lines = []
+        for key in self._order:
+            values, words, none = (d.get(key) for d in (self._values, self._words, self._none))
+            answered = len(values or ()) + sum((words or {}).values())
+            total = answered + sum((none or {}).values())
+            said = ""
+            if values:
+                low, middle, high = np.percentile(values, (5, 50, 95))
+                digits = 0 if math.fabs(middle) >= 10 else 2
+                said = f"median {middle:.{digits}f} (5 to 95 %: {low:.{digits}f} to {high:.{digits}f})"
+            elif words:
+                said = ", ".join(f"{w} {n}" for w, n in sorted(words.items(), key=lambda i: -i[1]))
+            why = ", ".join(f"{r.replace('_', ' ')} {n}" for r, n in sorted((none or {}).items(), key=lambda i: -i[1]))
+            lines.append(f"{key:<28} {answered:>5} of {total:<5} {said}" + (f"   not known: {why}" if why else ""))
+        return lines

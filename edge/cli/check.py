@@ -1,0 +1,37 @@
+"""``edge-vitals check``: is this configuration right?"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "check",
+        help="validate a configuration",
+        description="Check every key, kind and limit of a configuration, and that its models load. Opens no device.",
+        epilog="example: edge-vitals check bedside.toml",
+    )
+    command.add_argument("config")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Parse, construct every part, load every model; one line when all is well."""
+    from edge.assembly import ModelShelf, build_lanes, build_source
+    from edge.clock import SystemClock
+    from edge.config import load
+    from edge.types import ConfigError
+
+    config = load(args.config)
+    if not config.sources:
+        raise ConfigError(f"{args.config}: no [sources.NAME]: there is nothing to watch")
+    models = ModelShelf(variant=config.variant)
+    for source in config.sources.values():
+        build_source(source, SystemClock())
+        build_lanes(config, source, models)
+    beds, sources = len(config.beds), len(config.sources)
+    print(
+        f"{args.config}: right. {beds} bed(s), {sources} source(s), models: {', '.join(models.identities().values())}"
+    )
+    return 0

@@ -1,0 +1,164 @@
+"""``edge-vitals replay``: recordings through the same lanes and alarms as live."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
+from edge.types import Alarm, ConfigError, Reading, SourceError, SourceStatus
+
+if TYPE_CHECKING:
+    from edge.config import Config
+    from edge.lane import Lane
+    from edge.recording import Entry
+    from edge.types import Source
+
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mpg"})
+RECORDING_SUFFIX = ".evrec"
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "replay",
+        help="run recordings through the same lanes and alarms",
+        description="Run a recorded session, WAV, FLAC, CSV, NPZ or video through the lanes and alarms that run live.",
+        epilog=f"example: edge-vitals replay night.evrec --jsonl | grep alarm\n\n{JSONL_HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("input", nargs="+", help="a recording (.evrec), or audio, CSV, NPZ or video files of one bed")
+    command.add_argument(
+        "--config", help="limits, delays and analyzers; by default those of the recording, or plain ones"
+    )
+    command.add_argument("--rate", type=float, metavar="HZ", help="sampling rate, where the file does not say")
+    command.add_argument("--speed", choices=("max", "1"), default="max", help="as fast as possible, or as it happened")
+    command.add_argument("--jsonl", action="store_true", help="print every event as a line of JSON")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay the inputs; prints events and a summary."""
+    from edge.assembly import ModelShelf, build_board, build_fusion
+    from edge.clock import ManualClock
+    from edge.config import load, parse
+    from edge.replay import replay
+
+    config = load(args.config) if args.config else None
+    recordings = [Path(p) for p in args.input if Path(p).suffix == RECORDING_SUFFIX]
+    if recordings and len(args.input) > 1:
+        raise ConfigError("replay one recording at a time, or several plain files, but not both")
+    models = ModelShelf()
+    boot = "replay"
+    entries: Iterator[Entry]
+    lanes: Sequence[Lane]
+    if recordings:
+        from edge.recording import Recording
+
+        recording = Recording(recordings[0])
+        config = config or parse(recording.header.get("config", ""), path=f"{recording.path} (header)")
+        models.variants, boot = recording.header.get("variants", {}), recording.header.get("boot", boot)
+        lanes = _lanes_of(config, models)
+        entries = iter(recording)
+    else:
+        config = config or parse("")
+        sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
+        from edge.replay import blocks_of
+
+        entries = iter(blocks_of(sources))
+    if args.speed == "1":
+        entries = _as_it_happened(entries)
+    board = build_board(config, boot=boot)
+    summary, alarms, t = Summary(), 0, 0.0
+    progress = sys.stderr.isatty() and not args.jsonl
+    for event in replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=build_fusion(config)):
+        if args.jsonl:
+            print(jsonl(event))
+        elif isinstance(event, Alarm):
+            alarms += 1
+            print(f"{clock_text(event.t):>8}  {alarm_text(event)}")
+        elif isinstance(event, SourceStatus):
+            print(f"{clock_text(event.t):>8}  source {event.source}: {event.state} {event.reason}")
+        elif isinstance(event, Reading):
+            summary.add(event)
+            if progress and event.t - t >= 60.0:
+                t = event.t
+                print(f"  {clock_text(t)} ...", end="\r", file=sys.stderr)
+    if not args.jsonl:
+        print("\n".join(summary.lines()) or "no readings: the input holds nothing that an analyzer reads")
+        print(f"{alarms} alarm transitions")
+    if recordings and recording.torn:
+        print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+    return 0
+
+
+def source_name(path: str | Path) -> str:
+    """A source name made of a file's: ``50_light.avi`` -> ``50_light``."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", Path(path).stem.lower()).strip("-_")
+    return name or "file"
+
+
+def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float = 0.1) -> Source:
+    """The source that plays a file as fast as possible, by its suffix; raises SourceError."""
+    from edge.clock import ManualClock
+    from edge.config import construct
+
+    if not Path(path).exists():
+        raise SourceError(f"{path}: no such file")
+    injected = {"name": source_name(path), "clock": ManualClock()}
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES:
+        source: Source = construct("sources", "camera", {"device": str(path), "pace": "max"}, injected)
+        return source
+    settings = {"path": str(path), "block_s": block_s, **({"rate_hz": rate_hz} if rate_hz else {})}
+    source = construct("sources", "files", settings, injected)
+    return source
+
+
+def file_lanes(
+    paths: Sequence[str], config: Config, models: object, *, rate_hz: float | None = None
+) -> tuple[list[Source], list[Lane]]:
+    """Sources and lanes for plain files: of each file, the analyzers whose stream it holds."""
+    from edge.assembly import build_lanes
+    from edge.config import SourceConfig
+
+    bed = next(iter(config.beds))
+    sources, lanes = [], []
+    for path in paths:
+        source = open_file(path, rate_hz=rate_hz)
+        source.open()
+        try:
+            kinds = {block.kind for block in source.read()}
+        except EOFError:
+            raise SourceError(f"{path}: empty") from None
+        finally:
+            source.close()
+        analyzers = tuple(a for kind in sorted(kinds) for a in ANALYZERS_BY_KIND.get(kind, ()))
+        plan = SourceConfig(source_name(path), bed, "files", analyzers, {})
+        lanes += build_lanes(config, plan, models)  # type: ignore[arg-type]
+        sources.append(source)
+    return sources, lanes
+
+
+ANALYZERS_BY_KIND = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
+"""What reads a stream of that kind when no configuration says otherwise."""
+
+
+def _lanes_of(config: Config, models: object) -> list[Lane]:
+    from edge.assembly import build_lanes
+
+    return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]  # type: ignore[arg-type]
+
+
+def _as_it_happened(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """The same entries, each not before its time."""
+    import time
+
+    started, first = time.monotonic(), None
+    for entry in entries:
+        t = getattr(entry, "t_end", None) or getattr(entry, "t", 0.0)
+        first = t if first is None else first
+        time.sleep(max(0.0, (t - first) - (time.monotonic() - started)))
+        yield entry
