@@ -1,0 +1,177 @@
+"""One bed of the alarm board: its lines, pauses, standby and numbers, and how a transition is told as an ``Alarm``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from edge.alarms.conditions import PER_SOURCE, AlarmRules, Condition
+from edge.alarms.lifecycle import Change, Lifecycle
+from edge.types import Alarm, Command, Reading
+
+_FROM_READINGS: Final = ("sensor_off", "low_quality", "model_fault")
+NOTHING_WATCHED: Final = AlarmRules(
+    MappingProxyType({name: replace(rule, enabled=False) for name, rule in AlarmRules().conditions.items()}),
+    silent_s=0.0,
+    coverage_limit=0.0,
+)
+
+
+class Bed:
+    """The state of one bed. seq: number of its last event; heard: newest reading time of each source, s."""
+
+    def __init__(self, name: str, rules: AlarmRules, boot: str) -> None:
+        self.name = name
+        self.rules = rules
+        self.seq = 0
+        self.paused_until: float | None = None
+        self.standby: tuple[float, float] | None = None
+        self.lines: dict[str, Lifecycle] = {}
+        self.heard: dict[str, float] = {}
+        self.answered: dict[str, tuple[bool, str]] = {}
+        self._boot = boot
+        self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
+
+    def conditions_of(self, metric: str) -> tuple[tuple[Condition, Condition | None], ...]:
+        """The enabled conditions that a reading of ``metric`` feeds, each with its severe form."""
+        known = self._readers.get(metric)
+        if known is None:
+            technical = () if metric.startswith("fused.") else _FROM_READINGS
+            known = self._readers[metric] = tuple(
+                (rule, rule.severe)
+                for rule in self.rules.conditions.values()
+                if rule.enabled and (metric in rule.metrics or rule.name in technical)
+            )
+        return known
+
+    def line(self, rule: Condition, source: str = "") -> Lifecycle:
+        """The alarm line of ``rule``, of its own for each source where the contract says so."""
+        alarm_id = f"{self.name}/{rule.name}/{source}" if rule.name in PER_SOURCE else f"{self.name}/{rule.name}"
+        found = self.lines.get(alarm_id)
+        if found is None:
+            found = self.lines[alarm_id] = Lifecycle(rule, alarm_id, self._boot)
+        return found
+
+    def standing(self) -> Iterator[Lifecycle]:
+        """Lines whose occurrence is on, acknowledged or latched."""
+        return (line for line in self.lines.values() if line.standing)
+
+    def ignores(self, t: float) -> bool:
+        """Whether the bed was in standby at ``t``."""
+        return self.standby is not None and self.standby[0] <= t < self.standby[1]
+
+    def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
+        """The event of a transition, numbered; none without a transition."""
+        if change is None:
+            return []
+        self.seq += 1
+        return [self.alarm(line, change, command)]
+
+    def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
+        """An event for every line that sounds: its silence has changed, its presence has not."""
+        found: list[Alarm] = []
+        for line in self.lines.values():
+            if line.presence in ("on", "latched"):
+                found += self.tell(line, Change(what, t, line.presence), command)
+        return found
+
+    def alarm(self, line: Lifecycle, change: Change, command: Command | None = None) -> Alarm:
+        """The alarm as it is from ``change`` on, with the bed's last number."""
+        rule = line.rule
+        limit = rule.severe_limit if line.severe else rule.limit
+        source = line.id.split("/")[2] if rule.name in PER_SOURCE else ""
+        evidence: dict[str, Any] = {
+            "change": change.what,
+            "reading": line.evidence,
+            "rule": _rule_evidence(rule, limit),
+            "span": [line.since, change.t],
+        }
+        for key, figure in (
+            ("paused_until", self.paused_until),
+            ("shelved_until", line.shelved_until),
+            ("realarms", line.realarms or None),
+            ("by", command and command.by),
+            ("command_id", command and command.command_id),
+        ):
+            if figure is not None:
+                evidence[key] = figure
+        return Alarm(
+            id=line.id,
+            occurrence=line.occurrence,
+            kind=rule.kind,
+            priority=line.priority,
+            presence=change.presence,
+            t=change.t,
+            text=_text(line, limit, source),
+            condition=rule.name,
+            bed=self.name,
+            source=source,
+            since=line.since,
+            value=line.value,
+            limit=limit,
+            seq=self.seq,
+            evidence=evidence,
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types."""
+        return {
+            "seq": self.seq,
+            "paused_until": self.paused_until,
+            "standby": None if self.standby is None else list(self.standby),
+            "heard": dict(self.heard),
+            "answered": {name: list(answer) for name, answer in self.answered.items()},
+            "lines": {name: line.snapshot() for name, line in self.lines.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
+        """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: what the device said must be said anew."""
+        self.seq = saved["seq"]
+        until, standby = saved["paused_until"], saved["standby"]
+        self.paused_until = None if until is None else until + shift_s
+        self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
+        self.heard = {} if doubt else {name: t + shift_s for name, t in saved["heard"].items()}
+        self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
+        self.lines = {}
+        for alarm_id, state in saved["lines"].items():
+            _, name, *source = alarm_id.split("/")
+            if name in self.rules.conditions:
+                self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
+
+
+def evidence_of(reading: Reading) -> dict[str, Any]:
+    """What of a reading goes with an alarm, in JSON's types."""
+    plain = {k: v for k, v in reading.detail.items() if v is None or isinstance(v, bool | int | float | str)}
+    told = {"overruled": dict(reading.detail["overruled"])} if "overruled" in reading.detail else {}
+    return {
+        "metric": reading.metric,
+        "source": reading.source,
+        "t": reading.t,
+        "value": reading.value,
+        "quality": reading.quality,
+        "reason": reading.reason,
+        "model": reading.model,
+        "detail": {**plain, **told},
+    }
+
+
+def _rule_evidence(rule: Condition, limit: float | None) -> dict[str, Any]:
+    return {
+        "limit": limit,
+        "hysteresis": rule.hysteresis,
+        "on_delay_s": rule.on_delay_s,
+        "off_delay_s": rule.off_delay_s,
+        "confirm": [rule.k, rule.n],
+        "spacing_s": rule.spacing_s,
+    }
+
+
+def _text(line: Lifecycle, limit: float | None, source: str) -> str:
+    if line.text:
+        return line.text
+    value = "" if line.value is None else line.value
+    shown = f"{value:.0f}" if isinstance(value, int | float) else value
+    text = line.rule.text.format(value=shown, limit="" if limit is None else f"{limit:g}", source=source)
+    return " ".join(text.split())

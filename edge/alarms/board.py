@@ -1,0 +1,229 @@
+"""The alarm board: readings, source states and faults in, alarm transitions out; the only maker of ``Alarm``.
+
+Event time drives physiology; ``tick`` drives only silence, states of the device, ends of pause and shelf, and re-alarm.
+Pure and serialisable: ``snapshot`` at any moment, given to a new board, gives the same future, so the active set,
+acknowledgements, pauses and numbers survive a restart. The same input and ``boot`` give the same occurrences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from edge.alarms.bed import NOTHING_WATCHED, Bed, evidence_of
+from edge.alarms.commands import COMMANDS, unknown
+from edge.alarms.conditions import DEVICE_BED, OF_DEVICE, AlarmRules
+from edge.alarms.judge import Finding, judge
+from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
+from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceStatus
+
+SNAPSHOT_VERSION: Final = 1
+ANSWERED_KEPT: Final = 256
+
+
+class Board:
+    """All alarm lines of all beds.
+
+    beds: the rules of each bed (and of ``_device``, where not the shipped ones). boot: part of every occurrence's id.
+    state: a ``snapshot``. With another boot its times go on from the first moment this board is told of, or are moved
+    by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
+    Raises ValueError for a state of another version and for events of an unknown bed or condition.
+    """
+
+    def __init__(
+        self,
+        beds: Mapping[str, AlarmRules],
+        *,
+        boot: str = "",
+        state: Mapping[str, Any] | None = None,
+        shift_s: float | None = None,
+    ) -> None:
+        rules = {DEVICE_BED: AlarmRules(), **beds}
+        self._boot = boot
+        self._t: float | None = None
+        self._shift_s = shift_s
+        self._doubt_until: float | None = None
+        self._beds = {name: Bed(name, rules[name], boot) for name in sorted(rules)}
+        self._saved: Mapping[str, Any] | None = None
+        if state is None:
+            return
+        if state.get("version") != SNAPSHOT_VERSION:
+            raise ValueError(f"alarm state of version {state.get('version')!r}, not {SNAPSHOT_VERSION}")
+        if state["boot"] == boot:
+            self._restore(state, 0.0, doubt=False)
+            self._t, self._doubt_until = state["t"], state["doubt_until"]
+        else:
+            self._saved = state
+            self._restore(state, shift_s or 0.0, doubt=True)
+
+    def update(self, event: Reading | SourceStatus | Fault) -> list[Alarm]:
+        """Take one event; the transitions it causes."""
+        found = self._arrive(event.t)
+        if isinstance(event, Reading):
+            return found + self._reading(event)
+        return found + (self._source(event) if isinstance(event, SourceStatus) else self._fault(event))
+
+    def tick(self, now: float) -> list[Alarm]:
+        """Let the clock run to ``now``; the transitions of silence, device states, ends of pauses and re-alarm."""
+        found = self._arrive(now)
+        for bed in self._beds.values():
+            found += self._silence(bed, now)
+            found += _ends(bed, now)
+            for line in bed.lines.values():
+                silenced = bed.paused_until is not None or line.shelved_until is not None
+                found += bed.tell(line, line.tick(now, silenced=silenced))
+        if self._doubt_until is not None and now >= self._doubt_until:
+            self._doubt_until = None
+            for bed, line in self._lines():
+                found += bed.tell(line, line.drop_doubtful(now))
+        return found
+
+    def command(self, command: Command) -> tuple[CommandResult, list[Alarm]]:
+        """Do what somebody asked for, or say why not; a repeated ``command_id`` is answered again, not done again."""
+        found = self._arrive(command.t)
+        bed = self._beds.get(command.bed)
+        if bed is None:
+            return CommandResult(command, command.t, False, f"no bed {command.bed!r} here"), found
+        answer = bed.answered.get(command.command_id) if command.command_id else None
+        if answer is None:
+            ok, text, told = COMMANDS.get(command.name, unknown)(bed, command)
+            answer = (ok, text)
+            found += told
+            if command.command_id:
+                bed.answered[command.command_id] = answer
+                while len(bed.answered) > ANSWERED_KEPT:
+                    del bed.answered[next(iter(bed.answered))]
+        return CommandResult(command, command.t, *answer), found
+
+    def active(self) -> list[Alarm]:
+        """Every alarm that stands now, as a late listener must be told; no new events, no new numbers."""
+        return [
+            bed.alarm(line, Change("standing", line.changed_at, line.presence))
+            for bed, line in self._lines()
+            if line.standing
+        ]
+
+    def paused_until(self, bed: str) -> float | None:
+        """End of the bed's audio pause, s, or None."""
+        return self._beds[bed].paused_until
+
+    def standby_until(self, bed: str, now: float) -> float | None:
+        """End of the bed's standby, s, or None when it is not in standby at ``now``."""
+        found = self._beds[bed]
+        return found.standby[1] if found.standby is not None and found.ignores(now) else None
+
+    def state_of(self, alarm_id: str) -> str:
+        """inactive, pending, on, ack or latched."""
+        bed = self._beds.get(alarm_id.partition("/")[0])
+        line = None if bed is None else bed.lines.get(alarm_id)
+        return "inactive" if line is None else line.state
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types."""
+        if self._saved is not None:
+            return dict(self._saved)
+        return {
+            "version": SNAPSHOT_VERSION,
+            "boot": self._boot,
+            "t": self._t,
+            "doubt_until": self._doubt_until,
+            "beds": {name: bed.snapshot() for name, bed in self._beds.items()},
+        }
+
+    def _reading(self, reading: Reading) -> list[Alarm]:
+        bed = self._bed(reading.bed)
+        if not reading.metric.startswith("fused."):
+            bed.heard[reading.source] = max(reading.t, bed.heard.get(reading.source, reading.t))
+        if bed.ignores(reading.t) or reading.reason == "standby":
+            return []
+        found: list[Alarm] = []
+        for rule, severe in bed.conditions_of(reading.metric):
+            finding = judge(rule, reading)
+            line = bed.line(rule, reading.source)
+            change = line.observe(
+                f"{reading.source}/{reading.metric}",
+                reading.t,
+                finding,
+                None if severe is None else judge(severe, reading),
+                evidence=None if finding.verdict == "unknown" else evidence_of(reading),
+            )
+            found += bed.tell(line, change)
+        return found
+
+    def _source(self, status: SourceStatus) -> list[Alarm]:
+        bed = self._bed(status.bed)
+        if status.state == "disabled":
+            bed.heard.pop(status.source, None)
+        text = f"No data from {status.source}: {status.reason}" if status.reason else ""
+        lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
+        return self._state(bed, lost, "status")
+
+    def _fault(self, fault: Fault) -> list[Alarm]:
+        bed = self._bed(DEVICE_BED if fault.condition in OF_DEVICE else fault.bed)
+        rule = bed.rules.conditions.get(fault.condition)
+        if rule is None or rule.kind != "technical":
+            raise ValueError(f"{fault.condition!r} is not a technical condition")
+        return self._state(bed, fault, f"fault:{fault.source}")
+
+    def _state(self, bed: Bed, said: Fault, feed: str) -> list[Alarm]:
+        rule = bed.rules[said.condition]
+        if not rule.enabled:
+            return []
+        line = bed.line(rule, said.source)
+        finding = Finding("yes" if said.present else "no")
+        evidence = {"source": said.source, "feed": feed, "t": said.t, "text": said.text}
+        return bed.tell(line, line.observe(feed, said.t, finding, evidence=evidence, text=said.text, clocked=True))
+
+    def _silence(self, bed: Bed, now: float) -> list[Alarm]:
+        rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
+        found: list[Alarm] = []
+        for source, last in bed.heard.items() if rule.enabled and silent_s else ():
+            silent = now - last > silent_s
+            if silent != bed.line(rule, source).says("silence"):
+                text = f"No data from {source} for {silent_s:.0f} s" if silent else ""
+                found += self._state(bed, Fault(rule.name, now, silent, text, bed.name, source), "silence")
+        return found
+
+    def _bed(self, name: str) -> Bed:
+        try:
+            return self._beds[name or DEVICE_BED]
+        except KeyError:
+            raise ValueError(f"no bed {name!r} on this board; beds: {', '.join(self._beds)}") from None
+
+    def _lines(self) -> Iterator[tuple[Bed, Lifecycle]]:
+        for bed in self._beds.values():
+            for line in bed.lines.values():
+                yield bed, line
+
+    def _arrive(self, t: float) -> list[Alarm]:
+        """Note the time; the first one after a restart fixes the saved times and ends what is no longer watched."""
+        found: list[Alarm] = []
+        if self._saved is not None:
+            saved, self._saved = self._saved, None
+            if self._shift_s is None and saved["t"] is not None:
+                self._restore(saved, t - saved["t"], doubt=True)
+            self._doubt_until = t + DOUBT_S
+            for bed, line in self._lines():
+                if not line.rule.enabled:
+                    found += bed.tell(line, line.end(t, "unwatched"))
+        self._t = t if self._t is None else max(self._t, t)
+        return found
+
+    def _restore(self, state: Mapping[str, Any], shift_s: float, *, doubt: bool) -> None:
+        for name, saved in state["beds"].items():
+            if name not in self._beds:
+                self._beds[name] = Bed(name, NOTHING_WATCHED, self._boot)
+            self._beds[name].restore(saved, shift_s, doubt=doubt)
+
+
+def _ends(bed: Bed, now: float) -> list[Alarm]:
+    found: list[Alarm] = []
+    if bed.paused_until is not None and now >= bed.paused_until:
+        end, bed.paused_until = bed.paused_until, None
+        found += bed.tell_unseen("resumed", end)
+    for line in bed.lines.values():
+        if line.shelved_until is not None and now >= line.shelved_until:
+            end, line.shelved_until = line.shelved_until, None
+            if line.presence in ("on", "latched"):
+                found += bed.tell(line, Change("unshelved", end, line.presence))
+    return found

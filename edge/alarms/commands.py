@@ -1,0 +1,129 @@
+"""What people may ask of the board: ack, pause, shelve, standby and reset, each of one bed.
+
+Every function answers (done, one line why or what, transitions). Nothing here silences more than was named: ack is of
+one occurrence, shelving of one alarm line, pause of one bed's sound and standby of one bed, the last three with an end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from edge.alarms.bed import Bed
+from edge.alarms.lifecycle import Change, Lifecycle
+from edge.types import Alarm, Command
+
+Answer = tuple[bool, str, list[Alarm]]
+
+
+def acknowledge(bed: Bed, command: Command) -> Answer:
+    """Acknowledge the named occurrence, or the one standing now of the named alarm, or the only one unacknowledged."""
+    line, refusal = _meant(bed, command)
+    if line is None:
+        return False, refusal, []
+    change = line.acknowledge(command.t)
+    if change is None:
+        return True, f"{line.id} was acknowledged already", []
+    return True, f"{line.id} acknowledged", bed.tell(line, change, command)
+
+
+def pause(bed: Bed, command: Command) -> Answer:
+    """Pause the bed's sound for ``seconds`` (0 ends it); presence stays as it is."""
+    seconds, refusal = _seconds(command, bed.rules.pause_max_s)
+    if refusal:
+        return False, refusal, []
+    if seconds == 0:
+        if bed.paused_until is None:
+            return True, "was not paused", []
+        bed.paused_until = None
+        return True, "pause ended", bed.tell_unseen("resumed", command.t, command)
+    bed.paused_until = command.t + seconds
+    return True, f"sound paused for {seconds:g} s", bed.tell_unseen("paused", command.t, command)
+
+
+def shelve(bed: Bed, command: Command) -> Answer:
+    """Silence one alarm line for ``seconds`` (0 ends it); presence stays as it is."""
+    seconds, refusal = _seconds(command, bed.rules.shelve_max_s)
+    line = bed.lines.get(command.id)
+    if refusal or line is None:
+        return False, refusal or f"no alarm {command.id!r} to shelve", []
+    if seconds == 0 and line.shelved_until is None:
+        return True, f"{line.id} was not shelved", []
+    line.shelved_until = command.t + seconds if seconds else None
+    what = "shelved" if seconds else "unshelved"
+    change = Change(what, command.t, line.presence) if line.standing else None
+    return True, f"{line.id} {what}", bed.tell(line, change, command)
+
+
+def standby(bed: Bed, command: Command) -> Answer:
+    """Ignore the bed's readings for ``seconds`` (0 ends it); what they had raised is over, states of sources stay."""
+    seconds, refusal = _seconds(command, bed.rules.standby_max_s)
+    if refusal:
+        return False, refusal, []
+    already = bed.standby if bed.ignores(command.t) else None
+    if seconds == 0:
+        if already is None:
+            return True, "was not in standby", []
+        bed.standby = (already[0], command.t)
+        return True, "standby ended", []
+    bed.standby = (already[0] if already else command.t, command.t + seconds)
+    found: list[Alarm] = []
+    for line in bed.lines.values():
+        found += bed.tell(line, line.end(command.t, "standby", keep_clocked=True), command)
+    return True, f"standby for {seconds:g} s", found
+
+
+def reset(bed: Bed, command: Command) -> Answer:
+    """End latched occurrences: the named one, or all of the bed."""
+    meant = [
+        line for line in bed.standing() if command.id in ("", line.id) and command.occurrence in ("", line.occurrence)
+    ]
+    named = command.id or command.occurrence
+    if named and not meant:
+        return False, f"{named} does not stand", []
+    if named and any(line.presence != "latched" for line in meant):
+        return False, f"{named} is still present: acknowledge it instead", []
+    found: list[Alarm] = []
+    for line in meant:
+        found += bed.tell(line, line.reset(command.t), command)
+    return True, f"{len(found)} latched reset", found
+
+
+def unknown(_bed: Bed, command: Command) -> Answer:
+    """Refuse what is no command about alarms."""
+    return False, f"{command.name!r} is not one of {', '.join(COMMANDS)}", []
+
+
+COMMANDS: Final[Mapping[str, Callable[[Bed, Command], Answer]]] = {
+    "ack": acknowledge,
+    "pause": pause,
+    "shelve": shelve,
+    "standby": standby,
+    "reset": reset,
+}
+
+
+def _meant(bed: Bed, command: Command) -> tuple[Lifecycle | None, str]:
+    standing = list(bed.standing())
+    if command.occurrence:
+        for line in standing:
+            if line.occurrence == command.occurrence and command.id in ("", line.id):
+                return line, ""
+        return None, f"occurrence {command.occurrence} does not stand"
+    if command.id:
+        found = next((line for line in standing if line.id == command.id), None)
+        return found, "" if found else f"{command.id} does not stand"
+    unseen = [line for line in standing if line.presence != "ack"]
+    if len(unseen) > 1:
+        return None, f"several alarms stand, name one: {', '.join(sorted(line.id for line in unseen))}"
+    return (unseen[0], "") if unseen else (None, "no alarm stands unacknowledged")
+
+
+def _seconds(command: Command, longest_s: float) -> tuple[float, str]:
+    seconds = command.seconds
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return 0.0, f"{command.name} needs an end: seconds, 0 to {longest_s:g}"
+    if seconds > longest_s:
+        return 0.0, f"{command.name} of {seconds:g} s is too long: at most {longest_s:g} s"
+    return float(seconds), ""

@@ -1,0 +1,266 @@
+"""One alarm line (one condition of one bed or source) as a state machine over its occurrences.
+
+``inactive -> pending -> on -> ack -> off``, with ``latched`` for what ended unseen. An occurrence begins when a feed's
+condition becomes present and is over at ``off``; the next one has a new id and no acknowledgement. A rise in priority
+sounds again and takes the acknowledgement away, a fall does neither; so does a standing alarm after its re-alarm time
+(OPC UA Part 9). Silence (audio pause, shelving) never changes presence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.alarms.conditions import Condition, priority_of
+from edge.alarms.detector import Detector
+from edge.alarms.judge import Finding
+
+DOUBT_S: Final = 60.0
+"""After a restart, states nobody has confirmed for so long are taken as gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One transition. what: raised, escalated, deescalated, realarmed, acknowledged, latched, returned, cleared, reset,
+    standby or unwatched; presence: what holds from now on."""
+
+    what: str
+    t: float
+    presence: str
+
+
+class _Feed:
+    """One reading metric, source state or fault that can make the condition hold."""
+
+    __slots__ = ("clocked", "doubt", "limit", "severe")
+
+    def __init__(self, rule: Condition, clocked: bool) -> None:
+        self.clocked = clocked
+        self.doubt = False
+        self.limit = Detector(rule, clocked=clocked)
+        self.severe = None if rule.severe is None else Detector(rule.severe, clocked=clocked)
+
+    @property
+    def present(self) -> bool:
+        return self.limit.present or self.is_severe
+
+    @property
+    def is_severe(self) -> bool:
+        return self.severe is not None and self.severe.present
+
+    @property
+    def since(self) -> float | None:
+        starts = [d.since for d in (self.limit, self.severe) if d is not None and d.present and d.since is not None]
+        return min(starts, default=None)
+
+    @property
+    def changed_at(self) -> float:
+        return max(d.changed_at for d in (self.limit, self.severe) if d is not None)
+
+
+class Lifecycle:
+    """The state of one alarm line; every method that may change it returns the transition or None."""
+
+    def __init__(self, rule: Condition, alarm_id: str, boot: str) -> None:
+        self.rule = rule
+        self.id = alarm_id
+        self.presence = ""
+        self.occurrence = ""
+        self.priority = rule.priority
+        self.since = 0.0
+        self.value: float | str | None = None
+        self.text = ""
+        self.evidence: dict[str, Any] = {}
+        self.shelved_until: float | None = None
+        self.changed_at = 0.0
+        self.realarms = 0
+        self._boot = boot
+        self._number = 0
+        self._top = rule.priority
+        self._sounded = 0.0
+        self._feeds: dict[str, _Feed] = {}
+
+    @property
+    def standing(self) -> bool:
+        """Whether an occurrence is shown: on, ack or latched."""
+        return bool(self.presence)
+
+    @property
+    def state(self) -> str:
+        """inactive, pending, on, ack or latched."""
+        if self.presence:
+            return self.presence
+        return "pending" if any(f.limit.pending for f in self._feeds.values()) else "inactive"
+
+    @property
+    def severe(self) -> bool:
+        """Whether a feed is past the severe limit."""
+        return any(feed.is_severe for feed in self._feeds.values())
+
+    def says(self, feed: str) -> bool:
+        """Whether ``feed`` last said that the condition holds."""
+        known = self._feeds.get(feed)
+        return known is not None and known.limit.last == "yes"
+
+    def observe(
+        self,
+        feed: str,
+        t: float,
+        finding: Finding,
+        severe: Finding | None = None,
+        *,
+        evidence: Mapping[str, Any] | None = None,
+        text: str = "",
+        clocked: bool = False,
+    ) -> Change | None:
+        """Take what one feed says at ``t``; severe is the finding at the severe limit, where the rule has one."""
+        known = self._feeds.get(feed)
+        if known is None:
+            known = self._feeds[feed] = _Feed(self.rule, clocked)
+        known.doubt = False
+        known.limit.feed(t, finding.verdict)
+        if known.severe is not None and severe is not None:
+            known.severe.feed(t, severe.verdict)
+        if finding.verdict == "yes" or not self.standing:
+            self.value = finding.value
+            self.text = text
+        if finding.verdict != "unknown" and evidence is not None:
+            self.evidence = dict(evidence)
+        return self._settle(known.changed_at if clocked else t)
+
+    def tick(self, now: float, *, silenced: bool = False) -> Change | None:
+        """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
+        changed_at = now
+        for feed in self._feeds.values():
+            was = feed.present
+            if feed.clocked:
+                feed.limit.tick(now)
+                if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
+                    feed.limit.feed(now, "no")
+            if feed.present != was:
+                changed_at = feed.changed_at
+        change = self._settle(changed_at)
+        after_s = self.rule.realarms_after_s(self.priority)
+        if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:
+            return change
+        self.presence = "on"
+        self._sounded = now
+        self.realarms += 1
+        return self._change("realarmed", now)
+
+    def acknowledge(self, t: float) -> Change | None:
+        """Somebody has seen this occurrence; ends a latched one."""
+        if self.presence == "on":
+            self.presence = "ack"
+            self._sounded = t
+            return self._change("acknowledged", t)
+        return self._over("acknowledged", t) if self.presence == "latched" else None
+
+    def reset(self, t: float) -> Change | None:
+        """End a latched occurrence."""
+        return self._over("reset", t) if self.presence == "latched" else None
+
+    def end(self, t: float, what: str, *, keep_clocked: bool = False) -> Change | None:
+        """Forget what readings said (standby) or everything (no longer watched)."""
+        self._feeds = {name: feed for name, feed in self._feeds.items() if keep_clocked and feed.clocked}
+        if any(feed.present for feed in self._feeds.values()):
+            return None
+        return self._over(what, t) if self.presence else None
+
+    def drop_doubtful(self, t: float) -> Change | None:
+        """Forget restored states that nothing has confirmed since."""
+        self._feeds = {name: feed for name, feed in self._feeds.items() if not feed.doubt}
+        return self._settle(t)
+
+    def _settle(self, t: float) -> Change | None:
+        present = any(feed.present for feed in self._feeds.values())
+        if not present:
+            return self._no_longer(t) if self.presence in ("on", "ack") else None
+        priority = priority_of(self.rule, self.severe)
+        if not self.presence:
+            self._number += 1
+            self.occurrence = ".".join((self._boot, *self.id.split("/"), str(self._number)))
+            self.realarms = 0
+            self._top = priority
+            starts = [f.since for f in self._feeds.values() if f.present and f.since is not None]
+            self.since = min(starts, default=t)
+            return self._sound("raised", t, priority)
+        if self.presence == "latched":
+            return self._sound("returned", t, priority)
+        if _rank(priority) > _rank(self.priority):
+            return self._sound("escalated", t, priority)
+        if priority != self.priority:
+            self.priority = priority
+            return self._change("deescalated", t)
+        return None
+
+    def _sound(self, what: str, t: float, priority: str) -> Change:
+        self.presence = "on"
+        self.priority = priority
+        if _rank(priority) > _rank(self._top):
+            self._top = priority
+        self._sounded = t
+        return self._change(what, t)
+
+    def _no_longer(self, t: float) -> Change:
+        if self.presence == "on" and self.rule.latches(self._top):
+            self.presence = "latched"
+            return self._change("latched", t)
+        return self._over("cleared", t)
+
+    def _over(self, what: str, t: float) -> Change:
+        self.presence = ""
+        return self._change(what, t)
+
+    def _change(self, what: str, t: float) -> Change:
+        self.changed_at = t
+        return Change(what, t, self.presence or "off")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types."""
+        return {
+            "presence": self.presence,
+            "occurrence": self.occurrence,
+            "priority": self.priority,
+            "since": self.since,
+            "changed_at": self.changed_at,
+            "value": self.value,
+            "text": self.text,
+            "evidence": self.evidence,
+            "shelved_until": self.shelved_until,
+            "realarms": self.realarms,
+            "number": self._number,
+            "top": self._top,
+            "sounded": self._sounded,
+            "feeds": {
+                name: {
+                    "clocked": feed.clocked,
+                    "doubt": feed.doubt,
+                    "limit": feed.limit.state(),
+                    "severe": None if feed.severe is None else feed.severe.state(),
+                }
+                for name, feed in self._feeds.items()
+            },
+        }
+
+    def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
+        """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: technical states must be confirmed anew."""
+        self.presence, self.occurrence = saved["presence"], saved["occurrence"]
+        self.priority, self._top = saved["priority"], saved["top"]
+        self.value, self.text, self.evidence = saved["value"], saved["text"], dict(saved["evidence"])
+        self.realarms, self._number = saved["realarms"], saved["number"]
+        self.since, self.changed_at = saved["since"] + shift_s, saved["changed_at"] + shift_s
+        self._sounded = saved["sounded"] + shift_s
+        until = saved["shelved_until"]
+        self.shelved_until = None if until is None else until + shift_s
+        for name, state in saved["feeds"].items():
+            feed = self._feeds[name] = _Feed(self.rule, state["clocked"])
+            feed.doubt = state["doubt"] or (doubt and self.rule.kind == "technical")
+            feed.limit.restore(state["limit"], shift_s)
+            if feed.severe is not None and state["severe"] is not None:
+                feed.severe.restore(state["severe"], shift_s)
+
+
+def _rank(priority: str) -> int:
+    return ("low", "medium", "high").index(priority)
