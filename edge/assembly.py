@@ -1,7 +1,8 @@
-"""A checked configuration becomes objects: sources, lanes, board, fusion and sinks. The one place that connects them."""
+"""A checked configuration becomes objects: sources, lanes, board, fusion, sinks. The one place that connects them."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,6 +83,12 @@ def build_board(config: Config, *, boot: str, state: Mapping[str, Any] | None = 
     return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state)
 
 
-def build_fusion(config: Config) -> Fusion:
-    """Fusion over the readings of every bed."""
-    return Fusion()
+def state_dir_of(config: Config) -> Path:
+    """Where state lives: the configuration's folder, else systemd's, else the user's."""
+    if config.state_dir is not None:
+        return config.state_dir
+    given = os.environ.get("STATE_DIRECTORY")
+    if given:
+        return Path(given.split(":")[0])
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "edge-vitals" / config.device

@@ -1,0 +1,111 @@
+"""A configuration is right, or one line names file, key and what to write instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.config import kinds, load, parse
+from edge.types import ConfigError
+
+GOOD = """
+[device]
+name = "ward-3"
+state_dir = "state"
+
+[mqtt]
+host = "127.0.0.1"
+
+[beds.bed1]
+person = "p17"
+site = "MV"
+alarms.brady = { limit = 42 }
+
+[beds.bed2]
+
+[sources.node]
+kind = "serial_port"
+port = "/dev/serial/by-id/usb-node"
+
+[sources.cam]
+kind = "camera"
+bed = "bed2"
+device = 0
+
+[alarms.brady]
+limit = 46
+on_delay_s = 8
+"""
+
+
+def test_a_whole_configuration_is_read(tmp_path):
+    path = tmp_path / "bedside.toml"
+    path.write_text(GOOD)
+    config = load(path)
+    assert config.device == "ward-3"
+    assert config.state_dir == tmp_path / "state"
+    assert config.sources["node"].analyzers == ("pulse", "rhythm", "murmur")
+    assert config.sources["node"].bed == "bed1"
+    assert config.sources["cam"].analyzers == ("camera_pulse",)
+    assert config.sinks["mqtt"]["host"] == "127.0.0.1"
+    assert (config.beds["bed1"].person, config.beds["bed1"].site) == ("p17", "MV")
+
+
+def test_limits_of_a_bed_stand_over_those_of_the_device():
+    config = parse(GOOD)
+    assert config.beds["bed1"].alarms["brady"].limit == 42.0
+    assert config.beds["bed2"].alarms["brady"].limit == 46.0
+    assert config.beds["bed1"].alarms["brady"].on_delay_s == 8.0
+
+
+def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
+    config = parse("")
+    assert list(config.beds) == ["bed1"]
+    assert config.sources == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[devise]\nname = 'x'", "devise: unknown key; did you mean 'device'?"),
+        ("[device]\nnam = 'x'", "device.nam: unknown key; did you mean 'name'?"),
+        ("[device]\nname = 3", "device.name: expected `str`, got `int`"),
+        ("[device]\nname = 'Ward 3'", "device.name: 'Ward 3' must match"),
+        ("[beds.status]", "beds.status: 'status' is a reserved word"),
+        ("[beds.bed1.alarms.bradi]\nlimit = 40", "did you mean brady?"),
+        ("[alarms.brady]\nlimt = 40", "did you mean limit?"),
+        ("[alarms.brady]\nlimit = 'low'", "alarms.brady.limit: a number"),
+        ("[sources.a]\nport = 'x'", "sources.a: needs 'kind', one of"),
+        ("[sources.a]\nkind = 'serial'\nport = 'x'", "did you mean 'serial_port'?"),
+        ("[sources.a]\nkind = '../evil'", "unknown kind '../evil'"),
+        ("[sources.a]\nkind = 'serial_port'", "sources.a: needs 'port'"),
+        (
+            "[sources.a]\nkind = 'serial_port'\nport = 'x'\nbaudd = 1",
+            "sources.a.baudd: unknown key; did you mean 'baud'?",
+        ),
+        ("[sources.a]\nkind = 'serial_port'\nport = 'x'\nbaud = 'fast'", "sources.a.baud: expected `int`, got `str`"),
+        ("[sources.a]\nkind = 'serial_port'\nport = 'x'\nbed = 'bed9'", "no bed 'bed9'; did you mean 'bed1'?"),
+        ("[sources.a]\nkind = 'serial_port'\nport = 'x'\nanalyzers = ['rythm']", "did you mean 'rhythm'?"),
+        ("[mqtt]\nport = 1883", "mqtt: needs 'host'"),
+        ("[sinks.jornal]", "did you mean 'journal'?"),
+        ("device = 3", "device: must be a table, [device]"),
+        ("[device", "not valid TOML"),
+    ],
+)
+def test_every_mistake_is_named_with_its_remedy(text, said):
+    with pytest.raises(ConfigError) as error:
+        parse(text, path="bedside.toml")
+    message = str(error.value)
+    assert message.startswith("bedside.toml: ")
+    assert said in message
+    assert "\n" not in message
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml")
+
+
+def test_the_folder_is_the_registry():
+    assert {"serial_port", "camera", "files", "synthetic"} <= set(kinds("sources"))
+    assert {"murmur", "rhythm", "pulse", "camera_pulse"} <= set(kinds("analyzers"))
+    assert {"mqtt", "journal", "console"} <= set(kinds("sinks"))

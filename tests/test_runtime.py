@@ -1,0 +1,283 @@
+"""Threads add nothing to what the core says: live and replayed runs agree, and silence, loss and bugs are announced."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import rules_from
+from edge.clock import ManualClock, SystemClock
+from edge.lane import Lane
+from edge.replay import blocks_of, replay
+from edge.runtime import Reader, Runtime
+from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceError, SourceStatus, Stats
+from signals import Echo, blocks
+
+PPG = np.round(np.random.default_rng(3).normal(size=3000) * 100)
+PULSE_RATES = [60.0] * 8 + [180.0] * 12 + [70.0] * 10
+
+
+class Rate(Echo):
+    """Says the rate that stands in the samples themselves, so that alarms have a known truth."""
+
+    def __call__(self, windows):
+        window = windows["ppg"]
+        if window.coverage < 1.0:
+            return [Reading("ppg.hr", window.end, None, "bpm", reason="warming_up")]
+        return [Reading("ppg.hr", window.end, float(np.median(window.data)), "bpm", quality=1.0)]
+
+
+class Playback:
+    """A source that gives prepared blocks, then ends; with ``then`` it raises that instead."""
+
+    def __init__(self, feed, then=None):
+        self.feed, self.then, self.opened = list(feed), then, 0
+
+    def open(self):
+        self.opened += 1
+
+    def read(self):
+        if not self.feed:
+            raise self.then or EOFError
+        return [self.feed.pop(0)]
+
+    def close(self):
+        pass
+
+
+class Kept:
+    """A sink that keeps everything and wakes whoever waits for it."""
+
+    def __init__(self):
+        self.events, self.closed, self._changed = [], 0, threading.Condition()
+
+    def send(self, event):
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait(self, found, timeout=10.0):
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(found(e) for e in self.events), timeout)
+
+    def of(self, kind):
+        return [e for e in self.events if isinstance(e, kind)]
+
+    def flush(self, timeout_s):
+        return True
+
+    def close(self):
+        self.closed += 1
+
+
+def rates(chunk=10):
+    return blocks(np.repeat(PULSE_RATES, 100), chunk=chunk)
+
+
+def lane(name="node", bed="bed1", analyzer=None):
+    return Lane(bed=bed, source=name, primary="ppg", analyzers={"rate": analyzer or Rate(window_s=2.0)})
+
+
+def board(beds=("bed1",), **rules):
+    rules = rules or {"tachy": {"limit": 130, "on_delay_s": 3, "off_delay_s": 2, "severe_limit": None}}
+    return Board({bed: rules_from(rules) for bed in beds}, boot="b")
+
+
+def live(readers, one_board, *, clock=None, **kw):
+    sink = Kept()
+    runtime = Runtime(readers=readers, board=one_board, sinks=[sink], clock=clock or ManualClock(), **kw)
+    return runtime, sink
+
+
+def key(alarm):
+    return (alarm.id, alarm.t, alarm.presence, alarm.value, alarm.text, alarm.since)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 3000])
+def test_a_live_run_says_what_a_replay_says(chunk):
+    expected = list(replay(rates(), lanes=[lane()], board=board(), clock=ManualClock()))
+    reader = Reader("node", "bed1", Playback(rates(chunk)), [lane()], can_wait=True)
+    runtime, sink = live([reader], board())
+    assert runtime.run() == 0
+    assert sink.of(Reading) == [e for e in expected if isinstance(e, Reading)]
+    assert [key(a) for a in sink.of(Alarm)] == [key(e) for e in expected if isinstance(e, Alarm)]
+    assert [a.presence for a in sink.of(Alarm)] == ["on", "off"]
+    assert sink.closed == 1
+
+
+def test_two_sources_of_one_bed_and_two_beds_keep_apart():
+    readers = [
+        Reader("a", "bed1", Playback(blocks(np.full(1000, 60.0), stream="a/ppg")), [lane("a")], can_wait=True),
+        Reader("b", "bed1", Playback(blocks(np.full(1000, 62.0), stream="b/ppg")), [lane("b")], can_wait=True),
+        Reader("c", "bed2", Playback(blocks(np.full(1000, 180.0), stream="c/ppg")), [lane("c", "bed2")], can_wait=True),
+    ]
+    runtime, sink = live(readers, board(("bed1", "bed2")))
+    assert runtime.run() == 0
+    said = {(r.bed, r.source): r.value for r in sink.of(Reading) if r.value is not None}
+    assert said == {("bed1", "a"): 60.0, ("bed1", "b"): 62.0, ("bed2", "c"): 180.0}
+    assert {a.id for a in sink.of(Alarm)} == {"bed2/tachy"}
+
+
+def test_a_source_lost_is_opened_again_in_a_new_epoch_and_the_blind_interval_is_announced():
+    class Flaky(Playback):
+        def open(self):
+            super().open()
+            self.feed = list(blocks(np.full(300, 60.0 + self.opened)))
+            self.then = SourceError("node: unplugged") if self.opened < 2 else EOFError()
+
+    source, seen = Flaky([]), []
+    one = lane()
+    one.observe = seen.append
+    runtime, sink = live([Reader("node", "bed1", source, [one], can_wait=True)], board(), clock=SystemClock())
+    assert runtime.run(seconds=20.0) == 0
+    assert sorted({b.epoch for b in seen}) == [0, 1]
+    states = [(s.state, s.reason) for s in sink.of(SourceStatus)]
+    assert ("offline", "node: unplugged") in states
+    assert states[-1] == ("disabled", "ended")
+
+
+def test_silence_of_a_stuck_source_is_noticed_and_ends_with_the_length_of_the_blindness():
+    clock, go_on, feed = ManualClock(), threading.Event(), list(blocks(np.full(400, 60.0), chunk=100))
+
+    class Stuck(Playback):
+        def read(self):
+            if len(self.feed) == 2:
+                go_on.wait(10.0)
+            return super().read()
+
+    runtime, sink = live([Reader("node", "bed1", Stuck(feed), [lane()])], board(), clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    sink.wait(lambda e: isinstance(e, Reading) and e.t == 2.0)
+    clock.advance(1.0)
+    sink.wait(lambda e: isinstance(e, SourceStatus) and e.state == "online")
+    clock.advance(9.0)
+    sink.wait(lambda e: isinstance(e, SourceStatus) and e.state == "offline" and "no data" in e.reason)
+    clock.advance(5.0)
+    sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "source_lost" and e.presence == "on")
+    go_on.set()
+    sink.wait(lambda e: isinstance(e, Reading) and e.t == 4.0)
+    clock.advance(1.0)
+    runtime.stop()
+    thread.join(10.0)
+    assert not thread.is_alive()
+
+
+def test_every_transition_is_durable_before_a_sink_sees_it():
+    order = []
+
+    class Disk:
+        def append(self, transitions, state=None):
+            order.extend(("disk", a.t, a.presence) for a in transitions)
+            return True
+
+    class Seen(Kept):
+        def send(self, event):
+            if isinstance(event, Alarm):
+                order.append(("sink", event.t, event.presence))
+
+    reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
+    Runtime(readers=[reader], board=board(), sinks=[Seen()], clock=ManualClock(), durable=Disk()).run()
+    assert [o[0] for o in order] == ["disk", "sink"] * 2
+
+
+def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():
+    class Full:
+        def append(self, transitions, state=None):
+            return False
+
+    reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
+    runtime, sink = live([reader], board(), durable=Full())
+    runtime.run()
+    assert {"tachy", "outbox_full"} <= {a.condition for a in sink.of(Alarm)}
+
+
+def test_a_broken_sink_does_not_silence_the_others(caplog):
+    class Broken(Kept):
+        def send(self, event):
+            raise RuntimeError("far end gone")
+
+    sink = Kept()
+    reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
+    runtime = Runtime(readers=[reader], board=board(), sinks=[Broken(), sink], clock=ManualClock())
+    assert runtime.run() == 0
+    assert len(sink.of(Reading)) == 30
+    assert "far end gone" in caplog.text
+
+
+def test_commands_and_faults_come_in_from_any_thread():
+    clock, hold = ManualClock(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    runtime.post(Fault("model_fault", 0.0, True, "altered", bed="bed1"))
+    sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "model_fault" and e.presence == "on")
+    runtime.post(Command("ack", "bed1", 1.0, "c1", "nurse", id="bed1/model_fault"))
+    sink.wait(lambda e: isinstance(e, CommandResult) and e.ok)
+    sink.wait(lambda e: isinstance(e, Alarm) and e.presence == "ack")
+    hold.set()
+    thread.join(10.0)
+    assert not thread.is_alive()
+
+
+def test_a_clock_step_is_announced():
+    clock, hold = ManualClock(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    clock.step_wall(7200.0)
+    clock.advance(1.0)
+    sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "clock_step" and "+7200.0 s" in e.text)
+    hold.set()
+    thread.join(10.0)
+
+
+def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
+    monkeypatch.setattr("edge.runtime._BACKOFF_S", (0.0,))
+
+    class Bug(Playback):
+        def read(self):
+            raise KeyError("bug")
+
+    runtime, _ = live([Reader("node", "bed1", Bug([]), [lane()])], board(), clock=SystemClock())
+    assert runtime.run(seconds=20.0) == 1
+    assert "edge-read-node keeps failing" in runtime.failed
+
+
+def test_stats_come_every_ten_seconds_and_can_be_published():
+    clock, hold = ManualClock(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    clock.advance(11.0)
+    sink.wait(lambda e: isinstance(e, Stats))
+    hold.set()
+    thread.join(10.0)
+    assert sink.of(Stats)[0].figures["frames_written"] == 0
+
+
+def test_sources_are_merged_by_time_for_replay():
+    a = Playback(blocks(np.zeros(30), stream="a/ppg"))
+    b = Playback(blocks(np.zeros(30), stream="b/ppg", t0=0.05))
+    assert [x.source for x in blocks_of([a, b])] == ["a", "b"] * 3
