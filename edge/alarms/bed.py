@@ -20,7 +20,10 @@ NOTHING_WATCHED: Final = AlarmRules(
 
 
 class Bed:
-    """The state of one bed. seq: number of its last event; heard: newest reading time of each source, s."""
+    """The state of one bed.
+
+    seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
+    """
 
     def __init__(self, name: str, rules: AlarmRules, boot: str) -> None:
         self.name = name
@@ -29,7 +32,7 @@ class Bed:
         self.paused_until: float | None = None
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
-        self.heard: dict[str, float] = {}
+        self.heard: dict[str, float | None] = {}
         self.answered: dict[str, tuple[bool, str]] = {}
         self._boot = boot
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
@@ -82,21 +85,20 @@ class Bed:
         rule = line.rule
         limit = rule.severe_limit if line.severe else rule.limit
         source = line.id.split("/")[2] if rule.name in PER_SOURCE else ""
+        optional = {
+            "paused_until": self.paused_until,
+            "shelved_until": line.shelved_until,
+            "realarms": line.realarms or None,
+            "by": command and command.by,
+            "command_id": command and command.command_id,
+        }
         evidence: dict[str, Any] = {
             "change": change.what,
             "reading": line.evidence,
             "rule": _rule_evidence(rule, limit),
             "span": [line.since, change.t],
+            **{key: figure for key, figure in optional.items() if figure is not None},
         }
-        for key, figure in (
-            ("paused_until", self.paused_until),
-            ("shelved_until", line.shelved_until),
-            ("realarms", line.realarms or None),
-            ("by", command and command.by),
-            ("command_id", command and command.command_id),
-        ):
-            if figure is not None:
-                evidence[key] = figure
         return Alarm(
             id=line.id,
             occurrence=line.occurrence,
@@ -132,7 +134,7 @@ class Bed:
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
-        self.heard = {} if doubt else {name: t + shift_s for name, t in saved["heard"].items()}
+        self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
         self.lines = {}
         for alarm_id, state in saved["lines"].items():

@@ -132,11 +132,9 @@ class Board:
 
     def _reading(self, reading: Reading) -> list[Alarm]:
         bed = self._bed(reading.bed)
-        if not reading.metric.startswith("fused."):
-            bed.heard[reading.source] = max(reading.t, bed.heard.get(reading.source, reading.t))
+        found = [] if reading.metric.startswith("fused.") else self._heard(bed, reading)
         if bed.ignores(reading.t) or reading.reason == "standby":
-            return []
-        found: list[Alarm] = []
+            return found
         for rule, severe in bed.conditions_of(reading.metric):
             finding = judge(rule, reading)
             line = bed.line(rule, reading.source)
@@ -174,14 +172,22 @@ class Board:
         evidence = {"source": said.source, "feed": feed, "t": said.t, "text": said.text}
         return bed.tell(line, line.observe(feed, said.t, finding, evidence=evidence, text=said.text, clocked=True))
 
+    def _heard(self, bed: Bed, reading: Reading) -> list[Alarm]:
+        source, rule = reading.source, bed.rules["source_lost"]
+        bed.heard[source] = None
+        if not rule.enabled or not bed.line(rule, source).says("silence"):
+            return []
+        return self._state(bed, Fault(rule.name, reading.t, False, "", bed.name, source), "silence")
+
     def _silence(self, bed: Bed, now: float) -> list[Alarm]:
         rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
         found: list[Alarm] = []
-        for source, last in bed.heard.items() if rule.enabled and silent_s else ():
-            silent = now - last > silent_s
-            if silent != bed.line(rule, source).says("silence"):
-                text = f"No data from {source} for {silent_s:.0f} s" if silent else ""
-                found += self._state(bed, Fault(rule.name, now, silent, text, bed.name, source), "silence")
+        for source, last in bed.heard.items():
+            if last is None:
+                bed.heard[source] = now
+            elif rule.enabled and silent_s and now - last > silent_s and not bed.line(rule, source).says("silence"):
+                text = f"No readings from {source} for {silent_s:.0f} s"
+                found += self._state(bed, Fault(rule.name, now, True, text, bed.name, source), "silence")
         return found
 
     def _bed(self, name: str) -> Bed:

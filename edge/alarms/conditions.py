@@ -210,7 +210,7 @@ def _condition_from(start: Condition, given: object) -> Condition:
     return rule
 
 
-def _setting(where: str, key: str, value: object) -> Any:  # noqa: PLR0911 - one return a kind of setting
+def _setting(where: str, key: str, value: object) -> Any:
     if key in ("priority", "severe_priority"):
         if value not in PRIORITIES:
             raise ConfigError(f"{where}: one of {', '.join(PRIORITIES)}, not {value!r}")

@@ -122,7 +122,7 @@ class Lifecycle:
         known.limit.feed(t, finding.verdict)
         if known.severe is not None and severe is not None:
             known.severe.feed(t, severe.verdict)
-        if finding.verdict == "yes" or not self.standing:
+        if not self.standing or (finding.verdict == "yes" and not clocked):
             self.value = finding.value
             self.text = text
         if finding.verdict != "unknown" and evidence is not None:
@@ -144,10 +144,11 @@ class Lifecycle:
         after_s = self.rule.realarms_after_s(self.priority)
         if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:
             return change
+        due = self._sounded + after_s
+        self._sounded = due if now - due < after_s else now
         self.presence = "on"
-        self._sounded = now
         self.realarms += 1
-        return self._change("realarmed", now)
+        return self._change("realarmed", self._sounded)
 
     def acknowledge(self, t: float) -> Change | None:
         """Somebody has seen this occurrence; ends a latched one."""
