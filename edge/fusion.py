@@ -107,7 +107,7 @@ class _BedFusion:
 
 
 def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
-    """Fuse one moment's readings, by lane in order of trust: ``fused.hr`` and, of two lanes or more, ``fused.spread``."""
+    """Fuse the readings of one moment, by lane in order of trust; ``fused.spread`` only of two lanes or more."""
     t = max(reading.t for reading in given.values())
     rates = {
         name: float(reading.value)
