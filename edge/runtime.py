@@ -65,6 +65,7 @@ class Reader:
     last_block: float | None = None
     started: float = 0.0
     epoch: int = -1
+    epoch_shift: int | None = None
     reopened: int = 0
 
 
@@ -180,6 +181,7 @@ class Runtime:
         try:
             while not self._stop.is_set():
                 reader.started = self._clock.now()
+                reader.epoch_shift = None
                 try:
                     reader.source.open()
                     while not self._stop.is_set():
@@ -208,8 +210,10 @@ class Runtime:
 
     def _deliver(self, reader: Reader, blocks: Sequence[Block]) -> None:
         for block in blocks:
-            if reader.reopened and block.epoch < reader.epoch:
-                block = replace(block, epoch=reader.epoch + 1 + block.epoch)  # noqa: PLW2901
+            if reader.epoch_shift is None:  # the first block since opening: a new epoch, whatever the source counts
+                reader.epoch_shift = max(0, reader.epoch + 1 - block.epoch)
+            if reader.epoch_shift:
+                block = replace(block, epoch=block.epoch + reader.epoch_shift)  # noqa: PLW2901
             reader.epoch = max(reader.epoch, block.epoch)
             for lane, inbox in zip(reader.lanes, reader.inboxes, strict=True):
                 if block.kind in lane.kinds:
@@ -373,6 +377,10 @@ class Runtime:
             self._take(_TICK_S / 5)
         while self._take(0.0):
             pass
+        for fused in self._fusion.flush() if self._fusion else ():
+            self._reading(fused)
+        for reader in self._readers:
+            self._watch(reader, self._clock.now())
         for thread in (*readers, *workers):
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)

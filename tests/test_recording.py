@@ -82,7 +82,7 @@ def test_frames_are_never_recorded(tmp_path):
 def test_what_is_not_a_recording_is_refused_in_words(tmp_path, content):
     path = tmp_path / "x"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match="not a recording|no header"):
+    with pytest.raises(SourceError, match=r"not a recording|no header"):
         Recording(path)
 
 
