@@ -115,7 +115,7 @@ def _against(condition: Condition, figure: float) -> Verdict:
         return "no" if figure >= limit + condition.hysteresis else "between"
     if figure >= limit:
         return "yes"
-    return "no" if figure < limit - condition.hysteresis or condition.hysteresis == 0 else "between"
+    return "no" if figure < limit - condition.hysteresis else "between"
 
 
 def _probability_of_af(detail: Mapping[str, Any]) -> float | None:

@@ -1,0 +1,97 @@
+"""Rules: one table, every mistake named with the nearest valid key."""
+
+import pytest
+
+from edge.alarms.conditions import CONDITIONS, DEFAULTS, AlarmRules, priority_of, rules_from
+from edge.types import ConfigError
+
+CONTRACT = (
+    "af brady tachy asystole murmur hr_disagree"
+    " sensor_off low_quality source_lost clock_step overload outbox_full model_fault broker_lost"
+)
+
+
+def test_the_conditions_are_those_of_the_contract():
+    assert set(CONDITIONS) == set(CONTRACT.split())
+    assert [c for c in CONDITIONS if DEFAULTS[c].kind == "physiological"] == CONTRACT.split()[:6]
+
+
+def test_no_settings_are_the_shipped_rules():
+    assert rules_from({}) == AlarmRules()
+
+
+def test_settings_change_one_rule_and_leave_the_others():
+    rules = rules_from({"brady": {"limit": 42, "on_delay_s": 8}, "pause_max_s": 120})
+    assert (rules["brady"].limit, rules["brady"].on_delay_s, rules.pause_max_s) == (42.0, 8.0, 120.0)
+    assert rules["tachy"] == DEFAULTS["tachy"]
+
+
+def test_a_bed_changes_the_rules_of_its_device():
+    device = rules_from({"brady": {"limit": 42}, "tachy": {"limit": 125}})
+    bed = rules_from({"brady": {"on_delay_s": 3}}, base=device)
+    assert (bed["brady"].limit, bed["brady"].on_delay_s, bed["tachy"].limit) == (42.0, 3.0, 125.0)
+
+
+def test_a_limit_past_the_severe_one_leaves_no_severe_one():
+    assert rules_from({"brady": {"limit": 35}})["brady"].severe is None
+    assert rules_from({"tachy": {"limit": 150}})["tachy"].severe is None
+    severe = rules_from({"tachy": {"limit": 120}})["tachy"].severe
+    assert severe is not None
+    assert severe.limit == 140.0
+
+
+def test_a_short_on_delay_shortens_the_severe_one():
+    assert rules_from({"brady": {"on_delay_s": 2}})["brady"].severe_on_delay_s == 2.0
+
+
+def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
+    rules = rules_from({"tachy": {"metrics": ["ppg.hr"]}}, fused=True)
+    assert rules["brady"].metrics == rules["asystole"].metrics == ("fused.hr",)
+    assert rules["tachy"].metrics == ("ppg.hr",)
+
+
+def test_priority_and_latching():
+    brady = DEFAULTS["brady"]
+    assert [priority_of(brady, s) for s in (False, True)] == ["medium", "high"]
+    assert [brady.latches(p) for p in ("low", "medium", "high")] == [False, False, True]
+    always = rules_from({"brady": {"latching": True}})["brady"]
+    assert always.latches("low")
+    assert always.realarms_after_s("low") == 0
+
+
+def test_longest_confirmation_counts_windows_and_delay():
+    assert DEFAULTS["af"].longest_confirm_s == 50.0
+    assert DEFAULTS["brady"].longest_confirm_s == 14.0
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({"bradi": {}}, "alarms.bradi: unknown; did you mean brady?"),
+        ({"brady": {"limt": 3}}, "alarms.brady.limt: unknown; did you mean limit?"),
+        ({"brady": {"name": "x"}}, "alarms.brady.name: unknown"),
+        ({"brady": 45}, "alarms.brady: a table of settings"),
+        ({"brady": {"limit": "low"}}, "alarms.brady.limit: a number from 0, not 'low'"),
+        ({"brady": {"limit": -1}}, "alarms.brady.limit: a number from 0"),
+        ({"brady": {"limit": float("nan")}}, "alarms.brady.limit: a number from 0"),
+        ({"brady": {"on_delay_s": True}}, "alarms.brady.on_delay_s: a number"),
+        ({"brady": {"on_delay_s": None}}, "alarms.brady.on_delay_s: a number"),
+        ({"af": {"k": 8}}, "alarms.af.k: 8 of 7 windows cannot agree"),
+        ({"af": {"k": 2.5}}, "alarms.af.k: a whole number"),
+        ({"brady": {"n": 3}}, "alarms.brady.spacing_s: confirmation over 3 windows"),
+        ({"brady": {"severe_limit": 60}}, "alarms.brady.severe_limit: 60 is not beyond the limit 45"),
+        ({"brady": {"priority": "urgent"}}, "alarms.brady.priority: one of low, medium, high"),
+        ({"brady": {"enabled": 1}}, "alarms.brady.enabled: true or false"),
+        ({"brady": {"latching": "yes"}}, "alarms.brady.latching: true or false"),
+        ({"brady": {"metrics": "ppg.hr"}}, "alarms.brady.metrics: a list of metrics"),
+        ({"brady": {"text": "{rate}"}}, "alarms.brady.text: a text with no fields but"),
+        ({"brady": {"min_quality": 2}}, "alarms.brady.min_quality: a quality, 0 to 1"),
+        ({"coverage_limit": 2}, "alarms.coverage_limit: a share"),
+        ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean pause_max_s?"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(mapping, says):
+    with pytest.raises(ConfigError) as error:
+        rules_from(mapping)
+    assert str(error.value).startswith(says)
+    assert "\n" not in str(error.value)

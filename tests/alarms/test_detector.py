@@ -1,0 +1,123 @@
+"""Delays and confirmation by event time, exactly."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.alarms.conditions import rules_from
+from edge.alarms.detector import Detector
+
+LETTERS = {"y": "yes", "n": "no", "b": "between", "u": "unknown"}
+
+
+def detector(on=3.0, off=2.0, **kw):
+    return Detector(rules_from({"brady": {"on_delay_s": on, "off_delay_s": off, **kw}})["brady"])
+
+
+def follow(one, verdicts, start=0):
+    return "".join("X" if one.feed(float(start + i), LETTERS[v]) else "." for i, v in enumerate(verdicts))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "present"),
+    [
+        ("yyyyy", "...XX"),
+        ("yyynyyyy", ".......X"),  # a good reading starts it again
+        ("yyuuyyy", "......X"),  # poor quality pauses it: 1 s before, 2 s after
+        ("yubyuyy", "......."),  # nothing between two that say the same
+        ("yybbyyy", "......X"),  # inside the hysteresis: paused
+        ("yyyynnn", "...XXX."),
+        ("yyyynbnnn", "...XXXXX."),  # back inside the hysteresis: still there
+        ("yyyynuunnn", "...XXXXXX."),  # unknown pauses the off-delay
+        ("yyyyuuuuuuuu", "...XXXXXXXXX"),  # unknown never clears
+        ("uuuuuuuu", "........"),  # and never raises
+    ],
+)
+def test_delays(verdicts, present):
+    assert follow(detector(), verdicts) == present
+
+
+def test_no_delay_is_at_once():
+    assert follow(detector(0, 0), "nynyu") == ".X.XX"
+
+
+def test_a_hole_in_the_data_is_no_evidence():
+    one = detector(on=10.0)
+    assert not one.feed(0.0, "yes")
+    assert not one.feed(60.0, "yes")
+    assert one.since == 0.0
+
+
+def test_old_readings_are_ignored():
+    one = detector(0, 0)
+    assert one.feed(5.0, "yes")
+    assert one.feed(4.0, "no")
+    assert one.feed(5.0, "no")
+
+
+def test_k_of_n_counts_windows_a_window_apart():
+    one = detector(0, 0, k=2, n=3, spacing_s=10.0)
+    assert follow(one, "y" * 10) == "." * 10
+    assert one.feed(10.0, "yes")
+    assert one.since == 0.0
+    assert follow(one, "n" * 9, start=11) == "X" * 9, "these are the same window"
+    assert one.feed(20.0, "no"), "2 of 3"
+    assert not one.feed(30.0, "no"), "1 of 3"
+
+
+def test_votes_are_forgotten_in_time():
+    one = detector(0, 0, k=2, n=3, spacing_s=10.0)
+    one.feed(0.0, "yes")
+    assert not one.feed(61.0, "yes")
+    assert one.feed(71.0, "yes")
+
+
+def test_a_state_runs_by_the_clock_and_changes_when_it_was_due():
+    one = Detector(rules_from({"source_lost": {"on_delay_s": 3, "off_delay_s": 2}})["source_lost"], clocked=True)
+    one.feed(10.0, "yes")
+    assert not one.tick(12.9)
+    assert one.tick(20.0)
+    assert (one.since, one.changed_at) == (10.0, 13.0)
+    one.feed(19.0, "no")
+    assert one.tick(21.0)
+    assert not one.tick(22.5)
+    assert one.changed_at == 22.0
+
+
+VERDICTS = st.lists(st.sampled_from("yynbu"), max_size=60).map("".join)
+
+
+@given(before=VERDICTS, after=VERDICTS, k=st.integers(1, 3))
+def test_going_on_from_its_state_changes_nothing(before, after, k):
+    settings = {"k": k, "n": 3, "spacing_s": 2.0}
+    one, two = detector(**settings), detector(**settings)
+    follow(one, before)
+    two.restore(json.loads(json.dumps(one.state())), shift_s=1000.0)
+    assert follow(one, after, len(before)) == follow(two, after, len(before) + 1000)
+
+
+@given(VERDICTS)
+def test_unknown_readings_never_raise_nor_clear(verdicts):
+    one = detector()
+    was = False
+    for i, verdict in enumerate(verdicts):
+        now = one.feed(float(i), LETTERS[verdict])
+        if verdict in "ub" and not was:
+            assert not now
+        if verdict in "uby" and was:
+            assert now
+        was = now
+
+
+@given(VERDICTS, st.data())
+def test_flicker_of_quality_never_resets_the_on_delay(verdicts, data):
+    """With any unknown readings put in, whatever was present becomes present, later."""
+    plain = follow(detector(), verdicts)
+    if "X" not in plain:
+        return
+    first = plain.index("X")
+    head = verdicts[: first + 1]
+    flickering = "".join(v + "u" * data.draw(st.integers(0, 3)) + (v if v == "y" else "") for v in head)
+    assert "X" in follow(detector(), flickering + "yyyy")

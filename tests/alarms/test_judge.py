@@ -1,0 +1,106 @@
+"""What one reading says about one condition."""
+
+import pytest
+
+from edge.alarms.conditions import CONDITIONS, DEFAULTS, rules_from
+from edge.alarms.judge import judge
+from edge.types import REASONS, Reading
+
+
+def reading(metric, value, quality=0.9, reason="", **detail):
+    return Reading(metric, 1.0, value, quality=quality, reason=reason, detail=detail)
+
+
+def said(condition, *args, rules=None, **kw):
+    return judge((rules or rules_from({}))[condition], reading(*args, **kw)).verdict
+
+
+@pytest.mark.parametrize(
+    ("bpm", "brady", "tachy"),
+    [
+        (44.9, "yes", "no"),
+        (45, "between", "no"),
+        (47.9, "between", "no"),
+        (48, "no", "no"),
+        (124.9, "no", "no"),
+        (125, "no", "between"),
+        (129.9, "no", "between"),
+        (130, "no", "yes"),
+        (300, "no", "yes"),
+    ],
+)
+def test_rates_against_limits_with_hysteresis(bpm, brady, tachy):
+    assert said("brady", "ppg.hr", bpm) == brady
+    assert said("tachy", "ppg.hr", bpm) == tachy
+
+
+def test_the_beats_count_before_the_rate():
+    assert said("brady", "ppg.hr", 70.0, brady_bpm=30.0) == "yes"
+    assert said("brady", "ppg.hr", 30.0, brady_bpm=None) == "unknown"
+    assert said("tachy", "ppg.hr", 70.0, tachy_bpm=150.0) == "yes"
+
+
+def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
+    assert [said("asystole", "ppg.hr", 70.0, asystole=a) for a in (1, 0, None)] == ["yes", "no", "unknown"]
+    assert said("asystole", "ppg.hr", 70.0) == "unknown"
+    longer = rules_from({"asystole": {"limit": 4}})
+    assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=3.0, rules=longer) == "no"
+    assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=4.0, rules=longer) == "yes"
+    assert said("asystole", "ppg.hr", 70.0, asystole=0, longest_gap_s=9.0, rules=longer) == "no"
+
+
+def test_af_is_the_analyzers_decision_or_a_probability():
+    assert said("af", "ppg.rhythm", "af", p_af=0.4) == "yes"
+    assert said("af", "ppg.rhythm", "sinus", p_af=0.6) == "no"
+    strict = rules_from({"af": {"limit": 0.8, "hysteresis": 0.1}})
+    words = [said("af", "ppg.rhythm", "af", p_AF=p, rules=strict) for p in (0.85, 0.75, 0.6)]
+    assert words == ["yes", "between", "no"]
+
+
+def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
+    assert said("murmur", "pcg.murmur", 0.4, decision="present") == "yes"
+    assert said("murmur", "pcg.murmur", 0.9, decision="absent") == "no"
+    assert said("murmur", "pcg.murmur", 0.9, decision="unknown") == "unknown"
+    assert said("murmur", "pcg.murmur", 0.9) == "yes"
+    assert said("murmur", "pcg.murmur", 0.9, decision="absent", rules=rules_from({"murmur": {"limit": 0.8}})) == "yes"
+
+
+@pytest.mark.parametrize("condition", [c for c in CONDITIONS if DEFAULTS[c].kind == "physiological"])
+@pytest.mark.parametrize("reason", sorted(REASONS))
+def test_no_value_says_nothing_about_physiology(condition, reason):
+    for metric in DEFAULTS[condition].metrics:
+        assert said(condition, metric, None, 0.0, reason) == "unknown"
+
+
+def test_a_missing_beat_is_known_where_a_rate_is_not_and_never_clears():
+    assert said("asystole", "ppg.hr", None, 0.0, "no_pulse", asystole=1) == "yes"
+    assert said("asystole", "ppg.hr", None, 0.0, "no_pulse", asystole=0) == "unknown"
+    assert said("asystole", "ppg.hr", None, 0.0, "low_quality", asystole=1) == "unknown"
+    assert said("brady", "fused.hr", None, 0.0, "disagreement", brady_bpm=30.0) == "yes"
+    assert said("brady", "fused.hr", None, 0.0, "disagreement", brady_bpm=70.0) == "unknown"
+
+
+def test_poor_readings_say_nothing_about_physiology():
+    assert said("brady", "ppg.hr", 30.0, quality=0.1) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("reason", "sensor_off", "low_quality", "model_fault"),
+    [
+        ("sensor_off", "yes", "unknown", "unknown"),
+        ("no_signal", "yes", "unknown", "unknown"),
+        ("motion", "no", "yes", "unknown"),
+        ("gap", "unknown", "yes", "unknown"),
+        ("warming_up", "unknown", "unknown", "unknown"),
+        ("standby", "unknown", "unknown", "unknown"),
+        ("model_fault", "unknown", "unknown", "yes"),
+    ],
+)
+def test_reasons_feed_technical_conditions(reason, sensor_off, low_quality, model_fault):
+    assert said("sensor_off", "ppg.hr", None, 0.0, reason) == sensor_off
+    assert said("low_quality", "ppg.hr", None, 0.0, reason) == low_quality
+    assert said("model_fault", "ppg.hr", None, 0.0, reason) == model_fault
+
+
+def test_quality_itself_has_a_limit():
+    assert [said("low_quality", "ppg.hr", 70.0, quality=q) for q in (0.29, 0.35, 0.4)] == ["yes", "between", "no"]
