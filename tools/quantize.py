@@ -51,7 +51,7 @@ class Parity:
         )
 
 
-def export(
+def export(  # noqa: PLR0917 - the training scripts call it by position
     model: Any,
     example: tuple[Any, ...],
     calibration: Sequence[Arrays],
