@@ -15,6 +15,9 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Unix time, s; may jump."""
 
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` of monotonic time pass; for paced sources, in the shell."""
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -24,6 +27,9 @@ class SystemClock:
 
     def wall(self) -> float:
         return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class ManualClock:
@@ -38,6 +44,9 @@ class ManualClock:
 
     def wall(self) -> float:
         return self._now + self._wall_offset
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         """Move forward by ``seconds``; a monotonic clock never goes back."""
