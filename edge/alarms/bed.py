@@ -76,8 +76,8 @@ class Bed:
         """An event for every line that sounds: its silence has changed, its presence has not."""
         found: list[Alarm] = []
         for line in self.lines.values():
-            if line.presence in ("on", "latched"):
-                found += self.tell(line, Change(what, t, line.presence), command)
+            if line.presence in ("on", "latched") and line.changed_at <= t:
+                found += self.tell(line, line.note(what, t), command)
         return found
 
     def alarm(self, line: Lifecycle, change: Change, command: Command | None = None) -> Alarm:
@@ -86,8 +86,8 @@ class Bed:
         limit = rule.severe_limit if line.severe else rule.limit
         source = line.id.split("/")[2] if rule.name in PER_SOURCE else ""
         optional = {
-            "paused_until": self.paused_until,
-            "shelved_until": line.shelved_until,
+            "paused_until": _later(self.paused_until, change.t),
+            "shelved_until": _later(line.shelved_until, change.t),
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
@@ -157,6 +157,10 @@ def evidence_of(reading: Reading) -> dict[str, Any]:
         "model": reading.model,
         "detail": {**plain, **told},
     }
+
+
+def _later(until: float | None, t: float) -> float | None:
+    return until if until is not None and until > t else None
 
 
 def _rule_evidence(rule: Condition, limit: float | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from edge.alarms.bed import Bed
-from edge.alarms.lifecycle import Change, Lifecycle
+from edge.alarms.lifecycle import Lifecycle
 from edge.types import Alarm, Command
 
 Answer = tuple[bool, str, list[Alarm]]
@@ -52,8 +52,7 @@ def shelve(bed: Bed, command: Command) -> Answer:
         return True, f"{line.id} was not shelved", []
     line.shelved_until = command.t + seconds if seconds else None
     what = "shelved" if seconds else "unshelved"
-    change = Change(what, command.t, line.presence) if line.standing else None
-    return True, f"{line.id} {what}", bed.tell(line, change, command)
+    return True, f"{line.id} {what}", bed.tell(line, line.note(what, command.t), command)
 
 
 def standby(bed: Bed, command: Command) -> Answer:

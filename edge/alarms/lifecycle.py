@@ -162,6 +162,14 @@ class Lifecycle:
         """End a latched occurrence."""
         return self._over("reset", t) if self.presence == "latched" else None
 
+    def note(self, what: str, t: float) -> Change | None:
+        """Tell of a silence that came or went; its end sounds what is unacknowledged again."""
+        if not self.standing:
+            return None
+        if what in ("resumed", "unshelved"):
+            self._sounded = max(self._sounded, t)
+        return self._change(what, t)
+
     def end(self, t: float, what: str, *, keep_clocked: bool = False) -> Change | None:
         """Forget what readings said (standby) or everything (no longer watched)."""
         self._feeds = {name: feed for name, feed in self._feeds.items() if keep_clocked and feed.clocked}
@@ -215,8 +223,8 @@ class Lifecycle:
         return self._change(what, t)
 
     def _change(self, what: str, t: float) -> Change:
-        self.changed_at = t
-        return Change(what, t, self.presence or "off")
+        self.changed_at = t if what == "raised" else max(t, self.changed_at)
+        return Change(what, self.changed_at, self.presence or "off")
 
     def snapshot(self) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""

@@ -173,7 +173,16 @@ def test_a_pause_holds_the_re_alarm_back():
     rates(one, [43] * 3)
     one.command(say("pause", 100.0, seconds=60))
     assert one.tick(150.0) == []
-    assert [c for _, _, c in what(one.tick(160.0))] == ["resumed", "realarmed"]
+    assert [c for _, _, c in what(one.tick(165.0))] == ["resumed"]
+    assert [(a.t, a.evidence["change"]) for a in one.tick(261.0)] == [(260.0, "realarmed")]
+
+
+def test_a_pause_that_is_over_says_nothing_of_what_came_after_it():
+    one = board()
+    one.command(say("pause", 0.0, seconds=5))
+    (raised,) = one.update(Reading("ppg.rhythm", 7.0, "af", quality=0.9, bed="bed1"))
+    assert "paused_until" not in raised.evidence
+    assert one.tick(8.0) == []
 
 
 def test_shelving_is_of_one_line():

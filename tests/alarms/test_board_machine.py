@@ -1,0 +1,298 @@
+"""The board as a state machine: random readings, states, commands and restarts against the rules of the life cycle."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import PER_SOURCE, rules_from
+from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
+
+BEDS = ("bed1", "bed2")
+SOURCES = ("node", "cam")
+SETTINGS = {
+    "brady": {"on_delay_s": 3, "severe_on_delay_s": 1, "off_delay_s": 2, "realarm_s": 20},
+    "tachy": {"on_delay_s": 0, "severe_on_delay_s": 0, "off_delay_s": 0, "severe_limit": None},
+    "af": {"k": 2, "n": 3, "spacing_s": 2, "off_delay_s": 1},
+    "sensor_off": {"on_delay_s": 2, "off_delay_s": 1, "priority": "high"},
+    "low_quality": {"on_delay_s": 4, "off_delay_s": 1},
+    "silent_s": 6,
+}
+BY_A_PERSON = {"acknowledged", "reset", "standby", "shelved", "unshelved", "paused", "resumed"}
+BY_THE_CLOCK = {"realarmed", "resumed", "unshelved", "raised", "cleared", "latched", "returned"}
+NEXT = {
+    "raised": ({""}, {"on"}),
+    "returned": ({"latched"}, {"on"}),
+    "escalated": ({"on", "ack"}, {"on"}),
+    "deescalated": ({"on", "ack"}, {"on", "ack"}),
+    "realarmed": ({"on", "ack"}, {"on"}),
+    "acknowledged": ({"on", "latched"}, {"ack", "off"}),
+    "latched": ({"on"}, {"latched"}),
+    "cleared": ({"on", "ack"}, {"off"}),
+    "reset": ({"latched"}, {"off"}),
+    "standby": ({"on", "ack", "latched"}, {"off"}),
+    "paused": ({"on", "latched"}, {"on", "latched"}),
+    "resumed": ({"on", "latched"}, {"on", "latched"}),
+    "shelved": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
+    "unshelved": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
+}
+HELD = ("deescalated", "paused", "resumed", "shelved", "unshelved")
+
+
+class Life(RuleBasedStateMachine):
+    @initialize(boot=st.sampled_from(["a", "b-1"]))
+    def begin(self, boot):
+        self.rules = {bed: rules_from(SETTINGS) for bed in BEDS}
+        self.boot = boot
+        self.board = Board(self.rules, boot=boot)
+        self.shadow = None
+        self.t = 0.0
+        self.number = 0
+        self.seq = {}
+        self.shown: dict[str, Alarm] = {}
+        self.top: dict[str, str] = {}
+        self.over = set()
+        self.seen_occurrences = set()
+
+    # what happens
+
+    @rule(dt=st.sampled_from([0.25, 1.0, 1.0, 1.0, 2.0, 7.0, 30.0]))
+    def time_passes(self, dt):
+        self.t += dt
+        told = self._both(lambda board: board.tick(self.t))
+        for alarm in told:
+            assert alarm.evidence["change"] in BY_THE_CLOCK
+            if alarm.kind == "physiological":
+                assert alarm.evidence["change"] in {"realarmed", "resumed", "unshelved"}, "event time drives physiology"
+
+    @rule(
+        bed=st.sampled_from(BEDS),
+        bpm=st.sampled_from([30.0, 43.0, 46.0, 70.0, 140.0]),
+        times=st.integers(1, 6),
+        quality=st.sampled_from([0.1, 0.9, 0.9]),
+    )
+    def heart_rate(self, bed, bpm, times, quality):
+        for _ in range(times):
+            self.t += 1.0
+            told = self._update(Reading("ppg.hr", self.t, bpm, "bpm", quality, bed=bed, source="node"))
+            if quality < 0.2:
+                self._nothing_physiological(told)
+
+    @rule(bed=st.sampled_from(BEDS), word=st.sampled_from(["af", "af", "sinus"]), times=st.integers(1, 4))
+    def rhythm(self, bed, word, times):
+        for _ in range(times):
+            self.t += 1.0
+            self._update(Reading("ppg.rhythm", self.t, word, "", 0.8, bed=bed, source="node"))
+
+    @rule(
+        bed=st.sampled_from(BEDS),
+        metric=st.sampled_from(["ppg.hr", "ppg.rhythm", "pcg.murmur", "camera.hr"]),
+        reason=st.sampled_from(["motion", "low_quality", "sensor_off", "gap", "warming_up", "model_fault", "standby"]),
+        times=st.integers(1, 6),
+    )
+    def nothing_known(self, bed, metric, reason, times):
+        source = "cam" if metric == "camera.hr" else "node"
+        for _ in range(times):
+            self.t += 1.0
+            told = self._update(Reading(metric, self.t, None, "", 0.0, reason, bed=bed, source=source))
+            self._nothing_physiological(told)
+
+    @rule(bed=st.sampled_from(BEDS), source=st.sampled_from(SOURCES), state=st.sampled_from(["online", "offline"]))
+    def source(self, bed, source, state):
+        self._update(SourceStatus(source, bed, self.t, state))
+
+    @rule(condition=st.sampled_from(["overload", "outbox_full", "clock_step"]), present=st.booleans())
+    def fault(self, condition, present):
+        self._update(Fault(condition, self.t, present))
+
+    @rule(pick=st.integers(0, 20), stale=st.booleans(), by_id=st.booleans())
+    def acknowledge(self, pick, stale, by_id):
+        known = sorted(self.over) if stale else sorted(a.occurrence for a in self.shown.values())
+        if not known:
+            return
+        named = known[pick % len(known)]
+        alarm = next((a for a in self.shown.values() if a.occurrence == named), None)
+        bed = alarm.bed if alarm else named.split(".")[1]
+        alarm_id = alarm.id if alarm and by_id else ""
+        before = dict(self.shown)
+        result, told = self._command("ack", bed, id=alarm_id, occurrence="" if alarm_id else named)
+        assert result.ok == (alarm is not None), result.text
+        for transition in told:
+            assert transition.occurrence == named, "acknowledging one leaves the others"
+        for alarm_id, was in before.items():
+            if was.occurrence != named:
+                assert self.shown[alarm_id].presence == was.presence
+
+    @rule(bed=st.sampled_from(BEDS), seconds=st.sampled_from([0, 5, 30, 700, -1, None]))
+    def pause(self, bed, seconds):
+        before = {a: x.presence for a, x in self.shown.items()}
+        result, _ = self._command("pause", bed, seconds=seconds)
+        assert result.ok == (seconds in (0, 5, 30))
+        assert {a: x.presence for a, x in self.shown.items()} == before
+
+    @rule(bed=st.sampled_from(BEDS), seconds=st.sampled_from([0, 5, 30, None]))
+    def standby(self, bed, seconds):
+        self._command("standby", bed, seconds=seconds)
+        if seconds:
+            assert self.board.standby_until(bed, self.t) == self.t + seconds
+            left = [a for a in self.shown.values() if a.bed == bed and a.kind == "physiological"]
+            assert left == []
+        elif seconds == 0:
+            assert self.board.standby_until(bed, self.t) is None
+
+    @precondition(lambda self: self.shown)
+    @rule(pick=st.integers(0, 20), seconds=st.sampled_from([0, 5, 30]))
+    def shelve(self, pick, seconds):
+        alarm = self.shown[sorted(self.shown)[pick % len(self.shown)]]
+        before = {a: x.presence for a, x in self.shown.items()}
+        result, told = self._command("shelve", alarm.bed, id=alarm.id, seconds=seconds)
+        assert result.ok
+        assert {a.id for a in told} <= {alarm.id}
+        assert {a: x.presence for a, x in self.shown.items()} == before
+
+    @rule(bed=st.sampled_from(BEDS))
+    def reset(self, bed):
+        latched = {a for a, x in self.shown.items() if x.bed == bed and x.presence == "latched"}
+        _, told = self._command("reset", bed)
+        assert {a.id for a in told} == latched
+
+    @precondition(lambda self: self.number > 0)
+    @rule(pick=st.integers(1, 50))
+    def repeat_a_command(self, pick):
+        """Whatever was asked before, asked again under its own id, does nothing."""
+        number = self.number - pick % min(self.number, 20)
+        for bed in BEDS:
+            if f"c{number}" in json.loads(json.dumps(self.board.snapshot()))["beds"][bed]["answered"]:
+                command = Command("ack", bed, self.t, f"c{number}", "x")
+                assert self._both(lambda board, command=command: board.command(command))[1] == []
+
+    @rule()
+    def restart(self):
+        """From here on a second board, made from what the first one saved, must tell the same."""
+        self.shadow = Board(self.rules, boot=self.boot, state=json.loads(json.dumps(self.board.snapshot())))
+
+    @rule()
+    def restart_for_good(self):
+        self.board = Board(self.rules, boot=self.boot, state=json.loads(json.dumps(self.board.snapshot())))
+
+    # what must hold
+
+    def _both(self, call):
+        told = call(self.board)
+        if self.shadow is not None:
+            assert call(self.shadow) == told
+        transitions = told[1] if isinstance(told, tuple) else told
+        for alarm in transitions:
+            self._check(alarm)
+        return told
+
+    def _update(self, event):
+        return self._both(lambda board: board.update(event))
+
+    def _command(self, name, bed, **kw):
+        self.number += 1
+        command = Command(name, bed, self.t, f"c{self.number}", "x", **kw)
+        result, told = self._both(lambda board: board.command(command))
+        assert all(a.evidence["change"] in BY_A_PERSON for a in told)
+        assert all(a.bed == bed for a in told)
+        return result, told
+
+    def _nothing_physiological(self, told):
+        assert [a for a in told if a.kind == "physiological"] == [], "no value neither raises nor clears"
+
+    def _check(self, alarm):
+        assert alarm.seq == self.seq.get(alarm.bed, 0) + 1, "numbers have no gaps"
+        self.seq[alarm.bed] = alarm.seq
+        assert alarm.id.split("/")[0] == alarm.bed
+        assert (len(alarm.id.split("/")) == 3) == (alarm.condition in PER_SOURCE)
+        assert alarm.since <= alarm.t <= self.t
+        json.dumps(alarm.evidence)
+        change, was = alarm.evidence["change"], self.shown.get(alarm.id)
+        froms, tos = NEXT[change]
+        assert (was.presence if was else "") in froms, (change, was)
+        assert alarm.presence in tos
+        if change == "raised":
+            assert alarm.occurrence not in self.seen_occurrences, "a new occurrence has a new id"
+            self.seen_occurrences.add(alarm.occurrence)
+            self.top[alarm.id] = alarm.priority
+        else:
+            assert alarm.occurrence == was.occurrence
+            assert alarm.t >= was.t, "the story of an occurrence goes forward"
+        rank = PRIORITIES.index
+        if change == "escalated":
+            assert rank(alarm.priority) > rank(was.priority)
+        if change in HELD:
+            assert alarm.presence == was.presence
+        if change == "deescalated":
+            assert rank(alarm.priority) < rank(was.priority)
+        self.top[alarm.id] = max(self.top[alarm.id], alarm.priority, key=rank)
+        if change == "latched":
+            assert self.top[alarm.id] == "high"
+        if change == "cleared" and was.presence == "on":
+            assert self.top[alarm.id] != "high", "a high alarm does not go away unseen"
+        if alarm.presence == "off":
+            del self.shown[alarm.id]
+            self.over.add(alarm.occurrence)
+        else:
+            assert alarm.occurrence not in self.over
+            self.shown[alarm.id] = alarm
+
+    @invariant()
+    def what_stands_is_what_was_told(self):
+        if not hasattr(self, "board"):
+            return
+        standing = {a.id: (a.occurrence, a.presence, a.priority) for a in self.board.active()}
+        assert standing == {a: (x.occurrence, x.presence, x.priority) for a, x in self.shown.items()}
+
+    @invariant()
+    def state_is_bounded(self):
+        if hasattr(self, "board"):
+            assert len(json.dumps(self.board.snapshot())) < 200_000
+
+
+QUICK = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_life_cycle_in_random_stories():
+    run_state_machine_as_test(Life, settings=QUICK)
+
+
+@pytest.mark.slow
+def test_life_cycle_in_two_thousand_random_stories():
+    run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=2000, stateful_step_count=50))
+
+
+def test_lanes_may_arrive_in_any_order():
+    """Each lane in its own order is enough: the transitions are the same but for their numbers."""
+    lanes = [
+        [
+            Reading("ppg.hr", float(t), 43.0 if t % 40 > 20 else 70.0, "", 0.9, bed="bed1", source="node")
+            for t in range(90)
+        ],
+        [
+            Reading("ppg.rhythm", t + 0.5, "af" if t > 30 else "sinus", "", 0.9, bed="bed1", source="node")
+            for t in range(90)
+        ],
+        [Reading("camera.hr", t + 0.2, None, "", 0.0, "no_face", bed="bed1", source="cam") for t in range(90)],
+        [Reading("ppg.hr", float(t), 150.0, "", 0.9, bed="bed2", source="x") for t in range(90)],
+    ]
+
+    def told(events):
+        board = Board({bed: rules_from(SETTINGS) for bed in BEDS}, boot="b")
+        return sorted((replace(a, seq=0) for e in events for a in board.update(e)), key=lambda a: (a.t, a.id))
+
+    by_time = told(sorted((e for lane in lanes for e in lane), key=lambda e: e.t))
+    assert len(by_time) > 5
+    assert told([e for lane in lanes for e in lane]) == by_time
+    assert told([e for lane in reversed(lanes) for e in lane]) == by_time
