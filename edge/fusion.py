@@ -130,7 +130,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         reason = "" if decided else "disagreement"
     if decided:
         of_agreeing = sum(weights[name] for name in agree)
-        value = sum(weights[name] * rates[name] for name in agree) / of_agreeing
+        value = rates[agree[0]] + sum(weights[n] * (rates[n] - rates[agree[0]]) for n in agree) / of_agreeing
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
         quality = min(1.0, surely * of_agreeing / sum(weights.values()))
     fused = [Reading("fused.hr", t, value, "bpm", quality, reason, detail, bed=bed)]

@@ -1,0 +1,190 @@
+"""Fusion: what agrees counts, what disagrees is said, and the order of arrival does not matter."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import rules_from
+from edge.fusion import Fusion, fuse
+from edge.types import Reading
+
+
+def lane(name, value, quality=0.8, t=10.0, reason="", **detail):
+    source, _, metric = name.partition("/")
+    quality = 0.0 if value is None else quality
+    reason = reason or ("low_quality" if value is None else "")
+    return Reading(metric, t, value, "bpm", quality, reason, detail, "bed1", source)
+
+
+def fused(*lanes):
+    told = fuse({f"{r.source}/{r.metric}": r for r in lanes}, bed="bed1")
+    return {r.metric: r for r in told}
+
+
+def test_one_lane_is_itself():
+    told = fused(lane("node/ppg.hr", 70.0, 0.6))
+    assert list(told) == ["fused.hr"]
+    hr = told["fused.hr"]
+    assert (hr.value, hr.quality, hr.t, hr.bed, hr.reason) == (70.0, pytest.approx(0.6), 10.0, "bed1", "")
+
+
+def test_agreeing_lanes_are_weighed_by_quality_and_raise_it():
+    hr = fused(lane("node/ppg.hr", 70.0, 0.9), lane("cam/camera.hr", 73.0, 0.3, t=10.4))["fused.hr"]
+    assert hr.value == pytest.approx(70.75)
+    assert hr.quality == pytest.approx(1 - 0.1 * 0.7)
+    assert hr.t == 10.4
+    assert hr.detail["agree"] == ["node/ppg.hr", "cam/camera.hr"]
+
+
+def test_two_that_disagree_have_no_value_and_hide_no_alarm():
+    told = fused(lane("node/ppg.hr", 36.0, 0.8, brady_bpm=35.0, asystole=0), lane("cam/camera.hr", 72.0, 0.7))
+    hr = told["fused.hr"]
+    assert (hr.value, hr.reason, hr.quality) == (None, "disagreement", 0.0)
+    assert (hr.detail["brady_bpm"], hr.detail["tachy_bpm"], hr.detail["suppressed"]) == (35.0, 72.0, [])
+    assert (told["fused.spread"].value, told["fused.spread"].quality) == (36.0, 0.7)
+
+
+def test_two_that_agree_overrule_a_third_and_say_so():
+    hr = fused(
+        lane("node/ppg.hr", 150.0, 0.9, tachy_bpm=152.0, brady_bpm=148.0, asystole=0),
+        lane("node/pcg.hr", 76.0, 0.6),
+        lane("cam/camera.hr", 75.0, 0.6),
+    )["fused.hr"]
+    assert hr.value == pytest.approx(75.5)
+    assert hr.detail["overruled"] == {"node/ppg.hr": 150.0}
+    assert hr.detail["suppressed"] == ["tachy"]
+    assert (hr.detail["tachy_bpm"], hr.detail["brady_bpm"]) == (76.0, 75.0)
+
+
+def test_a_far_better_lane_gives_the_value_but_cannot_overrule_alone():
+    hr = fused(lane("node/ppg.hr", 150.0, 0.3), lane("cam/camera.hr", 75.0, 0.9))["fused.hr"]
+    assert hr.value == 75.0
+    assert hr.detail["overruled"] == {}
+    assert hr.detail["tachy_bpm"] == 150.0
+
+
+def test_an_agreeing_lanes_own_beats_are_kept():
+    hr = fused(lane("node/ppg.hr", 70.0, brady_bpm=38.0, tachy_bpm=None), lane("cam/camera.hr", 71.0))["fused.hr"]
+    assert (hr.detail["brady_bpm"], hr.detail["tachy_bpm"]) == (38.0, 71.0)
+
+
+def test_a_missing_pulse_is_passed_on_unless_two_good_lanes_see_one():
+    stopped = lane("node/ppg.hr", None, reason="no_pulse", asystole=1, longest_gap_s=5.0)
+    sound, face = lane("node/pcg.hr", 70.0), lane("cam/camera.hr", 71.0)
+    alone = fused(stopped)["fused.hr"]
+    assert (alone.value, alone.reason, alone.detail["asystole"], alone.detail["longest_gap_s"]) == (
+        None,
+        "no_pulse",
+        1,
+        5.0,
+    )
+    assert fused(stopped, face)["fused.hr"].detail["asystole"] == 1
+    both = fused(stopped, sound, face)["fused.hr"]
+    assert (both.detail["asystole"], both.detail["suppressed"]) == (0, ["asystole"])
+    assert fused(stopped, lane("node/pcg.hr", 70.0, 0.4), face)["fused.hr"].detail["asystole"] == 1
+
+
+def test_without_any_value_the_most_trusted_lane_says_why():
+    hr = fused(lane("node/ppg.hr", None, reason="motion"), lane("cam/camera.hr", None, reason="no_face"))["fused.hr"]
+    assert (hr.value, hr.reason) == (None, "motion")
+    assert hr.detail["asystole"] is None
+    poor = fused(lane("node/ppg.hr", 70.0, 0.1))["fused.hr"]
+    assert (poor.value, poor.reason) == (None, "low_quality")
+
+
+def run(readings, flush=True):
+    one = Fusion()
+    told = [f for r in readings for f in one.update(r)]
+    return told + (one.flush() if flush else [])
+
+
+def hop(name, start, hop_s, values, **kw):
+    return [lane(name, v, t=start + i * hop_s, **kw) for i, v in enumerate(values)]
+
+
+def test_every_second_is_fused_once_and_at_once_with_one_lane():
+    one = Fusion()
+    told = [[f.t for f in one.update(r)] for r in hop("node/ppg.hr", 0.3, 0.5, [70.0] * 12)]
+    assert [t for ts in told for t in ts] == pytest.approx([3.3, 4.3, 5.3])
+    assert [len(ts) for ts in told] == [0] * 6 + [1, 0, 1, 0, 1, 0], "no lane is waited for that is not there"
+
+
+def test_a_longer_hop_counts_for_two_seconds():
+    readings = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 12) + hop("cam/camera.hr", 0.5, 2.0, [72.0] * 6)
+    told = [f for f in run(sorted(readings, key=lambda r: r.t)) if f.metric == "fused.hr"]
+    assert [len(f.detail["agree"]) for f in told if 4 <= f.t < 12] == [2] * 8
+
+
+def test_a_lane_that_stops_is_waited_for_and_then_left():
+    ppg = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 20)
+    face = hop("cam/camera.hr", 0.0, 1.0, [72.0] * 6)
+    one, waited = Fusion(), {}
+    for r in sorted(ppg + face, key=lambda r: r.t):
+        for f in one.update(r):
+            if f.metric == "fused.hr":
+                waited[f.t] = r.t - f.t
+    assert [waited[float(t)] for t in range(3, 15)] == [0, 0, 0, 3, 3, 3, 3, 3, 2, 1, 0, 0]
+
+
+def test_readings_of_long_ago_are_not_told_as_now():
+    told = run(hop("node/ppg.hr", 0.0, 1.0, [70.0] * 6) + hop("node/ppg.hr", 3600.0, 1.0, [80.0] * 6), flush=False)
+    assert [f.t for f in told] == [2.0, 3.0, 4.0, 5.0, 3602.0, 3603.0, 3604.0, 3605.0]
+
+
+def test_other_metrics_and_standby_are_no_business_of_fusion():
+    one = Fusion()
+    assert one.update(lane("node/pcg.murmur", 0.5)) == []
+    assert one.update(lane("node/ppg.hr", None, reason="standby")) == []
+    assert one.flush() == []
+
+
+def test_beds_keep_apart():
+    readings = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 8)
+    other = [Reading("ppg.hr", r.t, 150.0, quality=0.9, bed="bed2", source="x") for r in readings]
+    told = run([r for pair in zip(readings, other, strict=True) for r in pair])
+    assert {(f.bed, f.value) for f in told} == {("bed1", 70.0), ("bed2", 150.0)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    values=st.lists(st.sampled_from([None, 40.0, 70.0, 72.0, 150.0]), min_size=45, max_size=45),
+    late=st.lists(st.floats(0.0, 1.9), min_size=45, max_size=45),
+    phases=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+    gone=st.integers(0, 15),
+)
+def test_the_order_of_arrival_does_not_matter(values, late, phases, gone):
+    """Any delay up to 2 s of each reading that keeps each lane in order gives the same fused readings."""
+    names = ("node/ppg.hr", "node/pcg.hr", "cam/camera.hr")
+    lanes = [
+        hop(name, phase, hop_s, values[15 * i : 15 * (i + 1)])
+        for i, (name, phase, hop_s) in enumerate(zip(names, phases, (1.0, 1.0, 2.0), strict=True))
+    ]
+    lanes[1] = lanes[1][:gone] + lanes[1][gone + 6 :]
+    arrivals = []
+    for i, one in enumerate(lanes):
+        arrival = 0.0
+        for j, reading in enumerate(one):
+            arrival = max(arrival, reading.t + late[15 * i + j])
+            arrivals.append((arrival, i, j, reading))
+    in_time = sorted((r for one in lanes for r in one), key=lambda r: r.t)
+    assert run(r for *_, r in sorted(arrivals, key=lambda a: a[:3])) == run(in_time)
+
+
+def story(ppg, others, seconds=40):
+    """What the board says of ppg.hr at one rate while other lanes say another, with fusion in front of it."""
+    board, fusion, told = Board({"bed1": rules_from({}, fused=True)}, boot="b"), Fusion(), []
+    for t in range(seconds):
+        for name, rate in (("node/ppg.hr", ppg), *others.items()):
+            reading = lane(name, rate, t=float(t))
+            told += board.update(reading)
+            for f in fusion.update(reading):
+                told += board.update(f)
+    return [(a.condition, a.priority, a.presence) for a in told]
+
+
+def test_agreement_keeps_a_false_tachycardia_from_the_board():
+    assert ("tachy", "high", "on") in story(150.0, {})
+    assert ("tachy", "high", "on") in story(150.0, {"cam/camera.hr": 75.0}), "one against one hides nothing"
+    told = story(150.0, {"cam/camera.hr": 75.0, "node/pcg.hr": 74.0})
+    assert told == [("hr_disagree", "low", "on")]
