@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from edge.alarms.conditions import PER_SOURCE, AlarmRules, Condition
+from edge.alarms.coverage import Coverage
 from edge.alarms.lifecycle import Change, Lifecycle
 from edge.types import Alarm, Command, Reading
 
@@ -33,6 +34,8 @@ class Bed:
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
         self.heard: dict[str, float | None] = {}
+        self.coverage = Coverage()
+        self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
         self._boot = boot
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
@@ -124,6 +127,8 @@ class Bed:
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": dict(self.heard),
+            "coverage": self.coverage.snapshot(),
+            "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
         }
@@ -136,6 +141,9 @@ class Bed:
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
+        if not doubt:
+            self.coverage.restore(saved["coverage"])
+            self.coverage_due = saved["coverage_due"]
         self.lines = {}
         for alarm_id, state in saved["lines"].items():
             _, name, *source = alarm_id.split("/")

@@ -19,6 +19,10 @@ from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceStat
 
 SNAPSHOT_VERSION: Final = 1
 ANSWERED_KEPT: Final = 256
+COVERAGE_EVERY_S: Final = 60.0
+COVERAGE_FROM_S: Final = 600.0
+"""A metric must have been there for so long before its coverage is judged."""
+COVERAGE_HYSTERESIS: Final = 0.05
 
 
 class Board:
@@ -69,6 +73,9 @@ class Board:
         for bed in self._beds.values():
             found += self._silence(bed, now)
             found += _ends(bed, now)
+            if now >= bed.coverage_due:
+                bed.coverage_due = now + COVERAGE_EVERY_S
+                found += self._coverage(bed, now)
             for line in bed.lines.values():
                 silenced = bed.paused_until is not None or line.shelved_until is not None
                 found += bed.tell(line, line.tick(now, silenced=silenced))
@@ -112,6 +119,10 @@ class Board:
         found = self._beds[bed]
         return found.standby[1] if found.standby is not None and found.ignores(now) else None
 
+    def coverage(self, bed: str, now: float) -> list[dict[str, Any]]:
+        """Proof of watching, for each source and metric of the bed: see ``Coverage.report``."""
+        return self._beds[bed].coverage.report(now)
+
     def state_of(self, alarm_id: str) -> str:
         """inactive, pending, on, ack or latched."""
         bed = self._beds.get(alarm_id.partition("/")[0])
@@ -133,7 +144,10 @@ class Board:
     def _reading(self, reading: Reading) -> list[Alarm]:
         bed = self._bed(reading.bed)
         found = [] if reading.metric.startswith("fused.") else self._heard(bed, reading)
-        if bed.ignores(reading.t) or reading.reason == "standby":
+        standby = bed.ignores(reading.t) or reading.reason == "standby"
+        if not reading.metric.startswith("fused."):
+            bed.coverage.reading(reading, standby=standby)
+        if standby:
             return found
         for rule, severe in bed.conditions_of(reading.metric):
             finding = judge(rule, reading)
@@ -150,6 +164,7 @@ class Board:
 
     def _source(self, status: SourceStatus) -> list[Alarm]:
         bed = self._bed(status.bed)
+        bed.coverage.status(status)
         if status.state == "disabled":
             bed.heard.pop(status.source, None)
         text = f"No data from {status.source}: {status.reason}" if status.reason else ""
@@ -188,6 +203,21 @@ class Board:
             elif rule.enabled and silent_s and now - last > silent_s and not bed.line(rule, source).says("silence"):
                 text = f"No readings from {source} for {silent_s:.0f} s"
                 found += self._state(bed, Fault(rule.name, now, True, text, bed.name, source), "silence")
+        return found
+
+    def _coverage(self, bed: Bed, now: float) -> list[Alarm]:
+        limit, found = bed.rules.coverage_limit, list[Alarm]()
+        for source, metric in bed.coverage.streams() if limit else ():
+            share = bed.coverage.share(source, metric, now)
+            if share is None or bed.coverage.watched_s(source, metric, now) < COVERAGE_FROM_S:
+                continue
+            feed = f"coverage:{metric}"
+            said = bed.line(bed.rules["low_quality"], source).says(feed)
+            low = share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
+            if low != said:
+                cause = bed.coverage.main_cause(source, metric, now)
+                text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""
+                found += self._state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
         return found
 
     def _bed(self, name: str) -> Bed:

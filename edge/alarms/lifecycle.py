@@ -33,11 +33,14 @@ class Change:
 class _Feed:
     """One reading metric, source state or fault that can make the condition hold."""
 
-    __slots__ = ("clocked", "doubt", "limit", "severe")
+    __slots__ = ("clocked", "doubt", "evidence", "limit", "severe", "text", "value")
 
     def __init__(self, rule: Condition, clocked: bool) -> None:
         self.clocked = clocked
         self.doubt = False
+        self.value: float | str | None = None
+        self.text = ""
+        self.evidence: dict[str, Any] = {}
         self.limit = Detector(rule, clocked=clocked)
         self.severe = None if rule.severe is None else Detector(rule.severe, clocked=clocked)
 
@@ -122,11 +125,12 @@ class Lifecycle:
         known.limit.feed(t, finding.verdict)
         if known.severe is not None and severe is not None:
             known.severe.feed(t, severe.verdict)
-        if not self.standing or (finding.verdict == "yes" and not clocked):
-            self.value = finding.value
-            self.text = text
         if finding.verdict != "unknown" and evidence is not None:
-            self.evidence = dict(evidence)
+            known.evidence = self.evidence = dict(evidence)
+        if finding.verdict == "yes":
+            known.value, known.text = finding.value, text
+            if self.standing and not clocked:
+                self.value = finding.value
         return self._settle(known.changed_at if clocked else t)
 
     def tick(self, now: float, *, silenced: bool = False) -> Change | None:
@@ -205,6 +209,9 @@ class Lifecycle:
         return None
 
     def _sound(self, what: str, t: float, priority: str) -> Change:
+        present = [feed for feed in self._feeds.values() if feed.present]
+        first = min(present, key=lambda feed: (not feed.is_severe, feed.since or t))
+        self.value, self.text, self.evidence = first.value, first.text, first.evidence
         self.presence = "on"
         self.priority = priority
         if _rank(priority) > _rank(self._top):
@@ -246,6 +253,9 @@ class Lifecycle:
                 name: {
                     "clocked": feed.clocked,
                     "doubt": feed.doubt,
+                    "value": feed.value,
+                    "text": feed.text,
+                    "evidence": feed.evidence,
                     "limit": feed.limit.state(),
                     "severe": None if feed.severe is None else feed.severe.state(),
                 }
@@ -266,6 +276,7 @@ class Lifecycle:
         for name, state in saved["feeds"].items():
             feed = self._feeds[name] = _Feed(self.rule, state["clocked"])
             feed.doubt = state["doubt"] or (doubt and self.rule.kind == "technical")
+            feed.value, feed.text, feed.evidence = state["value"], state["text"], dict(state["evidence"])
             feed.limit.restore(state["limit"], shift_s)
             if feed.severe is not None and state["severe"] is not None:
                 feed.severe.restore(state["severe"], shift_s)

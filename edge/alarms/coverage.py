@@ -1,0 +1,191 @@
+"""Proof of watching: which share of the last hour and day each metric was known, and when and why it was not.
+
+Time counts as watched up to a reading with a value, from the reading before it and for at most ``MAX_STEP_S``; all
+other time since the metric was first heard is blind, except standby, which is left out of the share. Memory is bounded:
+minutes of an hour, quarters of a day and the last ``KEPT`` blind intervals of each metric, in whole milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from edge.types import Reading, SourceStatus
+
+MAX_STEP_S: Final = 5.0
+"""Longer than this between two readings is silence."""
+SHORTEST_S: Final = 5.0
+"""Blind intervals shorter than this are counted in the share and not listed."""
+KEPT: Final = 64
+HOUR_S: Final = 3600.0
+DAY_S: Final = 86400.0
+_GRAINS_MS: Final = (60_000, 900_000)
+_SPANS_MS: Final = (3_600_000, 86_400_000)
+
+
+class _Stream:
+    """One metric of one source; times in ms."""
+
+    def __init__(self, first_ms: int) -> None:
+        self.first = first_ms
+        self.last = first_ms
+        self.buckets: tuple[dict[int, list[int]], ...] = ({}, {})
+        self.blind: list[tuple[int, int, str]] = []
+        self.open: dict[str, int] = {}
+        self.open_since = first_ms
+
+    def add(self, t: int, cause: str, silence: str) -> None:
+        """Account for the time up to a reading at ``t``; cause: "" when it has a value."""
+        start, self.last = self.last, t
+        known_from = max(start, t - round(MAX_STEP_S * 1000))
+        if known_from > start:
+            self._blind(start, known_from, silence)
+        if cause:
+            self._blind(known_from, t, cause)
+        else:
+            self._close(known_from)
+        if cause in ("", "standby"):
+            for grain, buckets in zip(_GRAINS_MS, self.buckets, strict=True):
+                _spread(buckets, grain, known_from, t, 1 if cause else 0)
+        for grain, span, buckets in zip(_GRAINS_MS, _SPANS_MS, self.buckets, strict=True):
+            for old in [index for index in buckets if index <= t // grain - span // grain]:
+                del buckets[old]
+
+    def share(self, which: int, now: int) -> float | None:
+        """Watched share of the last span up to ``now``; None when all of it was standby or nothing has passed."""
+        grain, span = _GRAINS_MS[which], _SPANS_MS[which]
+        oldest = now // grain - span // grain + 1
+        start = max(self.first, oldest * grain)
+        inside = [bucket for index, bucket in self.buckets[which].items() if index >= oldest]
+        expected = now - start - sum(bucket[1] for bucket in inside)
+        return min(1.0, sum(bucket[0] for bucket in inside) / expected) if expected > 0 else None
+
+    def intervals(self, now: int, silence: str) -> list[tuple[int, int, str]]:
+        """Blind intervals, oldest first, with the one that lasts still."""
+        open_ = dict(self.open)
+        if now - self.last > MAX_STEP_S * 1000:
+            open_[silence] = open_.get(silence, 0) + now - self.last
+        lasting = [(self.open_since if self.open else self.last, now, _main(open_))] if open_ else []
+        return [i for i in self.blind + lasting if i[1] - i[0] >= SHORTEST_S * 1000]
+
+    def _blind(self, start: int, end: int, cause: str) -> None:
+        if end > start:
+            if not self.open:
+                self.open_since = start
+            self.open[cause] = self.open.get(cause, 0) + end - start
+
+    def _close(self, end: int) -> None:
+        if self.open and end - self.open_since >= SHORTEST_S * 1000:
+            self.blind = [*self.blind, (self.open_since, end, _main(self.open))][-KEPT:]
+        self.open = {}
+
+
+class Coverage:
+    """Coverage of every metric of every source of one bed. Readings of a lane come in order."""
+
+    def __init__(self) -> None:
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._causes: dict[str, str] = {}
+
+    def reading(self, reading: Reading, *, standby: bool = False) -> None:
+        """Account for the time up to this reading."""
+        key, t = (reading.source, reading.metric), round(reading.t * 1000)
+        stream = self._streams.get(key)
+        if stream is None:
+            self._streams[key] = _Stream(t)
+        elif t > stream.last:
+            cause = "standby" if standby else reading.reason if reading.value is None else ""
+            stream.add(t, cause, self._silence(reading.source))
+
+    def status(self, status: SourceStatus) -> None:
+        """Remember why a source is silent."""
+        if status.state == "disabled":
+            for key in [key for key in self._streams if key[0] == status.source]:
+                del self._streams[key]
+        if status.state in ("offline", "disabled"):
+            self._causes[status.source] = status.reason or status.state
+
+    def streams(self) -> list[tuple[str, str]]:
+        """(source, metric) of all that was heard."""
+        return sorted(self._streams)
+
+    def share(self, source: str, metric: str, now: float, over_s: float = HOUR_S) -> float | None:
+        """Watched share, 0..1, of the last hour or day (or since the start); None = unknown."""
+        stream = self._streams.get((source, metric))
+        return None if stream is None else stream.share(int(over_s > HOUR_S), round(now * 1000))
+
+    def watched_s(self, source: str, metric: str, now: float) -> float:
+        """Seconds since the metric was first heard."""
+        stream = self._streams.get((source, metric))
+        return 0.0 if stream is None else now - stream.first / 1000
+
+    def main_cause(self, source: str, metric: str, now: float) -> str:
+        """What most of the listed blind time of the last hour is due to."""
+        seconds: dict[str, int] = {}
+        since = round((now - HOUR_S) * 1000)
+        for start, end, cause in self._streams[source, metric].intervals(round(now * 1000), self._silence(source)):
+            if end > since:
+                seconds[cause] = seconds.get(cause, 0) + end - max(start, since)
+        return _main(seconds) if seconds else "short gaps"
+
+    def report(self, now: float) -> list[dict[str, Any]]:
+        """For each metric: source, metric, hour and day (shares or None) and blind [{start, end, cause}], s."""
+        told = []
+        for source, metric in self.streams():
+            stream = self._streams[source, metric]
+            blind = stream.intervals(round(now * 1000), self._silence(source))
+            told.append(
+                {
+                    "source": source,
+                    "metric": metric,
+                    "hour": self.share(source, metric, now),
+                    "day": self.share(source, metric, now, DAY_S),
+                    "blind": [{"start": a / 1000, "end": b / 1000, "cause": cause} for a, b, cause in blind],
+                }
+            )
+        return told
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types."""
+        return {
+            "causes": dict(self._causes),
+            "streams": [
+                {
+                    "key": list(key),
+                    "first": s.first,
+                    "last": s.last,
+                    "buckets": [[[index, *bucket] for index, bucket in sorted(b.items())] for b in s.buckets],
+                    "blind": [list(interval) for interval in s.blind],
+                    "open": dict(s.open),
+                    "open_since": s.open_since,
+                }
+                for key, s in self._streams.items()
+            ],
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on from ``snapshot()`` of the same clock."""
+        self._causes = dict(saved["causes"])
+        self._streams = {}
+        for state in saved["streams"]:
+            source, metric = state["key"]
+            stream = self._streams[source, metric] = _Stream(state["first"])
+            stream.last, stream.open, stream.open_since = state["last"], dict(state["open"]), state["open_since"]
+            minutes, quarters = ({index: [a, b] for index, a, b in rows} for rows in state["buckets"])
+            stream.buckets = (minutes, quarters)
+            stream.blind = [(a, b, cause) for a, b, cause in state["blind"]]
+
+    def _silence(self, source: str) -> str:
+        return self._causes.get(source, "no data")
+
+
+def _main(seconds: Mapping[str, int]) -> str:
+    return max(seconds, key=lambda cause: (seconds[cause], cause))
+
+
+def _spread(buckets: dict[int, list[int]], grain: int, start: int, end: int, column: int) -> None:
+    while start < end:
+        index = start // grain
+        upto = min(end, (index + 1) * grain)
+        buckets.setdefault(index, [0, 0])[column] += upto - start
+        start = upto

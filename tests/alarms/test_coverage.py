@@ -1,0 +1,153 @@
+"""Proof of watching: shares and blind intervals, exactly."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import rules_from
+from edge.alarms.coverage import KEPT, Coverage
+from edge.types import Reading, SourceStatus
+
+
+def reading(t, reason="", metric="ppg.hr"):
+    value, quality = (None, 0.0) if reason else (70.0, 0.9)
+    return Reading(metric, float(t), value, "bpm", quality, reason, bed="bed1", source="node")
+
+
+def watch(*spans):
+    """Coverage after readings once a second over (start, end, reason) spans."""
+    one = Coverage()
+    for start, end, reason in spans:
+        for t in range(start, end):
+            one.reading(reading(t, reason))
+    return one
+
+
+def blind(one, now):
+    return [(b["start"], b["end"], b["cause"]) for b in one.report(now)[0]["blind"]]
+
+
+def test_all_known_is_one():
+    one = watch((0, 601, ""))
+    assert one.share("node", "ppg.hr", 600.0) == 1.0
+    assert blind(one, 600.0) == []
+    assert one.share("node", "pcg.hr", 600.0) is None
+
+
+def test_no_value_is_blind_with_its_reason():
+    one = watch((0, 301, ""), (301, 401, "motion"), (401, 601, ""))
+    assert one.share("node", "ppg.hr", 600.0) == pytest.approx(500 / 600)
+    assert blind(one, 600.0) == [(300.0, 400.0, "motion")]
+
+
+def test_silence_is_blind_with_the_reason_of_the_source():
+    one = watch((0, 101, ""))
+    assert blind(one, 104.0) == []
+    assert blind(one, 200.0) == [(100.0, 200.0, "no data")]
+    one.status(SourceStatus("node", "bed1", 150.0, "offline", "unplugged"))
+    assert one.share("node", "ppg.hr", 200.0) == 0.5
+    one.reading(reading(300))
+    assert blind(one, 300.0) == [(100.0, 295.0, "unplugged")]
+
+
+def test_the_longest_cause_names_an_interval_of_several():
+    one = watch((0, 11, ""), (11, 21, "motion"), (21, 100, "low_quality"))
+    assert blind(one, 99.0) == [(10.0, 99.0, "low_quality")]
+
+
+def test_short_gaps_count_and_are_not_listed():
+    one = watch((0, 11, ""), (11, 14, "motion"), (14, 21, ""))
+    assert one.share("node", "ppg.hr", 20.0) == pytest.approx(17 / 20)
+    assert blind(one, 20.0) == []
+
+
+def test_standby_is_listed_and_left_out_of_the_share():
+    one = watch((0, 101, ""))
+    for t in range(101, 201):
+        one.reading(reading(t), standby=True)
+    for t in range(201, 301):
+        one.reading(reading(t))
+    assert one.share("node", "ppg.hr", 300.0) == 1.0
+    assert blind(one, 300.0) == [(100.0, 200.0, "standby")]
+
+
+def test_the_hour_forgets_and_the_day_remembers():
+    one = watch((0, 3601, "motion"), (3601, 7261, ""))
+    assert one.share("node", "ppg.hr", 7260.0) == 1.0
+    assert one.share("node", "ppg.hr", 7260.0, 86400.0) == pytest.approx(3660 / 7260)
+
+
+def test_a_disabled_source_is_no_longer_counted():
+    one = watch((0, 10, ""))
+    one.status(SourceStatus("node", "bed1", 10.0, "disabled"))
+    assert one.report(20.0) == []
+
+
+def test_memory_is_bounded_over_days():
+    one, sizes = Coverage(), []
+    for t in range(0, 3 * 86400, 4):
+        one.reading(reading(t, "motion" if t % 400 < 100 else ""))
+        if t % 43200 == 0:
+            sizes.append(len(json.dumps(one.snapshot())))
+    assert max(sizes[2:]) < 8000
+    assert len(one.report(t)[0]["blind"]) <= KEPT
+    assert one.share("node", "ppg.hr", t, 86400.0) == pytest.approx(0.75, abs=0.01)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from([0.5, 1.0, 2.0, 7.0, 40.0]), st.sampled_from(["", "", "motion", "gap", "standby"])),
+    max_size=80,
+)
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_the_share_is_what_counting_gives(steps):
+    one, t, known, standby = Coverage(), 0.0, 0.0, 0.0
+    one.reading(reading(0.0))
+    for step, reason in steps:
+        t += step
+        one.reading(reading(t, reason), standby=reason == "standby")
+        known += min(step, 5.0) if not reason else 0.0
+        standby += min(step, 5.0) if reason == "standby" else 0.0
+    share = one.share("node", "ppg.hr", t, 86400.0)
+    assert share == (pytest.approx(known / (t - standby)) if t > standby else None)
+    spans = [(b["start"], b["end"]) for b in one.report(t)[0]["blind"]]
+    assert spans == sorted(spans)
+    assert all(a < b for a, b in spans)
+
+
+@settings(deadline=None)
+@given(STEPS, st.integers(0, 80))
+def test_going_on_from_a_snapshot_changes_nothing(steps, cut):
+    one, two, t = Coverage(), Coverage(), 0.0
+    for i, (step, reason) in enumerate(steps):
+        if i == cut:
+            two.restore(json.loads(json.dumps(one.snapshot())))
+        t += step
+        one.reading(reading(t, reason), standby=reason == "standby")
+        if i >= cut:
+            two.reading(reading(t, reason), standby=reason == "standby")
+    if cut < len(steps):
+        assert two.report(t + 10) == one.report(t + 10)
+
+
+def test_falling_coverage_is_an_alarm_that_names_the_cause():
+    quick = {"low_quality": {"on_delay_s": 1000, "off_delay_s": 0}, "coverage_limit": 0.6}
+    board, told = Board({"bed1": rules_from(quick)}, boot="b"), []
+    for t in range(7200):
+        told += board.update(reading(t, "motion" if t < 900 and t % 2 else "")) + board.tick(t + 0.5)
+    assert told == [], "the on-delay has not passed"
+    quick["low_quality"]["on_delay_s"] = 10
+    board = Board({"bed1": rules_from(quick)}, boot="b")
+    for t in range(7200):
+        told += board.update(reading(t, "motion" if t < 900 and t % 10 < 6 else "")) + board.tick(t + 0.5)
+    assert [(a.t, a.id, a.presence) for a in told] == [
+        (610.5, "bed1/low_quality/node", "on"),
+        (told[1].t, "bed1/low_quality/node", "off"),
+    ]
+    assert told[0].text == "ppg.hr of node known for 40% of the last hour: motion"
+    assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
