@@ -13,7 +13,6 @@ from edge import inference
 from edge.alarms.board import Board
 from edge.clock import Clock
 from edge.config import TRANSFORMS_OF, Config, SourceConfig, construct
-from edge.fusion import Fusion
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Analyzer, Source, Transform

@@ -13,7 +13,7 @@ error is kept for ``take_faults``, and the other analyzers go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edge.types import Analyzer, Block, Reading, Transform, Window
@@ -48,8 +48,8 @@ class AnalyzerFault:
 class Lane:
     """Blocks of one primary stream and its companions in, readings out.
 
-    bed, source: stamped on every reading. analyzers: by name. transforms: by the stream kind they take. ``observe``, when set, is called with every block that
-    enters a window, after transforms: what a recording keeps.
+    bed, source: stamped on every reading. analyzers: by name. transforms: by the stream kind they take. ``observe``,
+    when set, is called with every block that enters a window, after transforms: what a recording keeps.
     """
 
     def __init__(

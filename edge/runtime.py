@@ -358,7 +358,15 @@ class Runtime:
         self._publish(self._board.update(status))
 
     def _emit_stats(self, now: float) -> None:
-        self._send(self.stats.take(now, self._readers, self._main.qsize()))
+        readers = self._readers
+        queues = {
+            "main_queue": self._main.qsize(),
+            "inbox_blocks": {r.name: sum(len(i) for i in r.inboxes) for r in readers},
+            "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
+            "reopened": {r.name: r.reopened for r in readers},
+            "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
+        }
+        self._send(self.stats.take(now, queues))
 
     # ---- the end -------------------------------------------------------------------------------------------
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import resource
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from edge.types import Reading, Stats
-
-if TYPE_CHECKING:
-    from edge.runtime import Reader
 
 _LATENCIES = 2000
 
@@ -40,18 +37,14 @@ class LoopStats:
         p50, p95 = np.percentile(self._latency_s, (50, 95)) * 1000.0
         return round(float(p50), 2), round(float(p95), 2)
 
-    def take(self, now: float, readers: Sequence[Reader], main_queue: int) -> Stats:
-        """The figures since the last call, for publication."""
+    def take(self, now: float, queues: Mapping[str, Any]) -> Stats:
+        """The figures since the last call, for publication; queues: those of the runtime's hand-offs."""
         latency = self.latency_ms()
         figures: dict[str, Any] = {
             "readings": dict(self._readings),
             "unknown": dict(self._unknown),
             "latency_ms": {"p50": latency[0], "p95": latency[1]} if latency else None,
-            "main_queue": main_queue,
-            "inbox_blocks": {r.name: sum(len(i) for i in r.inboxes) for r in readers},
-            "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
-            "reopened": {r.name: r.reopened for r in readers},
-            "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
+            **queues,
             "resident_mb": round(resident_mb(), 1),
             "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
             "frames_written": 0,

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line, for ``main`` and for tests that walk it."""
     top = argparse.ArgumentParser(
         prog="edge-vitals",
-        description="Real-time cardiac monitoring at the bedside. Research and education software, not a medical device.",
+        description="Real-time cardiac monitoring at the bedside. Research software, not a medical device.",
         epilog="New here? `edge-vitals demo` needs no hardware. Then: `edge-vitals COMMAND --help`.",
     )
     top.add_argument("--version", action="version", version=f"edge-vitals {__version__}")

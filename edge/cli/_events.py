@@ -86,9 +86,9 @@ class Summary:
         """One line a metric: how much was answered, the middle and the range, and the reasons for the rest."""
         lines = []
         for key in self._order:
-            values, words, none = (d.get(key) for d in (self._values, self._words, self._none))
-            answered = len(values or ()) + sum((words or {}).values())
-            total = answered + sum((none or {}).values())
+            values, words, none = self._values.get(key, []), self._words.get(key, {}), self._none.get(key, {})
+            answered = len(values) + sum(words.values())
+            total = answered + sum(none.values())
             said = ""
             if values:
                 low, middle, high = np.percentile(values, (5, 50, 95))
@@ -96,6 +96,6 @@ class Summary:
                 said = f"median {middle:.{digits}f} (5 to 95 %: {low:.{digits}f} to {high:.{digits}f})"
             elif words:
                 said = ", ".join(f"{w} {n}" for w, n in sorted(words.items(), key=lambda i: -i[1]))
-            why = ", ".join(f"{r.replace('_', ' ')} {n}" for r, n in sorted((none or {}).items(), key=lambda i: -i[1]))
+            why = ", ".join(f"{r.replace('_', ' ')} {n}" for r, n in sorted(none.items(), key=lambda i: -i[1]))
             lines.append(f"{key:<28} {answered:>5} of {total:<5} {said}" + (f"   not known: {why}" if why else ""))
         return lines

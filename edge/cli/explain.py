@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edge.lane import Lane
 
 PROCESSING_S = 0.5
-"""Allowance from a window's end to its transition at a broker on the same network: analysis, durable write, delivery."""
+"""Allowance from a window's end to its transition at a broker nearby: analysis, durable write, delivery."""
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

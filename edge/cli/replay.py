@@ -42,10 +42,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Replay the inputs; prints events and a summary."""
-    from edge.assembly import ModelShelf, build_board, build_fusion
+    from edge.assembly import ModelShelf, build_board
     from edge.clock import ManualClock
     from edge.config import load, parse
-    from edge.replay import replay
+    from edge.fusion import Fusion
+    from edge.replay import blocks_of, replay
 
     config = load(args.config) if args.config else None
     recordings = [Path(p) for p in args.input if Path(p).suffix == RECORDING_SUFFIX]
@@ -66,15 +67,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         config = config or parse("")
         sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
-        from edge.replay import blocks_of
-
         entries = iter(blocks_of(sources))
     if args.speed == "1":
         entries = _as_it_happened(entries)
     board = build_board(config, boot=boot)
     summary, alarms, t = Summary(), 0, 0.0
     progress = sys.stderr.isatty() and not args.jsonl
-    for event in replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=build_fusion(config)):
+    for event in replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()):
         if args.jsonl:
             print(jsonl(event))
         elif isinstance(event, Alarm):
@@ -113,8 +112,8 @@ def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float 
         source: Source = construct("sources", "camera", {"device": str(path), "pace": "max"}, injected)
         return source
     settings = {"path": str(path), "block_s": block_s, **({"rate_hz": rate_hz} if rate_hz else {})}
-    source = construct("sources", "files", settings, injected)
-    return source
+    audio: Source = construct("sources", "files", settings, injected)
+    return audio
 
 
 def file_lanes(
@@ -156,9 +155,10 @@ def _as_it_happened(entries: Iterator[Entry]) -> Iterator[Entry]:
     """The same entries, each not before its time."""
     import time
 
-    started, first = time.monotonic(), None
+    started = time.monotonic()
+    first: float | None = None
     for entry in entries:
-        t = getattr(entry, "t_end", None) or getattr(entry, "t", 0.0)
+        t: float = getattr(entry, "t_end", None) or getattr(entry, "t", 0.0)
         first = t if first is None else first
         time.sleep(max(0.0, (t - first) - (time.monotonic() - started)))
         yield entry

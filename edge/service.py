@@ -1,0 +1,141 @@
+"""The whole program for one configuration: what ``run`` and ``demo`` start, stop and look into."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from edge import __version__
+from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
+from edge.clock import Clock, SystemClock
+from edge.config import Config, construct
+from edge.fusion import Fusion
+from edge.lane import Lane
+from edge.recording import RecordingWriter
+from edge.runtime import Reader, Runtime
+from edge.sinks.outbox import Outbox
+from edge.types import Command, ConfigError, Fault, Sink
+
+
+@dataclass(slots=True)
+class Service:
+    """A runtime with everything around it. ``run`` closes what was opened."""
+
+    runtime: Runtime
+    models: ModelShelf
+    boot: str
+    opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def run(self, seconds: float | None = None) -> int:
+        """Run until stopped; returns the exit code."""
+        with self.opened:
+            return self.runtime.run(seconds)
+
+
+def build_service(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    console: bool = True,
+    record: str | Path | None = None,
+    sinks: Sequence[Sink] = (),
+) -> Service:
+    """Build everything in the order in which errors are cheapest: models, disk, sinks; no device is opened.
+
+    console: print readings and alarms. record: file that keeps what the analyzers see. sinks: further ones.
+    Raises ConfigError or ModelError in one line.
+    """
+    clock = clock or SystemClock()
+    boot = boot_id()
+    state_dir = state_dir_of(config)
+    models = ModelShelf(variant=config.variant, state_dir=state_dir)
+    readers = []
+    for source in config.sources.values():
+        lanes = build_lanes(config, source, models)
+        device = build_source(source, clock)
+        readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
+    opened = contextlib.ExitStack()
+    outbox = opened.enter_context(contextlib.closing(_outbox(state_dir)))
+    state = outbox.state()
+    board = build_board(config, boot=boot, state=msgspec.json.decode(state) if state else None)
+    late: list[Runtime] = []
+
+    def post(item: Command | Fault) -> None:
+        late[0].post(item)
+
+    def on_link(up: bool, reason: str) -> None:
+        post(Fault("broker_lost", clock.now(), not up, reason))
+
+    injected = {
+        "device": config.device,
+        "clock": clock,
+        "outbox": outbox,
+        "boot": boot,
+        "version": __version__,
+        "identities": models.identities(),
+        "on_command": post,
+        "on_link": on_link,
+        "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
+    }
+    names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
+    built: list[Sink] = [construct("sinks", name, keys, injected) for name, keys in names.items()]
+    tap = None
+    if record is not None:
+        file = _open_record(Path(record), opened)
+        header = {
+            "device": config.device,
+            "boot": boot,
+            "config": config.text,
+            "variants": models.chosen(),
+            "mono": clock.now(),
+            "wall": clock.wall(),
+            "version": __version__,
+        }
+        tap = RecordingWriter(file, header).add
+    runtime = Runtime(
+        readers=readers,
+        board=board,
+        sinks=[*built, *sinks],
+        clock=clock,
+        fusion=Fusion(),
+        durable=outbox,
+        state=lambda: msgspec.json.encode(board.snapshot()),
+        tap=tap,
+        extra_stats=lambda: {"models": models.identities()},
+    )
+    late.append(runtime)
+    for name, model in models.loaded.items():
+        for fault in model.faults:
+            post(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
+    return Service(runtime, models, boot, opened)
+
+
+def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
+    """Metric to hop, s: how soon its next reading is due."""
+    return {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+
+
+def _outbox(state_dir: Path) -> Any:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        return Outbox(state_dir / "outbox.sqlite")
+    except OSError as error:
+        raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
+
+
+def _open_record(path: Path, opened: contextlib.ExitStack) -> BinaryIO:
+    try:
+        return opened.enter_context(path.open("wb"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
+    print(f"edge-vitals: {text}", file=sys.stderr)
