@@ -1,0 +1,124 @@
+"""Sound files as tracks: WAV (8, 16, 24, 32 bit and float) without a library, FLAC through soundfile.
+
+Samples are scaled to full scale ±1, so that the same sound is the same numbers in either format. A half-written file
+is refused: its header promises more than there is.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sources._track import Floats, Track, checked_rate, kind_by_rate
+from edge.types import SourceError
+
+_UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream and never come back to the header
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+
+
+def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
+    """One track of a WAV file, mapped, not loaded."""
+    form, at, size = _wav_chunks(path)
+    code, channels, stated, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", form)
+    if code == _EXTENSIBLE and len(form) >= 26:
+        code = struct.unpack_from("<H", form, 24)[0]
+    if (code, bits) not in {(_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64)} or not channels:
+        raise SourceError(f"{path}: WAV of format {code} with {bits} bits; convert it to 16-bit PCM")
+    if frame_bytes != channels * bits // 8:
+        raise SourceError(f"{path}: its WAV header contradicts itself")
+    there = path.stat().st_size - at
+    if size == _UNKNOWN_SIZE:
+        size = there
+    if there < size:
+        promised, held = (n / frame_bytes / stated for n in (size, there))
+        raise SourceError(f"{path}: half-written: promises {promised:.1f} s of sound and holds {held:.1f} s")
+    length = size // frame_bytes
+    if not length:
+        raise SourceError(f"{path}: holds no sound")
+    raw = np.memmap(path, np.uint8, "r", offset=at, shape=(length * frame_bytes,)).reshape(length, frame_bytes)
+    rate = checked_rate(str(path), stated, rate_hz)
+
+    def rows(a: int, b: int) -> Floats:
+        return _wav_samples(np.array(raw[a:b]), code, bits, channels)
+
+    return [_picked(path, kind, channel, rate, length, channels, rows)]
+
+
+def read_flac(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
+    """One track of a FLAC file (or another that libsndfile reads), decoded as it is read."""
+    try:
+        import soundfile
+    except ImportError:
+        raise SourceError(f"{path}: FLAC needs soundfile: pip install 'edge-vitals[files]'") from None
+    try:
+        file = soundfile.SoundFile(str(path))
+        length, stated, channels = file.frames, file.samplerate, file.channels
+        file.seek(length - 1)  # a truncated file fails here rather than half-way through
+        if len(file.read(1)) != 1:
+            raise SourceError(f"{path}: half-written: promises {length / stated:.1f} s of sound and holds less")
+        file.seek(0)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise SourceError(f"{path}: damaged or half-written sound: {str(error).rstrip('.')}") from None
+    rate = checked_rate(str(path), stated, rate_hz)
+
+    def rows(a: int, b: int) -> Floats:
+        try:
+            if file.tell() != a:
+                file.seek(a)
+            found: NDArray[Any] = file.read(b - a, dtype="float64", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise SourceError(f"{path}: damaged at {a / rate:.1f} s: {str(error).rstrip('.')}") from None
+        if len(found) != b - a:
+            raise SourceError(f"{path}: damaged at {a / rate:.1f} s")
+        return found
+
+    return [_picked(path, kind, channel, rate, length, channels, rows)]
+
+
+def _picked(path: Path, kind: str, channel: int | None, rate: float, length: int, channels: int, rows: Any) -> Track:
+    """Heart sound is one channel, the first unless another is asked for; other streams keep theirs."""
+    kind = kind_by_rate(rate) if kind == "auto" else kind
+    if channel is not None and not 0 <= channel < channels:
+        raise SourceError(f"{path}: has {channels} channel(s), counted from 0; there is no channel {channel}")
+    if channel is None and kind == "pcg":
+        channel = 0
+    if channel is None or channels == 1:
+        return Track(kind, rate, length, rows)
+    return Track(kind, rate, length, lambda a, b: rows(a, b)[:, channel : channel + 1])
+
+
+def _wav_chunks(path: Path) -> tuple[bytes, int, int]:
+    """The format chunk, and where the samples begin and how many bytes the header promises."""
+    form = b""
+    with path.open("rb") as file:
+        file.seek(12)
+        while True:
+            head = file.read(8)
+            if len(head) < 8:
+                raise SourceError(f"{path}: half-written: no samples in this WAV file")
+            name, size = struct.unpack("<4sI", head)
+            if name == b"data":
+                if len(form) < 16:
+                    raise SourceError(f"{path}: its WAV header is damaged")
+                return form, file.tell(), size
+            if name == b"fmt ":
+                form = file.read(size)
+                file.seek(size & 1, 1)
+            else:
+                file.seek(size + (size & 1), 1)
+
+
+def _wav_samples(raw: NDArray[np.uint8], code: int, bits: int, channels: int) -> Floats:
+    if code == _FLOAT:
+        return np.asarray(raw.view(f"<f{bits // 8}"), np.float64)
+    if bits == 8:
+        return (raw.astype(np.float64) - 128.0) / 128.0
+    if bits == 24:
+        wide = np.zeros((raw.shape[0], channels, 4), np.uint8)
+        wide[:, :, 1:] = raw.reshape(raw.shape[0], channels, 3)
+        return wide.view("<i4")[:, :, 0] / 2.0**31
+    return np.asarray(raw.view(f"<i{bits // 8}") / 2.0 ** (bits - 1))

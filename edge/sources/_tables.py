@@ -1,0 +1,232 @@
+"""Tables as tracks: CSV with a time column or a given rate, and NumPy archives.
+
+Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg). Uneven times, as cameras
+give them, stay as they are; times that repeat or go back are an error that names the line.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sources._track import Floats, Track, array_track, checked_rate, kind_by_rate, kind_of
+from edge.types import SourceError
+
+_TIME = re.compile(
+    r"(t|time|times|timestamp|timestamps|sec|secs|second|seconds|s|ms|us)?[ _(\[]*(s|sec|ms|us|ns)?[\])]*"
+)
+_UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
+_MAX_CHANNELS = 8
+_ARCHIVE_KEYS = {"ppg": "ppg", "pleth": "ppg", "bvp": "ppg", "pcg": "pcg", "sound": "pcg", "acc": "acc", "ecg": "ecg"}
+_ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
+
+
+def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
+    """Tracks of a CSV file: one per kind its columns name."""
+    names, table, first_line = _csv_table(path)
+    time = _time_column(names, table, rate_hz)
+    if time is None:
+        rate, index, times = checked_rate(str(path), None, rate_hz), None, None
+    else:
+        rate, index, times = _grid(path, table[:, time] * _time_unit(names, table, time), first_line)
+        rate = checked_rate(str(path), rate, rate_hz)
+    columns = [i for i in range(table.shape[1]) if i != time]
+    by_kind: dict[str, list[int]] = {}
+    for i in columns:
+        found = kind_of(names[i]) if names else None
+        if found is not None:
+            by_kind.setdefault(found, []).append(i)
+    if kind != "auto":
+        by_kind = {kind: by_kind.get(kind) or columns}
+    elif not by_kind:
+        by_kind = {kind_by_rate(rate): columns}
+    tracks = []
+    for found, members in by_kind.items():
+        chosen = _chosen(path, members, channel)
+        data = np.ascontiguousarray(table[:, chosen])
+        if not np.isfinite(data).all(axis=1).any():
+            raise SourceError(f"{path}: {found}: no row holds numbers")
+        labels = tuple(names[i] for i in chosen) if names else ()
+        tracks.append(Track(found, rate, len(data), lambda a, b, data=data: data[a:b], labels, index, times))  # type: ignore[misc]
+    return tracks
+
+
+def read_npz(
+    path: Path, kind: str, channel: int | None, rate_hz: float | None, record: str | int | None
+) -> list[Track]:
+    """Tracks of a NumPy archive: keys ppg (or pleth), pcg, acc, ecg, with ``fs`` or ``fs_<key>``.
+
+    An array is one signal, a few signals one per row, or one record per row: then ``record`` says which, by its
+    number or by its name in the archive's ``record``.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {k: archive[k] for k in archive.files if k in _ARCHIVE_KEYS}
+            rates = {k: float(np.ravel(archive[k])[0]) for k in archive.files if k == "fs" or k.startswith("fs_")}
+            names = [str(r) for r in np.ravel(archive["record"])] if "record" in archive.files else []
+            there = ", ".join(archive.files)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, IndexError, NotImplementedError) as error:
+        raise SourceError(f"{path}: damaged, half-written or not a NumPy archive: {error}") from None
+    if not arrays:
+        raise SourceError(f"{path}: holds none of {', '.join(_ARCHIVE_KEYS)}; it holds: {there[:120]}")
+    tracks: dict[str, Track] = {}
+    for key, array in arrays.items():
+        found = _ARCHIVE_KEYS[key]
+        if kind not in ("auto", found) or found in tracks:
+            continue
+        if array.dtype.kind not in "iuf":
+            raise SourceError(f"{path}: {key}: holds no numbers")
+        data = np.asarray(_signals(path, key, array, record, names), np.float64)
+        if not np.isfinite(data).all(axis=1).any():
+            raise SourceError(f"{path}: {key}: holds no numbers")
+        data = data[:, _chosen(path, list(range(data.shape[1])), channel if found != "acc" else None)]
+        rate = checked_rate(str(path), rates.get(f"fs_{key}", rates.get("fs")), rate_hz)
+        tracks[found] = array_track(found, rate, np.ascontiguousarray(data))
+    if not tracks:
+        raise SourceError(f"{path}: holds no {kind}")
+    return list(tracks.values())
+
+
+def _signals(path: Path, key: str, array: NDArray[Any], record: str | int | None, names: Sequence[str]) -> NDArray[Any]:
+    """The samples of one key as ``(n, channels)``."""
+    if array.ndim == 1:
+        array = array[:, None]
+    elif array.ndim == 2 and (names or min(array.shape) > _MAX_CHANNELS):
+        array = array[_record(path, len(array), record, names)][:, None]
+    elif array.ndim == 2 and array.shape[0] < array.shape[1]:
+        array = array.T
+    if array.ndim != 2 or array.shape[1] > _MAX_CHANNELS:
+        raise SourceError(f"{path}: {key}: an array of shape {array.shape} is no signal")
+    if not len(array):
+        raise SourceError(f"{path}: {key}: empty")
+    return array
+
+
+def _record(path: Path, count: int, record: str | int | None, names: Sequence[str]) -> int:
+    known = f", for example {names[0]}" if names else ""
+    if record is None or record == "":
+        if count == 1:
+            return 0
+        raise SourceError(f"{path}: holds {count} records; say which: {path.name}#0 to #{count - 1}{known}")
+    if str(record) in names:
+        return list(names).index(str(record))
+    if str(record).isdigit() and int(record) < count:
+        return int(record)
+    raise SourceError(f"{path}: no record {record!r}: there are {count}, from 0{known}")
+
+
+def _chosen(path: Path, columns: list[int], channel: int | None) -> list[int]:
+    if channel is None:
+        return columns[:_MAX_CHANNELS]
+    if not 0 <= channel < len(columns):
+        raise SourceError(f"{path}: has {len(columns)} channel(s), counted from 0; there is no channel {channel}")
+    return [columns[channel]]
+
+
+def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
+    """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise SourceError(f"{path}: is neither a known recording nor text") from None
+    rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    if not rows:
+        raise SourceError(f"{path}: empty")
+    separator = max(";\t,", key=rows[min(1, len(rows) - 1)][1].count)
+    comma_decimal = separator == ";" and all("." not in line for _, line in rows[1:20])
+
+    def cells(line: str) -> list[str]:
+        found = line.split(separator) if separator in line else line.split()
+        return [c.strip().strip('"').replace(",", ".") if comma_decimal else c.strip().strip('"') for c in found]
+
+    head = cells(rows[0][1])
+    names = [] if all(_is_number(c) for c in head) else head
+    body = rows[1:] if names else rows
+    if not body:
+        raise SourceError(f"{path}: has a header and no rows")
+    if names and not any(_is_number(c) and c.lower() not in _ABSENT for c in cells(body[0][1])):
+        raise SourceError(f"{path}: text, but no table of numbers")
+    width = len(head)
+    values = np.empty((len(body), width))
+    for i, (number, line) in enumerate(body):
+        row = cells(line)
+        if len(row) != width:
+            half = ": half-written?" if i == len(body) - 1 else ""
+            raise SourceError(f"{path}: line {number}: {len(row)} of {width} columns{half}")
+        for j, cell in enumerate(row):
+            try:
+                values[i, j] = np.nan if cell.lower() in _ABSENT else float(cell)
+            except ValueError:
+                if names and kind_of(names[j]) is None and not _is_time(names[j]):
+                    values[i, j] = np.nan  # a column of words, such as a label
+                else:
+                    raise SourceError(f"{path}: line {number}: {cell[:30]!r} is not a number") from None
+    if names:
+        worded = [j for j in range(width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or width == 1]
+        names, values = [names[j] for j in worded], values[:, worded]
+    return names, values, body[0][0]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell.lower() in _ABSENT
+    return True
+
+
+def _is_time(name: str) -> bool:
+    return bool(name) and _TIME.fullmatch(name.strip().lower()) is not None
+
+
+def _time_column(names: Sequence[str], table: Floats, rate_hz: float | None) -> int | None:
+    for i, name in enumerate(names):
+        if _is_time(name):
+            return i
+    if not names and rate_hz is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
+        return 0
+    return None
+
+
+def _time_unit(names: Sequence[str], table: Floats, time: int) -> float:
+    words = re.split(r"[ _()\[\]]+", names[time].strip().lower()) if names else []
+    for unit in reversed(words):
+        if unit in _UNITS_S:
+            return _UNITS_S[unit]
+    steps = np.diff(table[:, time])
+    usual = float(np.median(steps[np.isfinite(steps)])) if len(steps) else 0.0
+    return 1e-3 if 1.0 < usual < 1000.0 else 1.0  # nothing here is sampled less than once a second: milliseconds
+
+
+def _grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | None, Floats | None]:
+    """Rate, and where the rows stand: on an even grid (None, or indices where rows are missing) or at own times."""
+    if not np.isfinite(t).all():
+        raise SourceError(f"{path}: line {first_line + int(np.argmin(np.isfinite(t)))}: no time")
+    if len(t) < 2:
+        raise SourceError(f"{path}: one row is no signal")
+    steps = np.diff(t)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0)) + 1
+        what = "repeats" if steps[at - 1] == 0 else "goes back"
+        raise SourceError(f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s)")
+    step = float(np.median(steps))
+    counts = np.round(steps / step)
+    if (counts >= 1).all():
+        step = float((t[-1] - t[0]) / counts.sum())
+    rate = 1.0 / step
+    nearest = round(rate)
+    if nearest and abs(rate - nearest) < 1e-3 * nearest and abs((t[-1] - t[0]) * (rate - nearest)) < _UNEVEN:
+        rate = float(nearest)
+    on_grid = (t - t[0]) * rate
+    index = np.round(on_grid).astype(np.int64)
+    if (np.abs(on_grid - index) > _UNEVEN).any() or (np.diff(index) < 1).any():
+        return rate, None, t - t[0]
+    return rate, (None if index[-1] == len(t) - 1 else index), None

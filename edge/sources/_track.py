@@ -1,0 +1,91 @@
+"""What a file reader gives: tracks, one per stream the file holds, read a span at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import SourceError
+
+Floats = NDArray[np.float64]
+
+KINDS = ("ppg", "pcg", "acc", "ecg")
+SOUND_FROM_HZ = 500.0  # a stream nobody named is heart sound from this rate on, and a pulse wave below
+_RATES_HZ = (1.0, 200_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Samples of one stream of a file.
+
+    rows(a, b): samples a to b, ``(b - a, channels)``, NaN where there is none. index: position of every row on an
+    even grid, where rows are missing; times: s from the start, of every row, where the file's are uneven.
+    """
+
+    kind: str
+    rate_hz: float
+    length: int
+    rows: Callable[[int, int], Floats]
+    labels: tuple[str, ...] = ()
+    index: NDArray[np.int64] | None = None
+    times: Floats | None = None
+
+    def position(self, at_s: float) -> int:
+        """The first row at or after ``at_s`` from the start."""
+        if self.times is not None:
+            return int(np.searchsorted(self.times, at_s - 1e-9))
+        on_grid = round(at_s * self.rate_hz)
+        if self.index is not None:
+            return int(np.searchsorted(self.index, on_grid))
+        return min(on_grid, self.length)
+
+    @property
+    def end_s(self) -> float:
+        """Time just after the last row, s."""
+        if self.times is not None:
+            return float(self.times[-1]) + 1.0 / self.rate_hz
+        last = self.length - 1 if self.index is None else int(self.index[-1])
+        return (last + 1) / self.rate_hz
+
+
+def array_track(kind: str, rate_hz: float, data: Floats, labels: tuple[str, ...] = ()) -> Track:
+    """A track of an array ``(n, channels)`` in memory."""
+    return Track(kind, rate_hz, len(data), lambda a, b: data[a:b], labels)
+
+
+def checked_rate(path: str, stated: float | None, asked: float | None) -> float:
+    """The rate to use: the file's, or the one asked for where the file does not say; raises SourceError."""
+    if stated is None and asked is None:
+        raise SourceError(f"{path}: does not say its sampling rate; give rate_hz (--rate)")
+    if stated is not None and asked is not None and abs(stated - asked) > 0.01 * stated:
+        raise SourceError(f"{path}: was sampled at {stated:g} Hz, not {asked:g} Hz; leave rate_hz out")
+    rate = float(stated if stated is not None else asked)  # type: ignore[arg-type]
+    if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
+        raise SourceError(f"{path}: a sampling rate of {rate:g} Hz makes no sense here")
+    return rate
+
+
+def kind_of(name: str) -> str | None:
+    """The stream a column or signal of that name belongs to; None when the name does not tell."""
+    word = "".join(c if c.isalnum() else "_" for c in name.strip().lower())
+    parts = set(word.split("_"))
+    for kind, whole, within in _NAMES:
+        if parts & whole or any(text in word for text in within):
+            return kind
+    return None
+
+
+_NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
+    ("ppg", {"ir", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
+    ("pcg", {"mic", "sound", "audio", "stethoscope"}, ("pcg", "phono", "heart_sound")),
+    ("acc", {"x", "y", "z", "ax", "ay", "az"}, ("acc",)),
+    ("ecg", {"ekg", "lead", "mlii", "avf", "avl", "avr"}, ("ecg",)),
+)
+
+
+def kind_by_rate(rate_hz: float) -> str:
+    """What an unnamed stream of that rate must be."""
+    return "pcg" if rate_hz >= SOUND_FROM_HZ else "ppg"

@@ -1,0 +1,193 @@
+"""Recorded signals as a source: WAV, FLAC, CSV, NPZ, EDF and WFDB, known by their content, not by their name.
+
+Samples that are not numbers are left out, so that they show as holes; everything else that is wrong with a file is
+one SourceError line when it is opened. Video is read by the camera source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from edge.clock import Clock
+from edge.sources._audio import read_flac, read_wav
+from edge.sources._clinical import read_edf, read_wfdb
+from edge.sources._tables import read_csv, read_npz
+from edge.sources._track import KINDS, Floats, Track
+from edge.types import Block, ConfigError, SourceError
+
+_PACES = ("max", "real")
+_MAX_WAIT_S = 0.25
+_NOT_SIGNALS = (
+    (b"\x1a\x45\xdf\xa3", 0, "a video (Matroska or WebM): use a source of kind camera"),
+    (b"ftyp", 4, "a video or compressed sound (MP4): use a source of kind camera, or convert sound to WAV"),
+    (b"AVI ", 8, "a video (AVI): use a source of kind camera"),
+    (b"ID3", 0, "MP3, which loses what a murmur is made of: record WAV or FLAC"),
+    (b"\xff\xfb", 0, "MP3, which loses what a murmur is made of: record WAV or FLAC"),
+    (b"\x89PNG", 0, "a picture"),
+    (b"\xff\xd8\xff", 0, "a picture"),
+    (b"%PDF", 0, "a PDF document"),
+    (b"\x89HDF", 0, "HDF5: export CSV or NPZ"),
+    (b"\x1f\x8b", 0, "compressed with gzip: unpack it first"),
+)
+
+
+def build(
+    *,
+    name: str,
+    path: str,
+    kind: str = "auto",
+    channel: int | None = None,
+    rate_hz: float | None = None,
+    block_s: float = 0.1,
+    pace: str = "max",
+    loop: bool = False,
+    record: str | int | None = None,
+    clock: Clock,
+) -> Files:
+    """A recorded signal.
+
+    path: the file; ``FILE.npz#12`` or ``#a103l`` names a record of an archive, as ``record`` does. kind: ppg, pcg, acc
+    or ecg, where names and rate in the file do not tell. channel: one channel, counted from 0 (heart sound: the first
+    unless given; other streams: all). rate_hz: where the file does not say. block_s: seconds per block. pace: "max" or
+    "real". loop: begin again at the end, in a new epoch.
+    """
+    if kind not in ("auto", *KINDS):
+        raise ConfigError(f"kind: {kind!r}; valid: auto, {', '.join(KINDS)}")
+    if pace not in _PACES:
+        raise ConfigError(f"pace: {pace!r}; valid: {', '.join(_PACES)}")
+    if not 0.001 <= block_s <= 10.0:
+        raise ConfigError(f"block_s: {block_s:g} must lie in 0.001 to 10 s")
+    file, in_path = split_record(path)
+    chosen = record if record not in (None, "") else in_path
+    return Files(
+        name, file, clock, kind=kind, channel=channel, rate_hz=rate_hz, block_s=block_s, real=pace == "real",
+        loop=loop, record=chosen,
+    )  # fmt: skip
+
+
+def split_record(path: str | Path) -> tuple[Path, str | None]:
+    """A path and the record named behind ``#``, if there is one and no file has that very name."""
+    file, mark, record = str(path).rpartition("#")
+    return (Path(file), record) if mark and file and not Path(path).exists() else (Path(path), None)
+
+
+class Files:
+    """See ``build``."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        clock: Clock,
+        *,
+        kind: str,
+        channel: int | None,
+        rate_hz: float | None,
+        block_s: float,
+        real: bool,
+        loop: bool,
+        record: str | int | None,
+    ) -> None:
+        self.can_wait = not real
+        self._name, self._path, self._clock, self._real, self._loop = name, path, clock, real, loop
+        self._kind, self._channel, self._rate_hz, self._record = kind, channel, rate_hz, record
+        self._block_s = block_s
+        self._tracks: list[Track] = []
+        self._start, self._step, self._epoch, self._end_s = 0.0, 0, -1, 0.0
+
+    def open(self) -> None:
+        """Read what the file says of itself; raises SourceError."""
+        self._tracks = open_tracks(
+            self._path, kind=self._kind, channel=self._channel, rate_hz=self._rate_hz, record=self._record
+        )
+        self._end_s = max(track.end_s for track in self._tracks)
+        self._start, self._step = self._clock.now(), 0
+        self._epoch += 1
+
+    def read(self) -> list[Block]:
+        """The next ``block_s`` of every stream; nothing yet, when paced in real time; EOFError at the end."""
+        if not self._tracks:
+            raise EOFError
+        begin = self._step * self._block_s
+        if begin >= self._end_s - 1e-9:
+            if not self._loop:
+                raise EOFError
+            self._start += math.ceil(self._end_s / self._block_s) * self._block_s
+            self._step, self._epoch, begin = 0, self._epoch + 1, 0.0
+        if self._real:
+            wait_s = self._start + begin + self._block_s - self._clock.now()
+            if wait_s > 0:
+                self._clock.sleep(min(wait_s, _MAX_WAIT_S))
+            if wait_s > _MAX_WAIT_S:
+                return []
+        self._step += 1
+        end = self._step * self._block_s
+        return [block for track in self._tracks for block in self._blocks(track, begin, end)]
+
+    def close(self) -> None:
+        self._tracks = []
+
+    def _blocks(self, track: Track, begin: float, end: float) -> Iterator[Block]:
+        """Blocks of the rows in a span: one per run of numbers, or one per row where times are uneven."""
+        a, b = track.position(begin), track.position(end)
+        if a >= b:
+            return
+        rows = track.rows(a, b)
+        index = np.arange(a, b) if track.index is None else track.index[a:b]
+        whole = np.asarray(np.isfinite(rows).all(axis=1))
+        breaks = np.flatnonzero((np.diff(index) != 1) | ~whole[1:] | ~whole[:-1]) + 1
+        runs = range(b - a) if track.times is not None else (0, *breaks)
+        ends = (*list(runs)[1:], b - a)
+        for i, j in zip(runs, ends, strict=True):
+            if whole[i]:
+                at_s = float(track.times[a + i]) if track.times is not None else int(index[i]) / track.rate_hz
+                yield self._block(track, int(index[i]), at_s, rows[i:j])
+
+    def _block(self, track: Track, seq: int, at_s: float, rows: Floats) -> Block:
+        data = np.array(rows)
+        return Block(
+            f"{self._name}/{track.kind}", seq, self._start + at_s, track.rate_hz, data, self._epoch, track.labels
+        )
+
+
+def open_tracks(
+    path: str | Path,
+    *,
+    kind: str = "auto",
+    channel: int | None = None,
+    rate_hz: float | None = None,
+    record: str | int | None = None,
+) -> list[Track]:
+    """The streams of a recorded file; raises SourceError in one line."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+        if path.suffix.lower() in (".hea", ".dat") or path.with_suffix(".hea").is_file():
+            return read_wfdb(path, kind, channel, rate_hz)
+        if not head:
+            raise SourceError(f"{path}: empty")
+        for mark, at, what in _NOT_SIGNALS:
+            if head[at : at + len(mark)] == mark:
+                raise SourceError(f"{path}: is {what}")
+        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+            return read_wav(path, kind, channel, rate_hz)
+        if head[:4] in (b"fLaC", b"OggS") or head[:4] == b"FORM":
+            return read_flac(path, kind, channel, rate_hz)
+        if head[:4] == b"PK\x03\x04":
+            return read_npz(path, kind, channel, rate_hz, record)
+        if head[:8] == b"0       ":
+            return read_edf(path, kind, channel, rate_hz)
+        if b"\0" in head:
+            raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
+        return read_csv(path, kind, channel, rate_hz)
+    except FileNotFoundError:
+        raise SourceError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise SourceError(f"{path}: a folder; name a file in it") from None
+    except PermissionError:
+        raise SourceError(f"{path}: no permission to read it") from None
