@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
-from edge.types import Alarm, ConfigError, Reading, SourceError, SourceStatus
+from edge.types import Alarm, Block, ConfigError, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
     from edge.config import Config
@@ -158,7 +158,7 @@ def _as_it_happened(entries: Iterator[Entry]) -> Iterator[Entry]:
     started = time.monotonic()
     first: float | None = None
     for entry in entries:
-        t: float = getattr(entry, "t_end", None) or getattr(entry, "t", 0.0)
+        t = entry.t_end if isinstance(entry, Block) else entry.t
         first = t if first is None else first
         time.sleep(max(0.0, (t - first) - (time.monotonic() - started)))
         yield entry

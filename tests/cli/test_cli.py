@@ -1,0 +1,145 @@
+"""The command line as a person meets it: help that teaches, errors in one line, exit codes that scripts rely on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.cli import COMMANDS, main, parser
+
+SYNTHETIC = """
+[device]
+name = "test"
+state_dir = "state"
+[sources.syn]
+kind = "synthetic"
+streams = ["ppg", "acc", "pcg"]
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    said = capsys.readouterr().out
+    assert "example" in said.lower()
+    assert f"edge-vitals {command}" in said
+
+
+def test_the_contract_names_are_there():
+    assert set(COMMANDS) >= {"demo", "run", "replay", "analyze", "bench", "check", "explain", "doctor"}
+    assert parser().prog == "edge-vitals"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["run", "none.toml"], "none.toml: no such file"),
+        (["check", "none.toml"], "none.toml: no such file"),
+        (["replay", "none.wav"], "none.wav"),
+        (["analyze", "murmur", "none.wav"], "none.wav"),
+        (["analyze", "ppg", "none.csv"], "none.csv"),
+        (["analyze", "camera", "none.mp4"], "none.mp4"),
+        (["replay", "a.evrec", "b.wav"], "one recording at a time"),
+    ],
+)
+def test_what_is_not_there_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(argv) in (1, 2)
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_bad_usage_is_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["analyze", "teeth", "x"])
+    assert stop.value.code == 2
+    assert "murmur" in capsys.readouterr().err
+
+
+def test_a_configuration_with_nothing_to_watch_is_refused(tmp_path, capsys):
+    path = tmp_path / "empty.toml"
+    path.write_text("")
+    assert main(["run", str(path)]) == 2
+    assert "nothing to watch" in capsys.readouterr().err
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "bedside.toml"
+    path.write_text(SYNTHETIC)
+    return path
+
+
+def test_check_says_what_it_found(config, capsys):
+    assert main(["check", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "1 bed(s), 1 source(s)" in said
+    assert "rhythm" in said
+
+
+def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsys):
+    assert main(["explain", str(config)]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip().endswith(" s")}
+    assert {"af", "brady", "tachy", "asystole", "murmur", "sensor_off", "source_lost"} <= set(rows)
+    assert all(0.0 < float(row.split()[-2]) < 180.0 for row in rows.values())
+
+
+def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
+    text = SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 60.0\nrhythm = "af"')
+    config.write_text(text + "[alarms.af]\nk = 2\nn = 3\nspacing_s = 4\n[sinks.journal]\n")
+    record = tmp_path / "night.evrec"
+    assert main(["run", str(config), "--record", str(record), "--quiet"]) == 0
+    capsys.readouterr()
+    from edge.recording import Recording
+    from edge.types import Alarm, Reading
+
+    kept = list(Recording(record))
+    assert main(["replay", str(record), "--jsonl"]) == 0
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def of(metric):
+        return [(r.t, r.value, r.reason) for r in kept if isinstance(r, Reading) and r.metric == metric]
+
+    metrics = {r.metric for r in kept if isinstance(r, Reading)}
+    assert {"ppg.hr", "ppg.rhythm", "pcg.murmur"} <= metrics
+    for metric in metrics - {"fused.hr", "fused.spread"}:
+        replayed = [
+            (e["t"], e["value"], e["reason"]) for e in again if e["type"] == "reading" and e["metric"] == metric
+        ]
+        assert replayed == of(metric), metric
+    made = sorted((a.id, a.presence, a.t) for a in kept if isinstance(a, Alarm))
+    assert sorted((e["id"], e["presence"], e["t"]) for e in again if e["type"] == "alarm") == made
+    assert ("bed1/af", "on") in {m[:2] for m in made}
+
+
+def test_replay_of_a_plain_file_prints_a_summary(tmp_path, capsys):
+    from edge.dsp.synthesis import Episode, beats, ppg
+
+    t = np.arange(4000) / 100.0
+    path = tmp_path / "finger.npz"
+    np.savez(path, ppg=np.round(20_000 + 1000 * ppg(beats([Episode(0.0, "sinus", 75.0)], 40.0), t)), fs=100.0)
+    assert main(["replay", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "ppg.hr" in said
+    assert "median 7" in said
+
+
+def test_starts_without_importing_what_is_heavy():
+    heavy = ("cv2", "onnxruntime", "scipy", "ai_edge_litert", "serial", "paho", "matplotlib")
+    code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_closed_pipe_is_no_traceback(config):
+    command = f"{sys.executable} -m edge explain {config} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
