@@ -120,14 +120,14 @@ class Bed:
             evidence=evidence,
         )
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""
         return {
             "seq": self.seq,
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": dict(self.heard),
-            "coverage": self.coverage.snapshot(),
+            "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
@@ -141,7 +141,7 @@ class Bed:
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
-        if not doubt:
+        if not doubt and saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"])
             self.coverage_due = saved["coverage_due"]
         self.lines = {}

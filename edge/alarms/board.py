@@ -129,8 +129,8 @@ class Board:
         line = None if bed is None else bed.lines.get(alarm_id)
         return "inactive" if line is None else line.state
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything needed to go on, in JSON's types."""
+    def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types; small without coverage, which another boot starts anew."""
         if self._saved is not None:
             return dict(self._saved)
         return {
@@ -138,7 +138,7 @@ class Board:
             "boot": self._boot,
             "t": self._t,
             "doubt_until": self._doubt_until,
-            "beds": {name: bed.snapshot() for name, bed in self._beds.items()},
+            "beds": {name: bed.snapshot(coverage=coverage) for name, bed in self._beds.items()},
         }
 
     def _reading(self, reading: Reading) -> list[Alarm]:
@@ -149,6 +149,7 @@ class Board:
             bed.coverage.reading(reading, standby=standby)
         if standby:
             return found
+        evidence = evidence_of(reading)
         for rule, severe in bed.conditions_of(reading.metric):
             finding = judge(rule, reading)
             line = bed.line(rule, reading.source)
@@ -157,7 +158,7 @@ class Board:
                 reading.t,
                 finding,
                 None if severe is None else judge(severe, reading),
-                evidence=None if finding.verdict == "unknown" else evidence_of(reading),
+                evidence=None if finding.verdict == "unknown" else evidence,
             )
             found += bed.tell(line, change)
         return found

@@ -113,7 +113,7 @@ class Lifecycle:
         finding: Finding,
         severe: Finding | None = None,
         *,
-        evidence: Mapping[str, Any] | None = None,
+        evidence: dict[str, Any] | None = None,
         text: str = "",
         clocked: bool = False,
     ) -> Change | None:
@@ -126,7 +126,7 @@ class Lifecycle:
         if known.severe is not None and severe is not None:
             known.severe.feed(t, severe.verdict)
         if finding.verdict != "unknown" and evidence is not None:
-            known.evidence = self.evidence = dict(evidence)
+            known.evidence = self.evidence = evidence
         if finding.verdict == "yes":
             known.value, known.text = finding.value, text
             if self.standing and not clocked:

@@ -1,0 +1,81 @@
+"""What would have alarmed, counted by hand."""
+
+import pytest
+
+from edge.alarms.conditions import rules_from
+from edge.alarms.simulate import Occurrence, load_of, simulate
+from edge.types import Command, Reading
+
+
+def rates(values, step_s=1.0):
+    return [Reading("ppg.hr", i * step_s, v, "bpm", 0.9, bed="bed1", source="node") for i, v in enumerate(values)]
+
+
+def rules(**brady):
+    return {"bed1": rules_from({"brady": {"severe_limit": None, "on_delay_s": 5, "off_delay_s": 5, **brady}})}
+
+
+def occurrence(raised, ended=None, alarm_id="bed1/brady"):
+    return Occurrence(alarm_id, "brady", "bed1", "medium", raised, raised, ended, "slow")
+
+
+def test_a_lower_limit_misses_and_adds_nothing():
+    events = rates([70.0] * 60 + [42.0] * 60 + [70.0] * 60 + [38.0] * 60 + [70.0] * 60)
+    told = simulate(events, rules(limit=45), rules(limit=40))
+    assert [(o.raised, o.ended, o.priority) for o in told.a.occurrences] == [
+        (65.0, 125.0, "medium"),
+        (185.0, 245.0, "medium"),
+    ]
+    assert [o.raised for o in told.missed] == [65.0]
+    assert told.added == ()
+    assert told.a.watched_s == 299.0
+    assert told.a.a_day == pytest.approx(2 * 86400 / 299)
+    assert dict(told.b.by_condition) == {"brady": 1}
+    assert "missed by B: 1" in told.lines()
+
+
+def test_a_longer_delay_is_the_same_alarm_later():
+    events = rates([70.0] * 60 + [42.0] * 60 + [70.0] * 60)
+    told = simulate(events, rules(on_delay_s=5), rules(on_delay_s=20))
+    assert (told.missed, told.added) == ((), ())
+    assert [o.raised for o in told.b.occurrences] == [80.0]
+
+
+def test_nothing_latches_when_nobody_is_there():
+    events = rates([70.0] * 10 + [30.0] * 30 + [70.0] * 30 + [30.0] * 30 + [70.0] * 30)
+    told = simulate(events, rules(priority="high"), rules(priority="high"))
+    assert len(told.a.occurrences) == 2
+    assert all(o.ended is not None for o in told.a.occurrences)
+
+
+def test_standby_is_kept():
+    events = rates([70.0] * 10 + [30.0] * 90)
+    events.insert(5, Command("standby", "bed1", 4.5, "c", "x", seconds=1000))
+    events.insert(50, Command("ack", "bed1", 48.5, "d", "x"))
+    assert simulate(events, rules(), rules()).a.occurrences == ()
+
+
+def test_nothing_is_nothing():
+    told = simulate([], rules(), rules())
+    assert (told.a.watched_s, told.a.a_day, told.lines()[0]) == (0.0, 0.0, "0.00 h of readings")
+
+
+def test_a_flood_is_more_than_ten_in_ten_minutes():
+    ten = [occurrence(60.0 * i, 60.0 * i + 1) for i in range(10)]
+    assert load_of(ten, 3600.0).flood_minutes == 0
+    eleven = [*ten, occurrence(595.0, 596.0, "bed1/tachy")]
+    assert load_of(eleven, 3600.0).flood_minutes == 2, "minutes 9 and 10, until the first is ten minutes old"
+
+
+def test_three_in_a_minute_chatter():
+    assert load_of([occurrence(t, t + 1) for t in (0, 30, 61)], 3600.0).chattering == ()
+    assert load_of([occurrence(t, t + 1) for t in (0, 30, 60)], 3600.0).chattering == ("bed1/brady",)
+    apart = [occurrence(t, t + 1, f"bed{t}/brady") for t in (0, 30, 60)]
+    assert load_of(apart, 3600.0).chattering == ()
+
+
+def test_what_lasts_over_an_hour_stands():
+    assert load_of([occurrence(0.0, 3600.0)], 9000.0, 9000.0).standing == ()
+    assert load_of([occurrence(0.0, 3601.0)], 9000.0, 9000.0).standing == ("bed1/brady",)
+    assert load_of([occurrence(0.0)], 9000.0, 9000.0).standing == ("bed1/brady",)
+    assert load_of([occurrence(8000.0)], 9000.0, 9000.0).standing == ()
