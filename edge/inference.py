@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import statistics
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,7 +221,7 @@ class _Bench:
             try:
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     self._golden = {k: np.asarray(arrays[k], np.float32) for k in arrays.files}
-            except (ValueError, OSError, KeyError) as error:
+            except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
                 raise ModelError(f"{self.card.folder / self.card.golden.file}: not a golden file: {error}") from None
         return self._golden
 
