@@ -68,7 +68,7 @@ def read_npz(
     number or by its name in the archive's ``record``.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {k: archive[k] for k in archive.files if k in _ARCHIVE_KEYS}
             rates = {k: float(np.ravel(archive[k])[0]) for k in archive.files if k == "fs" or k.startswith("fs_")}
             names = [str(r) for r in np.ravel(archive["record"])] if "record" in archive.files else []
@@ -202,7 +202,8 @@ def _time_unit(names: Sequence[str], table: Floats, time: int) -> float:
         if unit in _UNITS_S:
             return _UNITS_S[unit]
     steps = np.diff(table[:, time])
-    usual = float(np.median(steps[np.isfinite(steps)])) if len(steps) else 0.0
+    steps = steps[np.isfinite(steps)]
+    usual = float(np.median(steps)) if len(steps) else 0.0
     return 1e-3 if 1.0 < usual < 1000.0 else 1.0  # nothing here is sampled less than once a second: milliseconds
 
 
