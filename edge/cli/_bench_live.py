@@ -1,0 +1,93 @@
+"""One synthetic bed in real time in a process of its own: what ``edge-vitals bench`` starts to see latency, processor
+time and memory as a service would have them.  ``python -m edge.cli._bench_live SECONDS STREAM…`` prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+_STARTED = time.monotonic()
+
+_CONFIG = """
+[device]
+name = "bench"
+[beds.bench]
+[sources.bench]
+kind = "synthetic"
+streams = {streams}
+analyzers = {analyzers}
+"""
+
+ANALYZERS = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",)}
+
+
+class Listener:
+    """A sink that keeps the latency of every reading."""
+
+    def __init__(self) -> None:
+        self.latency_ms: list[float] = []
+        self.first_s = float("nan")
+        self.known = 0
+
+    def send(self, event: Any) -> None:
+        from edge.types import Reading
+
+        if isinstance(event, Reading) and event.source:
+            now = time.monotonic()
+            if not self.latency_ms:
+                self.first_s = now - _STARTED
+            self.known += event.value is not None
+            self.latency_ms.append((now - event.t) * 1e3)
+
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run and print the figures."""
+    import os
+
+    import numpy as np
+
+    from edge.config import kinds, parse
+    from edge.service import build_service
+    from edge.stats import resident_mb
+
+    seconds, streams = float(arguments[0]), list(arguments[1:])
+    analyzers = [a for s in streams for a in ANALYZERS.get(s, ()) if a in kinds("analyzers")]
+    listener = Listener()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("STATE_DIRECTORY", folder)
+        config = parse(_CONFIG.format(streams=json.dumps(streams), analyzers=json.dumps(analyzers)))
+        service = build_service(config, console=False, sinks=[listener])
+        ready_s = time.monotonic() - _STARTED
+        spent = time.process_time()
+        service.run(seconds)
+        share = (time.process_time() - spent) / seconds
+    p50, p95 = np.percentile(listener.latency_ms, (50, 95)) if listener.latency_ms else (np.nan, np.nan)
+    figures = {
+        "streams": streams,
+        "models": sorted(service.models.identities().values()),
+        "readings": len(listener.latency_ms),
+        "readings_with_value": listener.known,
+        "latency_p50_ms": round(float(p50), 2),
+        "latency_p95_ms": round(float(p95), 2),
+        "core_share": round(share, 4),
+        "resident_mb": round(resident_mb(), 1),
+        "ready_s": round(ready_s, 2),
+        "first_reading_s": round(listener.first_s, 2),
+    }
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
