@@ -114,7 +114,8 @@ def _stage_line(stage: Stage) -> str:
     if stage.text:
         return f"  {stage.name:<50}{stage.text}"
     per_core = f"{stage.streams_per_core:14.0f}" if math.isfinite(stage.streams_per_core) else ""
-    return f"  {stage.name:<50}{stage.median_ms:7.3f} ms {stage.calls_per_s:8.1f} x {100 * stage.core_share:14.2f} %{per_core}"
+    cost = f"{stage.median_ms:7.3f} ms {stage.calls_per_s:8.1f} x {100 * stage.core_share:14.2f} %"
+    return f"  {stage.name:<50}{cost}{per_core}"
 
 
 def _bed_line(name: str, figures: dict[str, Any]) -> str:
