@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,6 +173,7 @@ def _tone(dt: Floats, frequencies_hz: Sequence[float], width_s: float) -> Floats
 
 
 @lru_cache(maxsize=16)
+@lru_cache(maxsize=32)
 def _table(seed: int) -> Floats:
     return np.random.default_rng([seed, 1]).standard_normal(_NOISE_LENGTH)
 
@@ -191,6 +193,15 @@ def _band_table(seed: int, low_hz: float, high_hz: float, rate_hz: float) -> Flo
     return np.asarray(table / table.std())
 
 
-def _band_noise(t: Floats, seed: int, low_hz: float = 90.0, high_hz: float = 320.0, rate_hz: float = 4000.0) -> Floats:
+def _band_noise(t: Floats, seed: int, rate_hz: float = 4000.0) -> Floats:
     index = np.round(t * rate_hz).astype(np.int64) % _NOISE_LENGTH
-    return np.asarray(0.5 * _band_table(seed + 1, low_hz, high_hz, rate_hz)[index])
+    return np.asarray(_band_table(seed + 1, 90.0, 320.0, rate_hz)[index])
+
+
+@lru_cache(maxsize=8)
+def _band_table(seed: int, low_hz: float, high_hz: float, rate_hz: float) -> Floats:
+    spectrum = np.fft.rfft(_table(seed))
+    frequency = np.fft.rfftfreq(_NOISE_LENGTH, 1.0 / rate_hz)
+    spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0.0
+    table = np.fft.irfft(spectrum, _NOISE_LENGTH)
+    return np.asarray(0.5 * table / table.std())
