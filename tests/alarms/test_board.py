@@ -94,6 +94,13 @@ def test_what_was_high_latches_and_an_acknowledgement_ends_it():
     assert one.active() == []
 
 
+def test_what_was_high_and_acknowledged_does_not_latch():
+    one = board()
+    rates(one, [38])
+    one.command(say("ack", 0.5))
+    assert rates(one, [70, 70, 70], 1.0) == [(2.0, "off", "cleared")]
+
+
 def test_a_latched_alarm_that_returns_is_the_same_occurrence():
     one = board()
     rates(one, [38, 70, 70])

@@ -73,6 +73,9 @@ class Life(RuleBasedStateMachine):
         told = self._both(lambda board: board.tick(self.t))
         for alarm in told:
             assert alarm.evidence["change"] in BY_THE_CLOCK
+            if alarm.evidence["change"] == "realarmed":
+                assert self.board.paused_until(alarm.bed) is None
+                assert "shelved_until" not in alarm.evidence
             if alarm.kind == "physiological":
                 assert alarm.evidence["change"] in {"realarmed", "resumed", "unshelved"}, "event time drives physiology"
 
@@ -128,11 +131,31 @@ class Life(RuleBasedStateMachine):
         before = dict(self.shown)
         result, told = self._command("ack", bed, id=alarm_id, occurrence="" if alarm_id else named)
         assert result.ok == (alarm is not None), result.text
+        if alarm is not None:
+            now = self.shown.get(alarm.id)
+            assert now is None if alarm.presence == "latched" else now.presence == "ack"
         for transition in told:
             assert transition.occurrence == named, "acknowledging one leaves the others"
         for alarm_id, was in before.items():
             if was.occurrence != named:
                 assert self.shown[alarm_id].presence == was.presence
+
+    @rule(bed=st.sampled_from(BEDS))
+    def acknowledge_all_one_by_one(self, bed):
+        for alarm in [a for a in self.shown.values() if a.bed == bed]:
+            self._command("ack", bed, occurrence=alarm.occurrence)
+        assert {a.presence for a in self.shown.values() if a.bed == bed} <= {"ack"}
+
+    @rule(bed=st.sampled_from(BEDS), bpm=st.sampled_from([38.0, 43.0]))
+    def an_acknowledged_alarm_ends(self, bed, bpm):
+        for rate in [bpm] * 5 + [None] + [70.0] * 4:
+            self.t += 1.0
+            reason = "motion" if rate is None else ""
+            self._update(Reading("ppg.hr", self.t, rate, "bpm", 0.9 if rate else 0.0, reason, bed=bed, source="node"))
+            if rate == bpm:
+                for alarm in [a for a in self.shown.values() if a.id == f"{bed}/brady"]:
+                    self._command("ack", bed, occurrence=alarm.occurrence)
+        assert f"{bed}/brady" not in self.shown, "what was acknowledged ends with its condition"
 
     @rule(bed=st.sampled_from(BEDS), seconds=st.sampled_from([0, 5, 30, 700, -1, None]))
     def pause(self, bed, seconds):
