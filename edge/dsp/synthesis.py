@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +172,6 @@ def _tone(dt: Floats, frequencies_hz: Sequence[float], width_s: float) -> Floats
 
 
 @lru_cache(maxsize=16)
-@lru_cache(maxsize=32)
 def _table(seed: int) -> Floats:
     return np.random.default_rng([seed, 1]).standard_normal(_NOISE_LENGTH)
 
@@ -182,15 +180,6 @@ def _noise(t: Floats, rate_hz: float, seed: int) -> Floats:
     """White noise that is a function of time: one table, read at whole samples of ``rate_hz``."""
     index = np.round(t * rate_hz).astype(np.int64) % _NOISE_LENGTH
     return _table(seed)[index]
-
-
-@lru_cache(maxsize=4)
-def _band_table(seed: int, low_hz: float, high_hz: float, rate_hz: float) -> Floats:
-    spectrum = np.fft.rfft(_table(seed))
-    frequency = np.fft.rfftfreq(_NOISE_LENGTH, 1.0 / rate_hz)
-    spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0.0
-    table = np.fft.irfft(spectrum, _NOISE_LENGTH)
-    return np.asarray(table / table.std())
 
 
 def _band_noise(t: Floats, seed: int, rate_hz: float = 4000.0) -> Floats:
