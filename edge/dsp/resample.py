@@ -1,0 +1,81 @@
+"""Samples at any times become samples on a grid, band-limited, with a mask of what was really seen.
+
+Within a run of samples no further apart than ``max_gap_s``: a Hann-windowed sinc low-pass where the grid is coarser
+than the samples, then cubic Hermite interpolation by the sample times themselves (Catmull and Rom 1974, for unequal
+steps). Across longer gaps a straight line is drawn and marked as not valid.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_SINC_HALF = 6  # half length of the low-pass in samples of the coarser grid
+
+
+def to_grid(
+    t: Floats, x: Floats, start: float, end: float, rate_hz: float, max_gap_s: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Values at ``start + k / rate_hz`` before ``end``, ``(m,)`` or ``(m, channels)``, and their validity ``(m,)``.
+
+    t: rising times, s, ``(n,)``; x: ``(n,)`` or ``(n, channels)`` finite. A point of the grid is valid when a sample
+    stands on either side of it no further than ``max_gap_s`` apart, or within half of it at the ends. With no samples
+    all values are 0 and not valid.
+    """
+    count = max(0, int(np.floor((end - start) * rate_hz + 1e-6)))
+    grid = start + np.arange(count) / rate_hz
+    x = np.asarray(x, dtype=np.float64)
+    flat = x[:, None] if x.ndim == 1 else x
+    out = np.zeros((count, flat.shape[1]))
+    valid = np.zeros(count, dtype=bool)
+    if len(t):
+        out = np.stack([np.interp(grid, t, flat[:, c]) for c in range(flat.shape[1])], axis=1)
+    breaks = np.flatnonzero(np.diff(t) > max_gap_s) + 1 if len(t) else np.empty(0, dtype=np.int64)
+    edges = [0, *breaks.tolist(), len(t)]
+    for a, b in pairwise(edges):
+        if b - a < 2:
+            continue
+        lo, hi = t[a] - max_gap_s / 2, t[b - 1] + max_gap_s / 2
+        inside = (grid >= lo) & (grid <= hi)
+        if inside.any():
+            smooth = _limited(t[a:b], flat[a:b], rate_hz)
+            out[inside] = _hermite(t[a:b], smooth, np.clip(grid[inside], t[a], t[b - 1]))
+            valid |= inside
+    return out.reshape(count, *x.shape[1:]), valid
+
+
+def _limited(t: Floats, x: Floats, rate_hz: float) -> Floats:
+    """Low-pass at 0.45 of the grid's rate when the samples are denser than the grid."""
+    own_hz = (len(t) - 1) / (t[-1] - t[0])
+    ratio = own_hz / rate_hz
+    half = int(np.ceil(_SINC_HALF * ratio))
+    if ratio < 1.15 or len(t) < half:
+        return x
+    k = np.arange(-half, half + 1)
+    kernel = np.sinc(0.9 * k / ratio) * np.hanning(2 * half + 3)[1:-1]
+    kernel /= kernel.sum()
+    padded = np.concatenate([2 * x[0] - x[half:0:-1], x, 2 * x[-1] - x[-2 : -half - 2 : -1]])
+    return np.stack([np.convolve(padded[:, c], kernel, mode="valid") for c in range(x.shape[1])], axis=1)
+
+
+def _hermite(t: Floats, x: Floats, at: Floats) -> Floats:
+    step = np.diff(t)[:, None]
+    slope = np.diff(x, axis=0) / step
+    tangent = np.empty_like(x)
+    tangent[0], tangent[-1] = slope[0], slope[-1]
+    tangent[1:-1] = (slope[:-1] * step[1:] + slope[1:] * step[:-1]) / (step[1:] + step[:-1])
+    i = np.clip(np.searchsorted(t, at, side="right") - 1, 0, len(t) - 2)
+    h = step[i]
+    u = ((at - t[i])[:, None]) / h
+    v = u * u
+    w = v * u
+    return np.asarray(
+        (2 * w - 3 * v + 1) * x[i]
+        + (w - 2 * v + u) * h * tangent[i]
+        + (3 * v - 2 * w) * x[i + 1]
+        + (w - v) * h * tangent[i + 1]
+    )

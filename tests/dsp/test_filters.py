@@ -1,0 +1,78 @@
+"""Filters against scipy.signal, and streaming that does not depend on chunks."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.dsp.filters import SosFilter, butterworth, detrend, response, zero_phase
+
+CASES = [
+    (2, 8.0, "low"),
+    (3, 8.0, "low"),
+    (4, 0.5, "high"),
+    (1, 0.5, "high"),
+    (2, (0.5, 8.0), "band"),
+    (3, (0.4, 8.0), "band"),
+]
+
+
+@pytest.mark.parametrize(("order", "cut", "kind"), CASES)
+@pytest.mark.parametrize("rate", [25.0, 100.0, 500.0])
+def test_a_design_is_scipys(order, cut, kind, rate):
+    signal = pytest.importorskip("scipy.signal")
+    ours = butterworth(order, cut, rate, kind)
+    theirs = signal.butter(
+        order, cut, {"low": "lowpass", "high": "highpass", "band": "bandpass"}[kind], fs=rate, output="sos"
+    )
+    freq = np.linspace(0.05, rate / 2 - 0.1, 300)
+    _, expected = signal.sosfreqz(theirs, worN=freq, fs=rate)
+    np.testing.assert_allclose(response(ours, freq, rate), expected, atol=1e-6)
+
+
+def test_streaming_is_scipys_and_starts_settled():
+    signal = pytest.importorskip("scipy.signal")
+    x = np.random.default_rng(0).normal(size=500) + 40.0
+    sections = butterworth(2, (0.5, 8.0), 100.0, "band")
+    zi = signal.sosfilt_zi(sections) * x[0]
+    expected, _ = signal.sosfilt(sections, x, zi=zi)
+    np.testing.assert_allclose(SosFilter(sections)(x), expected, atol=1e-8)
+    np.testing.assert_allclose(SosFilter(sections)(np.full(50, 7.0)), 0.0, atol=1e-9)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
+def test_chunks_do_not_matter(sizes):
+    x = np.random.default_rng(1).normal(size=sum(sizes))
+    sections = butterworth(3, (0.5, 8.0), 100.0, "band")
+    whole, parts = SosFilter(sections), SosFilter(sections)
+    cut = np.cumsum([0, *sizes])
+    pieces = [parts(x[a:b]) for a, b in pairwise(cut)]
+    assert np.array_equal(whole(x), np.concatenate(pieces))
+
+
+def test_zero_phase_is_scipys_away_from_the_ends():
+    signal = pytest.importorskip("scipy.signal")
+    t = np.arange(1000) / 100
+    x = np.sin(2 * np.pi * 1.3 * t) + 0.5 * t + np.random.default_rng(2).normal(size=1000)
+    sections = butterworth(2, (0.5, 8.0), 100.0, "band")
+    expected = signal.sosfiltfilt(sections, x, padlen=900)
+    np.testing.assert_allclose(zero_phase(x, sections)[100:-100], expected[100:-100], atol=0.02)
+    two = zero_phase(np.stack([x, -x], axis=1), sections)
+    np.testing.assert_allclose(two[:, 0], zero_phase(x, sections))
+    np.testing.assert_allclose(two[:, 1], -two[:, 0], atol=1e-9)
+
+
+def test_detrend_removes_a_line():
+    k = np.arange(100.0)
+    np.testing.assert_allclose(detrend(3 * k + 5), 0.0, atol=1e-9)
+    assert detrend(np.array([4.0])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("cut", "kind"), [(60.0, "low"), (0.0, "low"), ((8.0, 0.5), "band"), (5.0, "band"), (5.0, "notch")]
+)
+def test_impossible_designs_are_refused(cut, kind):
+    with pytest.raises(ValueError, match=r"corner|kind"):
+        butterworth(2, cut, 100.0, kind)
