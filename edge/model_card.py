@@ -13,8 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
@@ -74,6 +73,19 @@ class _Card(msgspec.Struct, frozen=True):
     output: _Output
     golden: GoldenFile
     variants: Annotated[tuple[VariantFile, ...], msgspec.Meta(min_length=1)]
+
+
+class FrozenTable(dict[str, Any]):
+    """A table of a card: a dict that can be read, pickled and written as JSON, and not changed."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("a model's card cannot be changed")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenTable, (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,5 +238,5 @@ def _consistent(path: Path, card: _Card) -> None:
 
 def _frozen(value: Any) -> Any:
     if isinstance(value, dict):
-        return MappingProxyType({k: _frozen(v) for k, v in value.items()})
+        return FrozenTable({k: _frozen(v) for k, v in value.items()})
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

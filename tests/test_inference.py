@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import json
+import pickle
 import shutil
 import sys
 import threading
@@ -108,8 +110,10 @@ def test_the_card_is_frozen_and_whole(root: Path) -> None:
     assert card["output"]["labels"] == ("a", "b", "c")
     with pytest.raises(TypeError):
         card["calibration"]["temperature"] = 2.0
-    with pytest.raises(TypeError):
-        card["name"] = "other"
+    with pytest.raises(TypeError, match="cannot be changed"):
+        card.update(name="other")  # type: ignore[attr-defined]
+    assert pickle.loads(pickle.dumps(card)) == copy.deepcopy(card) == card
+    assert json.loads(json.dumps(card))["name"] == "tiny"
 
 
 def test_without_a_state_directory_the_first_variant_of_the_card_is_taken_and_nothing_is_timed(
