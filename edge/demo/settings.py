@@ -1,0 +1,54 @@
+"""The demo's configuration: the product's own kinds, with delays short enough for a script of 90 s."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_TEMPLATE = """\
+# The demo's delays are shorter than those for a patient, so that its script raises and clears every alarm in 90 s.
+[device]
+name = "demo"
+state_dir = "{folder}"
+
+[mqtt]
+host = "127.0.0.1"
+port = {broker_port}
+
+[beds.bed1]
+person = "demo"
+site = "MV"
+
+[sources.node]
+bed = "bed1"
+kind = "serial_port"
+port = "{serial_port}"
+{camera}
+[alarms.af]
+k = 2
+n = 3
+spacing_s = 4
+off_delay_s = 4
+
+[alarms.murmur]
+k = 2
+n = 3
+spacing_s = 2
+off_delay_s = 4
+
+[alarms.sensor_off]
+on_delay_s = 2
+off_delay_s = 2
+"""
+_CAMERA = """
+[sources.cam]
+bed = "bed1"
+kind = "camera"
+device = "{video}"
+loop = true
+"""
+
+
+def text(*, folder: Path, broker_port: int, serial_port: Path, video: Path | None) -> str:
+    """The configuration as TOML; video: the generated face, or None where the camera stage is off."""
+    camera = _CAMERA.format(video=video) if video is not None else ""
+    return _TEMPLATE.format(folder=folder, broker_port=broker_port, serial_port=serial_port, camera=camera)

@@ -1,0 +1,80 @@
+"""What somebody sees who subscribes to the broker, as lines; and what the demo counts of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from edge.clock import Clock
+
+READING_EVERY_S = 5.0
+
+
+class Subscriber:
+    """Subscribes to everything below ``prefix`` and prints a line an event; readings at most every 5 s a metric.
+
+    alarms: ``(condition, presence)`` in the order received; metrics: those seen with a value.
+    """
+
+    def __init__(self, *, port: int, prefix: str, clock: Clock, say: Callable[[str, str], None]) -> None:
+        import paho.mqtt.client as mqtt
+
+        self.alarms: list[tuple[str, str]] = []
+        self.metrics: set[str] = set()
+        self._say, self._clock, self._prefix = say, clock, prefix
+        self._shown: dict[str, float] = {}
+        self._connected = threading.Event()
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._connected.set()
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._connected.wait(5.0)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: Any, *_: Any) -> None:
+        client.subscribe(f"{self._prefix}/#", qos=1)
+
+    def _on_message(self, _client: Any, _user: Any, message: Any) -> None:
+        topic = message.topic.removeprefix(f"{self._prefix}/")
+        if not message.payload:
+            return
+        payload = json.loads(message.payload)
+        parts = topic.split("/")
+        if len(parts) >= 3 and parts[1] == "reading":
+            self._reading(parts[2], payload)
+        elif len(parts) == 2 and parts[1] == "event":
+            self._event(payload)
+        elif parts[-1] == "status":
+            self._say("status", f"{'/'.join(parts[:-1]) or 'device'} is {payload['state']}")
+
+    def _reading(self, metric: str, payload: dict[str, Any]) -> None:
+        value = payload.get("value")
+        if value is not None:
+            self.metrics.add(metric)
+        now = self._clock.now()
+        if (
+            metric.endswith((".quality", ".spread"))
+            or now - self._shown.get(metric, -READING_EVERY_S) < READING_EVERY_S
+        ):
+            return
+        self._shown[metric] = now
+        if value is None:
+            text = f"--      ({str(payload.get('reason', '')).replace('_', ' ')})"
+        elif isinstance(value, str):
+            text = f"{value}   quality {payload['quality']:.2f}"
+        else:
+            digits = 0 if abs(value) >= 10 else 2
+            text = f"{value:.{digits}f} {payload.get('unit', '')}   quality {payload['quality']:.2f}"
+        self._say("reading", f"{metric:<14} {text}")
+
+    def _event(self, payload: dict[str, Any]) -> None:
+        condition = str(payload.get("condition") or payload["id"].split("/")[1])
+        self.alarms.append((condition, payload["presence"]))
+        self._say("ALARM", f"{payload['presence']:<8} {payload['priority']:<7} {payload['id']:<22} {payload['text']}")
