@@ -93,8 +93,8 @@ class LitertEngine:
             with _native_stderr_silenced():
                 interpreter = Interpreter(model_content=content, num_threads=1)
                 interpreter.allocate_tensors()
-        except SystemError as error:
-            raise RuntimeAbsentError(f"tflite-runtime does not work with this NumPy: {_line(error)}") from None
+        except SystemError:
+            raise RuntimeAbsentError("tflite-runtime needs numpy below 2: pip install 'edge-vitals[litert]'") from None
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
         runner = interpreter.get_signature_runner()

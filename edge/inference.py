@@ -162,13 +162,14 @@ class _Bench:
         self.engines: dict[str, Engine | None] = {}
         self.notes: list[str] = []
         self.faults: list[str] = []
+        self.why: dict[str, str] = {}
         self._golden: dict[str, NDArray[np.float32]] | None = None
         for file in card.variants:  # an altered file is news even when another variant is the one in use
             try:
                 card.content(file.file, file.sha256)
             except ModelError as error:
                 self.engines[file.id] = None
-                self.note(str(error), fault=True)
+                self.note(self._why(file, str(error)), fault=True)
 
     def note(self, text: str, *, fault: bool = False) -> None:
         if text and text not in self.notes:
@@ -192,23 +193,24 @@ class _Bench:
             engine = build_engine(file.runtime, content, file.inputs, file.outputs)
             self._self_test(file, engine)
         except RuntimeAbsentError as missing:
-            self.note(f"{self.card.name} {file.id}: {missing}")
+            self.note(self._why(file, str(missing)))
             return None
         except ModelError as error:
-            self.note(f"{self.card.name} {file.id}: {error}", fault=True)
+            self.note(self._why(file, f"{self.card.name} {file.id}: {error}"), fault=True)
             return None
         return engine
+
+    def _why(self, file: VariantFile, text: str) -> str:
+        self.why[file.id] = text
+        return text
 
     def measure(self, runs: int = _RUNS, seconds: float | None = None) -> list[Timing]:
         """Time every variant, each in turn."""
         found = []
         for file in self.card.variants:
-            known = len(self.notes)
             engine = self.prepare(file.id)
             if engine is None:
-                own = [n for n in self.notes if file.id in n or file.file in n]
-                why = own[-1] if own else "; ".join(self.notes[known:])
-                found.append(Timing(self.card.name, file.id, False, text=why))
+                found.append(Timing(self.card.name, file.id, False, text=self.why[file.id]))
                 continue
             times = _times_ms(engine, self.golden_inputs(), runs, seconds)
             found.append(Timing(self.card.name, file.id, True, statistics.median(times), min(times)))
