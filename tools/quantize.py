@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ class Parity:
         )
 
 
-def export(  # noqa: PLR0917 - the training scripts call it by position
+def export(
     model: Any,
     example: tuple[Any, ...],
     calibration: Sequence[Arrays],
@@ -294,8 +295,7 @@ def _literal(value: Any) -> str:
         return repr(float(value))
     if isinstance(value, list | tuple | np.ndarray):
         return "[" + ", ".join(_literal(v) for v in value) + "]"
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{text}"'
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _kinds(card: Mapping[str, Any], outputs: int) -> tuple[str, ...]:

@@ -1,0 +1,70 @@
+"""``edge-vitals bench`` measures what there is, stores the fastest variant, and prints figures a program can read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.cli import _bench_stages, bench
+from edge.types import ConfigError
+
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    bench.add(parser.add_subparsers())
+    args = parser.parse_args(["bench", *arguments])
+    return int(args.func(args))
+
+
+@pytest.fixture(autouse=True)
+def only_the_tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_VITALS_MODELS", str(MODELS))
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_bench_stages, "stages", lambda *_: iter([_bench_stages._window_cut()]))
+
+
+def test_json_names_variants_stages_and_the_choice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call("--seconds", "0", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert {m["variant"] for m in figures["models"]} == {"onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"}
+    fastest = min((m for m in figures["models"] if m["ok"]), key=lambda m: m["median_ms"])
+    assert figures["chosen"] == {"tiny": fastest["variant"]}
+    assert figures["stages"][0]["median_ms"] > 0
+    assert figures["stages"][0]["streams_per_core"] > 0
+    stored = json.loads((tmp_path / "variants.json").read_text())
+    assert stored["tiny"]["variant"] == fastest["variant"]
+
+
+def test_words_mark_the_variant_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--seconds", "0") == 0
+    out = capsys.readouterr().out
+    assert out.count("<- used here") == 1
+    assert "window cut" in out
+
+
+def test_a_bed_that_cannot_run_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "BEDS", {"nothing": ("eeg",)})
+    assert call("--seconds", "0.5") == 0
+    line = capsys.readouterr().out.strip().splitlines()[-1]
+    assert line.startswith("bed, nothing: not run: ")
+
+
+def test_a_stage_that_needs_what_is_not_here_says_so() -> None:
+    def missing() -> _bench_stages.Stage:
+        raise ImportError("No module named 'cv2'")
+
+    stage = _bench_stages._guarded("face_roi", missing)
+    assert stage.text == "not run: No module named 'cv2'"
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "1e9"])
+def test_seconds_must_make_sense(seconds: str) -> None:
+    with pytest.raises(ConfigError, match="--seconds must lie in 0 to 86400"):
+        call("--seconds", seconds)

@@ -1,0 +1,65 @@
+"""The parts of the export that need no torch: its cards can be read back, and the edges of int8 files round right."""
+
+from __future__ import annotations
+
+import importlib.util
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge import _engines, inference
+
+
+@pytest.fixture(scope="module")
+def quantize() -> ModuleType:
+    path = Path(__file__).resolve().parents[2] / "tools" / "quantize.py"
+    spec = importlib.util.spec_from_file_location("quantize", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["quantize"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-(2**62), 2**62)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.sampled_from("aé€𝄞\"'\\\n\t\r\x00\x7f #=[]{}"), max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = st.text(st.sampled_from('abc-_ 12.é"'), min_size=1, max_size=6)
+TABLES = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), max_size=4)
+
+
+@given(table=TABLES, rows=st.lists(st.dictionaries(KEYS, VALUES, min_size=1, max_size=2), max_size=3))
+def test_cards_are_read_back_as_written(quantize: ModuleType, table: dict, rows: list) -> None:
+    whole = {**table, "variants": rows} if rows else table
+    assert tomllib.loads(quantize.toml(whole)) == whole
+
+
+def test_figures_of_numpy_are_written_and_none_is_left_out(quantize: ModuleType) -> None:
+    text = quantize.toml(
+        {"auroc": np.float32(0.5), "n": np.int64(3), "ok": np.bool_(True), "none": None, "a": np.arange(2)}
+    )
+    assert tomllib.loads(text) == {"auroc": 0.5, "n": 3, "ok": True, "a": [0, 1]}
+
+
+def test_export_and_runtime_agree_on_the_edges_of_int8(quantize: ModuleType) -> None:
+    x = np.random.default_rng(0).normal(0, 3, 1000).astype(np.float32)
+    for scale, zero in ((0.0237, -3), (0.5, 127), (1e-3, -128)):
+        detail = {"dtype": np.int8, "quantization": (scale, zero)}
+        q = quantize.quantized(x, detail)
+        np.testing.assert_array_equal(q, _engines._to_tensor(x, detail))
+        np.testing.assert_array_equal(quantize.dequantized(q, detail), _engines._from_tensor(q, detail))
+    for kind in ("softmax", "sigmoid", "values"):
+        np.testing.assert_allclose(quantize.probabilities(x[None], kind), inference._probability(x[None], kind))
