@@ -1,0 +1,176 @@
+"""A microcontroller on a serial port that speaks the wire format: reads, stamps and hands on blocks, nothing else.
+
+Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
+samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.clock import Clock
+from edge.types import Block, SourceError
+from firmware_bridge.decoder import Decoder, Reset, Samples
+from firmware_bridge.frames import FLAGS, Data, Hello, RequestHello, encode
+from firmware_bridge.timebase import TimeBase
+
+_WAIT_S = 0.1
+_READ_BYTES = 65_536
+
+
+def build(
+    *, name: str, clock: Clock, port: str, baud: int = 921_600, silence_s: float = 3.0, exclusive: bool = True
+) -> SerialPort:
+    """A serial device.
+
+    port: ``/dev/serial/by-id/...`` (keeps its name when plugged elsewhere), another device file, or a pyserial URL
+    such as ``loop://``. baud: as in the device's firmware; USB ports ignore it. silence_s: without a valid frame for
+    so long the port is closed and opened again. exclusive: refuse a port that another program has open.
+    """
+    return SerialPort(name, clock, port, baud=baud, silence_s=silence_s, exclusive=exclusive)
+
+
+class SerialPort:
+    """See ``build``. ``counters``: those of the wire format."""
+
+    can_wait = False
+
+    def __init__(self, name: str, clock: Clock, port: str, *, baud: int, silence_s: float, exclusive: bool) -> None:
+        self._name, self._clock, self._port = name, clock, port
+        self._baud, self._silence_s, self._exclusive = baud, silence_s, exclusive
+        self._serial: Any = None
+        self._decoder, self._time = Decoder(), TimeBase()
+        self._epoch = -1
+        self._heard_bytes = 0
+        self._last_frame = 0.0
+        self._request_seq = 0
+        self._ends: dict[str, float] = {}
+        self._starts: dict[str, int] = {}
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return self._decoder.counters
+
+    @property
+    def hello(self) -> Hello | None:
+        """What the device said of itself, once it did."""
+        return self._decoder.hello
+
+    def open(self) -> None:
+        try:
+            import serial
+        except ImportError:
+            raise SourceError(f"{self._port}: pyserial is missing; pip install 'edge-vitals[serial]'") from None
+        options: dict[str, Any] = {"baudrate": self._baud, "timeout": _WAIT_S, "write_timeout": 0.5}
+        if "://" not in self._port:
+            if not os.path.exists(self._port):
+                raise SourceError(f"{self._port}: no such port; is the device plugged in?")
+            options["exclusive"] = self._exclusive
+        try:
+            self._serial = serial.serial_for_url(self._port, **options)
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise SourceError(f"{self._port}: {_why(error)}") from None
+        counters = self._decoder.counters
+        self._decoder, self._time = Decoder(counters=counters), TimeBase()
+        self._begin_epoch()
+        self._heard_bytes, self._last_frame = 0, self._clock.now()
+
+    def read(self) -> list[Block]:
+        """Blocks of the frames that have arrived; waits at most 0.1 s. Raises SourceError when the device is gone or
+        silent."""
+        if self._serial is None:
+            raise SourceError(f"{self._port}: not open")
+        try:
+            data = self._serial.read(max(1, min(self._serial.in_waiting, _READ_BYTES)))
+            if data and self._serial.in_waiting:
+                data += self._serial.read(min(self._serial.in_waiting, _READ_BYTES))
+            arrival = self._clock.now()
+            if self._decoder.wants_hello(arrival):
+                self._serial.write(encode(RequestHello(), self._request_seq))
+                self._request_seq += 1
+        except (OSError, TypeError, ValueError) as error:  # pyserial raises all three when the port vanishes
+            raise SourceError(f"{self._port}: unplugged ({_why(error)})") from None
+        self._heard_bytes += len(data)
+        before = self._decoder.counters["frames_ok"]
+        blocks = self._blocks(data, arrival)
+        if self._decoder.counters["frames_ok"] > before:
+            self._last_frame = arrival
+        elif arrival - self._last_frame > self._silence_s:
+            raise SourceError(f"{self._port}: {self._silence()}")
+        return blocks
+
+    def close(self) -> None:
+        port, self._serial = self._serial, None
+        if port is not None:
+            with contextlib.suppress(OSError):
+                port.close()
+
+    def _blocks(self, data: bytes, arrival: float) -> list[Block]:
+        blocks = []
+        for item in self._decoder.feed(data):
+            if isinstance(item, Reset):
+                self._time = TimeBase()
+                self._begin_epoch()
+            elif isinstance(item, Samples):
+                blocks.append(self._block(item, arrival))
+        return blocks
+
+    def _block(self, item: Samples, arrival: float) -> Block:
+        rate = item.info.rate_hz
+        # the frame left when its last sample was taken, which is what arrival can be compared with
+        duration_s = item.data.count / rate
+        t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
+        if anew:
+            self._begin_epoch()
+        kind = item.info.kind
+        start = self._starts.setdefault(kind, item.start)
+        t0 = max(t0, self._ends.get(kind, -np.inf))
+        self._ends[kind] = t0 + (item.data.count - 1) / rate
+        flags = frozenset(word for bit, word in FLAGS.items() if item.data.flags & bit)
+        return Block(
+            f"{self._name}/{kind}", item.start - start, t0, rate, unpack(item.data), self._epoch,
+            item.info.channels, flags,
+        )  # fmt: skip
+
+    def _begin_epoch(self) -> None:
+        self._epoch += 1
+        self._ends.clear()
+        self._starts.clear()
+
+    def _silence(self) -> str:
+        waited = f"{self._silence_s:g} s"
+        if not self._heard_bytes:
+            return f"silent for {waited}; is the device powered, and its firmware running?"
+        if not self._decoder.counters["frames_ok"]:
+            return f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
+        return f"no frame for {waited}"
+
+
+def unpack(data: Data) -> NDArray[np.float64]:
+    """Samples of a frame, ``(count, channels)`` float64 in device units."""
+    raw: NDArray[Any]
+    if data.format == 2:
+        bytes3 = np.frombuffer(data.samples, np.uint8).reshape(-1, 3).astype(np.int32)
+        raw = (bytes3[:, 0] | (bytes3[:, 1] << 8) | (bytes3[:, 2] << 16)) << 8 >> 8
+    else:
+        raw = np.frombuffer(data.samples, {1: "<i2", 3: "<i4", 4: "u1"}[data.format])
+    return raw.reshape(data.count, data.channels).astype(np.float64)
+
+
+def _why(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    text = str(error)
+    if number in (errno.EACCES, errno.EPERM) or "Permission denied" in text:
+        return "no permission; add the user to the group dialout"
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
+        return "busy: another program has it open"
+    if "Inappropriate ioctl" in text or number == errno.ENOTTY:
+        return "not a serial port"
+    return text.splitlines()[0] if text else type(error).__name__
