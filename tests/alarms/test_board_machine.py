@@ -148,14 +148,33 @@ class Life(RuleBasedStateMachine):
 
     @rule(bed=st.sampled_from(BEDS), bpm=st.sampled_from([38.0, 43.0]))
     def an_acknowledged_alarm_ends(self, bed, bpm):
-        for rate in [bpm] * 5 + [None] + [70.0] * 4:
-            self.t += 1.0
-            reason = "motion" if rate is None else ""
-            self._update(Reading("ppg.hr", self.t, rate, "bpm", 0.9 if rate else 0.0, reason, bed=bed, source="node"))
-            if rate == bpm:
-                for alarm in [a for a in self.shown.values() if a.id == f"{bed}/brady"]:
-                    self._command("ack", bed, occurrence=alarm.occurrence)
+        for rate in [bpm] * 5:
+            self._rate(bed, rate)
+            for alarm in [a for a in self.shown.values() if a.id == f"{bed}/brady"]:
+                self._command("ack", bed, occurrence=alarm.occurrence)
+        for rate in [None] + [70.0] * 4:
+            self._rate(bed, rate)
         assert f"{bed}/brady" not in self.shown, "what was acknowledged ends with its condition"
+
+    @rule(bed=st.sampled_from(BEDS))
+    def a_severe_spell_nobody_sees(self, bed):
+        self._command("standby", bed, seconds=0)
+        for rate in [30.0] * 3 + [70.0] * 4:
+            self._rate(bed, rate)
+        assert self.shown[f"{bed}/brady"].presence == "latched"
+
+    @rule(bed=st.sampled_from(BEDS), holes=st.lists(st.integers(0, 3), min_size=3, max_size=3))
+    def poor_signal_only_pauses(self, bed, holes):
+        self._command("standby", bed, seconds=0)
+        for hole in holes:
+            for rate in [43.0, 43.0] + [None] * hole:
+                self._rate(bed, rate)
+        assert self.shown[f"{bed}/brady"].presence in ("on", "ack"), "3 s of slow beats were seen"
+
+    def _rate(self, bed, rate):
+        self.t += 1.0
+        quality, reason = (0.0, "motion") if rate is None else (0.9, "")
+        self._update(Reading("ppg.hr", self.t, rate, "bpm", quality, reason, bed=bed, source="node"))
 
     @rule(bed=st.sampled_from(BEDS), seconds=st.sampled_from([0, 5, 30, 700, -1, None]))
     def pause(self, bed, seconds):
