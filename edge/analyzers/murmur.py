@@ -1,0 +1,136 @@
+"""Heart sound: is there a murmur, how fast does the heart beat, and is it a usable heart sound at all.
+
+Every window stands for itself (nothing is filtered across windows), so streaming and whole-file numbers agree; the only
+state is the last half minute of window scores, from which ``detail.recording`` is judged. A refusal has a reason and no
+number. Murmurs of the training data are nearly all systolic and from young people: a diastolic murmur, such as that of
+mitral stenosis, is not ruled out by "absent".
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp import pcg
+from edge.dsp.murmur_decision import (
+    Calibration,
+    Scores,
+    Verdict,
+    judge_recording,
+    judge_window,
+    quality_of,
+    sigmoid,
+)
+from edge.dsp.pcg_frontend import WINDOW_S, network_input
+from edge.inference import Model
+from edge.types import ConfigError, Reading, Window
+
+_REMEMBER = 30  # windows a second apart
+_RECORDING_KEYS = ("p", "decision", "windows")
+_HEADS = ("murmur", "unknown", "foreign")
+_FULL = 0.98
+
+
+def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 1.0) -> Murmur:
+    """Murmur, heart rate and quality from heart sound of 1 to 48 kHz in any unit.
+
+    channel: which channel of the stream to listen to. hop_s: seconds between readings; each looks back over 5 s.
+    """
+    if channel < 0:
+        raise ConfigError("murmur: channel counts from 0")
+    if not 0.25 <= hop_s <= WINDOW_S:
+        raise ConfigError(f"murmur: hop_s must lie between 0.25 and {WINDOW_S:g}")
+    return Murmur(models("murmur"), channel, hop_s)
+
+
+class Murmur:
+    """Analyzer of the stream ``pcg``; see ``build``."""
+
+    streams = ("pcg",)
+    metrics = ("pcg.murmur", "pcg.hr", "pcg.quality")
+    window_s = WINDOW_S
+
+    def __init__(self, model: Model, channel: int, hop_s: float) -> None:
+        self.hop_s = hop_s
+        self._model, self._channel = model, channel
+        self._identity = str(model.identity)
+        self._calibration = Calibration.from_card(model.card)
+        self._recent: deque[tuple[Scores, bool]] = deque(maxlen=_REMEMBER)
+
+    def reset(self) -> None:
+        self._recent.clear()
+
+    def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
+        window = windows["pcg"]
+        sound, reason = pcg.listen(window, self._channel)
+        if sound is None:
+            return self._refused(window.end, reason, {})
+        logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
+        scores = Scores(float(logits[0]), float(logits[1]), float(logits[2]), sound.pulse.periodicity)
+        foreign = sigmoid(scores.foreign)
+        detail: dict[str, Any] = {
+            "logits": {"murmur": scores.murmur, "unknown": scores.unknown, "foreign": scores.foreign},
+            "periodicity": scores.periodicity,
+            "foreign": foreign,
+            "complete": window.coverage >= _FULL,
+        }
+        reason = pcg.refusal(sound, foreign, self._calibration.foreign_limit)
+        if reason:
+            return self._refused(window.end, reason, detail)
+        full = bool(detail["complete"])
+        if full and any(not complete for _, complete in self._recent):
+            self._recent.clear()
+        self._recent.append((scores, full))
+        return self._answered(window.end, sound, scores, detail)
+
+    def _answered(self, t: float, sound: pcg.Sound, scores: Scores, detail: dict[str, Any]) -> list[Reading]:
+        quality = quality_of(scores)
+        p, decision = judge_window(scores, self._calibration)
+        recording = judge_recording([s for s, _ in self._recent], self._calibration)
+        detail["unknown"] = sigmoid(scores.unknown)
+        detail["decision"] = decision
+        detail["recording"] = {k: getattr(recording, k) for k in _RECORDING_KEYS}
+        readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=self._identity)]
+        rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity
+        trust = min(1.0, steady / 0.5)
+        if steady >= pcg.MIN_RATE_PERIODICITY:
+            readings.append(Reading("pcg.hr", t, rate, "bpm", trust))
+        else:
+            readings.append(Reading("pcg.hr", t, None, "bpm", trust, "low_quality", {"candidate_bpm": rate}))
+        measured = {"periodicity": steady, "clipped": sound.clipped, "spikes": sound.spikes}
+        readings.append(Reading("pcg.quality", t, quality, "", quality, detail=measured))
+        return readings
+
+    def _refused(self, t: float, reason: str, detail: Mapping[str, Any]) -> list[Reading]:
+        quiet = Reading("pcg.quality", t, None if reason in ("warming_up", "gap") else 0.0, reason=reason)
+        murmur = Reading(
+            "pcg.murmur", t, None, reason=reason, detail={**detail, "decision": "unknown"}, model=self._identity
+        )
+        return [murmur, Reading("pcg.hr", t, None, "bpm", reason=reason), quiet]
+
+
+def recording_verdict(readings: Iterable[Reading], calibration: Calibration) -> Verdict:
+    """The verdict over all windows of a recording, from the analyzer's readings of it.
+
+    Windows shorter than 5 s count only where there is no full one. When every window was refused the reason is the
+    commonest one; nothing but warming up means that the recording was too short.
+    """
+    murmur = [r for r in readings if r.metric == "pcg.murmur"]
+    heard = [r for r in murmur if r.value is not None]
+    full = [r for r in heard if r.detail["complete"]]
+    windows = [
+        Scores(*(float(x) for x in (*(r.detail["logits"][k] for k in _HEADS), r.detail["periodicity"])))
+        for r in full or heard
+    ]
+    reasons = Counter(r.reason for r in murmur if r.value is None and r.reason != "warming_up")
+    reason = reasons.most_common(1)[0][0] if reasons else "too_short"
+    return judge_recording(windows, calibration, reason=reason)
+
+
+def activation(model: Model, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Murmur logit over time for a picture of one window, ``(32,)``: where the network hears it."""
+    return np.asarray(model.run(network_input(picture))[1][0, 0], np.float32)

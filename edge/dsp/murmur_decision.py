@@ -1,0 +1,169 @@
+"""From window scores to a verdict: windows make a recording, recordings of up to four sites make a patient.
+
+Pure arithmetic on logits with the constants of the model's card (``[calibration]``), used by the analyzer, by
+evaluation and by training alike. A recording's logit is the mean over its usable windows, made a probability by
+Platt's line; a patient's three probabilities come from a multinomial regression on the recordings' scores, and the
+answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
+(Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANSWERS = ("present", "unknown", "absent")
+WORTH = np.array([5.0, 3.0, 1.0])
+FEATURES = ("highest", "mean", "second", "unknown_mean", "unknown_highest", "unquiet", "refused", "sites")
+_LIMIT = 8.0  # logits beyond carry no more certainty
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Logits of one window, or their means over a recording, and how strongly the heartbeat repeats (0..1)."""
+
+    murmur: float
+    unknown: float
+    foreign: float
+    periodicity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """p: probability of a murmur, None when refused; decision: present, absent or unknown; quality 0..1."""
+
+    p: float | None
+    decision: str
+    quality: float
+    windows: int
+    scores: Scores | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientVerdict:
+    """Probabilities of present, unknown, absent (they sum to 1; None when every recording was refused), the answer."""
+
+    p_present: float | None
+    p_unknown: float | None
+    p_absent: float | None
+    decision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The constants of a model's card; see ``from_card``.
+
+    window, recording: slope and offset of Platt's line and the threshold on the probability. unknown_limit,
+    foreign_limit: probabilities of those heads from which the answer is "unknown", or the sound is no heart's.
+    patient: centre and scale per feature, ``(3, features + 1)`` weights with the offset last.
+    """
+
+    window: tuple[float, float, float]
+    recording: tuple[float, float, float]
+    unknown_limit: float
+    foreign_limit: float
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any]) -> Calibration:
+        """Read ``[calibration]``; KeyError names what is missing."""
+        c = card["calibration"]
+        return cls(
+            window=(float(c["window_slope"]), float(c["window_offset"]), float(c["window_threshold"])),
+            recording=(float(c["recording_slope"]), float(c["recording_offset"]), float(c["recording_threshold"])),
+            unknown_limit=float(c["unknown_limit"]),
+            foreign_limit=float(c["foreign_limit"]),
+            centre=np.array(c["patient_centre"], float),
+            scale=np.array(c["patient_scale"], float),
+            weights=np.array([list(row) for row in c["patient_weights"]], float),
+        )
+
+    def as_card(self) -> dict[str, Any]:
+        """The inverse of ``from_card``: what goes under ``[calibration]``."""
+        return {
+            **dict(zip(("window_slope", "window_offset", "window_threshold"), self.window, strict=True)),
+            **dict(zip(("recording_slope", "recording_offset", "recording_threshold"), self.recording, strict=True)),
+            "unknown_limit": self.unknown_limit,
+            "foreign_limit": self.foreign_limit,
+            "patient_features": list(FEATURES),
+            "patient_centre": [round(float(x), 6) for x in self.centre],
+            "patient_scale": [round(float(x), 6) for x in self.scale],
+            "patient_weights": [[round(float(x), 6) for x in row] for row in self.weights],
+        }
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)) without overflow."""
+    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+
+
+def quality_of(scores: Scores) -> float:
+    """Trust in a window or recording, 0..1: it repeats like a heart, and the network could tell."""
+    return min(1.0, scores.periodicity / 0.5) * (1.0 - sigmoid(scores.unknown)) * (1.0 - sigmoid(scores.foreign))
+
+
+def judge_window(scores: Scores, calibration: Calibration) -> tuple[float, str]:
+    """Probability of a murmur in one window, and present, absent or unknown."""
+    return _judge(scores, calibration.window, calibration)
+
+
+def judge_recording(windows: Sequence[Scores], calibration: Calibration, *, reason: str = "low_quality") -> Verdict:
+    """The verdict over a recording's usable windows; none of them gives a refusal with ``reason``."""
+    if not windows:
+        return Verdict(None, "unknown", 0.0, 0, None, reason)
+    table = np.array([(w.murmur, w.unknown, w.foreign, w.periodicity) for w in windows])
+    scores = Scores(*(float(x) for x in table.mean(axis=0)))
+    p, decision = _judge(scores, calibration.recording, calibration)
+    return Verdict(p, decision, quality_of(scores), len(windows), scores)
+
+
+def patient_features(recordings: Sequence[Verdict], calibration: Calibration) -> NDArray[np.float64]:
+    """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
+    slope, offset, _ = calibration.recording
+    known = [r.scores for r in recordings if r.scores is not None]
+    refused = 1.0 - len(known) / max(1, len(recordings))
+    murmur = np.sort(np.clip([slope * s.murmur + offset for s in known], -_LIMIT, _LIMIT))[::-1]
+    unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
+    return np.array(
+        [
+            murmur[0],
+            murmur.mean(),
+            murmur[min(1, len(murmur) - 1)],
+            unknown.mean(),
+            unknown.max(),
+            float(np.mean([1.0 - min(1.0, s.periodicity / 0.5) for s in known])),
+            refused,
+            math.log(max(1, len(recordings))),
+        ]
+    )
+
+
+def judge_patient(recordings: Sequence[Verdict], calibration: Calibration) -> PatientVerdict:
+    """The verdict over the recordings of one person."""
+    if all(r.scores is None for r in recordings):
+        return PatientVerdict(None, None, None, "unknown")
+    features = (patient_features(recordings, calibration) - calibration.centre) / calibration.scale
+    p = softmax(calibration.weights @ np.append(features, 1.0))
+    return PatientVerdict(float(p[0]), float(p[1]), float(p[2]), ANSWERS[int((WORTH * p).argmax())])
+
+
+def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax over the last axis."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _judge(scores: Scores, line: tuple[float, float, float], calibration: Calibration) -> tuple[float, str]:
+    slope, offset, threshold = line
+    p = sigmoid(slope * scores.murmur + offset)
+    if sigmoid(scores.unknown) >= calibration.unknown_limit:
+        return p, "unknown"
+    return p, "present" if p >= threshold else "absent"

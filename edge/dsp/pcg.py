@@ -1,0 +1,115 @@
+"""A window of heart sound, listened to: gaps, level, clipping, then the picture the network sees and what else shows.
+
+``listen`` refuses what cannot be a heart sound before any picture is made; ``refusal`` judges, with the network's "not
+a heart sound" probability beside it, what remains. Both are functions of one window alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp import pcg_frontend as frontend
+from edge.dsp import pcg_quality as quality
+from edge.types import Window
+
+MIN_SOUND_S = 3.0
+MIN_RATE_HZ = 1000.0  # 500 Hz of bandwidth
+MAX_MISSING_S = 0.1
+MAX_RATE_HZ = 48_000.0
+MIN_RATE_PERIODICITY = 0.3
+_MIN_LEVELS = 12  # fewer distinct values are an open input, not a sound
+_DEVICE_SAYS = ("sensor_off", "saturated")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured."""
+
+    y: NDArray[np.float32]
+    picture: NDArray[np.float32]
+    pulse: quality.Pulse
+    spikes: int
+    clipped: float
+
+
+def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
+    """The window as a Sound, or None and the reason why not."""
+    for word in _DEVICE_SAYS:
+        if word in window.flags:
+            return None, word
+    x, reason = samples(window, channel)
+    if x is None:
+        return None, reason
+    return listen_to(x, window.rate)
+
+
+def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
+    """Samples (n,) of any unit as a Sound, or None and the reason why not."""
+    if rate_hz < MIN_RATE_HZ or rate_hz > 4 * MAX_RATE_HZ:
+        return None, "low_quality"
+    if len(x) < (MIN_SOUND_S - 0.01) * rate_hz:
+        return None, "too_short"
+    if _is_silent(x):
+        return None, "no_signal"
+    clipped = quality.clipped_share(x)
+    if clipped > quality.MAX_CLIPPED:
+        return None, "saturated"
+    y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
+    if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
+        return None, "no_signal"
+    picture = frontend.log_mel(y)
+    pulse = quality.heart_rate(picture)
+    return Sound(y, picture, pulse, spikes, clipped), ""
+
+
+def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
+    """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
+    periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
+    strange = foreign >= foreign_limit
+    if periodic and not strange:
+        return ""
+    if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
+        return "speech"
+    if quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
+        return "friction"
+    return "out_of_distribution" if strange else "no_signal"
+
+
+def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]:
+    """The window's samples of one channel on an even grid, small holes bridged; or None and the reason.
+
+    A window that begins before the stream did is taken from the first sample on when at least 3 s are there.
+    """
+    data = window.data.reshape(len(window.data), -1)
+    if len(data) == 0:
+        return None, "gap" if window.holes and window.holes[0][1] >= window.end else "warming_up"
+    if channel >= data.shape[1]:
+        return None, "no_signal"
+    x = data[:, channel]
+    started = window.holes[0][1] if window.holes and window.holes[0][0] <= window.start else window.start
+    inner_s = sum(b - a for a, b in window.holes if a > window.start)
+    early = started > window.start + 2.0 / window.rate
+    if inner_s > MAX_MISSING_S:
+        return None, "gap"
+    if window.end - started < MIN_SOUND_S - 0.01:
+        return None, "warming_up" if early else "too_short"
+    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
+        good = np.isfinite(x)
+        if (~good).sum() > MAX_MISSING_S * window.rate:
+            return None, "no_signal" if not good.any() else "low_quality"
+        x = np.interp(np.arange(len(x)), np.flatnonzero(good), x[good])
+    expected = round((window.end - started) * window.rate)
+    if inner_s > 0 and len(x) < expected:
+        grid = started + np.arange(expected) / window.rate
+        x = np.interp(grid, window.t, x)
+    return x, ""
+
+
+def _is_silent(x: NDArray[Any]) -> bool:
+    if not x.max() > x.min():
+        return True
+    return len(np.unique(x[:1000])) < _MIN_LEVELS and len(np.unique(x)) < _MIN_LEVELS

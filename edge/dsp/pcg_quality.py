@@ -1,0 +1,150 @@
+"""Is this a usable heart sound, and how fast does the heart beat: measured on one window, without any model.
+
+A heart rate is the period at which the picture of the sound repeats: autocorrelation over all mel bands at once, which
+tells S1 from S2 by their colour. Speech is sustained voicing that no heart makes, found with zero-frequency filtering
+(Murty and Yegnanarayana, IEEE TASLP 2008;16:1602). Thresholds are from the recordings of the training set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import irfft, rfft
+
+from edge.dsp.pcg_frontend import HOP_SAMPLES, RATE_HZ, Floats
+
+FRAME_RATE_HZ = RATE_HZ / HOP_SAMPLES
+RATES_BPM = (30.0, 220.0)
+_PRIOR_BPM, _PRIOR_OCTAVES = 100.0, 1.0
+_LOW_BANDS = 6  # up to about 120 Hz
+_COLOUR_SHARE = 0.3
+_HALF_RATIO = 0.9
+_RUN = 3  # equal samples at the rail
+MIN_PERIODICITY = 0.08
+MAX_CLIPPED = 0.02
+SPEECH_RUN_S = 0.25
+MIN_FRICTION = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """rate_bpm of the heart, and how strongly the sound repeats at it, 0..1."""
+
+    rate_bpm: float
+    periodicity: float
+
+
+def heart_rate(picture: Floats) -> Pulse:
+    """The repetition of a log-mel picture ``(40, frames)`` of 50 frames a second between 30 and 220 bpm.
+
+    Correlation of the fourth root of the power below 120 Hz, mixed with that of all bands apart; a peak at half the
+    period wins where both are nearly as strong there.
+    """
+    frames = picture.shape[1]
+    low_sound = np.sqrt(np.sqrt(np.exp(picture[:_LOW_BANDS]).sum(axis=0, keepdims=True)))
+    colour = _autocorrelation(np.exp(0.5 * picture))
+    both = (1.0 - _COLOUR_SHARE) * _autocorrelation(low_sound) + _COLOUR_SHARE * colour
+    shortest = int(60.0 * FRAME_RATE_HZ / RATES_BPM[1])
+    longest = min(int(60.0 * FRAME_RATE_HZ / RATES_BPM[0]), int(0.6 * frames))
+    inner = both[shortest:longest]
+    peak = (inner >= both[shortest - 1 : longest - 1]) & (inner > both[shortest + 1 : longest + 1])
+    lags = np.arange(shortest, longest)[peak]
+    if not len(lags):
+        return Pulse(0.0, 0.0)
+    octaves = np.log2(60.0 * FRAME_RATE_HZ / lags / _PRIOR_BPM)
+    lag = int(lags[(both[lags] * np.exp(-0.5 * (octaves / _PRIOR_OCTAVES) ** 2)).argmax()])
+    near = lags[np.abs(lags - lag / 2) <= max(1.0, 0.03 * lag)]
+    if len(near) and both[lag] > 0 and colour[lag] > 0:
+        half = int(near[both[near].argmax()])
+        if min(both[half] / both[lag], colour[half] / colour[lag]) > _HALF_RATIO:
+            lag = half
+    a, b, c = both[lag - 1 : lag + 2]
+    bend = a - 2 * b + c
+    fine = lag + (0.5 * (a - c) / bend if bend < 0 else 0.0)
+    rate_bpm = float(np.clip(60.0 * FRAME_RATE_HZ / fine, *RATES_BPM))
+    return Pulse(rate_bpm, float(np.clip(b, 0.0, 1.0)))
+
+
+def clipped_share(x: NDArray[Any]) -> float:
+    """Share of the samples of ``x`` (n,) that stand in runs of three or more at the highest or lowest value."""
+    if len(x) < _RUN:
+        return 0.0
+    low, high = x.min(), x.max()
+    if not high > low:
+        return 1.0
+    slack = (float(high) - float(low)) * 2e-4
+    share = 0
+    for railed in (x >= high - slack, x <= low + slack):
+        if int(railed.sum()) < _RUN:
+            continue
+        runs = railed[2:] & railed[1:-1] & railed[:-2]
+        share += int(runs.sum())
+    return share / len(x)
+
+
+def voiced_s(y: Floats, sound: Floats) -> float:
+    """Longest sustained voicing in ``y`` at 2 kHz, s: a steady pitch of 80-320 Hz with harmonics above 300 Hz.
+
+    sound: the log-mel picture of ``y``, to see the harmonics. Zero-frequency filtering: differentiate, four cumulative
+    sums, four times less the local mean over 1.2 periods; the slope at upward crossings gives strength and pitch.
+    """
+    above = _share_above_300(sound)
+    if not (above > -3.5).any():
+        return 0.0
+    z = np.diff(y.astype(np.float64), prepend=float(y[0]))
+    width = 19  # 1.2 periods of 126 Hz
+    for _ in range(2):
+        z = np.cumsum(np.cumsum(z))
+        z = _less_mean(_less_mean(z, width), width)
+    crossings = np.flatnonzero((z[:-1] < 0) & (z[1:] >= 0))
+    if len(crossings) < 5:
+        return 0.0
+    gaps = np.diff(crossings)
+    steady = np.abs(np.diff(gaps)) <= np.maximum(1, 0.12 * gaps[1:])
+    pitch = (gaps[1:] >= RATE_HZ / 320) & (gaps[1:] <= RATE_HZ / 80)
+    loud = above[np.minimum(crossings[2:] // HOP_SAMPLES, len(above) - 1)] > -2.5
+    return _longest_s(crossings[2:], steady & pitch & loud)
+
+
+def friction_share(sound: Floats) -> float:
+    """Share of frames of a log-mel picture that are loud and as strong above 300 Hz as below: rubbing, not beating."""
+    above = _share_above_300(sound)
+    level = sound.max(axis=0)
+    return float(((above > 0.5) & (level > np.median(level))).mean())
+
+
+def _share_above_300(picture: Floats) -> Floats:
+    split = 15  # band of about 300 Hz
+    return np.asarray(picture[split:].max(axis=0) - picture[:split].max(axis=0), np.float32)
+
+
+def _autocorrelation(x: Floats) -> NDArray[np.float64]:
+    """Of the rows of ``x`` (rows, frames) together; 1 at no lag, nearly unbiased at long ones."""
+    frames = x.shape[1]
+    size = 1 << (2 * frames - 1).bit_length()
+    spectrum = rfft(x - x.mean(axis=1, keepdims=True), size, axis=1)
+    total = irfft((spectrum.real**2 + spectrum.imag**2).sum(axis=0), size)[:frames].astype(np.float64)
+    if not total[0] > 0:
+        return np.zeros(frames)
+    return np.asarray(total / (total[0] * (1.0 - np.arange(frames) / (frames + 25.0))))
+
+
+def _less_mean(z: NDArray[np.float64], half: int) -> NDArray[np.float64]:
+    padded = np.concatenate([np.full(half + 1, z[0]), z, np.full(half, z[-1])])
+    total = np.cumsum(padded)
+    return np.asarray(z - (total[2 * half + 1 :] - total[: -2 * half - 1]) / (2 * half + 1))
+
+
+def _longest_s(at: NDArray[np.int64], good: NDArray[np.bool_]) -> float:
+    best = 0
+    start: int | None = None
+    for position, ok in zip(at.tolist(), good.tolist(), strict=True):
+        if not ok:
+            start = None
+            continue
+        start = position if start is None else start
+        best = max(best, position - start)
+    return best / RATE_HZ

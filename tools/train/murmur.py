@@ -1,0 +1,229 @@
+"""Train, cross-validate and export the murmur network.
+
+    python tools/train/murmur.py --cross-validate --out predictions.csv   five networks, each person unseen by one
+    python tools/train/murmur.py --export models/murmur                   one network on all people
+
+Real data is found at EDGE_VITALS_DATA (default ../shared/data). Checkpoints, cached pictures and window scores live in
+``--work`` and are used again; delete the folder to begin afresh. The export takes its calibration and figures from the
+cross-validation in the same folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
+
+import murmur_calibrate as calibrate  # noqa: E402
+import murmur_data as dataset  # noqa: E402
+import numpy as np  # noqa: E402
+
+from edge.dsp.murmur_decision import Calibration  # noqa: E402
+
+SPLIT_SEED = 1
+FOLDS = 5
+VERSION = "1.0.0"
+TRAINED_ON = ROOT / "tools" / "train" / "murmur_trained_on.txt"
+_LABELS = ["murmur", "unknown", "foreign"]
+
+
+def main() -> int:
+    """Parse, then cross-validate or export."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared" / "data")) / "pcg"
+    parser.add_argument("--data", type=Path, default=default, help="folder with labels.csv and audio")
+    parser.add_argument("--work", type=Path, default=Path("work-murmur"), help="checkpoints, caches, window scores")
+    parser.add_argument("--cross-validate", action="store_true")
+    parser.add_argument("--out", type=Path, help="predictions of the cross-validation")
+    parser.add_argument("--export", type=Path, metavar="DIR", help="train on all people and write the model folder")
+    parser.add_argument("--folds", default="0,1,2,3,4", help="which folds to train, where not all")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--picture", choices=["mel", "cwt"], default="mel", help="cwt: for comparison only")
+    options = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(options.threads)
+    corpus = dataset.load(options.data, options.work / "cache", folds=FOLDS, seed=SPLIT_SEED, picture=options.picture)
+    if options.cross_validate:
+        for fold in map(int, options.folds.split(",")):
+            _fold(options, corpus, fold)
+        if len(options.folds.split(",")) == FOLDS:
+            _report(options)
+    if options.export:
+        _export(options, corpus)
+    return 0
+
+
+def _fold(options: argparse.Namespace, corpus: dataset.Corpus, fold: int) -> None:
+    """Train on the other folds, export, and hear this fold's recordings; nothing is done twice."""
+    import murmur_fit
+    import murmur_hear
+
+    notes = options.work / f"heard{fold}.json"
+    if notes.exists():
+        return
+    unseen = np.flatnonzero(corpus.fold == fold)
+    model = _trained(
+        options, corpus, f"fold{fold}", np.flatnonzero(corpus.fold != fold), murmur_fit.watch(corpus, unseen)
+    )
+    folder = options.work / f"models{fold}"
+    _quantized(model, corpus, folder / "murmur", {}, calibrate.neutral(), fold=fold)
+    quartet = murmur_hear.Quartet(folder)
+    rows = [corpus.rows[i] for i in unseen]
+    murmur_hear.write(notes, murmur_hear.hear(options.data, rows, [fold] * len(rows), quartet))
+
+
+def _trained(options: argparse.Namespace, corpus: dataset.Corpus, name: str, chosen: Any, monitor: Any = None) -> Any:
+    import murmur_fit
+
+    path = options.work / f"{name}.pt"
+    if not path.exists():
+        model = murmur_fit.fit(corpus, chosen, epochs=options.epochs, seed=options.seed, log=name, monitor=monitor)
+        murmur_fit.save(model, path)
+    return murmur_fit.restore(path)
+
+
+def _quantized(
+    model: Any, corpus: dataset.Corpus, folder: Path, card: dict[str, Any], constants: Calibration, *, fold: int = -2
+) -> Any:
+    import torch
+    from murmur_augment import crops, normalised
+    from quantize import export
+
+    rng = np.random.default_rng(5)
+    usable = np.flatnonzero(corpus.fold != fold)
+
+    def windows(n: int) -> list[tuple[Any, ...]]:
+        index = rng.choice(usable, n)
+        power = torch.from_numpy(crops(corpus, index, rng.uniform(size=n), np.ones(n))).exp_()
+        return [(x[None, None].numpy(),) for x in normalised(power)]
+
+    base = {
+        "name": "murmur",
+        "version": VERSION,
+        "task": "murmur in 5 s of heart sound: present, cannot tell, not a heart sound",
+        "input": {
+            "rate_hz": 2000,
+            "window_s": 5.0,
+            "scaling": "log-mel, 40 bands 25-800 Hz, 250 frames of 20 ms, mean 0 and deviation 1 per window, clip 4",
+        },
+        "output": {"labels": _LABELS, "kind": ["sigmoid", "values"]},
+        **card,
+        "calibration": constants.as_card(),
+    }
+    golden = [(_synthetic_window(k),) for k in range(8)]
+    return export(
+        model, (torch.zeros(1, 1, 40, 250),), windows(400), folder, "murmur", golden, base, parity=windows(200)
+    )
+
+
+def _synthetic_window(k: int) -> Any:
+    """Golden input k: generated, since no recording may be shipped; half hearts, half not."""
+    from edge.dsp import pcg_frontend as frontend
+
+    rng = np.random.default_rng([11, k])
+    kinds = ("noise", "speech", "music", "friction")
+    x, rate = (
+        (dataset.heart(rng, 4000.0, k // 2), 4000.0)
+        if k % 2 == 0
+        else (dataset.not_a_heart(kinds[k // 2 % 4], rng, 2000.0), 2000.0)
+    )
+    y, _ = frontend.remove_spikes(frontend.to_internal(x[: int(5 * rate)], rate))
+    return frontend.network_input(frontend.log_mel(y))
+
+
+def _notes(options: argparse.Namespace) -> list[dict[str, Any]]:
+    import murmur_hear
+
+    return [n for fold in range(FOLDS) for n in murmur_hear.read(options.work / f"heard{fold}.json")]
+
+
+def _report(options: argparse.Namespace) -> None:
+    """Predictions of the shipped variant and the figures of all four, pooled and per fold."""
+    import murmur_hear
+
+    notes = _notes(options)
+    report: dict[str, Any] = {}
+    for variant in murmur_hear.VARIANTS:
+        recordings = murmur_hear.heard(notes, variant)
+        judged, people, constants = calibrate.cross_judged(recordings, FOLDS)
+        per_fold = [calibrate.figures([j for j in judged if j[0].fold == k], people) for k in range(FOLDS)]
+        report[variant] = {
+            "pooled": calibrate.figures(judged, people),
+            "folds": per_fold,
+            "other_sets": calibrate.other_sets(judged),
+            "thresholds": [c.recording[2] for c in constants],
+        }
+        if variant == "onnx-int8" and options.out:
+            _predictions(options.out, judged, people)
+    (options.work / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    print(json.dumps(report["onnx-int8"]["pooled"], indent=1))
+    print(json.dumps(report["onnx-int8"]["other_sets"], indent=1))
+
+
+def _predictions(path: Path, judged: Any, people: Any) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "p_murmur", "quality", "decision"])
+        for r, v in judged:
+            p = "" if v.p is None else f"{v.p:.6f}"
+            writer.writerow([r.row["path"], p, f"{v.quality:.4f}", v.decision])
+    with path.with_name(f"{path.stem}.patients{path.suffix}").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "p_present", "p_unknown", "p_absent", "decision"])
+        for patient, v in people.items():
+            writer.writerow(
+                [
+                    patient,
+                    *("" if x is None else f"{x:.6f}" for x in (v.p_present, v.p_unknown, v.p_absent)),
+                    v.decision,
+                ]
+            )
+
+
+def _export(options: argparse.Namespace, corpus: dataset.Corpus) -> None:
+    import murmur_hear
+
+    model = _trained(options, corpus, "all", np.arange(len(corpus.rows)))
+    constants = calibrate.fit(murmur_hear.heard(_notes(options)))
+    report = json.loads((options.work / "report.json").read_text(encoding="utf-8"))
+    figures = {}
+    for variant, found in report.items():
+        figures[variant] = {k: round(v, 4) for k, v in found["pooled"].items()}
+    card = {
+        "training": {
+            "script": "tools/train/murmur.py",
+            "data": "CirCor DigiScope 2022, CinC 2016 a-f, PASCAL 2011, generated negatives and heart sounds",
+            "terms": "ODC-By (CirCor, CinC 2016); PASCAL: cite; no recording is shipped",
+            "split": "five folds by person, stratified by label and murmur grade; other sets left out whole",
+            "seed": options.seed,
+            "epochs": options.epochs,
+        },
+        "figures": figures,
+        "limits": {
+            "text": "Cross-validated on children and adolescents, murmurs nearly all systolic. 'absent' does not rule "
+            "out a diastolic murmur such as mitral stenosis. Not a medical device."
+        },
+    }
+    print(_quantized(model, corpus, options.export, card, constants))
+    marks = {zlib.crc32(dataset_key(row).encode()) for row in corpus.rows if row["dataset"] != "synthetic"}
+    TRAINED_ON.write_text("".join(f"{m:08x}\n" for m in sorted(marks)), encoding="ascii")
+
+
+def dataset_key(row: dict[str, str]) -> str:
+    """What tells whether a recording's person took part in training: data set and patient, else path."""
+    return f"{row['dataset']}/{row.get('patient') or row['path']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

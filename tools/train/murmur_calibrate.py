@@ -1,0 +1,211 @@
+"""From held-out window scores to the constants of the card, and the figures they give; numpy only.
+
+Platt's lines and thresholds are fitted on CirCor recordings that are present or absent; the patients' multinomial
+regression has an L2 penalty and no class weights, because the decision rule already carries the 5, 3 and 1.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp import murmur_decision as decision
+from edge.dsp.murmur_decision import Calibration, PatientVerdict, Scores, Verdict
+
+SPECIFICITY = 0.93
+_KEEP_KNOWN = 0.985  # of present and absent recordings may not be called unknown
+_PENALTY = 2.0
+FOREIGN_LIMIT = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One recording as the analyzer heard it: its row of labels.csv, fold, window scores, or why it was refused."""
+
+    row: dict[str, str]
+    fold: int
+    windows: tuple[Scores, ...]
+    reason: str = ""
+
+    @property
+    def circor(self) -> bool:
+        return self.row["dataset"] == "circor2022"
+
+
+def neutral() -> Calibration:
+    """Constants before anything was fitted."""
+    n = len(decision.FEATURES)
+    line = (1.0, 0.0, 0.5)
+    return Calibration(line, line, 0.7, FOREIGN_LIMIT, np.zeros(n), np.ones(n), np.zeros((3, n + 1)))
+
+
+def fit(recordings: Sequence[Heard]) -> Calibration:
+    """The constants from recordings of people the network never saw."""
+    known = [r for r in recordings if r.circor and r.windows and r.row["label_recording"] in ("present", "absent")]
+    present = np.array([r.row["label_recording"] == "present" for r in known])
+    means = [mean_scores(r.windows) for r in known]
+    logit = np.array([m.murmur for m in means])
+    window_logit = np.concatenate([[w.murmur for w in r.windows] for r in known])
+    window_y = np.concatenate([[y] * len(r.windows) for r, y in zip(known, present, strict=True)])
+    window_weight = np.concatenate([[1 / len(r.windows)] * len(r.windows) for r in known])
+    unknown = np.array([decision.sigmoid(m.unknown) for m in means])
+    base = replace(
+        neutral(),
+        window=line(window_logit, window_y, window_weight),
+        recording=line(logit, present, np.ones(len(logit))),
+        unknown_limit=float(max(0.5, np.quantile(unknown, _KEEP_KNOWN))),
+    )
+    features, answers = [], []
+    for label, verdicts in patients(recordings, base).values():
+        if all(v.scores is None for v in verdicts):
+            continue
+        features.append(decision.patient_features(verdicts, base))
+        answers.append(decision.ANSWERS.index(label))
+    table = np.array(features)
+    centre, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 0.05)
+    weights = multinomial((table - centre) / scale, np.array(answers))
+    return replace(base, centre=centre, scale=scale, weights=weights)
+
+
+def mean_scores(windows: Sequence[Scores]) -> Scores:
+    """Mean over windows, head by head."""
+    table = np.array([(w.murmur, w.unknown, w.foreign, w.periodicity) for w in windows])
+    return Scores(*(float(x) for x in table.mean(axis=0)))
+
+
+def line(x: NDArray[np.float64], y: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Platt's slope and offset by Newton's method, and the probability ``SPECIFICITY`` of the negatives stay under."""
+    a = np.stack([x, np.ones(len(x))], axis=1)
+    w = np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(a @ w, -30, 30)))
+        gradient = a.T @ (weight * (y - p)) - 1e-3 * w
+        hessian = (a * (weight * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(2)
+        w = w + np.linalg.solve(hessian, gradient)
+    negative, share = x[~y], weight[~y]
+    order = np.argsort(negative)
+    at = np.searchsorted(np.cumsum(share[order]) / share.sum(), SPECIFICITY)
+    limit = float(negative[order][min(at, len(negative) - 1)])
+    return float(w[0]), float(w[1]), decision.sigmoid(float(w[0] * limit + w[1])) + 1e-6
+
+
+def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Multinomial logistic regression by gradient descent with momentum; ``(3, features + 1)``, offset last."""
+    a = np.hstack([x, np.ones((len(x), 1))])
+    onehot = np.eye(3)[y]
+    w = np.zeros((3, a.shape[1]))
+    velocity = np.zeros_like(w)
+    penalty = np.append(np.full(x.shape[1], _PENALTY), 1e-3) / len(x)
+    for _ in range(3000):
+        gradient = (decision.softmax(a @ w.T) - onehot).T @ a / len(x) + penalty * w
+        velocity = 0.9 * velocity - 0.3 * gradient
+        w = w + velocity
+    return w
+
+
+def patients(recordings: Iterable[Heard], calibration: Calibration) -> dict[str, tuple[str, list[Verdict]]]:
+    """CirCor's patients: label, and the verdict of each recording."""
+    out: dict[str, tuple[str, list[Verdict]]] = {}
+    for r in recordings:
+        if r.circor:
+            out.setdefault(r.row["patient"], (r.row["label"], []))[1].append(verdict(r, calibration))
+    return out
+
+
+def verdict(r: Heard, calibration: Calibration) -> Verdict:
+    """The recording's verdict under these constants."""
+    return decision.judge_recording(r.windows, calibration, reason=r.reason or "low_quality")
+
+
+def cross_judged(
+    recordings: Sequence[Heard], folds: int
+) -> tuple[list[tuple[Heard, Verdict]], dict[str, PatientVerdict], list[Calibration]]:
+    """Every recording and patient judged with constants from the other folds."""
+    judged: list[tuple[Heard, Verdict]] = []
+    people: dict[str, PatientVerdict] = {}
+    constants = []
+    for fold in range(folds):
+        calibration = fit([r for r in recordings if r.fold != fold])
+        constants.append(calibration)
+        mine = [r for r in recordings if r.fold == fold]
+        judged += [(r, verdict(r, calibration)) for r in mine]
+        for patient, (_, verdicts) in patients(mine, calibration).items():
+            people[patient] = decision.judge_patient(verdicts, calibration)
+    return judged, people, constants
+
+
+def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve, ties half; NaN when one class is missing."""
+    if positive.all() or not positive.any():
+        return float("nan")
+    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
+    n1 = int(positive.sum())
+    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * (~positive).sum()))
+
+
+def figures(judged: Sequence[tuple[Heard, Verdict]], people: dict[str, PatientVerdict]) -> dict[str, Any]:
+    """The acceptance figures (as the scorer computes them) of any subset of recordings and their patients."""
+    out: dict[str, Any] = {}
+    circ = [(r, v) for r, v in judged if r.circor]
+    pick = [(r, v) for r, v in circ if r.row["label_recording"] in ("present", "absent")]
+    y = np.array([r.row["label_recording"] == "present" for r, _ in pick])
+    said = np.array([v.decision for _, v in pick])
+    answered = np.array([v.p is not None for _, v in pick])
+    p = np.array([np.nan if v.p is None else v.p for _, v in pick])
+    out["recording_auroc"] = auroc(p[answered], y[answered])
+    out["answered"] = float(answered.mean())
+    out["sensitivity"] = float((said[y] == "present").mean()) if y.any() else float("nan")
+    out["specificity"] = float((said[~y] == "absent").mean()) if (~y).any() else float("nan")
+    out["ece"] = ece(p[answered], y[answered])
+    here = [(r, v) for r, v in circ if r.row["label_recording"] != "unknown" and v.p is not None]
+    out["recording_auroc_with_absent_here"] = auroc(
+        np.array([float(v.p or 0) for _, v in here]), np.array([r.row["label_recording"] == "present" for r, _ in here])
+    )
+    truth = {r.row["patient"]: r.row["label"] for r, _ in circ}
+    mine = {k: people[k] for k in truth}
+    ids = [k for k in truth if truth[k] != "unknown" and mine[k].p_present is not None]
+    out["patient_auroc"] = auroc(
+        np.array([float(mine[k].p_present or 0.0) for k in ids]), np.array([truth[k] == "present" for k in ids])
+    )
+    worth = dict(zip(decision.ANSWERS, decision.WORTH, strict=True))
+    total = sum(worth[t] for t in truth.values())
+    out["weighted_accuracy"] = float(sum(worth[t] for k, t in truth.items() if mine[k].decision == t) / total)
+    for answer in decision.ANSWERS:
+        of = [k for k, t in truth.items() if t == answer]
+        out[f"recall_{answer}"] = float(np.mean([mine[k].decision == answer for k in of])) if of else float("nan")
+    return out
+
+
+def ece(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error in ten equal bins."""
+    b = np.minimum((p * bins).astype(int), bins - 1)
+    return (
+        float(sum(abs(y[b == k].mean() - p[b == k].mean()) * (b == k).mean() for k in np.unique(b))) if len(p) else 0.0
+    )
+
+
+def other_sets(judged: Sequence[tuple[Heard, Verdict]]) -> dict[str, Any]:
+    """AUROC on sets no fold of which was trained on, when that fold's network judged them."""
+    found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    refused: dict[str, list[bool]] = defaultdict(list)
+    for r, v in judged:
+        label, name = r.row["label"], r.row["db"] or r.row["dataset"]
+        if r.circor:
+            continue
+        if label == "artifact":
+            refused[name].append(v.decision == "unknown")
+        elif label in ("normal", "abnormal", "murmur") and v.p is not None:
+            found[name].append((v.p, label != "normal"))
+    out: dict[str, Any] = {}
+    for name, pairs in sorted(found.items()):
+        p, y = np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
+        out[name] = {"n": len(p), "positive": int(y.sum()), "auroc": auroc(p, y)}
+    for name, hits in refused.items():
+        out[name]["artifacts_unknown"] = float(np.mean(hits))
+    return out
