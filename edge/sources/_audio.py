@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, checked_rate, kind_by_rate
+from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, read_bytes
 from edge.types import SourceError
 
 _UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream and never come back to the header
@@ -21,7 +21,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
 def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
-    """One track of a WAV file, mapped, not loaded."""
+    """One track of a WAV file, read as it is played."""
     form, at, size = _wav_chunks(path)
     code, channels, stated, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", form)
     if code == _EXTENSIBLE and len(form) >= 26:
@@ -39,11 +39,11 @@ def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     length = size // frame_bytes
     if not length:
         raise SourceError(f"{path}: holds no sound")
-    raw = np.memmap(path, np.uint8, "r", offset=at, shape=(length * frame_bytes,)).reshape(length, frame_bytes)
     rate = checked_rate(str(path), stated, rate_hz)
 
     def rows(a: int, b: int) -> Floats:
-        return _wav_samples(np.array(raw[a:b]), code, bits, channels)
+        raw = np.frombuffer(read_bytes(path, at + a * frame_bytes, (b - a) * frame_bytes), np.uint8)
+        return _wav_samples(raw.reshape(b - a, frame_bytes), code, bits, channels)
 
     return [_picked(path, kind, channel, rate, length, channels, rows)]
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, kind_of
+from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, kind_of, read_bytes
 from edge.types import SourceError
 
 _EDF_HEAD = 256
@@ -54,16 +54,20 @@ def read_edf(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     if held < records or not records or duration_s <= 0:
         promised = records * duration_s
         raise SourceError(f"{path}: half-written: promises {promised:.0f} s and holds {held * duration_s:.0f} s")
-    raw = np.memmap(path, "<i2", "r", offset=at, shape=(records, record_size))
+
+    def raw(first: int, last: int) -> NDArray[Any]:
+        content = read_bytes(path, at + 2 * first * record_size, 2 * (last - first) * record_size)
+        return np.frombuffer(content, "<i2").reshape(last - first, record_size)
+
     begins = np.cumsum([0, *sizes])
     signals = []
     for i, label in enumerate(columns[0]):
         low, high, dig_low, dig_high = ranges[i]
         if "Annotations" in label or not sizes[i] or dig_high == dig_low:
             continue
-        part = raw[:, begins[i] : begins[i] + sizes[i]]
+        part = slice(begins[i], begins[i] + sizes[i])
         gain = (high - low) / (dig_high - dig_low)
-        rows = partial(_edf_rows, part, gain, low - gain * dig_low)
+        rows = partial(_edf_rows, raw, part, gain, low - gain * dig_low)
         signals.append(_Signal(label, sizes[i] / duration_s, records * sizes[i], rows))
     return _tracks(path, signals, kind, channel, rate_hz)
 
@@ -101,11 +105,11 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
     return _tracks(path, signals, kind, channel, rate_hz)
 
 
-def _edf_rows(part: NDArray[Any], gain: float, zero: float, a: int, b: int) -> Floats:
-    """Samples a to b of one signal; part: ``(records, samples a record)``."""
-    n = part.shape[1]
+def _edf_rows(raw: Callable[[int, int], NDArray[Any]], part: slice, gain: float, zero: float, a: int, b: int) -> Floats:
+    """Samples a to b of one signal; raw: records first to last; part: the signal's samples within a record."""
+    n = part.stop - part.start
     first, last = a // n, -(-b // n)
-    flat = np.asarray(part[first:last], np.float64).ravel()[a - first * n : b - first * n]
+    flat = np.asarray(raw(first, last)[:, part], np.float64).ravel()[a - first * n : b - first * n]
     return np.asarray(flat * gain + zero)
 
 
@@ -118,8 +122,8 @@ def _wfdb_samples(path: Path, code: str, offset: int, count: int) -> NDArray[Any
     if not path.is_file():
         raise SourceError(f"{path}: missing; a WFDB header names it")
     if code == "16":
-        words = (path.stat().st_size - offset) // 2
-        return np.memmap(path, "<i2", "r", offset=offset, shape=(words // count, count))
+        words = np.fromfile(path, "<i2", offset=offset)
+        return words[: len(words) // count * count].reshape(-1, count)
     if code != "212":
         raise SourceError(f"{path}: WFDB format {code}; 16 and 212 are read")
     raw = np.fromfile(path, np.uint8, offset=offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,19 @@ class Track:
             return float(self.times[-1]) + 1.0 / self.rate_hz
         last = self.length - 1 if self.index is None else int(self.index[-1])
         return (last + 1) / self.rate_hz
+
+
+def read_bytes(path: Path, offset: int, size: int) -> bytes:
+    """A piece of a file; raises SourceError when it has gone or shrunk (a mapped file would end the program)."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(size)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read any more: {error.strerror}") from None
+    if len(content) != size:
+        raise SourceError(f"{path}: became shorter while it was read")
+    return content
 
 
 def array_track(kind: str, rate_hz: float, data: Floats, labels: tuple[str, ...] = ()) -> Track:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import struct
@@ -439,6 +440,24 @@ def test_looping_begins_a_new_epoch_and_time_goes_on(tmp_path: Path) -> None:
     assert {b.epoch for b in blocks} == {0, 1, 2, 3}
     assert [b.t0 for b in blocks if b.seq == 0] == [0.0, 4.5, 9.0, 13.5]
     assert all(b.t0 >= a.t_end - 1e-9 for a, b in itertools.pairwise(blocks))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_one_line(tmp_path: Path) -> None:
+    for name, content in (("a.wav", wav(SOUND)), ("a.edf", edf({"Pleth": (125, np.arange(1250))}))):
+        (tmp_path / name).write_bytes(content)
+        source = files.build(name="f", path=str(tmp_path / name), clock=ManualClock())
+        source.open()
+        assert source.read()
+        (tmp_path / name).write_bytes(content[:600])
+        while (tmp_path / name).exists():
+            with contextlib.suppress(SourceError):
+                source.read()
+                continue
+            with pytest.raises(SourceError, match=f"{name}: became shorter while it was read"):
+                source.read()
+            (tmp_path / name).unlink()
+        with pytest.raises(SourceError, match=f"{name}: cannot be read any more: No such file"):
+            source.read()
 
 
 def test_opening_again_begins_a_new_epoch_and_closing_twice_is_harmless(tmp_path: Path) -> None:
