@@ -1,0 +1,116 @@
+"""Murmur predictions: a row a recording, and a row a patient where labels.csv names patients.
+
+``labels.csv`` with a column ``path`` lists the recordings; without one every sound file below the folder is taken.
+Windows are cut by the lane from the whole recording, as live; the verdicts are those of ``edge.dsp.murmur_decision``.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from edge import inference
+from edge.analyzers import murmur
+from edge.dsp.murmur_decision import Calibration, Verdict, judge_patient
+from edge.inference import Model
+from edge.lane import Lane
+from edge.types import Block, ConfigError
+
+SOUNDS = (".flac", ".wav", ".ogg", ".aiff", ".aif")
+TRAINED_ON = Path(__file__).resolve().parents[1] / "train" / "murmur_trained_on.txt"
+
+
+def run(data: Path, out: Path, variant: str | None) -> int:
+    """Write ``out`` and ``<out>.patients.csv``; prints what was refused and how many people were trained on."""
+    rows = read_rows(data)
+    model = inference.load("murmur", variant=variant)
+    calibration = Calibration.from_card(model.card)
+    _say_if_trained_on(rows)
+    verdicts: dict[str, Verdict] = {}
+    for n, row in enumerate(rows, 1):
+        verdicts[row["path"]] = hear(data / row["path"], model, calibration)
+        if sys.stderr.isatty():
+            print(f"\rmurmur {n}/{len(rows)}", end="\n" if n == len(rows) else "", file=sys.stderr, flush=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "p_murmur", "quality", "decision", "reason"])
+        for path, v in verdicts.items():
+            writer.writerow([path, "" if v.p is None else f"{v.p:.6f}", f"{v.quality:.4f}", v.decision, v.reason])
+    patients = write_patients(out.with_name(f"{out.stem}.patients{out.suffix}"), rows, verdicts, calibration)
+    refused = Counter(v.reason for v in verdicts.values() if v.p is None)
+    said = ", ".join(f"{n} {word}" for word, n in refused.most_common()) or "none"
+    print(f"{model.identity}: {len(rows)} recordings, {patients} patients; refused: {said}", file=sys.stderr)
+    return 0
+
+
+def read_rows(data: Path) -> list[dict[str, str]]:
+    """Rows of labels.csv, or one with ``path`` for every sound file below the folder."""
+    table = data / "labels.csv"
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if rows and "path" not in rows[0]:
+            raise ConfigError(f"{table}: no column named path")
+        return rows
+    found = sorted(p for p in data.rglob("*") if p.suffix.lower() in SOUNDS)
+    if not found:
+        raise ConfigError(f"{data}: neither labels.csv nor sound files")
+    return [{"path": p.relative_to(data).as_posix()} for p in found]
+
+
+def hear(path: Path, model: Model, calibration: Calibration) -> Verdict:
+    """One recording through the analyzer; a file that is missing or no sound raises ConfigError naming it."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{path}: cannot be read as sound ({error})") from error
+    if len(samples) == 0:
+        return Verdict(None, "unknown", 0.0, 0, None, "too_short")
+    analyzer = murmur.build(models=lambda _: model)
+    lane = Lane(bed="bed", source="file", primary="pcg", analyzers={"murmur": analyzer})
+    readings = lane.feed(Block("file/pcg", 0, 0.0, float(rate), np.ascontiguousarray(samples)))
+    if faults := lane.take_faults():
+        raise faults[0].error
+    return murmur.recording_verdict(readings, calibration)
+
+
+def write_patients(
+    path: Path, rows: list[dict[str, str]], verdicts: dict[str, Verdict], calibration: Calibration
+) -> int:
+    """One row a patient named in labels.csv; returns how many."""
+    by: dict[str, list[Verdict]] = {}
+    for row in rows:
+        if row.get("patient"):
+            by.setdefault(row["patient"], []).append(verdicts[row["path"]])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "p_present", "p_unknown", "p_absent", "decision"])
+        for patient, mine in by.items():
+            v = judge_patient(mine, calibration)
+            shares = ("" if p is None else f"{p:.6f}" for p in (v.p_present, v.p_unknown, v.p_absent))
+            writer.writerow([patient, *shares, v.decision])
+    return len(by)
+
+
+def _say_if_trained_on(rows: list[dict[str, str]]) -> None:
+    if not TRAINED_ON.exists():
+        return
+    known = set(TRAINED_ON.read_text(encoding="ascii").split())
+    seen = sum(f"{zlib.crc32(_key(row).encode()):08x}" in known for row in rows)
+    if seen:
+        print(
+            f"murmur: {seen} of {len(rows)} recordings are of people the shipped network was trained on; these are no "
+            "figures of accuracy. Use tools/train/murmur.py --cross-validate for those.",
+            file=sys.stderr,
+        )
+
+
+def _key(row: dict[str, str]) -> str:
+    return f"{row.get('dataset', '')}/{row.get('patient') or row['path']}"
