@@ -78,7 +78,7 @@ def _serial_decode() -> Stage:
     device = Simulator(
         [
             SimulatedStream(StreamInfo(1, "ppg", ("ir",), RATES_HZ["ppg"]), ramp, per_frame=10),
-            SimulatedStream(StreamInfo(2, "pcg", ("mic",), RATES_HZ["pcg"]), ramp, per_frame=80, format=2),
+            SimulatedStream(StreamInfo(2, "pcg", ("mic",), RATES_HZ["pcg"]), ramp, per_frame=80, format=1),
         ]
     )
     pieces = [device.step(i / 100.0) for i in range(101)]
