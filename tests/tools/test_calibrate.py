@@ -1,0 +1,85 @@
+"""Calibration from a predictions file, by hand."""
+
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def calibrate():
+    path = Path(__file__).resolve().parents[2] / "tools" / "calibrate.py"
+    spec = importlib.util.spec_from_file_location("calibrate", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["calibrate"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def write(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def rhythm_files(folder, people=12, windows=20):
+    """Everyone has ten windows without AF (score 0.2, one of 0.9), then ten with (0.8; of the last person 0.1)."""
+    label = np.tile([0] * (windows // 2) + [5] * (windows // 2), people).astype(np.uint8)
+    subject = np.repeat(np.arange(people), windows).astype(np.uint8)
+    np.savez(
+        folder / "liu.npz", label=label, subject=subject, label_names=np.array(["SR", "PVC", "PAC", "VT", "SVT", "AF"])
+    )
+    scores = np.where(label == 5, 0.8, 0.2)
+    scores[3::windows] = 0.9
+    scores[(subject == people - 1) & (label == 5)] = 0.1
+    rows = [{"row": i, "p_AF": f"{s:.2f}", "decision": "x"} for i, s in enumerate(scores)]
+    rows[0]["p_AF"] = ""
+    write(folder / "pred.csv", rows)
+    return folder / "liu.npz", folder / "pred.csv"
+
+
+def test_rhythm_thresholds_and_confirmation(calibrate, tmp_path, capsys):
+    data, pred = rhythm_files(tmp_path)
+    argv = ["rhythm", "--data", str(data), "--pred", str(pred), "--json", "--alpha", "0.05", "0.1", "0.2"]
+    assert calibrate.main(argv) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["people_with_events"] == 12
+    assert [b["value"] for b in told["bounds"]] == [None, 0.1, 0.8], "(0 + 1)/13 and (1 + 1)/13"
+    assert told["bounds"][2]["false_alarm_share"] == pytest.approx(0.1)
+    one, *_, five = [row for row in told["confirmation"] if (row["k"], row["n"]) in ((1, 1), (5, 7))]
+    assert (one["people_falsely_alerted"], one["people_without"], one["delay_p50_s"]) == (12, 12, 10.0)
+    assert (five["people_falsely_alerted"], five["false_alarms_an_hour"], five["delay_p50_s"]) == (0, 0.0, 50.0)
+    assert five["caught"] == pytest.approx(11 / 12)
+    assert calibrate.main(argv[:5]) == 0
+    assert "12 people with events: no bound under 0.077 can be promised" in capsys.readouterr().out
+
+
+def test_murmur_thresholds_are_of_audible_recordings(calibrate, tmp_path, capsys):
+    labels, pred = [], []
+    for person in range(10):
+        for site, label in (("AV", "present"), ("MV", "absent_here")):
+            path = f"{person}_{site}.flac"
+            labels.append({"path": path, "subject": f"s{person}", "label_recording": label})
+            pred.append({"path": path, "p_murmur": 0.7 if site == "AV" else 0.3, "quality": 1, "decision": "x"})
+    labels.append({"path": "u.flac", "subject": "u", "label_recording": "unknown"})
+    pred.append({"path": "u.flac", "p_murmur": 0.9, "quality": 1, "decision": "x"})
+    write(tmp_path / "labels.csv", labels)
+    write(tmp_path / "pred.csv", pred)
+    argv = ["murmur", "--data", str(tmp_path), "--pred", str(tmp_path / "pred.csv"), "--json", "--alpha", "0.1"]
+    assert calibrate.main(argv) == 0
+    (bound,) = json.loads(capsys.readouterr().out)["bounds"]
+    assert (bound["value"], bound["people"], bound["events"], bound["false_alarm_share"]) == (0.7, 10, 10, 0.0)
+
+
+def test_bad_files_are_named(calibrate, tmp_path):
+    data, pred = rhythm_files(tmp_path)
+    with pytest.raises(SystemExit, match=r"none\.csv: No such file"):
+        calibrate.main(["rhythm", "--data", str(data), "--pred", str(tmp_path / "none.csv")])
+    write(pred, [{"path": "x"}])
+    with pytest.raises(SystemExit, match="no column row, p_AF"):
+        calibrate.main(["rhythm", "--data", str(data), "--pred", str(pred)])
