@@ -4,9 +4,9 @@
     python tools/calibrate.py murmur --data ../shared/data/pcg --pred predictions.csv
 
 predictions.csv is what ``tools/evaluate.py`` or ``tools/train/NAME.py --cross-validate`` writes: the people in it must
-be unseen by the model. The unit is a person (``edge.alarms.conformal``); a refusal counts as missed. Confirmation runs the
-product's own ``Detector`` over each person's windows in file order, 10 s apart; the windows of liu2022 are not known to
-be contiguous, so its alarms an hour are of the windows, not of hours at a bedside.
+be unseen by the model. The unit is a person (``edge.alarms.conformal``); a refusal counts as missed. Confirmation runs
+the product's own ``Detector`` over each person's windows in file order, 10 s apart; those of liu2022 may not be
+contiguous, so its alarms an hour are of the windows, not of hours at a bedside.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from edge.alarms.conditions import rules_from
-from edge.alarms.conformal import smallest_alpha, threshold
-from edge.alarms.detector import Detector
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from edge.alarms.conditions import rules_from  # noqa: E402
+from edge.alarms.conformal import smallest_alpha, threshold  # noqa: E402
+from edge.alarms.detector import Detector  # noqa: E402
 
 WINDOW_S = 10.0
 RULES = ((1, 1), (2, 3), (3, 5), (4, 5), (5, 7), (6, 8))
