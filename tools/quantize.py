@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import tempfile
+import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,6 +114,15 @@ def export(
     for variant in variants:
         print(f"{variant['file']:<28} {variant['bytes']:>8} bytes")
     return report
+
+
+def amend_card(folder: str | Path, sections: Mapping[str, Any]) -> None:
+    """Add or replace whole sections of a card, such as ``figures`` measured on the exported files; the rest stays."""
+    path = Path(folder) / "card.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    if fixed := sorted({"golden", "variants"} & set(sections)):
+        raise ValueError(f"{', '.join(fixed)}: written by export alone")
+    path.write_text(toml({**table, **sections}), encoding="utf-8")
 
 
 def onnx_fp32(model: Any, example: tuple[Any, ...], outputs: int) -> bytes:

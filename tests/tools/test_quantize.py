@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -63,3 +64,14 @@ def test_export_and_runtime_agree_on_the_edges_of_int8(quantize: ModuleType) -> 
         np.testing.assert_array_equal(quantize.dequantized(q, detail), _engines._from_tensor(q, detail))
     for kind in ("softmax", "sigmoid", "values"):
         np.testing.assert_allclose(quantize.probabilities(x[None], kind), inference._probability(x[None], kind))
+
+
+def test_figures_are_added_to_a_card_and_the_model_still_loads(quantize: ModuleType, tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).resolve().parents[1] / "models" / "tiny", tmp_path / "tiny")
+    before = inference.load("tiny", root=tmp_path).card
+    quantize.amend_card(tmp_path / "tiny", {"figures": {"onnx-int8": {"auroc": 0.9}, "people": 28}})
+    after = inference.load("tiny", root=tmp_path)
+    assert after.faults == ()
+    assert after.card == {**before, "figures": {"onnx-int8": {"auroc": 0.9}, "people": 28}}
+    with pytest.raises(ValueError, match="variants: written by export alone"):
+        quantize.amend_card(tmp_path / "tiny", {"variants": []})
