@@ -57,8 +57,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """B against A. missed: alarms of A that B would not have given; added: those of B that A did not."""
+    """B against A. missed: alarms of A that B would not have given; added: those of B that A did not.
+    start: time of the first event, s."""
 
+    start: float
     a: Load
     b: Load
     missed: tuple[Occurrence, ...]
@@ -108,10 +110,30 @@ def simulate(
     watched_s = 0.0 if first is None else last - first
     of_a, of_b = one.occurrences(), two.occurrences()
     return Comparison(
+        0.0 if first is None else first,
         load_of(of_a, watched_s, last),
         load_of(of_b, watched_s, last),
         missed=_without(of_a, of_b, within_s),
         added=_without(of_b, of_a, within_s),
+    )
+
+
+def pooled(parts: Sequence[Comparison]) -> Comparison:
+    """Several recordings as one: their spans end to end, so that nothing of one meets anything of another."""
+    if len(parts) == 1:
+        return parts[0]
+    of_a, of_b, missed, added = list[Occurrence](), list[Occurrence](), list[Occurrence](), list[Occurrence]()
+    watched_s, at = 0.0, 0.0
+    for part in parts:
+        shift = at - part.start
+        of_a += _moved(part.a.occurrences, shift)
+        of_b += _moved(part.b.occurrences, shift)
+        missed += _moved(part.missed, shift)
+        added += _moved(part.added, shift)
+        watched_s += part.a.watched_s
+        at += part.a.watched_s + FLOOD_S
+    return Comparison(
+        0.0, load_of(of_a, watched_s, at), load_of(of_b, watched_s, at), missed=tuple(missed), added=tuple(added)
     )
 
 
@@ -185,6 +207,15 @@ def _without(these: Sequence[Occurrence], those: Sequence[Occurrence], within_s:
     for one in those:
         spans.setdefault(one.id, []).append((one.raised - within_s, _end(one) + within_s))
     return tuple(one for one in these if not any(a <= _end(one) and one.raised <= b for a, b in spans.get(one.id, ())))
+
+
+def _moved(occurrences: Sequence[Occurrence], by_s: float) -> list[Occurrence]:
+    return [
+        replace(
+            one, since=one.since + by_s, raised=one.raised + by_s, ended=None if one.ended is None else one.ended + by_s
+        )
+        for one in occurrences
+    ]
 
 
 def _end(one: Occurrence) -> float:

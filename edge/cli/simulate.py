@@ -1,0 +1,95 @@
+"""``edge-vitals simulate``: what would have alarmed under other limits and delays, from recorded readings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.types import Command, ConfigError, Fault, Reading, SourceError, SourceStatus
+
+if TYPE_CHECKING:
+    from edge.alarms.conditions import AlarmRules
+    from edge.alarms.simulate import Happening, Load
+    from edge.config import Config
+    from edge.recording import Recording
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "simulate",
+        help="what would have alarmed under another configuration",
+        description="Run the alarm rules of two configurations over the readings of recordings: alarms a day, floods, "
+        "standing and chattering alarms, and what B would have missed or added against A.",
+        epilog="example: edge-vitals simulate night.evrec --config now.toml --config proposed.toml",
+    )
+    command.add_argument("recording", nargs="+", help="recordings (.evrec) of readings")
+    command.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="once: against the recording's own configuration; twice: the second (B) against the first (A)",
+    )
+    command.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the comparison; several recordings count as one."""
+    from edge.alarms.simulate import pooled, simulate
+    from edge.config import load, parse
+    from edge.recording import Recording
+
+    if not 1 <= len(args.config) <= 2:
+        raise ConfigError("simulate needs --config once (B against the recording's own) or twice (A, then B)")
+    given = [load(path) for path in args.config]
+    parts = []
+    for path in args.recording:
+        recording = Recording(Path(path))
+        own = given[0] if len(given) == 2 else parse(recording.header.get("config", ""), path=f"{path} (header)")
+        beds = {event.bed for event in _happenings(recording) if isinstance(event, Reading)}
+        if not beds:
+            raise SourceError(f"{path}: holds no readings to judge")
+        parts.append(simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds)))
+        if recording.torn:
+            print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+    told = pooled(parts)
+    if args.json:
+        figures = {
+            "a": _figures(told.a),
+            "b": _figures(told.b),
+            "missed": [asdict(one) for one in told.missed],
+            "added": [asdict(one) for one in told.added],
+        }
+        print(json.dumps({"watched_s": told.a.watched_s, **figures}))
+    else:
+        print("\n".join(told.lines()))
+    return 0
+
+
+def _happenings(recording: Recording) -> Iterator[Happening]:
+    for entry in recording:
+        if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
+            yield entry
+
+
+def _rules(config: Config, beds: set[str]) -> dict[str, AlarmRules]:
+    """The rules of each recorded bed; a bed the configuration does not name has those of every bed."""
+    named = {name: bed.alarms for name, bed in config.beds.items()}
+    return {name: named.get(name, config.device_alarms) for name in beds | set(named) | {"_device"}}
+
+
+def _figures(load: Load) -> dict[str, Any]:
+    return {
+        "alarms": len(load.occurrences),
+        "a_day": load.a_day,
+        "by_condition": dict(load.by_condition),
+        "flood_minutes": load.flood_minutes,
+        "standing": list(load.standing),
+        "chattering": list(load.chattering),
+    }
