@@ -114,7 +114,8 @@ def _wav_chunks(path: Path) -> tuple[bytes, int, int]:
 
 def _wav_samples(raw: NDArray[np.uint8], code: int, bits: int, channels: int) -> Floats:
     if code == _FLOAT:
-        return np.asarray(raw.view(f"<f{bits // 8}"), np.float64)
+        with np.errstate(invalid="ignore"):  # what is not a number is left out later, whatever its bits
+            return np.asarray(raw.view(f"<f{bits // 8}"), np.float64)
     if bits == 8:
         return (raw.astype(np.float64) - 128.0) / 128.0
     if bits == 24:
