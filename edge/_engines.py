@@ -140,9 +140,15 @@ def _line(error: BaseException) -> str:
 @contextmanager
 def _native_stderr_silenced() -> Iterator[None]:
     """Keep the library's own greeting off the user's terminal: it is printed by C++ past ``sys.stderr``."""
-    sys.stderr.flush()
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
+        kept = os.dup(2)
+    except OSError:  # a service without a terminal may have none
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
         os.dup2(null, 2)
         yield
     finally:

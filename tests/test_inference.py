@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import shutil
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -415,3 +416,16 @@ def test_inputs_outside_the_calibrated_range_saturate(root: Path) -> None:
 def test_runtime_versions_come_from_metadata_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "onnxruntime", "ai_edge_litert")
     assert "onnxruntime" in _engines.runtime_versions()
+
+
+def test_loading_says_nothing_on_the_terminal_and_works_without_one(root: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from edge import inference\n"
+        "if len(sys.argv) > 2: os.close(2)\n"
+        "print(inference.load('tiny', root=sys.argv[1], variant='litert-int8').identity)\n"
+    )
+    for more in ([], ["closed"]):
+        command = [sys.executable, "-c", code, str(root), *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+        assert (done.stdout, done.stderr) == ("tiny 1.0.0 litert-int8\n", "")
