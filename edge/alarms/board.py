@@ -31,7 +31,7 @@ class Board:
     beds: the rules of each bed (and of ``_device``, where not the shipped ones). boot: part of every occurrence's id.
     state: a ``snapshot``. With another boot its times go on from the first moment this board is told of, or are moved
     by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
-    Raises ValueError for a state of another version and for events of an unknown bed or condition.
+    Raises ValueError for a state of another version or a damaged one, and for events of an unknown bed or condition.
     """
 
     def __init__(
@@ -53,12 +53,15 @@ class Board:
             return
         if state.get("version") != SNAPSHOT_VERSION:
             raise ValueError(f"alarm state of version {state.get('version')!r}, not {SNAPSHOT_VERSION}")
-        if state["boot"] == boot:
-            self._restore(state, 0.0, doubt=False)
-            self._t, self._doubt_until = state["t"], state["doubt_until"]
-        else:
-            self._saved = state
-            self._restore(state, shift_s or 0.0, doubt=True)
+        try:
+            if state["boot"] == boot:
+                self._restore(state, 0.0, doubt=False)
+                self._t, self._doubt_until = state["t"], state["doubt_until"]
+            else:
+                self._saved = state
+                self._restore(state, shift_s or 0.0, doubt=True)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"alarm state is damaged: {error!r}; begin without it") from error
 
     def update(self, event: Reading | SourceStatus | Fault) -> list[Alarm]:
         """Take one event; the transitions it causes."""

@@ -160,12 +160,14 @@ class AlarmRules:
 _BED_KEYS: Final = tuple(f.name for f in fields(AlarmRules) if f.name != "conditions")
 
 
-def rules_from(mapping: Mapping[str, Any], *, base: AlarmRules | None = None, fused: bool = False) -> AlarmRules:
+def rules_from(
+    mapping: Mapping[str, Any], *, base: AlarmRules | None = None, fused: bool = False, where: str = "alarms"
+) -> AlarmRules:
     """Rules of one bed from a plain mapping such as ``{"brady": {"limit": 40}, "pause_max_s": 120}``.
 
     base: what the mapping changes (a device's rules for a bed); the shipped rules by default.
     fused: brady, tachy and asystole listen to ``fused.hr`` (several lanes) unless the mapping says otherwise.
-    Raises ConfigError naming the key and the nearest valid one.
+    where: how the mapping is called in messages. Raises ConfigError naming the key and the nearest valid one.
     """
     start = base or AlarmRules()
     conditions = dict(start.conditions)
@@ -175,18 +177,17 @@ def rules_from(mapping: Mapping[str, Any], *, base: AlarmRules | None = None, fu
     changed: dict[str, float] = {}
     for key, given in mapping.items():
         if key in conditions:
-            conditions[key] = _condition_from(conditions[key], given)
+            conditions[key] = _condition_from(f"{where}.{key}", conditions[key], given)
         elif key in _BED_KEYS:
-            changed[key] = _number(f"alarms.{key}", given)
+            changed[key] = _number(f"{where}.{key}", given)
         else:
-            raise ConfigError(f"alarms.{key}: unknown{_nearest(key, (*CONDITIONS, *_BED_KEYS))}")
+            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, (*CONDITIONS, *_BED_KEYS))}")
     if changed.get("coverage_limit", 0.0) > 1.0:
-        raise ConfigError("alarms.coverage_limit: a share, 0 to 1")
+        raise ConfigError(f"{where}.coverage_limit: a share, 0 to 1")
     return replace(start, conditions=MappingProxyType(conditions), **changed)
 
 
-def _condition_from(start: Condition, given: object) -> Condition:
-    where = f"alarms.{start.name}"
+def _condition_from(where: str, start: Condition, given: object) -> Condition:
     if not isinstance(given, Mapping):
         raise ConfigError(f"{where}: a table of settings such as {{on_delay_s = 10}}, not {given!r}")
     changed = {}

@@ -391,6 +391,21 @@ def test_a_state_of_another_version_is_refused():
         board(state={"version": 9})
 
 
+def test_a_damaged_state_is_refused():
+    one = board()
+    rates(one, [43] * 3)
+    for break_it in (
+        lambda state: state.pop("beds"),
+        lambda state: state["beds"]["bed1"].pop("seq"),
+        lambda state: state["beds"]["bed1"]["lines"]["bed1/brady"].pop("feeds"),
+        lambda state: state["beds"]["bed1"].update(standby="soon"),
+    ):
+        state = through_json(one)
+        break_it(state)
+        with pytest.raises(ValueError, match="alarm state is damaged"):
+            board(state=state)
+
+
 def test_the_same_input_gives_the_same_alarms():
     def told():
         one = board()

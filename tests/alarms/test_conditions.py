@@ -32,6 +32,11 @@ def test_a_bed_changes_the_rules_of_its_device():
     assert (bed["brady"].limit, bed["brady"].on_delay_s, bed["tachy"].limit) == (42.0, 3.0, 125.0)
 
 
+def test_a_message_calls_the_mapping_by_its_name():
+    with pytest.raises(ConfigError, match=r"^beds\.bed1\.alarms\.brady\.limt: unknown; did you mean limit\?$"):
+        rules_from({"brady": {"limt": 3}}, where="beds.bed1.alarms")
+
+
 def test_a_limit_past_the_severe_one_leaves_no_severe_one():
     assert rules_from({"brady": {"limit": 35}})["brady"].severe is None
     assert rules_from({"tachy": {"limit": 150}})["tachy"].severe is None
