@@ -9,7 +9,7 @@ mitral stenosis, is not ruled out by "absent".
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,9 @@ def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 1.
 class Murmur:
     """Analyzer of the stream ``pcg``; see ``build``."""
 
-    streams = ("pcg",)
-    metrics = ("pcg.murmur", "pcg.hr", "pcg.quality")
-    window_s = WINDOW_S
+    streams: Sequence[str] = ("pcg",)
+    metrics: Sequence[str] = ("pcg.murmur", "pcg.hr", "pcg.quality")
+    window_s: float = WINDOW_S
 
     def __init__(self, model: Model, channel: int, hop_s: float) -> None:
         self.hop_s = hop_s

@@ -8,6 +8,7 @@ The picture has one mean and one deviation per window, so neither gain, DC nor t
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -38,8 +39,9 @@ def to_internal(x: NDArray[Any], rate_hz: float) -> Floats:
     """``x`` (n,) of any unit at ``rate_hz`` as float32 at 2 kHz, 25-800 Hz, zero mean; length n · 2000 / rate."""
     x = np.asarray(x, np.float32)
     n = len(x)
-    left = min(n - 1, round(_EDGE_S * rate_hz))
-    total = next_fast_len(n + 2 * left, real=True)
+    whole = _grid(rate_hz)  # samples that are a whole number of 2 kHz samples
+    left = min((n - 1) // whole, round(_EDGE_S * rate_hz / whole)) * whole
+    total = whole * next_fast_len(-(-(n + 2 * left) // whole), real=True)
     right = min(n - 1, total - n - left)
     x = x - x.mean()
     padded = np.concatenate(
@@ -164,6 +166,11 @@ def _crossings(y: Floats, middle: int) -> tuple[int, int]:
     after = np.flatnonzero((y[middle:] >= 0) != sign)
     a = int(before[-1]) + 1 if len(before) else 0
     return a, middle + int(after[0]) if len(after) else len(y)
+
+
+def _grid(rate_hz: float) -> int:
+    rate = round(rate_hz)
+    return rate // math.gcd(rate, RATE_HZ) if rate == rate_hz else 1
 
 
 @lru_cache(maxsize=16)

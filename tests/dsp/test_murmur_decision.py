@@ -1,0 +1,67 @@
+"""Windows to recording to patient: arithmetic that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.dsp import murmur_decision as decision
+from edge.dsp.murmur_decision import Calibration, Scores
+
+N = len(decision.FEATURES)
+
+
+def constants(weights: np.ndarray | None = None) -> Calibration:
+    rows = np.zeros((3, N + 1)) if weights is None else weights
+    return Calibration((1.0, 0.0, 0.5), (2.0, -1.0, 0.4), 0.7, 0.6, np.zeros(N), np.ones(N), rows)
+
+
+def test_a_recording_is_the_mean_of_its_windows() -> None:
+    windows = [Scores(m, -3.0, -5.0, 0.5) for m in (0.0, 1.0, 2.0)]
+    verdict = decision.judge_recording(windows, constants())
+    assert verdict.p == pytest.approx(1 / (1 + math.exp(-1.0)))
+    assert (verdict.decision, verdict.windows) == ("present", 3)
+
+
+def test_no_window_is_a_refusal() -> None:
+    verdict = decision.judge_recording([], constants(), reason="speech")
+    assert (verdict.p, verdict.decision, verdict.reason) == (None, "unknown", "speech")
+    patient = decision.judge_patient([verdict], constants())
+    assert (patient.p_present, patient.decision) == (None, "unknown")
+
+
+def test_an_unsure_network_answers_unknown() -> None:
+    assert decision.judge_window(Scores(3.0, 2.0, -5.0, 0.5), constants())[1] == "unknown"
+
+
+def test_the_answer_is_worth_the_most() -> None:
+    weights = np.zeros((3, N + 1))
+    weights[:, -1] = np.log([0.2, 0.2, 0.6])
+    patient = decision.judge_patient([decision.judge_recording([Scores(0, 0, 0, 1)], constants())], constants(weights))
+    assert patient.p_absent == pytest.approx(0.6)
+    assert patient.decision == "present"  # 5 x 0.2 > 3 x 0.2 and 1 x 0.6
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(-50, 50)] * 3, st.floats(0, 1)).map(lambda v: Scores(*v)), min_size=1, max_size=40),
+    st.integers(1, 5),
+)
+def test_probabilities_are_probabilities_and_order_does_not_matter(windows: list[Scores], sites: int) -> None:
+    a = decision.judge_recording(windows, constants())
+    b = decision.judge_recording(windows[::-1], constants())
+    assert a.p == pytest.approx(b.p)
+    assert 0 <= a.quality <= 1
+    rng = np.random.default_rng(0)
+    patient = decision.judge_patient([a] * sites, constants(rng.normal(size=(3, N + 1))))
+    shares = [patient.p_present, patient.p_unknown, patient.p_absent]
+    assert sum(x or 0 for x in shares) == pytest.approx(1)
+
+
+def test_constants_survive_the_card() -> None:
+    card = {"calibration": constants(np.ones((3, N + 1))).as_card()}
+    again = Calibration.from_card(card)
+    assert again.as_card() == card["calibration"]

@@ -1,0 +1,61 @@
+"""Heart rate, clipping and speech on signals of known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.dsp import pcg_frontend as frontend
+from edge.dsp import pcg_quality as quality
+from edge.dsp import synthesis
+
+
+def picture_of(x: np.ndarray, rate: float) -> np.ndarray:
+    return frontend.log_mel(frontend.to_internal(x, rate))
+
+
+@pytest.mark.parametrize("bpm", [45, 60, 75, 90, 110, 130, 150, 170])
+@pytest.mark.parametrize("murmur", [False, True])
+def test_heart_rate_of_a_known_heart(bpm: int, murmur: bool) -> None:
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", float(bpm))], 7.0, seed=4)
+    t = np.arange(20_000) / 4000
+    x = synthesis.pcg(beats, t, murmur=[(0.0, 9.0)] if murmur else [], noise=0.03, seed=1)
+    found = quality.heart_rate(picture_of(x, 4000))
+    truth = beats.rate_bpm(0.0, 5.0)
+    assert truth is not None
+    assert abs(found.rate_bpm - truth) < 0.06 * truth
+    assert found.periodicity > 0.2
+
+
+def test_hum_and_tones_do_not_repeat_like_a_heart() -> None:
+    t = np.arange(10_000) / 2000
+    rng = np.random.default_rng(0)
+    tone = np.sin(2 * np.pi * 50 * t) + 0.02 * rng.standard_normal(10_000)
+    assert quality.heart_rate(picture_of(tone, 2000)).periodicity < 0.2
+
+
+def test_clipped_share() -> None:
+    t = np.arange(10_000) / 2000
+    sine = np.sin(2 * np.pi * 60 * t)
+    assert quality.clipped_share(sine) < 0.02
+    assert quality.clipped_share(np.clip(2 * sine, -1, 1)) > 0.3
+    assert quality.clipped_share(np.clip(20_000 * sine, -9000, 9000).astype(np.int16)) > 0.3
+    assert quality.clipped_share(np.zeros(100)) == 1.0
+
+
+def test_sustained_voicing_is_seen_in_vowels_and_not_in_a_heart() -> None:
+    rate, t = 2000, np.arange(10_000) / 2000
+    vowel = np.zeros(10_000)
+    for at in (0.3, 1.5, 2.6, 3.8):
+        on = (t > at) & (t < at + 0.6)
+        glide = 130 + 12 * (t - at)
+        phase = 2 * np.pi * np.cumsum(glide) / rate
+        sound = sum(np.sin(k * phase) / (1 + ((k * 130 - 500) / 150) ** 2) for k in range(1, 7))
+        vowel += np.where(on, np.sin(np.pi * np.clip((t - at) / 0.6, 0, 1)) ** 0.5 * sound, 0.0)
+    vowel += 0.01 * np.random.default_rng(0).standard_normal(10_000)
+    y = frontend.to_internal(vowel, rate)
+    assert quality.voiced_s(y, frontend.log_mel(y)) >= quality.SPEECH_RUN_S
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 70.0)], 7.0, seed=4)
+    heart = synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.01)
+    y = frontend.to_internal(heart, rate)
+    assert quality.voiced_s(y, frontend.log_mel(y)) < quality.SPEECH_RUN_S

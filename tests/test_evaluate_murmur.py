@@ -1,0 +1,105 @@
+"""``tools/evaluate.py murmur``: the contract's columns, refusals as rows, and real recordings through it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from edge.dsp import synthesis
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def evaluate() -> ModuleType:
+    path = ROOT / "tools" / "evaluate.py"
+    spec = importlib.util.spec_from_file_location("evaluate_for_murmur", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = before
+
+
+def write_wav(path: Path, x: np.ndarray, rate: int = 4000) -> None:
+    import soundfile
+
+    soundfile.write(path, np.asarray(x, np.float32), rate)
+
+
+def heart(has_murmur: bool, seconds: float) -> np.ndarray:
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 75.0)], seconds + 1, seed=3)
+    t = np.arange(round(seconds * 4000)) / 4000
+    return 0.3 * synthesis.pcg(beats, t, murmur=[(0.0, 99.0)] if has_murmur else [], noise=0.02, seed=5)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_without_labels(evaluate: ModuleType, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    write_wav(data / "a.wav", heart(True, 8.0))
+    write_wav(data / "deep" / "b.wav", heart(False, 8.0))
+    write_wav(data / "short.wav", heart(False, 0.5))
+    write_wav(data / "silent.wav", np.zeros(30_000))
+    out = tmp_path / "p.csv"
+    assert evaluate.main(["murmur", "--data", str(data), "--out", str(out)]) == 0
+    rows = {r["path"]: r for r in rows_of(out)}
+    assert set(rows) == {"a.wav", "deep/b.wav", "short.wav", "silent.wav"}
+    assert (rows["a.wav"]["decision"], rows["deep/b.wav"]["decision"]) == ("present", "absent")
+    for name, reason in (("short.wav", "too_short"), ("silent.wav", "no_signal")):
+        assert (rows[name]["p_murmur"], rows[name]["decision"], rows[name]["reason"]) == ("", "unknown", reason)
+    assert rows_of(tmp_path / "p.patients.csv") == []
+
+
+def test_bad_usage_is_one_line(evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main(["murmur", "--data", str(tmp_path / "no"), "--out", "x.csv"]) == 2
+    assert evaluate.main(["murmur", "--data", str(tmp_path), "--out", str(tmp_path / "x.csv")]) == 2
+    (tmp_path / "x.wav").write_bytes(b"RIFF not a sound")
+    assert evaluate.main(["murmur", "--data", str(tmp_path), "--out", str(tmp_path / "x.csv")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("evaluate: ") for line in lines)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "litert"])
+def test_real_recordings_and_patients(
+    evaluate: ModuleType, data_dir: Path, tmp_path: Path, runtime: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = rows_of(data_dir / "pcg" / "labels.csv")
+    people = list(dict.fromkeys(r["patient"] for r in labels if r["patient"]))[:6]
+    mine = [r for r in labels if r["patient"] in people]
+    data = tmp_path / "data"
+    for row in mine:
+        (data / row["path"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data_dir / "pcg" / row["path"], data / row["path"])
+    with (data / "labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, labels[0].keys())
+        writer.writeheader()
+        writer.writerows(mine)
+    out = tmp_path / "p.csv"
+    assert evaluate.main(["murmur", "--data", str(data), "--out", str(out), "--runtime", runtime]) == 0
+    rows = rows_of(out)
+    assert [r["path"] for r in rows] == [r["path"] for r in mine]
+    assert all(0 <= float(r["p_murmur"]) <= 1 for r in rows if r["p_murmur"])
+    patients = rows_of(tmp_path / "p.patients.csv")
+    assert {r["patient"] for r in patients} == set(people)
+    for r in patients:
+        shares = [float(r[k]) for k in ("p_present", "p_unknown", "p_absent")]
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+        assert r["decision"] in ("present", "unknown", "absent")
+    said = capsys.readouterr().err
+    assert f"{runtime}-int8" in said
+    assert "are of people the shipped network was trained on" in said
