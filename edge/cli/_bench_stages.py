@@ -52,6 +52,8 @@ def _guarded(name: str, measure: Callable[[], Stage]) -> Stage:
         return measure()
     except (EdgeVitalsError, ImportError) as error:
         return Stage(name, text=f"not run: {error}")
+    except Exception as error:  # one broken part must not hide what the others cost
+        return Stage(name, text=f"failed: {error!r}")
 
 
 def _repeated(call: Callable[[], object], seconds: float = 0.5, least: int = 5) -> float:
