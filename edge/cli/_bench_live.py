@@ -72,18 +72,20 @@ def main(arguments: Sequence[str]) -> int:
         spent = time.process_time()
         service.run(seconds)
         share = (time.process_time() - spent) / seconds
-    p50, p95 = np.percentile(listener.latency_ms, (50, 95)) if listener.latency_ms else (np.nan, np.nan)
+    latency = (
+        [round(float(q), 2) for q in np.percentile(listener.latency_ms, (50, 95))] if listener.latency_ms else None
+    )
     figures = {
         "streams": streams,
         "models": sorted(service.models.identities().values()),
         "readings": len(listener.latency_ms),
         "readings_with_value": listener.known,
-        "latency_p50_ms": round(float(p50), 2),
-        "latency_p95_ms": round(float(p95), 2),
+        "latency_p50_ms": latency[0] if latency else None,
+        "latency_p95_ms": latency[1] if latency else None,
         "core_share": round(share, 4),
         "resident_mb": round(resident_mb(), 1),
         "ready_s": round(ready_s, 2),
-        "first_reading_s": round(listener.first_s, 2),
+        "first_reading_s": round(listener.first_s, 2) if latency else None,
     }
     print(json.dumps(figures))
     return 0

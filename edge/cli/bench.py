@@ -122,11 +122,15 @@ def _bed_line(name: str, figures: dict[str, Any]) -> str:
     if "error" in figures:
         return f"\nbed, {name}: not run: {figures['error']}"
     share = figures["core_share"]
+    readings = "no readings"
+    if figures["readings"]:
+        readings = (
+            f"latency beyond the window {figures['latency_p50_ms']:.1f} ms median, {figures['latency_p95_ms']:.1f} ms "
+            f"95 %; first reading {figures['first_reading_s']:.2f} s after the start"
+        )
     return (
-        f"\nbed, {name}: latency beyond the window {figures['latency_p50_ms']:.1f} ms median, "
-        f"{figures['latency_p95_ms']:.1f} ms 95 %; {100 * share:.1f} % of one core (beds a core: {_beds(share)}); "
-        f"{figures['resident_mb']:.0f} MB resident; ready in {figures['ready_s']:.2f} s, "
-        f"first reading after {figures['first_reading_s']:.2f} s"
+        f"\nbed, {name}: {readings}; {100 * share:.1f} % of one core (beds a core: {_beds(share)}); "
+        f"{figures['resident_mb']:.0f} MB resident; ready in {figures['ready_s']:.2f} s"
     )
 
 
