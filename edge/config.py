@@ -36,7 +36,10 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 
 INJECTED = frozenset(
-    {"name", "clock", "models", "device", "boot", "outbox", "on_command", "on_link", "hops", "identities", "version"}
+    {
+        *("name", "clock", "models", "device", "boot", "outbox", "on_command", "on_link", "hops"),
+        *("identities", "version", "standing", "beds", "state_dir"),
+    }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
 

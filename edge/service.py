@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -61,7 +60,7 @@ def build_service(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     opened = contextlib.ExitStack()
-    outbox = opened.enter_context(contextlib.closing(_outbox(state_dir)))
+    outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
     state = outbox.state()
     board = build_board(config, boot=boot, state=msgspec.json.decode(state) if state else None)
     late: list[Runtime] = []
@@ -79,6 +78,9 @@ def build_service(
         "boot": boot,
         "version": __version__,
         "identities": models.identities(),
+        "standing": board.active(),
+        "beds": list(config.beds),
+        "state_dir": state_dir,
         "on_command": post,
         "on_link": on_link,
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
@@ -110,6 +112,8 @@ def build_service(
         extra_stats=lambda: {"models": models.identities()},
     )
     late.append(runtime)
+    for text in outbox.faults:
+        post(Fault("outbox_full", clock.now(), True, text))
     for name, model in models.loaded.items():
         for fault in model.faults:
             post(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
@@ -121,10 +125,10 @@ def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
     return {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
 
 
-def _outbox(state_dir: Path) -> Any:
+def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        return Outbox(state_dir / "outbox.sqlite")
+        return Outbox(state_dir / "outbox.sqlite", clock=clock, boot=boot)
     except OSError as error:
         raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
 
@@ -134,8 +138,3 @@ def _open_record(path: Path, opened: contextlib.ExitStack) -> BinaryIO:
         return opened.enter_context(path.open("wb"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def warn(text: str) -> None:
-    """One line on stderr."""
-    print(f"edge-vitals: {text}", file=sys.stderr)

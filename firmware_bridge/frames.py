@@ -225,7 +225,8 @@ def _check_data(data: Data) -> None:
 
 
 def _read_data(body: bytes) -> Data:
-    data = Data(*_DATA_HEAD.unpack_from(body), body[_DATA_HEAD.size :])
+    stream, format_, channels, flags, count, index, device_us = _DATA_HEAD.unpack_from(body)
+    data = Data(stream, format_, channels, flags, count, index, device_us, body[_DATA_HEAD.size :])
     _check_data(data)
     return data
 

@@ -187,7 +187,7 @@ def sink(kind, tmp_path):
     injected = {
         "device": "dev",
         "clock": ManualClock(),
-        "outbox": Outbox(tmp_path / "outbox.sqlite"),
+        "outbox": Outbox(tmp_path / "outbox.sqlite", clock=ManualClock()),
         "boot": "b",
         "on_command": lambda command: None,
         "on_link": lambda up, reason: None,

@@ -19,14 +19,15 @@ class Subscriber:
     """
 
     def __init__(self, *, port: int, prefix: str, clock: Clock, say: Callable[[str, str], None]) -> None:
-        import paho.mqtt.client as mqtt
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
 
         self.alarms: list[tuple[str, str]] = []
         self.metrics: set[str] = set()
         self._say, self._clock, self._prefix = say, clock, prefix
         self._shown: dict[str, float] = {}
         self._connected = threading.Event()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._connected.set()
         self._client.on_message = self._on_message

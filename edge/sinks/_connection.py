@@ -1,0 +1,173 @@
+"""One MQTT client: options, TLS, the Last Will, MQTT 5 with fall-back to 3.1.1, and reasons in words."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.types import ConfigError
+
+CONNECT_TIMEOUT_S = 5.0
+INFLIGHT = 20
+_TOO_NEW = ("Unsupported protocol version", "Protocol error")
+_TAKEN_OVER = "Session taken over"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Options:
+    """How to reach the broker. Its repr and messages never hold the password."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password_file: str | None = None
+    password_env: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    tls: bool = False
+    keepalive_s: int = 15
+
+    def __repr__(self) -> str:
+        return f"<broker {self.host}:{self.port}>"
+
+    def password(self) -> str | None:
+        """From the file or the environment, or None; raises ConfigError."""
+        if self.password_file:
+            try:
+                return Path(self.password_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from None
+        if self.password_env:
+            if self.password_env not in os.environ:
+                raise ConfigError(f"mqtt.password_env: the environment has no {self.password_env}")
+            return os.environ[self.password_env]
+        return None
+
+    def context(self) -> ssl.SSLContext | None:
+        """TLS settings, or None without TLS; raises ConfigError."""
+        if not (self.tls or self.ca_file or self.cert_file):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"mqtt: {self.ca_file or ''} {self.cert_file or ''}: {error}".strip()) from None
+        return context
+
+
+class RefusedError(Exception):
+    """The broker cannot be reached or does not want us; the message says why, in words."""
+
+
+class Connection:
+    """A connected client. Made by ``connect``; callbacks run in the client's own thread."""
+
+    def __init__(self, client: Any, version: int) -> None:
+        self.client, self.version = client, version
+        self.lost = threading.Event()
+        self.reason = ""
+
+    @property
+    def taken_over(self) -> bool:
+        """Another program uses our client id."""
+        return self.reason == _TAKEN_OVER
+
+    def close(self) -> None:
+        """Say good-bye and end the client's thread."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def connect(
+    options: Options,
+    *,
+    will: tuple[str, bytes] | None = None,
+    on_message: Callable[[Any], None] | None = None,
+    on_publish: Callable[[int], None] | None = None,
+    on_lost: Callable[[], None] | None = None,
+) -> Connection:
+    """Connect, MQTT 5 first; raises RefusedError. Waits at most some seconds a version."""
+    try:
+        return _connect(options, 5, will, on_message, on_publish, on_lost)
+    except _UnsupportedError:
+        return _connect(options, 4, will, on_message, on_publish, on_lost)
+
+
+class _UnsupportedError(Exception):
+    """The broker does not speak this version."""
+
+
+def _connect(
+    options: Options,
+    version: int,
+    will: tuple[str, bytes] | None,
+    on_message: Callable[[Any], None] | None,
+    on_publish: Callable[[int], None] | None,
+    on_lost: Callable[[], None] | None,
+) -> Connection:
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+    clean = None if version == 5 else True
+    protocol = MQTTProtocolVersion(version)
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        options.client_id,
+        clean_session=clean,
+        protocol=protocol,
+        reconnect_on_failure=False,  # when and whether is decided by the sink
+    )
+    client.max_inflight_messages_set(INFLIGHT)
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    if options.username is not None:
+        client.username_pw_set(options.username, options.password())
+    context = options.context()
+    if context is not None:
+        client.tls_set_context(context)
+    if will is not None:
+        client.will_set(will[0], will[1], qos=1, retain=True)
+    connection = Connection(client, version)
+    answered = threading.Event()
+    answer: list[Any] = []
+
+    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        answer.append(reason)
+        answered.set()
+
+    def disconnected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        connection.reason = connection.reason or str(reason)
+        answered.set()
+        connection.lost.set()
+        if on_lost is not None:
+            on_lost()
+
+    client.on_connect, client.on_disconnect = connected, disconnected
+    if on_message is not None:
+        client.on_message = lambda _client, _user, message: on_message(message)
+    if on_publish is not None:
+        client.on_publish = lambda _client, _user, mid, _reason, _properties: on_publish(mid)
+    try:
+        client.connect(options.host, options.port, options.keepalive_s)
+    except ssl.SSLCertVerificationError as error:
+        raise RefusedError(f"TLS: {error.verify_message}; check ca_file and the host's name") from None
+    except ssl.SSLError as error:
+        raise RefusedError(f"TLS: {error.reason}") from None
+    except OSError as error:
+        raise RefusedError(f"not reachable: {error.strerror or error}") from None
+    client.loop_start()
+    answered.wait(CONNECT_TIMEOUT_S)
+    if answer and not answer[0].is_failure:
+        return connection
+    client.loop_stop()
+    why = str(answer[0]) if answer else connection.reason
+    if version == 5 and (not answer or why in _TOO_NEW):
+        raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes
+    raise RefusedError(f"refused: {why.lower()}" if why else "no answer")

@@ -1,0 +1,92 @@
+"""Home Assistant: one device-based discovery message with everything a dashboard needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge.alarms.conditions import CONDITIONS, OF_DEVICE
+from edge.sinks._payloads import encode
+
+_STRINGS = ("ppg.rhythm",)
+_UNITS = {"hr": "bpm", "rr": "1/min"}
+_EVENT_TYPES = ("on", "ack", "latched", "off")
+
+
+def discovery(
+    device: str, root: str, beds: Sequence[str], metrics: Sequence[str], version: str, hops: Mapping[str, float]
+) -> bytes:
+    """The payload for ``homeassistant/device/<device>/config``."""
+    components: dict[str, dict[str, Any]] = {}
+    for bed in beds:
+        for metric in metrics:
+            key = f"{device}_{bed}_{metric}".replace(".", "_").replace("-", "_")
+            component: dict[str, Any] = {
+                "platform": "sensor",
+                "unique_id": key,
+                "name": f"{bed} {metric}",
+                "state_topic": f"{root}/{bed}/reading/{metric}",
+                "value_template": "{{ value_json.value if value_json.value is not none else None }}",
+                "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
+                "expire_after": max(5, round(3 * hops.get(metric, 1.0)) + 2),
+            }
+            if metric not in _STRINGS:
+                component["state_class"] = "measurement"
+                unit = _UNITS.get(metric.rpartition(".")[2])
+                if unit:
+                    component["unit_of_measurement"] = unit
+            components[key] = component
+        components |= _bed_components(device, root, bed)
+    message = {
+        "device": {
+            "identifiers": [f"edge-vitals-{device}"],
+            "name": device,
+            "model": "edge-vitals",
+            "sw_version": version,
+        },
+        "origin": {"name": "edge-vitals", "sw_version": version},
+        "availability": [{"topic": f"{root}/status", "value_template": "{{ value_json.state }}"}],
+        "payload_available": "online",
+        "payload_not_available": "offline",
+        "components": components,
+        "qos": 1,
+    }
+    return encode(message)
+
+
+def _bed_components(device: str, root: str, bed: str) -> dict[str, dict[str, Any]]:
+    key = f"{device}_{bed}".replace("-", "_")
+    components: dict[str, dict[str, Any]] = {
+        f"{key}_event": {
+            "platform": "event",
+            "unique_id": f"{key}_event",
+            "name": f"{bed} alarms",
+            "state_topic": f"{root}/{bed}/event",
+            "event_types": list(_EVENT_TYPES),
+            "value_template": '{{ {"event_type": value_json.presence, "id": value_json.id, "text": value_json.text,'
+            ' "priority": value_json.priority, "occurrence": value_json.occurrence} | to_json }}',
+        },
+        f"{key}_pause": {
+            "platform": "button",
+            "unique_id": f"{key}_pause",
+            "name": f"{bed} pause alarm sound",
+            "command_topic": f"{root}/{bed}/cmd/pause",
+            "command_template": _template(', "seconds": 120'),
+        },
+    }
+    for condition in CONDITIONS:
+        if condition in OF_DEVICE:
+            continue
+        components[f"{key}_ack_{condition}"] = {
+            "platform": "button",
+            "unique_id": f"{key}_ack_{condition}",
+            "name": f"{bed} acknowledge {condition.replace('_', ' ')}",
+            "command_topic": f"{root}/{bed}/cmd/ack",
+            "command_template": _template(f', "id": "{bed}/{condition}"'),
+        }
+    return components
+
+
+def _template(fields: str) -> str:
+    stamp = '"t": "{{ utcnow().isoformat() }}", "command_id": "ha-{{ utcnow().timestamp() }}", "by": "home-assistant"'
+    return "{" + stamp + fields + "}"

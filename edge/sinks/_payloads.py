@@ -1,0 +1,148 @@
+"""Events as MQTT payloads and topics: names and keys of the public contract, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.clock import Clock
+from edge.types import Alarm, CommandResult, Reading, SourceStatus, Stats
+
+VERSION = 1
+COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve")
+_SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topics of one device."""
+
+    root: str
+
+    @property
+    def status(self) -> str:
+        return f"{self.root}/status"
+
+    @property
+    def stats(self) -> str:
+        return f"{self.root}/stats"
+
+    def source(self, name: str) -> str:
+        return f"{self.root}/source/{name}/status"
+
+    def reading(self, bed: str, metric: str) -> str:
+        return f"{self.root}/{bed}/reading/{metric}"
+
+    def alarm(self, alarm: Alarm) -> str:
+        bed, _, rest = alarm.id.partition("/")
+        return f"{self.root}/{bed}/alarm/{rest}"
+
+    def event(self, bed: str) -> str:
+        return f"{self.root}/{bed}/event"
+
+    def result(self, bed: str) -> str:
+        return f"{self.root}/{bed}/cmd/result"
+
+    @property
+    def commands(self) -> str:
+        return f"{self.root}/+/cmd/+"
+
+    @property
+    def alarms(self) -> str:
+        return f"{self.root}/+/alarm/#"
+
+
+class Payloads:
+    """Makes payloads; both clocks and the boot id stand in each."""
+
+    def __init__(self, clock: Clock, boot: str) -> None:
+        self._clock, self._boot = clock, boot
+
+    def stamp(self, t: float, *, key: str = "t") -> dict[str, Any]:
+        """The fields every payload carries, for event time ``t`` (monotonic, s)."""
+        wall = self._clock.wall() - (self._clock.now() - t)
+        synced = self._clock.wall() > _SYNCED_AFTER
+        return {"v": VERSION, key: iso(wall), "mono": round(t, 3), "boot": self._boot, "clock_synced": synced}
+
+    def now(self) -> str:
+        """Wall time now, ISO 8601."""
+        return iso(self._clock.wall())
+
+    def reading(self, reading: Reading, seq: int) -> bytes:
+        return encode(
+            {
+                **self.stamp(reading.t),
+                "metric": reading.metric,
+                "value": reading.value,
+                "reason": reading.reason,
+                "unit": reading.unit,
+                "quality": round(reading.quality, 3),
+                "source": reading.source,
+                "model": reading.model,
+                "seq": seq,
+                "detail": reading.detail,
+            }
+        )
+
+    def source(self, status: SourceStatus) -> bytes:
+        fields = {"state": status.state, "reason": status.reason, "since": self.stamp(status.since)["t"]}
+        return encode({**self.stamp(status.t), **fields, "blind_s": round(status.blind_s, 3), "bed": status.bed})
+
+    def alarm(self, alarm: Alarm, *, wall: float | None = None, **more: Any) -> bytes:
+        """An alarm as event or as standing. wall: when it was written, for one of an earlier run."""
+        stamp = self.stamp(alarm.t)
+        since = self.stamp(alarm.since)["t"]
+        if wall is not None:  # the monotonic clock of another run says nothing now
+            stamp["t"], since = iso(wall), iso(wall - (alarm.t - alarm.since))
+        fields = {
+            "id": alarm.id,
+            "occurrence": alarm.occurrence,
+            "condition": alarm.condition,
+            "kind": alarm.kind,
+            "priority": alarm.priority,
+            "presence": alarm.presence,
+            "text": alarm.text,
+            "since": since,
+            "value": alarm.value,
+            "limit": alarm.limit,
+            "bed": alarm.bed,
+            "source": alarm.source,
+            "seq": alarm.seq,
+            "evidence": alarm.evidence,
+        }
+        return encode({**stamp, **fields, **more})
+
+    def result(self, result: CommandResult) -> bytes:
+        command = result.command
+        fields = {"command_id": command.command_id, "command": command.name, "by": command.by, "id": command.id}
+        return encode({**self.stamp(result.t), **fields, "ok": result.ok, "text": result.text})
+
+    def stats(self, stats: Stats, more: Mapping[str, Any]) -> bytes:
+        return encode({**self.stamp(stats.t), **stats.figures, **more})
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """JSON, UTF-8."""
+    return msgspec.json.encode(fields, enc_hook=_plain)
+
+
+def iso(wall: float) -> str:
+    """Unix seconds as ISO 8601 UTC with milliseconds."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
