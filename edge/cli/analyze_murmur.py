@@ -91,7 +91,7 @@ def listen(blocks: Sequence[Block], model: Model) -> list[Reading]:
 
 def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> list[str]:
     """The report, line by line."""
-    threshold = Calibration.from_card(model.card).recording[2]
+    threshold = Calibration.from_card(model.card).recording[3]
     if verdict.p is None:
         return [
             f"Murmur: cannot tell: {WHY.get(verdict.reason, verdict.reason)} ({verdict.reason}).",

@@ -59,13 +59,14 @@ class PatientVerdict:
 class Calibration:
     """The constants of a model's card; see ``from_card``.
 
-    window, recording: slope and offset of Platt's line and the threshold on the probability. unknown_limit,
+    window, recording: Platt's line as slope on the murmur logit, slope on the unknown logit (noise makes a murmur less
+    credible) and offset, then the threshold on the probability. unknown_limit,
     foreign_limit: probabilities of those heads from which the answer is "unknown", or the sound is no heart's.
     patient: centre and scale per feature, ``(3, features + 1)`` weights with the offset last.
     """
 
-    window: tuple[float, float, float]
-    recording: tuple[float, float, float]
+    window: tuple[float, float, float, float]
+    recording: tuple[float, float, float, float]
     unknown_limit: float
     foreign_limit: float
     centre: NDArray[np.float64]
@@ -77,8 +78,8 @@ class Calibration:
         """Read ``[calibration]``; KeyError names what is missing."""
         c = card["calibration"]
         return cls(
-            window=(float(c["window_slope"]), float(c["window_offset"]), float(c["window_threshold"])),
-            recording=(float(c["recording_slope"]), float(c["recording_offset"]), float(c["recording_threshold"])),
+            window=_four(c["window_line"]),
+            recording=_four(c["recording_line"]),
             unknown_limit=float(c["unknown_limit"]),
             foreign_limit=float(c["foreign_limit"]),
             centre=np.array(c["patient_centre"], float),
@@ -89,8 +90,9 @@ class Calibration:
     def as_card(self) -> dict[str, Any]:
         """The inverse of ``from_card``: what goes under ``[calibration]``."""
         return {
-            **dict(zip(("window_slope", "window_offset", "window_threshold"), self.window, strict=True)),
-            **dict(zip(("recording_slope", "recording_offset", "recording_threshold"), self.recording, strict=True)),
+            "line": ["murmur slope", "unknown slope", "offset", "threshold on the probability"],
+            "window_line": [round(x, 6) for x in self.window],
+            "recording_line": [round(x, 6) for x in self.recording],
             "unknown_limit": self.unknown_limit,
             "foreign_limit": self.foreign_limit,
             "patient_features": list(FEATURES),
@@ -127,10 +129,9 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, *, reas
 
 def patient_features(recordings: Sequence[Verdict], calibration: Calibration) -> NDArray[np.float64]:
     """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
-    slope, offset, _ = calibration.recording
     known = [r.scores for r in recordings if r.scores is not None]
     refused = 1.0 - len(known) / max(1, len(recordings))
-    murmur = np.sort(np.clip([slope * s.murmur + offset for s in known], -_LIMIT, _LIMIT))[::-1]
+    murmur = np.sort(np.clip([_logit(s, calibration.recording) for s in known], -_LIMIT, _LIMIT))[::-1]
     unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
     return np.array(
         [
@@ -161,9 +162,17 @@ def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
-def _judge(scores: Scores, line: tuple[float, float, float], calibration: Calibration) -> tuple[float, str]:
-    slope, offset, threshold = line
-    p = sigmoid(slope * scores.murmur + offset)
+def _judge(scores: Scores, line: tuple[float, float, float, float], calibration: Calibration) -> tuple[float, str]:
+    p = sigmoid(_logit(scores, line))
     if sigmoid(scores.unknown) >= calibration.unknown_limit:
         return p, "unknown"
-    return p, "present" if p >= threshold else "absent"
+    return p, "present" if p >= line[3] else "absent"
+
+
+def _logit(scores: Scores, line: tuple[float, float, float, float]) -> float:
+    return line[0] * scores.murmur + line[1] * scores.unknown + line[2]
+
+
+def _four(values: Sequence[float]) -> tuple[float, float, float, float]:
+    a, b, c, d = (float(x) for x in values)
+    return a, b, c, d

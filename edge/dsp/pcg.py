@@ -69,7 +69,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
-    strange = foreign >= foreign_limit
+    strange = foreign >= foreign_limit or quality.low_share(sound.picture) < quality.MIN_LOW_SHARE
     if periodic and not strange:
         return ""
     if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:

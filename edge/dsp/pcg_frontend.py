@@ -1,4 +1,4 @@
-"""Heart sound of any rate becomes what the murmur network sees: 5 s of 40 log-mel bands, 250 frames of 20 ms.
+"""Heart sound of any rate becomes what the murmur network sees: 5 s of 40 log-mel bands, 250 frames of 20 ms, twice.
 
 Every window is worked out from its own samples alone, so streaming and whole-file numbers are the same. One real FFT
 does resampling to 2 kHz and the 25-800 Hz band together; spikes are removed after Schmidt (Physiol. Meas. 2010;31:513).
@@ -141,11 +141,17 @@ def normalised(picture: Floats) -> Floats:
 
 
 def network_input(picture: Floats) -> Floats:
-    """A log-mel picture of 3 to 5 s as the network takes it, ``(1, 1, 40, 250)``; a short one is repeated."""
+    """A log-mel picture of 3 to 5 s as the network takes it, ``(1, 2, 40, 250)``; a short one is repeated.
+
+    The second channel is the first less each band's own mean: what beats, without the colour of the microphone.
+    """
     frames = picture.shape[1]
     if frames < FRAMES:
         picture = np.tile(picture, (1, -(-FRAMES // frames)))
-    return np.ascontiguousarray(normalised(picture[:, :FRAMES])[None, None], np.float32)
+    level = normalised(picture[:, :FRAMES])
+    beat = level - level.mean(axis=1, keepdims=True)
+    beat /= beat.std() + np.float32(1e-3)
+    return np.stack([level, np.clip(beat, -CLIP, CLIP)])[None]
 
 
 def band_centres_hz() -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ N = len(decision.FEATURES)
 
 def constants(weights: np.ndarray | None = None) -> Calibration:
     rows = np.zeros((3, N + 1)) if weights is None else weights
-    return Calibration((1.0, 0.0, 0.5), (2.0, -1.0, 0.4), 0.7, 0.6, np.zeros(N), np.ones(N), rows)
+    return Calibration((1.0, 0.0, 0.0, 0.5), (2.0, 0.0, -1.0, 0.4), 0.7, 0.6, np.zeros(N), np.ones(N), rows)
 
 
 def test_a_recording_is_the_mean_of_its_windows() -> None:

@@ -48,7 +48,7 @@ def test_gain_and_offset_do_not_show(gain: float, offset: float) -> None:
 
 def test_network_input_has_one_mean_and_one_deviation() -> None:
     x = frontend.network_input(frontend.log_mel(frontend.to_internal(heart(4000, noise=0.01), 4000)))
-    assert x.shape == (1, 1, 40, 250)
+    assert x.shape == (1, 2, 40, 250)
     assert x.dtype == np.float32
     assert abs(float(x.mean())) < 0.05
     assert abs(float(x.std()) - 1) < 0.05

@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="predictions of the cross-validation")
     parser.add_argument("--export", type=Path, metavar="DIR", help="train on all people and write the model folder")
     parser.add_argument("--folds", default="0,1,2,3,4", help="which folds to train, where not all")
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", choices=["mel", "cwt"], default="mel", help="cwt: for comparison only")
@@ -97,7 +97,7 @@ def _quantized(
     model: Any, corpus: dataset.Corpus, folder: Path, card: dict[str, Any], constants: Calibration, *, fold: int = -2
 ) -> Any:
     import torch
-    from murmur_augment import crops, normalised
+    from murmur_augment import crops, normalised, two_channels
     from quantize import export
 
     rng = np.random.default_rng(5)
@@ -106,7 +106,7 @@ def _quantized(
     def windows(n: int) -> list[tuple[Any, ...]]:
         index = rng.choice(usable, n)
         power = torch.from_numpy(crops(corpus, index, rng.uniform(size=n), np.ones(n))).exp_()
-        return [(x[None, None].numpy(),) for x in normalised(power)]
+        return [(x[None].numpy(),) for x in two_channels(normalised(power))]
 
     base = {
         "name": "murmur",
@@ -115,7 +115,7 @@ def _quantized(
         "input": {
             "rate_hz": 2000,
             "window_s": 5.0,
-            "scaling": "log-mel, 40 bands 25-800 Hz, 250 frames of 20 ms, mean 0 and deviation 1 per window, clip 4",
+            "scaling": "log-mel, 40 bands 25-800 Hz, 20 ms frames: mean 0, deviation 1, clip 4; again less band means",
         },
         "output": {"labels": _LABELS, "kind": ["sigmoid", "values"]},
         **card,
@@ -123,7 +123,7 @@ def _quantized(
     }
     golden = [(_synthetic_window(k),) for k in range(8)]
     return export(
-        model, (torch.zeros(1, 1, 40, 250),), windows(400), folder, "murmur", golden, base, parity=windows(200)
+        model, (torch.zeros(1, 2, 40, 250),), windows(400), folder, "murmur", golden, base, parity=windows(200)
     )
 
 
@@ -162,7 +162,7 @@ def _report(options: argparse.Namespace) -> None:
             "pooled": calibrate.figures(judged, people),
             "folds": per_fold,
             "other_sets": calibrate.other_sets(judged),
-            "thresholds": [c.recording[2] for c in constants],
+            "thresholds": [c.recording[3] for c in constants],
         }
         if variant == "onnx-int8" and options.out:
             _predictions(options.out, judged, people)

@@ -37,7 +37,7 @@ class Batches:
         self._shares = shares / shares.sum()
 
     def draw(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Pictures ``(size, 1, 40, 250)``, targets and weights ``(size, heads)``."""
+        """Pictures ``(size, 2, 40, 250)``, targets and weights ``(size, heads)``."""
         rng, corpus = self._rng, self._corpus
         names = list(self._groups)
         group = rng.choice(len(names), size, p=self._shares)
@@ -50,7 +50,7 @@ class Batches:
         target, weight = torch.from_numpy(corpus.targets[index]), torch.from_numpy(corpus.weights[index])
         if rng.uniform() < 0.5:
             x, target, weight = self._mixed(x, target, weight)
-        return x[:, None].contiguous(memory_format=torch.channels_last), target, weight
+        return two_channels(x).contiguous(memory_format=torch.channels_last), target, weight
 
     def _augmented(self, power: Tensor) -> Tensor:
         rng, n, g = self._rng, len(power), self._torch
@@ -132,3 +132,10 @@ def normalised(power: Tensor) -> Tensor:
     x = torch.log(power / power.mean(dim=(1, 2), keepdim=True).clamp(min=1e-30) + _LOG_FLOOR)
     x = x - x.mean(dim=(1, 2), keepdim=True)
     return (x / (x.std(dim=(1, 2), keepdim=True, correction=0) + 1e-3)).clamp(-CLIP, CLIP)
+
+
+def two_channels(x: Tensor) -> Tensor:
+    """Normalised pictures ``(n, 40, 250)`` as the front end's two channels, ``(n, 2, 40, 250)``."""
+    beat = x - x.mean(dim=2, keepdim=True)
+    beat = beat / (beat.std(dim=(1, 2), keepdim=True, correction=0) + 1e-3)
+    return torch.stack([x, beat.clamp(-CLIP, CLIP)], dim=1)

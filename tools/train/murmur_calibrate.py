@@ -40,7 +40,7 @@ class Heard:
 def neutral() -> Calibration:
     """Constants before anything was fitted."""
     n = len(decision.FEATURES)
-    line = (1.0, 0.0, 0.5)
+    line = (1.0, 0.0, 0.0, 0.5)
     return Calibration(line, line, 0.7, FOREIGN_LIMIT, np.zeros(n), np.ones(n), np.zeros((3, n + 1)))
 
 
@@ -49,8 +49,8 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
     known = [r for r in recordings if r.circor and r.windows and r.row["label_recording"] in ("present", "absent")]
     present = np.array([r.row["label_recording"] == "present" for r in known])
     means = [mean_scores(r.windows) for r in known]
-    logit = np.array([m.murmur for m in means])
-    window_logit = np.concatenate([[w.murmur for w in r.windows] for r in known])
+    logit = np.array([(m.murmur, m.unknown) for m in means])
+    window_logit = np.concatenate([[(w.murmur, w.unknown) for w in r.windows] for r in known])
     window_y = np.concatenate([[y] * len(r.windows) for r, y in zip(known, present, strict=True)])
     window_weight = np.concatenate([[1 / len(r.windows)] * len(r.windows) for r in known])
     unknown = np.array([decision.sigmoid(m.unknown) for m in means])
@@ -78,20 +78,22 @@ def mean_scores(windows: Sequence[Scores]) -> Scores:
     return Scores(*(float(x) for x in table.mean(axis=0)))
 
 
-def line(x: NDArray[np.float64], y: NDArray[np.bool_], weight: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Platt's slope and offset by Newton's method, and the probability ``SPECIFICITY`` of the negatives stay under."""
-    a = np.stack([x, np.ones(len(x))], axis=1)
-    w = np.zeros(2)
+def line(
+    x: NDArray[np.float64], y: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> tuple[float, float, float, float]:
+    """Platt's slopes and offset by Newton's method, and the probability ``SPECIFICITY`` of the negatives stay under."""
+    a = np.hstack([x, np.ones((len(x), 1))])
+    w = np.zeros(3)
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(a @ w, -30, 30)))
         gradient = a.T @ (weight * (y - p)) - 1e-3 * w
-        hessian = (a * (weight * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(2)
+        hessian = (a * (weight * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(3)
         w = w + np.linalg.solve(hessian, gradient)
-    negative, share = x[~y], weight[~y]
+    negative, share = (a @ w)[~y], weight[~y]
     order = np.argsort(negative)
     at = np.searchsorted(np.cumsum(share[order]) / share.sum(), SPECIFICITY)
     limit = float(negative[order][min(at, len(negative) - 1)])
-    return float(w[0]), float(w[1]), decision.sigmoid(float(w[0] * limit + w[1])) + 1e-6
+    return float(w[0]), float(w[1]), float(w[2]), decision.sigmoid(limit) + 1e-6
 
 
 def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from murmur_augment import Batches, crops, normalised
+from murmur_augment import Batches, crops, normalised, two_channels
 from murmur_data import Corpus
 from murmur_net import MurmurNet
 from numpy.typing import NDArray
@@ -45,9 +46,12 @@ def fit(
     heads = torch.tensor(_HEAD_WEIGHTS)
     started = time.time()
     loss_sum = 0.0
+    drawing = ThreadPoolExecutor(1)
+    ready = drawing.submit(batches.draw, BATCH)
     for step in range(steps):
         model.train()
-        x, target, weight = batches.draw(BATCH)
+        x, target, weight = ready.result()
+        ready = drawing.submit(batches.draw, BATCH)
         logits, _ = model(x)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         loss = (loss * weight * heads).sum() / BATCH
@@ -64,6 +68,7 @@ def fit(
             mean = loss_sum / (10 * (CROPS_PER_EPOCH // BATCH))
             print(f"{log} epoch {epoch:3d} loss {mean:.4f} {time.time() - started:6.0f} s {text}", flush=True)
             loss_sum = 0.0
+    drawing.shutdown()
     return average
 
 
@@ -90,7 +95,7 @@ def recording_logits(model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64]
         for a in range(0, len(index_), 256):
             part = index_[a : a + 256]
             power = torch.from_numpy(crops(corpus, part, where_[a : a + 256], np.ones(len(part)))).exp_()
-            found.append(model(normalised(power)[:, None])[0].numpy())
+            found.append(model(two_channels(normalised(power)))[0].numpy())
     logits = np.concatenate(found).astype(float)
     return np.array([logits[index_ == i].mean(axis=0) for i in chosen])
 

@@ -1,7 +1,7 @@
 """The murmur network in FunnelNet's line (arXiv 2405.09570): squeeze, separable bottleneck, expansion, pooling.
 
 All layers are 2-D convolutions with batch norm and ReLU, which both converters quantize well. Input
-``(b, 1, 40, 250)``; outputs: logits of murmur, unknown, foreign (not a heart sound), ``(b, 3)``, and the same over
+``(b, 2, 40, 250)``; outputs: logits of murmur, unknown, foreign (not a heart sound), ``(b, 3)``, and the same over
 time, ``(b, 3, 32)``, whose mean they are: a class activation map for free.
 """
 
@@ -38,7 +38,7 @@ class MurmurNet(nn.Module):
         super().__init__()
         a, b, c, d = (max(4, round(w * width)) for w in (8, 16, 24, 32))
         self.squeeze = nn.Sequential(
-            nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU(), _separable(a, b, (3, 3), (2, 2))
+            nn.Conv2d(2, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU(), _separable(a, b, (3, 3), (2, 2))
         )
         self.bottleneck = nn.Sequential(
             _separable(b, c, (3, 3), (2, 2)),
