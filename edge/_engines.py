@@ -113,6 +113,31 @@ class LitertEngine:
             return tuple(_from_tensor(self._interpreter.get_tensor(d["index"]), d) for d in self._out)
 
 
+class PlainLitertEngine:
+    """A TFLite file without a signature, such as the face models: one float32 input, all its outputs in file order."""
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError:
+            from tflite_runtime.interpreter import Interpreter
+        try:
+            with _native_stderr_silenced():
+                self._interpreter = Interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
+        except (SystemError, ValueError, RuntimeError) as error:
+            raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
+        (into,) = self._interpreter.get_input_details()
+        self.shape: tuple[int, ...] = tuple(into["shape"])
+        self._into = into["index"]
+        self._out = [d["index"] for d in self._interpreter.get_output_details()]
+
+    def __call__(self, x: NDArray[np.float32]) -> Arrays:
+        self._interpreter.set_tensor(self._into, x)
+        self._interpreter.invoke()
+        return tuple(self._interpreter.get_tensor(index) for index in self._out)
+
+
 def _to_tensor(x: NDArray[np.float32], detail: Mapping[str, Any]) -> NDArray[Any]:
     if detail["dtype"] is np.float32:
         return x

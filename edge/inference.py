@@ -23,7 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge._engines import Arrays, Engine, RuntimeAbsentError, build_engine, runtime_versions
+from edge._engines import (
+    Arrays,
+    Engine,
+    PlainLitertEngine,
+    RuntimeAbsentError,
+    build_engine,
+    runtime_versions,
+)
 from edge.model_card import Card, FileCheck, VariantFile, catalogue, find_card, models_root, verify
 from edge.model_choice import store_choice, stored_choice
 from edge.types import ModelError
@@ -284,3 +291,13 @@ def _times_ms(
         engine(samples[len(times) % len(samples)])
         times.append((time.perf_counter() - before) * 1e3)
     return times
+
+
+def load_plain(path: Path) -> PlainLitertEngine:
+    """A third-party TFLite file without a card, whose hash the caller has checked; raises ModelError."""
+    try:
+        return PlainLitertEngine(path.read_bytes())
+    except ImportError:
+        raise ModelError("face models need LiteRT: pip install 'edge-vitals[litert]'") from None
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from None

@@ -10,6 +10,7 @@ import pytest
 
 from edge import inference
 from edge.clock import ManualClock, SystemClock
+from edge.dsp.face_columns import COLUMNS
 from edge.config import INJECTED, construct, kind_module, kinds, settings_of
 from edge.lane import Lane
 from edge.types import (
@@ -48,7 +49,7 @@ def analyzer(kind):
 
 def shape_of(kind):
     if kind == "roi":
-        return 30.0, len(kind_module("transforms", "face_roi").COLUMNS)
+        return 30.0, len(COLUMNS)
     return SHAPES[kind]
 
 

@@ -15,6 +15,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="example: edge-vitals models verify",
     )
     command.add_argument("action", choices=("list", "verify", "pull"))
+    command.add_argument("--quiet", action="store_true", help="pull: say nothing when all is there")
     command.add_argument("--root", metavar="FOLDER", help="another folder of models (also: EDGE_VITALS_MODELS)")
     command.set_defaults(func=run)
 
@@ -22,9 +23,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; 3 when verification fails."""
     if args.action == "pull":
-        import importlib
+        from edge import face_models
 
-        return int(importlib.import_module("edge.face_models").pull() or 0)
+        return face_models.pull(quiet=args.quiet)
     return _list(args.root) if args.action == "list" else _verify(args.root)
 
 

@@ -1,0 +1,100 @@
+"""A pulse from the colour of skin: POS and CHROM on traces of mean R, G, B, and spectra of what they give. Pure.
+
+POS: Wang et al., IEEE Trans. Biomed. Eng. 2017;64:1479. CHROM: de Haan and Jeanne, IEEE Trans. Biomed. Eng.
+2013;60:2878. Traces are on an even grid (resample by the frames' own times first) and of raw pixels: enhanced ones
+break the skin model both stand on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from edge.dsp.filters import butterworth, zero_phase
+
+Floats = NDArray[np.float64]
+
+RATE_HZ = 30.0
+WINDOW_S = 1.6
+BAND_HZ = (0.6, 4.0)
+GRID_BPM: Floats = np.exp(np.arange(np.log(40.0), np.log(220.0) + 1e-9, 0.01))
+"""Rates in steps of 1 %, 40 to 220 per minute."""
+_NFFT = 4096
+_TINY = 1e-12
+
+
+def pos(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
+    """Plane orthogonal to skin: ``(n, 3)`` mean colours to ``(n,)`` pulse, by overlap-adding windows of 1.6 s."""
+    n, length = len(rgb), max(2, round(WINDOW_S * rate_hz))
+    if n < length:
+        return np.zeros(n)
+    windows = np.lib.stride_tricks.sliding_window_view(rgb, length, axis=0)  # (m, 3, length)
+    c = windows / np.maximum(windows.mean(2, keepdims=True), _TINY)
+    s1 = c[:, 1] - c[:, 2]
+    s2 = c[:, 1] + c[:, 2] - 2.0 * c[:, 0]
+    ratio = s1.std(1) / np.maximum(s2.std(1), _TINY)
+    ratio[s2.std(1) < _TINY] = 0.0
+    h = s1 + ratio[:, None] * s2
+    h -= h.mean(1, keepdims=True)
+    return _overlap_add(h, n)
+
+
+def chrom(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
+    """Chrominance: ``(n, 3)`` mean colours to ``(n,)`` pulse, Hann windows of 1.6 s overlap-added."""
+    n, length = len(rgb), max(2, round(WINDOW_S * rate_hz))
+    if n < length:
+        return np.zeros(n)
+    c = rgb / np.maximum(rgb.mean(0), _TINY)
+    both = np.stack([3.0 * c[:, 0] - 2.0 * c[:, 1], 1.5 * c[:, 0] + c[:, 1] - 1.5 * c[:, 2]], axis=1)
+    x, y = band_pass(both, rate_hz).T
+    wx = np.lib.stride_tricks.sliding_window_view(x, length)
+    wy = np.lib.stride_tricks.sliding_window_view(y, length)
+    ratio = wx.std(1) / np.maximum(wy.std(1), _TINY)
+    return _overlap_add((wx - ratio[:, None] * wy) * np.hanning(length + 2)[1:-1], n)
+
+
+def band_pass(x: Floats, rate_hz: float = RATE_HZ) -> Floats:
+    """Zero-phase Butterworth, 0.6 to 4 Hz, along the first axis."""
+    return np.asarray(zero_phase(x, butterworth(2, BAND_HZ, rate_hz, "band")))
+
+
+def power(x: Floats, rate_hz: float = RATE_HZ, grid_bpm: Floats = GRID_BPM) -> Floats:
+    """Power of ``x`` ``(n,)`` at each rate of the grid: Hann window, zero-padded transform."""
+    spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
+    return np.asarray(np.interp(grid_bpm / 60.0, np.arange(len(spectrum)) * rate_hz / _NFFT, spectrum))
+
+
+def snr_db(x: Floats, bpm: float, rate_hz: float = RATE_HZ) -> float:
+    """Power within 6 bpm of the rate and of its double over the rest of 0.6 to 3.7 Hz, dB (as in de Haan 2013)."""
+    spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
+    at_bpm = np.arange(len(spectrum)) * rate_hz / _NFFT * 60.0
+    inside = (at_bpm >= 36.0) & (at_bpm <= 222.0)
+    pulse = inside & ((np.abs(at_bpm - bpm) <= 6.0) | (np.abs(at_bpm - 2.0 * bpm) <= 6.0))
+    signal, rest = float(spectrum[pulse].sum()), float(spectrum[inside & ~pulse].sum())
+    if signal + rest <= _TINY:
+        return -np.inf
+    return float(10.0 * np.log10(max(signal, _TINY) / max(rest, _TINY)))
+
+
+def amplitude_at(x: Floats, bpm: float, rate_hz: float = RATE_HZ) -> Floats:
+    """Amplitude of each column of ``x`` at a rate, as a share of the column's mean; ``(channels,)``."""
+    x = x if x.ndim == 2 else x[:, None]
+    mean = np.maximum(np.abs(x.mean(0)), _TINY)
+    flat = x / mean - 1.0
+    t = np.arange(len(x)) / rate_hz
+    line = np.stack([np.ones_like(t), t - t.mean()], axis=1)
+    flat = flat - line @ np.linalg.lstsq(line, flat, rcond=None)[0]
+    window = np.hanning(len(x) + 2)[1:-1]
+    tone = np.exp(-2j * np.pi * bpm / 60.0 * t) * window
+    return np.asarray(2.0 * np.abs(tone @ flat) / window.sum())
+
+
+def _overlap_add(h: Floats, n: int) -> Floats:
+    """Rows of ``h`` added at shifts of one sample, divided by how many cover each sample."""
+    m, length = h.shape
+    out = np.zeros(n)
+    for k in range(length):
+        out[k : k + m] += h[:, k]
+    cover = np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)), min(length, m))
+    return out / cover

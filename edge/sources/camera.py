@@ -1,0 +1,334 @@
+"""A camera, a network stream or a video file: grabs and stamps frames, one block a frame, and nothing else.
+
+A live camera is grabbed in a thread of this source's own, since a driver's call may never return; ``read`` takes the
+newest frame and gives up after ``silence_s``. A frame is stamped right after the grab; a file's frames carry the
+file's own times. Frames go to the lane's inbox and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.clock import Clock
+from edge.types import Block, ConfigError, SourceError
+
+Frame = NDArray[np.uint8]
+
+_WAIT_S = 0.4
+_JOIN_S = 1.0
+_MIN_SIDE = 32
+_BACKENDS = ("opencv", "gstreamer", "picamera2")
+
+
+def build(
+    *,
+    name: str,
+    clock: Clock,
+    device: int | str = 0,
+    fps: float = 30.0,
+    width: int = 640,
+    height: int = 480,
+    backend: str = "opencv",
+    pace: str = "real",
+    loop: bool = False,
+    silence_s: float = 3.0,
+    exposure: float | None = None,
+    gain: float | None = None,
+    white_balance_k: float | None = None,
+) -> Camera:
+    """A camera.
+
+    device: an index, ``/dev/video0``, an RTSP or HTTP address, a video file, or for ``gstreamer`` a pipeline that ends
+    in ``appsink``. fps, width, height: asked of a live camera. backend: opencv, gstreamer (a system OpenCV that has
+    it, as on a Jetson) or picamera2 (CSI cameras of a Pi). pace: of a file, "real" or "max". loop: start a file again.
+    silence_s: without a frame for so long the camera is closed and opened again. exposure, gain, white_balance_k: lock
+    what would otherwise follow the light; an exposure that is a multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz)
+    does not flicker.
+    """
+    if backend not in _BACKENDS:
+        raise ConfigError(f"backend: {backend!r}; valid: {', '.join(_BACKENDS)}")
+    if pace not in ("real", "max"):
+        raise ConfigError(f"pace: {pace!r}; valid: real, max")
+    locks = {"exposure": exposure, "gain": gain, "white_balance_k": white_balance_k}
+    return Camera(
+        name=name,
+        clock=clock,
+        device=device,
+        wanted=(fps, width, height),
+        backend=backend,
+        at_once=pace == "max",
+        loop=loop,
+        silence_s=silence_s,
+        locks={k: v for k, v in locks.items() if v is not None},
+    )
+
+
+class Camera:
+    """See ``build``. ``counters``: frames grabbed, dropped because a newer one came, refused."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        clock: Clock,
+        device: int | str,
+        wanted: tuple[float, int, int],
+        backend: str,
+        at_once: bool,
+        loop: bool,
+        silence_s: float,
+        locks: Mapping[str, float],
+    ) -> None:
+        self._name, self._clock, self._device, self._wanted = name, clock, device, wanted
+        self._backend, self._loop, self._silence_s, self._locks = backend, loop, silence_s, dict(locks)
+        self._is_file = isinstance(device, str) and backend == "opencv" and _looks_like_file(device)
+        self.can_wait = at_once and self._is_file
+        self.counters: dict[str, int] = {"frames": 0, "dropped": 0, "refused": 0}
+        self._capture: Any = None
+        self._epoch, self._seq, self._shape = -1, 0, (0, 0)
+        self._start, self._offset, self._last_t = 0.0, 0.0, -1.0
+        self._rate = wanted[0]
+        self._frames: deque[tuple[float, Frame | None]] = deque(maxlen=4)
+        self._arrived = threading.Condition()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last_frame = 0.0
+
+    def open(self) -> None:
+        self._stop.clear()
+        self._capture = _open(self._device, self._backend, self._is_file, self._wanted, self._locks)
+        self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
+        self._start = self._last_frame = self._clock.now()
+        self._offset, self._last_t = 0.0, -1.0
+        self._rate = self._capture.rate_hz or self._wanted[0]
+        if not self._is_file:
+            self._frames.clear()
+            self._thread = threading.Thread(target=self._grab, args=(self._capture,), name="edge-camera", daemon=True)
+            self._thread.start()
+
+    def read(self) -> list[Block]:
+        """The frames that came, after waiting at most 0.4 s. Raises SourceError when the camera is silent or gone,
+        EOFError at a file's end."""
+        if self._capture is None:
+            return []
+        return self._read_file() if self._is_file else self._read_live()
+
+    def close(self) -> None:
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        capture, self._capture = self._capture, None
+        if thread is not None:
+            thread.join(_JOIN_S)
+        if capture is not None and (thread is None or not thread.is_alive()):
+            with contextlib.suppress(Exception):  # a driver may complain about a device that is gone already
+                capture.release()
+
+    def _grab(self, capture: Any) -> None:
+        while not self._stop.is_set():
+            frame = capture.read()
+            stamp = self._clock.now()
+            with self._arrived:
+                if len(self._frames) == self._frames.maxlen:
+                    self.counters["dropped"] += 1
+                self._frames.append((stamp, frame))
+                self._arrived.notify()
+            if frame is None:
+                return
+
+    def _read_live(self) -> list[Block]:
+        with self._arrived:
+            if not self._frames:
+                self._arrived.wait(_WAIT_S)
+            got = list(self._frames)
+            self._frames.clear()
+        now = self._clock.now()
+        if not got:
+            if now - self._last_frame > self._silence_s:
+                raise SourceError(f"{self._device}: no frame for {self._silence_s:g} s; is the camera connected?")
+            return []
+        blocks = []
+        for stamp, frame in got:
+            if frame is None:
+                raise SourceError(f"{self._device}: the stream ended; unplugged, or the address is gone")
+            self._last_frame = stamp
+            blocks += self._block(frame, stamp)
+        return blocks
+
+    def _read_file(self) -> list[Block]:
+        frame = self._capture.read()
+        if frame is None:
+            if not self._seq:
+                raise SourceError(f"{self._device}: not a video, or a video without a frame")
+            if not self._loop:
+                raise EOFError
+            self._capture.release()
+            self._capture = _open(self._device, self._backend, True, self._wanted, self._locks)
+            self._offset = self._last_t + 1.0 / self._rate
+            return []
+        t = self._offset + self._file_time()
+        if not self.can_wait:
+            self._clock.sleep(max(0.0, min(_WAIT_S, self._start + t - self._clock.now())))
+        return self._block(frame, self._start + t)
+
+    def _file_time(self) -> float:
+        """The file's own time of the frame, where it rises; else counted by the nominal rate, s."""
+        t = self._capture.time_s()
+        before = self._last_t - self._offset
+        if t is None or t <= before or t - before > 10.0:
+            t = max(0.0, before) + (1.0 / self._rate if self._seq else 0.0)
+        self._last_t = self._offset + t
+        return float(t)
+
+    def _block(self, frame: Frame, t: float) -> list[Block]:
+        frame = _three_channels(frame)
+        if min(frame.shape[:2]) < _MIN_SIDE:
+            raise SourceError(f"{self._device}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
+        self.counters["frames"] += 1
+        if self._shape != frame.shape[:2]:
+            if self._seq:
+                self._epoch, self._seq = self._epoch + 1, 0
+            self._shape = frame.shape[:2]
+        block = Block(f"{self._name}/video", self._seq, t, self._rate, frame[None], self._epoch, ("b", "g", "r"))
+        self._seq += 1
+        return [block]
+
+
+def _three_channels(frame: Frame) -> Frame:
+    """Grey as three equal channels, an alpha channel dropped, more than 8 bits scaled to 8."""
+    if frame.dtype != np.uint8:
+        frame = (frame / (np.iinfo(frame.dtype).max / 255.0)).astype(np.uint8)
+    if frame.ndim == 2:
+        frame = frame[:, :, None]
+    if frame.shape[2] == 1:
+        frame = np.repeat(frame, 3, axis=2)
+    return np.ascontiguousarray(frame[:, :, :3])
+
+
+def _looks_like_file(device: str) -> bool:
+    return "://" not in device and not device.startswith("/dev/")
+
+
+class _OpenCv:
+    """What the source needs of an OpenCV capture."""
+
+    def __init__(self, cv2: Any, capture: Any) -> None:
+        self._cv2, self._capture = cv2, capture
+        fps = float(capture.get(cv2.CAP_PROP_FPS) or 0.0)
+        self.rate_hz = fps if 1.0 <= fps <= 240.0 else 0.0
+
+    def read(self) -> Frame | None:
+        ok, frame = self._capture.read()
+        return frame if ok else None
+
+    def time_s(self) -> float | None:
+        ms = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC))
+        return ms / 1000.0 if np.isfinite(ms) and ms >= 0.0 else None
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+class _PiCamera:
+    """What the source needs of a CSI camera through picamera2."""
+
+    def __init__(self, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
+        try:
+            from picamera2 import Picamera2
+        except ImportError:
+            raise SourceError("picamera2 is missing; apt install python3-picamera2") from None
+        fps, width, height = wanted
+        self.rate_hz = fps
+        controls: dict[str, Any] = {"FrameRate": fps}
+        if "exposure" in locks:
+            controls |= {"AeEnable": False, "ExposureTime": int(locks["exposure"])}
+        if "gain" in locks:
+            controls |= {"AeEnable": False, "AnalogueGain": locks["gain"]}
+        self._camera = Picamera2()
+        video = {"size": (width, height), "format": "RGB888"}  # which is B, G, R in memory
+        self._camera.configure(self._camera.create_video_configuration(main=video, controls=controls))
+        self._camera.start()
+
+    def read(self) -> Frame | None:
+        frame: Frame = self._camera.capture_array("main")
+        return frame
+
+    def time_s(self) -> float | None:
+        return None
+
+    def release(self) -> None:
+        self._camera.close()
+
+
+def _open(
+    device: int | str, backend: str, is_file: bool, wanted: tuple[float, int, int], locks: Mapping[str, float]
+) -> Any:
+    if backend == "picamera2":
+        return _PiCamera(wanted, locks)
+    try:
+        import cv2
+    except ImportError:
+        raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
+    cv2.setNumThreads(1)
+    quiet = getattr(cv2, "setLogLevel", None)  # not in every build
+    if quiet is not None:
+        quiet(0)
+    if is_file:
+        _check_file(str(device))
+    elif isinstance(device, int) or str(device).startswith("/dev/"):
+        _check_device(device)
+    if backend == "gstreamer":
+        capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
+    elif isinstance(device, int):
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    else:
+        capture = cv2.VideoCapture(device)
+    if not capture.isOpened():
+        capture.release()
+        hint = "not a video" if is_file else "busy, unreachable, or not a camera"
+        raise SourceError(f"{device}: cannot be opened: {hint}")
+    if not is_file and backend == "opencv":
+        _set(cv2, capture, wanted, locks)
+    return _OpenCv(cv2, capture)
+
+
+def _check_file(path: str) -> None:
+    if not Path(path).exists():
+        raise SourceError(f"{path}: no such file")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path}: no permission to read it")
+    if Path(path).is_dir() or Path(path).stat().st_size == 0:
+        raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+
+
+def _check_device(device: int | str) -> None:
+    path = f"/dev/video{device}" if isinstance(device, int) else str(device)
+    if not os.path.exists(path):
+        raise SourceError(f"{path}: no such camera; is it plugged in?")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(f"{path}: no permission; add the user to the group video")
+
+
+def _set(cv2: Any, capture: Any, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
+    """Ask for a format and lock what was configured; a camera that cannot simply does not."""
+    fps, width, height = wanted
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+    capture.set(cv2.CAP_PROP_FPS, fps)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    if "exposure" in locks:
+        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, 1)  # V4L2: manual
+        capture.set(cv2.CAP_PROP_EXPOSURE, locks["exposure"])
+    if "gain" in locks:
+        capture.set(cv2.CAP_PROP_GAIN, locks["gain"])
+    if "white_balance_k" in locks:
+        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
+        capture.set(cv2.CAP_PROP_WB_TEMPERATURE, locks["white_balance_k"])
