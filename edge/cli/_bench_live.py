@@ -1,10 +1,14 @@
 """One synthetic bed in real time in a process of its own: what ``edge-vitals bench`` starts to see latency, processor
-time and memory as a service would have them.  ``python -m edge.cli._bench_live SECONDS STREAM…`` prints JSON.
+time and memory as a service would have them. Prints JSON:
+
+    python -m edge.cli._bench_live SECONDS VARIANTS.json STREAM…
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -61,11 +65,13 @@ def main(arguments: Sequence[str]) -> int:
     from edge.service import build_service
     from edge.stats import resident_mb
 
-    seconds, streams = float(arguments[0]), list(arguments[1:])
+    seconds, streams = float(arguments[0]), list(arguments[2:])
     analyzers = [a for s in streams for a in ANALYZERS.get(s, ()) if a in kinds("analyzers")]
     listener = Listener()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("STATE_DIRECTORY", folder)
+        os.environ["STATE_DIRECTORY"] = folder  # nothing of this run may reach the state of a service
+        with contextlib.suppress(OSError):
+            shutil.copy(arguments[1], folder)
         config = parse(_CONFIG.format(streams=json.dumps(streams), analyzers=json.dumps(analyzers)))
         service = build_service(config, console=False, sinks=[listener])
         ready_s = time.monotonic() - _STARTED
@@ -92,4 +98,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from edge.types import EdgeVitalsError
+
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except EdgeVitalsError as error:
+        sys.exit(str(error))

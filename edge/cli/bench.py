@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         say(_stage_line(stage))
     beds = {}
     for name, streams in BEDS.items() if args.seconds else ():
-        beds[name] = _live(streams, args.seconds)
+        beds[name] = _live(streams, args.seconds, state_dir)
         say(_bed_line(name, beds[name]))
     if args.json:
         print(json.dumps(_whole(timings, chosen, measured, beds)))
@@ -99,9 +99,11 @@ def _chosen(timings: Sequence[Timing]) -> dict[str, str]:
     return {name: t.variant for name, t in best.items()}
 
 
-def _live(streams: Sequence[str], seconds: float) -> dict[str, Any]:
-    """The figures of one synthetic bed, or ``error``."""
-    command = [sys.executable, "-m", "edge.cli._bench_live", f"{seconds:g}", *streams]
+def _live(streams: Sequence[str], seconds: float, state_dir: Path) -> dict[str, Any]:
+    """The figures of one synthetic bed with the variants stored in ``state_dir``, or ``error``."""
+    from edge.model_choice import FILE as VARIANTS
+
+    command = [sys.executable, "-m", "edge.cli._bench_live", f"{seconds:g}", str(state_dir / VARIANTS), *streams]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60.0, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["ended without a word"]

@@ -90,8 +90,9 @@ class Synthetic:
         at_s = self._tick * _BLOCK_S
         if self._end_s and at_s >= self._end_s - 1e-9:
             raise EOFError
-        if not self.can_wait and self._clock.now() < self._start + at_s + _BLOCK_S:
-            self._clock.sleep(_POLL_S)
+        wait_s = 0.0 if self.can_wait else self._start + at_s + _BLOCK_S - self._clock.now()
+        if wait_s > 0:
+            self._clock.sleep(min(wait_s, _POLL_S))
             return []
         if at_s >= _HORIZON_S:
             self.open()
