@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ from edge.types import ConfigError, Reading, Window
 
 _REMEMBER = 30  # windows a second apart
 _RECORDING_KEYS = ("p", "decision", "windows")
-_HEADS = ("murmur", "unknown", "foreign")
 _FULL = 0.98
 
 
@@ -70,11 +70,11 @@ class Murmur:
         if sound is None:
             return self._refused(window.end, reason, {})
         logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
-        scores = Scores(float(logits[0]), float(logits[1]), float(logits[2]), sound.pulse.periodicity)
+        heads = (float(logits[0]), float(logits[1]), float(logits[2]))
+        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high)
         foreign = sigmoid(scores.foreign)
         detail: dict[str, Any] = {
-            "logits": {"murmur": scores.murmur, "unknown": scores.unknown, "foreign": scores.foreign},
-            "periodicity": scores.periodicity,
+            "scores": asdict(scores),
             "foreign": foreign,
             "complete": window.coverage >= _FULL,
         }
@@ -122,10 +122,7 @@ def recording_verdict(readings: Iterable[Reading], calibration: Calibration) -> 
     murmur = [r for r in readings if r.metric == "pcg.murmur"]
     heard = [r for r in murmur if r.value is not None]
     full = [r for r in heard if r.detail["complete"]]
-    windows = [
-        Scores(*(float(x) for x in (*(r.detail["logits"][k] for k in _HEADS), r.detail["periodicity"])))
-        for r in full or heard
-    ]
+    windows = [Scores(**r.detail["scores"]) for r in full or heard]
     reasons = Counter(r.reason for r in murmur if r.value is None and r.reason != "warming_up")
     reason = reasons.most_common(1)[0][0] if reasons else "too_short"
     return judge_recording(windows, calibration, reason=reason)

@@ -19,18 +19,28 @@ from numpy.typing import NDArray
 
 ANSWERS = ("present", "unknown", "absent")
 WORTH = np.array([5.0, 3.0, 1.0])
-FEATURES = ("highest", "mean", "second", "unknown_mean", "unknown_highest", "unquiet", "refused", "sites")
+FEATURES = (
+    *("highest", "mean", "second", "unknown_mean", "unknown_highest", "unquiet", "refused", "sites"),
+    *("low_mean", "low_least", "high_mean", "spread"),
+)
 _LIMIT = 8.0  # logits beyond carry no more certainty
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Logits of one window, or their means over a recording, and how strongly the heartbeat repeats (0..1)."""
+    """Of one window, or means over a recording: the network's logits; how strongly the heartbeat repeats, 0..1; and
+    the natural logarithms of the shares of sound power under 200 Hz and above 350 Hz."""
 
     murmur: float
     unknown: float
     foreign: float
     periodicity: float
+    low: float
+    high: float
+
+    def row(self) -> tuple[float, ...]:
+        """All six, in order."""
+        return (self.murmur, self.unknown, self.foreign, self.periodicity, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +131,14 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, *, reas
     """The verdict over a recording's usable windows; none of them gives a refusal with ``reason``."""
     if not windows:
         return Verdict(None, "unknown", 0.0, 0, None, reason)
-    table = np.array([(w.murmur, w.unknown, w.foreign, w.periodicity) for w in windows])
-    scores = Scores(*(float(x) for x in table.mean(axis=0)))
+    scores = mean_scores(windows)
     p, decision = _judge(scores, calibration.recording, calibration)
     return Verdict(p, decision, quality_of(scores), len(windows), scores)
+
+
+def mean_scores(windows: Sequence[Scores]) -> Scores:
+    """Mean over windows, one by one of the six."""
+    return Scores(*(float(x) for x in np.array([w.row() for w in windows]).mean(axis=0)))
 
 
 def patient_features(recordings: Sequence[Verdict], calibration: Calibration) -> NDArray[np.float64]:
@@ -143,6 +157,10 @@ def patient_features(recordings: Sequence[Verdict], calibration: Calibration) ->
             float(np.mean([1.0 - min(1.0, s.periodicity / 0.5) for s in known])),
             refused,
             math.log(max(1, len(recordings))),
+            float(np.mean([s.low for s in known])),
+            float(np.min([s.low for s in known])),
+            float(np.mean([s.high for s in known])),
+            float(murmur[0] - murmur[-1]),
         ]
     )
 

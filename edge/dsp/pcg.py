@@ -6,6 +6,7 @@ a heart sound" probability beside it, what remains. Both are functions of one wi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +28,17 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sound:
-    """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured."""
+    """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
+
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
     pulse: quality.Pulse
     spikes: int
     clipped: float
+    low: float
+    high: float
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -63,13 +68,14 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
         return None, "no_signal"
     picture = frontend.log_mel(y)
     pulse = quality.heart_rate(picture)
-    return Sound(y, picture, pulse, spikes, clipped), ""
+    low, high = quality.power_shares(picture)
+    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6)), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
-    strange = foreign >= foreign_limit or quality.low_share(sound.picture) < quality.MIN_LOW_SHARE
+    strange = foreign >= foreign_limit or sound.low < math.log(quality.MIN_LOW_SHARE)
     if periodic and not strange:
         return ""
     if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:

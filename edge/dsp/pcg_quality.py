@@ -28,7 +28,7 @@ MAX_CLIPPED = 0.02
 SPEECH_RUN_S = 0.2  # 99 % of CirCor windows stay under 0.1, half of speech is over 0.37
 MIN_FRICTION = 0.25
 MIN_LOW_SHARE = 0.01  # of 10,504 CirCor windows without murmur 0.3 % have less; tones and much music do
-_HEART_BANDS = 9
+_HEART_BANDS, _HIGH_BANDS = 9, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,11 @@ def voiced_s(y: Floats, sound: Floats) -> float:
     return _longest_s(crossings[2:], steady & pitch & loud)
 
 
-def low_share(sound: Floats) -> float:
-    """Share of the power of a log-mel picture that lies under 200 Hz, where hearts sound loudest."""
+def power_shares(sound: Floats) -> tuple[float, float]:
+    """Shares of the power of a log-mel picture under 200 Hz, where hearts sound loudest, and above 350 Hz."""
     power = np.exp(sound).sum(axis=1)
-    return float(power[:_HEART_BANDS].sum() / power.sum())
+    total = float(power.sum())
+    return float(power[:_HEART_BANDS].sum()) / total, float(power[_HIGH_BANDS:].sum()) / total
 
 
 def friction_share(sound: Floats) -> float:

@@ -76,7 +76,7 @@ def test_streaming_equals_whole_windows_cut_by_hand(model: Model) -> None:
     for t, reading in streamed.items():
         sound, _ = pcg.listen_to(x[round((t - 5) * RATE) : round(t * RATE)], RATE)
         assert sound is not None
-        assert reading.detail["logits"]["murmur"] == float(model.run(network_input(sound.picture))[0][0, 0])
+        assert reading.detail["scores"]["murmur"] == float(model.run(network_input(sound.picture))[0][0, 0])
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def constants(weights: np.ndarray | None = None) -> Calibration:
 
 
 def test_a_recording_is_the_mean_of_its_windows() -> None:
-    windows = [Scores(m, -3.0, -5.0, 0.5) for m in (0.0, 1.0, 2.0)]
+    windows = [Scores(m, -3.0, -5.0, 0.5, -1.0, -3.0) for m in (0.0, 1.0, 2.0)]
     verdict = decision.judge_recording(windows, constants())
     assert verdict.p == pytest.approx(1 / (1 + math.exp(-1.0)))
     assert (verdict.decision, verdict.windows) == ("present", 3)
@@ -35,19 +35,25 @@ def test_no_window_is_a_refusal() -> None:
 
 
 def test_an_unsure_network_answers_unknown() -> None:
-    assert decision.judge_window(Scores(3.0, 2.0, -5.0, 0.5), constants())[1] == "unknown"
+    assert decision.judge_window(Scores(3.0, 2.0, -5.0, 0.5, -1.0, -3.0), constants())[1] == "unknown"
 
 
 def test_the_answer_is_worth_the_most() -> None:
     weights = np.zeros((3, N + 1))
     weights[:, -1] = np.log([0.2, 0.2, 0.6])
-    patient = decision.judge_patient([decision.judge_recording([Scores(0, 0, 0, 1)], constants())], constants(weights))
+    patient = decision.judge_patient(
+        [decision.judge_recording([Scores(0, 0, 0, 1, -1, -3)], constants())], constants(weights)
+    )
     assert patient.p_absent == pytest.approx(0.6)
     assert patient.decision == "present"  # 5 x 0.2 > 3 x 0.2 and 1 x 0.6
 
 
 @given(
-    st.lists(st.tuples(*[st.floats(-50, 50)] * 3, st.floats(0, 1)).map(lambda v: Scores(*v)), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(*[st.floats(-50, 50)] * 3, st.floats(0, 1), *[st.floats(-14, 0)] * 2).map(lambda v: Scores(*v)),
+        min_size=1,
+        max_size=40,
+    ),
     st.integers(1, 5),
 )
 def test_probabilities_are_probabilities_and_order_does_not_matter(windows: list[Scores], sites: int) -> None:

@@ -48,7 +48,7 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
     """The constants from recordings of people the network never saw."""
     known = [r for r in recordings if r.circor and r.windows and r.row["label_recording"] in ("present", "absent")]
     present = np.array([r.row["label_recording"] == "present" for r in known])
-    means = [mean_scores(r.windows) for r in known]
+    means = [decision.mean_scores(r.windows) for r in known]
     logit = np.array([(m.murmur, m.unknown) for m in means])
     window_logit = np.concatenate([[(w.murmur, w.unknown) for w in r.windows] for r in known])
     window_y = np.concatenate([[y] * len(r.windows) for r, y in zip(known, present, strict=True)])
@@ -70,12 +70,6 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
     centre, scale = table.mean(axis=0), np.maximum(table.std(axis=0), 0.05)
     weights = multinomial((table - centre) / scale, np.array(answers))
     return replace(base, centre=centre, scale=scale, weights=weights)
-
-
-def mean_scores(windows: Sequence[Scores]) -> Scores:
-    """Mean over windows, head by head."""
-    table = np.array([(w.murmur, w.unknown, w.foreign, w.periodicity) for w in windows])
-    return Scores(*(float(x) for x in table.mean(axis=0)))
 
 
 def line(

@@ -22,7 +22,7 @@ from edge.lane import Lane
 from edge.types import Block
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
-_HEADS = ("murmur", "unknown", "foreign")
+_BESIDE = ("periodicity", "low", "high")
 
 
 class Quartet:
@@ -41,7 +41,7 @@ class Quartet:
 
 
 def hear(data: Path, rows: Iterable[dict[str, str]], folds: Sequence[int], model: Quartet) -> list[dict[str, Any]]:
-    """Each recording's windows: logits per variant ``(windows, variants, 3)``, periodicity, and refusals."""
+    """Each recording's windows: logits per variant ``(windows, variants, 3)``, the scores beside, and refusals."""
     analyzer = murmur.build(models=lambda _: model)  # type: ignore[arg-type, return-value]
     out = []
     for row, fold in zip(rows, folds, strict=True):
@@ -55,11 +55,12 @@ def hear(data: Path, rows: Iterable[dict[str, str]], folds: Sequence[int], model
         windows, notes = [], iter(list(model.noted))
         refused = []
         for r in (r for r in readings if r.metric == "pcg.murmur"):
-            logits = next(notes) if "logits" in r.detail else None
+            logits = next(notes) if "scores" in r.detail else None
             if r.value is None:
                 refused.append(r.reason)
             elif logits is not None:
-                windows.append((bool(r.detail["complete"]), logits.tolist(), float(r.detail["periodicity"])))
+                beside = [float(r.detail["scores"][k]) for k in _BESIDE]
+                windows.append((bool(r.detail["complete"]), logits.tolist(), beside))
         full = [w for w in windows if w[0]] or windows
         out.append({"row": row, "fold": int(fold), "windows": [w[1:] for w in full], "refused": refused})
     return out
@@ -70,7 +71,7 @@ def heard(notes: Iterable[dict[str, Any]], variant: str = "onnx-int8") -> list[H
     at = VARIANTS.index(variant)
     found = []
     for n in notes:
-        windows = tuple(Scores(*logits[at], periodicity) for logits, periodicity in n["windows"])
+        windows = tuple(Scores(*logits[at], *beside) for logits, beside in n["windows"])
         real = [w for w in n["refused"] if w != "warming_up"] or ["too_short"]
         reason = "" if windows else max(sorted(set(real)), key=real.count)
         found.append(Heard(n["row"], n["fold"], windows, reason))
