@@ -1,0 +1,122 @@
+"""Rhythm of a contact pulse wave: sinus, atrial fibrillation, ectopy or a tachyarrhythmia, with quality and perfusion.
+
+Every window of 10 s stands for itself but for one thing: which way up the wave is, which is remembered where a window
+does not show it. Quality is judged on noise, never on regularity, or atrial fibrillation would be thrown away. A word
+is given for the window; whether to alarm is decided over several windows by the board. VT and SVT are told apart in
+``detail`` only: a pulse wave alone cannot carry a VT alarm.
+
+``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_af`` (the same as p_AF), ``p_none`` (not
+a pulse), ``threshold`` of AF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp import ppg_quality as quality
+from edge.dsp.beats import BeatList, band_passed, find_beats, perfusion_index, polarity
+from edge.dsp.rhythm_decision import LABELS, Calibration, decide
+from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
+from edge.inference import Model
+from edge.types import ConfigError, Reading, Window
+
+Floats = NDArray[np.float64]
+
+INVERTED = -0.6
+"""Skewness of the slope under which a wave is upside down (clean upright windows: never under -0.4)."""
+_PLAUSIBLE_PERFUSION = (0.01, 35.0)
+
+
+def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 2.0, upside_down: str = "auto") -> Rhythm:
+    """Rhythm, quality and perfusion from PPG of 25 to 500 Hz in any unit.
+
+    channel: which channel of the stream. hop_s: seconds between readings; each looks back over 10 s. upside_down:
+    "auto", "yes" (raw light intensity, as many reflective sensors give it) or "no".
+    """
+    if channel < 0:
+        raise ConfigError("rhythm: channel counts from 0")
+    if not 0.5 <= hop_s <= WINDOW_S:
+        raise ConfigError(f"rhythm: hop_s must lie between 0.5 and {WINDOW_S:g}")
+    if upside_down not in ("auto", "yes", "no"):
+        raise ConfigError(f"rhythm: upside_down is auto, yes or no, not {upside_down!r}")
+    return Rhythm(models("rhythm"), channel, hop_s, upside_down)
+
+
+class Rhythm:
+    """Analyzer of the stream ``ppg`` with an accelerometer where there is one; see ``build``."""
+
+    streams = ("ppg", "acc?")
+    metrics = ("ppg.rhythm", "ppg.quality", "ppg.perfusion")
+    window_s = WINDOW_S
+
+    def __init__(self, model: Model, channel: int, hop_s: float, upside_down: str) -> None:
+        self.hop_s = hop_s
+        self._model, self._channel, self._upside_down = model, channel, upside_down
+        self._identity = str(model.identity)
+        self._calibration = Calibration.from_card(model.card)
+        self._sign = 1.0
+
+    def reset(self) -> None:
+        self._sign = 1.0
+
+    def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
+        window = windows["ppg"]
+        signal = quality.usable(window, WINDOW_S, RATE_HZ, self._channel)
+        if signal.reason:
+            return self._refused(window.end, signal.reason, None)
+        wave = self._upright(prepared(signal.x))
+        beats = find_beats(wave, RATE_HZ)
+        trust = quality.noise_quality(signal.x, wave, beats, RATE_HZ)
+        moved = quality.motion_level(windows.get("acc"), WINDOW_S)
+        if moved is not None and moved >= quality.SHAKEN:
+            return self._refused(window.end, "motion", trust, {"motion": moved})
+        if trust < quality.MIN_QUALITY:
+            return self._refused(window.end, "low_quality", trust)
+        logits = self._model.run(*self._calibration.inputs(wave, features(wave, beats)))[0][0]
+        verdict = decide(logits.astype(np.float64), self._calibration)
+        detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, verdict.probabilities, strict=True)}
+        detail |= {"p_af": verdict.p_af, "p_none": verdict.p_none, "threshold": self._calibration.af_threshold}
+        if moved is not None:
+            detail["motion"] = moved
+        if not verdict.decision:
+            return self._refused(window.end, "out_of_distribution", trust, detail)
+        trust *= 1.0 - verdict.p_none
+        return [
+            Reading("ppg.rhythm", window.end, verdict.decision, "", trust, detail=detail, model=self._identity),
+            Reading("ppg.quality", window.end, trust, "", trust, detail={"beats": len(beats)}),
+            _perfusion(window.end, signal.x, beats, wave, trust),
+        ]
+
+    def _upright(self, wave: Floats) -> Floats:
+        if self._upside_down == "auto":
+            lean = polarity(wave)
+            if abs(lean) >= -INVERTED:
+                self._sign = 1.0 if lean > 0 else -1.0
+        else:
+            self._sign = -1.0 if self._upside_down == "yes" else 1.0
+        return wave * self._sign
+
+    def _refused(
+        self, t: float, reason: str, trust: float | None, detail: Mapping[str, Any] | None = None
+    ) -> list[Reading]:
+        told = dict(detail or {})
+        seen = trust or 0.0
+        return [
+            Reading("ppg.rhythm", t, None, "", seen, reason, told, model=self._identity),
+            Reading("ppg.quality", t, None if trust is None else trust, "", seen, reason),
+            Reading("ppg.perfusion", t, None, "%", seen, reason),
+        ]
+
+
+def _perfusion(t: float, raw: Floats, beats: BeatList, wave: Floats, trust: float) -> Reading:
+    scale = float(wave.std())
+    swing = float(band_passed(raw, RATE_HZ).std()) / scale if scale > 0 else 0.0  # raw units per unit of the wave
+    index = perfusion_index(raw, BeatList(beats.peak, beats.onset, beats.amplitude * swing))
+    low, high = _PLAUSIBLE_PERFUSION
+    if index is None or not low <= index <= high:  # scaled or band-passed before it came here: no steady part
+        return Reading("ppg.perfusion", t, None, "%", trust, "out_of_distribution")
+    return Reading("ppg.perfusion", t, index, "%", trust)

@@ -1,0 +1,81 @@
+"""From the logits of the rhythm network to a word: calibrated probabilities, "not a pulse", and the AF threshold.
+
+One window proves nothing: confirmation over windows is the alarm board's. Thresholds come from the model's card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+LABELS: Final = ("SR", "PVC", "PAC", "VT", "SVT", "AF")
+GROUPS: Final = (("sinus", (0,)), ("ectopy", (1, 2)), ("tachyarrhythmia", (3, 4)))
+_AF = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """temperature divides the logits; af_threshold: AF at or above it; none_limit: not a pulse above it;
+    feature_mean, feature_sd: how features are scaled."""
+
+    temperature: float
+    af_threshold: float
+    none_limit: float
+    feature_mean: Floats
+    feature_sd: Floats
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any]) -> Calibration:
+        given = card["calibration"]
+        return cls(
+            float(given["temperature"]),
+            float(given["af_threshold"]),
+            float(given["none_limit"]),
+            np.asarray(given["feature_mean"], dtype=np.float64),
+            np.asarray(given["feature_sd"], dtype=np.float64),
+        )
+
+    def inputs(self, wave: Floats, feature: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The network's two inputs, batch of one."""
+        scaled = np.clip((feature - self.feature_mean) / self.feature_sd, -4.0, 4.0)
+        return wave.astype(np.float32)[None, None, None, :], scaled.astype(np.float32)[None, :]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """probabilities of LABELS (sum 1); p_none: not a pulse; decision: a group, "af", or "" when not a pulse."""
+
+    probabilities: tuple[float, ...]
+    p_none: float
+    decision: str
+
+    @property
+    def p_af(self) -> float:
+        return self.probabilities[_AF]
+
+    @property
+    def top(self) -> float:
+        """The largest probability: how sure the network is."""
+        return max(self.probabilities)
+
+
+def decide(logits: Floats, calibration: Calibration) -> Verdict:
+    """What seven logits (LABELS, then not a pulse) say."""
+    z = logits / calibration.temperature
+    p = np.exp(z - z.max())
+    p /= p.sum()
+    six = p[:-1] / p[:-1].sum()
+    given = tuple(float(x) for x in six)
+    p_none = float(p[-1])
+    if p_none > calibration.none_limit:
+        return Verdict(given, p_none, "")
+    if six[_AF] >= calibration.af_threshold:
+        return Verdict(given, p_none, "af")
+    totals = [(sum(given[i] for i in members), name) for name, members in GROUPS]
+    return Verdict(given, p_none, max(totals)[1])

@@ -1,0 +1,144 @@
+"""Train the rhythm network from ``ppg/liu2022.npz`` and ``ppg/rr``: cross-validate by person, fit, export.
+
+    python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
+    python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
+
+One seed, fixed beforehand. Synthetic windows carry no person, so one pre-training serves every fold. Work that is done
+is kept in ``--work`` and taken up again; delete it to begin afresh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
+
+import rhythm_report  # noqa: E402
+from rhythm_data import DATA, Windows, cached, made, synthetic, varied  # noqa: E402
+from rhythm_fit import Scale, fit, logits_of, scale_of  # noqa: E402
+from rhythm_net import RhythmNet, parameters  # noqa: E402
+
+SEED = 20221
+FOLDS = 7
+PER_CLASS = 3500
+VARIANTS = 2
+PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0}
+FINE = {"epochs": 9, "rate": 2e-3, "mixed": 14, "none": 6}
+
+
+def real_windows(work: Path) -> tuple[list[Windows], NDArray[np.int64]]:
+    """Liu's windows and ``VARIANTS`` variants of them, and whose they are."""
+    d = np.load(DATA / "ppg" / "liu2022.npz")
+    raw, label, person = d["ppg"].astype(np.float64), d["label"].astype(np.int64), d["subject"].astype(np.int64)
+
+    def variant(k: int) -> Windows:
+        rng = np.random.default_rng(SEED + k)
+        return made(np.stack([varied(x, rng) for x in raw]), label)
+
+    found = [cached(work / "real.npz", "1", lambda: made(raw, label))]
+    found += [cached(work / f"variant{k}.npz", "1", lambda k=k: variant(k)) for k in range(1, VARIANTS + 1)]
+    return found, person
+
+
+def folds(person: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Fold of each window: whole people, dealt so that every fold gets its share of every class."""
+    people = np.unique(person)
+    counts = np.stack([np.bincount(label[person == p], minlength=6) for p in people]).astype(float)
+    weight = counts / counts.sum(axis=0)
+    filled = np.zeros((FOLDS, 6))
+    size = np.zeros(FOLDS, dtype=int)
+    fold_of: dict[int, int] = {}
+    for i in np.argsort(-weight.max(axis=1), kind="stable"):
+        room = np.flatnonzero(size < int(np.ceil(len(people) / FOLDS)))
+        cost = [((filled[f] + weight[i]) ** 2).sum() - (filled[f] ** 2).sum() for f in room]
+        best = int(room[int(np.argmin(cost))])
+        filled[best] += weight[i]
+        size[best] += 1
+        fold_of[int(people[i])] = best
+    return np.array([fold_of[int(p)] for p in person])
+
+
+def pretrained(pool: Windows, scale: Scale, work: Path) -> RhythmNet:
+    """The network after synthetic pulses alone."""
+    torch.manual_seed(SEED)
+    model = RhythmNet(pool.feature.shape[1])
+    path = work / "pretrained.pt"
+    if path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()
+    print(f"{parameters(model)} weights", flush=True)
+    model = fit(model, [pool], pool, scale=scale, seed=SEED, log="pre-training", **PRETRAIN)
+    torch.save(model.state_dict(), path)
+    return model
+
+
+def fitted(name: str, start: RhythmNet, real: list[Windows], pool: Windows, scale: Scale, work: Path) -> RhythmNet:
+    """``start`` fitted to ``real``, kept under ``name``."""
+    path = work / f"{name}.pt"
+    if path.exists():
+        model = RhythmNet(pool.feature.shape[1])
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()
+    model = fit(start, real, pool, scale=scale, seed=SEED, log=name, **FINE)
+    torch.save(model.state_dict(), path)
+    return model
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cross-validate", action="store_true")
+    parser.add_argument("--out", type=Path, help="where --cross-validate writes its predictions")
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "rhythm")
+    parser.add_argument("--models", type=Path, default=ROOT / "models" / "rhythm")
+    parser.add_argument(
+        "--only", default="", help="prepare, pretrain, final or the number of a fold: fit this part and stop"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    if args.cross_validate and args.out is None:
+        parser.error("--cross-validate needs --out")
+    torch.set_num_threads(args.threads)
+    began = time.time()
+    args.work.mkdir(parents=True, exist_ok=True)
+    pool = cached(args.work / "synthetic.npz", f"{PER_CLASS}/{SEED}", lambda: synthetic(PER_CLASS, SEED))
+    real, person = real_windows(args.work)
+    if args.only == "prepare":
+        return 0
+    scale = scale_of(pool.feature)
+    start = pretrained(pool, scale, args.work)
+    if args.only == "pretrain":
+        return 0
+    if args.cross_validate:
+        fold = folds(person, real[0].label)
+        logits = np.zeros((len(fold), 7))
+        for k in range(FOLDS):
+            if args.only not in ("", str(k)):
+                continue
+            training = np.flatnonzero(fold != k)
+            model = fitted(f"fold{k}", start, [w.take(training) for w in real], pool, scale, args.work)
+            test = np.flatnonzero(fold == k)
+            logits[test] = logits_of(model, real[0].take(test), scale)
+            print(rhythm_report.line(f"fold {k}", logits[test], real[0].label[test]), flush=True)
+        if args.only:
+            return 0
+        np.savez(args.work / "cross.npz", logits=logits, fold=fold, person=person, label=real[0].label)
+        rhythm_report.write_cross_validation(args.out, logits, fold, args.work, scale)
+    else:
+        model = fitted("final", start, real, pool, scale, args.work)
+        if args.only:
+            return 0
+        rhythm_report.export(model, scale, real[0], pool, args.work, args.models, SEED)
+    print(f"{time.time() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""From fitted rhythm networks to files: cross-validated predictions, calibration, and the folder ``models/rhythm``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rhythm_data import DATA, Windows
+from rhythm_fit import Scale
+from rhythm_net import RhythmNet, parameters
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import quantize  # noqa: E402
+from evaluation.rhythm import predict  # noqa: E402
+
+from edge.dsp.rhythm_decision import LABELS  # noqa: E402
+from edge.dsp.rhythm_features import FEATURES  # noqa: E402
+
+VERSION = "1.0.0"
+NONE_LIMIT = 0.5
+SPECIFICITY = 0.965
+"""The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
+_AF = 5
+
+
+def probabilities(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """``(n, 6)`` without "not a pulse"."""
+    z = logits[:, :6] / temperature
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def calibrated(logits: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[float, float]:
+    """Temperature of least log loss, and the AF threshold of ``SPECIFICITY``."""
+    grid = np.arange(0.4, 2.01, 0.02)
+    loss = [-np.log(probabilities(logits, t)[np.arange(len(label)), label] + 1e-12).mean() for t in grid]
+    temperature = float(grid[int(np.argmin(loss))])
+    others = probabilities(logits, temperature)[label != _AF, _AF]
+    return round(temperature, 3), round(float(np.quantile(others, SPECIFICITY)), 4)
+
+
+def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve; ties count half."""
+    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
+    n1 = int(positive.sum())
+    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * (~positive).sum()))
+
+
+def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> str:
+    """One line of figures of one fold."""
+    p = probabilities(logits, 1.0)
+    refused = float(np.mean(logits.argmax(axis=1) == len(LABELS)))
+    accuracy = float(np.mean(p.argmax(axis=1) == label))
+    return f"{name}: accuracy {accuracy:.4f}, AF AUROC {auroc(p[:, _AF], label == _AF):.4f}, not a pulse {refused:.4f}"
+
+
+class Fitted:
+    """A torch network in the place of a loaded model, for the analyzer."""
+
+    def __init__(self, model: RhythmNet, scale: Scale, temperature: float, threshold: float) -> None:
+        self._model = model.eval()
+        self.identity = "rhythm in training"
+        self.card = {"calibration": calibration_card(scale, temperature, threshold)}
+
+    def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        with torch.no_grad():
+            return (self._model(*(torch.from_numpy(x) for x in inputs)).numpy(),)
+
+
+def calibration_card(scale: Scale, temperature: float, threshold: float) -> dict[str, Any]:
+    """The card's table ``calibration``."""
+    return {
+        "temperature": temperature,
+        "af_threshold": threshold,
+        "none_limit": NONE_LIMIT,
+        "feature_mean": [round(float(x), 6) for x in scale.mean],
+        "feature_sd": [round(float(x), 6) for x in scale.sd],
+    }
+
+
+def write_cross_validation(
+    out: Path, logits: NDArray[np.float64], fold: NDArray[np.int64], work: Path, scale: Scale
+) -> None:
+    """Every window by the network and the threshold of the folds it is not in, through the shipped analyzer."""
+    d = np.load(DATA / "ppg" / "liu2022.npz")
+    label = d["label"].astype(np.int64)
+    rows: dict[int, dict[str, str]] = {}
+    for k in np.unique(fold):
+        other, mine = fold != k, np.flatnonzero(fold == k)
+        temperature, threshold = calibrated(logits[other], label[other])
+        model = RhythmNet(len(FEATURES))
+        model.load_state_dict(torch.load(work / f"fold{k}.pt", weights_only=True))
+        found = predict(d["ppg"][mine], 100.0, Fitted(model, scale, temperature, threshold))
+        rows |= {int(i): {**row, "row": str(i)} for i, row in zip(mine, found, strict=True)}
+        print(f"fold {k}: temperature {temperature}, AF threshold {threshold}", flush=True)
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows[i] for i in sorted(rows))
+
+
+def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: Path, out: Path, seed: int) -> None:
+    """The four variants, golden vectors and card; calibrated on the cross-validated logits."""
+    cross = work / "cross.npz"
+    if not cross.exists():
+        sys.exit("rhythm: thresholds come from the cross-validation; run with --cross-validate first (same --work)")
+    d = np.load(cross)
+    temperature, threshold = calibrated(d["logits"], d["label"])
+    rng = np.random.default_rng(seed)
+
+    def sample(windows: Windows, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float32], ...]]:
+        w = windows.take(rows)
+        return [(w.wave[i][None, None, None], scale(w.feature[i])[None]) for i in range(len(w))]
+
+    pulses = np.flatnonzero(pool.label < len(LABELS))
+    nothing = np.flatnonzero(pool.label == len(LABELS))
+    calibration = sample(real, rng.choice(len(real), 300, replace=False))
+    calibration += sample(pool, rng.choice(pulses, 80, replace=False)) + sample(pool, rng.choice(nothing, 40))
+    golden = sample(real, np.array([int(rng.choice(np.flatnonzero(real.label == c))) for c in range(6)]))
+    golden += sample(pool, rng.choice(nothing, 2, replace=False))
+    parity = sample(real, rng.choice(len(real), 600, replace=False))
+    example = tuple(torch.from_numpy(x) for x in golden[0])
+    figures = work / "figures.json"
+    card = {
+        "name": "rhythm",
+        "version": VERSION,
+        "task": "rhythm of a 10 s contact pulse wave",
+        "input": {
+            "rate_hz": 100,
+            "window_s": 10,
+            "scaling": "wave: 0.5-8 Hz, z-score, clipped at 5; features: minus mean, over sd, clipped at 4",
+            "features": list(FEATURES),
+        },
+        "output": {"labels": [*LABELS, "not a pulse"], "kind": "softmax"},
+        "training": {
+            "script": "tools/train/rhythm.py",
+            "data": "Liu et al., J Am Heart Assoc 2022;11:e023555 (28 people, 10,620 windows); synthetic pulses from "
+            "MIT-BIH AF, Long-Term AF and Arrhythmia databases (PhysioNet)",
+            "terms": "Liu: cite, recordings not redistributed; PhysioNet: ODC-By 1.0",
+            "split": "7 folds of 4 people for the figures; shipped weights fitted on all 28",
+            "seed": seed,
+            "parameters": parameters(model),
+            "first_window_crc32": zlib.crc32(np.load(DATA / "ppg" / "liu2022.npz")["ppg"][0].tobytes()),
+        },
+        "calibration": calibration_card(scale, temperature, threshold),
+        "figures": json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {},
+        "limits": {
+            "text": "Adults at rest, fingertip, clean signal. One window is no diagnosis: confirm over several. "
+            "Ectopy in runs can look like AF, and AF with a slow even rate like sinus. VT cannot be "
+            "told from SVT reliably. Not a medical device."
+        },
+    }
+    report = quantize.export(model, example, calibration, out, "rhythm", golden, card, parity=parity)
+    (work / "parity.json").write_text(json.dumps({k: vars_of(v) for k, v in report.items()}), encoding="utf-8")
+
+
+def vars_of(value: Any) -> dict[str, Any]:
+    """A slotted dataclass as a mapping."""
+    return {name: getattr(value, name) for name in type(value).__slots__}
