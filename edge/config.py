@@ -214,11 +214,14 @@ class _Where:
             raise self.error(key, f"{value!r} must match [a-z0-9][a-z0-9_-]*")
         return value
 
-    def alarms(self, table: Mapping[str, Any], key: str) -> AlarmRules:
+    def alarms(
+        self, table: Mapping[str, Any], key: str, *, base: AlarmRules | None = None, fused: bool = False
+    ) -> AlarmRules:
+        """Rules of a table; fused: rates are judged by what all sources of a bed agree on."""
         try:
-            return rules_from(table)
+            return rules_from(table, base=base, fused=fused, where=key)
         except ConfigError as error:
-            raise self.error(key, str(error)) from None
+            raise ConfigError(f"{self._path}: {error}") from None
 
     def settings(
         self, group: str, kind: str, name: str, given: Mapping[str, Any], *, key: str | None = None
@@ -238,6 +241,7 @@ class _Where:
 
 def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, Any]) -> dict[str, BedConfig]:
     beds = {}
+    common = where.alarms(common_alarms, "alarms", fused=True)
     for name, value in (tables or {"bed1": {}}).items():
         key = f"beds.{name}"
         table = where.table_of(value, key)
@@ -245,12 +249,11 @@ def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, 
         if where.name(name, key) in _RESERVED_BEDS:
             raise where.error(key, f"{name!r} is a reserved word")
         own = where.table_of(table.get("alarms", {}), f"{key}.alarms")
-        merged = {c: {**common_alarms.get(c, {}), **own.get(c, {})} for c in {**common_alarms, **own}}
         beds[name] = BedConfig(
             name,
             person=where.value(table, key, "person", str, ""),
             site=where.value(table, key, "site", str, ""),
-            alarms=where.alarms(merged, f"{key}.alarms"),
+            alarms=where.alarms(own, f"{key}.alarms", base=common),
         )
     return beds
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from edge import __version__
+from edge.alarms.board import Board
 from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
@@ -61,8 +62,7 @@ def build_service(
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     opened = contextlib.ExitStack()
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    state = outbox.state()
-    board = build_board(config, boot=boot, state=msgspec.json.decode(state) if state else None)
+    board = _board(config, boot, outbox)
     late: list[Runtime] = []
 
     def post(item: Command | Fault) -> None:
@@ -107,7 +107,7 @@ def build_service(
         clock=clock,
         fusion=Fusion(),
         durable=outbox,
-        state=lambda: msgspec.json.encode(board.snapshot()),
+        state=lambda: msgspec.json.encode(board.snapshot(coverage=False)),
         tap=tap,
         extra_stats=lambda: {"models": models.identities()},
     )
@@ -118,6 +118,17 @@ def build_service(
         for fault in model.faults:
             post(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
     return Service(runtime, models, boot, opened)
+
+
+def _board(config: Config, boot: str, outbox: Outbox) -> Board:
+    """The board as it was left; a state that cannot be read is left behind, and said to be."""
+    state = outbox.state()
+    if state is not None:
+        try:
+            return build_board(config, boot=boot, state=msgspec.json.decode(state))
+        except (ValueError, KeyError) as error:
+            outbox.faults.append(f"the alarm state was not readable ({error}); alarms begin anew")
+    return build_board(config, boot=boot)
 
 
 def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:

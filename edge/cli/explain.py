@@ -63,11 +63,14 @@ def worst_case_s(condition: Condition, lanes: list[Lane]) -> float | None:
 
     The slowest analyzer that feeds the condition must have seen the event in a full window.
     """
+    from edge.fusion import METRICS as FUSED
+
+    metrics = {m for c in condition.metrics for m in (FUSED if c.startswith("fused.") else (c,))}
     feeding = [
         analyzer
         for lane in lanes
         for analyzer in lane.analyzers.values()
-        if not condition.metrics or set(condition.metrics) & set(analyzer.metrics)
+        if not metrics or metrics & set(analyzer.metrics)
     ]
     if condition.name == "source_lost":
         from edge.runtime import LOST_AFTER_S

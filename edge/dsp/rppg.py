@@ -97,4 +97,4 @@ def _overlap_add(h: Floats, n: int) -> Floats:
     for k in range(length):
         out[k : k + m] += h[:, k]
     cover = np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)), min(length, m))
-    return out / cover
+    return np.asarray(out / cover)
