@@ -296,10 +296,17 @@ class Analyzer(Protocol):
     the first is the primary. Keys of ``windows`` are kinds; an absent companion has no key. ``metrics`` are the
     metrics it answers for."""
 
-    streams: Sequence[str]
-    metrics: Sequence[str]
-    window_s: float
-    hop_s: float
+    @property
+    def streams(self) -> Sequence[str]: ...
+
+    @property
+    def metrics(self) -> Sequence[str]: ...
+
+    @property
+    def window_s(self) -> float: ...
+
+    @property
+    def hop_s(self) -> float: ...
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]: ...
 

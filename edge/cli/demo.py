@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.service import build_service
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname).1s %(name)s %(message)s", stream=sys.stderr)
-    logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+    for chatty in ("amqtt", "asyncio", "transitions"):  # the embedded broker's
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     clock = SystemClock()
     screen = Screen(clock)
     with contextlib.ExitStack() as opened:

@@ -105,8 +105,6 @@ def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float 
     from edge.clock import ManualClock
     from edge.config import construct
 
-    if not Path(path).exists():
-        raise SourceError(f"{path}: no such file")
     injected = {"name": source_name(path), "clock": ManualClock()}
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
         source: Source = construct("sources", "camera", {"device": str(path), "pace": "max"}, injected)

@@ -30,18 +30,18 @@ class Happening:
 SCRIPT = (
     Happening(0.0, "sinus rhythm, 70 bpm; normal heart sounds; a face before the camera"),
     Happening(12.0, "a systolic murmur appears"),
-    Happening(18.0, "the rhythm turns to atrial fibrillation"),
+    Happening(16.0, "the rhythm turns to atrial fibrillation"),
     Happening(34.0, "the murmur is gone"),
-    Happening(44.0, "sinus rhythm again"),
-    Happening(50.0, "the patient waves the arm: motion"),
-    Happening(56.0, "the arm rests"),
-    Happening(62.0, "the finger slips out of the sensor"),
-    Happening(70.0, "the finger is back"),
+    Happening(38.0, "sinus rhythm again"),
+    Happening(56.0, "the patient waves the arm: motion"),
+    Happening(60.0, "the arm rests"),
+    Happening(66.0, "the finger slips out of the sensor"),
+    Happening(73.0, "the finger is back"),
 )
 MURMUR_S = (12.0, 34.0)
-AF_S = (18.0, 44.0)
-MOTION_S = (50.0, 56.0)
-OFF_S = (62.0, 70.0)
+AF_S = (16.0, 38.0)
+MOTION_S = (56.0, 60.0)
+OFF_S = (66.0, 73.0)
 
 
 class Patient:

@@ -1,0 +1,46 @@
+"""Camera predictions: ``path,t,bpm,quality,reason``, a row a second, through the shipped transform and analyzer."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+VIDEO = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg"}
+
+
+def run(data: Path, out: Path, variant: str | None) -> int:
+    """Every clip of labels.csv, or every video below the folder where there is none."""
+    from evaluate import progress
+
+    from edge import inference
+    from edge.cli.analyze_camera import watch
+    from edge.transforms import face_roi
+    from edge.types import ConfigError, SourceError
+
+    parts = (inference.load("camera_pulse", variant=variant or "onnx-int8"), face_roi.build())
+    paths = clips(data)
+    if not paths:
+        raise ConfigError(f"--data {data}: no video in it")
+    with out.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "t", "bpm", "quality", "reason"])
+        for done, path in enumerate(paths, 1):
+            try:
+                readings = [r for r in watch(data / path, parts=parts)[0] if r.metric == "camera.hr"]
+                rows = [(r.t, "" if r.value is None else r.value, round(r.quality, 3), r.reason) for r in readings]
+            except SourceError as error:
+                print(f"{path}: {error}")
+                rows = []
+            for row in rows or [(0.0, "", 0.0, "too_short")]:
+                table.writerow([path, *row])
+            progress(done, len(paths), "clips")
+    return 0
+
+
+def clips(data: Path) -> list[str]:
+    """Paths relative to the folder: those of labels.csv, else every video."""
+    labels = data / "labels.csv"
+    if labels.exists():
+        with labels.open(newline="") as file:
+            return [row["path"] for row in csv.DictReader(file)]
+    return sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO)
