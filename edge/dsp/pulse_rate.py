@@ -1,0 +1,186 @@
+"""Rate and rate alarms from the beats of the last seconds: what a good pulse wave confirms, contradicts or leaves open.
+
+Bradycardia: the lowest mean of four consecutive intervals; tachycardia: the fastest five that are alike; asystole: the
+longest stretch without a beat. "Beats are there" is never used against ventricular tachycardia. Asystole cannot be
+confirmed by a pulse wave alone, as a finger that slipped looks alike; a long silence of a wave that was good, on the
+same level and not flat, is all it can say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp.beats import MIN_IBI_S, BeatList, find_beats, gain_controlled
+
+Floats = NDArray[np.float64]
+
+RATE_SPAN_S: Final = 10.0
+_BRADY_BEATS = 4
+_TACHY_BEATS = 5
+_TACHY_SPREAD = 0.2
+_WEAK = 0.3
+_ALIKE = 0.9
+_ASYSTOLE_BEATS = 4
+_CONTRADICT_GAP_S = 2.5
+_SILENT_S = 4.0
+_BRADY_YES_BPM, _BRADY_NO_BPM = 46.0, 56.0
+_TACHY_YES_BPM, _TACHY_NO_BPM = 110.0, 105.0
+_LITTLE_TRUST, _SOME_TRUST, _GOOD_TRUST, _HIGH_TRUST = 0.1, 0.25, 0.6, 0.9
+_AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class BeatRate:
+    """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree."""
+
+    bpm: float
+    others: tuple[float, ...]
+
+    @property
+    def agreeing(self) -> int:
+        return sum(agree(self.bpm, other) for other in self.others)
+
+    @property
+    def sd(self) -> float:
+        """A spread that ranks errors, bpm: half the distance to the nearest other way, and one."""
+        apart = [abs(self.bpm - o) for o in self.others if np.isfinite(o)]
+        return 1.0 + (0.5 * min(apart) if apart else 0.1 * self.bpm)
+
+
+def agree(a: float, b: float) -> bool:
+    """Whether two rates are within 3 bpm or 6 %."""
+    return bool(abs(a - b) <= max(_AGREE_BPM, _AGREE_SHARE * a))
+
+
+def beat_rate(wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RATE_SPAN_S) -> BeatRate:
+    """Median interval of the last ``span_s`` of an upright band-passed wave; beside it with gain control and by the
+    autocorrelation."""
+    end = len(wave) / rate_hz
+    plain = _median_rate(beats.peak, end - span_s)
+    levelled = find_beats(gain_controlled(wave, rate_hz), rate_hz)
+    tail = wave[-round(span_s * rate_hz) :]
+    return BeatRate(plain, (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0]))
+
+
+def _median_rate(peaks: Floats, since: float) -> float:
+    ibi = np.diff(peaks[peaks >= since])
+    return 60.0 / float(np.median(ibi)) if len(ibi) >= 2 else float("nan")
+
+
+def periodicity(x: Floats, rate_hz: float) -> tuple[float, float]:
+    """Rate of the first high peak of the autocorrelation, bpm (NaN without one), and its height, at most about 1."""
+    n = len(x)
+    power = abs(np.fft.rfft(x - x.mean(), 2 * n)) ** 2
+    acf = np.fft.irfft(power)[:n]
+    if acf[0] <= 0:
+        return float("nan"), 0.0
+    acf = acf / acf[0] * n / np.maximum(n - np.arange(n), 1)
+    low, high = round(MIN_IBI_S * rate_hz), min(n - 2, round(2.0 * rate_hz))
+    k = np.arange(low, high)
+    k = k[(acf[k] >= acf[k - 1]) & (acf[k] >= acf[k + 1]) & (acf[k] > 0)]
+    if not len(k):
+        return float("nan"), 0.0
+    top = float(acf[k].max())
+    return 60.0 * rate_hz / float(k[acf[k] >= 0.85 * top][0]), top
+
+
+def brady_bpm(peaks: Floats, end: float) -> float | None:
+    """Lowest rate over four consecutive intervals that end in the last 10 s; of fewer where four do not fit."""
+    ibi = _recent_ibi(peaks, end)
+    if len(ibi) < 2:
+        return None
+    count = min(_BRADY_BEATS, len(ibi))
+    sums = np.convolve(ibi, np.ones(count), mode="valid")
+    return 60.0 * count / float(sums.max())
+
+
+def tachy_bpm(peaks: Floats, end: float) -> float | None:
+    """Fastest rate over five consecutive intervals that vary by less than a fifth; None where none do."""
+    ibi = _recent_ibi(peaks, end)
+    best = None
+    for i in range(len(ibi) - _TACHY_BEATS + 1):
+        five = ibi[i : i + _TACHY_BEATS]
+        if five.std() < _TACHY_SPREAD * five.mean():
+            rate = 60.0 / float(five.mean())
+            best = rate if best is None else max(best, rate)
+    return best
+
+
+def _recent_ibi(peaks: Floats, end: float) -> Floats:
+    ibi = np.diff(peaks)
+    return np.asarray(ibi[peaks[1:] >= end - RATE_SPAN_S]) if len(peaks) > 1 else np.empty(0)
+
+
+def longest_gap_s(wave: Floats, beats: BeatList, rate_hz: float) -> float:
+    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s."""
+    end = len(wave) / rate_hz
+    earlier = beats.amplitude[beats.peak < end - RATE_SPAN_S / 2]
+    usual = float(np.median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
+    real = beats.peak[beats.amplitude >= _WEAK * usual]
+    start = end - RATE_SPAN_S
+    marks = np.concatenate([[start], real[real > start], [end]])
+    before = real[real <= start]
+    if len(before):
+        marks[0] = before[-1]
+    return float(np.diff(marks).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the pulse says of each condition: 1 confirms, 0 contradicts, None cannot tell; and the figures behind it."""
+
+    brady_bpm: float | None
+    tachy_bpm: float | None
+    longest_gap_s: float
+    brady: int | None
+    tachy: int | None
+    asystole: int | None
+
+    def detail(self) -> dict[str, float | int | None]:
+        """For a reading's ``detail``; figures that are not known are left out."""
+        figures = {"brady_bpm": self.brady_bpm, "tachy_bpm": self.tachy_bpm}
+        told: dict[str, float | int | None] = {k: v for k, v in figures.items() if v is not None}
+        return told | {
+            "longest_gap_s": self.longest_gap_s,
+            "brady": self.brady,
+            "tachy": self.tachy,
+            "asystole": self.asystole,
+        }
+
+
+def findings(wave: Floats, beats: BeatList, rate_hz: float, rate: BeatRate, trust: float, shapes: Floats) -> Findings:
+    """What the last 10 s of an upright band-passed wave say.
+
+    trust: quality of those 10 s, 0 to 1; shapes: likeness of every beat to the usual one, 0 to 1. The limits are those
+    of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its records so that almost no true alarm is contradicted.
+    """
+    end = len(wave) / rate_hz
+    slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
+    gap_s = longest_gap_s(wave, beats, rate_hz)
+    levelled = find_beats(gain_controlled(wave, rate_hz), rate_hz)
+    slow_levelled = brady_bpm(levelled.peak, end)
+    slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
+    brady = tachy = None
+    if slow is not None and slow < _BRADY_YES_BPM and trust >= _SOME_TRUST:
+        brady = 1
+    elif slowest is not None and slowest >= _BRADY_NO_BPM and trust >= _GOOD_TRUST and rate.agreeing:
+        brady = 0
+    if fast is not None and fast >= _TACHY_YES_BPM and trust >= _LITTLE_TRUST:
+        tachy = 1
+    elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
+        tachy = 0
+    return Findings(slow, fast, gap_s, brady, tachy, _asystole(end, beats, gap_s, trust, shapes))
+
+
+def _asystole(end: float, beats: BeatList, gap_s: float, trust: float, shapes: Floats) -> int | None:
+    late = shapes[beats.peak >= end - RATE_SPAN_S]
+    alike = float(np.median(late)) if len(late) >= _ASYSTOLE_BEATS else 0.0
+    if gap_s < _CONTRADICT_GAP_S and alike >= _ALIKE and trust >= _SOME_TRUST:
+        return 0
+    earlier = shapes[beats.peak < end - max(_SILENT_S, gap_s - 1.0)]
+    steady = len(earlier) >= _ASYSTOLE_BEATS and float(np.median(earlier)) >= _ALIKE
+    return 1 if gap_s >= _SILENT_S and steady else None

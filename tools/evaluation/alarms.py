@@ -1,0 +1,47 @@
+"""Bedside alarms judged by the pulse: a row a record in the layout of the CinC 2015 data (the alarm is at its end).
+
+The last 24 s of each record go through the pulse analyzer in a lane, as live; its last reading is written. 1 = the
+pulse confirms the condition, 0 = a good pulse contradicts it, empty = cannot tell.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from edge.analyzers import pulse
+from edge.lane import Lane
+from edge.types import Block, ConfigError
+
+_LAST_S = 24.0
+CONDITIONS = ("brady", "tachy", "asystole")
+
+
+def run(data: Path, out: Path, variant: str | None) -> int:
+    """Write ``out``; prints the share of records with a rate. variant is not used: no network takes part."""
+    del variant
+    try:
+        d = np.load(data, allow_pickle=False)
+        waves, names, rate_hz = d["pleth"], d["record"], float(d["fs"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{data}: not an NPZ with pleth (n, samples), record and fs ({error})") from error
+    answered = 0
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["record", "hr_last10s", "quality", *CONDITIONS, "reason"])
+        for name, wave in zip(names, waves, strict=True):
+            lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": pulse.build()})
+            samples = wave[-round(_LAST_S * rate_hz) :].astype(np.float64)[:, None]
+            readings = lane.feed(Block("file/ppg", 0, 0.0, rate_hz, samples))
+            if faults := lane.take_faults():
+                raise faults[0].error
+            last = readings[-1]
+            said = [last.detail.get(key) for key in CONDITIONS]
+            rate = "" if last.value is None else f"{last.value:.2f}"
+            answered += last.value is not None
+            writer.writerow([name, rate, f"{last.quality:.4f}", *("" if s is None else s for s in said), last.reason])
+    print(f"alarms: {len(names)} records, {answered / max(1, len(names)):.3f} with a rate", file=sys.stderr)
+    return 0
