@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 ANSWERS = ("present", "unknown", "absent")
 WORTH = np.array([5.0, 3.0, 1.0])
-FEATURES = (
-    *("highest", "mean", "second", "unknown_mean", "unknown_highest", "unquiet", "refused", "sites"),
-    *("low_mean", "low_least", "high_mean", "spread"),
-)
+MURMUR_FEATURES = ("highest", "mean", "second")
+NOISE_FEATURES = ("unknown_mean", "unquiet", "refused", "sites", "low_mean", "low_least", "high_mean")
+FEATURES = MURMUR_FEATURES + NOISE_FEATURES
 _LIMIT = 8.0  # logits beyond carry no more certainty
 
 
@@ -72,7 +71,8 @@ class Calibration:
     window, recording: Platt's line as slope on the murmur logit, slope on the unknown logit (noise makes a murmur less
     credible) and offset, then the threshold on the probability. unknown_limit,
     foreign_limit: probabilities of those heads from which the answer is "unknown", or the sound is no heart's.
-    patient: centre and scale per feature, ``(3, features + 1)`` weights with the offset last.
+    centre, scale: per patient feature; weights: ``(3, features + 1)`` with the offset last, in which what tells noise
+    weighs the same for present and absent: noise moves a patient to "unknown", never towards a murmur.
     """
 
     window: tuple[float, float, float, float]
@@ -153,14 +153,12 @@ def patient_features(recordings: Sequence[Verdict], calibration: Calibration) ->
             murmur.mean(),
             murmur[min(1, len(murmur) - 1)],
             unknown.mean(),
-            unknown.max(),
             float(np.mean([1.0 - min(1.0, s.periodicity / 0.5) for s in known])),
             refused,
             math.log(max(1, len(recordings))),
             float(np.mean([s.low for s in known])),
             float(np.min([s.low for s in known])),
             float(np.mean([s.high for s in known])),
-            float(murmur[0] - murmur[-1]),
         ]
     )
 

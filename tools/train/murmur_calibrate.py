@@ -19,7 +19,9 @@ from edge.dsp.murmur_decision import Calibration, PatientVerdict, Scores, Verdic
 
 SPECIFICITY = 0.93
 _KEEP_KNOWN = 0.985  # of present and absent recordings may not be called unknown
-_PENALTY = 2.0
+_PENALTY = 6.0
+_NOISE = [decision.FEATURES.index(name) for name in decision.NOISE_FEATURES]
+_PRESENT_ABSENT = [decision.ANSWERS.index(name) for name in ("present", "absent")]
 FOREIGN_LIMIT = 0.6
 
 
@@ -91,7 +93,10 @@ def line(
 
 
 def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Multinomial logistic regression by gradient descent with momentum; ``(3, features + 1)``, offset last."""
+    """Multinomial logistic regression by gradient descent with momentum; ``(3, features + 1)``, offset last.
+
+    What tells noise has one weight for present and absent, so that it can only move a patient to and from "unknown".
+    """
     a = np.hstack([x, np.ones((len(x), 1))])
     onehot = np.eye(3)[y]
     w = np.zeros((3, a.shape[1]))
@@ -99,6 +104,8 @@ def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.floa
     penalty = np.append(np.full(x.shape[1], _PENALTY), 1e-3) / len(x)
     for _ in range(3000):
         gradient = (decision.softmax(a @ w.T) - onehot).T @ a / len(x) + penalty * w
+        tied = np.ix_(_PRESENT_ABSENT, _NOISE)
+        gradient[tied] = gradient[tied].mean(axis=0)
         velocity = 0.9 * velocity - 0.3 * gradient
         w = w + velocity
     return w
