@@ -90,8 +90,8 @@ def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]
 
     A window that begins before the stream did is taken from the first sample on when at least 3 s are there.
     """
-    data = window.data.reshape(len(window.data), -1)
-    if len(data) == 0:
+    data = window.data.reshape(len(window.data), -1) if window.data.size else window.data
+    if window.data.size == 0:
         return None, "gap" if window.holes and window.holes[0][1] >= window.end else "warming_up"
     if channel >= data.shape[1]:
         return None, "no_signal"
