@@ -127,7 +127,7 @@ def main() -> int:
     options = arguments.parse_args()
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     everybody = waveforms(options.data)
     names = sorted(everybody)
     np.random.default_rng(SEED).shuffle(names)

@@ -1,0 +1,223 @@
+"""Camera pulse on faces of known truth and on real clips: a right number, or none and the right reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge import face_models, inference
+from edge.analyzers.camera_pulse import build
+from edge.demo.face_video import Scene, frames
+from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
+from edge.lane import Lane
+from edge.types import Block
+
+RATE = 30.0
+
+
+@pytest.fixture(scope="module")
+def model():
+    return inference.load("camera_pulse")
+
+
+def traces(bpm=72.0, *, seconds=16.0, pulse=0.01, noise=0.02, seed=0, lamp=0.0, same=False, rate=RATE, background=0.0):
+    """Rows of a roi block: a pulse on skin, and a room that does not pulse."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * rate)) / rate
+    wave = np.sin(2 * np.pi * bpm / 60 * t) + 0.3 * np.sin(4 * np.pi * bpm / 60 * t + 1)
+    light = 1 + lamp * np.sin(2 * np.pi * 1.3 * t)
+    table = np.zeros((len(t), len(COLUMNS)))
+    for area in AREAS:
+        skin = np.array([190.0, 140.0, 112.0]) * rng.uniform(0.8, 1.1)
+        blood = np.array([0.33, 0.77, 0.53]) * pulse if area in SKIN and not same else np.full(3, background)
+        rgb = skin * light[:, None] * (1 - wave[:, None] * blood) + rng.normal(0, noise, (len(t), 3))
+        for c, colour in enumerate("rgb"):
+            table[:, COLUMNS.index(f"{area}_{colour}")] = rgb[:, c]
+    for name, value in (("present", 1.0), ("brightness", 120.0), ("change", 1.5), ("faces", 1.0)):
+        table[:, COLUMNS.index(name)] = value
+    return t, table
+
+
+def run(model, t, table, *, chunk=1, rate=RATE):
+    lane = Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": build(models=lambda _: model)})
+    found = []
+    for i in range(0, len(t), chunk):
+        found += lane.feed(Block("cam/roi", i, float(t[i]), rate, table[i : i + chunk].copy(), 0, COLUMNS))
+    assert lane.take_faults() == []
+    return [r for r in found if r.metric == "camera.hr"]
+
+
+def with_column(table, name, value, span=slice(None)):
+    table = table.copy()
+    table[span, COLUMNS.index(name)] = value
+    return table
+
+
+@pytest.mark.parametrize("bpm", [45.0, 60.0, 72.0, 110.0, 150.0, 190.0])
+def test_a_clear_pulse_is_said_within_two_bpm(model, bpm):
+    said = [r.value for r in run(model, *traces(bpm)) if r.value is not None]
+    assert len(said) >= 4
+    assert np.abs(np.array(said) - bpm).max() < 2.0
+
+
+@pytest.mark.parametrize("rate", [15.0, 25.0, 50.0])
+def test_the_frame_rate_does_not_matter_and_nor_does_a_wrong_one(model, rate):
+    t, table = traces(80.0, rate=rate)
+    for nominal in (rate, 30.0):
+        said = [r.value for r in run(model, t, table, rate=nominal) if r.value is not None]
+        assert said
+        assert np.abs(np.array(said) - 80.0).max() < 2.0
+
+
+def test_irregular_frames_are_used_by_their_own_times(model):
+    rng = np.random.default_rng(4)
+    t, table = traces(80.0, rate=60.0)
+    keep = np.sort(rng.choice(len(t), len(t) // 2, replace=False))
+    said = [r.value for r in run(model, t[keep], table[keep], rate=30.0) if r.value is not None]
+    assert said
+    assert np.abs(np.array(said) - 80.0).max() < 2.0
+
+
+def test_before_ten_seconds_nothing_is_said(model):
+    early = run(model, *traces(seconds=8.0))
+    assert {(r.value, r.reason) for r in early} == {(None, "warming_up")}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"name": "present", "value": 0.0}, "no_face"),
+        ({"name": "brightness", "value": 3.0}, "too_dark"),
+        ({"name": "change", "value": 0.0}, "static_image"),
+        ({"name": "motion", "value": 0.05}, "motion"),
+        ({"name": "moved", "value": 1.0}, "face_moved"),
+    ],
+)
+def test_what_the_picture_shows_silences_within_three_seconds(model, change, reason):
+    t, table = traces(seconds=20.0)
+    since = round(15.0 * RATE)
+    found = run(model, t, with_column(table, change["name"], change["value"], slice(since, None)))
+    assert any(r.value is not None for r in found if r.t < 15.0)
+    after = [r for r in found if r.t >= 18.0]
+    assert {(r.value, r.reason) for r in after} == {(None, reason)}
+
+
+def test_noise_without_a_pulse_is_silent(model):
+    for seed in range(20):
+        said = [r.value for r in run(model, *traces(pulse=0.0, noise=0.3, seed=seed)) if r.value is not None]
+        assert said == [], f"seed {seed}"
+
+
+def test_a_flickering_photo_is_never_a_pulse(model):
+    """Skin and background waver alike, as a printed photo under a lamp does."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        t, table = traces(
+            rng.uniform(45, 180),
+            same=True,
+            background=rng.uniform(0.002, 0.02),
+            noise=rng.uniform(0.02, 0.2),
+            seed=seed,
+        )
+        assert [r.value for r in run(model, t, table) if r.value is not None] == [], f"seed {seed}"
+
+
+def test_overexposed_skin_is_saturated(model):
+    t, table = traces()
+    for area in SKIN:
+        for colour in "rgb":
+            table = with_column(table, f"{area}_{colour}", 255.0)
+    assert run(model, t, table)[-1].reason == "saturated"
+
+
+def test_a_gap_is_a_gap_and_a_return_counts_anew(model):
+    t, table = traces(seconds=40.0)
+    keep = (t < 15.0) | (t > 20.0)
+    found = run(model, t[keep], table[keep])
+    assert {r.reason for r in found if 20.0 < r.t < 26.0} == {"gap"}
+    assert found[-1].value == pytest.approx(72.0, abs=1.0)
+
+
+def test_chunking_does_not_matter(model):
+    t, table = traces()
+    assert run(model, t, table, chunk=1) == run(model, t, table, chunk=7)
+
+
+def test_int8_and_fp32_say_the_same_in_both_runtimes():
+    t, table = traces(66.0, pulse=0.004, noise=0.1)
+    said = {}
+    for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
+        found = run(inference.load("camera_pulse", variant=variant), t, table)
+        said[variant] = [(r.t, r.value, r.reason) for r in found]
+    assert len({tuple(v) for v in said.values()}) == 1
+
+
+needs_faces = pytest.mark.skipif(bool(face_models.missing()), reason="face models: edge-vitals models pull")
+
+
+@needs_faces
+@pytest.mark.parametrize("scene", [Scene(seed=1), Scene(heart_rate_bpm=96.0, skin="light"), Scene(skin="dark")])
+def test_a_drawn_face_through_the_whole_path(model, scene, tmp_path):
+    said = [r.value for r in watch_scene(scene, model) if r.value is not None]
+    assert said
+    assert np.abs(np.array(said) - scene.heart_rate_bpm).max() < 3.0
+
+
+@needs_faces
+@pytest.mark.parametrize(
+    "scene",
+    [
+        Scene(still=True),
+        Scene(still=True, flicker=0.01),
+        Scene(still=True, flicker=0.003, flicker_bpm=110.0),
+        Scene(face=False, flicker=0.01),
+        Scene(light=0.04),
+    ],
+)
+def test_photos_flicker_and_darkness_are_never_a_pulse(model, scene):
+    assert [r.value for r in watch_scene(scene, model) if r.value is not None] == []
+
+
+def watch_scene(scene, model, seconds=14.0):
+    from edge.transforms.face_roi import build as build_roi
+
+    roi = build_roi()
+    lane = Lane(
+        bed="b", source="c", primary="roi", transforms={"video": roi},
+        analyzers={"camera_pulse": build(models=lambda _: model)},
+    )  # fmt: skip
+    found = []
+    for i, frame in enumerate(frames(replace(scene, width=480, height=360), seconds)):
+        found += lane.feed(Block("c/video", i, i / scene.fps, scene.fps, frame[None]))
+    assert lane.take_faults() == []
+    return [r for r in found if r.metric == "camera.hr"]
+
+
+@needs_faces
+def test_real_clips_are_right_or_silent(model, data_dir):
+    from edge.cli.analyze_camera import watch
+
+    for clip, allowed in (
+        ("light/50_light.avi", (64.0, 70.0)),
+        ("faces/no_face.mp4", ()),
+        ("faces/single_face.mp4", ()),
+    ):
+        said = [
+            r.value for r in watch(data_dir / "camera" / clip)[0] if r.metric == "camera.hr" and r.value is not None
+        ]
+        assert all(allowed and allowed[0] <= v <= allowed[1] for v in said), (clip, said)
+
+
+@needs_faces
+@pytest.mark.slow
+def test_compressed_clips_without_a_pulse_are_silent(model, data_dir):
+    from edge.cli.analyze_camera import watch
+
+    folder = data_dir / "camera" / "refuse"
+    if not folder.is_dir():
+        pytest.skip(f"no clips at {folder}")
+    found = [r for clip in sorted(folder.iterdir()) for r in watch(clip)[0] if r.metric == "camera.hr"]
+    answered = sum(r.value is not None for r in found)
+    assert answered <= 0.01 * len(found)

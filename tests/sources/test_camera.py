@@ -1,0 +1,195 @@
+"""The camera source: files with their own times, live grabbing that never hangs, every refusal by name."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.clock import ManualClock, SystemClock
+from edge.demo.face_video import write_video
+from edge.sources import camera
+from edge.types import ConfigError, SourceError
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp("video") / "face.avi"
+    write_video(path, seconds=1.0, fps=30.0, width=320, height=240)
+    return path
+
+
+def read_all(source):
+    source.open()
+    found = []
+    try:
+        while True:
+            found += source.read()
+    except EOFError:
+        source.close()
+    return found
+
+
+def open_file(path, **kw):
+    return camera.build(name="cam", clock=kw.pop("clock", ManualClock(5.0)), device=str(path), **{"pace": "max", **kw})
+
+
+def test_a_file_gives_every_frame_with_its_own_time(video):
+    found = read_all(open_file(video))
+    assert [b.seq for b in found] == list(range(30))
+    assert np.allclose([b.t0 for b in found], 5.0 + np.arange(30) / 30.0, atol=1e-3)
+    assert {b.data.shape for b in found} == {(1, 240, 320, 3)}
+    assert {(b.stream, b.epoch) for b in found} == {("cam/video", 0)}
+    assert open_file(video).can_wait
+
+
+def test_a_file_in_real_time_waits_for_each_frame(video):
+    clock = ManualClock()
+    source = open_file(video, pace="real", clock=clock)
+    read_all(source)
+    assert clock.now() == pytest.approx(29 / 30, abs=0.05)
+    assert not source.can_wait
+
+
+def test_a_loop_goes_on_without_a_step_in_time(video):
+    source = open_file(video, loop=True)
+    source.open()
+    found = []
+    while len(found) < 75:
+        found += source.read()
+    source.close()
+    assert np.allclose(np.diff([b.t0 for b in found]), 1 / 30, atol=1e-3)
+    assert [b.seq for b in found] == list(range(75))
+
+
+def test_opening_again_is_a_new_epoch(video):
+    source = open_file(video)
+    read_all(source)
+    assert {b.epoch for b in read_all(source)} == {1}
+
+
+@pytest.mark.parametrize(
+    ("frame", "shape"),
+    [
+        (np.full((64, 48), 7, np.uint8), (64, 48, 3)),
+        (np.full((64, 48, 1), 7, np.uint8), (64, 48, 3)),
+        (np.full((64, 48, 4), 7, np.uint8), (64, 48, 3)),
+        (np.full((64, 48, 3), 7 * 257, np.uint16), (64, 48, 3)),
+    ],
+)
+def test_grey_alpha_and_deep_frames_become_three_channels(frame, shape):
+    made = camera._three_channels(frame)
+    assert made.shape == shape
+    assert made.dtype == np.uint8
+    assert (made == 7).all()
+
+
+def test_what_is_no_video_is_refused_by_name(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    empty = tmp_path / "empty.avi"
+    empty.touch()
+    for device, said in (
+        (text, "not a video"),
+        (empty, "an empty file"),
+        (tmp_path, "a folder"),
+        (tmp_path / "none.mp4", "no such file"),
+        ("/dev/video77", "no such camera"),
+    ):
+        with pytest.raises(SourceError, match=said):
+            open_file(device).open()
+
+
+def test_frames_that_are_too_small_are_refused(tmp_path):
+    path = tmp_path / "tiny.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (16, 16))
+    for _ in range(3):
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    writer.release()
+    source = open_file(path)
+    source.open()
+    with pytest.raises(SourceError, match="too small"):
+        source.read()
+    source.close()
+
+
+class FakeCapture:
+    """A live capture that gives prepared frames, then blocks until released."""
+
+    rate_hz = 30.0
+
+    def __init__(self, frames):
+        self.frames, self.hold = list(frames), threading.Event()
+
+    def read(self):
+        if self.frames:
+            return self.frames.pop(0)
+        self.hold.wait(20.0)
+        return None
+
+    def time_s(self):
+        return None
+
+    def release(self):
+        self.hold.set()
+
+
+FRAME = np.zeros((48, 64, 3), np.uint8)
+
+
+def live(monkeypatch, frames, clock, **kw):
+    capture = FakeCapture(frames)
+    monkeypatch.setattr(camera, "_open", lambda *a: capture)
+    return camera.build(name="cam", clock=clock, device=0, **kw), capture
+
+
+def test_a_live_camera_that_hangs_is_lost_and_closing_is_bounded(monkeypatch):
+    clock = ManualClock()
+    source, capture = live(monkeypatch, [FRAME], clock)
+    source.open()
+    while not (got := source.read()):
+        pass
+    assert len(got) == 1
+    clock.advance(4.0)
+    with pytest.raises(SourceError, match="no frame for 3 s"):
+        source.read()
+    capture.hold.set()
+    source.close()
+
+
+def test_a_live_stream_that_ends_is_lost(monkeypatch):
+    source, capture = live(monkeypatch, [FRAME, None], SystemClock())
+    source.open()
+    with pytest.raises(SourceError, match="the stream ended"):
+        for _ in range(10):
+            source.read()
+    capture.hold.set()
+    source.close()
+
+
+def test_another_resolution_midway_is_a_new_epoch(monkeypatch):
+    other = np.zeros((96, 64, 3), np.uint8)
+    source, capture = live(monkeypatch, [FRAME, FRAME, other], SystemClock())
+    source.open()
+    found = []
+    while len(found) < 3:
+        found += source.read()
+    assert [(b.epoch, b.seq) for b in found] == [(0, 0), (0, 1), (1, 0)]
+    capture.hold.set()
+    source.close()
+
+
+def test_wrong_settings_are_named():
+    with pytest.raises(ConfigError, match="backend"):
+        camera.build(name="c", clock=ManualClock(), backend="magic")
+    with pytest.raises(ConfigError, match="pace"):
+        camera.build(name="c", clock=ManualClock(), pace="fast")
+
+
+def test_picamera_is_asked_for_only_when_configured():
+    source = camera.build(name="c", clock=ManualClock(), backend="picamera2")
+    with pytest.raises(SourceError, match="python3-picamera2"):
+        source.open()
+    source.close()
