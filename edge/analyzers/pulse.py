@@ -152,7 +152,7 @@ class Pulse:
 
 def _gridded(window: Window, start: float) -> Floats | None:
     """All channels of a window from ``start`` on at 25 Hz; None when less than 0.9 of the last 8 s was seen."""
-    data = np.asarray(window.data, dtype=np.float64).reshape(len(window.t), -1)
+    data = quality.columns(window)
     keep = np.isfinite(data).all(axis=1) & (window.t >= start - 0.5)
     if keep.sum() < 2:
         return None

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 INVERTED = -0.6
 """Skewness of the slope under which a wave is upside down (clean upright windows: never under -0.4)."""
-_PLAUSIBLE_PERFUSION = (0.01, 35.0)
+_PLAUSIBLE_PERFUSION = (0.01, 20.0)
 
 
 def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 2.0, upside_down: str = "auto") -> Rhythm:

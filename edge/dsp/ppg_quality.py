@@ -74,9 +74,15 @@ def usable(window: Window, span_s: float, rate_hz: float, channel: int = 0, leas
     return Signal(y, rate_hz)
 
 
+def columns(window: Window) -> Floats:
+    """The samples as float64 ``(n, channels)``, also where there are none."""
+    data = np.asarray(window.data, dtype=np.float64)
+    return data if data.ndim == 2 else data.reshape(len(data), int(np.prod(data.shape[1:])))
+
+
 def samples(window: Window, start: float, channel: int) -> tuple[Floats, Floats]:
     """Times and finite values of one channel from ``start`` on."""
-    data = np.asarray(window.data, dtype=np.float64).reshape(len(window.t), -1)
+    data = columns(window)
     channel = min(channel, data.shape[1] - 1)
     keep = (window.t >= start - 0.25 / window.rate) & np.isfinite(data[:, channel])
     return np.asarray(window.t[keep], dtype=np.float64), data[keep, channel]
@@ -224,7 +230,7 @@ def motion_level(acc: Window | None, span_s: float) -> float | None:
     """RMS of the accelerometer's movement over its mean length (gravity) in the last ``span_s``; None without one."""
     if acc is None:
         return None
-    data = np.asarray(acc.data, dtype=np.float64).reshape(len(acc.t), -1)
+    data = columns(acc)
     keep = (acc.t >= acc.end - span_s) & np.isfinite(data).all(axis=1)
     data = data[keep]
     if len(data) < 0.5 * span_s * acc.rate:
