@@ -37,7 +37,7 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 
 INJECTED = frozenset(
     {
-        *("name", "clock", "models", "device", "boot", "outbox", "on_command", "on_link", "hops"),
+        *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
         *("identities", "version", "standing", "beds", "state_dir"),
     }
 )

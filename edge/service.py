@@ -72,7 +72,7 @@ def build_service(
         post(Fault("broker_lost", clock.now(), not up, reason))
 
     injected = {
-        "device": config.device,
+        "device_name": config.device,
         "clock": clock,
         "outbox": outbox,
         "boot": boot,

@@ -186,7 +186,7 @@ def sink(kind, tmp_path):
         "journal": {"path": str(tmp_path / "journal.jsonl")},
     }
     injected = {
-        "device": "dev",
+        "device_name": "dev",
         "clock": ManualClock(),
         "outbox": Outbox(tmp_path / "outbox.sqlite", clock=ManualClock()),
         "boot": "b",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.clock import Clock
 
-VIDEO_S = 30.0
+VIDEO_S = 20.0
 WANTED = ("af", "murmur", "sensor_off")
 
 

@@ -39,7 +39,7 @@ _HA_STATUS = "homeassistant/status"
 
 def build(
     *,
-    device: str,
+    device_name: str,
     clock: Clock,
     outbox: Outbox,
     boot: str,
@@ -73,7 +73,7 @@ def build(
     options = Options(
         host=host,
         port=port or (8883 if tls or ca_file or cert_file else 1883),
-        client_id=client_id or f"edge-vitals-{device}",
+        client_id=client_id or f"edge-vitals-{device_name}",
         username=username,
         password_file=password_file,
         password_env=password_env,
@@ -87,13 +87,13 @@ def build(
     options.context()
     about = {"version": version, "models": dict(identities or {})}
     found = (
-        discovery(device, f"{prefix}/{device}", beds, sorted(hops or {}), version, hops or {})
+        discovery(device_name, f"{prefix}/{device_name}", beds, sorted(hops or {}), version, hops or {})
         if discovery_prefix
         else None
     )
     return MqttSink(
         options=options,
-        topics=Topics(f"{prefix}/{device}"),
+        topics=Topics(f"{prefix}/{device_name}"),
         payloads=Payloads(clock, boot),
         clock=clock,
         outbox=outbox,
@@ -103,7 +103,7 @@ def build(
         on_command=on_command,
         on_link=on_link,
         standing=standing,
-        discovery_message=(f"{discovery_prefix}/device/{device}/config", found) if found else None,
+        discovery_message=(f"{discovery_prefix}/device/{device_name}/config", found) if found else None,
     )
 
 

@@ -87,7 +87,7 @@ class Device:
         self.outbox = outbox
         settings = {"host": "127.0.0.1", "port": port, "hops": {"ppg.hr": 1.0}, "beds": ["bed1"], **settings}
         self.sink = build(
-            device="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
+            device_name="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
             on_command=self._command, on_link=self._link, **settings,
         )  # fmt: skip
 
@@ -411,7 +411,7 @@ KILLED = """
     clock = SystemClock()
     box = Outbox(sys.argv[1], clock=clock, boot=sys.argv[3])
     first = int(sys.argv[4])
-    sink = build(device="dev", clock=clock, outbox=box, boot=sys.argv[3], on_command=print,
+    sink = build(device_name="dev", clock=clock, outbox=box, boot=sys.argv[3], on_command=print,
                  on_link=lambda *a: None, host="127.0.0.1", port=int(sys.argv[2]))
     for seq in range(first, first + 100_000):
         one = Alarm("bed1/af", f"o{seq}", "physiological", "medium", "on", clock.now(), "AF", "af", "bed1", seq=seq)
