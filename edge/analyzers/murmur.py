@@ -8,7 +8,7 @@ mitral stenosis, is not ruled out by "absent".
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -116,16 +116,15 @@ class Murmur:
 def recording_verdict(readings: Iterable[Reading], calibration: Calibration) -> Verdict:
     """The verdict over all windows of a recording, from the analyzer's readings of it.
 
-    Windows shorter than 5 s count only where there is no full one. When every window was refused the reason is the
-    commonest one; nothing but warming up means that the recording was too short.
+    Windows shorter than 5 s count only where there is no full one; nothing but warming up means that the recording
+    was too short.
     """
     murmur = [r for r in readings if r.metric == "pcg.murmur"]
     heard = [r for r in murmur if r.value is not None]
     full = [r for r in heard if r.detail["complete"]]
     windows = [Scores(**r.detail["scores"]) for r in full or heard]
-    reasons = Counter(r.reason for r in murmur if r.value is None and r.reason != "warming_up")
-    reason = reasons.most_common(1)[0][0] if reasons else "too_short"
-    return judge_recording(windows, calibration, reason=reason)
+    refused = [r.reason for r in murmur if r.value is None and r.reason != "warming_up"]
+    return judge_recording(windows, calibration, refused)
 
 
 def activation(model: Model, picture: NDArray[np.float32]) -> NDArray[np.float32]:

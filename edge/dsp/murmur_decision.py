@@ -22,6 +22,7 @@ WORTH = np.array([5.0, 3.0, 1.0])
 MURMUR_FEATURES = ("highest", "mean", "second")
 NOISE_FEATURES = ("unknown_mean", "unquiet", "refused", "sites", "low_mean", "low_least", "high_mean")
 FEATURES = MURMUR_FEATURES + NOISE_FEATURES
+MAX_REFUSED_SHARE = 1 / 3  # reached by under 1 % of CirCor's recordings and by four of five artifacts
 _LIMIT = 8.0  # logits beyond carry no more certainty
 
 
@@ -127,10 +128,15 @@ def judge_window(scores: Scores, calibration: Calibration) -> tuple[float, str]:
     return _judge(scores, calibration.window, calibration)
 
 
-def judge_recording(windows: Sequence[Scores], calibration: Calibration, *, reason: str = "low_quality") -> Verdict:
-    """The verdict over a recording's usable windows; none of them gives a refusal with ``reason``."""
-    if not windows:
-        return Verdict(None, "unknown", 0.0, 0, None, reason)
+def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused: Sequence[str] = ()) -> Verdict:
+    """The verdict over a recording's usable windows. refused: the reasons of the windows that were not.
+
+    A recording is refused, with the commonest reason, when no window was usable or a third of them were refused.
+    """
+    if not windows or len(refused) >= MAX_REFUSED_SHARE * (len(windows) + len(refused)):
+        reason = max(sorted(set(refused)), key=refused.count) if refused else "too_short"
+        scores = mean_scores(windows) if windows else None  # the patient's regression may still use them
+        return Verdict(None, "unknown", 0.0, len(windows), scores, reason)
     scores = mean_scores(windows)
     p, decision = _judge(scores, calibration.recording, calibration)
     return Verdict(p, decision, quality_of(scores), len(windows), scores)
@@ -144,7 +150,7 @@ def mean_scores(windows: Sequence[Scores]) -> Scores:
 def patient_features(recordings: Sequence[Verdict], calibration: Calibration) -> NDArray[np.float64]:
     """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
     known = [r.scores for r in recordings if r.scores is not None]
-    refused = 1.0 - len(known) / max(1, len(recordings))
+    refused = float(np.mean([r.p is None for r in recordings]))
     murmur = np.sort(np.clip([_logit(s, calibration.recording) for s in known], -_LIMIT, _LIMIT))[::-1]
     unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
     return np.array(
@@ -165,7 +171,7 @@ def patient_features(recordings: Sequence[Verdict], calibration: Calibration) ->
 
 def judge_patient(recordings: Sequence[Verdict], calibration: Calibration) -> PatientVerdict:
     """The verdict over the recordings of one person."""
-    if all(r.scores is None for r in recordings):
+    if all(r.p is None for r in recordings):
         return PatientVerdict(None, None, None, "unknown")
     features = (patient_features(recordings, calibration) - calibration.centre) / calibration.scale
     p = softmax(calibration.weights @ np.append(features, 1.0))

@@ -28,10 +28,17 @@ def test_a_recording_is_the_mean_of_its_windows() -> None:
 
 
 def test_no_window_is_a_refusal() -> None:
-    verdict = decision.judge_recording([], constants(), reason="speech")
+    verdict = decision.judge_recording([], constants(), ["speech", "no_signal", "speech"])
     assert (verdict.p, verdict.decision, verdict.reason) == (None, "unknown", "speech")
     patient = decision.judge_patient([verdict], constants())
     assert (patient.p_present, patient.decision) == (None, "unknown")
+
+
+def test_a_third_of_refused_windows_refuses_the_recording() -> None:
+    windows = [Scores(3.0, -3.0, -5.0, 0.5, -1.0, -3.0)] * 5
+    assert decision.judge_recording(windows, constants(), ["friction"] * 2).decision == "present"
+    verdict = decision.judge_recording(windows, constants(), ["friction"] * 3)
+    assert (verdict.p, verdict.reason) == (None, "friction")
 
 
 def test_an_unsure_network_answers_unknown() -> None:

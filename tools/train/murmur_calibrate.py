@@ -22,17 +22,17 @@ _KEEP_KNOWN = 0.985  # of present and absent recordings may not be called unknow
 _PENALTY = 6.0
 _NOISE = [decision.FEATURES.index(name) for name in decision.NOISE_FEATURES]
 _PRESENT_ABSENT = [decision.ANSWERS.index(name) for name in ("present", "absent")]
-FOREIGN_LIMIT = 0.6
+FOREIGN_LIMIT = 0.3  # 99 % of CirCor recordings stay under 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One recording as the analyzer heard it: its row of labels.csv, fold, window scores, or why it was refused."""
+    """One recording as the analyzer heard it: row of labels.csv, fold, scores of usable windows, reasons of others."""
 
     row: dict[str, str]
     fold: int
     windows: tuple[Scores, ...]
-    reason: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def circor(self) -> bool:
@@ -64,7 +64,7 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
     )
     features, answers = [], []
     for label, verdicts in patients(recordings, base).values():
-        if all(v.scores is None for v in verdicts):
+        if all(v.p is None for v in verdicts):
             continue
         features.append(decision.patient_features(verdicts, base))
         answers.append(decision.ANSWERS.index(label))
@@ -122,7 +122,7 @@ def patients(recordings: Iterable[Heard], calibration: Calibration) -> dict[str,
 
 def verdict(r: Heard, calibration: Calibration) -> Verdict:
     """The recording's verdict under these constants."""
-    return decision.judge_recording(r.windows, calibration, reason=r.reason or "low_quality")
+    return decision.judge_recording(r.windows, calibration, r.refused)
 
 
 def cross_judged(

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from murmur_calibrate import Heard
+from murmur_calibrate import FOREIGN_LIMIT, Heard
 from murmur_data import samples_of
 from numpy.typing import NDArray
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.murmur_decision import Scores
+from edge.dsp.murmur_decision import Scores, sigmoid
 from edge.lane import Lane
 from edge.types import Block
 
@@ -71,10 +71,11 @@ def heard(notes: Iterable[dict[str, Any]], variant: str = "onnx-int8") -> list[H
     at = VARIANTS.index(variant)
     found = []
     for n in notes:
-        windows = tuple(Scores(*logits[at], *beside) for logits, beside in n["windows"])
-        real = [w for w in n["refused"] if w != "warming_up"] or ["too_short"]
-        reason = "" if windows else max(sorted(set(real)), key=real.count)
-        found.append(Heard(n["row"], n["fold"], windows, reason))
+        windows = [Scores(*logits[at], *beside) for logits, beside in n["windows"]]
+        heart = tuple(w for w in windows if sigmoid(w.foreign) < FOREIGN_LIMIT)
+        refused = [w for w in n["refused"] if w != "warming_up"]
+        refused += ["out_of_distribution"] * (len(windows) - len(heart))
+        found.append(Heard(n["row"], n["fold"], heart, tuple(refused)))
     return found
 
 

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,6 @@ LIMITS = """## Limits
   Brazil. Adults, other stethoscopes and hospitals are the sets "left out whole" above, where it does less well.
 - Its murmurs are nearly all systolic. "Absent" does not rule out a diastolic murmur; mitral stenosis is never claimed.
 - A murmur is not a disease, and no murmur is not health. Not a medical device.
-- Lung sounds, a crying child and a rubbing stethoscope are the usual reasons for a wrong or an unknown answer.
 - The heart rate from sound has no reference here beyond generated hearts; with premature beats and AF it is refused or
   off.
 """
@@ -130,8 +130,14 @@ def bootstrap(judged: Judged, people: dict[str, PatientVerdict], times: int = 20
             by.setdefault(r.row["subject"], []).append((r, v))
     names, rng, out = sorted(by), np.random.default_rng(0), []
     for _ in range(times):
-        drawn = [by[names[i]] for i in rng.integers(0, len(names), len(names))]
-        out.append(calibrate.figures([x for mine in drawn for x in mine], people))
+        sample: Judged = []
+        of: dict[str, PatientVerdict] = {}
+        for draw, i in enumerate(rng.integers(0, len(names), len(names))):
+            for r, v in by[names[i]]:
+                again = f"{r.row['patient']}#{draw}"
+                of[again] = people[r.row["patient"]]
+                sample.append((replace(r, row={**r.row, "patient": again}), v))
+        out.append(calibrate.figures(sample, of))
     return out
 
 
