@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         opened.callback(subscriber.close)
         opened.enter_context(_device(link, screen))
         with stopped_by_signals(service.runtime):
-            code = service.run(args.seconds)
+            left_s = None if args.seconds is None else max(0.0, args.seconds - screen.elapsed_s())
+            code = service.run(left_s)
         screen.summary(subscriber)
     return code
 
@@ -133,6 +134,10 @@ class Screen:
         self._clock, self._start = clock, clock.now()
         self._lock = threading.Lock()
         self._colour = sys.stdout.isatty()
+
+    def elapsed_s(self) -> float:
+        """Seconds since the command was started."""
+        return self._clock.now() - self._start
 
     def say(self, who: str, what: str) -> None:
         """One line, from any thread."""
