@@ -94,7 +94,7 @@ class Pulse:
     def _of_beats(
         self, t: float, raw: Floats, wave: Floats, tracked: tuple[float, float] | None, moved: float | None
     ) -> Reading:
-        beats = find_beats(wave, _GRID_HZ)
+        beats = pulse_rate.systolic_only(find_beats(wave, _GRID_HZ))
         end = len(wave) / _GRID_HZ
         recent = min(end, pulse_rate.RATE_SPAN_S)
         last = beats.peak >= end - recent

@@ -30,6 +30,8 @@ _SILENT_S = 4.0
 _BRADY_YES_BPM, _BRADY_NO_BPM = 46.0, 56.0
 _TACHY_YES_BPM, _TACHY_NO_BPM = 110.0, 105.0
 _LITTLE_TRUST, _SOME_TRUST, _GOOD_TRUST, _HIGH_TRUST = 0.1, 0.25, 0.6, 0.9
+_RIPPLE = 0.2
+_DICROTIC_LEAST, _DICROTIC_LAG_S, _DICROTIC_HEIGHT, _DICROTIC_PAUSE = 5, 0.5, 0.6, 1.6
 _AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
 
 
@@ -56,12 +58,32 @@ def agree(a: float, b: float) -> bool:
     return bool(abs(a - b) <= max(_AGREE_BPM, _AGREE_SHARE * a))
 
 
+def systolic_only(beats: BeatList) -> BeatList:
+    """Beats without ripples (under 0.2 of the strong beats) and dicrotic waves taken for beats, as in slow hearts.
+
+    A peak within 0.5 s of the one before it, with less than 0.6 of its amplitude and a much longer way to the next, is
+    dicrotic if at least a third of all peaks are of that kind. (Weak premature beats come later or seldom.)
+    """
+    if len(beats) < _DICROTIC_LEAST:
+        return beats
+    beats = _without(beats, beats.amplitude < _RIPPLE * np.quantile(beats.amplitude, 0.75))
+    lag = np.diff(beats.peak, prepend=-np.inf)
+    ahead = np.diff(beats.peak, append=np.inf)
+    smaller = np.concatenate([[False], beats.amplitude[1:] < _DICROTIC_HEIGHT * beats.amplitude[:-1]])
+    doubtful = (lag < _DICROTIC_LAG_S) & smaller & (ahead > _DICROTIC_PAUSE * lag)
+    return beats if doubtful.sum() < len(beats) / 3 else _without(beats, doubtful)
+
+
+def _without(beats: BeatList, gone: NDArray[np.bool_]) -> BeatList:
+    return BeatList(beats.peak[~gone], beats.onset[~gone], beats.amplitude[~gone])
+
+
 def beat_rate(wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RATE_SPAN_S) -> BeatRate:
     """Median interval of the last ``span_s`` of an upright band-passed wave; beside it with gain control and by the
     autocorrelation."""
     end = len(wave) / rate_hz
     plain = _median_rate(beats.peak, end - span_s)
-    levelled = find_beats(gain_controlled(wave, rate_hz), rate_hz)
+    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
     tail = wave[-round(span_s * rate_hz) :]
     return BeatRate(plain, (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0]))
 
@@ -161,7 +183,7 @@ def findings(wave: Floats, beats: BeatList, rate_hz: float, rate: BeatRate, trus
     end = len(wave) / rate_hz
     slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
     gap_s = longest_gap_s(wave, beats, rate_hz)
-    levelled = find_beats(gain_controlled(wave, rate_hz), rate_hz)
+    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
     slow_levelled = brady_bpm(levelled.peak, end)
     slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
     brady = tachy = None

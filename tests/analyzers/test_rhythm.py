@@ -1,0 +1,121 @@
+"""Rhythm through a lane with the shipped network: known rhythms, silence on what is none, determinism."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge import inference
+from edge.analyzers import rhythm
+from edge.dsp import synthesis
+from edge.lane import Lane
+from edge.types import Block, ConfigError, Window
+from signals import blocks
+
+
+@pytest.fixture(scope="module")
+def model():
+    return inference.load("rhythm", variant="onnx-int8")
+
+
+def wave(kind="sinus", bpm=72.0, seconds=60.0, rate=100.0, seed=4):
+    t = np.arange(round(seconds * rate)) / rate
+    heart = synthesis.beats([synthesis.Episode(0.0, kind, bpm)], seconds + 2, seed=seed)
+    return 60000.0 + 1500.0 * synthesis.ppg(heart, t, seed=seed)
+
+
+def run(model, x, rate=100.0, chunk=50, acc=None):
+    lane = Lane(bed="b", source="node", primary="ppg", analyzers={"rhythm": rhythm.build(models=lambda _: model)})
+    readings = []
+    for block in blocks(x, rate=rate, chunk=chunk):
+        if acc is not None:
+            lane.feed(Block("node/acc", block.seq, block.t0, rate, acc[block.seq : block.next_seq].copy()))
+        readings += lane.feed(block)
+    readings += lane.finish()
+    assert not lane.take_faults()
+    return readings
+
+
+def words(readings, metric="ppg.rhythm"):
+    return [r.value for r in readings if r.metric == metric and r.value is not None]
+
+
+@pytest.mark.parametrize("rate", [25.0, 100.0, 500.0])
+@pytest.mark.parametrize(("kind", "expected"), [("sinus", "sinus"), ("af", "af")])
+def test_plain_rhythms_are_named(model, kind, expected, rate):
+    said = words(run(model, wave(kind, 80.0, rate=rate), rate=rate))
+    assert len(said) >= 20
+    assert said.count(expected) >= 0.8 * len(said)
+
+
+def test_upside_down_says_the_same(model):
+    x = wave("af", 85.0)
+    assert words(run(model, x)) == words(run(model, 120000.0 - x))
+
+
+def test_details_hold_six_probabilities_and_the_threshold(model):
+    reading = [r for r in run(model, wave(seconds=14.0)) if r.metric == "ppg.rhythm"][-1]
+    p = [reading.detail[f"p_{name}"] for name in ("SR", "PVC", "PAC", "VT", "SVT", "AF")]
+    assert sum(p) == pytest.approx(1.0)
+    assert reading.detail["p_af"] == p[5]
+    assert reading.model == str(model.identity)
+
+
+def test_perfusion_of_a_raw_sensor_and_none_of_a_scaled_one(model):
+    found = words(run(model, wave(seconds=20.0)), "ppg.perfusion")
+    assert found
+    assert all(1.0 < p < 6.0 for p in found)
+    assert not words(run(model, wave(seconds=20.0) - 60000.0), "ppg.perfusion")
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(1, 700))
+def test_chunks_do_not_matter(model, chunk):
+    x = wave("af", seconds=16.0)
+    assert run(model, x, chunk=chunk) == run(model, x, chunk=2000)
+
+
+def test_noise_of_any_kind_has_no_rhythm(model):
+    rng = np.random.default_rng(7)
+    told = 0
+    for k in range(40):
+        shape = [
+            rng.normal(size=1000),
+            np.cumsum(rng.normal(size=1000)),
+            np.sin(np.arange(1000) * 0.5) + 0.1 * rng.normal(size=1000),
+            np.sin(np.arange(1000) * 0.012) + 0.01 * rng.normal(size=1000),
+        ][k % 4]
+        x = Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, shape[:, None], 100.0, 1.0, ())
+        readings = rhythm.build(models=lambda _: model)({"ppg": x})
+        told += readings[0].value is not None
+    assert told <= 1
+
+
+def test_shaking_is_named(model):
+    rng = np.random.default_rng(3)
+    x = wave(seconds=20.0)
+    acc = np.array([0.0, 0.0, 1000.0]) + rng.normal(scale=500.0, size=(len(x), 3))
+    said = [r for r in run(model, x, acc=acc) if r.metric == "ppg.rhythm" and r.t > 11]
+    assert {r.reason for r in said} == {"motion"}
+
+
+def test_settings_are_checked(model):
+    for wrong in ({"channel": -1}, {"hop_s": 20.0}, {"upside_down": "maybe"}):
+        with pytest.raises(ConfigError, match="rhythm"):
+            rhythm.build(models=lambda _: model, **wrong)
+
+
+@pytest.mark.parametrize("variant", ["onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"])
+def test_real_windows_are_answered_and_the_variants_agree(data_dir, model, variant):
+    d = np.load(data_dir / "ppg" / "liu2022.npz")
+    other = inference.load("rhythm", variant=variant)
+    same, answered = 0, 0
+    rows = range(0, len(d["ppg"]), 200)
+    for i in rows:
+        data = d["ppg"][i].astype(float)[:, None]
+        x = Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, data, 100.0, 1.0, ())
+        said = [rhythm.build(models=lambda _, m=m: m)({"ppg": x})[0].value for m in (model, other)]
+        answered += said[0] is not None
+        same += said[0] == said[1]
+    assert answered >= 0.97 * len(rows)
+    assert same >= 0.93 * len(rows)

@@ -1,0 +1,126 @@
+"""Beats of known truth at 25 to 500 Hz, and against the ECG of real records."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.dsp import synthesis
+from edge.dsp.beats import (
+    band_passed,
+    find_beats,
+    gain_controlled,
+    merge_stream,
+    perfusion_index,
+    polarity,
+)
+
+RATES = [25.0, 50.0, 100.0, 125.0, 500.0]
+
+
+def heart(rhythm="sinus", bpm=70.0, seconds=30.0, seed=1):
+    return synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds, seed=seed)
+
+
+def found(truth, rate, start=4.0, end=24.0, noise=0.01, sign=1.0):
+    t = np.arange(round(start * rate), round(end * rate)) / rate
+    wave = sign * band_passed(synthesis.ppg(truth, t, noise=noise), rate)
+    return find_beats(wave, rate), wave
+
+
+def matched(peaks, truth):
+    """Sensitivity and precision within 150 ms at the best constant delay from heart to finger."""
+    best = (0.0, 0.0)
+    for delay in np.arange(0.0, 0.7, 0.04):
+        off = abs(peaks[:, None] - delay - truth[None, :])
+        score = ((off.min(axis=0) <= 0.15)[1:-2].mean(), (off.min(axis=1) <= 0.15)[1:-1].mean())
+        best = max(best, score, key=min)
+    return best
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(("rhythm", "bpm"), [("sinus", 40.0), ("sinus", 70.0), ("sinus", 150.0), ("af", 90.0)])
+def test_every_beat_is_found_once(rate, rhythm, bpm):
+    truth = heart(rhythm, bpm)
+    beats, _ = found(truth, rate)
+    sensitivity, precision = matched(beats.peak + 4.0, truth.t[(truth.t > 4) & (truth.t < 24)])
+    assert sensitivity >= (0.9 if rhythm == "af" else 0.98)
+    assert precision >= 0.95
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_intervals_are_finer_than_a_sample(rate):
+    truth = heart("sinus", 65.0)
+    beats, _ = found(truth, rate, noise=0.0)
+    true_ibi = np.diff(truth.t[(truth.t > 5) & (truth.t < 23)])
+    assert np.median(beats.ibi) == pytest.approx(np.median(true_ibi), abs=0.012)
+    assert (beats.onset < beats.peak).all()
+    assert (beats.amplitude > 0).all()
+
+
+def test_polarity_shows_which_way_up():
+    _, wave = found(heart(), 100.0)
+    assert polarity(wave) > 0.6
+    assert polarity(-wave) < -0.6
+    assert polarity(np.zeros(100)) == 0.0
+
+
+def test_weak_beats_have_small_amplitudes():
+    truth = heart("pac", 70.0)
+    beats, _ = found(truth, 100.0)
+    assert beats.amplitude.min() < 0.9 * np.median(beats.amplitude)
+
+
+def test_gain_control_levels_a_fading_pulse():
+    _, wave = found(heart(), 100.0)
+    fading = wave * np.linspace(1.0, 0.15, len(wave))
+    level = gain_controlled(fading, 100.0)
+    first, last = abs(level[200:600]).max(), abs(level[-600:-200]).max()
+    assert last > 0.6 * first
+
+
+def test_perfusion_is_the_pulse_over_the_steady_part():
+    beats, wave = found(heart(), 100.0)
+    swing = np.median(beats.amplitude)
+    assert perfusion_index(1000.0 + wave, beats) == pytest.approx(100 * swing / 1000.0, rel=0.02)
+    assert perfusion_index(wave - 50.0, beats) is None
+
+
+def test_windows_join_to_one_stream():
+    truth = heart()
+    known = np.empty(0)
+    for end in range(10, 28, 2):
+        beats, _ = found(truth, 100.0, start=end - 10.0, end=float(end))
+        known = merge_stream(known, beats.peak + end - 10.0, since=end - 4.0 if len(known) else 0.0)
+    whole, _ = found(truth, 100.0, start=0.0, end=26.0)
+    inner = known[(known > 2) & (known < 24)]
+    expected = whole.peak[(whole.peak > 2) & (whole.peak < 24)]
+    assert len(inner) == len(expected)
+    np.testing.assert_allclose(inner, expected, atol=0.03)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(3, 1500), st.sampled_from(RATES))
+def test_nothing_makes_it_raise(seed, n, rate):
+    rng = np.random.default_rng(seed)
+    x = rng.choice([0.0, 1.0, 1e6], 1) * rng.standard_normal(n) + rng.choice([0.0, 5.0])
+    beats = find_beats(band_passed(x, rate), rate)
+    assert (np.diff(beats.peak) > 0.2).all()
+    assert np.isfinite(beats.amplitude).all()
+
+
+def test_against_the_ecg_of_intensive_care_records(data_dir):
+    d = np.load(data_dir / "ppg" / "cinc2015.npz")
+    offsets = d["beat_offsets"]
+    scores = []
+    for i in range(0, len(d["record"]), 6):
+        x = d["pleth"][i][125 * 100 : 125 * 130].astype(float)
+        ecg = d["ecg_beats_250hz"][offsets[i] : offsets[i + 1]] / 250.0
+        ecg = ecg[(ecg > 100) & (ecg < 130)] - 100.0
+        if x.std() == 0 or len(ecg) < 15 or (np.diff(x) == 0).mean() > 0.3 or np.diff(ecg).max() > 2.5:
+            continue
+        beats = find_beats(band_passed(x, 125.0), 125.0)
+        sensitivity, precision = matched(beats.peak, ecg)
+        scores.append(2 * sensitivity * precision / max(sensitivity + precision, 1e-9))
+    assert len(scores) > 25
+    assert np.median(scores) > 0.9
