@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 ANSWERS = ("present", "unknown", "absent")
 WORTH = np.array([5.0, 3.0, 1.0])
-MURMUR_FEATURES = ("highest", "mean", "second")
+MURMUR_FEATURES = ("highest", "mean")
 NOISE_FEATURES = ("unknown_mean", "unquiet", "refused", "sites", "low_mean", "low_least", "high_mean")
 FEATURES = MURMUR_FEATURES + NOISE_FEATURES
 MAX_REFUSED_SHARE = 1 / 3  # reached by under 1 % of CirCor's recordings and by four of five artifacts
@@ -151,13 +151,12 @@ def patient_features(recordings: Sequence[Verdict], calibration: Calibration) ->
     """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
     known = [r.scores for r in recordings if r.scores is not None]
     refused = float(np.mean([r.p is None for r in recordings]))
-    murmur = np.sort(np.clip([_logit(s, calibration.recording) for s in known], -_LIMIT, _LIMIT))[::-1]
+    murmur = np.clip([_logit(s, calibration.recording) for s in known], -_LIMIT, _LIMIT)
     unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
     return np.array(
         [
-            murmur[0],
+            murmur.max(),
             murmur.mean(),
-            murmur[min(1, len(murmur) - 1)],
             unknown.mean(),
             float(np.mean([1.0 - min(1.0, s.periodicity / 0.5) for s in known])),
             refused,

@@ -19,7 +19,7 @@ from edge.dsp.murmur_decision import Calibration, PatientVerdict, Scores, Verdic
 
 SPECIFICITY = 0.93
 _KEEP_KNOWN = 0.985  # of present and absent recordings may not be called unknown
-_PENALTY = 6.0
+_PENALTY = 8.0
 _NOISE = [decision.FEATURES.index(name) for name in decision.NOISE_FEATURES]
 _PRESENT_ABSENT = [decision.ANSWERS.index(name) for name in ("present", "absent")]
 FOREIGN_LIMIT = 0.3  # 99 % of CirCor recordings stay under 0.05
