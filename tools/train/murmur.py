@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=default, help="folder with labels.csv and audio")
     parser.add_argument("--work", type=Path, default=Path("work-murmur"), help="checkpoints, caches, window scores")
     parser.add_argument("--cross-validate", action="store_true")
-    parser.add_argument("--out", type=Path, help="predictions of the cross-validation")
+    parser.add_argument("--out", type=Path, help="predictions of the cross-validation, from all folds trained so far")
     parser.add_argument("--export", type=Path, metavar="DIR", help="train on all people and write the model folder")
     parser.add_argument("--folds", default="0,1,2,3,4", help="which folds to train, where not all")
     parser.add_argument("--epochs", type=int, default=50)
@@ -57,7 +57,7 @@ def main() -> int:
     if options.cross_validate:
         for fold in map(int, options.folds.split(",")):
             _fold(options, corpus, fold)
-        if len(options.folds.split(",")) == FOLDS:
+        if options.out:
             _report(options)
     if options.export:
         _export(options, corpus)
@@ -145,7 +145,7 @@ def _synthetic_window(k: int) -> Any:
 def _notes(options: argparse.Namespace) -> list[dict[str, Any]]:
     import murmur_hear
 
-    return [n for fold in range(FOLDS) for n in murmur_hear.read(options.work / f"heard{fold}.json")]
+    return [n for path in sorted(options.work.glob("heard?.json")) for n in murmur_hear.read(path)]
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -156,8 +156,11 @@ def _report(options: argparse.Namespace) -> None:
     report: dict[str, Any] = {}
     for variant in murmur_hear.VARIANTS:
         recordings = murmur_hear.heard(notes, variant)
-        judged, people, constants = calibrate.cross_judged(recordings, FOLDS)
-        per_fold = [calibrate.figures([j for j in judged if j[0].fold == k], people) for k in range(FOLDS)]
+        judged, people, constants = calibrate.cross_judged(recordings)
+        per_fold = [
+            calibrate.figures([j for j in judged if j[0].fold == k], people)
+            for k in sorted({r.fold for r in recordings})
+        ]
         report[variant] = {
             "pooled": calibrate.figures(judged, people),
             "folds": per_fold,
@@ -203,7 +206,7 @@ def _export(options: argparse.Namespace, corpus: dataset.Corpus) -> None:
     card = {
         "training": {
             "script": "tools/train/murmur.py",
-            "data": "CirCor DigiScope 2022, CinC 2016 a-f, PASCAL 2011, generated negatives and heart sounds",
+            "data": "CirCor DigiScope 2022, CinC 2016 (a, b, c, d, f), PASCAL 2011, generated negatives and heart sounds",
             "terms": "ODC-By (CirCor, CinC 2016); PASCAL: cite; no recording is shipped",
             "split": "five folds by person, stratified by label and murmur grade; other sets left out whole",
             "seed": options.seed,

@@ -126,13 +126,13 @@ def verdict(r: Heard, calibration: Calibration) -> Verdict:
 
 
 def cross_judged(
-    recordings: Sequence[Heard], folds: int
+    recordings: Sequence[Heard],
 ) -> tuple[list[tuple[Heard, Verdict]], dict[str, PatientVerdict], list[Calibration]]:
     """Every recording and patient judged with constants from the other folds."""
     judged: list[tuple[Heard, Verdict]] = []
     people: dict[str, PatientVerdict] = {}
     constants = []
-    for fold in range(folds):
+    for fold in sorted({r.fold for r in recordings}):
         calibration = fit([r for r in recordings if r.fold != fold])
         constants.append(calibration)
         mine = [r for r in recordings if r.fold == fold]

@@ -31,7 +31,6 @@ from edge.dsp.murmur_decision import PatientVerdict, Verdict  # noqa: E402
 from edge.dsp.pcg_frontend import network_input  # noqa: E402
 
 Judged = list[tuple[calibrate.Heard, Verdict]]
-FOLDS = 5
 MEASURES = {
     "weighted_accuracy": "patient weighted accuracy (5 present, 3 unknown, 1 absent)",
     "patient_auroc": "patient AUROC, present against absent",
@@ -53,8 +52,8 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--export", type=Path, default=ROOT / "models" / "murmur")
     options = parser.parse_args()
-    notes = [n for fold in range(FOLDS) for n in hear.read(options.work / f"heard{fold}.json")]
-    judged, people, _ = calibrate.cross_judged(hear.heard(notes), FOLDS)
+    notes = [n for path in sorted(options.work.glob("heard?.json")) for n in hear.read(path)]
+    judged, people, _ = calibrate.cross_judged(hear.heard(notes))
     report = json.loads((options.work / "report.json").read_text(encoding="utf-8"))
     picture(options.export / "report.png", judged)
     beside = options.work / "notes.md"
@@ -197,8 +196,9 @@ def other_sets(report: dict[str, Any]) -> str:
 def quantized(report: dict[str, Any]) -> str:
     """int8 against fp32, fold by fold, both runtimes."""
     lines = ["## int8 against fp32 (recording AUROC per fold, same windows)", ""]
-    lines += ["| variant | " + " | ".join(f"fold {k}" for k in range(FOLDS)) + " | pooled | patient AUROC |"]
-    lines.append("|---" * (FOLDS + 3) + "|")
+    folds = len(report["onnx-int8"]["folds"])
+    lines += ["| variant | " + " | ".join(f"fold {k}" for k in range(folds)) + " | pooled | patient AUROC |"]
+    lines.append("|---" * (folds + 3) + "|")
     for variant, f in report.items():
         folds = " | ".join(f"{x['recording_auroc']:.4f}" for x in f["folds"])
         lines.append(
