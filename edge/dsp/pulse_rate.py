@@ -59,14 +59,16 @@ def agree(a: float, b: float) -> bool:
 
 
 def systolic_only(beats: BeatList) -> BeatList:
-    """Beats without ripples (under 0.2 of the strong beats) and dicrotic waves taken for beats, as in slow hearts.
+    """Beats without ripples (under 0.2 of both neighbours) and dicrotic waves taken for beats, as in slow hearts.
 
     A peak within 0.5 s of the one before it, with less than 0.6 of its amplitude and a much longer way to the next, is
     dicrotic if at least a third of all peaks are of that kind. (Weak premature beats come later or seldom.)
     """
     if len(beats) < _DICROTIC_LEAST:
         return beats
-    beats = _without(beats, beats.amplitude < _RIPPLE * np.quantile(beats.amplitude, 0.75))
+    a = beats.amplitude
+    around = np.minimum(np.concatenate([[0.0], a[:-1]]), np.concatenate([a[1:], [0.0]]))
+    beats = _without(beats, a < _RIPPLE * around)
     lag = np.diff(beats.peak, prepend=-np.inf)
     ahead = np.diff(beats.peak, append=np.inf)
     smaller = np.concatenate([[False], beats.amplitude[1:] < _DICROTIC_HEIGHT * beats.amplitude[:-1]])

@@ -17,11 +17,11 @@ from rhythm_fit import Scale
 from rhythm_net import RhythmNet, parameters
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import quantize  # noqa: E402
-from evaluation.rhythm import predict  # noqa: E402
+import quantize
+from evaluation.rhythm import predict
 
-from edge.dsp.rhythm_decision import LABELS  # noqa: E402
-from edge.dsp.rhythm_features import FEATURES  # noqa: E402
+from edge.dsp.rhythm_decision import LABELS
+from edge.dsp.rhythm_features import FEATURES
 
 VERSION = "1.0.0"
 NONE_LIMIT = 0.5

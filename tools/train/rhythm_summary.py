@@ -1,0 +1,162 @@
+"""Figures by person from cross-validated rhythm predictions, and what k of n windows do on long sequences.
+
+    python tools/train/rhythm_summary.py predictions.csv            accuracy and AF by person, with bootstrap intervals
+    python tools/train/rhythm_summary.py --hours 20                 false AF alerts an hour on long sequences
+
+The sequences are made from real interval records with ectopy and without AF (``ppg/rr``), and from records in AF, since
+the real windows are not contiguous; the shipped network and analyzer judge them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
+
+import synthetic_ppg  # noqa: E402
+from evaluation.rhythm import predict  # noqa: E402
+from rhythm_data import DATA  # noqa: E402
+from rhythm_report import auroc  # noqa: E402
+
+from edge.dsp.rhythm_decision import LABELS  # noqa: E402
+
+_AF = 5
+_DRAWS = 1000
+_RULES = ((1, 1), (3, 5), (5, 7), (6, 8))
+
+
+def by_person(path: Path) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, AF AUROC, sensitivity and specificity with intervals over people; k of n."""
+    d = np.load(DATA / "ppg" / "liu2022.npz")
+    label, person = d["label"].astype(int), d["subject"].astype(int)
+    with path.open(encoding="utf-8") as file:
+        rows = sorted(csv.DictReader(file), key=lambda r: int(r["row"]))
+    p = np.array([[float(r[f"p_{c}"] or "nan") for c in LABELS] for r in rows])
+    called = np.array([r["decision"] == "af" for r in rows])
+    guess = np.where(np.isnan(p[:, 0]), -1, np.nan_to_num(p).argmax(axis=1))
+    people = np.unique(person)
+    rng = np.random.default_rng(0)
+
+    def figures(rows_: NDArray[np.int64]) -> dict[str, float]:
+        y, g, c, s = label[rows_], guess[rows_], called[rows_], np.nan_to_num(p[rows_, _AF])
+        recalls = [float((g[y == k] == k).mean()) for k in range(6) if (y == k).any()]
+        return {
+            "accuracy": float((g == y).mean()),
+            "balanced_accuracy": float(np.mean(recalls)),
+            "af_auroc": auroc(s, y == _AF),
+            "af_sensitivity": float(c[y == _AF].mean()),
+            "af_specificity": float(1 - c[y != _AF].mean()),
+        }
+
+    index = {q: np.flatnonzero(person == q) for q in people}
+    drawn = [figures(np.concatenate([index[q] for q in rng.choice(people, len(people))])) for _ in range(200)]
+    each = {int(q): float((guess[index[q]] == label[index[q]]).mean()) for q in people}
+    return {
+        "figures": figures(np.arange(len(label))),
+        "interval_95": {k: np.quantile([x[k] for x in drawn], (0.025, 0.975)).round(3).tolist() for k in drawn[0]},
+        "accuracy_by_person": {"least": min(each.values()), "median": float(np.median(list(each.values()))), **each},
+        "alarm_rate": {c: float(called[label == k].mean()) for k, c in enumerate(LABELS)},
+        "k_of_n": {f"{k} of {n}": _confirmed(called, label, index, k, n, rng) for k, n in _RULES},
+    }
+
+
+def _confirmed(
+    called: NDArray[np.bool_],
+    label: NDArray[np.int64],
+    index: dict[int, NDArray[np.int64]],
+    k: int,
+    n: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Stretches of n random windows of one person: all AF, how many are caught; no AF, who is ever alerted."""
+    caught, alerted, with_af, without = [], 0, 0, 0
+    for rows in index.values():
+        af, other = rows[label[rows] == _AF], rows[label[rows] != _AF]
+        if len(af) >= n:
+            with_af += 1
+            caught.append(np.mean([called[rng.choice(af, n, replace=False)].sum() >= k for _ in range(_DRAWS)]))
+        if len(other) >= n:
+            without += 1
+            # in stored order, as a stream would come
+            sums = np.convolve(called[other].astype(int), np.ones(n, int), mode="valid")
+            alerted += bool((sums >= k).any())
+    return {
+        "caught": round(float(np.mean(caught)), 3),
+        "people_with_af": with_af,
+        "alerted": alerted,
+        "people": without,
+    }
+
+
+def long_sequences(hours: int, seed: int) -> dict[str, Any]:
+    """Alerts an hour without AF and delay with it, for each rule, windows 10 s apart."""
+    from edge import inference
+
+    rng = np.random.default_rng(seed)
+    records = synthetic_ppg.load_intervals(DATA / "ppg" / "rr")
+    model = inference.load("rhythm")
+    found: dict[str, Any] = {"hours": hours}
+    for name, pools in (("without_af", ("PVC", "PAC", "SR")), ("af", ("AF",))):
+        count = hours if name == "without_af" else max(1, hours // 4)
+        hits = np.array([_hour(records, pools[h % len(pools)], rng, model) for h in range(count)])
+        for k, n in _RULES:
+            sums = np.array([np.convolve(row.astype(int), np.ones(n, int))[: len(row)] for row in hits])
+            over = sums >= k
+            if name == "af":
+                first = [int(np.argmax(row)) + 1 if row.any() else len(row) for row in over]
+                found[f"{k} of {n} delay_s"] = float(np.median(first)) * 10.0
+            else:
+                onsets = over[:, 0].sum() + (over[:, 1:] & ~over[:, :-1]).sum()
+                found[f"{k} of {n} false_per_hour"] = round(float(onsets) / len(hits), 2)
+    return found
+
+
+def _hour(records: synthetic_ppg.Intervals, pool: str, rng: np.random.Generator, model: Any) -> NDArray[np.bool_]:
+    """Whether each of 360 windows in a row was called AF; windows with a rhythm that is not wanted are skipped over."""
+    wanted = records.pools["AF"] if pool == "AF" else np.concatenate([records.pools[c] for c in ("SR", "PVC", "PAC")])
+    wanted = np.sort(wanted)
+    origin = float(records.t[int(rng.choice(records.pools[pool]))])
+    waves: list[NDArray[np.float64]] = []
+    person = int(rng.integers(2**31))
+    while len(waves) < 360 and origin < records.t[-1] - 30:
+        first = int(np.searchsorted(records.t, origin))
+        place = int(np.searchsorted(wanted, first))
+        if place < len(wanted) and wanted[place] == first:
+            a, b = np.searchsorted(records.t, (origin - 3.0, origin + 11.0))
+            part = slice(int(a), int(b))
+            train = synthetic_ppg.Train(records.t[part] - origin, records.ibi[part], records.kind[part], pool == "AF")
+            waves.append(synthetic_ppg.render(train, np.random.default_rng(person)))
+        elif place >= len(wanted):
+            break
+        elif records.t[wanted[place]] > origin + 600:
+            origin = float(records.t[wanted[place]]) - 10.0
+        origin += 10.0
+    rows = predict(np.stack(waves), 100.0, model)
+    called = np.array([row["decision"] == "af" for row in rows])
+    return np.pad(called, (0, 360 - len(called)))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("predictions", type=Path, nargs="?")
+    parser.add_argument("--hours", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    if args.predictions is not None:
+        print(json.dumps(by_person(args.predictions), indent=1))
+    if args.hours:
+        print(json.dumps(long_sequences(args.hours, args.seed), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
