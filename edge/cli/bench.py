@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from edge.cli._bench_stages import Stage
     from edge.inference import Timing
 
-BEDS: dict[str, tuple[str, ...]] = {"PPG only": ("ppg",), "PPG and heart sound": ("ppg", "acc", "pcg")}
+BEDS: dict[str, tuple[str, ...]] = {
+    "PPG only": ("ppg",),
+    "PPG and heart sound": ("ppg", "acc", "pcg"),
+    "PPG, heart sound and camera": ("ppg", "acc", "pcg", "video"),
+}
 _SIGNAL_S = 30.0
 
 

@@ -1,8 +1,8 @@
 """A generated face whose skin pulses at a known rate, for the demo and for tests: drawn, never a person's picture.
 
-The skin's colour follows a reflection model: steady light times melanin-dependent skin, times one plus a pulsatile part
-that is strongest in green (relative strengths 0.33, 0.77, 0.53 for R, G, B as in Wang et al. 2017). The room behind does
-not pulse. What it proves is that the whole path works; accuracy on people is not to be read from it.
+The skin's colour follows a reflection model: steady light times the skin's tone, times one plus a pulsatile part that is
+strongest in green (relative strengths 0.33, 0.77, 0.53 for R, G, B as in Wang et al. 2017). The room behind does not
+pulse. What it proves is that the whole path works; accuracy on people is not to be read from it.
 """
 
 from __future__ import annotations
@@ -95,10 +95,9 @@ def write_video(
 
     whole = max(1, round(heart_rate_bpm / 60.0 * seconds)) * 60.0 / seconds
     setting = Scene(heart_rate_bpm=whole, fps=fps, seed=seed, **scene)
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (setting.width, setting.height),
-        [cv2.VIDEOWRITER_PROP_QUALITY, 98],
-    )  # fmt: skip
+    quality = [cv2.VIDEOWRITER_PROP_QUALITY, 98]
+    size = (setting.width, setting.height)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size, quality)
     if not writer.isOpened():
         raise ConfigError(f"{path}: cannot be written as video")
     for frame in frames(setting, seconds):
