@@ -8,6 +8,7 @@ Schafer, Discrete-Time Signal Processing); ``zero_phase`` applies them to a whol
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from scipy import fft
 Floats = NDArray[np.float64]
 
 
+@lru_cache(maxsize=64)
 def butterworth(order: int, cut_hz: float | tuple[float, float], rate_hz: float, kind: str = "low") -> Floats:
-    """Sections ``(n, 6)`` of b0 b1 b2 1 a1 a2.
+    """Sections ``(n, 6)`` of b0 b1 b2 1 a1 a2, read-only and remembered.
 
     kind: "low" or "high" with one corner, "band" with two (``order`` then counts each flank). Raises ValueError when a
     corner does not lie between 0 and half the rate.
@@ -48,6 +50,7 @@ def butterworth(order: int, cut_hz: float | tuple[float, float], rate_hz: float,
     sections = _paired(digital, zeros)
     gain = abs(_at(sections, np.array([reference]))[0])
     sections[:, :3] /= gain ** (1.0 / len(sections))
+    sections.flags.writeable = False
     return sections
 
 

@@ -8,7 +8,7 @@ same level and not flat, is all it can say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -37,10 +37,14 @@ _AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
 
 @dataclass(frozen=True, slots=True)
 class BeatRate:
-    """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree."""
+    """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree.
+
+    levelled: peaks found with gain control, s.
+    """
 
     bpm: float
     others: tuple[float, ...]
+    levelled: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
     @property
     def agreeing(self) -> int:
@@ -87,7 +91,8 @@ def beat_rate(wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RAT
     plain = _median_rate(beats.peak, end - span_s)
     levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
     tail = wave[-round(span_s * rate_hz) :]
-    return BeatRate(plain, (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0]))
+    others = (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0])
+    return BeatRate(plain, others, levelled.peak)
 
 
 def _median_rate(peaks: Floats, since: float) -> float:
@@ -185,8 +190,7 @@ def findings(wave: Floats, beats: BeatList, rate_hz: float, rate: BeatRate, trus
     end = len(wave) / rate_hz
     slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
     gap_s = longest_gap_s(wave, beats, rate_hz)
-    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
-    slow_levelled = brady_bpm(levelled.peak, end)
+    slow_levelled = brady_bpm(rate.levelled, end)
     slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
     brady = tachy = None
     if slow is not None and slow < _BRADY_YES_BPM and trust >= _SOME_TRUST:
