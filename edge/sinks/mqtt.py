@@ -258,8 +258,7 @@ class MqttSink:
         end = self._clock.now() + seconds
         while not self._stopping and (left := end - self._clock.now()) > 0:
             self._wake.wait(min(left, _IDLE_S))
-            if not self._stopping:
-                self._wake.clear()
+            self._wake.clear()
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client

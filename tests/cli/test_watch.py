@@ -1,0 +1,160 @@
+"""The reference subscriber: our own device keeps the contract, a broken one fails in each respect."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.cli import main
+from edge.cli._grade import Grader
+from edge.config import parse
+from edge.service import build_service
+
+ROOT = "vitals/dev"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def stamp(**more):
+    return {"v": 1, "t": NOW.isoformat(), "mono": 5.0, "boot": "b", "clock_synced": True, **more}
+
+
+def reading(seq=1, **more):
+    base = {"value": 61.0, "unit": "bpm", "quality": 0.9, "source": "node", "model": "", "seq": seq, "reason": ""}
+    return stamp(**{**base, **more})
+
+
+def event(seq=1, **more):
+    base = {
+        "id": "bed1/af", "occurrence": "o1", "kind": "physiological", "priority": "medium", "presence": "on",
+        "since": NOW.isoformat(), "text": "AF", "seq": seq, "published": NOW.isoformat(), "delay_s": 0.1,
+        "historical": False,
+    }  # fmt: skip
+    return stamp(**{**base, **more})
+
+
+STATUS = stamp(state="online", version="1", models={})
+DISCOVERY = {
+    "device": {},
+    "origin": {},
+    "availability": [],
+    "components": {"a": {"platform": "sensor", "unique_id": "a"}},
+}
+GOOD = [
+    ("status", STATUS, True, 1),
+    ("bed1/reading/ppg.hr", reading(1), False, 0),
+    ("bed1/reading/ppg.hr", reading(2, value=None, reason="motion"), False, 0),
+    ("bed1/event", event(1), False, 1),
+    ("bed1/event", event(1), False, 1),
+    ("bed1/alarm/af", event(1), True, 1),
+    ("bed1/event", event(2, presence="off"), False, 1),
+    ("bed1/cmd/result", stamp(command_id="c", ok=False), False, 1),
+]
+
+
+def grade(messages, discovery=DISCOVERY, replied=True):
+    grader = Grader(ROOT, "ha")
+    grader.feed("ha", json.dumps(discovery).encode(), retain=True, qos=1, arrival=NOW.timestamp())
+    for topic, fields, retain, qos in messages:
+        payload = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+        grader.feed(f"{ROOT}/{topic}", payload, retain=retain, qos=qos, arrival=NOW.timestamp() + 1.0)
+    return {v.check for v in grader.verdicts(asked="c", replied=replied) if v.state == "FAIL"}
+
+
+def test_a_device_that_keeps_the_contract_passes():
+    assert grade(GOOD) == set()
+
+
+def changed(index, **fields):
+    topic, old, retain, qos = GOOD[index]
+    return [*GOOD[:index], (topic, {**old, **fields}, retain, qos), *GOOD[index + 1 :]]
+
+
+def without(index, key):
+    topic, old, retain, qos = GOOD[index]
+    return [*GOOD[:index], (topic, {k: v for k, v in old.items() if k != key}, retain, qos), *GOOD[index + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("messages", "check"),
+    [
+        (GOOD[1:], "status"),
+        (without(0, "models"), "status"),
+        (changed(0, state="offline"), "status"),
+        (without(1, "boot"), "payload"),
+        ([*GOOD, ("bed1/reading/ppg.hr", b"{", False, 0)], "payload"),
+        ([GOOD[0], *GOOD[3:]], "reading"),
+        (without(1, "quality"), "reading"),
+        ([*GOOD[:1], ("bed1/reading/ppg.hr", reading(1), True, 0), *GOOD[2:]], "reading"),
+        (changed(2, reason="because"), "reading value"),
+        (changed(1, t=(NOW - timedelta(minutes=2)).isoformat()), "reading age"),
+        (changed(1, t="yesterday"), "reading age"),
+        (changed(1, t=(NOW + timedelta(minutes=2)).isoformat()), "reading age"),
+        (changed(2, seq=5), "reading seq"),
+        (changed(5, presence="off"), "alarm"),
+        (without(5, "occurrence"), "alarm"),
+        (without(3, "delay_s"), "event"),
+        ([*GOOD[:3], ("bed1/event", event(1), False, 0), *GOOD[4:]], "event"),
+        (changed(6, seq=4), "event seq"),
+        (GOOD[:-1], "command answered"),
+        (changed(7, ok=True), "command answered"),
+    ],
+)
+def test_a_broken_device_fails_in_that_respect(messages, check):
+    assert check in grade(messages)
+
+
+@pytest.mark.parametrize("broken", [{}, {**DISCOVERY, "components": {"a": {}}}, {**DISCOVERY, "availability": {}}])
+def test_broken_discovery_fails(broken):
+    assert "discovery" in grade(GOOD, discovery=broken)
+
+
+def test_no_answer_on_the_response_topic_fails():
+    assert "command answered" in grade(GOOD, replied=False)
+
+
+@pytest.fixture
+def device(tmp_path, mosquitto):
+    """Our own program with a synthetic heart, publishing to a real broker."""
+    text = f"""
+    [device]
+    name = "own"
+    state_dir = "{tmp_path}/state"
+    [mqtt]
+    host = "127.0.0.1"
+    port = {mosquitto.port}
+    [sources.syn]
+    kind = "synthetic"
+    analyzers = ["pulse"]
+    """
+    service = build_service(parse(text), console=False)
+    thread = threading.Thread(target=service.run, name="edge-test-service")
+    thread.start()
+    yield mosquitto.port
+    service.runtime.stop()
+    thread.join(20.0)
+
+
+def test_our_own_device_is_graded_and_passes(device, capsys):
+    code = main(["watch", "--broker", f"mqtt://127.0.0.1:{device}", "--grade", "4"])
+    said = capsys.readouterr().out
+    assert code == 0, said
+    assert "own: keeps the contract" in said
+    assert "ok   command answered" in said
+
+
+def test_watching_shows_readings_and_states(device, capsys):
+    assert main(["watch", "--broker", f"127.0.0.1:{device}", "--seconds", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "own online" in said
+    assert "ppg.hr" in said
+
+
+def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):
+    assert main(["watch", "--broker", "mqtt://127.0.0.1:1", "--seconds", "1"]) == 1
+    assert "127.0.0.1:1: not reachable" in capsys.readouterr().err
+    assert main(["watch", "--broker", "http://x"]) == 2
+    assert main(["watch", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--grade", "1"]) == 1
+    assert "no device below vitals/" in capsys.readouterr().err
