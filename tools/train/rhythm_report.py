@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rhythm_data import DATA, Windows
+from rhythm_data import DATA, Windows, auroc
 from rhythm_fit import Scale
 from rhythm_net import RhythmNet, parameters
 
@@ -25,7 +25,7 @@ from edge.dsp.rhythm_features import FEATURES
 
 VERSION = "1.0.0"
 NONE_LIMIT = 0.5
-SPECIFICITY = 0.965
+SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
 _AF = 5
 
@@ -44,14 +44,6 @@ def calibrated(logits: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[f
     temperature = float(grid[int(np.argmin(loss))])
     others = probabilities(logits, temperature)[label != _AF, _AF]
     return round(temperature, 3), round(float(np.quantile(others, SPECIFICITY)), 4)
-
-
-def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ties count half."""
-    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
-    n1 = int(positive.sum())
-    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * (~positive).sum()))
 
 
 def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> str:

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
-import synthetic_ppg  # noqa: E402
-from evaluation.rhythm import predict  # noqa: E402
-from rhythm_data import DATA  # noqa: E402
-from rhythm_report import auroc  # noqa: E402
+import synthetic_ppg
+from evaluation.rhythm import predict
+from rhythm_data import DATA
+from rhythm_report import auroc
 
-from edge.dsp.rhythm_decision import LABELS  # noqa: E402
+from edge.dsp.rhythm_decision import LABELS
 
 _AF = 5
 _DRAWS = 1000
