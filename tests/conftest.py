@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from mosquitto_broker import mosquitto, new_mosquitto  # noqa: F401 - fixtures for every test
 
 ROOT = Path(__file__).resolve().parent.parent

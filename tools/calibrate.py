@@ -26,9 +26,9 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from edge.alarms.conditions import rules_from  # noqa: E402
-from edge.alarms.conformal import smallest_alpha, threshold  # noqa: E402
-from edge.alarms.detector import Detector  # noqa: E402
+from edge.alarms.conditions import rules_from
+from edge.alarms.conformal import smallest_alpha, threshold
+from edge.alarms.detector import Detector
 
 WINDOW_S = 10.0
 RULES = ((1, 1), (2, 3), (3, 5), (4, 5), (5, 7), (6, 8))

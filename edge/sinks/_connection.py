@@ -155,7 +155,10 @@ def _connect(
     if on_publish is not None:
         client.on_publish = lambda _client, _user, mid, _reason, _properties: on_publish(mid)
     try:
-        client.connect(options.host, options.port, options.keepalive_s)
+        try:
+            client.connect(options.host, options.port, options.keepalive_s)
+        except ConnectionResetError:  # a broker that is only just up may cut the first handshake off
+            client.connect(options.host, options.port, options.keepalive_s)
     except ssl.SSLCertVerificationError as error:
         raise RefusedError(f"TLS: {error.verify_message}; check ca_file and the host's name") from None
     except ssl.SSLError as error:

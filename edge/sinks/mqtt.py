@@ -157,7 +157,7 @@ class MqttSink:
         self._sent_row = 0
         self._connection: Connection | None = None
         self._link_up: bool | None = None
-        self._stopping = False
+        self._stopping = threading.Event()
         self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
         self._thread.start()
@@ -196,7 +196,7 @@ class MqttSink:
 
     def close(self) -> None:
         """Say ``stopped`` and disconnect; calling twice is harmless."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         self._thread.join(5.0)
 
@@ -221,7 +221,7 @@ class MqttSink:
 
     def _run(self) -> None:
         failures = cut_off = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 connection = connect(
                     self._options,
@@ -238,7 +238,7 @@ class MqttSink:
                 continue
             started = self._clock.now()
             self._serve(connection)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             short = self._clock.now() - started < _SHORT_LIFE_S
             failures = failures + 1 if short else 0
@@ -256,7 +256,7 @@ class MqttSink:
     def _pause(self, seconds: float) -> None:
         """Wait before the next attempt; events that come meanwhile do not shorten it, stopping does."""
         end = self._clock.now() + seconds
-        while not self._stopping and (left := end - self._clock.now()) > 0:
+        while not self._stopping.is_set() and (left := end - self._clock.now()) > 0:
             self._wake.wait(min(left, _IDLE_S))
             self._wake.clear()
 
@@ -281,7 +281,7 @@ class MqttSink:
             with self._settled:
                 self._settled.notify_all()
             if not busy:
-                if self._stopping:
+                if self._stopping.is_set():
                     break
                 self._wake.wait(_IDLE_S)
         if not connection.lost.is_set():

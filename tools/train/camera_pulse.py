@@ -21,6 +21,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from camera_traces import trace, waveforms
+
 from edge.analyzers.camera_pulse import network_input
 from edge.dsp.rppg import GRID_BPM, band_pass, pos, power
 
