@@ -22,11 +22,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
-import murmur_calibrate as calibrate  # noqa: E402
-import murmur_data as dataset  # noqa: E402
-import numpy as np  # noqa: E402
+import murmur_calibrate as calibrate
+import murmur_data as dataset
+import numpy as np
 
-from edge.dsp.murmur_decision import Calibration  # noqa: E402
+from edge.dsp.murmur_decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
@@ -121,7 +121,7 @@ def _quantized(
         **card,
         "calibration": constants.as_card(),
     }
-    golden = [(_synthetic_window(k),) for k in range(8)]
+    golden = [(_synthetic_window(k),) for k in range(4)]
     return export(
         model, (torch.zeros(1, 2, 40, 250),), windows(400), folder, "murmur", golden, base, parity=windows(200)
     )

@@ -21,14 +21,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
-import murmur_calibrate as calibrate  # noqa: E402
-import murmur_hear as hear  # noqa: E402
-import numpy as np  # noqa: E402
+import murmur_calibrate as calibrate
+import murmur_hear as hear
+import numpy as np
 
-from edge import inference  # noqa: E402
-from edge.dsp import pcg, synthesis  # noqa: E402
-from edge.dsp.murmur_decision import PatientVerdict, Verdict  # noqa: E402
-from edge.dsp.pcg_frontend import network_input  # noqa: E402
+from edge import inference
+from edge.dsp import pcg, synthesis
+from edge.dsp.murmur_decision import PatientVerdict, Verdict
+from edge.dsp.pcg_frontend import network_input
 
 Judged = list[tuple[calibrate.Heard, Verdict]]
 MEASURES = {
@@ -90,6 +90,8 @@ its own figure on unseen people is not known here.
     python tools/train/murmur.py --work work-murmur --export models/murmur
     python tools/train/murmur_report.py --work work-murmur
     python score.py murmur --data ../shared/data/pcg --pred predictions.csv     (the acceptance scorer)
+
+The six networks took 150 to 280 s each on one busy core, and each fold about a minute to be quantized and heard.
 
 Data: CirCor DigiScope 2022 (ODC-By), CinC 2016 (ODC-By), PASCAL 2011 (cite), and generated sounds (hearts with and
 without murmur, noise, tones, hum, friction, speech-like and music-like sound). No recording is shipped; golden vectors

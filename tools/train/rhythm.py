@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
-import rhythm_report  # noqa: E402
-from rhythm_data import DATA, Windows, cached, made, synthetic, varied  # noqa: E402
-from rhythm_fit import Scale, fit, logits_of, scale_of  # noqa: E402
-from rhythm_net import RhythmNet, parameters  # noqa: E402
+import rhythm_report
+from rhythm_data import DATA, Windows, cached, made, synthetic, varied
+from rhythm_fit import Scale, fit, logits_of, scale_of
+from rhythm_net import RhythmNet, parameters
 
 SEED = 20221
 FOLDS = 7
