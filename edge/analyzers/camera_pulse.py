@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face_pulse import both_spectra, network_input, network_spectrum, peak_near, pos_spectrum
 from edge.dsp.rate_tracker import RateTracker
 from edge.dsp.resample import to_grid
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
@@ -35,7 +36,6 @@ _BRIGHT = 250.0
 _MOTION = 0.012  # shift of the face a frame, face widths at 30 frames a second
 _EMISSION = 0.6
 _FLOOR = 0.1
-_PEAK_WITHIN = 0.12
 _HALF_BPM, _HALF_SHARE = 9.0, 0.12
 
 
@@ -96,17 +96,18 @@ class CameraPulse:
     ) -> list[Reading]:
         pulses = {name: band_pass(pos(rgb)) for name, rgb in skin.items()}
         whole = band_pass(pos(mean))
-        spectrum = power(whole) / max(power(whole).sum(), 1e-30)
-        spectrum += np.mean([power(p) / max(power(p).sum(), 1e-30) for p in pulses.values()], axis=0)
-        spectrum /= spectrum.sum()
+        by_pos = pos_spectrum(list(skin.values()), list(pulses.values()))
+        by_network, wave = self._listen(skin, pulses)
+        spectrum = both_spectra(by_pos, by_network)
         dt_s = 0.0 if self._last_end is None else window.end - self._last_end
         self._last_end = window.end
         _, sd = self._tracker.update((spectrum + _FLOOR / len(spectrum)) ** _EMISSION, dt_s)
-        bpm = _peak_near(spectrum, float(GRID_BPM[int(self._tracker.posterior.argmax())]))
+        bpm = peak_near(spectrum, float(GRID_BPM[int(self._tracker.posterior.argmax())]))
         detail = evidence(skin, pulses, whole, background, mean, bpm)
         detail["sd"] = round(sd, 2)
-        other, other_snr = self.second_opinion(skin, pulses)
-        detail["network_bpm"], detail["network_snr_db"] = round(other, 1), round(other_snr, 2)
+        other = float(GRID_BPM[int(by_network.argmax())])
+        detail["network_bpm"], detail["network_snr_db"] = round(other, 1), round(snr_db(wave, other), 2)
+        detail["pos_bpm"] = round(float(GRID_BPM[int(by_pos.argmax())]), 1)
         reason = self._refusal(detail, bpm, sd)
         quality = _quality(detail["snr_db"], sd)
         if reason:
@@ -114,15 +115,11 @@ class CameraPulse:
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]
 
-    def second_opinion(self, skin: Mapping[str, Floats], pulses: Mapping[str, Floats]) -> tuple[float, float]:
-        """The network's rate, bpm, and its signal-to-noise ratio, dB, averaged over regions."""
+    def _listen(self, skin: Mapping[str, Floats], pulses: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+        """The network's spectrum of rates and its wave, all regions together."""
         x = np.stack([network_input(rgb, pulses[name]) for name, rgb in skin.items()])
         (waves,) = self._model.run(x)
-        wave = band_pass(waves[:, 0, 0].astype(np.float64).mean(0))
-        spectrum = power(wave)
-        spectrum = np.sqrt(spectrum * _whitened(spectrum))
-        bpm = float(GRID_BPM[int(spectrum.argmax())])
-        return bpm, snr_db(wave, bpm)
+        return network_spectrum(waves), band_pass(waves[:, 0, 0].astype(np.float64).mean(0))
 
     def _refusal(self, detail: Mapping[str, Any], bpm: float, sd: float) -> str:
         rule = self._rule
@@ -208,7 +205,7 @@ def evidence(
     red, green, blue = amplitude_at(mean, bpm)
     around = float(amplitude_at(background, bpm).mean()) if background is not None else 0.0
     middle = len(whole) // 2
-    halves = [_peak_near(power(h), bpm, within=1.0) for h in (whole[:middle], whole[middle:])]
+    halves = [peak_near(power(h), bpm, within=1.0) for h in (whole[:middle], whole[middle:])]
     return {
         "snr_db": round(snr_db(whole, bpm), 2),
         "agreement": round(float(np.mean(pairs)) if pairs else 0.0, 3),
@@ -218,34 +215,6 @@ def evidence(
         "halves_bpm": [round(h, 1) for h in halves],
         "regions": len(skin),
     }
-
-
-def network_input(rgb: Floats, pulse: Floats) -> NDArray[np.float32]:
-    """What the network takes of one region, ``(4, 1, n)``: R, G, B without mean and trend, and POS, each scaled."""
-    flat = band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
-    scale = max(float(flat[:, 1].std()), 1e-9)
-    colours = np.clip(flat / scale, -4.0, 4.0)
-    wave = np.clip(pulse / max(float(pulse.std()), 1e-9), -4.0, 4.0)
-    return np.concatenate([colours.T, wave[None]]).astype(np.float32)[:, None, :]
-
-
-def _whitened(spectrum: Floats) -> Floats:
-    """The spectrum divided by the line that fits its logarithm over the logarithm of the rate."""
-    x = np.log(GRID_BPM)
-    y = np.log(np.maximum(spectrum, 1e-30))
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    return np.asarray(spectrum * np.exp(-slope * (x - x.mean())))
-
-
-def _peak_near(spectrum: Floats, bpm: float, within: float = _PEAK_WITHIN) -> float:
-    """Rate of the highest point within so much of ``bpm``, refined by a parabola, bpm."""
-    near = np.abs(GRID_BPM / bpm - 1.0) <= within
-    index = int(np.flatnonzero(near)[spectrum[near].argmax()])
-    if not 0 < index < len(spectrum) - 1:
-        return float(GRID_BPM[index])
-    a, b, c = spectrum[index - 1 : index + 2]
-    shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else 0.0
-    return float(GRID_BPM[index] * np.exp(0.01 * np.clip(shift, -0.5, 0.5)))
 
 
 def _quality(snr: float, sd: float) -> float:

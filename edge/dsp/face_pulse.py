@@ -1,0 +1,93 @@
+"""From the colour traces of a face's regions to a spectrum of heart rates: by POS, by the network, by both. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos, power
+
+Floats = NDArray[np.float64]
+
+_TINY = 1e-30
+
+
+def network_input(rgb: Floats, pulse: Floats) -> NDArray[np.float32]:
+    """What the network takes of one region, ``(4, 1, n)``: R, G, B without mean and trend, and POS, each scaled."""
+    flat = band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
+    scale = max(float(flat[:, 1].std()), 1e-9)
+    colours = np.clip(flat / scale, -4.0, 4.0)
+    wave = np.clip(pulse / max(float(pulse.std()), 1e-9), -4.0, 4.0)
+    return np.concatenate([colours.T, wave[None]]).astype(np.float32)[:, None, :]
+
+
+def pos_spectrum(regions: Sequence[Floats], pulses: Sequence[Floats]) -> Floats:
+    """Shares of power over ``GRID_BPM``, sum 1: POS of the mean colour of all regions, and the mean over each one's.
+
+    regions: colours ``(n, 3)``. pulses: their band-passed POS ``(n,)``.
+    """
+    whole = band_pass(pos(np.mean(list(regions), axis=0)))
+    return _shares(_shares(power(whole)) + np.mean([_shares(power(p)) for p in pulses], axis=0))
+
+
+def network_spectrum(waves: NDArray[np.float32]) -> Floats:
+    """The same of the network's answer ``(regions, 1, 1, n)``: regions of which it is surer weigh more by themselves."""
+    wave = np.asarray(waves[:, 0, 0], dtype=np.float64).mean(0)
+    return _shares(power(band_pass(wave)))
+
+
+def colour_signature(regions: Sequence[Floats], pulses: Sequence[Floats], bpm: float) -> Floats:
+    """How much R, G and B beat with the pulse at a rate and its double, as shares of their means, ``(3,)``.
+
+    What of each colour is in step with the POS wave, over all regions: light that changes alike in all colours is not
+    in POS, so it averages out here where a plain amplitude would count it. Blood gives about 0.33 : 0.77 : 0.53 (Wang
+    et al. 2017); a lamp on a photograph gives equal parts.
+    """
+    cross, own = np.zeros(3, np.complex128), 0.0
+    for rgb, pulse in zip(regions, pulses, strict=True):
+        colours = band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
+        for rate in (bpm, 2.0 * bpm):
+            tones = _tones(len(pulse), rate)
+            p, c = tones @ pulse, tones @ colours
+            cross += (np.conj(p)[:, None] * c).sum(0)
+            own += float((np.abs(p) ** 2).sum())
+    return np.asarray(cross.real / max(own, _TINY))
+
+
+def _tones(n: int, bpm: float) -> NDArray[np.complex128]:
+    """Hann-windowed tones within 5 bpm of a rate, ``(3, n)``."""
+    t = np.arange(n) / RATE_HZ
+    rates = np.array([bpm - 5.0, bpm, bpm + 5.0]) / 60.0
+    return np.asarray(np.exp(-2j * np.pi * rates[:, None] * t) * np.hanning(n + 2)[1:-1])
+
+
+def both_spectra(by_pos: Floats, by_network: Floats, network_share: float = 0.5) -> Floats:
+    """One spectrum of two: their weighted geometric mean, which keeps what both see, sum 1."""
+    floor = 0.1 / len(GRID_BPM)
+    return _shares((by_pos + floor) ** (1.0 - network_share) * (by_network + floor) ** network_share)
+
+
+def whitened(spectrum: Floats, share: float) -> Floats:
+    """The spectrum without ``share`` of the slope that fits its logarithm over the logarithm of the rate; for waves that
+    were integrated, whose slow part would win."""
+    x = np.log(GRID_BPM)
+    y = np.log(np.maximum(spectrum, _TINY))
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    return np.asarray(spectrum * np.exp(-share * slope * (x - x.mean())))
+
+
+def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
+    """Rate of the highest point within so much of ``bpm``, refined by a parabola, bpm."""
+    near = np.abs(GRID_BPM / bpm - 1.0) <= within
+    index = int(np.flatnonzero(near)[spectrum[near].argmax()])
+    if not 0 < index < len(spectrum) - 1:
+        return float(GRID_BPM[index])
+    a, b, c = spectrum[index - 1 : index + 2]
+    shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else 0.0
+    return float(GRID_BPM[index] * np.exp(0.01 * np.clip(shift, -0.5, 0.5)))
+
+
+def _shares(spectrum: Floats) -> Floats:
+    return np.asarray(spectrum / max(float(spectrum.sum()), _TINY))
