@@ -325,15 +325,15 @@ class MqttSink:
         return bool(rows)
 
     def _event(self, row: Row) -> bytes:
-        age_s = max(0.0, self._clock.wall() - row.wall)
+        age_s = self._outbox.age_s(row)
         same_boot = row.boot == self._boot
-        delay_s = self._clock.now() - row.alarm.t if same_boot else age_s
         return self._payloads.alarm(
             row.alarm,
             wall=None if same_boot else row.wall,
+            boot=row.boot,
             historical=not same_boot or age_s > _LATE_S,
             published=self._payloads.now(),
-            delay_s=round(delay_s, 3),
+            delay_s=round(age_s, 3),
         )
 
     def _drain_alarms(self) -> bool:
