@@ -141,7 +141,7 @@ class MqttSink:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
         self._on_link, self._discovery = on_link, discovery_message
-        self._commands = CommandInbox(topics, clock, on_command, self._answer)
+        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
