@@ -228,6 +228,7 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
     for topic in ("my/answers", "vitals/dev/bed1/cmd/result"):
         answer = load(subscriber.wait(topic))
         assert (answer["command_id"], answer["ok"], answer["text"]) == ("c1", True, "acknowledged")
+        assert answer["boot"] == "boot1"
 
 
 @pytest.mark.parametrize(
