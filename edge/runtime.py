@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import logging
 import queue
-import random
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge.alarms.board import Board
@@ -24,9 +23,10 @@ from edge.clock import Clock
 from edge.fusion import Fusion
 from edge.inbox import Inbox
 from edge.lane import Lane
+from edge.reader import Reader
 from edge.recording import Entry
 from edge.stats import LoopStats
-from edge.types import Alarm, Block, Command, Fault, Reading, Sink, Source, SourceError, SourceStatus
+from edge.types import Alarm, Command, Fault, Reading, Sink, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _MAIN_QUEUE = 1024
 _TICK_S = 0.25
 _STATS_EVERY_S = 10.0
 _POLL_S = 0.25
-_BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
 _FAULT_STANDS_S = 10.0
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
@@ -50,29 +50,15 @@ class Durable(Protocol):
         """Write in one commit; whether it is on disk."""
 
 
-@dataclass(slots=True)
-class Reader:
-    """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped."""
-
-    name: str
-    bed: str
-    source: Source
-    lanes: Sequence[Lane]
-    can_wait: bool = False
-    inboxes: list[Inbox] = field(default_factory=list)
-    ended: bool = False
-    error: str = ""
-    last_block: float | None = None
-    started: float = 0.0
-    epoch: int = -1
-    epoch_shift: int | None = None
-    reopened: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Bug:
     where: str
     error: BaseException
+
+
+def new_mailbox() -> queue.Queue[Any]:
+    """The queue through which everything reaches the main thread; a Command or Fault may be put from any thread."""
+    return queue.Queue(_MAIN_QUEUE)
 
 
 class Runtime:
@@ -80,6 +66,7 @@ class Runtime:
 
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
     order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
+    mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime.
     """
 
     def __init__(
@@ -95,11 +82,12 @@ class Runtime:
         tap: Callable[[Entry], None] | None = None,
         extra_stats: Callable[[], Mapping[str, Any]] | None = None,
         camera_frames: int = 2,
+        mailbox: queue.Queue[Any] | None = None,
     ) -> None:
         self._readers = list(readers)
         self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
         self._durable, self._state, self._tap = durable, state, tap
-        self._main: queue.Queue[Any] = queue.Queue(_MAIN_QUEUE)
+        self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
         self._stop = threading.Event()
         self._status: dict[str, SourceStatus] = {}
         self._bugs: deque[float] = deque()
@@ -128,7 +116,7 @@ class Runtime:
         """Run until stopped, until every source has ended, or for ``seconds``. Returns the exit code, 0 or 1."""
         started = self._clock.now()
         workers = self._start_workers()
-        readers = [self._thread(f"edge-read-{r.name}", self._read, r) for r in self._readers]
+        readers = [self._thread(f"edge-read-{r.name}", r.run, self._stop, self._clock) for r in self._readers]
         next_tick, next_stats = started, started + _STATS_EVERY_S
         try:
             while not self._stop.is_set():
@@ -173,51 +161,7 @@ class Runtime:
             except Exception as error:  # a bug: say so, go on within the budget
                 log.exception("%s failed", name)
                 self._main.put(_Bug(name, error))
-                self._stop.wait(_BACKOFF_S[0])
-
-    def _read(self, reader: Reader) -> None:
-        """Open, read, hand on; close and open again with back-off when the device is lost."""
-        failures = 0
-        try:
-            while not self._stop.is_set():
-                reader.started = self._clock.now()
-                reader.epoch_shift = None
-                try:
-                    reader.source.open()
-                    while not self._stop.is_set():
-                        blocks = reader.source.read()
-                        if blocks:
-                            failures, reader.error = 0, ""
-                            reader.last_block = self._clock.now()
-                            self._deliver(reader, blocks)
-                except EOFError:
-                    reader.ended = True
-                    return
-                except SourceError as error:
-                    reader.error = str(error)
-                finally:
-                    reader.source.close()
-                if self._stop.is_set():
-                    return
-                pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
-                failures += 1
-                reader.reopened += 1
-                self._stop.wait(pause_s)
-        finally:
-            if reader.ended:
-                for inbox in reader.inboxes:
-                    inbox.close()
-
-    def _deliver(self, reader: Reader, blocks: Sequence[Block]) -> None:
-        for block in blocks:
-            if reader.epoch_shift is None:  # the first block since opening: a new epoch, whatever the source counts
-                reader.epoch_shift = max(0, reader.epoch + 1 - block.epoch)
-            if reader.epoch_shift:
-                block = replace(block, epoch=block.epoch + reader.epoch_shift)  # noqa: PLW2901
-            reader.epoch = max(reader.epoch, block.epoch)
-            for lane, inbox in zip(reader.lanes, reader.inboxes, strict=True):
-                if block.kind in lane.kinds:
-                    inbox.put(block)
+                self._stop.wait(_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
         while not inbox.drained:

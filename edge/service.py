@@ -17,10 +17,11 @@ from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
 from edge.fusion import Fusion
 from edge.lane import Lane
+from edge.reader import Reader
 from edge.recording import RecordingWriter
-from edge.runtime import Reader, Runtime
+from edge.runtime import Runtime, new_mailbox
 from edge.sinks.outbox import Outbox
-from edge.types import Command, ConfigError, Fault, Sink
+from edge.types import ConfigError, Fault, Sink
 
 
 @dataclass(slots=True)
@@ -63,13 +64,10 @@ def build_service(
     opened = contextlib.ExitStack()
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
     board = _board(config, boot, outbox)
-    late: list[Runtime] = []
-
-    def post(item: Command | Fault) -> None:
-        late[0].post(item)
+    mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def on_link(up: bool, reason: str) -> None:
-        post(Fault("broker_lost", clock.now(), not up, reason))
+        mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
 
     injected = {
         "device_name": config.device,
@@ -81,7 +79,7 @@ def build_service(
         "standing": board.active(),
         "beds": list(config.beds),
         "state_dir": state_dir,
-        "on_command": post,
+        "on_command": mailbox.put,
         "on_link": on_link,
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
@@ -110,13 +108,13 @@ def build_service(
         state=lambda: msgspec.json.encode(board.snapshot(coverage=False)),
         tap=tap,
         extra_stats=lambda: {"models": models.identities()},
+        mailbox=mailbox,
     )
-    late.append(runtime)
     for text in outbox.faults:
-        post(Fault("outbox_full", clock.now(), True, text))
+        mailbox.put(Fault("outbox_full", clock.now(), True, text))
     for name, model in models.loaded.items():
         for fault in model.faults:
-            post(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
+            mailbox.put(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
     return Service(runtime, models, boot, opened)
 
 

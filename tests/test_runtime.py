@@ -11,8 +11,9 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
+from edge.reader import Reader
 from edge.replay import blocks_of, replay
-from edge.runtime import Reader, Runtime
+from edge.runtime import Runtime
 from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceError, SourceStatus, Stats
 from signals import Echo, blocks
 
@@ -248,7 +249,7 @@ def test_a_clock_step_is_announced():
 
 
 def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
-    monkeypatch.setattr("edge.runtime._BACKOFF_S", (0.0,))
+    monkeypatch.setattr("edge.runtime._AFTER_BUG_S", 0.0)
 
     class Bug(Playback):
         def read(self):

@@ -1,0 +1,81 @@
+"""The thread of one source: open, read, hand on; close and open again with back-off when the device is lost.
+
+It judges nothing. Whoever watches (``edge.runtime``) sees when the last block came and what the device complained of.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from edge.clock import Clock
+from edge.inbox import Inbox
+from edge.lane import Lane
+from edge.types import Block, Source, SourceError
+
+_BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(slots=True)
+class Reader:
+    """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped."""
+
+    name: str
+    bed: str
+    source: Source
+    lanes: Sequence[Lane]
+    can_wait: bool = False
+    inboxes: list[Inbox] = field(default_factory=list)
+    ended: bool = False
+    error: str = ""
+    last_block: float | None = None
+    started: float = 0.0
+    epoch: int = -1
+    epoch_shift: int | None = None
+    reopened: int = 0
+
+    def run(self, stop: threading.Event, clock: Clock) -> None:
+        """Open, read, hand on; close and open again with back-off when the device is lost."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                self.started = clock.now()
+                self.epoch_shift = None
+                try:
+                    self.source.open()
+                    while not stop.is_set():
+                        blocks = self.source.read()
+                        if blocks:
+                            failures, self.error = 0, ""
+                            self.last_block = clock.now()
+                            self._deliver(blocks)
+                except EOFError:
+                    self.ended = True
+                    return
+                except SourceError as error:
+                    self.error = str(error)
+                finally:
+                    self.source.close()
+                if stop.is_set():
+                    return
+                pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
+                failures += 1
+                self.reopened += 1
+                stop.wait(pause_s)
+        finally:
+            if self.ended:
+                for inbox in self.inboxes:
+                    inbox.close()
+
+    def _deliver(self, blocks: Sequence[Block]) -> None:
+        for block in blocks:
+            if self.epoch_shift is None:  # the first block since opening: a new epoch, whatever the source counts
+                self.epoch_shift = max(0, self.epoch + 1 - block.epoch)
+            if self.epoch_shift:
+                block = replace(block, epoch=block.epoch + self.epoch_shift)  # noqa: PLW2901
+            self.epoch = max(self.epoch, block.epoch)
+            for lane, inbox in zip(self.lanes, self.inboxes, strict=True):
+                if block.kind in lane.kinds:
+                    inbox.put(block)

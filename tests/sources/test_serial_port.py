@@ -1,0 +1,235 @@
+"""The serial source on real pseudo-terminals: what it reads, how it says what is wrong, what it survives."""
+
+from __future__ import annotations
+
+import os
+import tty
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.clock import ManualClock
+from edge.sources.serial_port import build, unpack
+from edge.types import SourceError
+from firmware_bridge.decoder import Decoder
+from firmware_bridge.frames import Data, Hello, RequestHello, StreamInfo, encode
+from firmware_bridge.simulator import Faults, SimulatedStream, Simulator, pack_samples
+
+PPG = StreamInfo(1, "ppg", ("ir", "red"), 100.0)
+HELLO = Hello("node", 1, (PPG,))
+
+
+class Line:
+    """A pseudo-terminal: ``path`` is opened by the source, bytes come and go at this end."""
+
+    def __init__(self):
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        os.set_blocking(self.master, False)
+        self.path = os.ttyname(self.slave)
+
+    def send(self, data):
+        assert os.write(self.master, data) == len(data)
+
+    def heard(self):
+        try:
+            return os.read(self.master, 4096)
+        except BlockingIOError:
+            return b""
+
+    def pull(self):
+        for end in (self.slave, self.master):
+            os.close(end)
+
+
+@pytest.fixture
+def line():
+    made = Line()
+    yield made
+    for end in (made.slave, made.master):
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def source(line, clock):
+    made = build(name="node", clock=clock, port=line.path)
+    yield made
+    made.close()
+
+
+def ppg(index, count=10, flags=0, value=7):
+    return Data(1, 3, 2, flags, count, index, index * 10_000, pack_samples([value, -value] * count, 3))
+
+
+def read_until(source, frames):
+    """Blocks up to the time at which so many good frames have been read."""
+    blocks = []
+    while source.counters["frames_ok"] < frames:
+        blocks += source.read()
+    return blocks
+
+
+def test_blocks_carry_name_index_channels_and_values(source, line):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(500), 1) + encode(ppg(510), 2))
+    first, second = read_until(source, 3)
+    assert (first.stream, first.seq, second.seq, first.rate, first.labels) == (
+        "node/ppg",
+        0,
+        10,
+        100.0,
+        ("ir", "red"),
+    )
+    assert first.data.tolist() == [[7.0, -7.0]] * 10
+    assert second.t0 == pytest.approx(first.t0 + 0.1, abs=0.01)
+    assert source.hello == HELLO
+
+
+def test_loss_and_flags_show_in_the_blocks(source, line):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1) + encode(ppg(30, flags=3), 4))
+    _, after = read_until(source, 3)
+    assert (after.seq, after.flags) == (30, frozenset({"saturated", "sensor_off"}))
+    assert (source.counters["lost_samples"], source.counters["lost_frames"]) == (20, 2)
+
+
+def test_it_asks_who_is_there_and_works_though_nobody_answers(source, line):
+    source.open()
+    line.send(encode(ppg(0), 1))
+    assert read_until(source, 1) == []
+    source.read()
+    assert RequestHello() in Decoder().feed(line.heard())
+    line.send(encode(HELLO, 2) + encode(ppg(10), 3))
+    assert [b.seq for b in read_until(source, 3)] == [0]
+
+
+def test_a_restart_of_the_device_is_a_new_epoch(source, line):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(900), 1) + encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
+    before, after = read_until(source, 4)
+    assert (before.epoch, after.epoch, after.seq) == (0, 1, 0)
+    assert source.counters["lost_samples"] == 0
+
+
+def test_opened_again_it_is_a_new_epoch_and_counts_on(source, line):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    (before,) = read_until(source, 2)
+    source.close()
+    source.open()
+    line.send(encode(HELLO, 2) + encode(ppg(10), 3))
+    (after,) = read_until(source, 4)
+    assert after.epoch == before.epoch + 1
+
+
+def test_a_pulled_cable_is_said_so(source, line):
+    source.open()
+    line.pull()
+    with pytest.raises(SourceError, match="unplugged"):
+        for _ in range(20):
+            source.read()
+
+
+def test_a_silent_device(source, clock):
+    source.open()
+    clock.advance(3.5)
+    with pytest.raises(SourceError, match=r"silent for 3 s; is the device powered"):
+        source.read()
+
+
+def test_bytes_that_are_no_frames_point_at_the_baud_rate(source, line, clock):
+    source.open()
+    line.send(bytes(range(1, 200)) + b"\0" + b"\x80" * 50 + b"\0")
+    source.read()
+    clock.advance(3.5)
+    with pytest.raises(SourceError, match=r"251 bytes but no frame in 3 s; is the baud rate 921600 right"):
+        source.read()
+
+
+def test_frames_that_stop_are_said_so(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    read_until(source, 1)
+    clock.advance(3.5)
+    with pytest.raises(SourceError, match=r"no frame for 3 s"):
+        source.read()
+
+
+def test_a_port_that_is_not_there(clock, tmp_path):
+    with pytest.raises(SourceError, match="no such port; is the device plugged in"):
+        build(name="node", clock=clock, port=str(tmp_path / "ttyUSB9")).open()
+
+
+def test_a_file_is_no_port(clock, tmp_path):
+    (tmp_path / "notes.txt").write_text("no port")
+    with pytest.raises(SourceError, match="not a serial port"):
+        build(name="node", clock=clock, port=str(tmp_path / "notes.txt")).open()
+
+
+def test_a_busy_port(source, line, clock):
+    source.open()
+    with pytest.raises(SourceError, match="busy: another program has it open"):
+        build(name="other", clock=clock, port=line.path).open()
+
+
+def test_no_permission(clock, line, monkeypatch):
+    import serial
+
+    def refuse(*_args, **_keys):
+        raise serial.SerialException(13, f"could not open port {line.path}: [Errno 13] Permission denied")
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(SourceError, match="no permission; add the user to the group dialout"):
+        build(name="node", clock=clock, port=line.path).open()
+
+
+def test_a_url_of_pyserial(clock):
+    source = build(name="node", clock=clock, port="loop://")
+    source.open()
+    source.read()  # asks nothing yet; the line echoes
+    source.close()
+    with pytest.raises(SourceError, match="not open"):
+        source.read()
+
+
+def test_a_url_that_is_none(clock):
+    with pytest.raises(SourceError, match="carrier-pigeon"):
+        build(name="node", clock=clock, port="carrier-pigeon://x").open()
+
+
+@given(st.lists(st.integers(-(1 << 23), (1 << 23) - 1), min_size=1, max_size=30), st.sampled_from([2, 3]))
+def test_samples_come_back_as_they_were(values, format_):
+    data = Data(1, format_, 1, 0, len(values), 0, 0, pack_samples(values, format_))
+    assert unpack(data)[:, 0].tolist() == values
+
+
+def test_a_device_that_loses_bends_and_restarts_is_told_apart_from_its_loss(source, line, clock):
+    """Thirty seconds of a bad line: what arrives, plus what is said to be lost, is what was sent."""
+    stream = SimulatedStream(PPG, lambda first, n: [[first + k, 0] for k in range(n)], 10)
+    device = Simulator([stream], faults=Faults(loss=0.05, corruption=0.05, jitter_s=0.02, reset_at_s=(12.0,)), seed=3)
+    source.open()
+    blocks, wire, fed = [], b"", Decoder()
+    for k in range(300):
+        piece = device.step(k * 0.1)
+        fed.feed(piece)
+        wire += piece
+        clock.advance(0.1)
+        if piece:
+            line.send(piece)
+            blocks += read_until(source, fed.counters["frames_ok"])
+    assert {b.epoch for b in blocks} == {0, 1}
+    for epoch in (0, 1):
+        mine = [b for b in blocks if b.epoch == epoch]
+        assert all(b.data[0, 0] - b.seq == mine[0].data[0, 0] - mine[0].seq for b in mine)
+        assert np.all(np.diff([b.t0 for b in mine]) > 0)
+    assert source.counters["resets"] == 1
