@@ -50,6 +50,9 @@ class Broker:
                 task.cancel()
             with contextlib.suppress(Exception):
                 self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            for transport in list(getattr(self._loop, "_transports", {}).values()):
+                transport.abort()  # amqtt leaves connections that it refused open
+            self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
 
     async def _serve(self) -> None:

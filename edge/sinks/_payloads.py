@@ -15,7 +15,7 @@ from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus, Stats
 
 VERSION = 1
 COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve")
-_SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
+SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Payloads:
     def stamp(self, t: float, *, key: str = "t") -> dict[str, Any]:
         """The fields every payload carries, for event time ``t`` (monotonic, s)."""
         wall = self._clock.wall() - (self._clock.now() - t)
-        synced = self._clock.wall() > _SYNCED_AFTER
+        synced = self._clock.wall() > SYNCED_AFTER
         return {"v": VERSION, key: iso(wall), "mono": round(t, 3), "boot": self._boot, "clock_synced": synced}
 
     def now(self) -> str:
@@ -98,7 +98,7 @@ class Payloads:
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now
-            stamp |= {"t": iso(wall), "clock_synced": wall > _SYNCED_AFTER}
+            stamp |= {"t": iso(wall), "clock_synced": wall > SYNCED_AFTER}
             since = iso(wall - (alarm.t - alarm.since))
         fields = {
             "id": alarm.id,

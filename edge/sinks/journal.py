@@ -40,7 +40,7 @@ def build(
     try:
         return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)
     except OSError as error:
-        raise ConfigError(f"{state_dir / path}: cannot be written: {error.strerror}; set journal.path") from None
+        raise ConfigError(f"{state_dir / path}: cannot be written: {error.strerror}; set sinks.journal.path") from None
 
 
 class Journal:
