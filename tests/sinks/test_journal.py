@@ -223,5 +223,5 @@ def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"file/j\.jsonl: cannot be written: .*; set journal\.path"):
+    with pytest.raises(ConfigError, match=r"file/j\.jsonl: cannot be written: .*; set sinks\.journal\.path"):
         build(clock=clock, boot="b", path=str(tmp_path / "file" / "j.jsonl"))
