@@ -342,6 +342,13 @@ class Runtime:
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)
         for sink in self._sinks:
-            if not sink.flush(_FLUSH_S):
-                log.warning("sink %s could not send everything before the end", type(sink).__name__)
-            sink.close()
+            name = type(sink).__name__
+            try:
+                if not sink.flush(_FLUSH_S):
+                    log.warning("sink %s could not send everything before the end", name)
+            except Exception:  # one sink must not keep the others from their end
+                log.exception("sink %s failed at the end", name)
+            try:
+                sink.close()
+            except Exception:
+                log.exception("sink %s could not be closed", name)

@@ -10,12 +10,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from edge import __version__
+from edge import __version__, fusion
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
-from edge.fusion import Fusion
 from edge.lane import Lane
 from edge.reader import Reader
 from edge.recording import RecordingWriter
@@ -121,7 +120,7 @@ def _build(
         board=board,
         sinks=[*built, *sinks],
         clock=clock,
-        fusion=Fusion(),
+        fusion=fusion.Fusion(),
         durable=outbox,
         state=lambda: encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)}),
         tap=tap,
@@ -165,8 +164,9 @@ def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
 
 
 def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
-    """Metric to hop, s: how soon its next reading is due."""
-    return {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+    """Metric to hop, s: how soon its next reading is due; with what fusion makes of the heart rates."""
+    hops = {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+    return {**hops, "fused.hr": fusion.HOP_S} if any(m in fusion.METRICS for m in hops) else hops
 
 
 def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
