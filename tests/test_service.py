@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,12 +192,8 @@ DAMAGED = {
     "null": b"null",
     "a number": b"3",
     "without its parts": json.dumps({"version": 1, "boot": "x", "beds": {}}).encode(),
-    "a bed without its parts": json.dumps(
-        {"version": 1, "boot": "x", "t": 1.0, "doubt_until": None, "beds": {"bed1": {}}}
-    ).encode(),
-    "times that are none": json.dumps(
-        {"version": 1, "boot": "x", "t": "noon", "doubt_until": None, "beds": {}}
-    ).encode(),
+    "a bed without its parts": json.dumps({"version": 1, "boot": "x", "t": 1.0, "beds": {"bed1": {}}}).encode(),
+    "times that are none": json.dumps({"version": 1, "boot": "x", "t": "noon", "beds": {}}).encode(),
 }
 
 
@@ -289,14 +286,11 @@ def test_alarms_hold_numbers_of_any_float_type(run, clock):
     assert (alarm.value, acked.value) == (180.0, 180.0)
 
 
-def test_hops_are_by_metric():
-    class Lane:
-        def __init__(self, *analyzers):
-            self.analyzers = {str(n): a for n, a in enumerate(analyzers)}
+def test_hops_are_by_metric_and_a_heart_rate_is_fused_too():
+    def lane(*analyzers):
+        return SimpleNamespace(analyzers={str(n): one for n, one in enumerate(analyzers)})
 
-    class Analyzer:
-        def __init__(self, hop_s, *metrics):
-            self.hop_s, self.metrics = hop_s, metrics
-
-    lanes = [Lane(Analyzer(1.0, "a", "b")), Lane(Analyzer(2.5, "c"), Analyzer(4.0))]
-    assert hops_of(lanes) == {"a": 1.0, "b": 1.0, "c": 2.5}
+    murmur, pulse = (SimpleNamespace(hop_s=h, metrics=m) for h, m in ((2.5, ["pcg.murmur"]), (1.5, ["ppg.hr", "b"])))
+    assert hops_of([lane(murmur)]) == {"pcg.murmur": 2.5}
+    expected = {"pcg.murmur": 2.5, "ppg.hr": 1.5, "b": 1.5, "fused.hr": 1.0}
+    assert hops_of([lane(murmur), lane(pulse)]) == expected
