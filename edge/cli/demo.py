@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.clock import Clock
 
-VIDEO_S = 20.0
 WANTED = ("af", "murmur", "sensor_off")
 
 
@@ -83,11 +82,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _face(folder: Path, screen: Screen) -> Path:
     from edge.demo.face_video import write_video
-    from edge.demo.patient import FACE_BPM
+    from edge.demo.patient import ROUND_S, Patient
 
     path = folder / "face.avi"
     screen.say("demo", "drawing a face whose skin pulses ...")
-    write_video(path, seconds=VIDEO_S, fps=30.0, heart_rate_bpm=FACE_BPM, seed=1)
+    write_video(path, seconds=ROUND_S, fps=15.0, beats=Patient().beats_s, width=400, height=300, seed=1)
     return path
 
 

@@ -50,10 +50,14 @@ class Broker:
                 task.cancel()
             with contextlib.suppress(Exception):
                 self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            for transport in list(getattr(self._loop, "_transports", {}).values()):
-                transport.abort()  # amqtt leaves connections that it refused open
-            self._loop.run_until_complete(asyncio.sleep(0))
+            self._hang_up()
             self._loop.close()
+
+    def _hang_up(self) -> None:
+        """Close what amqtt leaves open: connections of clients that were still there."""
+        for transport in list(getattr(self._loop, "_transports", {}).values()):
+            transport.abort()
+        self._loop.run_until_complete(asyncio.sleep(0))  # transports close in the loop's next turn
 
     async def _serve(self) -> None:
         from amqtt.broker import Broker as Amqtt

@@ -48,8 +48,9 @@ class Scene:
     seed: int = 0
 
 
-def frames(scene: Scene, seconds: float) -> Iterator[Frame]:
-    """BGR frames ``(height, width, 3)``; the same scene gives the same frames."""
+def frames(scene: Scene, seconds: float, beats: Floats | None = None) -> Iterator[Frame]:
+    """BGR frames ``(height, width, 3)``; the same scene gives the same frames. beats: their times, s, instead of the
+    scene's even rate."""
     import cv2
 
     picture, skin = _portrait(cv2, scene)
@@ -64,7 +65,8 @@ def frames(scene: Scene, seconds: float) -> Iterator[Frame]:
     phase = rng.uniform(0, 2 * np.pi, 2)
     for index in range(round(seconds * scene.fps)):
         t = index / scene.fps
-        wave = np.float32(scene.pulse * pulse_wave(t * scene.heart_rate_bpm / 60.0))
+        done = t * scene.heart_rate_bpm / 60.0 if beats is None else np.interp(t, beats, np.arange(len(beats)))
+        wave = np.float32(scene.pulse * pulse_wave(float(done)))
         lamp = np.float32(1.0 + scene.flicker * np.sin(2 * np.pi * scene.flicker_bpm / 60.0 * t))
         image = (base + ac * wave) * lamp
         if scene.motion and not scene.still:
@@ -85,11 +87,19 @@ def pulse_wave(beats: float) -> float:
 
 
 def write_video(
-    path: str | Path, *, seconds: float, fps: float = 30.0, heart_rate_bpm: float = 66.0, seed: int = 0, **scene: Any
+    path: str | Path,
+    *,
+    seconds: float,
+    fps: float = 30.0,
+    heart_rate_bpm: float = 66.0,
+    beats: Floats | None = None,
+    seed: int = 0,
+    **scene: Any,
 ) -> None:
     """Write a scene as high-quality MJPEG, which keeps the pulse; raises ConfigError when that cannot be written.
 
-    Whole beats fit into ``seconds``, so that a loop of it has no jump: the rate is rounded to that.
+    beats: as for ``frames``. Without them whole beats fit into ``seconds``, so that a loop of it has no jump: the rate
+    is rounded to that.
     """
     import cv2
 
@@ -100,7 +110,7 @@ def write_video(
     writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, cv2.VideoWriter.fourcc(*"MJPG"), fps, size, quality)
     if not writer.isOpened():
         raise ConfigError(f"{path}: cannot be written as video")
-    for frame in frames(setting, seconds):
+    for frame in frames(setting, seconds, beats):
         writer.write(frame)
     writer.release()
 

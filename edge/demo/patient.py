@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from edge.dsp.synthesis import Episode, acceleration, beats, pcg, ppg
 
 RATES_HZ = {"ppg": 100.0, "pcg": 4000.0, "acc": 100.0}
-FACE_BPM = 66.0
 _HORIZON_S = 3600.0
-_ROUND_S = 90.0
+ROUND_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Patient:
     """Samples of every stream by index since the device started, in device counts; repeats the script every 90 s."""
 
     def __init__(self, *, seed: int = 1) -> None:
-        rounds = [k * _ROUND_S for k in range(int(_HORIZON_S / _ROUND_S))]
+        rounds = [k * ROUND_S for k in range(int(_HORIZON_S / ROUND_S))]
         self._seed = seed
         script = [Episode(0.0, "sinus", 70.0)]
         for start in rounds:
@@ -56,6 +55,11 @@ class Patient:
         self._heart = beats(script, _HORIZON_S, seed=seed)
         self._murmur = [(start + MURMUR_S[0], start + MURMUR_S[1]) for start in rounds]
         self._motion = [(start + MOTION_S[0], start + MOTION_S[1]) for start in rounds]
+
+    @property
+    def beats_s(self) -> NDArray[np.float64]:
+        """When the heart beats, s."""
+        return self._heart.t
 
     def samples(self, kind: str, first: int, count: int) -> NDArray[np.int32]:
         """``count`` samples of a stream from index ``first`` on, ``(count, channels)`` int32."""
@@ -76,5 +80,5 @@ class Patient:
 
     @staticmethod
     def _off(t: NDArray[np.float64]) -> NDArray[np.bool_]:
-        phase = t % _ROUND_S
+        phase = t % ROUND_S
         return (phase >= OFF_S[0]) & (phase < OFF_S[1])
