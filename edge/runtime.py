@@ -38,6 +38,7 @@ _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
 _FAULT_STANDS_S = 10.0
+_DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
 _FLUSH_S = 3.0
 _JOIN_S = 2.0
@@ -95,6 +96,7 @@ class Runtime:
         self._wall_offset = clock.wall() - clock.now()
         self._clock_step_until = self._overload_until = 0.0
         self._dropped = 0
+        self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
         self.stats = LoopStats(extra_stats)
         self.failed = ""
@@ -202,7 +204,7 @@ class Runtime:
         elif isinstance(item, Command):
             self.record(item)
             result, transitions = self._board.command(item)
-            self._publish(transitions)
+            self._publish(transitions, save=True)  # a pause of silent alarms is no transition, and must last
             self._send(result)
         elif isinstance(item, Fault):
             self._fault(item)
@@ -215,8 +217,8 @@ class Runtime:
         self._send(reading)
         self._publish(transitions)
 
-    def _publish(self, transitions: Sequence[Alarm]) -> None:
-        if not transitions:
+    def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
+        if not transitions and not save:
             return
         if self._durable is not None:
             on_disk = self._durable.append(transitions, self._state() if self._state else None)
@@ -275,7 +277,10 @@ class Runtime:
             self._set_fault("clock_step", False, "")
         if now >= self._overload_until:
             self._set_fault("overload", False, "")
-        self._publish(self._board.tick(now))
+        again = self._standing.get("outbox_full", False) and now >= self._disk_due
+        if again:
+            self._disk_due = now + _DISK_RETRY_S
+        self._publish(self._board.tick(now), save=again)
 
     def _watch(self, reader: Reader, now: float) -> None:
         seen = reader.last_block if reader.last_block is not None else reader.started
@@ -337,6 +342,13 @@ class Runtime:
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)
         for sink in self._sinks:
-            if not sink.flush(_FLUSH_S):
-                log.warning("sink %s could not send everything before the end", type(sink).__name__)
-            sink.close()
+            name = type(sink).__name__
+            try:
+                if not sink.flush(_FLUSH_S):
+                    log.warning("sink %s could not send everything before the end", name)
+            except Exception:  # one sink must not keep the others from their end
+                log.exception("sink %s failed at the end", name)
+            try:
+                sink.close()
+            except Exception:
+                log.exception("sink %s could not be closed", name)

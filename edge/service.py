@@ -6,20 +6,20 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
-from edge import __version__
+from edge import __version__, fusion
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
-from edge.fusion import Fusion
 from edge.lane import Lane
 from edge.reader import Reader
 from edge.recording import RecordingWriter
 from edge.runtime import Runtime, new_mailbox
+from edge.sinks._payloads import SYNCED_AFTER, encode
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
@@ -52,7 +52,22 @@ def build_service(
     console: print readings and alarms. record: file that keeps what the analyzers see. sinks: further ones.
     Raises ConfigError or ModelError in one line.
     """
-    clock = clock or SystemClock()
+    opened = contextlib.ExitStack()
+    try:
+        return _build(config, clock or SystemClock(), console, record, sinks, opened)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _build(
+    config: Config,
+    clock: Clock,
+    console: bool,
+    record: str | Path | None,
+    sinks: Sequence[Sink],
+    opened: contextlib.ExitStack,
+) -> Service:
     boot = boot_id()
     state_dir = state_dir_of(config)
     models = ModelShelf(variant=config.variant, state_dir=state_dir)
@@ -61,9 +76,8 @@ def build_service(
         lanes = build_lanes(config, source, models)
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
-    opened = contextlib.ExitStack()
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board = _board(config, boot, outbox)
+    board = _board(config, boot, outbox, clock)
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def on_link(up: bool, reason: str) -> None:
@@ -84,7 +98,10 @@ def build_service(
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
     names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
-    built: list[Sink] = [construct("sinks", name, keys, injected) for name, keys in names.items()]
+    built: list[Sink] = []
+    for name, keys in names.items():
+        built.append(construct("sinks", name, keys, injected))
+        opened.callback(built[-1].close)
     tap = None
     if record is not None:
         file = _open_record(Path(record), opened)
@@ -103,9 +120,9 @@ def build_service(
         board=board,
         sinks=[*built, *sinks],
         clock=clock,
-        fusion=Fusion(),
+        fusion=fusion.Fusion(),
         durable=outbox,
-        state=lambda: msgspec.json.encode(board.snapshot(coverage=False)),
+        state=lambda: encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)}),
         tap=tap,
         extra_stats=lambda: {"models": models.identities()},
         mailbox=mailbox,
@@ -118,20 +135,38 @@ def build_service(
     return Service(runtime, models, boot, opened)
 
 
-def _board(config: Config, boot: str, outbox: Outbox) -> Board:
+def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> Board:
     """The board as it was left; a state that cannot be read is left behind, and said to be."""
     state = outbox.state()
     if state is not None:
         try:
-            return build_board(config, boot=boot, state=msgspec.json.decode(state))
-        except (ValueError, KeyError) as error:
+            saved = msgspec.json.decode(state, type=dict[str, Any])
+            return build_board(config, boot=boot, state=saved, shift_s=_shift_s(saved, clock))
+        except (ValueError, KeyError, TypeError) as error:
             outbox.faults.append(f"the alarm state was not readable ({error}); alarms begin anew")
     return build_board(config, boot=boot)
 
 
+def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
+    """What makes monotonic times of the run that saved this times of this run, s.
+
+    By the wall clock, so that a pause ends when it was said to; as if no time had passed where that clock cannot be
+    right: not set, or the past would lie ahead.
+    """
+    now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
+    if last is None:
+        return 0.0
+    if offset is not None and min(clock.wall(), last + offset) > SYNCED_AFTER:
+        shift_s = float(offset - (clock.wall() - now))
+        if last + shift_s <= now:
+            return shift_s
+    return float(now - last)
+
+
 def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
-    """Metric to hop, s: how soon its next reading is due."""
-    return {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+    """Metric to hop, s: how soon its next reading is due; with what fusion makes of the heart rates."""
+    hops = {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+    return {**hops, "fused.hr": fusion.HOP_S} if any(m in fusion.METRICS for m in hops) else hops
 
 
 def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:

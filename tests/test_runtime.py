@@ -282,3 +282,17 @@ def test_sources_are_merged_by_time_for_replay():
     a = Playback(blocks(np.zeros(30), stream="a/ppg"))
     b = Playback(blocks(np.zeros(30), stream="b/ppg", t0=0.05))
     assert [x.source for x in blocks_of([a, b])] == ["a", "b"] * 3
+
+
+def test_a_sink_that_fails_at_the_end_does_not_keep_the_others_from_theirs(caplog):
+    class Broken(Kept):
+        def flush(self, timeout_s):
+            raise OSError("gone")
+
+        def close(self):
+            raise OSError("gone")
+
+    last = Kept()
+    assert Runtime(readers=[], board=board(), sinks=[Broken(), last], clock=ManualClock()).run() == 0
+    assert last.closed == 1
+    assert "Broken" in caplog.text

@@ -111,8 +111,11 @@ def _meant(bed: Bed, command: Command) -> tuple[Lifecycle | None, str]:
                 return line, ""
         return None, f"occurrence {command.occurrence} does not stand"
     if command.id:
-        found = next((line for line in standing if line.id == command.id), None)
-        return found, "" if found else f"{command.id} does not stand"
+        named = [line for line in standing if line.id == command.id]
+        of_sources = [line for line in standing if line.id.count("/") == 2 and line.id.rpartition("/")[0] == command.id]
+        standing = named or of_sources  # whoever knows no sources may say the condition alone
+        if len(standing) < 2:
+            return (standing[0], "") if standing else (None, f"{command.id} does not stand")
     unseen = [line for line in standing if line.presence != "ack"]
     if len(unseen) > 1:
         return None, f"several alarms stand, name one: {', '.join(sorted(line.id for line in unseen))}"

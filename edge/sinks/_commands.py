@@ -103,10 +103,12 @@ class CommandInbox:
 
     def _check_age(self, t: Any) -> None:
         try:
-            sent = datetime.fromisoformat(t).timestamp()
+            sent = datetime.fromisoformat(t)
         except (TypeError, ValueError):
-            raise RefusedCommandError("needs 't', ISO 8601 with a time zone") from None
-        age_s = self._clock.wall() - sent
+            sent = None
+        if sent is None or sent.tzinfo is None:
+            raise RefusedCommandError("needs 't', ISO 8601 with a time zone")
+        age_s = self._clock.wall() - sent.timestamp()
         if abs(age_s) > STALE_S:
             raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s")
 

@@ -1,4 +1,8 @@
-"""Home Assistant: one device-based discovery message with everything a dashboard needs."""
+"""Home Assistant: one device-based discovery message with everything a dashboard needs.
+
+Component keys hold only letters, digits, ``_`` and ``-`` and are unique in the message; a ``unique_id`` is unique among
+all devices, because names of devices and beds cannot hold its ``/``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from edge.sinks._payloads import encode
 _STRINGS = ("ppg.rhythm",)
 _UNITS = {"hr": "bpm", "rr": "1/min"}
 _EVENT_TYPES = ("on", "ack", "latched", "off")
+_AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # "stopped" is no word it knows
 
 
 def discovery(
@@ -20,10 +25,10 @@ def discovery(
     components: dict[str, dict[str, Any]] = {}
     for bed in beds:
         for metric in metrics:
-            key = f"{device}_{bed}_{metric}".replace(".", "_").replace("-", "_")
+            key = f"{bed}_{metric}".replace(".", "_")
             component: dict[str, Any] = {
                 "platform": "sensor",
-                "unique_id": key,
+                "unique_id": f"{device}/{bed}/{metric}",
                 "name": f"{bed} {metric}",
                 "state_topic": f"{root}/{bed}/reading/{metric}",
                 "value_template": "{{ value_json.value if value_json.value is not none else None }}",
@@ -45,9 +50,7 @@ def discovery(
             "sw_version": version,
         },
         "origin": {"name": "edge-vitals", "sw_version": version},
-        "availability": [{"topic": f"{root}/status", "value_template": "{{ value_json.state }}"}],
-        "payload_available": "online",
-        "payload_not_available": "offline",
+        "availability": [{"topic": f"{root}/status", "value_template": _AVAILABLE}],
         "components": components,
         "qos": 1,
     }
@@ -55,20 +58,19 @@ def discovery(
 
 
 def _bed_components(device: str, root: str, bed: str) -> dict[str, dict[str, Any]]:
-    key = f"{device}_{bed}".replace("-", "_")
     components: dict[str, dict[str, Any]] = {
-        f"{key}_event": {
+        f"{bed}_event": {
             "platform": "event",
-            "unique_id": f"{key}_event",
+            "unique_id": f"{device}/{bed}/event",
             "name": f"{bed} alarms",
             "state_topic": f"{root}/{bed}/event",
             "event_types": list(_EVENT_TYPES),
             "value_template": '{{ {"event_type": value_json.presence, "id": value_json.id, "text": value_json.text,'
             ' "priority": value_json.priority, "occurrence": value_json.occurrence} | to_json }}',
         },
-        f"{key}_pause": {
+        f"{bed}_pause": {
             "platform": "button",
-            "unique_id": f"{key}_pause",
+            "unique_id": f"{device}/{bed}/pause",
             "name": f"{bed} pause alarm sound",
             "command_topic": f"{root}/{bed}/cmd/pause",
             "command_template": _template(', "seconds": 120'),
@@ -77,9 +79,9 @@ def _bed_components(device: str, root: str, bed: str) -> dict[str, dict[str, Any
     for condition in CONDITIONS:
         if condition in OF_DEVICE:
             continue
-        components[f"{key}_ack_{condition}"] = {
+        components[f"{bed}_ack_{condition}"] = {
             "platform": "button",
-            "unique_id": f"{key}_ack_{condition}",
+            "unique_id": f"{device}/{bed}/ack/{condition}",
             "name": f"{bed} acknowledge {condition.replace('_', ' ')}",
             "command_topic": f"{root}/{bed}/cmd/ack",
             "command_template": _template(f', "id": "{bed}/{condition}"'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 
 from edge.clock import Clock
-from edge.types import Alarm, CommandResult, Reading, SourceStatus, Stats
+from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus, Stats
 
 VERSION = 1
 COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve")
-_SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
+SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Payloads:
     def stamp(self, t: float, *, key: str = "t") -> dict[str, Any]:
         """The fields every payload carries, for event time ``t`` (monotonic, s)."""
         wall = self._clock.wall() - (self._clock.now() - t)
-        synced = self._clock.wall() > _SYNCED_AFTER
+        synced = self._clock.wall() > SYNCED_AFTER
         return {"v": VERSION, key: iso(wall), "mono": round(t, 3), "boot": self._boot, "clock_synced": synced}
 
     def now(self) -> str:
@@ -98,7 +98,8 @@ class Payloads:
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now
-            stamp["t"], since = iso(wall), iso(wall - (alarm.t - alarm.since))
+            stamp |= {"t": iso(wall), "clock_synced": wall > SYNCED_AFTER}
+            since = iso(wall - (alarm.t - alarm.since))
         fields = {
             "id": alarm.id,
             "occurrence": alarm.occurrence,
@@ -126,9 +127,14 @@ class Payloads:
         return encode({**self.stamp(stats.t), **stats.figures, **more})
 
 
-def encode(fields: Mapping[str, Any]) -> bytes:
+def encode(content: Mapping[str, Any]) -> bytes:
     """JSON, UTF-8."""
-    return msgspec.json.encode(fields, enc_hook=_plain)
+    return msgspec.json.encode(content, enc_hook=_plain)
+
+
+def fields_of(event: Event) -> dict[str, Any]:
+    """The fields of an event by name, ready for ``encode``; nothing is copied."""
+    return {one.name: getattr(event, one.name) for one in fields(event)}
 
 
 def iso(wall: float) -> str:
@@ -141,8 +147,6 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"no JSON for {type(value).__name__}")

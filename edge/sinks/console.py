@@ -37,7 +37,10 @@ class Console:
                 self._reading(event)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a stream answers at once
-        self._stream.flush()
+        try:
+            self._stream.flush()
+        except OSError:  # whoever read it has gone; the other sinks still have their end to say
+            return False
         return True
 
     def close(self) -> None:

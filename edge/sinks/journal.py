@@ -1,21 +1,23 @@
 """A journal of every event: lines of JSON with both clocks, rotated by size, under a quota, written in batches.
 
 For people and scripts afterwards. Alarms are written through at once; readings wait up to some seconds in memory, which
-spares a flash card. A torn last line, left by a power cut, is skipped when reading.
+spares a flash card. A torn last line, left by a power cut, is skipped when reading and cut off by the next run.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from edge.clock import Clock
-from edge.sinks._payloads import encode, iso
-from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus
+from edge.sinks._payloads import encode, fields_of, iso
+from edge.types import Alarm, CommandResult, ConfigError, Event, Reading, SourceStatus
 
 _KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command"}
 _FLUSH_EVERY_S = 5.0
@@ -35,7 +37,10 @@ def build(
     path: the file; a relative one lies in the state directory. max_mb: size at which a new file is begun. keep:
     how many old ones stay, as ``path.1`` (newest) and so on.
     """
-    return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)
+    try:
+        return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)
+    except OSError as error:
+        raise ConfigError(f"{state_dir / path}: cannot be written: {error.strerror}; set sinks.journal.path") from None
 
 
 class Journal:
@@ -45,11 +50,13 @@ class Journal:
         self._path, self._clock, self._boot = path, clock, boot
         self._max_bytes, self._keep = max_bytes, keep
         self._lock = threading.Lock()
-        self._pending: list[str] = []
+        self._pending: list[bytes] = []
         self._written = clock.now()
+        self._closed = False
         self.lost_lines = 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: TextIO | None = path.open("a", encoding="utf-8")
+        self._file: io.FileIO | None = self._open()
+        _end_last_line(path)
 
     def send(self, event: Event) -> None:
         """Note an event; an alarm reaches the file before this returns."""
@@ -59,10 +66,10 @@ class Journal:
             "time": iso(self._clock.wall()),
             "mono": round(now, 3),
             "boot": self._boot,
-            **asdict(event),
+            **fields_of(event),
         }
         with self._lock:
-            self._pending.append(encode(fields).decode())
+            self._pending.append(encode(fields) + b"\n")
             if not isinstance(event, Reading) or now - self._written >= _FLUSH_EVERY_S:
                 self._write(now)
 
@@ -72,34 +79,76 @@ class Journal:
         return self.lost_lines == 0
 
     def close(self) -> None:
+        """Write what waits; calling twice is harmless."""
         with self._lock:
             self._write(self._clock.now())
+            self._closed = True
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
     def _write(self, now: float) -> None:
         self._written = now
-        if self._file is None or not self._pending:
-            return
         lines, self._pending = self._pending, []
+        if self._closed or not lines:
+            return
         try:
-            self._file.write("\n".join(lines) + "\n")
-            self._file.flush()
-            if self._file.tell() >= self._max_bytes:
-                self._rotate()
+            self._file = self._file or self._open()
+            _append(self._file, b"".join(lines))
         except OSError:  # a full disk must not end the watch; the outbox has the alarms
             self.lost_lines += len(lines)
+            return
+        if self._file.tell() >= self._max_bytes:
+            with contextlib.suppress(OSError):  # tried again after the next line
+                self._rotate(self._file)
 
-    def _rotate(self) -> None:
-        assert self._file is not None
-        self._file.close()
+    def _open(self) -> io.FileIO:
+        return self._path.open("ab", buffering=0)
+
+    def _rotate(self, file: io.FileIO) -> None:
+        if self._keep == 0:
+            file.truncate(0)
+            return
         for number in range(self._keep, 0, -1):
             older = self._path.with_name(f"{self._path.name}.{number}")
             newer = self._path if number == 1 else self._path.with_name(f"{self._path.name}.{number - 1}")
             if newer.exists():
                 newer.replace(older)
-        self._file = self._path.open("a", encoding="utf-8")
+        file.close()
+        self._file = None
+        self._file = self._open()
+
+
+def _append(file: io.FileIO, content: bytes) -> None:
+    """All of ``content`` or, where the disk does not take all of it, nothing."""
+    start = file.seek(0, os.SEEK_END)
+    try:
+        if file.write(content) != len(content):
+            raise OSError("the disk is full")
+    except OSError:
+        with contextlib.suppress(OSError):
+            file.truncate(start)
+        raise
+
+
+def _end_last_line(path: Path) -> None:
+    """Cut off a last line that a power cut tore; one that lacks only its end is kept."""
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        begin = size = file.seek(0, os.SEEK_END)
+        tail = b""
+        while begin and b"\n" not in tail:
+            begin = max(0, begin - 65_536)
+            file.seek(begin)
+            tail = file.read(size - begin)
+        tail = tail[tail.rfind(b"\n") + 1 :]
+        try:
+            json.loads(tail)
+            file.seek(0, os.SEEK_END)
+            file.write(b"\n")
+        except ValueError:
+            file.truncate(size - len(tail))
 
 
 def read(path: str | Path) -> Iterator[dict[str, Any]]:

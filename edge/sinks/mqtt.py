@@ -141,7 +141,7 @@ class MqttSink:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
         self._on_link, self._discovery = on_link, discovery_message
-        self._commands = CommandInbox(topics, clock, on_command, self._answer)
+        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
@@ -325,15 +325,15 @@ class MqttSink:
         return bool(rows)
 
     def _event(self, row: Row) -> bytes:
-        age_s = max(0.0, self._clock.wall() - row.wall)
+        age_s = self._outbox.age_s(row)
         same_boot = row.boot == self._boot
-        delay_s = self._clock.now() - row.alarm.t if same_boot else age_s
         return self._payloads.alarm(
             row.alarm,
             wall=None if same_boot else row.wall,
+            boot=row.boot,
             historical=not same_boot or age_s > _LATE_S,
             published=self._payloads.now(),
-            delay_s=round(delay_s, 3),
+            delay_s=round(age_s, 3),
         )
 
     def _drain_alarms(self) -> bool:

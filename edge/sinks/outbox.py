@@ -3,7 +3,7 @@
 One SQLite file (WAL, ``synchronous=FULL``). The main thread appends, one commit for all transitions of a tick together
 with the board's state; the sink's thread reads in order and removes on PUBACK. A damaged file is put aside under
 another name and a new one begun: what it held is lost to delivery but kept for a look, and ``faults`` say so. Readings
-never enter.
+never enter, and nothing that waits is ever dropped to make room.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
 
 from edge.clock import Clock
+from edge.sinks._payloads import encode, fields_of
 from edge.types import Alarm
 
 _TIMEOUT_S = 1.0
-_UNWRITTEN = 1 << 40  # numbers of transitions that the disk would not take; behind every row
 _SCHEMA = """
 create table if not exists event (
     row integer primary key autoincrement, bed text not null, seq integer not null, occurrence text not null,
     wall real not null, boot text not null, alarm blob not null
 );
 create table if not exists state (key text primary key, value blob not null);
+create table if not exists unreadable (row integer primary key, alarm blob);
 """
 
 
@@ -48,8 +48,13 @@ class Outbox:
         self._clock, self._boot = clock, boot
         self._lock = threading.Lock()
         self.faults: list[str] = []
-        self._held: list[tuple[Alarm, float]] = []  # what the disk would not take, in order
+        self._held: list[tuple[Row, bytes]] = []  # what the disk would not take, in order
+        self._gone: set[int] = set()  # what the disk would not let go
         self._db = self._open()
+        self._last_row = self._db.execute(
+            "select max((select coalesce(max(row), 0) from event),"
+            " (select coalesce(max(seq), 0) from sqlite_sequence where name = 'event'))"
+        ).fetchone()[0]
 
     def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
         """Write transitions and state in one commit; whether they are on disk.
@@ -58,38 +63,33 @@ class Outbox:
         """
         wall = self._clock.wall()
         with self._lock:
-            due = [*self._held, *((alarm, wall) for alarm in transitions)]
-            try:
-                with self._db:
-                    self._db.executemany(
-                        "insert into event (bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?)",
-                        [(a.bed, a.seq, a.occurrence, w, self._boot, _encode(a)) for a, w in due],
-                    )
-                    if state is not None:
-                        self._db.execute("insert or replace into state values ('board', ?)", (state,))
-            except sqlite3.Error:
-                self._held = due
-                return False
-            self._held = []
-            return True
+            new = [Row(self._last_row + n, a, wall, self._boot) for n, a in enumerate(transitions, start=1)]
+            encoded = [(row, encode(fields_of(row.alarm))) for row in new]
+            self._last_row += len(new)
+            self._held += encoded
+            return self._write(state)
 
     def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The oldest transitions behind row ``after`` that still wait, in order."""
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            rows = self._db.execute(
-                "select row, alarm, wall, boot from event where row > ? order by row limit ?", (after, limit)
-            ).fetchall()
-            found = [Row(row, msgspec.convert(msgspec.json.decode(a), Alarm), w, b) for row, a, w, b in rows]
-            unwritten = [Row(_UNWRITTEN + a.seq, a, w, self._boot) for a, w in self._held]
-            return [*found, *(r for r in unwritten if r.row > after)][:limit]
+        with self._lock:
+            held = [row for row, _ in self._held if row.row > after]
+            with contextlib.suppress(sqlite3.Error):
+                rows = self._db.execute(
+                    "select row, alarm, wall, boot from event where row > ? order by row limit ?", (after, limit)
+                ).fetchall()
+                found = [Row(row, _decode(a), w, b) for row, a, w, b in rows]
+                return [*found, *held][:limit]
         return []
 
     def remove(self, rows: Sequence[int]) -> None:
         """The broker has these."""
         with self._lock:
-            self._held = [(a, w) for a, w in self._held if _UNWRITTEN + a.seq not in rows]
-            with contextlib.suppress(sqlite3.Error), self._db:
-                self._db.executemany("delete from event where row = ?", [(row,) for row in rows])
+            self._gone |= set(rows)
+            self._held = [one for one in self._held if one[0].row not in self._gone]
+            with contextlib.suppress(sqlite3.Error):
+                with self._db:
+                    self._delete()
+                self._gone.clear()
 
     def state(self) -> bytes | None:
         """The board's state as last written, or None."""
@@ -104,40 +104,84 @@ class Outbox:
         return len(self._held)
 
     def oldest_s(self) -> float:
-        """Age of the oldest waiting transition by the wall clock, s; 0 when none waits."""
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            found = self._db.execute("select min(wall) from event").fetchone()[0]
-            return 0.0 if found is None else max(0.0, self._clock.wall() - float(found))
-        return 0.0
+        """Age of the oldest waiting transition, s; 0 when none waits. By the wall clock where another run wrote it."""
+        first = self.waiting(limit=1)
+        return self.age_s(first[0]) if first else 0.0
+
+    def age_s(self, row: Row) -> float:
+        """Time since the transition, s; a wall clock that was set meanwhile matters only for those of other runs."""
+        if row.boot == self._boot:
+            return max(0.0, self._clock.now() - row.alarm.t)
+        return max(0.0, self._clock.wall() - row.wall)
 
     def close(self) -> None:
+        """Write what is still held, if the disk takes it now; calling twice is harmless."""
         with self._lock, contextlib.suppress(sqlite3.Error):
+            self._write(None)
             self._db.close()
+
+    def _write(self, state: bytes | None) -> bool:
+        rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
+        try:
+            with self._db:
+                self._delete()
+                self._db.executemany(
+                    "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+                if state is not None:
+                    self._db.execute("insert or replace into state values ('board', ?)", (state,))
+        except sqlite3.Error:
+            return False
+        self._held = []
+        self._gone.clear()
+        return True
+
+    def _delete(self) -> None:
+        self._db.executemany("delete from event where row = ?", [(row,) for row in self._gone])
 
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
+        except sqlite3.OperationalError as error:  # the disk or another program, not what the file holds
+            raise OSError(0, f"{self.path.name}: {error}") from None
         except sqlite3.DatabaseError as error:
-            if "unable to open" in str(error):
-                raise OSError(0, f"cannot be opened: {error}") from None
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(self._clock.wall())}")
-            self.path.replace(aside)
-            for tail in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + tail).unlink(missing_ok=True)
+            for tail in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
             self.faults.append(f"the outbox was damaged ({error}); it was put aside as {aside.name}")
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=_TIMEOUT_S, check_same_thread=False)
-        db.execute("pragma journal_mode=wal")
-        db.execute("pragma synchronous=full")
-        if db.execute("pragma quick_check").fetchone()[0] != "ok":
+        try:
+            db.execute("pragma journal_mode=wal")
+            db.execute("pragma synchronous=full")
+            if db.execute("pragma quick_check").fetchone()[0] != "ok":
+                raise sqlite3.DatabaseError("quick_check failed")
+            with db:
+                db.executescript(_SCHEMA)
+            self._set_unreadable_apart(db)
+        except sqlite3.Error:
             db.close()
-            raise sqlite3.DatabaseError("quick_check failed")
-        with db:
-            db.executescript(_SCHEMA)
+            raise
         return db
 
+    def _set_unreadable_apart(self, db: sqlite3.Connection) -> None:
+        """One row that nobody can read must not keep those behind it from being sent."""
+        bad = []
+        for row, alarm in db.execute("select row, alarm from event"):
+            try:
+                _decode(alarm)
+            except (ValueError, TypeError):
+                bad.append((row,))
+        with db:
+            db.executemany("insert or replace into unreadable select row, alarm from event where row = ?", bad)
+            db.executemany("delete from event where row = ?", bad)
+        if bad:
+            self.faults.append(f"{len(bad)} alarms in the outbox were not readable; they were set apart, not sent")
 
-def _encode(alarm: Alarm) -> bytes:
-    return msgspec.json.encode(asdict(alarm))
+
+def _decode(alarm: bytes) -> Alarm:
+    return msgspec.convert(msgspec.json.decode(alarm), Alarm)

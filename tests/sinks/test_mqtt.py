@@ -228,6 +228,7 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
     for topic in ("my/answers", "vitals/dev/bed1/cmd/result"):
         answer = load(subscriber.wait(topic))
         assert (answer["command_id"], answer["ok"], answer["text"]) == ("c1", True, "acknowledged")
+        assert answer["boot"] == "boot1"
 
 
 @pytest.mark.parametrize(
@@ -238,6 +239,7 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("ack", {"by": "n", "t": now_iso()}, "command_id"),
         ("ack", {"command_id": "c", "t": now_iso()}, "'by'"),
         ("ack", {"command_id": "c", "by": "n"}, "'t'"),
+        ("ack", {"command_id": "c", "by": "n", "t": "2026-01-01T12:00:00"}, "time zone"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(-60)}, "stale"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": 5}, "'id'"),
         ("pause", {"command_id": "c", "by": "n", "t": now_iso(), "seconds": "long"}, "'seconds'"),

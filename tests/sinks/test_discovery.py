@@ -1,0 +1,246 @@
+"""Discovery holds what Home Assistant demands of a device message, and its buttons do what they are named for."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE, AlarmRules
+from edge.clock import ManualClock
+from edge.sinks._commands import CommandInbox
+from edge.sinks._discovery import discovery
+from edge.sinks._payloads import Payloads, Topics
+from edge.types import PRESENCES, Alarm, Fault, Reading, SourceStatus
+
+HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "camera.rr": 1.0, "ppg.quality": 1.0}
+ROOT = "vitals/ward-3"
+# What Home Assistant's MQTT integration takes at the top of a device message and requires of each platform.
+TOP = {"device", "origin", "components", "availability", "qos"}
+REQUIRED = {
+    "sensor": {"state_topic"},
+    "event": {"state_topic", "event_types"},
+    "button": {"command_topic"},
+}
+COMMON = {"platform", "unique_id", "name"}
+OPTIONAL = {
+    "sensor": {
+        *("value_template", "json_attributes_topic", "expire_after", "state_class", "unit_of_measurement"),
+    },
+    "event": {"value_template"},
+    "button": {"command_template"},
+}
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
+
+
+def message(device="ward-3", root=ROOT, beds=("bed1", "bed2"), hops=HOPS):
+    return json.loads(discovery(device, root, beds, sorted(hops), "1.2.3", hops))
+
+
+@pytest.fixture(scope="module")
+def components():
+    return message()["components"]
+
+
+def of(components, platform):
+    return [one for one in components.values() if one["platform"] == platform]
+
+
+def render(template, **known):
+    """The few expressions the templates use, as Jinja would fill them in."""
+    return re.sub(r"\{\{ (.*?) \}\}", lambda found: known[found[1]], template)
+
+
+def test_the_message_has_the_device_its_origin_and_nothing_unknown():
+    found = message()
+    assert set(found) == TOP
+    assert found["device"] == {
+        "identifiers": ["edge-vitals-ward-3"],
+        "name": "ward-3",
+        "model": "edge-vitals",
+        "sw_version": "1.2.3",
+    }
+    assert found["origin"] == {"name": "edge-vitals", "sw_version": "1.2.3"}
+    assert found["qos"] == 1
+
+
+def test_every_component_has_what_its_platform_requires_and_nothing_unknown(components):
+    for one in components.values():
+        platform = one["platform"]
+        assert COMMON | REQUIRED[platform] <= set(one) <= COMMON | REQUIRED[platform] | OPTIONAL[platform]
+
+
+def test_only_online_counts_as_available():
+    """Home Assistant leaves the state as it was on any word it does not know, so ``stopped`` must become one."""
+    (availability,) = message()["availability"]
+    assert availability["topic"] == Topics(ROOT).status
+    assert availability["value_template"] == "{{ 'online' if value_json.state == 'online' else 'offline' }}"
+    assert availability.get("payload_available", "online") == "online"
+    assert availability.get("payload_not_available", "offline") == "offline"
+
+
+def test_a_sensor_reads_the_topic_its_reading_is_sent_to(components):
+    topics = {one["state_topic"] for one in of(components, "sensor")}
+    assert topics == {Topics(ROOT).reading(bed, metric) for bed in ("bed1", "bed2") for metric in HOPS}
+    for one in of(components, "sensor"):
+        assert one["json_attributes_topic"] == one["state_topic"]
+        assert "else None" in one["value_template"]  # the word for "not known"
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "state_class"),
+    [
+        ("ppg.hr", "bpm", "measurement"),
+        ("camera.rr", "1/min", "measurement"),
+        ("pcg.murmur", None, "measurement"),
+        ("ppg.quality", None, "measurement"),
+        ("ppg.rhythm", None, None),
+    ],
+)
+def test_a_word_is_no_measurement_and_a_rate_has_its_unit(components, metric, unit, state_class):
+    (one,) = [c for c in of(components, "sensor") if c["name"] == f"bed1 {metric}"]
+    assert (one.get("unit_of_measurement"), one.get("state_class")) == (unit, state_class)
+
+
+@given(hop_s=st.floats(0.1, 120.0))
+def test_a_sensor_expires_after_three_hops_in_whole_seconds(hop_s):
+    (one,) = of(message(beds=["b"], hops={"ppg.hr": hop_s})["components"], "sensor")
+    assert isinstance(one["expire_after"], int)
+    assert 3 * hop_s < one["expire_after"] <= max(5.0, 3 * hop_s + 3.0)
+
+
+def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
+    events = of(components, "event")
+    assert [one["state_topic"] for one in events] == [Topics(ROOT).event(bed) for bed in ("bed1", "bed2")]
+    for one in events:
+        assert one["event_types"] == list(PRESENCES)
+        assert '"event_type": value_json.presence' in one["value_template"]
+    alarm = Alarm("bed1/af", "o", "physiological", "medium", "on", 0.0, "AF", "af", "bed1")
+    payload = json.loads(Payloads(ManualClock(), "b").alarm(alarm))
+    assert set(re.findall(r"value_json\.(\w+)", events[0]["value_template"])) <= set(payload)
+
+
+@given(device=NAMES, beds=st.lists(NAMES, min_size=1, max_size=4, unique=True))
+def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
+    components = message(device, f"vitals/{device}", beds)["components"]
+    buttons = len(CONDITIONS) - len(OF_DEVICE) + 1
+    assert len(components) == len(beds) * (len(HOPS) + 1 + buttons)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
+    assert len({one["unique_id"] for one in components.values()}) == len(components)
+
+
+@given(first=st.tuples(NAMES, NAMES), second=st.tuples(NAMES, NAMES))
+def test_no_two_devices_share_an_identifier(first, second):
+    ids = [
+        {one["unique_id"] for one in message(device, f"vitals/{device}", [bed])["components"].values()}
+        for device, bed in (first, second)
+    ]
+    assert first == second or not ids[0] & ids[1]
+
+
+def test_beds_and_devices_whose_names_run_together_stay_apart():
+    together = [message(device, ROOT, [bed])["components"] for device, bed in (("a", "b_c"), ("a_b", "c"))]
+    ids = [{one["unique_id"] for one in components.values()} for components in together]
+    assert not ids[0] & ids[1]
+    assert len(message(beds=["b-1", "b_1"])["components"]) == 2 * len(message(beds=["b"])["components"])
+
+
+# ---- buttons ----------------------------------------------------------------------------------------------
+
+
+class Pressed:
+    """A device that takes what a button sends, as the broker would hand it over."""
+
+    def __init__(self, board, clock):
+        self.commands, self.answers, self._board = [], [], board
+        self._inbox = CommandInbox(Topics(ROOT), clock, self.commands.append, lambda *a: self.answers.append(a))
+
+    def press(self, button):
+        now = "2023-11-14T22:13:20+00:00"
+        known = {"utcnow().isoformat()": now, "utcnow().timestamp()": str(len(self.commands))}
+        self.topic, self.retain, self.properties = button["command_topic"], False, None
+        self.payload = render(button["command_template"], **known).encode()
+        self._inbox.message(self)
+        assert self.answers == []
+        return self._board.command(self.commands[-1])
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0, wall=1_700_000_000.0)
+
+
+def raised(condition, board):
+    """Make ``condition`` stand on bed1; its alarm."""
+    found, quality, rules = [], 1.0, {"bed": "bed1", "source": "node"}
+    for t in [float(second) for second in range(100)]:
+        if condition == "source_lost":
+            found += board.update(SourceStatus("node", "bed1", t, "offline", "unplugged"))
+        elif condition == "model_fault":
+            found += board.update(Fault("model_fault", t, True, "broken", "bed1", "rhythm"))
+        elif condition in ("sensor_off", "low_quality"):
+            quality = 0.0
+            found += board.update(Reading("ppg.hr", t, None, "bpm", quality, condition, **rules))
+        else:
+            found += board.update(reading_for(condition, t, rules))
+        found += board.tick(t)
+    return next(one for one in found if one.condition == condition)
+
+
+def reading_for(condition, t, rules):
+    metric, value, detail = {
+        "af": ("ppg.rhythm", "af", {}),
+        "brady": ("ppg.hr", 30.0, {}),
+        "tachy": ("ppg.hr", 170.0, {}),
+        "asystole": ("ppg.hr", None, {"asystole": True}),
+        "murmur": ("pcg.murmur", 0.99, {"decision": "present"}),
+        "hr_disagree": ("fused.spread", 60.0, {}),
+    }[condition]
+    reason = "no_pulse" if value is None else ""
+    return Reading(metric, t, value, "", 1.0, reason, detail, **rules)
+
+
+@pytest.mark.parametrize("condition", [name for name in CONDITIONS if name not in OF_DEVICE])
+def test_the_button_of_a_condition_acknowledges_what_stands(components, clock, condition):
+    board = Board({"bed1": AlarmRules()}, boot="b")
+    alarm = raised(condition, board)
+    (button,) = [c for c in of(components, "button") if c["name"] == f"bed1 acknowledge {condition.replace('_', ' ')}"]
+    result, told = Pressed(board, clock).press(button)
+    assert (result.ok, [one.id for one in told]) == (True, [alarm.id])
+    assert told[0].presence == "ack"
+    assert (alarm.id.count("/") == 2) is (condition in PER_SOURCE)
+
+
+def test_a_button_that_could_mean_two_sources_names_them_and_does_nothing(components, clock):
+    board = Board({"bed1": AlarmRules()}, boot="b")
+    for t in (0.0, 10.0):
+        for source in ("cam", "node"):
+            board.update(SourceStatus(source, "bed1", t, "offline", "unplugged"))
+        board.tick(t)
+    (button,) = [c for c in of(components, "button") if c["name"] == "bed1 acknowledge source lost"]
+    device = Pressed(board, clock)
+    result, told = device.press(button)
+    assert (result.ok, told) == (False, [])
+    assert "bed1/source_lost/cam, bed1/source_lost/node" in result.text
+    board.command(replace(device.commands[0], id="bed1/source_lost/cam", command_id="by hand"))
+    result, told = device.press(button)
+    assert [one.id for one in told] == ["bed1/source_lost/node"]
+
+
+def test_a_button_pressed_for_nothing_says_so(components, clock):
+    (button,) = [c for c in of(components, "button") if c["name"] == "bed1 acknowledge source lost"]
+    result, told = Pressed(Board({"bed1": AlarmRules()}, boot="b"), clock).press(button)
+    assert (result.ok, result.text, told) == (False, "bed1/source_lost does not stand", [])
+
+
+def test_the_pause_button_pauses_its_bed_and_no_other(components, clock):
+    board = Board({"bed1": AlarmRules(), "bed2": AlarmRules()}, boot="b")
+    (button,) = [c for c in of(components, "button") if c["name"] == "bed2 pause alarm sound"]
+    result, _ = Pressed(board, clock).press(button)
+    assert result.ok
+    assert (board.paused_until("bed1"), board.paused_until("bed2")) == (None, clock.now() + 120.0)

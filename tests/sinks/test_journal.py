@@ -1,0 +1,227 @@
+"""The journal: every event a line, alarms at once, readings in batches; torn lines and full disks do not stop it."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.clock import ManualClock
+from edge.sinks.journal import Journal, build, read
+from edge.types import Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
+
+READING = Reading("ppg.hr", 99.5, 61.25, "bpm", 0.9, detail={"sd": 1.5}, bed="bed1", source="node", model="m 1 x")
+ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", 99.0, "AF", "af", "bed1", seq=7, evidence={"k": [5, 7]})
+
+
+def alarm(seq):
+    return Alarm("bed1/af", f"o{seq}", "physiological", "medium", "on", 99.0, "AF", "af", "bed1", seq=seq)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0, wall=1_700_000_000.0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.jsonl"
+
+
+@pytest.fixture
+def open_journal(path, clock):
+    opened = []
+
+    def opener(max_bytes=10**6, keep=2, at=path):
+        opened.append(Journal(at, clock, "boot1", max_bytes, keep))
+        return opened[-1]
+
+    yield opener
+    for journal in opened:
+        journal.close()
+
+
+def entries(path):
+    return list(read(path)) if path.exists() else []
+
+
+def seqs(path):
+    return [entry["seq"] for entry in entries(path)]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "some"),
+    [
+        (READING, "reading", {"metric": "ppg.hr", "value": 61.25, "detail": {"sd": 1.5}, "source": "node", "t": 99.5}),
+        (ALARM, "alarm", {"id": "bed1/af", "presence": "on", "seq": 7, "evidence": {"k": [5, 7]}, "t": 99.0}),
+        (SourceStatus("node", "bed1", 99.0, "offline", "unplugged"), "source", {"state": "offline", "bed": "bed1"}),
+        (
+            CommandResult(Command("ack", "bed1", 98.0, "c1", "nurse"), 99.0, True, "done"),
+            "command",
+            {"ok": True, "text": "done"},
+        ),
+        (Stats(99.0, {"readings": {"ppg.hr": 3}}), "stats", {"figures": {"readings": {"ppg.hr": 3}}}),
+    ],
+)
+def test_every_kind_of_event_is_a_line_with_both_clocks(open_journal, path, event, kind, some):
+    journal = open_journal()
+    journal.send(event)
+    assert journal.flush(1.0)
+    (entry,) = entries(path)
+    assert entry["type"] == kind
+    assert (entry["time"], entry["mono"], entry["boot"]) == ("2023-11-14T22:13:20.000Z", 100.0, "boot1")
+    assert some.items() <= entry.items()
+
+
+def test_a_command_is_kept_with_who_asked_for_it(open_journal, path):
+    open_journal().send(CommandResult(Command("pause", "bed1", 98.0, "c1", "nurse", seconds=60.0), 99.0, True))
+    (entry,) = entries(path)
+    assert (entry["command"]["name"], entry["command"]["by"], entry["command"]["seconds"]) == ("pause", "nurse", 60.0)
+
+
+def test_an_alarm_is_in_the_file_before_send_returns_with_all_before_it(open_journal, path):
+    journal = open_journal()
+    journal.send(READING)
+    assert entries(path) == []
+    journal.send(ALARM)
+    assert [entry["type"] for entry in entries(path)] == ["reading", "alarm"]
+
+
+def test_readings_wait_some_seconds_and_no_longer(open_journal, path, clock):
+    journal = open_journal()
+    for _ in range(5):
+        journal.send(READING)
+        clock.advance(1.0)
+    assert entries(path) == []
+    journal.send(READING)
+    assert len(entries(path)) == 6
+
+
+def test_closing_writes_what_waits_and_twice_is_harmless(open_journal, path):
+    journal = open_journal()
+    journal.send(READING)
+    journal.close()
+    journal.close()
+    journal.send(READING)
+    assert len(entries(path)) == 1
+
+
+def test_a_new_run_goes_on_in_the_same_file(open_journal, path):
+    open_journal().send(alarm(1))
+    open_journal().send(alarm(2))
+    assert seqs(path) == [1, 2]
+
+
+def test_numbers_and_mappings_of_an_analyzer_are_plain_json(open_journal, path):
+    detail = MappingProxyType({"p": np.float32(0.5), "rr": np.arange(3), "ok": np.bool_(True)})
+    journal = open_journal()
+    journal.send(Reading("ppg.hr", 99.0, np.float64(60.5), "bpm", 1.0, detail=detail))
+    journal.flush(1.0)
+    (entry,) = entries(path)
+    assert (entry["value"], entry["detail"]) == (60.5, {"p": 0.5, "rr": [0, 1, 2], "ok": True})
+
+
+# ---- size -------------------------------------------------------------------------------------------------
+
+
+def test_files_are_rotated_by_size_and_the_oldest_goes(open_journal, path):
+    journal = open_journal(max_bytes=1, keep=2)
+    for seq in range(1, 6):
+        journal.send(alarm(seq))
+    kept = {name.name: seqs(name) for name in path.parent.iterdir()}
+    assert kept == {"journal.jsonl": [], "journal.jsonl.1": [5], "journal.jsonl.2": [4]}
+
+
+def test_keeping_none_keeps_the_quota_too(open_journal, path):
+    journal = open_journal(max_bytes=1000, keep=0)
+    for seq in range(1, 50):
+        journal.send(alarm(seq))
+        assert path.stat().st_size < 1000
+    assert [name.name for name in path.parent.iterdir()] == ["journal.jsonl"]
+
+
+def test_a_failed_rotation_loses_nothing_that_was_written_and_is_tried_again(open_journal, path):
+    journal = open_journal(max_bytes=1, keep=1)
+    (path.parent / "journal.jsonl.1").mkdir()
+    (path.parent / "journal.jsonl.1" / "in_the_way").touch()
+    journal.send(alarm(1))
+    journal.send(alarm(2))
+    assert (seqs(path), journal.lost_lines) == ([1, 2], 0)
+    (path.parent / "journal.jsonl.1" / "in_the_way").unlink()
+    (path.parent / "journal.jsonl.1").rmdir()
+    journal.send(alarm(3))
+    journal.send(alarm(4))
+    assert (seqs(path), seqs(path.parent / "journal.jsonl.1")) == ([], [4])
+    assert journal.flush(1.0)
+
+
+# ---- power cuts and full disks ----------------------------------------------------------------------------
+
+
+def written(tmp_path, clock):
+    whole = tmp_path / "whole.jsonl"
+    journal = Journal(whole, clock, "b", 10**6, 1)
+    for seq in (1, 2, 3):
+        journal.send(alarm(seq))
+    journal.close()
+    return whole.read_bytes()
+
+
+@given(data=st.data())
+def test_a_torn_last_line_is_left_out_and_the_next_run_begins_a_line_of_its_own(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("journal")
+    content = written(folder, ManualClock(100.0))
+    cut = data.draw(st.integers(0, len(content)))
+    path = folder / "journal.jsonl"
+    path.write_bytes(content[:cut])
+    whole = list(range(1, content[: cut + 1].count(b"\n") + 1))  # one that lacks only its end is whole
+    assert seqs(path) == whole
+    journal = Journal(path, ManualClock(100.0), "b", 10**6, 1)
+    journal.send(alarm(9))
+    journal.close()
+    assert seqs(path) == [*whole, 9]
+
+
+def test_zeros_a_file_system_left_at_the_end_are_left_out(open_journal, path):
+    open_journal().send(alarm(1))
+    with path.open("ab") as file:
+        file.write(b"\0" * 200_000)
+    assert seqs(path) == [1]
+    open_journal().send(alarm(2))
+    assert seqs(path) == [1, 2]
+
+
+def test_damage_in_the_middle_is_not_passed_over(open_journal, path):
+    open_journal().send(alarm(1))
+    with path.open("ab") as file:
+        file.write(b"no json\n")
+    with pytest.raises(ValueError, match="Expecting value"):
+        list(read(path))
+
+
+def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(tmp_path, clock, open_journal):
+    full = tmp_path / "full.jsonl"
+    full.symlink_to("/dev/full")
+    journal = open_journal(at=full)
+    journal.send(READING)
+    journal.send(ALARM)
+    assert journal.lost_lines == 2
+    assert journal.flush(1.0) is False
+    journal.close()
+
+
+def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):
+    journal = build(clock=clock, boot="b", state_dir=tmp_path / "a" / "b", path="j.jsonl", max_mb=0.0001, keep=1)
+    journal.send(alarm(1))
+    journal.close()
+    assert json.loads((tmp_path / "a" / "b" / "j.jsonl.1").read_text())["seq"] == 1
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/j\.jsonl: cannot be written: .*; set sinks\.journal\.path"):
+        build(clock=clock, boot="b", path=str(tmp_path / "file" / "j.jsonl"))

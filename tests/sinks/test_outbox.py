@@ -1,0 +1,252 @@
+"""The outbox: on disk before anybody hears of it, in order, and gone only when the broker has it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from edge.clock import ManualClock
+from edge.sinks.outbox import Outbox
+from edge.types import Alarm
+
+ALL = 1_000_000
+
+
+def alarm(seq=1, *, bed="bed1", t=0.0, **fields):
+    occurrence = f"{bed}-{seq}"
+    return Alarm(f"{bed}/af", occurrence, "physiological", "medium", "on", t, "AF", "af", bed, seq=seq, **fields)
+
+
+def alarms(first, last, **fields):
+    return [alarm(seq, **fields) for seq in range(first, last + 1)]
+
+
+def in_it(box):
+    return [row.alarm for row in box.waiting(limit=ALL)]
+
+
+def refuse_writes(box, refuse=True):
+    """What a full or failing disk does to a write, without one."""
+    box._db.execute(f"pragma query_only={'on' if refuse else 'off'}")
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def open_box(tmp_path, clock):
+    opened = []
+
+    def opener(boot="boot1", path=tmp_path / "outbox.sqlite"):
+        opened.append(Outbox(path, clock=clock, boot=boot))
+        return opened[-1]
+
+    yield opener
+    for box in opened:
+        box.close()
+
+
+@pytest.fixture
+def box(open_box):
+    return open_box()
+
+
+def test_transitions_wait_in_order_and_whole(box, clock):
+    told = [alarm(1, value=41.5, limit=45.0, since=-3.0, evidence={"k": [5, 7]}), alarm(2), alarm(1, bed="bed2")]
+    assert box.append(told[:2], b"after two")
+    assert box.append(told[2:])
+    assert in_it(box) == told
+    assert [(row.boot, row.wall) for row in box.waiting()] == [("boot1", clock.wall())] * 3
+    assert box.state() == b"after two"
+    assert len(box) == 3
+
+
+def test_a_reader_goes_on_behind_what_it_has_seen(box):
+    box.append(alarms(1, 7))
+    first = box.waiting(limit=3)
+    second = box.waiting(first[-1].row, limit=3)
+    assert [row.alarm.seq for row in first + second] == [1, 2, 3, 4, 5, 6]
+
+
+def test_only_what_the_broker_has_is_removed(box, open_box):
+    box.append(alarms(1, 4))
+    rows = [row.row for row in box.waiting()]
+    box.remove([rows[2]])
+    box.remove([rows[2], 12345])
+    assert [one.seq for one in in_it(box)] == [1, 2, 4]
+    box.close()
+    assert [one.seq for one in in_it(open_box())] == [1, 2, 4]
+
+
+def test_a_number_is_never_given_twice(box, open_box):
+    box.append(alarms(1, 3))
+    seen = [row.row for row in box.waiting()]
+    box.remove(seen)
+    box.close()
+    again = open_box()
+    again.append(alarms(4, 4))
+    assert [row.row > max(seen) for row in again.waiting()] == [True]
+
+
+def test_what_the_numbers_of_an_analyzer_are_made_of_does_not_matter(box):
+    value, evidence = np.float64(41.25), MappingProxyType({"sure": np.bool_(True), "rr": np.array([1.0, 2.0])})
+    assert box.append([alarm(1, value=value, evidence=evidence)])
+    (kept,) = in_it(box)
+    assert (kept.value, kept.evidence) == (41.25, {"sure": True, "rr": [1.0, 2.0]})
+
+
+def test_an_alarm_that_has_no_json_does_not_keep_the_next_ones(box):
+    with pytest.raises(TypeError):
+        box.append([alarm(1, evidence={"what": object()})])
+    assert box.append([alarm(2)])
+    assert in_it(box) == [alarm(2)]
+
+
+def test_ten_thousand_alarms_all_stay(box):
+    assert box.append(alarms(1, 10_000))
+    assert len(box) == 10_000
+    assert [one.seq for one in in_it(box)] == list(range(1, 10_001))
+
+
+# ---- a disk that refuses ----------------------------------------------------------------------------------
+
+
+def test_what_the_disk_refuses_is_kept_and_written_first_next_time(box, open_box):
+    box.append(alarms(1, 1), b"one")
+    refuse_writes(box)
+    assert box.append(alarms(2, 3), b"three") is False
+    assert [one.seq for one in in_it(box)] == [1, 2, 3]
+    assert (len(box), box.state()) == (3, b"one")
+    refuse_writes(box, False)
+    assert box.append(alarms(4, 4), b"four")
+    box.close()
+    again = open_box()
+    assert [one.seq for one in in_it(again)] == [1, 2, 3, 4]
+    assert again.state() == b"four"
+
+
+def test_a_reader_misses_nothing_while_the_disk_refuses_and_after(box):
+    refuse_writes(box)
+    box.append([alarm(5)])
+    (first,) = box.waiting()
+    box.append([alarm(1, bed="bed2")])
+    (second,) = box.waiting(first.row)
+    assert second.alarm == alarm(1, bed="bed2")
+    refuse_writes(box, False)
+    box.append([alarm(6)])
+    assert [row.alarm for row in box.waiting(second.row)] == [alarm(6)]
+
+
+def test_beds_with_the_same_numbers_are_not_taken_for_each_other(box):
+    refuse_writes(box)
+    box.append([alarm(1, bed="bed1"), alarm(1, bed="bed2")])
+    box.remove([box.waiting()[0].row])
+    assert in_it(box) == [alarm(1, bed="bed2")]
+
+
+def test_what_was_sent_before_it_was_written_is_removed_all_the_same(box):
+    refuse_writes(box)
+    box.append([alarm(1)])
+    (sent,) = box.waiting()
+    refuse_writes(box, False)
+    box.append([alarm(2)])
+    box.remove([sent.row])
+    assert in_it(box) == [alarm(2)]
+
+
+def test_a_removal_the_disk_refused_is_made_up_for(box):
+    box.append(alarms(1, 2))
+    refuse_writes(box)
+    box.remove([box.waiting()[0].row])
+    refuse_writes(box, False)
+    box.append([alarm(3)])
+    assert [one.seq for one in in_it(box)] == [2, 3]
+
+
+def test_closing_writes_what_is_still_held(box, open_box):
+    refuse_writes(box)
+    box.append([alarm(1)])
+    refuse_writes(box, False)
+    box.close()
+    box.close()
+    assert in_it(open_box()) == [alarm(1)]
+
+
+class Life(RuleBasedStateMachine):
+    """Any order of writing, failing disks, reading, acknowledging, closing and dying."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.disk, self.held = [], []
+        self.seq = {"bed1": 0, "bed2": 0}
+        self.refusing, self.seen = False, 0
+        self.box = self.opened()
+
+    def opened(self):
+        return Outbox(self.folder / "o.sqlite", clock=ManualClock(), boot="b")
+
+    @rule(bed=st.sampled_from(["bed1", "bed2"]), count=st.integers(1, 4))
+    def append(self, bed, count):
+        told = alarms(self.seq[bed] + 1, self.seq[bed] + count, bed=bed)
+        self.seq[bed] += count
+        self.held += told
+        assert self.box.append(told) is not self.refusing
+        if not self.refusing:
+            self.disk, self.held = self.disk + self.held, []
+
+    @rule()
+    def read(self):
+        rows = self.box.waiting(self.seen, limit=3)
+        self.seen = rows[-1].row if rows else self.seen
+
+    @precondition(lambda self: not self.refusing)
+    @rule(data=st.data())
+    def acknowledge(self, data):
+        rows = self.box.waiting(limit=ALL)
+        some = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.row)) if rows else []
+        self.box.remove([row.row for row in some])
+        gone = [row.alarm for row in some]
+        self.disk = [one for one in self.disk if one not in gone]
+        self.held = [one for one in self.held if one not in gone]
+
+    @rule()
+    def disk_changes_its_mind(self):
+        self.refusing = not self.refusing
+        refuse_writes(self.box, self.refusing)
+
+    @rule(killed=st.booleans())
+    def begin_anew(self, killed):
+        if killed:
+            self.box._db.close()
+        else:
+            self.box.close()
+            self.disk += [] if self.refusing else self.held
+        self.held, self.refusing, self.seen = [], False, 0
+        self.box = self.opened()
+
+    @invariant()
+    def everything_waits_in_order(self):
+        rows = self.box.waiting(limit=ALL)
+        assert [row.alarm for row in rows] == self.disk + self.held
+        assert len(self.box) == len(rows)
+        assert [row.row for row in rows] == sorted({row.row for row in rows})
+        assert self.box.waiting(self.seen, ALL) == [row for row in rows if row.row > self.seen]
+
+    def teardown(self):
+        self.box.close()
+        shutil.rmtree(self.folder)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)

@@ -1,0 +1,251 @@
+"""The outbox after the worst: killed, damaged, locked, sent late by another run. Nothing committed is lost unsaid."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from edge.clock import ManualClock
+from edge.sinks import outbox as module
+from edge.sinks.mqtt import build
+from edge.sinks.outbox import Outbox
+from edge.types import Alarm
+
+ALL = 1_000_000
+WAIT_S = 10.0
+
+
+def alarm(seq=1, *, bed="bed1", t=0.0, **fields):
+    occurrence = f"{bed}-{seq}"
+    return Alarm(f"{bed}/af", occurrence, "physiological", "medium", "on", t, "AF", "af", bed, seq=seq, **fields)
+
+
+def seqs(box):
+    return [row.alarm.seq for row in box.waiting(limit=ALL)]
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def open_box(tmp_path, clock):
+    opened = []
+
+    def opener(boot="boot1", path=tmp_path / "outbox.sqlite"):
+        opened.append(Outbox(path, clock=clock, boot=boot))
+        return opened[-1]
+
+    yield opener
+    for box in opened:
+        box.close()
+
+
+# ---- killed -----------------------------------------------------------------------------------------------
+
+KILLED = """
+    import sys
+    from edge.clock import ManualClock
+    from edge.sinks.outbox import Outbox
+    from edge.types import Alarm
+    box = Outbox(sys.argv[1], clock=ManualClock(), boot="b")
+    seq = int(sys.argv[2])
+    while True:
+        told = [Alarm("bed1/af", f"o{n}", "physiological", "medium", "on", 0.0, "AF", "af", "bed1", seq=n)
+                for n in range(seq + 1, seq + 1 + seq % 3 + 1)]
+        seq += len(told)
+        assert box.append(told, str(seq).encode())
+        print(seq, flush=True)
+"""
+
+
+def test_a_process_killed_at_any_moment_loses_nothing_it_had_committed(tmp_path, open_box):
+    path, committed = tmp_path / "outbox.sqlite", 0
+    for moment in (1, 6, 29):
+        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(committed)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        said = [int(process.stdout.readline()) for _ in range(moment)]
+        process.send_signal(signal.SIGKILL)
+        said += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+        assert process.wait(WAIT_S) == -signal.SIGKILL
+        process.stdout.close()
+        box = open_box()
+        found = seqs(box)
+        assert found == list(range(1, len(found) + 1))
+        assert len(found) >= said[-1]
+        assert box.state() == str(len(found)).encode()  # the board's state and its transitions are one commit
+        assert box.faults == []
+        box.close()
+        committed = len(found)
+
+
+# ---- damaged ----------------------------------------------------------------------------------------------
+
+
+def no_database(content):
+    return b"\0" * 100 + content[100:]
+
+
+def page_lost(content, at=4096):
+    return content[:at] + b"\xff" * 8192 + content[at + 8192 :]
+
+
+def cut_short(content):
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize("damage", [no_database, page_lost, cut_short])
+def test_a_damaged_file_is_put_aside_whole_and_a_new_one_begun(tmp_path, clock, open_box, damage):
+    box = open_box()
+    box.append([alarm(n) for n in range(1, 200)])
+    box.close()
+    path = tmp_path / "outbox.sqlite"
+    spoilt = damage(path.read_bytes())
+    path.write_bytes(spoilt)
+    again = open_box()
+    aside = tmp_path / f"outbox.sqlite.damaged-{int(clock.wall())}"
+    assert aside.read_bytes() == spoilt
+    (said,) = again.faults
+    assert "the outbox was damaged" in said
+    assert aside.name in said
+    assert (len(again), again.state()) == (0, None)
+    assert again.append([alarm(1)], b"new")
+    again.close()
+    third = open_box()
+    assert (seqs(third), third.state(), third.faults) == ([1], b"new", [])
+
+
+def test_what_was_not_yet_in_the_main_file_is_put_aside_with_it(tmp_path, open_box):
+    box = open_box(path=tmp_path / "before.sqlite")
+    box.append([alarm(n) for n in range(1, 200)])
+    box.close()
+    died = open_box(path=tmp_path / "before.sqlite")
+    died.append([alarm(200)])
+    content, log = ((tmp_path / f"before.sqlite{tail}").read_bytes() for tail in ("", "-wal"))
+    assert b"bed1-200" in log
+    assert b"bed1-200" not in content
+    (tmp_path / "outbox.sqlite").write_bytes(page_lost(content, at=len(content) // 2))
+    (tmp_path / "outbox.sqlite-wal").write_bytes(log)
+    assert len(open_box()) == 0
+    assert b"bed1-200" in b"".join(path.read_bytes() for path in tmp_path.glob("*.damaged-*"))
+
+
+def test_an_empty_file_is_a_new_outbox(tmp_path, open_box):
+    (tmp_path / "outbox.sqlite").touch()
+    assert open_box().faults == []
+
+
+def test_a_file_of_a_process_that_died_is_read_with_its_log(tmp_path, open_box):
+    box = open_box(path=tmp_path / "before.sqlite")
+    box.append([alarm(1)])
+    for tail in ("", "-wal"):
+        shutil.copy(tmp_path / f"before.sqlite{tail}", tmp_path / f"outbox.sqlite{tail}")
+    assert seqs(open_box()) == [1]
+
+
+@pytest.mark.parametrize("blob", [b"\xff\xfe", b"{}", b"[]", b'{"id": 3}'])
+def test_one_unreadable_alarm_does_not_keep_the_others(tmp_path, open_box, blob):
+    box = open_box()
+    box.append([alarm(1), alarm(2), alarm(3)])
+    box.close()
+    path = tmp_path / "outbox.sqlite"
+    spoil = sqlite3.connect(path)
+    with spoil:
+        spoil.execute("update event set alarm = ? where seq = 2", (blob,))
+    spoil.close()
+    again = open_box()
+    assert seqs(again) == [1, 3]
+    assert len(again) == 2
+    assert "1 alarm" in again.faults[0]
+    again.close()
+    look = sqlite3.connect(path)
+    assert look.execute("select alarm from unreadable").fetchall() == [(blob,)]
+    look.close()
+    assert open_box().faults == []
+
+
+def test_a_file_in_use_elsewhere_is_not_taken_for_damaged(tmp_path, open_box, monkeypatch):
+    monkeypatch.setattr(module, "_TIMEOUT_S", 0.01)
+    box = open_box()
+    box.append([alarm(1)])
+    box.close()
+    other = sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None)
+    other.execute("pragma locking_mode=exclusive")
+    other.execute("begin exclusive")
+    with pytest.raises(OSError, match="locked"):
+        open_box()
+    other.close()
+    assert seqs(open_box()) == [1]
+    assert list(tmp_path.glob("*.damaged*")) == []
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path, open_box):
+    with pytest.raises(OSError, match="unable to open"):
+        open_box(path=tmp_path / "none" / "outbox.sqlite")
+
+
+# ---- age and the historical mark --------------------------------------------------------------------------
+
+
+def test_age_is_of_the_oldest_and_not_moved_by_a_clock_that_is_set(open_box, clock):
+    box = open_box()
+    assert box.oldest_s() == 0.0
+    box.append([alarm(1, t=clock.now())])
+    clock.advance(4.0)
+    box.append([alarm(2, t=clock.now())])
+    clock.step_wall(1e9)
+    assert box.oldest_s() == 4.0
+
+
+def test_age_of_what_another_run_left_is_by_the_wall_clock(open_box, clock):
+    before = open_box("boot0")
+    before.append([alarm(1, t=5000.0)])
+    before.close()
+    clock.advance(60.0)
+    assert open_box().oldest_s() == 60.0
+
+
+@pytest.fixture
+def event_of(open_box, clock):
+    """The payload an event would have now, from a sink that has no broker."""
+    box = open_box()
+    sink = build(
+        device_name="dev", clock=clock, outbox=box, boot="boot1", on_command=print, on_link=lambda *_: None,
+        host="127.0.0.1", port=1,
+    )  # fmt: skip
+    yield lambda: json.loads(sink._event(box.waiting()[0]))
+    sink.close()
+
+
+@pytest.mark.parametrize(("waited_s", "historical"), [(0.0, False), (10.0, False), (10.5, True), (3600.0, True)])
+def test_an_event_is_historical_once_it_is_late(event_of, open_box, clock, waited_s, historical):
+    open_box().append([alarm(1, t=clock.now())])
+    clock.advance(waited_s)
+    event = event_of()
+    assert (event["historical"], event["delay_s"]) == (historical, waited_s)
+    assert event["published"] != event["t"] or waited_s == 0.0
+
+
+def test_a_clock_set_meanwhile_makes_nothing_historical(event_of, open_box, clock):
+    open_box().append([alarm(1, t=clock.now())])
+    clock.step_wall(7200.0)
+    event = event_of()
+    assert (event["historical"], event["delay_s"]) == (False, 0.0)
+
+
+def test_an_event_of_another_run_keeps_its_own_clocks(event_of, open_box, clock):
+    clock.step_wall(-clock.wall() + 50.0)  # a board without a clock battery: 1970
+    open_box("boot0").append([alarm(1, t=90.0, since=80.0)])
+    clock.step_wall(1_800_000_000.0)
+    event = event_of()
+    assert (event["historical"], event["boot"], event["mono"], event["clock_synced"]) == (True, "boot0", 90.0, False)
+    assert (event["t"], event["since"]) == ("1970-01-01T00:00:50.000Z", "1970-01-01T00:00:40.000Z")
+    assert event["published"].startswith("2027-01-15T")

@@ -1,0 +1,296 @@
+"""A service goes on where it was: alarms, acknowledgements, pauses, numbers; what it cannot read it says."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edge.clock import ManualClock
+from edge.config import parse
+from edge.service import build_service, hops_of
+from edge.sinks.outbox import Outbox
+from edge.types import Alarm, Command, CommandResult, ConfigError, Reading
+
+CONFIG = """
+[device]
+name = "ward-3"
+state_dir = "{folder}"
+
+[beds.bed1]
+[beds.bed2]
+
+[alarms.tachy]
+metrics = ["ppg.hr"]
+on_delay_s = 0
+severe_on_delay_s = 0
+"""
+
+
+class Kept:
+    """A sink that keeps what it is sent."""
+
+    def __init__(self):
+        self.events = []
+
+    def send(self, event):
+        self.events.append(event)
+
+    def flush(self, timeout_s):
+        return True
+
+    def close(self):
+        pass
+
+    def alarms(self, condition):
+        return [e for e in self.events if isinstance(e, Alarm) and e.condition == condition]
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(1000.0, wall=1_800_000_000.0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def run(folder, clock):
+    """One run of the whole service that takes ``items`` and ends; it has no sources, so that it ends by itself."""
+
+    def runner(*items, config=CONFIG):
+        sink = Kept()
+        service = build_service(parse(config.format(folder=folder)), clock=clock, console=False, sinks=[sink])
+        for item in items:
+            service.runtime._main.put(item)
+        assert service.run() == 0
+        return sink
+
+    return runner
+
+
+@pytest.fixture
+def outbox_after(folder, clock):
+    opened = []
+
+    def opener():
+        opened.append(Outbox(folder / "outbox.sqlite", clock=clock))
+        return opened[-1]
+
+    yield opener
+    for box in opened:
+        box.close()
+
+
+def fast(clock, bed="bed1"):
+    """A reading that raises ``tachy`` at once: latching, with high priority."""
+    return Reading("ppg.hr", clock.now(), 180.0, "bpm", 1.0, bed=bed, source="node")
+
+
+def command(name, clock, bed="bed1", **fields):
+    return Command(name, bed, clock.now(), f"{name}-{clock.now()}", "nurse", **fields)
+
+
+def spoil(folder, what):
+    """Write something else where the board's state lies."""
+    db = sqlite3.connect(folder / "outbox.sqlite")
+    with db:
+        db.execute("insert or replace into state values ('board', ?)", (what,))
+    db.close()
+
+
+def test_every_transition_is_in_the_outbox_and_seen_by_the_sinks(run, clock, outbox_after):
+    sink = run(fast(clock), fast(clock, "bed2"))
+    (first,), (second,) = ([a for a in sink.alarms("tachy") if a.bed == bed] for bed in ("bed1", "bed2"))
+    assert (first.presence, first.seq, second.seq) == ("on", 1, 1)
+    assert [row.alarm.id for row in outbox_after().waiting()] == [first.id, second.id]
+
+
+def test_an_alarm_stands_after_a_restart_and_an_acknowledged_one_stays_so(run, clock):
+    (on,) = run(fast(clock)).alarms("tachy")
+    clock.advance(5.0)
+    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
+    assert (acked.presence, acked.occurrence, acked.seq) == ("ack", on.occurrence, on.seq + 1)
+    clock.advance(5.0)
+    sink = run(command("ack", clock, id="bed1/tachy"))
+    (result,) = [e for e in sink.events if isinstance(e, CommandResult)]
+    assert (result.ok, result.text, sink.alarms("tachy")) == (True, "bed1/tachy was acknowledged already", [])
+
+
+def test_numbers_go_on_without_a_gap_over_many_restarts(run, clock, outbox_after):
+    for _ in range(5):
+        run(fast(clock), command("ack", clock, id="bed1/tachy"), command("standby", clock, seconds=1.0))
+        clock.advance(2.0)
+    rows = outbox_after().waiting()
+    assert [row.alarm.seq for row in rows] == list(range(1, 16))
+    assert len({row.alarm.occurrence for row in rows}) == 5
+    assert len({row.boot for row in rows}) == 5
+
+
+def test_a_repeated_command_is_not_done_again_after_a_restart(run, clock):
+    again = command("ack", clock, id="bed1/tachy")
+    run(fast(clock), again)
+    run(command("standby", clock, seconds=0.5))
+    clock.advance(1.0)
+    assert [a.presence for a in run(fast(clock), again).alarms("tachy")] == ["on"]
+
+
+@pytest.mark.parametrize("name", ["pause", "standby"])
+def test_a_pause_with_nothing_sounding_is_kept_too(folder, run, clock, name):
+    run(command(name, clock, seconds=300.0))
+    clock.advance(10.0)
+    sink = run(fast(clock))
+    if name == "standby":
+        assert sink.alarms("tachy") == []
+    else:
+        (alarm,) = sink.alarms("tachy")
+        assert alarm.evidence["paused_until"] > clock.now()
+
+
+def test_after_the_machine_itself_restarted_standing_alarms_have_times_of_this_run(run, clock, folder, monkeypatch):
+    run(fast(clock))
+    given = {}
+    monkeypatch.setattr("edge.service.construct", lambda kind, name, keys, injected: given.update(injected) or Kept())
+    young = ManualClock(20.0)
+    config = parse(CONFIG.format(folder=folder) + '[mqtt]\nhost = "127.0.0.1"\n')
+    service = build_service(config, clock=young, console=False)
+    service.opened.close()
+    (standing,) = given["standing"]
+    assert (standing.id, standing.presence) == ("bed1/tachy", "on")
+    assert standing.since <= standing.t <= young.now()
+
+
+def test_a_pause_ends_when_it_was_said_to_however_long_the_restart_took(run, clock):
+    run(command("pause", clock, seconds=60.0))
+    clock.advance(61.0)
+    (alarm,) = run(fast(clock)).alarms("tachy")
+    assert "paused_until" not in alarm.evidence
+
+
+@pytest.mark.parametrize("step_s", [-7200.0, -1.8e9])
+def test_a_clock_that_cannot_be_right_does_not_move_what_was_saved(run, clock, step_s):
+    run(command("pause", clock, seconds=60.0))
+    clock.step_wall(step_s)
+    clock.advance(3600.0)
+    (alarm,) = run(fast(clock)).alarms("tachy")
+    assert alarm.evidence["paused_until"] == clock.now() + 60.0
+
+
+# ---- what cannot be read ----------------------------------------------------------------------------------
+
+DAMAGED = {
+    "no JSON": b"\xff\x00",
+    "cut short": b'{"version": 1, "boot": "x", "be',
+    "another version": json.dumps({"version": 99}).encode(),
+    "no object": b"[]",
+    "null": b"null",
+    "a number": b"3",
+    "without its parts": json.dumps({"version": 1, "boot": "x", "beds": {}}).encode(),
+    "a bed without its parts": json.dumps({"version": 1, "boot": "x", "t": 1.0, "beds": {"bed1": {}}}).encode(),
+    "times that are none": json.dumps({"version": 1, "boot": "x", "t": "noon", "beds": {}}).encode(),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED.values(), ids=DAMAGED)
+def test_a_state_that_cannot_be_read_is_left_behind_and_said_to_be(run, folder, clock, what):
+    run(fast(clock))
+    spoil(folder, what)
+    sink = run(fast(clock))
+    (said,) = sink.alarms("outbox_full")
+    assert (said.bed, said.presence, said.kind) == ("_device", "on", "technical")
+    assert "the alarm state was not readable" in said.text
+    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+
+
+def test_the_next_run_finds_a_state_again(run, folder, clock):
+    run()
+    spoil(folder, b"null")
+    (on,) = run(fast(clock)).alarms("tachy")
+    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
+    assert (acked.occurrence, acked.seq) == (on.occurrence, on.seq + 1)
+
+
+def test_a_damaged_outbox_is_a_technical_alarm_and_the_service_runs(run, folder, clock, outbox_after):
+    run(fast(clock))
+    (folder / "outbox.sqlite").write_bytes(b"no database at all" * 500)
+    sink = run(fast(clock))
+    (said,) = sink.alarms("outbox_full")
+    assert "the outbox was damaged" in said.text
+    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+    assert {row.alarm.condition for row in outbox_after().waiting()} == {"outbox_full", "tachy"}
+
+
+def test_a_condition_the_program_no_longer_knows_does_not_stop_it(run, folder, clock):
+    run(fast(clock))
+    db = sqlite3.connect(folder / "outbox.sqlite")
+    (state,) = db.execute("select value from state").fetchone()
+    db.close()
+    spoil(folder, state.replace(b"bed1/tachy", b"bed1/older"))
+    assert [a.presence for a in run(fast(clock)).alarms("tachy")] == ["on"]
+
+
+def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
+    run(fast(clock, "bed2"))
+    (end,) = run(config=CONFIG.replace("[beds.bed2]", "")).alarms("tachy")
+    assert (end.bed, end.presence, end.seq) == ("bed2", "off", 2)
+
+
+def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
+    service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
+    box = service.runtime._durable
+    box._db.execute("pragma query_only=on")
+    service.runtime._handle(fast(clock))
+    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+    (full,) = sink.alarms("outbox_full")
+    assert full.text == "alarms cannot be written to disk; they are sent all the same"
+    box._db.execute("pragma query_only=off")
+    for _ in range(2):
+        clock.advance(10.0)
+        service.runtime._tick(clock.now())
+    assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
+    assert [row.alarm.condition for row in outbox_after().waiting()] == ["tachy", "outbox_full", "outbox_full"]
+    service.opened.close()
+
+
+# ---- the rest of building ---------------------------------------------------------------------------------
+
+
+def test_a_place_that_cannot_hold_state_is_one_line(tmp_path, clock):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"cannot keep state there: .*; set device\.state_dir"):
+        build_service(parse(CONFIG.format(folder=tmp_path / "file" / "state")), clock=clock, console=False)
+
+
+def test_what_was_opened_is_closed_when_building_fails(folder, clock, tmp_path):
+    config = parse(CONFIG.format(folder=folder) + '[mqtt]\nhost = "127.0.0.1"\npassword_file = "/none"\n')
+    with pytest.raises(ConfigError, match="password_file"):
+        build_service(config, clock=clock, console=False)
+    sinks = '[mqtt]\nhost = "127.0.0.1"\nport = 1\n[sinks.journal]\n'
+    with pytest.raises(ConfigError, match="cannot be written"):
+        build_service(
+            parse(CONFIG.format(folder=folder) + sinks), clock=clock, console=False, record=tmp_path / "no" / "rec"
+        )
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "edge-mqtt"]
+
+
+def test_alarms_hold_numbers_of_any_float_type(run, clock):
+    odd = Reading("ppg.hr", clock.now(), np.float64(180.0), "bpm", 1.0, bed="bed1", source="node")
+    (alarm,) = run(odd).alarms("tachy")
+    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
+    assert (alarm.value, acked.value) == (180.0, 180.0)
+
+
+def test_hops_are_by_metric_and_a_heart_rate_is_fused_too():
+    def lane(*analyzers):
+        return SimpleNamespace(analyzers={str(n): one for n, one in enumerate(analyzers)})
+
+    murmur, pulse = (SimpleNamespace(hop_s=h, metrics=m) for h, m in ((2.5, ["pcg.murmur"]), (1.5, ["ppg.hr", "b"])))
+    assert hops_of([lane(murmur)]) == {"pcg.murmur": 2.5}
+    expected = {"pcg.murmur": 2.5, "ppg.hr": 1.5, "b": 1.5, "fused.hr": 1.0}
+    assert hops_of([lane(murmur), lane(pulse)]) == expected
