@@ -68,7 +68,7 @@ class CameraPulse:
     def __init__(self, model: Any, *, window_s: float, hop_s: float, rule: Rule | None = None) -> None:
         self.window_s, self.hop_s = window_s, hop_s
         self._model, self._rule = model, rule or Rule()
-        self._tracker = RateTracker(GRID_BPM, 0.02, leak=1e-3, prior_bpm=80.0, prior_sd=0.6)
+        self._tracker = new_tracker()
         self._last_end: float | None = None
 
     def reset(self) -> None:
@@ -101,8 +101,7 @@ class CameraPulse:
         spectrum = both_spectra(by_pos, by_network)
         dt_s = 0.0 if self._last_end is None else window.end - self._last_end
         self._last_end = window.end
-        _, sd = self._tracker.update((spectrum + _FLOOR / len(spectrum)) ** _EMISSION, dt_s)
-        bpm = peak_near(spectrum, float(GRID_BPM[int(self._tracker.posterior.argmax())]))
+        bpm, sd = track(self._tracker, spectrum, dt_s)
         detail = evidence(skin, pulses, whole, background, mean, bpm)
         detail["sd"] = round(sd, 2)
         other = float(GRID_BPM[int(by_network.argmax())])
@@ -156,6 +155,18 @@ class CameraPulse:
             Reading("camera.hr", window.end, None, "bpm", quality, reason, detail, model=self._identity),
             Reading("camera.quality", window.end, round(quality, 3), "", quality, reason),
         ]
+
+
+def new_tracker() -> RateTracker:
+    """The tracker as the camera uses it: a broad start, since no rate is likelier than another for long."""
+    return RateTracker(GRID_BPM, 0.02, leak=1e-3, prior_bpm=80.0, prior_sd=0.6)
+
+
+def track(tracker: RateTracker, spectrum: Floats, dt_s: float) -> tuple[float, float]:
+    """Rate and standard deviation, bpm, after a window's ``spectrum`` of sum 1: the tracker chooses the peak, the
+    spectrum says where exactly it is."""
+    _, sd = tracker.update((spectrum + _FLOOR / len(spectrum)) ** _EMISSION, dt_s)
+    return peak_near(spectrum, float(GRID_BPM[int(tracker.posterior.argmax())])), sd
 
 
 def seen_reason(window: Window) -> str:
