@@ -1,28 +1,35 @@
 """Heart rate from the traces of a face's skin regions: ``camera.hr``, or no number and the reason.
 
 Each second, the last 10 s: what the camera saw is judged first (face there, still, bright enough, frames fresh), then
-POS on every region, a rate followed by the shared tracker, and only then whether it may be said. A pulse must be strong
-enough against the rest of its spectrum, the same in several regions and in both halves of the window, greener than
-red and blue as blood is, and absent from the background; a photo under flickering light has none of the latter. The
-small network of the card is a second opinion: when it is sure of another rate, nothing is said.
+POS and the network on every region, a rate followed by the shared tracker, and only then whether it may be said: a
+pulse must be greener than red and blue as blood is, absent from the background, the same to POS and the network, and
+the card's rule over all evidence (how it stands out, regions and halves of the window that agree) must give it a
+high enough probability to be right. A photo under flickering light has none of the first two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
-from edge.dsp.face_pulse import both_spectra, network_input, network_spectrum, peak_near, pos_spectrum
+from edge.dsp.face_pulse import (
+    FEATURES,
+    both_spectra,
+    evidence,
+    features,
+    network_input,
+    network_spectrum,
+    peak_near,
+    pos_spectrum,
+)
 from edge.dsp.rate_tracker import RateTracker
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
-from edge.types import Reading, Window
+from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.types import ModelError, Reading, Window
 
 Floats = NDArray[np.float64]
 
@@ -33,22 +40,43 @@ _MIN_FPS = 12.0
 _MAX_GAP_S = 0.25
 _DARK = 12.0  # mean brightness, 0..255
 _BRIGHT = 250.0
+_MAX_SD_BPM = 12.0
 _MOTION = 0.012  # shift of the face a frame, face widths at 30 frames a second
 _EMISSION = 0.6
 _FLOOR = 0.1
-_HALF_BPM, _HALF_SHARE = 9.0, 0.12
+_BACKGROUND = 0.75  # of the skin's amplitude
+_GREEN_EXCESS = 0.1  # a lamp on a photograph has none, blood 0.44
+_SAME, _IDENTICAL = 0.4, 0.9  # agreement of regions that do move together
+_APART, _SURE_DB = 0.1, 0.0
 
 
-@dataclass(frozen=True, slots=True)
 class Rule:
-    """What a pulse must show to be said; figures of the refusal rule in the card."""
+    """When a rate may be said: the probability that it is right, by a logistic regression over the evidence."""
 
-    snr_db: float = 1.0
-    agreement: float = 0.2
-    background: float = 0.75
-    green_excess: float = 0.1
-    max_sd_bpm: float = 12.0
-    network_snr_db: float = 2.0
+    def __init__(self, calibration: Mapping[str, Any]) -> None:
+        if tuple(calibration["features"]) != FEATURES:
+            raise ModelError("camera_pulse: the card's rule was fitted on other evidence")
+        self._centre, self._scale = np.array(calibration["centre"]), np.array(calibration["scale"])
+        *weights, self._offset = calibration["weights"]
+        self._weights = np.array(weights)
+        self.accept = float(calibration["accept"])
+
+    def probability(self, found: Mapping[str, float]) -> float:
+        """That the rate is right within 5 bpm, 0 to 1."""
+        score = float(((features(found) - self._centre) / self._scale) @ self._weights + self._offset)
+        return float(1.0 / (1.0 + np.exp(-np.clip(score, -50.0, 50.0))))
+
+    def refusal(self, found: Mapping[str, float], probability: float) -> str:
+        """Why nothing may be said; "" when it may."""
+        if found["background"] > _BACKGROUND:
+            return "flicker"
+        if found["green_excess"] < _GREEN_EXCESS and max(found["agreement"], found["network_agreement"]) > _SAME:
+            return "static_image" if found["agreement"] > _IDENTICAL else "no_pulse"
+        if found["apart"] > _APART and min(found["snr_db"], found["network_snr_db"]) > _SURE_DB:
+            return "disagreement"
+        if probability < self.accept or found["green_excess"] < _GREEN_EXCESS:
+            return "low_quality"
+        return ""
 
 
 def build(*, models: Callable[[str], Any], window_s: float = 10.0, hop_s: float = 1.0) -> CameraPulse:
@@ -65,9 +93,9 @@ class CameraPulse:
     streams = ("roi",)
     metrics = ("camera.hr", "camera.quality")
 
-    def __init__(self, model: Any, *, window_s: float, hop_s: float, rule: Rule | None = None) -> None:
+    def __init__(self, model: Any, *, window_s: float, hop_s: float) -> None:
         self.window_s, self.hop_s = window_s, hop_s
-        self._model, self._rule = model, rule or Rule()
+        self._model, self._rule = model, Rule(model.card["calibration"])
         self._tracker = new_tracker()
         self._last_end: float | None = None
 
@@ -89,52 +117,26 @@ class CameraPulse:
         mean = np.mean(list(skin.values()), axis=0)
         if mean.max() >= _BRIGHT:
             return self._silent(window, "saturated", {})
-        return self._pulse(window, skin, mean, traces["background"])
+        return self._pulse(window, skin, traces["background"])
 
-    def _pulse(
-        self, window: Window, skin: Mapping[str, Floats], mean: Floats, background: Floats | None
-    ) -> list[Reading]:
-        pulses = {name: band_pass(pos(rgb)) for name, rgb in skin.items()}
-        whole = band_pass(pos(mean))
-        by_pos = pos_spectrum(list(skin.values()), list(pulses.values()))
-        by_network, wave = self._listen(skin, pulses)
-        spectrum = both_spectra(by_pos, by_network)
+    def _pulse(self, window: Window, skin: Mapping[str, Floats], background: Floats | None) -> list[Reading]:
+        regions = list(skin.values())
+        pulses = [band_pass(pos(rgb)) for rgb in regions]
+        (waves,) = self._model.run(np.stack([network_input(r, p) for r, p in zip(regions, pulses, strict=True)]))
+        spectrum = both_spectra(pos_spectrum(regions, pulses), network_spectrum(waves))
         dt_s = 0.0 if self._last_end is None else window.end - self._last_end
         self._last_end = window.end
         bpm, sd = track(self._tracker, spectrum, dt_s)
-        detail = evidence(skin, pulses, whole, background, mean, bpm)
-        detail["sd"] = round(sd, 2)
-        other = float(GRID_BPM[int(by_network.argmax())])
-        detail["network_bpm"], detail["network_snr_db"] = round(other, 1), round(snr_db(wave, other), 2)
-        detail["pos_bpm"] = round(float(GRID_BPM[int(by_pos.argmax())]), 1)
-        reason = self._refusal(detail, bpm, sd)
-        quality = _quality(detail["snr_db"], sd)
+        found = evidence(regions, pulses, waves, background, spectrum, bpm)
+        probability = self._rule.probability(found)
+        reason = self._rule.refusal(found, probability) or ("low_quality" if sd > _MAX_SD_BPM else "")
+        detail = {name: round(value, 3) for name, value in found.items()}
+        detail |= {"bpm": round(bpm, 2), "probability": round(probability, 3), "sd": round(sd, 2), "regions": len(skin)}
+        quality = probability * float(np.clip(1.2 - sd / 10.0, 0.1, 1.0))
         if reason:
             return self._silent(window, reason, detail, quality=min(quality, 0.3))
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]
-
-    def _listen(self, skin: Mapping[str, Floats], pulses: Mapping[str, Floats]) -> tuple[Floats, Floats]:
-        """The network's spectrum of rates and its wave, all regions together."""
-        x = np.stack([network_input(rgb, pulses[name]) for name, rgb in skin.items()])
-        (waves,) = self._model.run(x)
-        return network_spectrum(waves), band_pass(waves[:, 0, 0].astype(np.float64).mean(0))
-
-    def _refusal(self, detail: Mapping[str, Any], bpm: float, sd: float) -> str:
-        rule = self._rule
-        if detail["background"] > rule.background:
-            return "flicker"
-        if detail["snr_db"] < rule.snr_db or detail["agreement"] < rule.agreement:
-            return "low_quality"
-        if detail["green_excess"] < rule.green_excess:
-            return "static_image" if detail["agreement"] > 0.9 else "no_pulse"
-        halves = detail["halves_bpm"]
-        if any(abs(h - bpm) > max(_HALF_BPM, _HALF_SHARE * bpm) for h in halves) or sd > rule.max_sd_bpm:
-            return "low_quality"
-        apart = abs(detail["network_bpm"] - bpm) > max(6.0, 0.1 * bpm)
-        if apart and detail["network_snr_db"] > rule.network_snr_db:
-            return "disagreement"
-        return ""
 
     @property
     def _identity(self) -> str:
@@ -201,32 +203,3 @@ def seen_reason(window: Window) -> str:
     if window.coverage < _FULL or len(window.t) / window.duration_s < _MIN_FPS:
         return "gap"
     return ""
-
-
-def evidence(
-    skin: Mapping[str, Floats],
-    pulses: Mapping[str, Floats],
-    whole: Floats,
-    background: Floats | None,
-    mean: Floats,
-    bpm: float,
-) -> dict[str, Any]:
-    """What speaks for and against a pulse at ``bpm``."""
-    pairs = [float(np.corrcoef(a, b)[0, 1]) for a, b in combinations(pulses.values(), 2) if a.std() > 0 and b.std() > 0]
-    red, green, blue = amplitude_at(mean, bpm)
-    around = float(amplitude_at(background, bpm).mean()) if background is not None else 0.0
-    middle = len(whole) // 2
-    halves = [peak_near(power(h), bpm, within=1.0) for h in (whole[:middle], whole[middle:])]
-    return {
-        "snr_db": round(snr_db(whole, bpm), 2),
-        "agreement": round(float(np.mean(pairs)) if pairs else 0.0, 3),
-        "background": round(around / max(float(green), 1e-9), 3),
-        "green_excess": round(float(1.0 - (red + blue) / max(2.0 * green, 1e-12)), 3),
-        "green_ac_dc": round(float(green), 6),
-        "halves_bpm": [round(h, 1) for h in halves],
-        "regions": len(skin),
-    }
-
-
-def _quality(snr: float, sd: float) -> float:
-    return float(np.clip((snr + 2.0) / 10.0, 0.0, 1.0) * np.clip(1.2 - sd / 10.0, 0.0, 1.0))

@@ -71,6 +71,7 @@ def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequen
             transform=axis.transAxes,
             va="top",
             color=_COLOURS.get(str(r.value), "#555"),
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
             fontsize=9,
         )
     axis.set_xlim(start, start + _ROW_S)

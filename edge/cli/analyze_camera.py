@@ -103,7 +103,7 @@ def in_words(rates: list[Reading], traces: list[Block]) -> list[str]:
         lines.append(f"  silent for {count} s: {WHY.get(reason, reason)}")
     last = next((r for r in reversed(rates) if r.detail), None)
     if last is not None:
-        names = ("snr_db", "agreement", "background", "green_excess", "sd")
+        names = ("probability", "snr_db", "agreement", "background", "green_excess", "sd")
         lines.append("last window: " + ", ".join(f"{n} {last.detail[n]}" for n in names if n in last.detail))
         lines.append(f"regions: {', '.join(SKIN)}; model {last.model}")
     lines.append("No frame was kept. Not a medical device; never compared with a reference across people.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos, power
+from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
 
 Floats = NDArray[np.float64]
 
@@ -67,6 +68,71 @@ def both_spectra(by_pos: Floats, by_network: Floats, network_share: float = 0.5)
     """One spectrum of two: their weighted geometric mean, which keeps what both see, sum 1."""
     floor = 0.1 / len(GRID_BPM)
     return _shares((by_pos + floor) ** (1.0 - network_share) * (by_network + floor) ** network_share)
+
+
+FEATURES = (
+    "snr_db", "network_snr_db", "agreement", "network_agreement", "share", "green_excess", "plain_green_excess",
+    "background", "halves", "network_halves", "apart",
+)  # fmt: skip
+
+
+def evidence(
+    regions: Sequence[Floats],
+    pulses: Sequence[Floats],
+    waves: NDArray[np.float32],
+    background: Floats | None,
+    spectrum: Floats,
+    bpm: float,
+) -> dict[str, float]:
+    """What speaks for and against a pulse at ``bpm``: the names of ``FEATURES``.
+
+    regions, pulses, waves: colours, POS and network's answers of each skin region. spectrum: over ``GRID_BPM``, sum 1.
+    snr as in de Haan 2013, dB; agreement: mean correlation between regions; share: of the spectrum within 6 % of the
+    rate; green excess: 1 - (R + B) / 2G, 0.44 for blood and 0 for a lamp; background: its amplitude at the rate over
+    the skin's; halves: how far, as a share, the rate of either half of the window is off; apart: ln of the ratio of
+    POS's rate and the network's.
+    """
+    mean = np.mean(list(regions), axis=0)
+    by_network = [np.asarray(band_pass(w.astype(np.float64))) for w in waves[:, 0, 0]]
+    whole, wave = band_pass(pos(mean)), np.mean(by_network, axis=0)
+    red, green, blue = colour_signature(regions, pulses, bpm)
+    plain = amplitude_at(mean, bpm)
+    around = float(amplitude_at(background, bpm).mean()) if background is not None else 0.0
+    rates = [float(GRID_BPM[int(s.argmax())]) for s in (pos_spectrum(regions, pulses), network_spectrum(waves))]
+    return {
+        "snr_db": snr_db(whole, bpm),
+        "network_snr_db": snr_db(wave, bpm),
+        "agreement": _agreement(pulses),
+        "network_agreement": _agreement(by_network),
+        "share": float(spectrum[np.abs(GRID_BPM / bpm - 1.0) < 0.06].sum()),
+        "green_excess": float(1.0 - (red + blue) / (2.0 * green)) if green > _TINY else -1.0,
+        "plain_green_excess": float(1.0 - (plain[0] + plain[2]) / max(2.0 * float(plain[1]), 1e-12)),
+        "background": around / max(float(plain[1]), 1e-9),
+        "halves": _halves_apart(whole, bpm),
+        "network_halves": _halves_apart(wave, bpm),
+        "apart": float(abs(np.log(rates[0] / rates[1]))),
+    }
+
+
+_LEAST = np.array([-10.0, -10.0, -0.2, -0.2, 0.0, -0.5, -0.3, 0.02, 0.0, 0.0, 0.0])
+_MOST = np.array([10.0, 12.0, 1.0, 1.0, 1.0, 0.6, 0.6, 2.0, 0.3, 0.3, 0.3])
+
+
+def features(found: Mapping[str, float]) -> Floats:
+    """Evidence as the acceptance rule takes it, ``(11,)``: held within bounds, the background's logarithm."""
+    x = np.clip(np.nan_to_num(np.array([found[name] for name in FEATURES]), neginf=-10.0), _LEAST, _MOST)
+    x[FEATURES.index("background")] = np.log(x[FEATURES.index("background")])
+    return np.asarray(x)
+
+
+def _agreement(waves: Sequence[Floats]) -> float:
+    pairs = [float(np.corrcoef(a, b)[0, 1]) for a, b in combinations(waves, 2) if a.std() > 0 and b.std() > 0]
+    return float(np.mean(pairs)) if pairs else 0.0
+
+
+def _halves_apart(x: Floats, bpm: float) -> float:
+    middle = len(x) // 2
+    return max(abs(peak_near(power(half), bpm, within=1.0) / bpm - 1.0) for half in (x[:middle], x[middle:]))
 
 
 def whitened(spectrum: Floats, share: float) -> Floats:

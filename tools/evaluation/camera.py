@@ -9,7 +9,7 @@ VIDEO = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg"}
 
 
 def run(data: Path, out: Path, variant: str | None) -> int:
-    """Every clip of labels.csv, or every video below the folder where there is none."""
+    """Every video below the folder."""
     from evaluate import progress
 
     from edge import inference
@@ -38,9 +38,10 @@ def run(data: Path, out: Path, variant: str | None) -> int:
 
 
 def clips(data: Path) -> list[str]:
-    """Paths relative to the folder: those of labels.csv, else every video."""
-    labels = data / "labels.csv"
+    """Every video below the folder, relative to it: those of labels.csv in its order, then the others."""
+    labels, listed = data / "labels.csv", []
     if labels.exists():
         with labels.open(newline="") as file:
-            return [row["path"] for row in csv.DictReader(file)]
-    return sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO)
+            listed = [row["path"] for row in csv.DictReader(file)]
+    found = sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO)
+    return listed + [path for path in found if path not in listed]

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Measure the shipped camera pulse on generated faces and write its report and the figures of its card.
+
+    python tools/train/camera_report.py --faces 500        # about twelve minutes on one core
+
+Faces are generated with the pulse of the people the network never saw and seeds of their own (``camera_traces``), and
+judged by the shipped analyzer as it runs: 13.5 s of frames, the last answer counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
+
+from camera_pulse import CELLS, measure, split
+from camera_traces import generate, lifeless, waveforms
+
+from edge import inference
+from edge.analyzers.camera_pulse import build
+from edge.dsp.face_columns import COLUMNS
+from edge.lane import Lane
+from edge.types import Block, Reading
+
+VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
+SEED = 4001
+SECONDS = 13.5
+AXES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    "heart rate": tuple((f"{a}-{b} bpm", {"bpm": (a, b)}) for a, b in ((42, 60), (60, 90), (90, 130), (130, 200))),
+    "skin": tuple((name, {"skin": name}) for name in ("light", "medium", "dark")),
+    "light": (("1.0", {"light": 1.0}), ("0.5", {"light": 0.5}), ("0.25", {"light": 0.25})),
+    "motion": tuple((f"{100 * m:g} %", {"motion": m}) for m in (0.003, 0.01, 0.03, 0.06)),
+    "frames a second": tuple((f"{fps:g}", {"fps": fps}) for fps in (15.0, 25.0, 30.0, 60.0)),
+    "compression noise": tuple((f"{c:g}", {"compression": c}) for c in (0.0, 0.05, 0.15)),
+    "pulse": tuple((f"{100 * a:g} %", {"ac_dc": a}) for a in (0.0004, 0.0008, 0.0016, 0.002, 0.004, 0.008)),
+}
+USUAL = {"ac_dc": 0.002, "motion": 0.01}
+LIFELESS = ("photo", "flicker", "screen", "lamp")
+
+
+def judge(model: inference.Model, face: Any) -> Reading:
+    """The analyzer's last answer on a face."""
+    lane = Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": build(models=lambda _: model)})
+    rows = face.rows()
+    found = []
+    for i, t in enumerate(face.t):
+        found += lane.feed(Block("cam/roi", i, float(t), 30.0, rows[i : i + 1].copy(), 0, COLUMNS))
+    return [r for r in found if r.metric == "camera.hr"][-1]
+
+
+def cell(
+    model: inference.Model, people: list[Any], faces: int, seed: list[int], settings: dict[str, Any]
+) -> dict[str, float]:
+    """Coverage, share wrong by more than 5 bpm among the answered, and mean absolute error, over so many faces."""
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(faces):
+        drawn = {**USUAL, **settings}
+        if isinstance(drawn.get("bpm"), tuple):
+            drawn["bpm"] = float(np.exp(rng.uniform(*np.log(drawn["bpm"]))))
+        face = generate(rng, people[rng.integers(len(people))], seconds=SECONDS, **drawn)
+        answer = judge(model, face).value
+        if isinstance(answer, float):
+            errors.append(abs(answer - face.bpm))
+    e = np.array(errors)
+    return {
+        "answered": round(len(e) / faces, 3),
+        "wrong": round(float((e > 5).mean()), 4) if len(e) else 0.0,
+        "mae": round(float(e.mean()), 2) if len(e) else 0.0,
+    }
+
+
+def refused(model: inference.Model, kind: str, faces: int, seed: list[int]) -> tuple[float, dict[str, int]]:
+    """Share answered of what has no pulse, and the reasons given."""
+    rng = np.random.default_rng(seed)
+    reasons = Counter(judge(model, lifeless(rng, kind, seconds=SECONDS)).reason for _ in range(faces))
+    return reasons.pop("", 0) / faces, dict(reasons.most_common())
+
+
+def cost_ms(model: inference.Model) -> float:
+    """Median time of one analysis of four regions, ms."""
+    face = generate(np.random.default_rng(1), [(np.sin(np.arange(600) * 0.25), 72.0)], ac_dc=0.004, motion=0.01, fps=30.0,
+                    seconds=SECONDS)  # fmt: skip
+    analyzer = build(models=lambda _: model)
+    lane = Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": analyzer})
+    rows, taken = face.rows(), []
+    for _ in range(8):
+        lane.reset()
+        for i, t in enumerate(face.t):
+            start = time.perf_counter()
+            if lane.feed(Block("cam/roi", i, float(t), 30.0, rows[i : i + 1].copy(), 0, COLUMNS)):
+                taken.append(1000 * (time.perf_counter() - start))
+    return round(float(np.median(taken[len(taken) // 2 :])), 2)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared/data"))
+    )
+    arguments.add_argument("--model", type=Path, default=ROOT / "models" / "camera_pulse")
+    arguments.add_argument("--faces", type=int, default=500, help="of each cell of the network's table")
+    options = arguments.parse_args()
+    from quantize import amend_card
+
+    _, people = split(waveforms(options.data))
+    models = {v: inference.load("camera_pulse", root=options.model.parent, variant=v) for v in VARIANTS}
+    spectra = {
+        v: measure(lambda x, m=m: m.run(x)[0], people, faces=options.faces, seed=SEED) for v, m in models.items()
+    }
+    few = max(50, options.faces // 3)
+    model = models["onnx-int8"]
+    grid = {
+        axis: {name: cell(model, people, few, [SEED, a, k], setting) for k, (name, setting) in enumerate(cells)}
+        for a, (axis, cells) in enumerate(AXES.items())
+    }
+    dead = {kind: refused(model, kind, max(400, few), [SEED, 99, k]) for k, kind in enumerate(LIFELESS)}
+    figures = {
+        v: {f"within_5_bpm pulse {100 * ac:.2f} % motion {100 * m:.0f} %": spectra[v][k]["network"]
+            for k, (ac, m) in zip(spectra[v], CELLS, strict=True)}
+        for v in VARIANTS
+    }  # fmt: skip
+    amend_card(options.model, {"figures": figures})
+    costs = {v: cost_ms(m) for v, m in models.items()}
+    (options.model / "README.md").write_text(report(spectra, grid, dead, costs, options.faces, few), encoding="utf-8")
+    plot(options.model / "report.png", grid)
+    return 0
+
+
+def report(spectra: Any, grid: Any, dead: Any, costs: Any, faces: int, few: int) -> str:
+    """The whole of README.md."""
+    first = spectra["onnx-int8"]
+    lines = [f"| {name} | {row['pos']:.3f} | " + " | ".join(f"{spectra[v][name]['network']:.3f}" for v in VARIANTS)
+             + f" | {row['both']:.3f} | {row['gain_standard_error']:.3f} |" for name, row in first.items()]  # fmt: skip
+    cells = [f"| {axis} | {name} | {c['answered']:.3f} | {c['wrong']:.4f} | {c['mae']:.2f} |"
+             for axis, rows in grid.items() for name, c in rows.items()]  # fmt: skip
+    refusals = [f"| {kind} | {share:.4f} | {', '.join(f'{w} {n}' for w, n in words.items())} |"
+                for kind, (share, words) in dead.items()]  # fmt: skip
+    return TEXT.format(
+        network="\n".join(lines), grid="\n".join(cells), dead="\n".join(refusals), faces=faces, few=few,
+        lifeless=max(400, few), costs=", ".join(f"{v} {c:g} ms" for v, c in costs.items()),
+    )  # fmt: skip
+
+
+def plot(path: Path, grid: Any) -> None:
+    """Coverage and wrong answers along every axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 4, figsize=(12, 5.2), sharey=True)
+    for axis, (name, rows) in zip(axes.flat, grid.items(), strict=False):
+        axis.bar(range(len(rows)), [c["answered"] for c in rows.values()], color="#4878a8", label="answered")
+        axis.bar(
+            range(len(rows)),
+            [c["answered"] * c["wrong"] for c in rows.values()],
+            color="#c03030",
+            label="wrong by > 5 bpm",
+        )
+        axis.set_xticks(range(len(rows)), list(rows), fontsize=7)
+        axis.set_title(name, fontsize=9)
+        axis.set_ylim(0, 1)
+    axes.flat[-1].axis("off")
+    axes.flat[-1].legend(*axes.flat[0].get_legend_handles_labels(), loc="center", frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+
+
+TEXT = """# Camera pulse
+
+A convolutional network of 3.6 k weights that turns the colour traces of a skin region (R, G, B and POS, 10 s at 30 Hz)
+into a pulse wave. Regions share the weights; the mean of their answers counts, so regions of which it is surer weigh
+more. Its spectrum and that of POS (Wang 2017) are multiplied, a hidden-Markov tracker follows the rate, and the number
+is said only when the evidence suffices: the rule stands in `edge/analyzers/camera_pulse.py`, its weights in the card.
+
+    python tools/train/camera_pulse.py                    trains and exports it, seed 7
+    python tools/train/camera_report.py                   measures the files and writes this page and the card's figures
+    python tools/evaluate.py traces --data ../shared/data/camera/deepphys_ubfc.npz
+    python tools/evaluate.py camera --data ../shared/data/camera --out camera.csv
+
+**No accuracy on people is claimed.** There was no set of face videos with a reference to be had. Everything below is
+measured on generated faces: contact pulse waveforms of 14 people of UBFC-rPPG (the network saw 28 others), played at
+42 to 200 per minute, on a model of skin, light, movement, shine, lamps at 50 and 60 Hz, sensor noise and compression,
+with jittered and dropped frames at 15 to 60 a second. That model is the one POS was derived from, so POS looks better
+here than it is, and light and dark skin differ in brightness only.
+
+## Within 5 bpm, without any refusal ({faces} faces a row)
+
+| pulse (AC/DC of green) and motion | POS | onnx-int8 | onnx-fp32 | litert-int8 | litert-fp32 | both (onnx-int8) | standard error of the gain over POS |
+|---|---|---|---|---|---|---|---|
+{network}
+
+## What the analyzer says (onnx-int8; pulse 0.2 %, motion 1 % and the rest drawn at random unless the row says otherwise; {few} faces a row)
+
+| | | answered | wrong by more than 5 bpm, of the answered | mean absolute error, bpm |
+|---|---|---|---|---|
+{grid}
+
+![coverage and errors](report.png)
+
+## What has no pulse ({lifeless} each)
+
+| | answered | reasons |
+|---|---|---|
+{dead}
+
+## Cost
+
+One analysis a second of four regions, features and tracker included, on one core of an x86-64 machine: {costs}. Finding
+the face costs more; see `edge-vitals bench`.
+
+## Limits
+
+- Adults facing a camera in steady light were meant; children, masks, beards and make-up were not looked at.
+- An irregular heart has no single rate: the analyzer mostly falls silent in atrial fibrillation.
+- Compression as streaming cameras use it destroys the pulse. So does darkness.
+- Not a medical device.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
