@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from datetime import datetime
 from typing import TextIO
 
+from edge.clock import Clock
 from edge.types import Alarm, Event, Reading, SourceStatus
+
+log = logging.getLogger(__name__)
 
 _RED, _YELLOW, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 _SAME_BPM = 3.0
 
 
-def build(*, readings: bool = True) -> Console:
+def build(*, clock: Clock, readings: bool = True) -> Console:
     """Print to standard output. readings: also readings, when they change; alarms and sources always."""
-    return Console(sys.stdout, readings=readings)
+    return Console(sys.stdout, readings=readings, clock=clock)
 
 
 class Console:
-    """See ``build``. Colour only on a terminal."""
+    """See ``build``. Colour only on a terminal; the time of day with a clock, else seconds as they are."""
 
-    def __init__(self, stream: TextIO, *, readings: bool = True) -> None:
-        self._stream, self._readings = stream, readings
+    def __init__(self, stream: TextIO, *, readings: bool = True, clock: Clock | None = None) -> None:
+        self._stream, self._readings, self._clock = stream, readings, clock
         self._colour = stream.isatty()
+        self._gone = False
         self._shown: dict[tuple[str, str, str], object] = {}
 
     def send(self, event: Event) -> None:
+        if self._gone:
+            return
         match event:
             case Alarm():
                 colour = _DIM if event.presence == "off" else _RED if event.priority == "high" else _YELLOW
@@ -68,5 +76,15 @@ class Console:
         self._line(reading.t, f"{where:<16} {reading.metric:<14} {text} {reading.unit}".rstrip(), "")
 
     def _line(self, t: float, text: str, colour: str) -> None:
-        line = f"{t:12.1f} {text}"
-        print(f"{colour}{line}{_PLAIN}" if self._colour and colour else line, file=self._stream, flush=True)
+        line = f"{self._time(t)} {text}"
+        try:
+            print(f"{colour}{line}{_PLAIN}" if self._colour and colour else line, file=self._stream, flush=True)
+        except OSError as error:  # its reader has gone, or a full disk; monitoring goes on, and says this once
+            log.warning("the console cannot be written to (%s); it is silent from now on", error.strerror)
+            self._gone = True
+
+    def _time(self, t: float) -> str:
+        if self._clock is None:
+            return f"{t:12.1f}"
+        wall = self._clock.wall() - self._clock.now() + t
+        return datetime.fromtimestamp(wall).astimezone().strftime("%H:%M:%S")

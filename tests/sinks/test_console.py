@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.clock import ManualClock
 from edge.sinks.console import Console, build
 from edge.types import Alarm, Command, CommandResult, Reading, SourceStatus, Stats
 
@@ -134,7 +136,24 @@ def test_a_reader_that_has_gone_does_not_stop_the_end():
 
 
 def test_it_prints_where_the_program_prints(capsys):
-    console = build(readings=False)
+    console = build(clock=ManualClock(wall=datetime(2026, 3, 1, 12, 0, 0).astimezone().timestamp()), readings=False)
     console.send(alarm())
     console.send(reading(60.0))
-    assert capsys.readouterr().out == "         3.2 ALARM on       high    bed1/tachy: Too fast\n"
+    assert capsys.readouterr().out == "12:00:03 ALARM on       high    bed1/tachy: Too fast\n"
+
+
+def test_a_reader_that_left_is_said_once_and_nothing_raises(caplog):
+    class Left(io.StringIO):
+        tried = 0
+
+        def write(self, text):
+            Left.tried += 1
+            raise BrokenPipeError(32, "Broken pipe")
+
+    console = Console(Left())
+    console.send(alarm())
+    console.send(alarm())
+    assert Left.tried == 1
+    assert [r.message for r in caplog.records] == [
+        "the console cannot be written to (Broken pipe); it is silent from now on"
+    ]
