@@ -2,7 +2,8 @@
 fast or missing beats.
 
 One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the median interval of the last
-10 s, refused when noise makes the beats unlikely or no other way of counting agrees. When the accelerometer moves, or
+10 s, refused when noise makes the beats unlikely, when no other way of counting agrees, or when the signal is middling
+and the tracked spectrum says otherwise. When the accelerometer moves, or
 where the beats fail and there is an accelerometer, the rate of ``edge.dsp.motion_rate``, refused when its own standard
 deviation is too large. The tracker is the only state.
 
@@ -38,7 +39,7 @@ WINDOW_S = 16.0
 _LEAST_S = 8.0
 _GRID_HZ = 100.0
 _INVERTED = -0.6
-_MIN_TRUST = 0.48
+_MIN_TRUST, _SURE_TRUST = 0.48, 0.65
 _MAX_SD_SHARE = 0.2
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
 
@@ -80,10 +81,10 @@ class Pulse:
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
         moved = quality.motion_level(windows.get("acc"), _LEAST_S)
-        tracked = self._track(window, windows["acc"]) if moved is not None else None
+        tracked = self._track(window, windows["acc"] if moved is not None else None)
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
         if signal.reason:
-            if tracked is not None and signal.reason in ("saturated", "low_quality"):
+            if tracked is not None and moved is not None and signal.reason in ("saturated", "low_quality"):
                 return [self._of_spectrum(window.end, tracked, moved, signal.reason)]
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason)]
         if tracked is not None and moved is not None and moved >= quality.MOVING:
@@ -109,8 +110,9 @@ class Pulse:
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", trust, "no_pulse", detail)
-        if trust < _MIN_TRUST or not rate.agreeing or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
-            if tracked is not None:
+        doubtful = trust < _SURE_TRUST and not (tracked is not None and pulse_rate.agree(rate.bpm, tracked[0]))
+        if trust < _MIN_TRUST or doubtful or not rate.agreeing or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
+            if tracked is not None and moved is not None:
                 return self._of_spectrum(t, tracked, moved, "low_quality")
             return Reading("ppg.hr", t, None, "bpm", min(trust, 0.25), "low_quality", detail)
         detail["sd"] = rate.sd
@@ -126,15 +128,15 @@ class Pulse:
             return Reading("ppg.hr", t, None, "bpm", trust, reason, detail)
         return Reading("ppg.hr", t, bpm, "bpm", trust, detail=detail)
 
-    def _track(self, window: Window, acc: Window) -> tuple[float, float] | None:
-        """The tracked rate and its sd, from all channels and the accelerometer of the last 8 s or more; None where
-        either is incomplete."""
+    def _track(self, window: Window, acc: Window | None) -> tuple[float, float] | None:
+        """The tracked rate and its sd, from all channels and the accelerometer, where there is one, of the last 8 s or
+        more; None where either is incomplete."""
         start = max(window.start, float(window.t[0]) if len(window.t) else window.end)
         if window.end - start < _LEAST_S - 0.5 / window.rate:
             return None
         ppg = _gridded(window, start)
-        axes = _gridded(acc, start) if ppg is not None else None
-        if ppg is None or axes is None:
+        axes = _gridded(acc, start) if ppg is not None and acc is not None else None
+        if ppg is None or (acc is not None and axes is None):
             return None
         dt_s = self.hop_s if self._last_t is None else window.end - self._last_t
         self._last_t = window.end
