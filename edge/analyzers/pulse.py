@@ -12,7 +12,7 @@ deviation is too large. The tracker is the only state.
   ``method``       "beats" or "spectrum"
   ``ibi_s``        intervals of the last 10 s
   ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s
-  ``tachy_bpm``    fastest five consecutive intervals of the last 10 s that vary by less than a fifth
+  ``tachy_bpm``    fastest five consecutive intervals of the last 10 s that vary by less than three tenths
   ``longest_gap_s``  longest stretch of the last 10 s without a beat
   ``asystole``     0 a good pulse contradicts it; 1 a good pulse stopped for at least 4 s; None cannot tell
   ``brady``, ``tachy``  the same for a rate under 40 and over 140 (the limits of CinC 2015), with margins

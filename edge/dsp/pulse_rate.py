@@ -21,9 +21,9 @@ Floats = NDArray[np.float64]
 RATE_SPAN_S: Final = 10.0
 _BRADY_BEATS = 4
 _TACHY_BEATS = 5
-_TACHY_SPREAD = 0.2
+_TACHY_SPREAD = 0.3
 _WEAK = 0.3
-_ALIKE = 0.9
+_ALIKE = 0.85
 _ASYSTOLE_BEATS = 4
 _CONTRADICT_GAP_S = 2.5
 _SILENT_S = 4.0
@@ -128,7 +128,8 @@ def brady_bpm(peaks: Floats, end: float) -> float | None:
 
 
 def tachy_bpm(peaks: Floats, end: float) -> float | None:
-    """Fastest rate over five consecutive intervals that vary by less than a fifth; None where none do."""
+    """Fastest rate over five consecutive intervals that vary by less than three tenths, as most do in fibrillation; None
+    where there are no such five."""
     ibi = _recent_ibi(peaks, end)
     best = None
     for i in range(len(ibi) - _TACHY_BEATS + 1):
