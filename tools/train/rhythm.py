@@ -30,8 +30,8 @@ SEED = 20221
 FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
-PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0}
-FINE = {"epochs": 9, "rate": 2e-3, "mixed": 14, "none": 6}
+PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0, "average": 0.995, "mixup": 0.2}
+FINE = {"epochs": 20, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
 
 
 def real_windows(work: Path) -> tuple[list[Windows], NDArray[np.int64]]:

@@ -15,9 +15,7 @@ from rhythm_net import CLASSES, RhythmNet
 from torch.nn import functional
 
 BATCH = 64
-_AVERAGE = 0.995
 _SMOOTHING = 0.05
-_MIXUP = 0.2
 _SYNTHETIC_SHARES = (0.25, 0.2, 0.2, 0.03, 0.04, 0.28)
 """Of the synthetic pulses mixed into fine-tuning: which classes. Drawn tachycardias are the least like real ones."""
 
@@ -77,6 +75,8 @@ def fit(
     none: int,
     epochs: int,
     rate: float,
+    average: float,
+    mixup: float,
     scale: Scale,
     seed: int,
     log: str,
@@ -84,11 +84,13 @@ def fit(
     """A copy of ``start`` fitted for ``epochs`` over ``real[0]``; the average of its weights.
 
     real: the same rows as windows and variants of them. mixed, none: synthetic pulses and not-a-pulse per batch of 64.
+    average: how much of the averaged weights stays at each step. mixup: the Beta distribution's parameter, on every
+    second batch.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = copy.deepcopy(start).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model)
+    mean_model = copy.deepcopy(model)
     size = BATCH - mixed - none
     steps = epochs * (len(real[0]) // size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
@@ -100,7 +102,7 @@ def fit(
         wave, feature, label = draw(rows)
         share, other = 1.0, torch.arange(len(label))
         if step % 2:
-            share = float(rng.beta(_MIXUP, _MIXUP))
+            share = float(rng.beta(mixup, mixup))
             other = torch.from_numpy(rng.permutation(len(label)))
             wave = share * wave + (1 - share) * wave[other]
             feature = share * feature + (1 - share) * feature[other]
@@ -113,13 +115,13 @@ def fit(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
         cycle.step()
-        _blend(average, model, min(_AVERAGE, (step + 1) / (step + 20)))
+        _blend(mean_model, model, min(average, (step + 1) / (step + 20)))
         total += loss.item()
         if (step + 1) % max(1, steps // 5) == 0:
             mean = total / max(1, steps // 5)
             print(f"{log}: step {step + 1} of {steps}, loss {mean:.3f}, {time.time() - began:.0f} s", flush=True)
             total = 0.0
-    return average.eval()
+    return mean_model.eval()
 
 
 def _blend(average: RhythmNet, model: RhythmNet, keep: float) -> None:

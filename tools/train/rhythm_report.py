@@ -23,7 +23,7 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm_decision import LABELS
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 NONE_LIMIT = 0.5
 SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
@@ -116,8 +116,8 @@ def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: P
     nothing = np.flatnonzero(pool.label == len(LABELS))
     calibration = sample(real, rng.choice(len(real), 300, replace=False))
     calibration += sample(pool, rng.choice(pulses, 80, replace=False)) + sample(pool, rng.choice(nothing, 40))
-    golden = sample(real, np.array([int(rng.choice(np.flatnonzero(real.label == c))) for c in range(6)]))
-    golden += sample(pool, rng.choice(nothing, 2, replace=False))
+    golden = sample(pool, np.array([int(rng.choice(np.flatnonzero(pool.label == c))) for c in range(len(LABELS))]))
+    golden += sample(pool, rng.choice(nothing, 2, replace=False))  # no recording is shipped, in no form
     parity = sample(real, rng.choice(len(real), 600, replace=False))
     example = tuple(torch.from_numpy(x) for x in golden[0])
     figures = work / "figures.json"
