@@ -41,6 +41,8 @@ _MAX_GAP_S = 0.25
 _DARK = 12.0  # mean brightness, 0..255
 _BRIGHT = 250.0
 _MAX_SD_BPM = 12.0
+_TURNED_DEG = 15.0
+_DARKER = 0.6
 _MOTION = 0.012  # shift of the face a frame, face widths at 30 frames a second
 _EMISSION = 0.6
 _FLOOR = 0.1
@@ -111,6 +113,7 @@ class CameraPulse:
             return self._silent(window, reason, {})
         traces = {name: self._trace(window, name) for name in AREAS}
         skin = {name: rgb for name in SKIN if (rgb := traces[name]) is not None}
+        skin = bare(skin, float(np.nanmedian(window.data[:, _COLUMN["yaw"]])))
         if len(skin) < 2:
             self.reset()
             return self._silent(window, "no_face", {"regions": len(skin)})
@@ -169,6 +172,18 @@ def track(tracker: RateTracker, spectrum: Floats, dt_s: float) -> tuple[float, f
     spectrum says where exactly it is."""
     _, sd = tracker.update((spectrum + _FLOOR / len(spectrum)) ** _EMISSION, dt_s)
     return peak_near(spectrum, float(GRID_BPM[int(tracker.posterior.argmax())])), sd
+
+
+def bare(skin: Mapping[str, Floats], yaw_deg: float) -> dict[str, Floats]:
+    """The regions that show skin: not the cheek turned away by more than 15 degrees, nor one much darker than the
+    brightest, which is hair, a beard or a mask's shadow (R2I-rPPG chooses regions by the same angle).
+
+    yaw_deg: positive when the face looks to the picture's right.
+    """
+    away = "" if abs(yaw_deg) <= _TURNED_DEG else "right_cheek" if yaw_deg > 0 else "left_cheek"
+    facing = {name: rgb for name, rgb in skin.items() if name != away}
+    brightest = max((float(rgb.mean()) for rgb in facing.values()), default=0.0)
+    return {name: rgb for name, rgb in facing.items() if rgb.mean() >= _DARKER * brightest}
 
 
 def seen_reason(window: Window) -> str:

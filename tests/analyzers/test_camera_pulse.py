@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge import face_models, inference
-from edge.analyzers.camera_pulse import build
+from edge.analyzers.camera_pulse import bare, build
 from edge.demo.face_video import Scene, frames
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
 from edge.lane import Lane
@@ -227,3 +227,26 @@ def test_compressed_clips_without_a_pulse_are_silent(model, data_dir):
     found = [r for clip in sorted(folder.iterdir()) for r in watch(clip)[0] if r.metric == "camera.hr"]
     answered = sum(r.value is not None for r in found)
     assert answered <= 0.01 * len(found)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "dark", "left"),
+    [
+        (0.0, None, {"forehead", "left_cheek", "right_cheek", "chin"}),
+        (40.0, None, {"forehead", "left_cheek", "chin"}),
+        (-40.0, None, {"forehead", "right_cheek", "chin"}),
+        (0.0, "forehead", {"left_cheek", "right_cheek", "chin"}),
+        (20.0, "chin", {"forehead", "left_cheek"}),
+    ],
+)
+def test_only_regions_that_show_skin_count(yaw, dark, left):
+    skin = {name: np.full((300, 3), 60.0 if name == dark else 150.0) for name in SKIN}
+    assert set(bare(skin, yaw)) == left
+
+
+def test_a_turned_face_is_read_from_what_is_in_view(model):
+    t, table = traces(80.0)
+    table[:, [COLUMNS.index(f"right_cheek_{c}") for c in "rgb"]] = 40.0  # hair and wall
+    said = [r.value for r in run(model, t, with_column(table, "yaw", 35.0)) if r.value is not None]
+    assert said
+    assert np.abs(np.array(said) - 80.0).max() < 2.0

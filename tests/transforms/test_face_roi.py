@@ -111,3 +111,9 @@ def test_missing_and_altered_models_say_what_to_do(tmp_path, monkeypatch):
     (tmp_path / name).write_bytes(b"altered")
     with pytest.raises(ModelError, match="altered"):
         face_models.path(name)
+
+
+def test_a_dim_face_is_found_and_its_colours_stay_those_of_the_sensor(roi):
+    table = rows(roi, Scene(light=0.12, noise=2.0), 1.0)
+    assert table["present"].mean() > 0.9
+    assert 5.0 < table["forehead_g"].mean() < 30.0
