@@ -1,0 +1,155 @@
+"""One program on one input, in its own environment: ``worker.py PROGRAM INPUT`` prints a line of JSON.
+
+``rates`` bpm or null for each piece of the input, ``seconds`` of computing without imports and loading, the least of
+``repeats`` runs, ``import_s``, ``rss_mb`` at its peak. Nothing here is imported by the product.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Job = tuple[Callable[[], list[float | None]], int]
+
+
+def heartpy(path: str) -> Job:
+    import heartpy as hp
+
+    x, fs = _waves(path)
+
+    def one(wave: Any) -> float | None:
+        try:
+            _, found = hp.process(hp.scale_data(wave), fs)
+        except Exception:  # it raises on what it cannot read
+            return None
+        return _number(found["bpm"])
+
+    return lambda: [one(w) for w in x], 1
+
+
+def neurokit2(path: str) -> Job:
+    import neurokit2 as nk
+
+    x, fs = _waves(path)
+
+    def one(wave: Any) -> float | None:
+        try:
+            signals, _ = nk.ppg_process(wave, sampling_rate=fs)
+        except Exception:  # it raises on what it cannot read
+            return None
+        return _number(signals["PPG_Rate"].to_numpy()[-round(10 * fs) :].mean())
+
+    return lambda: [one(w) for w in x], 1
+
+
+def ours_ppg(path: str) -> Job:
+    from edge.analyzers import pulse
+    from edge.lane import Lane
+    from edge.types import Block
+
+    x, fs = _waves(path)
+
+    def one(wave: Any) -> float | None:
+        lane = Lane(bed="b", source="f", primary="ppg", analyzers={"pulse": pulse.build(hop_s=8.0)})
+        return _number(lane.feed(Block("f/ppg", 0, 0.0, fs, wave[:, None].copy()))[-1].value)
+
+    return lambda: [one(w) for w in x], 1
+
+
+def pywavelets(path: str) -> Job:
+    import pywt
+
+    x, fs = _waves(path)
+    scales = pywt.frequency2scale("cmor1.5-1.0", np.geomspace(25.0, 800.0, 40) / fs)
+
+    def run() -> list[float | None]:
+        for wave in x:
+            power = np.abs(pywt.cwt(wave, scales, "cmor1.5-1.0", 1 / fs, method="fft")[0]) ** 2
+            power.reshape(len(power), -1, round(0.02 * fs)).mean(axis=2)
+        return []
+
+    return run, 3
+
+
+def ours_pcg(path: str) -> Job:
+    from edge.dsp.pcg_frontend import scalogram
+
+    x, _ = _waves(path)
+
+    def run() -> list[float | None]:
+        for wave in x:
+            scalogram(wave)
+        return []
+
+    return run, 3
+
+
+def vitallens(path: str) -> Job:
+    from vitallens import Method, VitalLens
+
+    def run() -> list[float | None]:
+        faces = VitalLens(method=Method.POS)(path)
+        return [_number(faces[0]["vitals"]["heart_rate"]["value"]) if faces else None]
+
+    return run, 1
+
+
+def open_rppg(path: str) -> Job:
+    import rppg
+
+    model = rppg.Model()
+
+    def run() -> list[float | None]:
+        return [_number((model.process_video(path) or {}).get("hr"))]
+
+    return run, 1
+
+
+def ours_camera(path: str) -> Job:
+    from edge import inference
+    from edge.cli.analyze_camera import watch
+    from edge.transforms import face_roi
+
+    parts = (inference.load("camera_pulse"), face_roi.build())
+
+    def run() -> list[float | None]:
+        said = [r.value for r in watch(path, parts=parts)[0] if r.metric == "camera.hr" and r.value is not None]
+        return [_number(np.median(said)) if said else None]
+
+    return run, 1
+
+
+def _waves(path: str) -> tuple[list[Any], float]:
+    with np.load(path) as file:
+        return list(file["x"].astype(float)), float(file["fs"])
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def main() -> int:
+    warnings.simplefilter("ignore")
+    program, path = sys.argv[1:]
+    began = time.perf_counter()
+    run, repeats = globals()[program](path)
+    import_s = time.perf_counter() - began
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        rates = run()
+        taken.append(time.perf_counter() - began)
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rates": rates, "seconds": min(taken), "import_s": import_s, "rss_mb": rss_mb}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
