@@ -99,16 +99,52 @@ def write_cross_validation(
         writer.writerows(rows[i] for i in sorted(rows))
 
 
-def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: Path, out: Path, seed: int) -> None:
-    """The four variants, golden vectors and card; calibrated on the cross-validated logits."""
-    cross = work / "cross.npz"
-    if not cross.exists():
-        sys.exit("rhythm: thresholds come from the cross-validation; run with --cross-validate first (same --work)")
-    d = np.load(cross)
-    temperature, threshold = calibrated(d["logits"], d["label"])
+def figures_of_variants(
+    work: Path, fold: NDArray[np.int64], real: Windows, pool: Windows, scale: Scale, seed: int
+) -> dict[str, dict[str, float]]:
+    """Cross-validated figures of the four files each fold's network becomes, on the windows it never saw."""
+    from edge import inference
+
+    logits: dict[str, NDArray[np.float64]] = {}
+    for k in np.unique(fold):
+        model = RhythmNet(len(FEATURES))
+        model.load_state_dict(torch.load(work / f"fold{k}.pt", weights_only=True))
+        seen = real.take(np.flatnonzero(fold != k))
+        folder = work / f"models{k}" / "rhythm"
+        example, calibration, golden = _inputs(seen, pool, scale, seed)
+        card = {"name": "rhythm", "version": "0", "task": "a fold", "output": {"kind": "softmax"}}
+        quantize.export(model.eval(), example, calibration, folder, "rhythm", golden, card)
+        mine = np.flatnonzero(fold == k)
+        windows = real.take(mine)
+        feature = scale(windows.feature)
+        for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
+            net = inference.load("rhythm", root=folder.parent, variant=variant)
+            rows = [net.run(windows.wave[i][None, None, None], feature[i][None])[0][0] for i in range(len(mine))]
+            logits.setdefault(variant, np.zeros((len(fold), len(LABELS) + 1)))[mine] = rows
+    return {variant: _figures(x, real.label) for variant, x in logits.items()}
+
+
+def _figures(logits: NDArray[np.float64], label: NDArray[np.int64]) -> dict[str, float]:
+    p = probabilities(logits, 1.0)
+    guess = p.argmax(axis=1)
+    recalls = [float(np.mean(guess[label == c] == c)) for c in range(len(LABELS))]
+    limit = np.quantile(p[label == _AF, _AF], 0.15)
+    return {
+        "accuracy": round(float(np.mean(guess == label)), 4),
+        "balanced_accuracy": round(float(np.mean(recalls)), 4),
+        "af_auroc": round(auroc(p[:, _AF], label == _AF), 4),
+        "specificity_at_af_sensitivity_85": round(float(np.mean(p[label != _AF, _AF] < limit)), 4),
+    }
+
+
+Sample = list[tuple[NDArray[np.float32], ...]]
+
+
+def _inputs(real: Windows, pool: Windows, scale: Scale, seed: int) -> tuple[tuple[torch.Tensor, ...], Sample, Sample]:
+    """An example, the windows that set int8's scales, and golden ones, which are synthetic: no recording is shipped."""
     rng = np.random.default_rng(seed)
 
-    def sample(windows: Windows, rows: NDArray[np.int64]) -> list[tuple[NDArray[np.float32], ...]]:
+    def sample(windows: Windows, rows: NDArray[np.int64]) -> Sample:
         w = windows.take(rows)
         return [(w.wave[i][None, None, None], scale(w.feature[i])[None]) for i in range(len(w))]
 
@@ -117,9 +153,20 @@ def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: P
     calibration = sample(real, rng.choice(len(real), 300, replace=False))
     calibration += sample(pool, rng.choice(pulses, 80, replace=False)) + sample(pool, rng.choice(nothing, 40))
     golden = sample(pool, np.array([int(rng.choice(np.flatnonzero(pool.label == c))) for c in range(len(LABELS))]))
-    golden += sample(pool, rng.choice(nothing, 2, replace=False))  # no recording is shipped, in no form
-    parity = sample(real, rng.choice(len(real), 600, replace=False))
-    example = tuple(torch.from_numpy(x) for x in golden[0])
+    golden += sample(pool, rng.choice(nothing, 2, replace=False))
+    return tuple(torch.from_numpy(x) for x in golden[0]), calibration, golden
+
+
+def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: Path, out: Path, seed: int) -> None:
+    """The four variants, golden vectors and card; calibrated on the cross-validated logits."""
+    cross = work / "cross.npz"
+    if not cross.exists():
+        sys.exit("rhythm: thresholds come from the cross-validation; run with --cross-validate first (same --work)")
+    d = np.load(cross)
+    temperature, threshold = calibrated(d["logits"], d["label"])
+    example, calibration, golden = _inputs(real, pool, scale, seed)
+    few = real.take(np.random.default_rng(seed + 1).choice(len(real), 600, replace=False))
+    parity = [(few.wave[i][None, None, None], scale(few.feature[i])[None]) for i in range(len(few))]
     figures = work / "figures.json"
     card = {
         "name": "rhythm",
