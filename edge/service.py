@@ -30,6 +30,7 @@ class Service:
     runtime: Runtime
     models: ModelShelf
     boot: str
+    page_url: str = ""
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def run(self, seconds: float | None = None) -> int:
@@ -83,6 +84,15 @@ def build_service(
         "state_dir": state_dir,
         "on_command": post,
         "on_link": on_link,
+        "layout": {
+            bed.name: {
+                "person": bed.person,
+                "site": bed.site,
+                "sources": {s.name: s.kind for s in config.sources.values() if s.bed == bed.name},
+            }
+            for bed in config.beds.values()
+        },
+        "watching": lambda now: {bed: _watching(board, bed, now) for bed in config.beds},
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
     names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
@@ -117,7 +127,16 @@ def build_service(
     for name, model in models.loaded.items():
         for fault in model.faults:
             post(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
-    return Service(runtime, models, boot, opened)
+    return Service(runtime, models, boot, next((url for s in built if (url := getattr(s, "url", ""))), ""), opened)
+
+
+def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
+    """What a page says of a bed's watching; for the main thread only, which owns the board."""
+    return {
+        "paused_until": board.paused_until(bed),
+        "standby_until": board.standby_until(bed, now),
+        "coverage": board.coverage(bed, now),
+    }
 
 
 def _board(config: Config, boot: str, outbox: Outbox) -> Board:
