@@ -241,6 +241,10 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
+def _acts(scope: Scope) -> bool:
+    return scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")
+
+
 class _Door:
     """Checks where a request comes from, and puts the policy on every answer."""
 
@@ -255,9 +259,8 @@ class _Door:
         host, refusal = headers.get("host", ""), ""
         if len(headers.getlist("host")) != 1 or not self._access.host_ok(host):
             refusal = "this server does not answer for that name; add it to [sinks.web] hosts"
-        elif scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD"):
-            if not self._access.origin_ok(headers.get("origin", ""), host):
-                refusal = "only a page of this server may do that"
+        elif _acts(scope) and not self._access.origin_ok(headers.get("origin", ""), host):
+            refusal = "only a page of this server may do that"
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,11 +2,12 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { may, standing, state } from "./state.js";
-import { duration, MARKS, PRESENCES } from "./words.js";
+import { duration, MARKS, PRESENCES, textOf } from "./words.js";
 
 export function showAlarms(now, severalBeds) {
   const shown = state.connected ? standing() : [];
   $("quiet").hidden = shown.length > 0 || !state.connected;
+  put($("count"), shown.length > 1 ? `${shown.length} alarms` : "");
   const rows = shown.map((alarm) => {
     const about = [alarm.priority, PRESENCES[alarm.presence], `for ${duration(now - alarm.since)}`];
     if (severalBeds || alarm.bed !== state.bed) about.unshift(alarm.bed === "_device" ? "this device" : alarm.bed);
@@ -15,11 +16,12 @@ export function showAlarms(now, severalBeds) {
     }
     const row = make("li", { className: alarm.priority, data: { presence: alarm.presence, id: alarm.id } },
       make("span", { className: "mark", textContent: MARKS[alarm.priority], ariaHidden: "true" }),
-      make("span", { className: "text", textContent: alarm.text || alarm.condition }),
-      make("span", { className: "about", textContent: about.join(" · ") }));
+      make("span", { className: "words" },
+        make("span", { className: "text", textContent: textOf(alarm) }),
+        make("span", { className: "about", textContent: about.join(" · ") })));
     if (alarm.presence !== "ack") {
       const button = make("button", { type: "button", textContent: "Acknowledge", disabled: !may("ack") });
-      button.setAttribute("aria-label", `Acknowledge ${alarm.text || alarm.condition}`);
+      button.setAttribute("aria-label", `Acknowledge ${textOf(alarm)}`);
       Object.assign(button.dataset, { ack: alarm.id, occurrence: alarm.occurrence, bed: alarm.bed });
       row.append(button);
     }
@@ -42,5 +44,5 @@ function refill(list, rows) {
 }
 
 export function announce(alarm) {
-  if (alarm.isNew) $("announce").textContent = `${alarm.priority} priority alarm: ${alarm.text || alarm.condition}`;
+  if (alarm.isNew) $("announce").textContent = `${alarm.priority} priority alarm: ${textOf(alarm)}`;
 }

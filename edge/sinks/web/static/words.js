@@ -73,3 +73,8 @@ export function number(value, unit) {
   if (typeof value !== "number") return String(value);
   return unit === "bpm" || Math.abs(value) >= 100 ? String(Math.round(value)) : value.toFixed(1);
 }
+
+export function textOf(alarm) {
+  const text = alarm.text || alarm.condition.replaceAll("_", " ");
+  return text[0].toUpperCase() + text.slice(1);
+}
