@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,10 +12,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.config import parse
 from edge.service import build_service
+from edge.types import Block
+from web_server import WebServer
 
 pytestmark = pytest.mark.slow
 WAIT_MS = 20_000
@@ -53,15 +57,30 @@ def browser():
         started.close()
 
 
-@pytest.fixture
-def monitor(tmp_path):
-    """The whole program with two synthetic beds; its page's address."""
-    service = build_service(parse(CONFIG.format(folder=tmp_path, port=0)), console=False)
+@contextlib.contextmanager
+def running(folder, more=""):
+    """The whole program with two synthetic beds."""
+    service = build_service(parse(CONFIG.format(folder=folder, port=0) + more), console=False)
     thread = threading.Thread(target=service.run, name="edge-test-service")
     thread.start()
-    yield service
-    service.runtime.stop()
-    thread.join(20.0)
+    try:
+        yield service
+    finally:
+        service.runtime.stop()
+        thread.join(20.0)
+
+
+@pytest.fixture
+def monitor(tmp_path):
+    with running(tmp_path) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """One for all tests that only look."""
+    with running(tmp_path_factory.mktemp("ward")) as service:
+        yield service
 
 
 class Seen:
@@ -96,8 +115,8 @@ class Seen:
         return self.page.evaluate("s => document.querySelector(`[data-stream='${s}'] canvas`).toDataURL()", stream)
 
 
-def test_numbers_verdicts_and_traces_are_there_and_move(browser, monitor):
-    with Seen(browser, monitor.page_url) as seen:
+def test_numbers_verdicts_and_traces_are_there_and_move(browser, watched):
+    with Seen(browser, watched.page_url) as seen:
         assert 150 <= seen.number() <= 170
         seen.until("() => document.querySelector('#rhythm .verdict').textContent !== '--'")
         assert "sure" in seen.text("#rhythm .why")
@@ -113,6 +132,25 @@ def test_numbers_verdicts_and_traces_are_there_and_move(browser, monitor):
         )
         assert drawn > 300
         assert seen.complaints == []
+
+
+def test_what_is_missing_stays_empty_and_a_jittery_clock_tears_nothing(browser):
+    with WebServer() as server, Seen(browser, server.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        now, rate = server.clock.now(), 100.0
+        wave = 1000.0 * np.sin(np.arange(400) * 0.2)[:, None]
+        for k in range(40):
+            if not 15 <= k < 25:
+                t0 = now - 5.0 + k * 0.1 + (0.02 if k % 3 else 0.0)
+                server.sink.observe(Block("node/ppg", k * 10, t0, rate, wave[k * 10 : k * 10 + 10]))
+        seen.page.locator("[data-stream='node/ppg']").wait_for()
+        seen.until("([a, b]) => edgeVitals.drawn('node/ppg', a, b) > 0.9", now - 4.9, now - 3.6)
+        shares = [
+            seen.page.evaluate("([a, b]) => edgeVitals.drawn('node/ppg', a, b)", [now - a, now - b])
+            for a, b in ((4.9, 3.6), (3.4, 2.6), (2.4, 1.1))
+        ]
+        assert shares[0] == shares[2] == 1.0
+        assert shares[1] == 0.0
 
 
 def test_an_alarm_appears_is_spoken_and_is_acknowledged_by_keyboard(browser, monitor):
@@ -144,8 +182,8 @@ def test_sound_is_paused_and_a_bed_put_in_standby_and_back(browser, monitor):
         assert seen.complaints == []
 
 
-def test_the_other_bed_is_one_key_away(browser, monitor):
-    with Seen(browser, monitor.page_url) as seen:
+def test_the_other_bed_is_one_key_away(browser, watched):
+    with Seen(browser, watched.page_url) as seen:
         seen.page.locator("[data-stream='one/ppg']").wait_for()
         seen.page.locator("#beds button", has_text="bed2").press("Enter")
         seen.page.locator("[data-stream='two/ppg']").wait_for()
@@ -175,11 +213,11 @@ def free_port():
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_hangs_is_said_within_three_seconds_and_it_recovers(browser, tmp_path, end):
     port = free_port()
-    running = program(tmp_path, port)
+    process = program(tmp_path, port)
     try:
         with when_it_answers(browser, f"http://127.0.0.1:{port}/") as seen:
             seen.number()
-            os.kill(running.pid, end)
+            os.kill(process.pid, end)
             started = time.monotonic()
             seen.until("() => !document.querySelector('#lost').hidden")
             took = time.monotonic() - started
@@ -188,16 +226,16 @@ def test_a_server_that_dies_or_hangs_is_said_within_three_seconds_and_it_recover
             assert seen.text("#rate .huge") == seen.text("#rhythm .verdict") == seen.text("#murmur .verdict") == "--"
             assert seen.page.locator("#standing li").count() == 0
             if end == signal.SIGSTOP:
-                os.kill(running.pid, signal.SIGCONT)
+                os.kill(process.pid, signal.SIGCONT)
             else:
-                running.wait()
-                running = program(tmp_path, port)
+                process.wait()
+                process = program(tmp_path, port)
             seen.until("() => document.querySelector('#lost').hidden")
             seen.number()
             assert not [c for c in seen.complaints if "ERR_CONNECTION" not in c and "WebSocket" not in c]
     finally:
-        running.kill()
-        running.wait()
+        process.kill()
+        process.wait()
 
 
 def when_it_answers(browser, url):
@@ -216,9 +254,9 @@ def when_it_answers(browser, url):
 
 @pytest.mark.parametrize("colours", ["dark", "light"])
 @pytest.mark.parametrize("screen", SCREENS)
-def test_accessible_and_whole_on_every_screen(browser, monitor, screen, colours):
+def test_accessible_and_whole_on_every_screen(browser, watched, screen, colours):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    with Seen(browser, monitor.page_url, SCREENS[screen], color_scheme=colours) as seen:
+    with Seen(browser, watched.page_url, SCREENS[screen], color_scheme=colours) as seen:
         seen.number()
         seen.page.locator("#standing li").first.wait_for()
         seen.page.emulate_media(reduced_motion="reduce")
@@ -247,8 +285,8 @@ def digit_height_mm(seen):
     return pixels * 7 * 25.4 / (800**2 + 480**2) ** 0.5
 
 
-def test_first_paint_is_quick_and_a_frame_costs_little(browser, monitor):
-    with Seen(browser, monitor.page_url) as seen:
+def test_first_paint_is_quick_and_a_frame_costs_little(browser, watched):
+    with Seen(browser, watched.page_url) as seen:
         seen.number()
         seen.until("() => { const c = edgeVitals.cost; return c.frames > 200; }")
         paint_ms, script_ms = seen.page.evaluate(
@@ -261,24 +299,16 @@ def test_first_paint_is_quick_and_a_frame_costs_little(browser, monitor):
 
 def test_who_may_only_look_sees_buttons_that_do_nothing_and_a_log_in(browser, tmp_path, monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
-    text = CONFIG.format(folder=tmp_path, port=0) + 'token_env = "PAGE_TOKENS"\n'
-    service = build_service(parse(text), console=False)
-    thread = threading.Thread(target=service.run, name="edge-test-service")
-    thread.start()
-    try:
-        with Seen(browser, service.page_url) as seen:
-            assert seen.page.url.endswith("/login")
-            seen.page.get_by_label("Token").fill("wrong-0123456789ab")
-            seen.page.keyboard.press("Enter")
-            seen.until("() => document.querySelector('#problem').textContent.includes('not known')")
-            seen.page.get_by_label("Token").fill("look-0123456789ab")
-            seen.page.keyboard.press("Enter")
-            seen.number()
-            assert seen.page.get_by_role("button", name="Pause sound").is_disabled()
-            seen.page.locator("#standing li").first.wait_for()
-            assert seen.page.get_by_role("button", name="Acknowledge").first.is_disabled()
-            seen.page.get_by_role("button", name="Log out").click()
-            seen.page.wait_for_url("**/login")
-    finally:
-        service.runtime.stop()
-        thread.join(20.0)
+    with running(tmp_path, 'token_env = "PAGE_TOKENS"\n') as service, Seen(browser, service.page_url) as seen:
+        assert seen.page.url.endswith("/login")
+        seen.page.get_by_label("Token").fill("wrong-0123456789ab")
+        seen.page.keyboard.press("Enter")
+        seen.until("() => document.querySelector('#problem').textContent.includes('not known')")
+        seen.page.get_by_label("Token").fill("look-0123456789ab")
+        seen.page.keyboard.press("Enter")
+        seen.number()
+        assert seen.page.get_by_role("button", name="Pause sound").is_disabled()
+        seen.page.locator("#standing li").first.wait_for()
+        assert seen.page.get_by_role("button", name="Acknowledge").first.is_disabled()
+        seen.page.get_by_role("button", name="Log out").click()
+        seen.page.wait_for_url("**/login")

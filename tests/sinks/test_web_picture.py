@@ -141,7 +141,9 @@ def test_a_loss_stays_a_gap_and_a_second_lane_draws_nothing_twice():
     block = Block("n/ppg", 0, 0.0, 100.0, np.arange(10.0)[:, None])
     for one in (block, block, Block("n/ppg", 50, 0.5, 100.0, np.arange(10.0)[:, None])):
         made.take(one)
-    t = points(made.drain(), "n/ppg")[:, 0]
+    chunks = made.drain()
+    assert [c["n"] for c in chunks] == [0, 11], "a jump of the number is a loss"
+    t = points(chunks, "n/ppg")[:, 0]
     assert len(t) == 20
     assert np.diff(t).max() == pytest.approx(0.41)
 

@@ -48,8 +48,8 @@ class Traces:
 
     def drain(self) -> list[dict[str, Any]]:
         """The chunks since the last call, in order of time: s stream, t of the first point (s), then dt between
-        points (s) or the list d (ms after t), v values in units of q, lo the lower edge where the trace is a band,
-        off 1 while nothing lies on the sensor."""
+        points (s) and n, the number of the first (a jump is a loss), or the list d (ms after t); v values in units of
+        q, lo the lower edge where the trace is a band, off 1 while nothing lies on the sensor."""
         with self._lock:
             blocks, self._blocks = self._blocks, deque(maxlen=_WAITING)
         chunks: list[dict[str, Any]] = []
@@ -87,6 +87,7 @@ class _Trace:
 
     def __init__(self, block: Block) -> None:
         self._band = block.kind == "pcg"
+        self._shown = 0
         self._baseline_s = _BASELINE_S[block.kind]
         self._begin(block)
 
@@ -102,8 +103,10 @@ class _Trace:
             return None  # another lane's copy
         if block.epoch != self._epoch:
             self._begin(block)
+            self._shown += 1
         elif block.seq != self._next:
             self._carry = self._carry[:0]
+            self._shown += 1
         self._next = block.next_seq
         off = "sensor_off" in block.flags
         if off:
@@ -124,7 +127,8 @@ class _Trace:
         if off:
             high, low = np.zeros(bins), np.zeros(bins)
         q = self._unit(max(float(high.max()), -float(low.min())), bins * dt)
-        chunk: dict[str, Any] = {"t": round(start, 4), "dt": round(dt, 6), "q": q}
+        chunk: dict[str, Any] = {"t": round(start, 4), "dt": round(dt, 6), "n": self._shown, "q": q}
+        self._shown += bins
         chunk["v"] = np.rint(high / q).astype(int).tolist()
         if self._band:
             chunk["lo"] = np.rint(low / q).astype(int).tolist()

@@ -6,7 +6,7 @@ import { $, fill, make, put } from "./dom.js";
 import { ask, link, serverNow, start, wallTime } from "./link.js";
 import { showNumbers } from "./numbers.js";
 import { may, on, readingsOf, standing, state, unfit } from "./state.js";
-import { addWaves, clearTraces, cost, restyle, run, traceOf } from "./traces.js";
+import { addWaves, clearTraces, cost, drawn, restyle, run, traceOf } from "./traces.js";
 import { left, MARKS, number, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4;
@@ -149,7 +149,7 @@ on("w", addWaves);
 on("a", announce);
 on("c", answered);
 theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
-window.edgeVitals = { cost, link, state };
+window.edgeVitals = { cost, drawn, link, state };
 start(changed);
 run();
 setInterval(show, 250);

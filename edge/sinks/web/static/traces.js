@@ -4,7 +4,7 @@ import { serverNow } from "./link.js";
 import { state } from "./state.js";
 import { TRACES } from "./words.js";
 
-const SWEEP_S = 8, DELAY_S = 0.55, GAP_S = 0.3, SCALE_S = 4, KEPT = 2400;
+const SWEEP_S = 8, DELAY_S = 0.55, GAP_S = 0.3, CAMERA_GAP_S = 0.25, SCALE_S = 4, KEPT = 2400;
 const ORDER = ["ecg", "ppg", "pcg", "roi"];
 const traces = new Map();
 export const cost = { frames: 0, script_ms: 0, worst_ms: 0 };
@@ -33,15 +33,19 @@ class Trace {
     this.head = null;
     this.last = null;
     this.low = this.high = null;
+    this.newest = this.expected = -1;
     this.measured = 0;
   }
 
   add(chunk) {
-    const { t, q, v, lo, d, dt, off } = chunk;
+    const { t, q, v, lo, d, dt, n, off } = chunk;
     for (let i = 0; i < v.length; i += 1) {
-      this.points.push([d ? t + d[i] / 1000 : t + i * dt, v[i] * q, lo ? lo[i] * q : null, off ?? 0]);
+      const at = d ? t + d[i] / 1000 : t + i * dt;
+      const joined = d ? at - this.newest < CAMERA_GAP_S : i > 0 || n === this.expected;
+      this.points.push([at, v[i] * q, lo ? lo[i] * q : null, off ?? 0, joined]);
+      this.newest = at;
     }
-    this.step = dt ?? 0.05;
+    this.expected = n + v.length;
     if (this.points.length > KEPT) {
       const gone = this.points.length - KEPT;
       this.points.splice(0, gone);
@@ -49,18 +53,22 @@ class Trace {
     }
   }
 
+  // The range of the last seconds without its rarest hundredth, so that one jolt does not flatten the trace.
   measure(now) {
     this.measured = now;
-    let low = Infinity, high = -Infinity;
+    const highs = [], lows = [];
     for (let i = this.points.length - 1; i >= 0 && this.points[i][0] > now - SCALE_S; i -= 1) {
       const [, v, lo, off] = this.points[i];
       if (off) continue;
-      high = Math.max(high, v);
-      low = Math.min(low, lo ?? v);
+      highs.push(v);
+      lows.push(lo ?? v);
     }
+    if (highs.length < 20) return;
+    let high = highs.sort((a, b) => b - a)[Math.floor(highs.length / 100)];
+    let low = lows.sort((a, b) => a - b)[Math.floor(lows.length / 100)];
     if (high <= low) return;
     if (this.kind === "pcg") high = Math.max(high, -low), low = -high;
-    const ease = this.high === null ? 1 : 0.25;
+    const ease = this.high === null ? 1 : 0.4;
     this.high = (this.high ?? high) + ease * (high - (this.high ?? high));
     this.low = (this.low ?? low) + ease * (low - (this.low ?? low));
   }
@@ -118,7 +126,6 @@ class Trace {
     } else this.erase(this.head + GAP_S, now + GAP_S);
     this.head = now;
     if (this.next >= this.points.length || this.points[this.next][0] > now) return;
-    const longest = Math.max(2.5 * this.step, this.kind === "roi" ? 0.25 : 0);
     const { pen } = this;
     pen.lineWidth = 2 * this.ratio;
     pen.lineJoin = "round";
@@ -126,7 +133,7 @@ class Trace {
     for (; this.next < this.points.length && this.points[this.next][0] <= now; this.next += 1) {
       const point = this.points[this.next], { last } = this;
       this.last = point;
-      if (!last || point[0] - last[0] > longest || point[3] !== last[3]) continue;
+      if (!last || !point[4] || point[3] !== last[3]) continue;
       const a = this.x(last[0]), b = this.x(point[0]);
       if (b < a) continue;
       if (off !== point[3]) {
@@ -181,4 +188,15 @@ export function run() {
     requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
+}
+
+// The share of the columns between two times that have ink: for whoever tests the page.
+export function drawn(stream, from, to) {
+  const { canvas, pen } = traces.get(stream), trace = traces.get(stream);
+  let inked = 0, all = 0;
+  for (let x = Math.ceil(trace.x(from)); x !== Math.floor(trace.x(to)); x = (x + 1) % canvas.width) {
+    all += 1;
+    inked += pen.getImageData(x, 0, 1, canvas.height).data.some((v, i) => i % 4 === 3 && v > 0) ? 1 : 0;
+  }
+  return inked / all;
 }

@@ -21,7 +21,7 @@ const RHYTHMS = {
   ectopy: ["Ectopic beats", ["p_PVC", "p_PAC"], true], tachyarrhythmia: ["Tachyarrhythmia", ["p_VT", "p_SVT"], true],
 };
 
-export const PRESENCES = { on: "on", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
+export const PRESENCES = { on: "not acknowledged", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
 export const MARKS = { high: "!!!", medium: "!!", low: "!" };
 export const STATES = { online: "online", degraded: "weak", offline: "offline", disabled: "ended", "": "waiting" };
 
