@@ -57,13 +57,31 @@ def browser():
         started.close()
 
 
+class Started:
+    """A sink that notes the first event: every thread runs by then."""
+
+    def __init__(self):
+        self.seen = threading.Event()
+
+    def send(self, event):
+        self.seen.set()
+
+    def flush(self, timeout_s):
+        return True
+
+    def close(self):
+        pass
+
+
 @contextlib.contextmanager
 def running(folder, more=""):
     """The whole program with two synthetic beds."""
-    service = build_service(parse(CONFIG.format(folder=folder, port=0) + more), console=False)
+    started = Started()
+    service = build_service(parse(CONFIG.format(folder=folder, port=0) + more), console=False, sinks=[started])
     thread = threading.Thread(target=service.run, name="edge-test-service")
     thread.start()
     try:
+        assert started.seen.wait(20.0)
         yield service
     finally:
         service.runtime.stop()

@@ -3,7 +3,7 @@
 import { $, fill, make } from "./dom.js";
 import { wallTime } from "./link.js";
 import { state } from "./state.js";
-import { duration, metric, PRESENCES, percent, reason, STATES, textOf, timeOfDay } from "./words.js";
+import { duration, HAPPENED, metric, percent, reason, STATES, textOf, timeOfDay } from "./words.js";
 
 const HOUR_S = 3600, BLIND_ROWS = 8, EVENT_ROWS = 14;
 
@@ -61,7 +61,7 @@ function events() {
   return state.events.slice(0, EVENT_ROWS).map((a) => make("li", {},
     make("time", { textContent: timeOfDay(wallTime(a.t)) }),
     make("span", {}, make("i", { className: a.priority, textContent: a.priority }), `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}`),
-    make("span", { className: "presence", textContent: PRESENCES[a.presence] })));
+    make("span", { className: "presence", textContent: HAPPENED[a.presence] })));
 }
 
 function figures() {

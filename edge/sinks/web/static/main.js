@@ -6,7 +6,7 @@ import { $, fill, make, put } from "./dom.js";
 import { ask, link, serverNow, start, wallTime } from "./link.js";
 import { showNumbers } from "./numbers.js";
 import { may, on, readingsOf, standing, state, unfit } from "./state.js";
-import { addWaves, clearTraces, cost, drawn, restyle, run, traceOf } from "./traces.js";
+import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
 import { left, MARKS, number, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4;
@@ -73,7 +73,7 @@ function showLink() {
 }
 
 function show() {
-  const now = serverNow();
+  const started = performance.now(), now = serverNow();
   turns += 1;
   showNumbers(now);
   showAlarms(now, beds().length > 1);
@@ -85,6 +85,7 @@ function show() {
     if (trace) showFace(trace.figure, face);
   }
   if (turns % DETAILS_EVERY === 1) showDetails(now);
+  spent(performance.now() - started);
 }
 
 function changed() {
@@ -101,7 +102,7 @@ function send(command, fields) {
 function answered(item) {
   const own = mine.delete(item.command_id);
   if (!own && !item.ok) return;
-  put($("answer"), own ? item.text : `${item.by}: ${item.text}`);
+  put($("answer"), own ? item.text : `${item.by.replace("page:", "")}: ${item.text}`);
   $("answer").classList.toggle("bad", !item.ok);
 }
 

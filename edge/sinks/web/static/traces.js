@@ -4,10 +4,15 @@ import { serverNow } from "./link.js";
 import { state } from "./state.js";
 import { TRACES } from "./words.js";
 
-const SWEEP_S = 8, DELAY_S = 0.55, GAP_S = 0.3, CAMERA_GAP_S = 0.25, SCALE_S = 4, KEPT = 2400;
+const SWEEP_S = 8, DELAY_S = 0.55, GAP_S = 0.3, CAMERA_GAP_S = 0.25, SCALE_S = 4, SCALE_EASE_S = 0.5, KEPT = 2400;
 const ORDER = ["ecg", "ppg", "pcg", "roi"];
 const traces = new Map();
 export const cost = { frames: 0, script_ms: 0, worst_ms: 0 };
+
+export function spent(ms) {
+  cost.script_ms += ms;
+  cost.worst_ms = Math.max(cost.worst_ms, ms);
+}
 
 class Trace {
   constructor(stream, place) {
@@ -68,9 +73,15 @@ class Trace {
     let low = lows.sort((a, b) => a - b)[Math.floor(lows.length / 100)];
     if (high <= low) return;
     if (this.kind === "pcg") high = Math.max(high, -low), low = -high;
-    const ease = this.high === null ? 1 : 0.4;
-    this.high = (this.high ?? high) + ease * (high - (this.high ?? high));
-    this.low = (this.low ?? low) + ease * (low - (this.low ?? low));
+    this.goal = [low, high];
+    if (this.high === null) [this.low, this.high] = this.goal;
+  }
+
+  approach(seconds) {
+    if (!this.goal) return;
+    const share = 1 - Math.exp(-Math.max(0, seconds) / SCALE_EASE_S);
+    this.low += share * (this.goal[0] - this.low);
+    this.high += share * (this.goal[1] - this.high);
   }
 
   fit() {
@@ -123,7 +134,10 @@ class Trace {
       this.next = this.points.findIndex((p) => p[0] > now - SWEEP_S + 2 * GAP_S);
       if (this.next < 0) this.next = this.points.length;
       this.last = null;
-    } else this.erase(this.head + GAP_S, now + GAP_S);
+    } else {
+      this.erase(this.head + GAP_S, now + GAP_S);
+      this.approach(now - this.head);
+    }
     this.head = now;
     if (this.next >= this.points.length || this.points[this.next][0] > now) return;
     const { pen } = this;
@@ -132,19 +146,18 @@ class Trace {
     let off = -1;
     for (; this.next < this.points.length && this.points[this.next][0] <= now; this.next += 1) {
       const point = this.points[this.next], { last } = this;
-      this.last = point;
-      if (!last || !point[4] || point[3] !== last[3]) continue;
-      const a = this.x(last[0]), b = this.x(point[0]);
-      if (b < a) continue;
+      const b = this.x(point[0]), y = this.y(point[1]), low = point[2] === null ? y : this.y(point[2]);
+      this.last = [point, b, low];
+      if (!last || !point[4] || point[3] !== last[0][3] || b < last[1]) continue;
       if (off !== point[3]) {
         if (off >= 0) pen.stroke();
         off = point[3];
         pen.strokeStyle = off ? this.dim : this.colour;
         pen.beginPath();
       }
-      pen.moveTo(a, this.y(last[1]));
-      pen.lineTo(b, this.y(point[1]));
-      if (point[2] !== null) pen.lineTo(b, this.y(point[2]));
+      pen.moveTo(last[1], last[2]);
+      pen.lineTo(b, y);
+      if (low !== y) pen.lineTo(b, low);
     }
     if (off >= 0) pen.stroke();
   }
@@ -181,10 +194,8 @@ export function run() {
       const now = serverNow() - DELAY_S;
       for (const trace of traces.values()) trace.fit(), trace.draw(now);
     }
-    const spent = performance.now() - started;
     cost.frames += 1;
-    cost.script_ms += spent;
-    cost.worst_ms = Math.max(cost.worst_ms, spent);
+    spent(performance.now() - started);
     requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);

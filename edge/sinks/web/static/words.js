@@ -22,6 +22,7 @@ const RHYTHMS = {
 };
 
 export const PRESENCES = { on: "not acknowledged", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
+export const HAPPENED = { on: "began", ack: "acknowledged", latched: "ended unseen", off: "over" };
 export const MARKS = { high: "!!!", medium: "!!", low: "!" };
 export const STATES = { online: "online", degraded: "weak", offline: "offline", disabled: "ended", "": "waiting" };
 
