@@ -38,7 +38,7 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "beds", "state_dir"),
+        *("identities", "version", "standing", "beds", "state_dir", "layout", "watching"),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
@@ -149,9 +149,12 @@ def kind_module(group: str, kind: str) -> Any:
 
 
 def kinds(group: str) -> list[str]:
-    """The kinds of a group: the files in its folder."""
+    """The kinds of a group: the files, and packages, in its folder."""
     folder = Path(__file__).parent / group
-    return sorted(p.stem for p in folder.glob("[a-z]*.py") if "\ndef build(" in p.read_text(encoding="utf-8"))
+    files = {p.stem: p for p in folder.glob("[a-z]*.py")} | {
+        p.parent.name: p for p in folder.glob("[a-z]*/__init__.py")
+    }
+    return sorted(name for name, p in files.items() if "\ndef build(" in p.read_text(encoding="utf-8"))
 
 
 def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
 from edge.clock import Clock
@@ -26,7 +26,7 @@ from edge.lane import Lane
 from edge.reader import Reader
 from edge.recording import Entry
 from edge.stats import LoopStats
-from edge.types import Alarm, Command, Fault, Reading, Sink, SourceStatus
+from edge.types import Alarm, Block, Command, Fault, Reading, Sink, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,13 @@ class Durable(Protocol):
 
     def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
         """Write in one commit; whether it is on disk."""
+
+
+@runtime_checkable
+class BlockWatcher(Protocol):
+    """A sink that also wants to see the blocks that enter windows (traces of a page); called by workers, never waits."""
+
+    def observe(self, block: Block) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Runtime:
         self._readers = list(readers)
         self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
         self._durable, self._state, self._tap = durable, state, tap
+        self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
         self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
         self._stop = threading.Event()
         self._status: dict[str, SourceStatus] = {}
@@ -103,8 +111,8 @@ class Runtime:
         for reader in self._readers:
             for _ in reader.lanes:
                 reader.inboxes.append(Inbox(limit_blocks={"video": camera_frames}, lossless=reader.can_wait))
-            for lane in reader.lanes if tap is not None else ():
-                lane.observe = self.record
+            for lane in reader.lanes if tap is not None or self._watchers else ():
+                lane.observe = self._observe
 
     def post(self, item: Command | Fault) -> None:
         """Hand the main thread a command or a fault, from any thread."""
@@ -239,6 +247,14 @@ class Runtime:
         if self._tap is not None:
             with self._tap_lock:
                 self._tap(entry)
+
+    def _observe(self, block: Block) -> None:
+        self.record(block)
+        for watcher in self._watchers:
+            try:
+                watcher.observe(block)
+            except Exception:  # a page must not stop an analysis
+                log.exception("sink %s failed", type(watcher).__name__)
 
     def _fault(self, fault: Fault) -> None:
         self.record(fault)

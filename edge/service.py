@@ -31,6 +31,7 @@ class Service:
     runtime: Runtime
     models: ModelShelf
     boot: str
+    page_url: str = ""
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def run(self, seconds: float | None = None) -> int:
@@ -95,6 +96,15 @@ def _build(
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,
+        "layout": {
+            bed.name: {
+                "person": bed.person,
+                "site": bed.site,
+                "sources": {s.name: s.kind for s in config.sources.values() if s.bed == bed.name},
+            }
+            for bed in config.beds.values()
+        },
+        "watching": lambda now: {bed: _watching(board, bed, now) for bed in config.beds},
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
     names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
@@ -132,7 +142,16 @@ def _build(
     for name, model in models.loaded.items():
         for fault in model.faults:
             mailbox.put(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
-    return Service(runtime, models, boot, opened)
+    return Service(runtime, models, boot, next((url for s in built if (url := getattr(s, "url", ""))), ""), opened)
+
+
+def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
+    """What a page says of a bed's watching; for the main thread only, which owns the board."""
+    return {
+        "paused_until": board.paused_until(bed),
+        "standby_until": board.standby_until(bed, now),
+        "coverage": board.coverage(bed, now),
+    }
 
 
 def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> Board:

@@ -184,6 +184,7 @@ def sink(kind, tmp_path):
     settings = {
         "mqtt": {"host": "127.0.0.1", "port": 1},
         "journal": {"path": str(tmp_path / "journal.jsonl")},
+        "web": {"port": 0},
     }
     injected = {
         "device_name": "dev",

@@ -129,7 +129,7 @@ class Coverage:
         return _main(seconds) if seconds else "short gaps"
 
     def report(self, now: float) -> list[dict[str, Any]]:
-        """For each metric: source, metric, hour and day (shares or None) and blind [{start, end, cause}], s."""
+        """For each metric: source, metric, first (heard, s), hour and day (shares or None), blind [{start, end, cause}]."""
         told = []
         for source, metric in self.streams():
             stream = self._streams[source, metric]
@@ -138,6 +138,7 @@ class Coverage:
                 {
                     "source": source,
                     "metric": metric,
+                    "first": stream.first / 1000,
                     "hour": self.share(source, metric, now),
                     "day": self.share(source, metric, now, DAY_S),
                     "blind": [{"start": a / 1000, "end": b / 1000, "cause": cause} for a, b, cause in blind],

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge.clock import Clock
 
+PAGE_PORT = 8080
 WANTED = ("af", "murmur", "sensor_off")
 
 
@@ -36,6 +37,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument("--no-web", action="store_true", help="without the page")
     command.add_argument(
         "--port", type=int, default=0, metavar="P", help="port of the embedded broker; by default a free one"
+    )
+    command.add_argument(
+        "--web-port", type=int, default=0, metavar="P", help=f"port of the page; by default {PAGE_PORT}, or a free one"
     )
     command.set_defaults(func=run)
 
@@ -68,8 +72,11 @@ def run(args: argparse.Namespace) -> int:
             f"MQTT broker on 127.0.0.1:{broker.port}; try: edge-vitals watch --broker mqtt://127.0.0.1:{broker.port}",
         )
         link = folder / "usb-demo-node"
-        config = parse(text(folder=folder, broker_port=broker.port, serial_port=link, video=video), path="demo.toml")
-        service = build_service(config, clock=clock, console=False)
+        page_port = None if args.no_web else _page_port(args.web_port, screen)
+        told = text(folder=folder, broker_port=broker.port, serial_port=link, video=video, page_port=page_port)
+        service = build_service(parse(told, path="demo.toml"), clock=clock, console=False)
+        if service.page_url:
+            screen.say("demo", f"the page: {service.page_url}")
         subscriber = Subscriber(port=broker.port, prefix="vitals/demo", clock=clock, say=screen.say)
         opened.callback(subscriber.close)
         opened.enter_context(_device(link, screen))
@@ -88,6 +95,26 @@ def _face(folder: Path, screen: Screen) -> Path:
     screen.say("demo", "drawing a face whose skin pulses ...")
     write_video(path, seconds=ROUND_S, fps=15.0, beats=Patient().beats_s, width=400, height=300, seed=1)
     return path
+
+
+def _page_port(asked: int, screen: Screen) -> int | None:
+    """The page's port: the one asked for, else the usual one if it is free, else any (0); None without the extra."""
+    import importlib.util
+    import socket
+
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    if missing:
+        screen.say("demo", f"no page: {', '.join(missing)} missing; pip install 'edge-vitals[web]'")
+        return None
+    if asked:
+        return asked
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PAGE_PORT))
+        except OSError:
+            return 0
+    return PAGE_PORT
 
 
 def _device(link: Path, screen: Screen) -> contextlib.AbstractContextManager[object]:

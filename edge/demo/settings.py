@@ -22,7 +22,7 @@ site = "MV"
 bed = "bed1"
 kind = "serial_port"
 port = "{serial_port}"
-{camera}
+{camera}{page}
 [alarms.af]
 k = 2
 n = 3
@@ -46,9 +46,15 @@ kind = "camera"
 device = "{video}"
 loop = true
 """
+_PAGE = """
+[sinks.web]
+port = {page_port}
+"""
 
 
-def text(*, folder: Path, broker_port: int, serial_port: Path, video: Path | None) -> str:
-    """The configuration as TOML; video: the generated face, or None where the camera stage is off."""
+def text(*, folder: Path, broker_port: int, serial_port: Path, video: Path | None, page_port: int | None = None) -> str:
+    """The configuration as TOML; video: the generated face, or None where the camera stage is off; page_port: that of
+    the page, or None for no page."""
     camera = _CAMERA.format(video=video) if video is not None else ""
-    return _TEMPLATE.format(folder=folder, broker_port=broker_port, serial_port=serial_port, camera=camera)
+    page = _PAGE.format(page_port=page_port) if page_port is not None else ""
+    return _TEMPLATE.format(folder=folder, broker_port=broker_port, serial_port=serial_port, camera=camera, page=page)

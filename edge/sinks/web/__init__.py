@@ -1,0 +1,207 @@
+"""The page: a bedside monitor in a browser, served by the device itself, needing nothing from elsewhere.
+
+Only this machine sees it unless the configuration says otherwise, and then only by TLS (or behind a proxy that does
+it) and with tokens. ``send`` and ``observe`` never wait: the server has a thread and an event loop of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from edge.clock import Clock
+from edge.sinks.web.access import Access, is_loopback, load_tokens
+from edge.sinks.web.picture import Picture, Watching
+from edge.sinks.web.traces import Traces
+from edge.types import Alarm, Block, Command, ConfigError, Event
+
+log = logging.getLogger(__name__)
+
+_START_S = 5.0
+_STOP_S = 5.0
+_SEND_BUFFER = 65_536  # bytes: what a slow viewer may lag behind unseen
+_CONNECTIONS_BESIDE = 40
+
+
+def build(
+    *,
+    device_name: str,
+    clock: Clock,
+    boot: str,
+    on_command: Callable[[Command], None],
+    version: str = "",
+    hops: Mapping[str, float] | None = None,
+    standing: Sequence[Alarm] = (),
+    layout: Mapping[str, Any] | None = None,
+    watching: Watching | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    cert_file: str | None = None,
+    key_file: str | None = None,
+    behind_proxy: bool = False,
+    token_file: str | None = None,
+    token_env: str | None = None,
+    hosts: tuple[str, ...] = (),
+    local_role: Literal["view", "acknowledge", "configure"] = "configure",
+    max_viewers: int = 50,
+) -> WebSink:
+    """The page, at http://127.0.0.1:8080 unless told otherwise.
+
+    host, port: where to listen; anything but loopback needs TLS or a proxy, and tokens; port 0 = any free one.
+    cert_file, key_file: PEM files; both together turn TLS on. behind_proxy: a proxy in front does the TLS, passes Host
+    and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an environment variable, with lines
+    ``role token [name]``; roles are view, acknowledge (also ack, pause, reset) and configure (also standby and
+    shelve). hosts: further names by which browsers reach the page. local_role: everybody's role where there are no
+    tokens. max_viewers: so many browsers at once.
+    """
+    tokens = load_tokens(token_file, token_env)
+    loopback = is_loopback(host)
+    if bool(cert_file) != bool(key_file):
+        raise ConfigError("sinks.web: TLS needs both cert_file and key_file")
+    if not loopback and not cert_file and not behind_proxy:
+        raise ConfigError(
+            f"sinks.web: {host} is open to the network: set cert_file and key_file, or behind_proxy = true"
+        )
+    if (not loopback or behind_proxy) and not tokens:
+        raise ConfigError("sinks.web: a page that others can reach needs tokens: set token_file or token_env")
+    if cert_file and key_file:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"sinks.web: {error.name} is not installed: pip install 'edge-vitals[web]'") from None
+    secure = bool(cert_file) or behind_proxy
+    own_names = () if loopback and not behind_proxy else (socket.gethostname(), f"{socket.gethostname()}.local")
+    about = {
+        "v": 1,
+        "device": device_name,
+        "boot": boot,
+        "version": version,
+        "hops": dict(hops or {}),
+        "layout": dict(layout or {}),
+    }
+    return WebSink(
+        listener=_listen(host, port),
+        tls=(cert_file, key_file) if cert_file and key_file else None,
+        access=Access(
+            tokens=tokens,
+            local_role=local_role,
+            hosts=(*hosts, *own_names),
+            loopback=loopback and not behind_proxy,
+            secure=secure,
+        ),
+        picture=Picture(clock=clock, about=about, standing=standing, watching=watching),
+        clock=clock,
+        on_command=on_command,
+        proxied=behind_proxy,
+        max_viewers=max_viewers,
+    )
+
+
+class WebSink:
+    """See ``build``. url: where the page is."""
+
+    def __init__(
+        self,
+        *,
+        listener: socket.socket,
+        tls: tuple[str, str] | None,
+        access: Access,
+        picture: Picture,
+        clock: Clock,
+        on_command: Callable[[Command], None],
+        proxied: bool,
+        max_viewers: int,
+    ) -> None:
+        import uvicorn
+
+        from edge.sinks.web.app import Page
+        from edge.sinks.web.viewers import Audience
+
+        self._picture, self._traces, self._listener = picture, Traces(), listener
+        audience = Audience(picture=picture, traces=self._traces, clock=clock, limit=max_viewers)
+        page = Page(access=access, audience=audience, clock=clock, on_command=on_command, proxied=proxied)
+        host, port = listener.getsockname()[:2]
+        named = f"[{host}]" if ":" in host else host
+        self.url = f"{'https' if tls else 'http'}://{named}:{port}/"
+        config = uvicorn.Config(
+            page.application(),
+            loop="asyncio",
+            http="h11",
+            ws="websockets-sansio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            ws_max_size=4096,
+            ws_max_queue=8,
+            ws_ping_interval=10.0,
+            ws_ping_timeout=10.0,
+            ws_per_message_deflate=False,
+            limit_concurrency=max_viewers + _CONNECTIONS_BESIDE,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=16_384,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
+        for name in ("uvicorn.error", "uvicorn.asgi"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="edge-web", daemon=True)
+        self._thread.start()
+        log.info("the page is at %s", self.url)
+
+    def send(self, event: Event) -> None:
+        """Take an event; never waits."""
+        self._picture.take(event)
+
+    def observe(self, block: Block) -> None:
+        """Any thread: take a block that enters a window; never waits."""
+        self._traces.take(block)
+
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - nobody is waited for: a browser asks again
+        return True
+
+    def close(self) -> None:
+        """Let every viewer go; calling twice is harmless."""
+        self._server.should_exit = True
+        self._thread.join(_STOP_S)
+        self._listener.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._listener])
+        except (Exception, SystemExit):
+            log.exception("the page's server failed; monitoring goes on without it")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises ConfigError when the port is taken or the address is not ours."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"sinks.web: host {host!r}: {error}") from None
+    with contextlib.ExitStack() as undo:
+        undo.callback(listener.close)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        try:
+            listener.bind(address)
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigError(f"sinks.web: {host}:{port}: {error.strerror}; choose another port") from None
+        undo.pop_all()
+    return listener

@@ -1,0 +1,279 @@
+"""The routes: the page's files, log-in and log-out, and the socket. Every request passes the same door.
+
+The door: the Host must name this server (against rebinding), what acts must come from a page of this server (Origin),
+and every answer carries a policy that lets nothing in from elsewhere and lets nobody frame or keep the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import mimetypes
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from edge.clock import Clock
+from edge.sinks.web.access import SESSION_S, Access, Person
+from edge.sinks.web.viewers import Audience, Viewer
+from edge.types import Command
+
+log = logging.getLogger(__name__)
+
+COOKIE: Final = "edge_vitals_session"
+STATIC: Final = Path(__file__).with_name("static")
+TOO_MANY: Final = 4013
+OVER: Final = 4001
+POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=()",
+}
+_BODY_MAX: Final = 2048
+_SEND_S: Final = 10.0  # a viewer that takes nothing for so long is gone
+_COMMANDS: Final = (20, 10.0)  # so many in so many seconds from one viewer
+_TEXT_MAX: Final = 200
+
+
+class Page:
+    """What the routes share. proxied: the client's address is the proxy's last entry of X-Forwarded-For."""
+
+    def __init__(
+        self,
+        *,
+        access: Access,
+        audience: Audience,
+        clock: Clock,
+        on_command: Callable[[Command], None],
+        proxied: bool,
+    ) -> None:
+        self._access, self._audience, self._clock = access, audience, clock
+        self._on_command, self._proxied = on_command, proxied
+        self._files = {p.name: p.read_bytes() for p in STATIC.iterdir() if p.is_file()}
+
+    def application(self) -> ASGIApp:
+        """The ASGI application."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: Starlette) -> Any:
+            async with self._audience.feeding():
+                yield
+
+        routes = [
+            Route("/", self._index, methods=["GET"]),
+            Route("/login", self._login_page, methods=["GET"]),
+            Route("/login", self._login, methods=["POST"]),
+            Route("/logout", self._logout, methods=["POST"]),
+            Route("/session", self._session, methods=["GET"]),
+            Route("/static/{name}", self._static, methods=["GET"]),
+            WebSocketRoute("/live", self._live),
+        ]
+        return _Door(Starlette(routes=routes, lifespan=lifespan), self._access)
+
+    # ---- pages ---------------------------------------------------------------------------------------------
+
+    async def _index(self, request: Request) -> Response:
+        if self._person(request) is None:
+            return RedirectResponse("/login", status_code=303)
+        return self._file("index.html")
+
+    async def _login_page(self, _request: Request) -> Response:
+        return self._file("login.html")
+
+    async def _static(self, request: Request) -> Response:
+        return self._file(request.path_params["name"])
+
+    def _file(self, name: str) -> Response:
+        body = self._files.get(name)
+        if body is None:
+            return Response("no such file\n", 404, media_type="text/plain")
+        return Response(body, media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
+
+    # ---- who it is -----------------------------------------------------------------------------------------
+
+    def _person(self, request: HTTPConnection) -> Person | None:
+        return self._access.person(request.cookies.get(COOKIE, ""), self._clock.now())
+
+    async def _session(self, request: Request) -> Response:
+        person = self._person(request)
+        if person is None:
+            return JSONResponse({"error": "not logged in"}, 401)
+        return JSONResponse({"role": person.role, "name": person.name})
+
+    async def _login(self, request: Request) -> Response:
+        now, address = self._clock.now(), self._address(request)
+        wait_s = self._access.limit.wait_s(address, now)
+        if wait_s > 0:
+            error = f"too many attempts; try again in {wait_s:.0f} s"
+            return JSONResponse({"error": error}, 429, {"retry-after": f"{wait_s:.0f}"})
+        body = await _body(request)
+        try:
+            token = json.loads(body or b"")["token"]
+        except (ValueError, KeyError, TypeError):
+            token = None
+        session = self._access.login(token, now) if isinstance(token, str) else None
+        if session is None:
+            self._access.limit.failed(address, now)
+            log.warning("page: log-in from %s refused", address)
+            return JSONResponse({"error": "this token is not known here"}, 403)
+        self._access.logout(request.cookies.get(COOKIE, ""))
+        response = Response(status_code=204)
+        response.set_cookie(
+            COOKIE, session, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=self._access.secure
+        )
+        return response
+
+    async def _logout(self, request: Request) -> Response:
+        self._access.logout(request.cookies.get(COOKIE, ""))
+        response = Response(status_code=204)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._access.secure)
+        return response
+
+    def _address(self, request: Request) -> str:
+        if self._proxied:
+            return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "proxy"
+        return request.client.host if request.client else "unknown"
+
+    # ---- the socket ----------------------------------------------------------------------------------------
+
+    async def _live(self, socket: WebSocket) -> None:
+        person = self._person(socket)
+        if person is None:
+            await socket.close(OVER)
+            return
+        await socket.accept()
+        viewer = self._audience.join(person.name, role=person.role, by=person.name, login=not self._access.open)
+        if viewer is None:
+            await socket.close(TOO_MANY, "too many viewers")
+            return
+        tasks = [asyncio.create_task(self._send(socket, viewer)), asyncio.create_task(self._receive(socket, viewer))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._audience.leave(viewer)
+            for task in tasks:
+                task.cancel()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect | OSError):
+                    log.error("page: a viewer's socket failed", exc_info=outcome)
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect, OSError):
+                await socket.close(OVER)
+
+    async def _send(self, socket: WebSocket, viewer: Viewer) -> None:
+        with contextlib.suppress(TimeoutError):
+            while not viewer.overflowed and self._person(socket) is not None:
+                await viewer.wake.wait()
+                viewer.wake.clear()
+                async with asyncio.timeout(_SEND_S):
+                    await socket.send_text(self._audience.message(viewer).decode())
+
+    async def _receive(self, socket: WebSocket, viewer: Viewer) -> None:
+        allowed, within_s = _COMMANDS
+        recent: deque[float] = deque(maxlen=allowed)
+        while True:
+            text = await socket.receive_text()
+            now = self._clock.now()
+            person = self._person(socket)
+            if person is None:
+                return
+            if len(recent) == allowed and now - recent[0] < within_s:
+                viewer.offer([_refusal("", "too many commands at once")], {}, [])
+                continue
+            recent.append(now)
+            command = _command(text, now, person)
+            if isinstance(command, bytes):
+                viewer.offer([command], {}, [])
+            else:
+                self._on_command(command)
+
+
+def _command(text: str, now: float, person: Person) -> Command | bytes:
+    """A message of the page as a command, or the answer that refuses it."""
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    keys = ("command", "command_id", "bed", "id", "occurrence")
+    if not isinstance(fields, dict) or not all(isinstance(fields.get(k, ""), str) for k in keys):
+        return _refusal("", "not a command")
+    said = {k: fields.get(k, "") for k in keys}
+    if any(len(value) > _TEXT_MAX for value in said.values()) or not (said["command"] and said["command_id"]):
+        return _refusal(said["command_id"][:_TEXT_MAX], "not a command")
+    seconds = fields.get("seconds")
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+        return _refusal(said["command_id"], "seconds must be a number")
+    if not person.may(said["command"]):
+        return _refusal(said["command_id"], f"the role {person.role!r} may not {said['command']}")
+    return Command(
+        said["command"], said["bed"], now, said["command_id"], f"page:{person.name}",
+        id=said["id"], occurrence=said["occurrence"], seconds=seconds,
+    )  # fmt: skip
+
+
+def _refusal(command_id: str, text: str) -> bytes:
+    return json.dumps({"k": "c", "command_id": command_id, "ok": False, "text": text}).encode()
+
+
+async def _body(request: Request) -> bytes | None:
+    """The request's body; None when it is longer than any that is meant well."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _BODY_MAX:
+            return None
+    return body
+
+
+def _acts(scope: Scope) -> bool:
+    return scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")
+
+
+class _Door:
+    """Checks where a request comes from, and puts the policy on every answer."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host, refusal = headers.get("host", ""), ""
+        if len(headers.getlist("host")) != 1 or not self._access.host_ok(host):
+            refusal = "this server does not answer for that name; add it to [sinks.web] hosts"
+        elif _acts(scope) and not self._access.origin_ok(headers.get("origin", ""), host):
+            refusal = "only a page of this server may do that"
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                for key, value in HEADERS.items():
+                    answer[key] = value
+                if self._access.secure:
+                    answer["strict-transport-security"] = "max-age=31536000"
+            await send(message)
+
+        if not refusal:
+            await self._app(scope, receive, guarded)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal})
+        else:
+            await Response(f"{refusal}\n", 403, media_type="text/plain")(scope, receive, guarded)

@@ -1,0 +1,156 @@
+// The page put together: a socket in, traces at every frame, words and numbers four times a second.
+
+import { announce, showAlarms } from "./alarms.js";
+import { showDetails, showFace } from "./details.js";
+import { $, fill, make, put } from "./dom.js";
+import { ask, link, serverNow, start, wallTime } from "./link.js";
+import { showNumbers } from "./numbers.js";
+import { may, on, readingsOf, standing, state, unfit } from "./state.js";
+import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
+import { left, MARKS, number, timeOfDay } from "./words.js";
+
+const PAUSE_S = 120, DETAILS_EVERY = 4;
+const mine = new Set();
+let turns = 0, modesShown = "";
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  $("theme").textContent = name === "dark" ? "Light" : "Dark";
+  $("theme").setAttribute("aria-label", `${name === "dark" ? "light" : "dark"} colours`);
+  restyle();
+}
+
+function beds() {
+  return Object.keys(state.hello?.layout ?? {});
+}
+
+function showBeds(now) {
+  const all = beds();
+  if (all.length < 2) return fill($("beds"), []);
+  const focused = document.activeElement?.dataset?.bed;
+  fill($("beds"), all.map((bed) => {
+    const rate = readingsOf(bed).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
+    const button = make("button", { type: "button", data: { bed } }, bed,
+      make("b", { textContent: unfit(rate, now) ? "--" : number(rate.v, "bpm") }));
+    button.setAttribute("aria-current", String(bed === state.bed));
+    if (worst) button.append(make("i", { className: worst.priority, textContent: MARKS[worst.priority] }));
+    return button;
+  }));
+  if (focused && !document.activeElement?.dataset?.bed) $("beds").querySelector(`[data-bed="${CSS.escape(focused)}"]`)?.focus();
+  return undefined;
+}
+
+const lasts = (until, now) => until !== null && until !== undefined && until > now;
+
+function showModes(now) {
+  const bed = state.watching[state.bed] ?? {};
+  const paused = state.connected && lasts(bed.paused_until, now), standby = state.connected && lasts(bed.standby_until, now);
+  const told = [paused && `sound paused ${left(bed.paused_until - now)}`, standby && `standby ${left(bed.standby_until - now)}`].filter(Boolean);
+  if (told.join() !== modesShown) {
+    modesShown = told.join();
+    $("modes").replaceChildren(...told.map((t) => make("span", { textContent: t })));
+  }
+  put($("pause"), paused ? "End pause" : "Pause sound 2 min");
+  put($("standby"), standby ? "End standby" : "Standby …");
+  $("pause").disabled = !may("pause");
+  $("standby").disabled = !may("standby");
+  $("pause").dataset.seconds = paused ? "0" : String(PAUSE_S);
+  $("standby").dataset.on = standby ? "1" : "";
+}
+
+function showLink() {
+  const problem = link.problem();
+  const lost = problem !== "" && problem !== "connecting";
+  document.body.dataset.link = state.connected && !problem ? "up" : lost ? "lost" : "waiting";
+  put($("link-text"), problem || "connected");
+  $("lost").hidden = !lost;
+  if (lost) {
+    const text = `${problem} - numbers are not current`;
+    put($("lost"), text[0].toUpperCase() + text.slice(1));
+    $("announce").textContent = $("lost").textContent;
+  }
+  document.title = lost ? `${problem}: edge-vitals` : `${state.hello?.device ?? "edge-vitals"}: edge-vitals`;
+}
+
+function show() {
+  const started = performance.now(), now = serverNow();
+  turns += 1;
+  showNumbers(now);
+  showAlarms(now, beds().length > 1);
+  showBeds(now);
+  showModes(now);
+  put($("clock"), state.hello && state.connected ? timeOfDay(wallTime(now)) : "");
+  for (const [source, face] of Object.entries(state.faces)) {
+    const trace = traceOf(`${source}/roi`);
+    if (trace) showFace(trace.figure, face);
+  }
+  if (turns % DETAILS_EVERY === 1) showDetails(now);
+  spent(performance.now() - started);
+}
+
+function changed() {
+  if (!state.connected) mine.clear();
+  showLink();
+  show();
+}
+
+function send(command, fields) {
+  const id = ask(command, fields);
+  if (id) mine.add(id);
+}
+
+function answered(item) {
+  const own = mine.delete(item.command_id);
+  if (!own && !item.ok) return;
+  put($("answer"), own ? item.text : `${item.by.replace("page:", "")}: ${item.text}`);
+  $("answer").classList.toggle("bad", !item.ok);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || button.disabled) return;
+  const { ack, occurrence, bed } = button.dataset;
+  if (ack) send("ack", { bed, id: ack, occurrence });
+  else if (button.closest("#beds")) {
+    state.bed = bed;
+    clearTraces();
+    state.faces = {};
+    turns = 0;
+    show();
+  }
+});
+$("pause").addEventListener("click", () => send("pause", { bed: state.bed, seconds: Number($("pause").dataset.seconds) }));
+$("standby").addEventListener("click", () => {
+  if ($("standby").dataset.on) send("standby", { bed: state.bed, seconds: 0 });
+  else $("ask").showModal();
+});
+$("ask").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  $("ask").close();
+  if (button.value) send("standby", { bed: state.bed, seconds: Number(button.value) });
+});
+$("theme").addEventListener("click", () => {
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", next);
+  theme(next);
+});
+$("logout").addEventListener("click", async () => {
+  await fetch("/logout", { method: "POST" });
+  location.assign("/login");
+});
+
+on("hello", (item) => {
+  put($("device"), item.device);
+  $("logout").hidden = !item.login;
+  state.faces = {};
+  clearTraces();
+});
+on("w", addWaves);
+on("a", announce);
+on("c", answered);
+theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
+window.edgeVitals = { cost, drawn, link, state };
+start(changed);
+run();
+setInterval(show, 250);

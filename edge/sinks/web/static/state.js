@@ -1,0 +1,101 @@
+// What the server said, by kind; who wants to know asks, or listens. Times are the server's monotonic seconds.
+
+export const state = {
+  hello: null, readings: new Map(), sources: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
+  faces: {}, cpu: null, alive: 0, bed: null, connected: false,
+};
+
+const EVENTS_KEPT = 60;
+const listeners = new Map();
+
+export function on(kind, listener) {
+  listeners.set(kind, [...(listeners.get(kind) ?? []), listener]);
+}
+
+function tell(kind, item) {
+  for (const listener of listeners.get(kind) ?? []) listener(item);
+}
+
+const takes = {
+  hello(item) {
+    state.hello = item;
+    state.readings.clear();
+    state.sources.clear();
+    state.alarms.clear();
+    state.events = item.log.slice().reverse();
+    state.cpu = null;
+    for (const alarm of item.alarms) state.alarms.set(alarm.id, alarm);
+    for (const one of item.latest) take(one);
+    const beds = Object.keys(item.layout);
+    if (!beds.includes(state.bed)) state.bed = beds[0] ?? "bed1";
+  },
+  r(item) {
+    const key = `${item.bed}/${item.src}/${item.m}`;
+    state.readings.set(key, item);
+  },
+  s(item) {
+    state.sources.set(item.source, item);
+  },
+  a(item) {
+    const before = state.alarms.get(item.id);
+    if (item.presence === "off") state.alarms.delete(item.id);
+    else state.alarms.set(item.id, item);
+    state.events.unshift(item);
+    state.events.length = Math.min(state.events.length, EVENTS_KEPT);
+    item.isNew = item.presence === "on" && before?.occurrence !== item.occurrence;
+  },
+  b(item) {
+    state.watching = item.beds;
+  },
+  t(item) {
+    if (state.stats) state.cpu = (item.figures.cpu_s - state.stats.figures.cpu_s) / Math.max(1, item.t - state.stats.t);
+    state.stats = item;
+  },
+  f(item) {
+    Object.assign(state.faces, item.f);
+  },
+  w() {},
+  c() {},
+};
+
+export function take(item) {
+  takes[item.k]?.(item);
+  tell(item.k, item);
+}
+
+// The newest readings of the bed that is shown, by metric; several sources of one metric: the first with a value.
+export function readingsOf(bed) {
+  const found = new Map();
+  for (const reading of state.readings.values()) {
+    if (reading.bed !== bed) continue;
+    const before = found.get(reading.m);
+    if (!before || (before.v === null && reading.v !== null)) found.set(reading.m, reading);
+  }
+  return found;
+}
+
+// Why a reading must not be shown as current: "" = it may.
+export function unfit(reading, now) {
+  if (!state.connected) return "lost";
+  if (!reading) return "none";
+  if (reading.v === null) return reading.why;
+  const hop = state.hello?.hops[reading.m] ?? 2;
+  return now - reading.t > Math.max(6, 3 * hop + 2) ? "stale" : "";
+}
+
+const RANK = { high: 3, medium: 2, low: 1 };
+
+export function standing(bed = null) {
+  const rank = (a) => (a.presence === "ack" ? 0 : 10) + RANK[a.priority];
+  return [...state.alarms.values()]
+    .filter((a) => bed === null || a.bed === bed)
+    .sort((a, b) => rank(b) - rank(a) || b.since - a.since);
+}
+
+export const mayDo = {
+  view: [], acknowledge: ["ack", "pause", "reset"], configure: ["ack", "pause", "reset", "standby", "shelve"],
+};
+
+export function may(command) {
+  return state.connected && (mayDo[state.hello?.role] ?? []).includes(command);
+}

@@ -1,0 +1,212 @@
+"""What the page is told, and what a slow viewer loses: thinning, gaps, bounds, order."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.clock import ManualClock
+from edge.dsp.face_columns import COLUMNS
+from edge.sinks.web.picture import Picture, envelope
+from edge.sinks.web.traces import Traces
+from edge.sinks.web.viewers import URGENT_KEPT, WAVES_KEPT, Viewer
+from edge.types import Alarm, Block, Reading, SourceStatus, Stats
+
+
+def alarm(presence="on", seq=1, occurrence="o1"):
+    return Alarm(
+        "bed1/af", occurrence, "physiological", "medium", presence, 4.0, "AF", "af", "bed1", seq=seq, value=float("1.5")
+    )
+
+
+def picture(**more):
+    made = Picture(clock=ManualClock(10.0), about={"device": "dev"}, **more)
+    made.watched = True
+    return made
+
+
+def traces():
+    made = Traces()
+    made.watched = True
+    return made
+
+
+def points(chunks, stream):
+    """(t, v) of a stream in its own units."""
+    found = []
+    for c in chunks:
+        if c["s"] == stream:
+            at = [c["t"] + d / 1000 for d in c["d"]] if "d" in c else c["t"] + np.arange(len(c["v"])) * c["dt"]
+            found += zip(at, np.array(c["v"]) * c["q"], strict=True)
+    return np.array(found)
+
+
+def test_of_readings_only_the_newest_is_told_and_of_alarms_each():
+    one = picture()
+    for number in range(50):
+        one.take(Reading("ppg.hr", float(number), 60.0 + number, "bpm", 0.9, bed="bed1", source="node"))
+        one.take(alarm("on" if number % 2 else "off", seq=number, occurrence=f"o{number}"))
+    urgent, latest = one.changes()
+    assert [json.loads(u)["seq"] for u in urgent] == list(range(50))
+    assert [json.loads(v)["v"] for v in latest.values()] == [109.0]
+    assert one.changes() == ([], {})
+
+
+def test_a_snapshot_has_all_that_stands():
+    one = picture(standing=[alarm()])
+    one.take(Reading("ppg.hr", 1.0, None, "bpm", reason="motion", bed="bed1", source="node"))
+    one.take(SourceStatus("node", "bed1", 3.0, "offline", "unplugged"))
+    one.take(Stats(6.0, {"cpu_s": np.float64(1.0)}))
+    whole = one.snapshot()
+    assert {item["k"] for item in whole["latest"]} == {"r", "s", "t"}
+    assert [a["id"] for a in whole["alarms"]] == ["bed1/af"]
+    one.take(alarm("off", 2))
+    assert one.snapshot()["alarms"] == []
+    assert [a["presence"] for a in one.snapshot()["log"]] == ["off"]
+
+
+def test_a_verdict_says_since_when_it_stands_and_a_refusal_interrupts_it():
+    one = picture()
+
+    def since(t, value, reason=""):
+        one.take(Reading("ppg.rhythm", t, value, reason=reason, bed="bed1", source="node"))
+        return json.loads(one.changes()[1]["r/bed1/node/ppg.rhythm"])["since"]
+
+    assert [since(1.0, "sinus"), since(3.0, "sinus"), since(5.0, "af")] == [1.0, 1.0, 5.0]
+    assert since(7.0, None, "motion") is None
+    assert since(9.0, "af") == 9.0
+
+
+def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
+    clock, asked = ManualClock(100.0), []
+
+    def watching(now):
+        asked.append(now)
+        row = {"source": "node", "metric": "ppg.hr", "first": 1.0, "hour": 0.98765, "day": None, "blind": [1] * 99}
+        quality = {**row, "metric": "ppg.quality"}
+        return {"bed1": {"paused_until": None, "standby_until": 5.0, "coverage": [row, quality]}}
+
+    one = Picture(clock=clock, about={}, watching=watching)
+    for _ in range(100):
+        clock.advance(0.5)
+        one.take(Reading("ppg.hr", clock.now(), 60.0, "bpm", 0.9, bed="bed1", source="node"))
+    assert len(asked) == 10
+    told = one.snapshot()["latest"][-1]["beds"]["bed1"] if one.snapshot()["latest"][-1]["k"] == "b" else None
+    told = told or next(i for i in one.snapshot()["latest"] if i["k"] == "b")["beds"]["bed1"]
+    assert [(r["metric"], r["hour"], len(r["blind"])) for r in told["coverage"]] == [("ppg.hr", 0.988, 20)]
+
+
+def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():
+    assert json.loads(envelope(12.5, 11.25, [b'{"k":"x"}', b"1"])) == {
+        "now": 12.5,
+        "alive": 11.25,
+        "m": [{"k": "x"}, 1],
+    }
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.sampled_from([50.0, 100.0, 125.0, 500.0]))
+def test_a_trace_is_thinned_the_same_however_it_was_chunked(sizes, rate):
+    wave = np.sin(np.arange(sum(sizes)) / rate * 9.0) * 1000.0 + 60_000.0
+
+    def shown(sizes):
+        made, seq = traces(), 0
+        for size in sizes:
+            made.take(Block("n/ppg", seq, 5.0 + seq / rate, rate, wave[seq : seq + size, None]))
+            seq += size
+        return points(made.drain(), "n/ppg")
+
+    pieces, whole = shown(sizes), shown([len(wave)])
+    assert len(pieces) == len(whole) == len(wave) // max(1, round(rate / 100))
+    if len(whole):
+        assert np.allclose(pieces[:, 0], whole[:, 0], atol=1e-3)
+        assert np.allclose(pieces[:, 1], whole[:, 1], atol=2.0)
+
+
+def test_sound_is_a_band_that_keeps_every_peak():
+    made, sound = traces(), np.zeros((4000, 1))
+    sound[1234], sound[2345] = 900.0, -700.0
+    made.take(Block("n/pcg", 0, 0.0, 4000.0, sound))
+    (chunk,) = made.drain()
+    assert len(chunk["v"]) == len(chunk["lo"]) == 100
+    assert max(chunk["v"]) * chunk["q"] == pytest.approx(900.0, rel=0.05)
+    assert min(chunk["lo"]) * chunk["q"] == pytest.approx(-700.0, rel=0.05)
+
+
+def test_a_loss_stays_a_gap_and_a_second_lane_draws_nothing_twice():
+    made = traces()
+    block = Block("n/ppg", 0, 0.0, 100.0, np.arange(10.0)[:, None])
+    for one in (block, block, Block("n/ppg", 50, 0.5, 100.0, np.arange(10.0)[:, None])):
+        made.take(one)
+    chunks = made.drain()
+    assert [c["n"] for c in chunks] == [0, 11], "a jump of the number is a loss"
+    t = points(chunks, "n/ppg")[:, 0]
+    assert len(t) == 20
+    assert np.diff(t).max() == pytest.approx(0.41)
+
+
+def test_a_sensor_with_nothing_on_it_is_flat_and_marked():
+    made = traces()
+    made.take(Block("n/ppg", 0, 0.0, 100.0, np.full((10, 1), 600.0), flags=frozenset({"sensor_off"})))
+    (chunk,) = made.drain()
+    assert chunk["off"] == 1
+    assert set(chunk["v"]) == {0}
+
+
+def roi(seq, t, green, *, present=1.0):
+    row = np.full(len(COLUMNS), np.nan)
+    named = {"forehead_r": 150.0, "forehead_g": green, "present": present, "x": 0.25, "y": 0.25, "w": 0.5, "h": 0.5}
+    for name, value in {**named, "yaw": -12.0, "moved": 0.0}.items():
+        row[COLUMNS.index(name)] = value
+    return Block("cam/roi", seq, t, 30.0, row[None, :])
+
+
+def test_a_cameras_pulse_rises_when_green_falls_and_no_face_is_a_gap():
+    made = traces()
+    for k in range(60):
+        made.take(roi(k, k / 30, 100.0 + (1.0 if k < 30 else -1.0), present=0.0 if 40 <= k < 50 else 1.0))
+    chunks = made.drain()
+    shown = points(chunks, "cam/roi")
+    assert len(shown) == 50
+    assert shown[shown[:, 0] < 0.95][-1, 1] < shown[shown[:, 0] > 1.1][0, 1]
+    assert np.diff(shown[:, 0]).max() == pytest.approx(11 / 30, abs=0.002)
+    assert made.faces() == {"cam": {"box": [0.25, 0.25, 0.5, 0.5], "yaw": -12}}
+    assert made.faces() == {}
+
+
+def test_nothing_is_kept_while_nobody_looks_and_never_without_bound():
+    made = Traces()
+    made.take(Block("n/ppg", 0, 0.0, 100.0, np.zeros((1, 1))))
+    assert made.drain() == []
+    made.watched = True
+    for k in range(5000):
+        made.take(Block("n/ppg", k, k / 100, 100.0, np.zeros((1, 1))))
+    assert len(points(made.drain(), "n/ppg")) == 400
+
+
+def test_frames_never_pass():
+    made = traces()
+    made.take(Block("cam/video", 0, 0.0, 30.0, np.zeros((1, 4, 4, 3), np.uint8)))
+    assert made.drain() == []
+
+
+def test_a_slow_viewer_loses_traces_and_old_numbers_never_an_alarm():
+    viewer = Viewer("x")
+    for k in range(200):
+        viewer.offer([b"a%d" % k] if k % 2 else [], {"r": b"r%d" % k}, [b"w%d" % k])
+    items = viewer.take()
+    assert [i for i in items if i[:1] == b"a"] == [b"a%d" % k for k in range(1, 200, 2)]
+    assert [i for i in items if i[:1] == b"r"] == [b"r199"]
+    assert [i for i in items if i[:1] == b"w"] == [b"w%d" % k for k in range(200 - WAVES_KEPT, 200)]
+    assert viewer.dropped_waves == 200 - WAVES_KEPT
+    assert not viewer.overflowed
+
+
+def test_a_viewer_that_takes_nothing_at_all_is_given_up():
+    viewer = Viewer("x")
+    for k in range(URGENT_KEPT + 1):
+        viewer.offer([b"a%d" % k], {}, [])
+    assert viewer.overflowed
