@@ -11,6 +11,7 @@ const part = (tile, name) => tile.querySelector(`[data-part="${name}"]`);
 
 function set(tile, value, why, unknown, warn = false) {
   put(part(tile, "value"), value);
+  part(tile, "value").classList.toggle("three", value.length > 2);
   tile.classList.toggle("unknown", unknown);
   tile.classList.toggle("warn", warn);
   const line = part(tile, "why");
