@@ -15,7 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
@@ -34,6 +34,7 @@ LOST_AFTER_S = 3.0  # a source silent this long is offline
 _MAIN_QUEUE = 1024
 _TICK_S = 0.25
 _STATS_EVERY_S = 10.0
+_COVERAGE_EVERY_S = 60.0
 _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
@@ -103,6 +104,7 @@ class Runtime:
         self._tap_lock = threading.Lock()
         self._wall_offset = clock.wall() - clock.now()
         self._clock_step_until = self._overload_until = 0.0
+        self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._dropped = 0
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
@@ -280,6 +282,11 @@ class Runtime:
     def _tick(self, now: float) -> None:
         for reader in self._readers:
             self._watch(reader, now)
+        if now >= self._coverage_due:
+            self._coverage_due = now + _COVERAGE_EVERY_S
+            for status in self._status.values():
+                covered = self._board.source_coverage(status.bed, status.source, now)
+                self._send(replace(status, t=now, blind_s=0.0, coverage=covered))
         wall_offset = self._clock.wall() - now
         if abs(wall_offset - self._wall_offset) > _CLOCK_STEP_S:
             text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"

@@ -174,7 +174,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """A source came, went or weakened. since: when the state began, s; blind_s: how long nothing was seen."""
+    """A source came, went or weakened, or is watched as before.
+
+    since: when the state began, s; blind_s: how long nothing was seen. coverage: by metric, what share of the last
+    ``hour`` and ``day`` was watched, and the ``blind`` intervals with ``start``, ``end`` (s) and ``cause``.
+    """
 
     source: str
     bed: str
@@ -183,6 +187,7 @@ class SourceStatus:
     reason: str = ""
     since: float = 0.0
     blind_s: float = 0.0
+    coverage: Mapping[str, Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         _require(self.state in SOURCE_STATES, f"unknown source state {self.state!r}")

@@ -296,3 +296,23 @@ def test_a_sink_that_fails_at_the_end_does_not_keep_the_others_from_theirs(caplo
     assert Runtime(readers=[], board=board(), sinks=[Broken(), last], clock=ManualClock()).run() == 0
     assert last.closed == 1
     assert "Broken" in caplog.text
+
+
+def test_how_much_was_watched_is_told_every_minute_and_recorded_never():
+    """A clock that jumps a minute while the source plays: the next status carries coverage, by metric."""
+    clock, kept, feed = ManualClock(), [], list(blocks(np.full(400, 60.0), chunk=100))
+
+    class Jumping(Playback):
+        def read(self):
+            found = super().read()
+            clock.advance(31.0)
+            return found
+
+    reader = Reader("node", "bed1", Jumping(feed), [lane()], can_wait=True)
+    runtime, sink = live([reader], board(), clock=clock, tap=kept.append)
+    assert runtime.run() == 0
+    told = [s for s in sink.of(SourceStatus) if s.coverage is not None]
+    assert told
+    assert all(s.blind_s == 0.0 and s.source == "node" for s in told)
+    assert set(told[-1].coverage) <= {"ppg.hr"}
+    assert not [e for e in kept if isinstance(e, SourceStatus) and e.coverage is not None]

@@ -126,6 +126,11 @@ class Board:
         """Proof of watching, for each source and metric of the bed: see ``Coverage.report``."""
         return self._beds[bed].coverage.report(now)
 
+    def source_coverage(self, bed: str, source: str, now: float) -> dict[str, dict[str, Any]]:
+        """The same of one source, by metric."""
+        mine = [row for row in self.coverage(bed, now) if row["source"] == source]
+        return {row["metric"]: {key: row[key] for key in ("hour", "day", "blind")} for row in mine}
+
     def state_of(self, alarm_id: str) -> str:
         """inactive, pending, on, ack or latched."""
         bed = self._beds.get(alarm_id.partition("/")[0])

@@ -135,7 +135,9 @@ def _line(topic: str, payload: bytes) -> str:
         fields = json.loads(payload)
         if parts[-1] == "status":
             reason = f": {fields['reason']}" if fields.get("reason") else ""
-            return f"{'/'.join(parts[:-1])} {fields['state']}{reason}"
+            shares = [row["hour"] for row in fields.get("coverage", {}).values() if row["hour"] is not None]
+            watched = f", watched {min(shares):.0%} of the last hour" if shares else ""
+            return f"{'/'.join(parts[:-1])} {fields['state']}{reason}{watched}"
         if parts[2] == "reading":
             value = fields["value"]
             text = f"{value:.0f} {fields['unit']}" if isinstance(value, float) and value > 10 else str(value)

@@ -26,6 +26,7 @@ class Subscriber:
         self.metrics: set[str] = set()
         self._say, self._clock, self._prefix = say, clock, prefix
         self._shown: dict[str, float] = {}
+        self._states: dict[str, str] = {}
         self._connected = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_connect = self._on_connect
@@ -53,7 +54,12 @@ class Subscriber:
         elif len(parts) == 2 and parts[1] == "event":
             self._event(payload)
         elif parts[-1] == "status":
-            self._say("status", f"{'/'.join(parts[:-1]) or 'device'} is {payload['state']}")
+            self._status("/".join(parts[:-1]) or "device", payload["state"])
+
+    def _status(self, name: str, state: str) -> None:
+        if self._states.get(name) != state:
+            self._states[name] = state
+            self._say("status", f"{name} is {state}")
 
     def _reading(self, metric: str, payload: dict[str, Any]) -> None:
         value = payload.get("value")

@@ -14,6 +14,7 @@ from edge.clock import Clock
 from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus, Stats
 
 VERSION = 1
+_BLIND_SHOWN = 8
 COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve")
 SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
 
@@ -90,8 +91,25 @@ class Payloads:
         )
 
     def source(self, status: SourceStatus) -> bytes:
-        fields = {"state": status.state, "reason": status.reason, "since": self.stamp(status.since)["t"]}
-        return encode({**self.stamp(status.t), **fields, "blind_s": round(status.blind_s, 3), "bed": status.bed})
+        fields: dict[str, Any] = {
+            "state": status.state,
+            "reason": status.reason,
+            "since": self.stamp(status.since)["t"],
+            "blind_s": round(status.blind_s, 3),
+            "bed": status.bed,
+        }
+        if status.coverage is not None:
+            fields["coverage"] = {metric: self._covered(row) for metric, row in status.coverage.items()}
+        return encode({**self.stamp(status.t), **fields})
+
+    def _covered(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Shares of the last hour and day, and the latest blind intervals with their causes."""
+        shares = {key: None if row[key] is None else round(row[key], 4) for key in ("hour", "day")}
+        blind = [
+            {"start": self.stamp(b["start"])["t"], "end": self.stamp(b["end"])["t"], "cause": b["cause"]}
+            for b in row["blind"][-_BLIND_SHOWN:]
+        ]
+        return {**shares, "blind": blind}
 
     def alarm(self, alarm: Alarm, *, wall: float | None = None, **more: Any) -> bytes:
         """An alarm as event or as standing. wall: when it was written, for one of an earlier run."""

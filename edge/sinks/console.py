@@ -37,7 +37,7 @@ class Console:
             case Alarm():
                 colour = _DIM if event.presence == "off" else _RED if event.priority == "high" else _YELLOW
                 self._line(event.t, f"ALARM {event.presence:<8} {event.priority:<7} {event.id}: {event.text}", colour)
-            case SourceStatus():
+            case SourceStatus(coverage=None):  # with coverage nothing has changed
                 blind = f", blind for {event.blind_s:.1f} s" if event.blind_s else ""
                 reason = f": {event.reason}" if event.reason else ""
                 self._line(event.t, f"source {event.source} {event.state}{reason}{blind}", _DIM)

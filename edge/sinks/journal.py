@@ -59,7 +59,9 @@ class Journal:
         _end_last_line(path)
 
     def send(self, event: Event) -> None:
-        """Note an event; an alarm reaches the file before this returns."""
+        """Note an event; an alarm reaches the file before this returns. A source's state is noted when it changes."""
+        if isinstance(event, SourceStatus) and event.coverage is not None:
+            return
         now = self._clock.now()
         fields = {
             "type": _KINDS.get(type(event), "stats"),
