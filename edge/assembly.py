@@ -33,6 +33,13 @@ class ModelShelf:
             self.loaded[name] = inference.load(name, variant=variant, state_dir=self.state_dir)
         return self.loaded[name]
 
+    def faster(self) -> dict[str, Model]:
+        """For each model that a configuration forced to a variant, the one this machine runs fastest, if another."""
+        if self.variant is None:
+            return {}
+        best = {name: inference.load(name, state_dir=self.state_dir) for name in self.loaded}
+        return {name: model for name, model in best.items() if model.variant != self.loaded[name].variant}
+
     def identities(self) -> dict[str, str]:
         """Model name to ``"name version variant"``."""
         return {name: str(model.identity) for name, model in self.loaded.items()}

@@ -31,6 +31,7 @@ class Inbox:
         self._closed = False
         self.dropped_blocks = 0
         self.received_blocks = 0
+        self.asked = 0
 
     def put(self, block: Block) -> None:
         """Take a block, dropping the oldest of its stream when there is no room; waits only if lossless."""
@@ -52,6 +53,7 @@ class Inbox:
     def get(self, timeout_s: float) -> Block | None:
         """The oldest block, after waiting at most ``timeout_s``; None when there is none."""
         with self._changed:
+            self.asked += 1
             if not self._blocks and not self._closed:
                 self._changed.wait(timeout_s)
             if not self._blocks:

@@ -74,6 +74,13 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.identity}>"
 
+    def become(self, other: Model) -> None:
+        """Go on as another variant of the same model: whoever holds this one runs that from now on."""
+        if other.card is not self.card and (other.name, other.version) != (self.name, self.version):
+            raise ModelError(f"{self.identity}: {other.identity} is not a variant of it")
+        self._engine = other._engine
+        self.variant, self.identity, self.sha256 = other.variant, other.identity, other.sha256
+
     def run(self, *inputs: NDArray[np.float32]) -> Arrays:
         """Outputs for inputs, both in the card's order, batch first.
 

@@ -16,11 +16,16 @@ from edge.lane import Lane
 from edge.types import Block, Source, SourceError
 
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_OFF_POLL_S = 0.1
 
 
 @dataclass(slots=True)
 class Reader:
-    """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped."""
+    """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped.
+
+    keep_every: of a camera's pictures only every so many-th is handed on, in an epoch of its own. off: why the device is
+    closed for now, "" while it is read. weak: why it is less than it should be.
+    """
 
     name: str
     bed: str
@@ -35,17 +40,28 @@ class Reader:
     epoch: int = -1
     epoch_shift: int | None = None
     reopened: int = 0
+    keep_every: int = 1
+    off: str = ""
+    weak: str = ""
+    kept: int = 1
+    beats: int = 0
 
     def run(self, stop: threading.Event, clock: Clock) -> None:
         """Open, read, hand on; close and open again with back-off when the device is lost."""
         failures = 0
         try:
             while not stop.is_set():
+                self.beats += 1
                 self.started = clock.now()
                 self.epoch_shift = None
+                if self.off:
+                    self.last_block, self.error = None, ""
+                    stop.wait(_OFF_POLL_S)
+                    continue
                 try:
                     self.source.open()
-                    while not stop.is_set():
+                    while not stop.is_set() and not self._is_off():
+                        self.beats += 1
                         blocks = self.source.read()
                         if blocks:
                             failures, self.error = 0, ""
@@ -60,6 +76,8 @@ class Reader:
                     self.source.close()
                 if stop.is_set():
                     return
+                if self._is_off():
+                    continue
                 pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
                 failures += 1
                 self.reopened += 1
@@ -69,8 +87,18 @@ class Reader:
                 for inbox in self.inboxes:
                     inbox.close()
 
+    def _is_off(self) -> bool:
+        return bool(self.off)
+
     def _deliver(self, blocks: Sequence[Block]) -> None:
+        every = self.keep_every
+        if every != self.kept:
+            self.kept, self.epoch_shift = every, None
         for block in blocks:
+            if every > 1 and block.kind == "video":
+                if block.seq % every:
+                    continue
+                block = replace(block, seq=block.seq // every, rate=block.rate / every)  # noqa: PLW2901
             if self.epoch_shift is None:  # the first block since opening: a new epoch, whatever the source counts
                 self.epoch_shift = max(0, self.epoch + 1 - block.epoch)
             if self.epoch_shift:

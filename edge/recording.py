@@ -2,16 +2,20 @@
 
 Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``, little-endian, payload MessagePack
 ``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
-``block``, ``status``, ``fault``, ``command`` in the order the program took them, and ``reading`` and ``alarm`` as it
-made them. Frames of a camera never enter: only the region traces that the transform makes of them.
+``block``, ``status``, ``fault``, ``command``, ``tick`` in the order the program took them, and ``reading`` and
+``alarm`` as it made them; ``clock`` says which wall time a monotonic one was, ``lost`` that the disk was too slow.
+A ``batch`` holds many of them, compressed: what a flash card likes. Frames of a camera never enter: only the region
+traces that the transform makes of them. A folder ``NAME.evrec`` of numbered files is one recording, too.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -25,14 +29,42 @@ _HEAD = struct.Struct("<II")
 _MAX_RECORD_BYTES = 1 << 26
 _NARROW = (np.int16, np.int32)
 
-Entry = Block | SourceStatus | Fault | Command | Reading | Alarm
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The moment at which the main thread let the alarm board's clock run on."""
+
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMark:
+    """At monotonic time t the wall clock said wall (Unix, s): from here on, wherever it was before."""
+
+    t: float
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """From here back to the entry before, ``entries`` could not be kept: the disk was full or too slow."""
+
+    t: float
+    entries: int
+
+
+Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost
 _KINDS: Final[dict[str, type[Any]]] = {
     "status": SourceStatus,
     "fault": Fault,
     "command": Command,
     "reading": Reading,
     "alarm": Alarm,
+    "tick": Tick,
+    "clock": ClockMark,
+    "lost": Lost,
 }
+_KIND_OF: Final = {cls: kind for kind, cls in _KINDS.items()}
 
 
 class RecordingWriter:
@@ -40,38 +72,90 @@ class RecordingWriter:
 
     def __init__(self, file: BinaryIO, header: Mapping[str, Any]) -> None:
         self._file = file
+        self._good = 0
         self._file.write(MAGIC)
         self._append("header", dict(header))
 
     def add(self, entry: Entry) -> None:
         """Append one entry; video blocks are refused."""
-        if isinstance(entry, Block):
-            if entry.kind == "video":
-                raise ValueError("camera frames are never recorded")
-            self._append("block", _block_fields(entry))
-            return
-        kind = next(k for k, cls in _KINDS.items() if isinstance(entry, cls))
-        self._append(kind, asdict(entry))
+        self._write(pack(entry))
+
+    def add_batch(self, packed: Sequence[bytes]) -> int:
+        """Append entries that ``pack`` made, as one compressed record: all or none survive. Returns its bytes."""
+        body = b"\xdd" + struct.pack(">I", len(packed)) + b"".join(packed)  # a MessagePack array
+        return self._append("batch", zlib.compress(body, 6))
 
     def flush(self) -> None:
         self._file.flush()
 
+    def sync(self) -> None:
+        """Onto the disk, so that a power cut does not cost it; raises OSError when it does not take all."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._good = self._file.tell()
+
+    def undo(self) -> None:
+        """Forget what an unbuffered file took since the last ``sync``: half a record would hide all that follow."""
+        os.ftruncate(self._file.fileno(), self._good)
+        self._file.seek(self._good)
+
     def close(self) -> None:
         self._file.close()
 
-    def _append(self, kind: str, fields: Mapping[str, Any]) -> None:
-        payload = msgspec.msgpack.encode([kind, fields], enc_hook=_plain)
-        self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+    def _append(self, kind: str, fields: Any) -> int:
+        return self._write(msgspec.msgpack.encode([kind, fields], enc_hook=_plain))
+
+    def _write(self, payload: bytes) -> int:
+        record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        if self._file.write(record) != len(record):
+            raise OSError(errno.ENOSPC, "the disk is full")
+        return len(record)
+
+
+def pack(entry: Entry) -> bytes:
+    """One entry as MessagePack; video blocks are refused with ValueError."""
+    if isinstance(entry, Block):
+        if entry.kind == "video":
+            raise ValueError("camera frames are never recorded")
+        return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=_plain)
+    return msgspec.msgpack.encode([_KIND_OF[type(entry)], asdict(entry)], enc_hook=_plain)
 
 
 class Recording:
-    """A recording opened for reading. ``torn`` is set once reading met an incomplete or damaged end."""
+    """A recording opened for reading: a file, or a folder of its numbered parts.
+
+    ``torn`` is set once reading met an incomplete or damaged end; ``missing`` says which parts a quota took away.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.torn = ""
+        self.torn = self.missing = ""
+        self.parts = sorted(self.path.glob("[0-9]*.evrec")) if self.path.is_dir() else [self.path]
+        if not self.parts:
+            raise SourceError(f"{path}: no recording in this folder (no 000001.evrec)")
+        if self.path.is_dir():
+            numbers = [int(part.stem) for part in self.parts]
+            gone = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
+            self.missing = f"{path}: {len(gone)} part(s) were removed, the first is {numbers[0]}" if gone else ""
+        self.header: Mapping[str, Any] = self._header(self.parts[0])
+
+    def __iter__(self) -> Iterator[Entry]:
+        for part in self.parts:
+            if part.stat().st_size <= len(MAGIC):  # begun when the power went
+                self.torn = f"{part}: holds nothing yet; everything before it was read"
+                continue
+            with part.open("rb") as file:
+                file.seek(len(MAGIC))
+                self._next(file)  # the header
+                while (record := self._next(file)) is not None:
+                    kind, fields = record
+                    batch = msgspec.msgpack.decode(zlib.decompress(fields)) if kind == "batch" else [(kind, fields)]
+                    for one, inner in batch:
+                        yield _block(inner) if one == "block" else _KINDS[one](**inner)
+
+    def _header(self, path: Path) -> Mapping[str, Any]:
         try:
-            with self.path.open("rb") as file:
+            with path.open("rb") as file:
                 if file.read(len(MAGIC)) != MAGIC:
                     raise SourceError(f"{path}: not a recording of this program")
                 first = self._next(file)
@@ -79,17 +163,10 @@ class Recording:
             raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
         if first is None or first[0] != "header":
             raise SourceError(f"{path}: the recording has no header: nothing in it can be used")
-        self.header: Mapping[str, Any] = first[1]
+        header: Mapping[str, Any] = first[1]
+        return header
 
-    def __iter__(self) -> Iterator[Entry]:
-        with self.path.open("rb") as file:
-            file.seek(len(MAGIC))
-            self._next(file)  # the header
-            while (record := self._next(file)) is not None:
-                kind, fields = record
-                yield _block(fields) if kind == "block" else _KINDS[kind](**fields)
-
-    def _next(self, file: BinaryIO) -> tuple[str, dict[str, Any]] | None:
+    def _next(self, file: BinaryIO) -> tuple[str, Any] | None:
         at = file.tell()
         head = file.read(_HEAD.size)
         if not head:
@@ -97,7 +174,7 @@ class Recording:
         length, crc = _HEAD.unpack(head.ljust(_HEAD.size, b"\xff"))
         payload = file.read(length) if length <= _MAX_RECORD_BYTES else b""
         if len(payload) != length or zlib.crc32(payload) != crc:
-            self.torn = f"{self.path}: the record at byte {at} is torn; everything before it was read"
+            self.torn = f"{file.name}: the record at byte {at} is torn; everything before it was read"
             return None
         kind, fields = msgspec.msgpack.decode(payload)
         return kind, fields

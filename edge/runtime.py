@@ -11,6 +11,7 @@ block: a reader stuck in a driver call cannot say that it is stuck.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 from collections import deque
@@ -19,12 +20,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
+from edge.board_health import Health
 from edge.clock import Clock
 from edge.fusion import Fusion
 from edge.inbox import Inbox
+from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.reader import Reader
-from edge.recording import Entry
+from edge.recording import ClockMark, Entry, Tick
 from edge.stats import LoopStats
 from edge.types import Alarm, Block, Command, Fault, Reading, Sink, SourceStatus
 
@@ -38,10 +41,14 @@ _COVERAGE_EVERY_S = 60.0
 _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
+_CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
 _FAULT_STANDS_S = 10.0
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
 _FLUSH_S = 3.0
+_LATE_S = 2.0  # samples dropped within so long mean that this machine is late now
+_HEALTH_EVERY_S = 10.0
+_SEEN = ("online", "degraded")
 _JOIN_S = 2.0
 
 
@@ -75,7 +82,8 @@ class Runtime:
 
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
     order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
-    mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime.
+    mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
+    under load; health: what the board says of its power and heat. on_tick: called by the main loop.
     """
 
     def __init__(
@@ -92,6 +100,9 @@ class Runtime:
         extra_stats: Callable[[], Mapping[str, Any]] | None = None,
         camera_frames: int = 2,
         mailbox: queue.Queue[Any] | None = None,
+        ladder: Ladder | None = None,
+        health: Callable[[], Health] | None = None,
+        on_tick: Callable[[Sequence[Reader]], None] | None = None,
     ) -> None:
         self._readers = list(readers)
         self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
@@ -105,9 +116,12 @@ class Runtime:
         self._wall_offset = clock.wall() - clock.now()
         self._clock_step_until = self._overload_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
+        self._mark = (-math.inf, self._wall_offset)
         self._dropped = 0
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
+        self._ladder, self._health, self._on_tick = ladder or Ladder(()), health, on_tick
+        self._board_health, self._health_due, self._late_until = Health(), 0.0, 0.0
         self.stats = LoopStats(extra_stats)
         self.failed = ""
         for reader in self._readers:
@@ -136,6 +150,8 @@ class Runtime:
                 if now >= next_tick:
                     next_tick = now + _TICK_S
                     self._tick(now)
+                    if self._on_tick is not None:
+                        self._on_tick(self._readers)
                 if now >= next_stats:
                     next_stats += _STATS_EVERY_S
                     self._emit_stats(now)
@@ -288,28 +304,53 @@ class Runtime:
                 covered = self._board.source_coverage(status.bed, status.source, now)
                 self._send(replace(status, t=now, blind_s=0.0, coverage=covered))
         wall_offset = self._clock.wall() - now
+        if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
+            self._mark = (now, wall_offset)
+            self.record(ClockMark(now, now + wall_offset))
         if abs(wall_offset - self._wall_offset) > _CLOCK_STEP_S:
             text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
             self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
             self._set_fault("clock_step", True, text)
         dropped = sum(inbox.dropped_blocks for r in self._readers for inbox in r.inboxes)
         if dropped > self._dropped:
-            self._dropped, self._overload_until = dropped, now + _FAULT_STANDS_S
+            self._dropped, self._overload_until, self._late_until = dropped, now + _FAULT_STANDS_S, now + _LATE_S
             self._set_fault("overload", True, "this machine cannot keep up: samples were dropped")
+        self._relieve(now)
         if now >= self._clock_step_until:
             self._set_fault("clock_step", False, "")
-        if now >= self._overload_until:
+        if now >= self._overload_until and not self._ladder.taken:
             self._set_fault("overload", False, "")
         again = self._standing.get("outbox_full", False) and now >= self._disk_due
         if again:
             self._disk_due = now + _DISK_RETRY_S
+        self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
+
+    def _relieve(self, now: float) -> None:
+        """Give something up, or back, as load and the board's health ask for; say so."""
+        if self._health is not None and now >= self._health_due:
+            self._health_due = now + _HEALTH_EVERY_S
+            self._board_health = self._health()
+        cause = "this machine cannot keep up" if now < self._late_until else ""
+        if not cause and (suffers := self._board_health.now & {"throttled", "under_voltage", "hot"}):
+            cause = f"the board is {', '.join(sorted(suffers)).replace('_', '-')}"
+        for move in self._ladder.update(now, cause):
+            log.warning("%s: %s", move.rung.text if move.down else f"no longer: {move.rung.text}", move.cause or "calm")
+            text = f"{self._ladder.text}: {move.cause}" if move.down else self._ladder.text
+            if self._ladder.taken:
+                self._standing["overload"] = True
+                self._fault(Fault("overload", now, True, text))
+            for reader in self._readers:
+                self._watch(reader, now)
+            self._emit_stats(now)
 
     def _watch(self, reader: Reader, now: float) -> None:
         seen = reader.last_block if reader.last_block is not None else reader.started
         silent_s = now - seen
         if reader.ended:
             state, reason = "disabled", "ended"
+        elif reader.off:
+            state, reason = "disabled", reader.off
         elif reader.error:
             state, reason = "offline", reader.error
         elif silent_s > LOST_AFTER_S:
@@ -317,12 +358,12 @@ class Runtime:
         elif reader.last_block is None:
             return
         else:
-            state, reason = "online", ""
+            state, reason = ("degraded", reader.weak) if reader.weak else ("online", "")
         was = self._status.get(reader.name)
         if was is not None and (was.state, was.reason) == (state, reason):
             return
         since = was.since if was is not None and was.state == state else now
-        blind_s = now - was.since if was is not None and was.state == "offline" and state == "online" else 0.0
+        blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
         status = SourceStatus(reader.name, reader.bed, now, state, reason, since=since, blind_s=blind_s)
         self._status[reader.name] = status
         self.record(status)
@@ -336,6 +377,8 @@ class Runtime:
             "inbox_blocks": {r.name: sum(len(i) for i in r.inboxes) for r in readers},
             "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
             "reopened": {r.name: r.reopened for r in readers},
+            "degraded": list(self._ladder.taken),
+            "temperature_c": self._board_health.temperature_c,
             "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
         }
         self._send(self.stats.take(now, queues))

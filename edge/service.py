@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
+from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
+from edge.ladder import Ladder
 from edge.lane import Lane
+from edge.notify import Watchdog
 from edge.reader import Reader
-from edge.recording import RecordingWriter
+from edge.recording import Entry, RecordingWriter
+from edge.relief import rungs
 from edge.runtime import Runtime, new_mailbox
 from edge.sinks._payloads import SYNCED_AFTER, encode
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
+
+
+@runtime_checkable
+class Records(Protocol):
+    """A sink that keeps every entry of the run, blocks too."""
+
+    def record(self, entry: Entry) -> None: ...
 
 
 @dataclass(slots=True)
@@ -47,15 +58,17 @@ def build_service(
     console: bool = True,
     record: str | Path | None = None,
     sinks: Sequence[Sink] = (),
+    boot: str = "",
 ) -> Service:
     """Build everything in the order in which errors are cheapest: models, disk, sinks; no device is opened.
 
     console: print readings and alarms. record: file that keeps what the analyzers see. sinks: further ones.
+    boot: the id of this run; by default a fresh one.
     Raises ConfigError or ModelError in one line.
     """
     opened = contextlib.ExitStack()
     try:
-        return _build(config, clock or SystemClock(), console, record, sinks, opened)
+        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id())
     except BaseException:
         opened.close()
         raise
@@ -68,8 +81,8 @@ def _build(
     record: str | Path | None,
     sinks: Sequence[Sink],
     opened: contextlib.ExitStack,
+    boot: str,
 ) -> Service:
-    boot = boot_id()
     state_dir = state_dir_of(config)
     models = ModelShelf(variant=config.variant, state_dir=state_dir)
     readers = []
@@ -78,13 +91,28 @@ def _build(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board = _board(config, boot, outbox, clock)
+    board, shift_s = _board(config, boot, outbox, clock)
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def on_link(up: bool, reason: str) -> None:
         mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
 
+    def header() -> dict[str, Any]:
+        return {
+            "device": config.device,
+            "boot": boot,
+            "config": config.text,
+            "variants": models.chosen(),
+            "identities": models.identities(),
+            "mono": clock.now(),
+            "wall": clock.wall(),
+            "version": __version__,
+            "board": board.snapshot(),
+            "board_shift_s": shift_s,
+        }
+
     injected = {
+        "header": header,
         "device_name": config.device,
         "clock": clock,
         "outbox": outbox,
@@ -112,19 +140,11 @@ def _build(
     for name, keys in names.items():
         built.append(construct("sinks", name, keys, injected))
         opened.callback(built[-1].close)
-    tap = None
+    taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
     if record is not None:
-        file = _open_record(Path(record), opened)
-        header = {
-            "device": config.device,
-            "boot": boot,
-            "config": config.text,
-            "variants": models.chosen(),
-            "mono": clock.now(),
-            "wall": clock.wall(),
-            "version": __version__,
-        }
-        tap = RecordingWriter(file, header).add
+        taps.append(RecordingWriter(_open_record(Path(record), opened), header()).add)
+    watchdog = Watchdog()
+    opened.callback(watchdog.stopping)
     runtime = Runtime(
         readers=readers,
         board=board,
@@ -133,9 +153,12 @@ def _build(
         fusion=fusion.Fusion(),
         durable=outbox,
         state=lambda: encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)}),
-        tap=tap,
+        tap=_together(taps),
         extra_stats=lambda: {"models": models.identities()},
         mailbox=mailbox,
+        ladder=Ladder(rungs(readers, models.loaded, models.faster())),
+        health=read_health,
+        on_tick=watchdog.tick,
     )
     for text in outbox.faults:
         mailbox.put(Fault("outbox_full", clock.now(), True, text))
@@ -154,16 +177,25 @@ def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
     }
 
 
-def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> Board:
-    """The board as it was left; a state that cannot be read is left behind, and said to be."""
+def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None] | None:
+    def all_of_them(entry: Entry) -> None:
+        for tap in taps:
+            tap(entry)
+
+    return taps[0] if len(taps) == 1 else all_of_them if taps else None
+
+
+def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> tuple[Board, float | None]:
+    """The board as it was left, and by how much its times were moved; a state that cannot be read is left behind, and said to be."""
     state = outbox.state()
     if state is not None:
         try:
             saved = msgspec.json.decode(state, type=dict[str, Any])
-            return build_board(config, boot=boot, state=saved, shift_s=_shift_s(saved, clock))
+            shift_s = _shift_s(saved, clock)
+            return build_board(config, boot=boot, state=saved, shift_s=shift_s), shift_s
         except (ValueError, KeyError, TypeError) as error:
             outbox.faults.append(f"the alarm state was not readable ({error}); alarms begin anew")
-    return build_board(config, boot=boot)
+    return build_board(config, boot=boot), None
 
 
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:

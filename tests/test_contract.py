@@ -185,6 +185,8 @@ def sink(kind, tmp_path):
         "mqtt": {"host": "127.0.0.1", "port": 1},
         "journal": {"path": str(tmp_path / "journal.jsonl")},
         "web": {"port": 0},
+        "metrics": {"port": 0},
+        "recorder": {"path": str(tmp_path / "recordings")},
     }
     injected = {
         "device_name": "dev",

@@ -57,7 +57,6 @@ class Murmur:
     def __init__(self, model: Model, channel: int, hop_s: float) -> None:
         self.hop_s = hop_s
         self._model, self._channel = model, channel
-        self._identity = str(model.identity)
         self._calibration = Calibration.from_card(model.card)
         self._recent: deque[tuple[Scores, bool]] = deque(maxlen=_REMEMBER)
 
@@ -94,7 +93,7 @@ class Murmur:
         detail["unknown"] = sigmoid(scores.unknown)
         detail["decision"] = decision
         detail["recording"] = {k: getattr(recording, k) for k in _RECORDING_KEYS}
-        readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=self._identity)]
+        readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
         rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity
         trust = min(1.0, steady / 0.5)
         if steady >= pcg.MIN_RATE_PERIODICITY:
@@ -108,7 +107,12 @@ class Murmur:
     def _refused(self, t: float, reason: str, detail: Mapping[str, Any]) -> list[Reading]:
         quiet = Reading("pcg.quality", t, None if reason in ("warming_up", "gap") else 0.0, reason=reason)
         murmur = Reading(
-            "pcg.murmur", t, None, reason=reason, detail={**detail, "decision": "unknown"}, model=self._identity
+            "pcg.murmur",
+            t,
+            None,
+            reason=reason,
+            detail={**detail, "decision": "unknown"},
+            model=str(self._model.identity),
         )
         return [murmur, Reading("pcg.hr", t, None, "bpm", reason=reason), quiet]
 

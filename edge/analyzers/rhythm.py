@@ -56,7 +56,6 @@ class Rhythm:
     def __init__(self, model: Model, channel: int, hop_s: float, upside_down: str) -> None:
         self.hop_s = hop_s
         self._model, self._channel, self._upside_down = model, channel, upside_down
-        self._identity = str(model.identity)
         self._calibration = Calibration.from_card(model.card)
         self._sign = 1.0
 
@@ -86,7 +85,9 @@ class Rhythm:
             return self._refused(window.end, "out_of_distribution", trust, detail)
         trust *= 1.0 - verdict.p_none
         return [
-            Reading("ppg.rhythm", window.end, verdict.decision, "", trust, detail=detail, model=self._identity),
+            Reading(
+                "ppg.rhythm", window.end, verdict.decision, "", trust, detail=detail, model=str(self._model.identity)
+            ),
             Reading("ppg.quality", window.end, trust, "", trust, detail={"beats": len(beats)}),
             _perfusion(window.end, signal.x, beats, wave, trust),
         ]
@@ -106,7 +107,7 @@ class Rhythm:
         told = dict(detail or {})
         seen = trust or 0.0
         return [
-            Reading("ppg.rhythm", t, None, "", seen, reason, told, model=self._identity),
+            Reading("ppg.rhythm", t, None, "", seen, reason, told, model=str(self._model.identity)),
             Reading("ppg.quality", t, None if trust is None else trust, "", seen, reason),
             Reading("ppg.perfusion", t, None, "%", seen, reason),
         ]

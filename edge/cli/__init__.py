@@ -15,7 +15,21 @@ from collections.abc import Sequence
 from edge import __version__
 from edge.types import ConfigError, EdgeVitalsError, ModelError
 
-COMMANDS = ("demo", "run", "replay", "analyze", "bench", "check", "explain", "doctor", "watch", "models", "simulate")
+COMMANDS = (
+    "demo",
+    "run",
+    "replay",
+    "analyze",
+    "bench",
+    "check",
+    "explain",
+    "doctor",
+    "watch",
+    "models",
+    "simulate",
+    "export",
+    "service",
+)
 
 
 def parser() -> argparse.ArgumentParser:

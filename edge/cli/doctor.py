@@ -3,53 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from edge.cli._doctor_faults import FAULTS, Finding, fault, fine
 
 if TYPE_CHECKING:
+    from edge.cli._doctor_machine import Machine
     from edge.config import Config, SourceConfig
 
-LISTEN_S = 6.0  # longer than the 5 s after which a device says HELLO again
-RATE_TOLERANCE = 0.05
-DISK_MIN_MB = 200
-EXTRAS = {
-    "serial": ("serial", "serial devices"),
-    "cv2": ("camera", "cameras and video files"),
-    "onnxruntime": ("onnx", "models in ONNX Runtime"),
-    "ai_edge_litert": ("litert", "models in LiteRT, face models"),
-    "soundfile": ("files", "FLAC files"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a step found: ``ok``, ``warn`` or ``fail``; remedy says what to do about the latter two."""
-
-    step: str
-    state: str
-    text: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        remedy = f"  -> {self.remedy}" if self.remedy else ""
-        return f"{self.state:<4} {self.step:<16} {self.text}{remedy}"
+LISTEN_S = 5.5  # longer than the 5 s after which a device says HELLO again
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = subparsers.add_parser(
         "doctor",
         help="find what is wrong with ports, cameras, broker, clock and models",
-        description="Look at every part that a configuration needs, in the order in which they depend on each other. "
-        "Without a configuration: packages, models, clock, disk and the ports there are. Opens devices: stop the "
-        "service first.",
+        description="Look at every part that a configuration needs, in the order in which they depend on each other; "
+        "sources and broker at the same time, in under ten seconds. Without a configuration: packages, models, clock, "
+        "disk, power and the ports there are. Opens devices: stop the service first.",
         epilog="example: edge-vitals doctor bedside.toml",
     )
     command.add_argument("config", nargs="?")
+    command.add_argument("--faults", action="store_true", help="list every fault it knows, with its remedy")
     command.set_defaults(func=run)
 
 
@@ -57,6 +36,10 @@ def run(args: argparse.Namespace) -> int:
     """Print a line a step; 3 when one failed."""
     from edge.config import load
 
+    if args.faults:
+        for word, (meaning, remedy) in FAULTS.items():
+            print(f"{word}: {meaning} -> {remedy}")
+        return 0
     config = load(args.config) if args.config else None
     failed = False
     for finding in findings(config):
@@ -65,155 +48,70 @@ def run(args: argparse.Namespace) -> int:
     return 3 if failed else 0
 
 
-def findings(config: Config | None) -> Iterator[Finding]:
-    """Every step's finding, as it is made."""
-    yield from _packages(config)
-    yield from _models(config)
-    yield _clock()
-    yield _disk(config)
-    if config is None:
-        yield from _ports()
-        return
-    for source in config.sources.values():
-        yield from _source(source)
-    if "mqtt" in config.sinks:
-        yield _broker(config)
-
-
-def _packages(config: Config | None) -> Iterator[Finding]:
-    from importlib.util import find_spec
-
-    for module, (extra, what) in EXTRAS.items():
-        if find_spec(module) is None:
-            needed = config is not None and any(
-                (module == "serial" and s.kind == "serial_port") or (module == "cv2" and s.kind == "camera")
-                for s in config.sources.values()
-            )
-            state = "fail" if needed else "warn"
-            yield Finding("packages", state, f"no {module}: no {what}", f"pip install 'edge-vitals[{extra}]'")
-    if find_spec("onnxruntime") is None and find_spec("ai_edge_litert") is None:
-        yield Finding("packages", "fail", "no runtime for models", "pip install 'edge-vitals[litert]'")
-
-
-def _models(config: Config | None) -> Iterator[Finding]:
-    from edge import inference
-    from edge.types import ModelError
-
-    names = sorted(inference.catalogue())
-    for name in names:
-        try:
-            model = inference.load(name, state_dir=config.state_dir if config else None)
-        except ModelError as error:
-            yield Finding("models", "fail", str(error), "reinstall edge-vitals")
-            continue
-        if model.notes:
-            yield Finding("models", "warn", f"{model.identity}: {'; '.join(model.notes)}", "edge-vitals models verify")
-        else:
-            yield Finding("models", "ok", str(model.identity))
-
-
-def _clock() -> Finding:
-    synced = clock_synchronised()
-    if synced is None:
-        return Finding("clock", "warn", "cannot tell whether it is synchronised", "enable systemd-timesyncd or chrony")
-    if not synced:
-        return Finding("clock", "warn", "not synchronised: times in alarms may be wrong", "timedatectl set-ntp true")
-    return Finding("clock", "ok", "synchronised")
-
-
-def clock_synchronised(flag: Path = Path("/run/systemd/timesync/synchronized")) -> bool | None:
-    """Whether the wall clock follows a time server; None where the system does not say."""
-    if flag.exists():
-        return True
-    return False if flag.parent.exists() else None
-
-
-def _disk(config: Config | None) -> Finding:
+def findings(config: Config | None, *, machine: Machine | None = None, listen_s: float = LISTEN_S) -> Iterator[Finding]:
+    """Every step's findings. machine: where the board and the clock tell of themselves."""
     from edge.assembly import state_dir_of
+    from edge.cli import _doctor_machine as checks
 
-    folder = state_dir_of(config) if config else Path.cwd()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".doctor"
-        probe.write_bytes(b"x")
-        probe.unlink()
-    except OSError as error:
-        return Finding("disk", "fail", f"{folder}: {error.strerror}", "alarms must survive: make it writable")
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    if free_mb < DISK_MIN_MB:
-        return Finding("disk", "warn", f"{folder}: {free_mb:.0f} MB left", "make room: the outbox and journal need it")
-    return Finding("disk", "ok", f"{folder}: {free_mb / 1000:.1f} GB left")
+    machine = machine or checks.Machine()
+    with contextlib.ExitStack() as stack:
+        waited = _listen_to_all(config, listen_s, stack) if config is not None else []
+        yield from checks.packages(config)
+        yield from checks.models(config)
+        yield checks.clock(machine)
+        yield from checks.power(machine)
+        yield from checks.disk(state_dir_of(config) if config else Path.cwd())
+        if config is None:
+            yield from _ports()
+        elif any(source.kind == "camera" for source in config.sources.values()):
+            yield from _face_models()
+        for future in waited:
+            yield from future.result()
+
+
+def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack) -> list[Any]:
+    """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from edge.cli._doctor_broker import broker
+    from edge.cli._doctor_source import listen
+    from edge.clock import SystemClock
+
+    pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))
+
+    def listened(source: SourceConfig) -> list[Finding]:
+        return list(listen(source, SystemClock(), listen_s, _progress(source.name)))
+
+    jobs = [pool.submit(listened, source) for source in config.sources.values()]
+    if "mqtt" in config.sinks:
+        jobs.append(pool.submit(lambda: list(broker(config))))
+    return jobs
+
+
+def _progress(name: str) -> Callable[[float], None]:
+    def told(left_s: float) -> None:
+        if sys.stderr.isatty():
+            print(f"... listening to {name}, {left_s:.0f} s ", end="\r", file=sys.stderr)
+
+    return told
+
+
+def _face_models() -> Iterator[Finding]:
+    from edge import face_models
+
+    missing = face_models.missing()
+    if missing:
+        yield fault("models", "face_models_missing", ", ".join(missing))
 
 
 def _ports() -> Iterator[Finding]:
     by_id = sorted(Path("/dev/serial/by-id").glob("*"))
     cameras = sorted(Path("/dev").glob("video[0-9]*"))
     for path in by_id:
-        yield Finding("port", "ok", f"found {path}")
+        yield fine("port", f"found {path}")
     for path in cameras:
-        yield Finding("camera", "ok", f"found {path}")
+        yield fine("camera", f"found {path}")
     if not by_id:
-        yield Finding("port", "warn", "no USB serial device", "plug it in; then look again in /dev/serial/by-id")
+        yield fault("port", "port_missing", "no USB serial device", state="warn")
     if not cameras:
-        yield Finding("camera", "warn", "no /dev/video*", "plug it in, or enable the CSI camera")
-
-
-def _source(config: SourceConfig, listen_s: float = LISTEN_S) -> Iterator[Finding]:
-    """Open the source, listen, and judge what came: streams, rates, losses."""
-    from edge.assembly import build_source
-    from edge.clock import SystemClock
-    from edge.types import EdgeVitalsError
-
-    step = f"source {config.name}"
-    source = build_source(config, SystemClock())
-    samples: dict[str, int] = {}
-    rates: dict[str, float] = {}
-    lost = 0
-    expected: dict[str, int] = {}
-    try:
-        source.open()
-        yield Finding(step, "ok", f"{config.kind} opened")
-        end = time.monotonic() + listen_s
-        while time.monotonic() < end:
-            _progress(step, end - time.monotonic())
-            for block in source.read():
-                lost += max(0, block.seq - expected.get(block.stream, block.seq))
-                expected[block.stream] = block.next_seq
-                samples[block.stream] = samples.get(block.stream, 0) + len(block.data)
-                rates[block.stream] = block.rate
-    except EOFError:
-        yield Finding(step, "ok", f"ended; {', '.join(f'{k} {n} samples' for k, n in samples.items())}")
-        return
-    except EdgeVitalsError as error:
-        yield Finding(step, "fail", str(error))
-        return
-    finally:
-        source.close()
-    if not samples:
-        yield Finding(step, "fail", f"opened, but nothing came in {listen_s:g} s", "is the device powered and sending?")
-    for stream, count in samples.items():
-        rate = count / listen_s
-        text = f"{stream}: {rate:.1f} of {rates[stream]:g} samples a second"
-        if abs(rate / rates[stream] - 1.0) > 2 * RATE_TOLERANCE + 2.0 / listen_s:
-            yield Finding(step, "warn", text, "wrong rate declared, or samples are lost on the way")
-        else:
-            yield Finding(step, "ok", text)
-    if lost:
-        yield Finding(step, "warn", f"{lost} samples lost", "a shorter cable, or a higher baud rate")
-
-
-def _progress(step: str, left_s: float) -> None:
-    if sys.stderr.isatty():
-        print(f"... {step}: listening, {left_s:.0f} s ", end="\r", file=sys.stderr)
-
-
-def _broker(config: Config) -> Finding:
-    from edge.config import kind_module
-
-    probe: Callable[..., str] = kind_module("sinks", "mqtt").probe
-    settings = config.sinks["mqtt"]
-    where = f"{settings['host']}:{settings.get('port', 1883)}"
-    problem = probe(**settings)
-    if problem:
-        return Finding("broker", "fail", f"{where}: {problem}", "see [mqtt] in the configuration")
-    return Finding("broker", "ok", where)
+        yield fault("camera", "camera_missing", "no /dev/video*", state="warn")

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 PROCESSING_S = 0.5
 """Allowance from a window's end to its transition at a broker nearby: analysis, durable write, delivery."""
 
+STATED_S = {
+    "asystole": 18.0,
+    "brady": 32.0,
+    "tachy": 32.0,
+    "af": 63.0,
+    "murmur": 22.0,
+    "hr_disagree": 38.0,
+    "sensor_off": 23.0,
+    "low_quality": 78.0,
+    "source_lost": 7.0,
+}
+"""What the documents promise with the shipped delays: worst-case seconds from the event to MQTT."""
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = subparsers.add_parser(

@@ -7,15 +7,16 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
-from edge.types import Alarm, Block, ConfigError, Reading, SourceError, SourceStatus
+from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
+    from edge.assembly import ModelShelf
     from edge.config import Config
     from edge.lane import Lane
-    from edge.recording import Entry
+    from edge.recording import Entry, Recording
     from edge.types import Source
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mpg"})
@@ -30,12 +31,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog=f"example: edge-vitals replay night.evrec --jsonl | grep alarm\n\n{JSONL_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("input", nargs="+", help="a recording (.evrec), or audio, CSV, NPZ or video files of one bed")
+    command.add_argument(
+        "input", nargs="+", help="a recording (.evrec, file or folder), or audio, CSV, NPZ or video files of one bed"
+    )
     command.add_argument(
         "--config", help="limits, delays and analyzers; by default those of the recording, or plain ones"
     )
     command.add_argument("--rate", type=float, metavar="HZ", help="sampling rate, where the file does not say")
     command.add_argument("--speed", choices=("max", "1"), default="max", help="as fast as possible, or as it happened")
+    command.add_argument(
+        "--exact", action="store_true", help="exit with 3 where readings or alarms differ from those made live"
+    )
     command.add_argument("--jsonl", action="store_true", help="print every event as a line of JSON")
     command.set_defaults(func=run)
 
@@ -46,22 +52,24 @@ def run(args: argparse.Namespace) -> int:
     from edge.clock import ManualClock
     from edge.config import load, parse
     from edge.fusion import Fusion
-    from edge.replay import blocks_of, replay
+    from edge.replay import Comparison, blocks_of, replay, reproduce
 
     config = load(args.config) if args.config else None
     recordings = [Path(p) for p in args.input if Path(p).suffix == RECORDING_SUFFIX]
     if recordings and len(args.input) > 1:
         raise ConfigError("replay one recording at a time, or several plain files, but not both")
     models = ModelShelf()
-    boot = "replay"
+    boot, own_rules, header = "replay", config is None, dict[str, Any]()
     entries: Iterator[Entry]
+    events: Iterator[Event]
     lanes: Sequence[Lane]
     if recordings:
         from edge.recording import Recording
 
         recording = Recording(recordings[0])
         config = config or parse(recording.header.get("config", ""), path=f"{recording.path} (header)")
-        models.variants, boot = recording.header.get("variants", {}), recording.header.get("boot", boot)
+        header = dict(recording.header)
+        models.variants, boot = header.get("variants", {}), header.get("boot", boot)
         lanes = _lanes_of(config, models)
         entries = iter(recording)
     else:
@@ -70,10 +78,25 @@ def run(args: argparse.Namespace) -> int:
         entries = iter(blocks_of(sources))
     if args.speed == "1":
         entries = _as_it_happened(entries)
-    board = build_board(config, boot=boot)
+    state = {"state": header["board"], "shift_s": header["board_shift_s"]} if own_rules and "board" in header else {}
+    board = build_board(config, boot=boot, **state)
+    found = Comparison()
+    if recordings and "board" in header:
+        found.notes += _why_not(recording, models)
+        events = reproduce(
+            entries,
+            lanes=lanes,
+            board=board,
+            clock=ManualClock(),
+            fusion=Fusion(),
+            found=found,
+            same_rules=own_rules,
+        )
+    else:
+        events = replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion())
     summary, alarms, t = Summary(), 0, 0.0
     progress = sys.stderr.isatty() and not args.jsonl
-    for event in replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()):
+    for event in events:
         if args.jsonl:
             print(jsonl(event))
         elif isinstance(event, Alarm):
@@ -91,7 +114,21 @@ def run(args: argparse.Namespace) -> int:
         print(f"{alarms} alarm transitions")
     if recordings and recording.torn:
         print(f"edge-vitals: {recording.torn}", file=sys.stderr)
-    return 0
+    if recordings and "board" in header:
+        print(f"edge-vitals: {found.line()}", file=sys.stderr)
+    return 0 if found.same or not args.exact else 3
+
+
+def _why_not(recording: Recording, models: ModelShelf) -> list[str]:
+    """What keeps this replay from being exact, where that is known beforehand."""
+    notes = [recording.missing] if recording.missing else []
+    if recording.header.get("part", 1) != 1:
+        notes.append(f"begins with part {recording.header['part']}: what came before shapes its first readings")
+    here = models.identities()
+    for name, live in recording.header.get("identities", {}).items():
+        if here.get(name, live) != live:
+            notes.append(f"made live by {live}, here by {here[name]}")
+    return notes
 
 
 def source_name(path: str | Path) -> str:

@@ -10,6 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from edge.logs import JsonFormatter, LogSink
+from edge.types import Sink
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = subparsers.add_parser(
@@ -25,7 +28,22 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--record", metavar="FILE.evrec", help="record what the analyzers see, for replay; never frames"
     )
     command.add_argument("--quiet", action="store_true", help="do not print readings and alarms")
+    command.add_argument(
+        "--log", choices=("text", "json"), default="text", help="json: a line an object, with ids, alarms among them"
+    )
     command.set_defaults(func=run)
+
+
+def begin_logging(form: str, device: str) -> str:
+    """Log to stderr as ``text`` or ``json``; returns the id of this run, which every JSON line carries."""
+    from edge.assembly import boot_id
+
+    boot = boot_id()
+    to_stderr = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(levelname).1s %(name)s %(message)s")
+    to_stderr.setFormatter(JsonFormatter({"device": device, "boot": boot}) if form == "json" else plain)
+    logging.basicConfig(level=logging.INFO, handlers=[to_stderr], force=True)
+    return boot
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,11 +52,14 @@ def run(args: argparse.Namespace) -> int:
     from edge.service import build_service
     from edge.types import ConfigError
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname).1s %(name)s %(message)s", stream=sys.stderr)
     config = load(args.config)
     if not config.sources:
         raise ConfigError(f"{args.config}: no [sources.NAME]: there is nothing to watch")
-    service = build_service(config, console=not args.quiet, record=args.record)
+    sinks: list[Sink] = [LogSink()] if args.log == "json" else []
+    boot = begin_logging(args.log, config.device)
+    service = build_service(
+        config, console=not args.quiet and args.log == "text", record=args.record, sinks=sinks, boot=boot
+    )
     with stopped_by_signals(service.runtime):
         return service.run(args.seconds)
 

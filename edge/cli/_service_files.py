@@ -1,0 +1,95 @@
+"""The files that make the program a service of systemd: unit, udev rules, user. Pure text; ``service`` puts them in place.
+
+The sandbox gives the program its state folder, serial ports, cameras, and the network; nothing else.
+"""
+
+from __future__ import annotations
+
+NAME = "edge-vitals"
+CONFIG = "/etc/edge-vitals/config.toml"
+UNIT = "etc/systemd/system/edge-vitals.service"
+UDEV = "etc/udev/rules.d/70-edge-vitals.rules"
+SYSUSERS = "etc/sysusers.d/edge-vitals.conf"
+
+_UNIT = """\
+# Made by `edge-vitals service install`; changes belong into `systemctl edit edge-vitals`.
+[Unit]
+Description=edge-vitals: cardiac monitoring at the bedside
+Wants=network-online.target
+After=network-online.target time-sync.target
+StartLimitIntervalSec=600
+StartLimitBurst=20
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} run {config} --quiet --log json
+WatchdogSec=60
+TimeoutStartSec=180
+TimeoutStopSec=20
+Restart=always
+RestartSec=2
+User=edge-vitals
+Group=edge-vitals
+SupplementaryGroups=dialout video
+StateDirectory=edge-vitals
+StateDirectoryMode=0750
+UMask=0077
+Environment=OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+Nice=-5
+OOMScoreAdjust=-500
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome={protect_home}
+PrivateTmp=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+DevicePolicy=closed
+DeviceAllow=char-ttyUSB rw
+DeviceAllow=char-ttyACM rw
+DeviceAllow=char-ttyAMA rw
+DeviceAllow=char-video4linux rw
+DeviceAllow=/dev/vcio rw
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_UDEV = """\
+# Made by `edge-vitals service install`: the service may open serial devices and cameras; no power saving for them, which
+# would make a sensor vanish for a moment.
+SUBSYSTEM=="tty", KERNEL=="ttyUSB[0-9]*|ttyACM[0-9]*", GROUP="dialout", MODE="0660"
+SUBSYSTEM=="video4linux", GROUP="video", MODE="0660"
+ACTION=="add", SUBSYSTEM=="usb", ATTR{bDeviceClass}=="02|0e|ef", TEST=="power/control", ATTR{power/control}="on"
+"""
+
+_SYSUSERS = """\
+# Made by `edge-vitals service install`.
+u edge-vitals - "edge-vitals" /var/lib/edge-vitals /usr/sbin/nologin
+"""
+
+
+def files(program: str, config: str = CONFIG) -> dict[str, str]:
+    """Path, below the root, to content. program: what starts edge-vitals, such as ``/usr/bin/python3 -m edge``."""
+    at_home = program.startswith(("/home/", "/root/")) or config.startswith(("/home/", "/root/"))
+    unit = _UNIT.format(program=program, config=config, protect_home="read-only" if at_home else "yes")
+    return {UNIT: unit, UDEV: _UDEV, SYSUSERS: _SYSUSERS}

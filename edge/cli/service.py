@@ -1,0 +1,127 @@
+"""``edge-vitals service``: run at every start of the machine, watched and in a sandbox, by systemd."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+STATE = "var/lib/edge-vitals"
+_COMMAND_S = 30.0
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "service",
+        help="install, remove or look at the systemd service",
+        description="install: write the unit (watchdog, sandbox), udev rules and the service's user, then start it. "
+        "uninstall: stop it and remove those files; --purge its state and user, too. status: is it installed, current "
+        "and running. Needs root but for status and --root.",
+        epilog="example: sudo edge-vitals service install /etc/edge-vitals/config.toml",
+    )
+    command.add_argument("action", choices=("install", "uninstall", "status"))
+    command.add_argument("config", nargs="?", default="/etc/edge-vitals/config.toml")
+    command.add_argument("--root", metavar="FOLDER", default="/", help="put the files below this folder; start nothing")
+    command.add_argument("--program", help="what to start; by default this Python with `-m edge`")
+    command.add_argument("--purge", action="store_true", help="uninstall: remove state and user as well")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; status exits with 3 when the service is not installed, not current or not running."""
+    root = Path(args.root)
+    live = root == Path("/") and shutil.which("systemctl") is not None
+    program = args.program or f"{sys.executable} -m edge"
+    if args.action == "install":
+        return _install(root, program, args.config, live=live)
+    if args.action == "uninstall":
+        return _uninstall(root, live=live, purge=args.purge)
+    return _status(root, program, args.config, live=live)
+
+
+def _install(root: Path, program: str, config: str, *, live: bool) -> int:
+    from edge.cli._service_files import files
+    from edge.config import load
+    from edge.types import ConfigError
+
+    at = root / config.lstrip("/") if root != Path("/") else Path(config)
+    if not Path(config).is_absolute():
+        raise ConfigError(f"{config}: the service needs an absolute path")
+    if not load(at).sources:
+        raise ConfigError(f"{at}: no [sources.NAME]: there is nothing to watch")
+    for name, content in files(program, config).items():
+        path = root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+        print(path)
+    if live:
+        _do("systemd-sysusers", "edge-vitals.conf")
+        _do("systemctl", "daemon-reload")
+        _do("udevadm", "control", "--reload")
+        _do("systemctl", "enable", "edge-vitals")
+        _do("systemctl", "restart", "edge-vitals")
+    return 0
+
+
+def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
+    from edge.cli._service_files import files
+    from edge.types import ConfigError
+
+    if live:
+        _do("systemctl", "disable", "--now", "edge-vitals", may_fail=True)
+    for name in files("", ""):
+        path = root / name
+        try:
+            if path.exists():
+                path.unlink()
+                print(f"removed {path}")
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+    if purge:
+        for folder in (root / STATE, root / "etc" / "edge-vitals"):
+            shutil.rmtree(folder, ignore_errors=True)
+    if live:
+        _do("systemctl", "daemon-reload")
+        _do("udevadm", "control", "--reload", may_fail=True)
+        if purge:
+            _do("userdel", "edge-vitals", may_fail=True)
+    return 0
+
+
+def _status(root: Path, program: str, config: str, *, live: bool) -> int:
+    from edge.cli._service_files import files
+
+    good = True
+    for name, content in files(program, config).items():
+        path = root / name
+        found = ""
+        with contextlib.suppress(OSError):
+            found = path.read_text(encoding="utf-8")
+        word = "current" if found == content else "another version: install it again" if found else "not installed"
+        good &= found == content
+        print(f"{path}: {word}")
+    if live:
+        command = ["systemctl", "is-active", "edge-vitals"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+        good &= said.returncode == 0
+        print(f"edge-vitals: {said.stdout.strip() or said.stderr.strip() or 'unknown'}")
+    return 0 if good else 3
+
+
+def _do(*command: str, may_fail: bool = False) -> None:
+    from edge.types import EdgeVitalsError
+
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        if not may_fail:
+            raise EdgeVitalsError(f"{' '.join(command)}: {error}") from None
+        return
+    if done.returncode and not may_fail:
+        raise EdgeVitalsError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:] or done.returncode}")

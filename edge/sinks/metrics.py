@@ -1,0 +1,166 @@
+"""Figures for Prometheus: ``http://host:port/metrics``. A value that is not known is absent, never zero or the last one.
+
+Needs prometheus-client. The names stand in ``METRICS``; the Grafana dashboard in tools/grafana uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from edge.sinks.outbox import Outbox
+from edge.types import Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
+
+METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
+    "edge_vitals_build_info": ("gauge", "1; version of the program", ("device", "version")),
+    "edge_vitals_reading": ("gauge", "Newest value of a metric; absent while not known", ("bed", "source", "metric")),
+    "edge_vitals_reading_quality": ("gauge", "Its quality, 0..1", ("bed", "source", "metric")),
+    "edge_vitals_readings_total": ("counter", "Readings made", ("bed", "source", "metric")),
+    "edge_vitals_readings_unknown_total": (
+        "counter",
+        "Readings without a value",
+        ("bed", "source", "metric", "reason"),
+    ),
+    "edge_vitals_alarm": ("gauge", "1 while an alarm stands", ("bed", "condition", "source", "priority")),
+    "edge_vitals_alarm_transitions_total": ("counter", "Alarm transitions", ("bed", "condition", "presence")),
+    "edge_vitals_source_up": ("gauge", "1 while a source delivers", ("bed", "source")),
+    "edge_vitals_source_blind_seconds_total": ("counter", "Seconds a source was away", ("bed", "source")),
+    "edge_vitals_latency_seconds": ("gauge", "From a window's end to its reading", ("quantile",)),
+    "edge_vitals_main_queue": ("gauge", "Items that wait for the main thread", ()),
+    "edge_vitals_inbox_blocks": ("gauge", "Blocks that wait for analysis", ("source",)),
+    "edge_vitals_dropped_blocks_total": ("counter", "Blocks dropped because analysis was late", ("source",)),
+    "edge_vitals_reopened_total": ("counter", "Times a source had to be opened again", ("source",)),
+    "edge_vitals_outbox_events": ("gauge", "Alarm events not yet delivered", ()),
+    "edge_vitals_resident_bytes": ("gauge", "Memory of the process in RAM", ()),
+    "edge_vitals_cpu_seconds_total": ("counter", "Processor time used", ()),
+    "edge_vitals_temperature_celsius": ("gauge", "Of the board; absent where it does not say", ()),
+    "edge_vitals_degraded_steps": ("gauge", "Steps down the degradation ladder; 0 is full service", ()),
+}
+"""Name to type, meaning, labels."""
+
+
+def build(
+    *,
+    device_name: str,
+    outbox: Outbox | None = None,
+    version: str = "",
+    host: str = "127.0.0.1",
+    port: int = 9464,
+) -> MetricsSink:
+    """An endpoint for Prometheus.
+
+    host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: 0 =
+    any free one.
+    """
+    try:
+        return MetricsSink(device_name, outbox, version, host, port)
+    except ImportError:
+        raise ConfigError("sinks.metrics: prometheus-client is missing: pip install 'edge-vitals[metrics]'") from None
+    except OSError as error:
+        raise ConfigError(f"sinks.metrics: {host}:{port}: {error.strerror}; set another port") from None
+
+
+class MetricsSink:
+    """See ``build``. ``port``: the one it listens on."""
+
+    def __init__(self, device_name: str, outbox: Outbox | None, version: str, host: str, port: int) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+        self._outbox = outbox
+        self._registry = CollectorRegistry()
+        make = {"gauge": Gauge, "counter": Counter}
+        self._of: dict[str, Any] = {
+            name: make[kind](name, text, labels, registry=self._registry)
+            for name, (kind, text, labels) in METRICS.items()
+            if name != "edge_vitals_temperature_celsius"
+        }
+        self._gauge = Gauge
+        self._of["edge_vitals_build_info"].labels(device_name, version).set(1)
+        self._totals: dict[tuple[str, str], float] = {}
+        self._server, self._thread = start_http_server(port, addr=host, registry=self._registry)
+        self.port = int(self._server.server_address[1])
+
+    def send(self, event: Event) -> None:
+        if isinstance(event, Reading):
+            self._reading(event)
+        elif isinstance(event, Alarm):
+            self._alarm(event)
+        elif isinstance(event, SourceStatus):
+            self._metric("source_up", event.bed, event.source).set(float(event.state in ("online", "degraded")))
+            self._metric("source_blind_seconds_total", event.bed, event.source).inc(event.blind_s)
+        elif isinstance(event, Stats):
+            self._stats(event.figures)
+
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - Prometheus comes and fetches
+        return True
+
+    def close(self) -> None:
+        """Stop to listen; calling twice is harmless."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+            self._thread.join(2.0)
+            if self._thread.is_alive():
+                raise SinkError("the metrics endpoint did not stop")
+
+    def _metric(self, name: str, *labels: str) -> Any:
+        metric = self._of[f"edge_vitals_{name}"]
+        return metric.labels(*labels) if labels else metric
+
+    def _reading(self, reading: Reading) -> None:
+        key = (reading.bed, reading.source, reading.metric)
+        self._metric("readings_total", *key).inc()
+        self._metric("reading_quality", *key).set(reading.quality)
+        if isinstance(reading.value, (int, float)):
+            self._metric("reading", *key).set(reading.value)
+            return
+        if reading.value is None:
+            self._metric("readings_unknown_total", *key, reading.reason).inc()
+        self._drop("reading", *key)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        self._metric("alarm_transitions_total", alarm.bed, alarm.condition, alarm.presence).inc()
+        for priority in ("low", "medium", "high"):
+            self._drop("alarm", alarm.bed, alarm.condition, alarm.source, priority)
+        if alarm.presence != "off":
+            self._metric("alarm", alarm.bed, alarm.condition, alarm.source, alarm.priority).set(1)
+
+    def _stats(self, figures: Mapping[str, Any]) -> None:
+        latency = figures.get("latency_ms") or {}
+        for quantile, name in (("0.5", "p50"), ("0.95", "p95")):
+            if name in latency:
+                self._metric("latency_seconds", quantile).set(latency[name] / 1000.0)
+            else:
+                self._drop("latency_seconds", quantile)
+        self._metric("main_queue").set(figures.get("main_queue", 0))
+        for source, blocks in figures.get("inbox_blocks", {}).items():
+            self._metric("inbox_blocks", source).set(blocks)
+        for name in ("dropped_blocks", "reopened"):
+            for source, count in figures.get(name, {}).items():
+                self._rise(f"{name}_total", count, source)
+        self._metric("resident_bytes").set(figures.get("resident_mb", 0.0) * 1e6)
+        self._rise("cpu_seconds_total", figures.get("cpu_s", 0.0))
+        self._metric("degraded_steps").set(len(figures.get("degraded", ())))
+        if self._outbox is not None:
+            self._metric("outbox_events").set(len(self._outbox))
+        temperature_c = figures.get("temperature_c")
+        name = "edge_vitals_temperature_celsius"
+        if temperature_c is None:
+            if name in self._of:
+                self._registry.unregister(self._of.pop(name))
+        else:
+            if name not in self._of:
+                self._of[name] = self._gauge(name, METRICS[name][1], registry=self._registry)
+            self._of[name].set(temperature_c)
+
+    def _rise(self, name: str, total: float, label: str = "") -> None:
+        """A counter follows a total that is counted elsewhere."""
+        before = self._totals.get((name, label), 0.0)
+        self._totals[name, label] = total
+        self._metric(name, *([label] if label else [])).inc(max(0.0, total - before))
+
+    def _drop(self, name: str, *labels: str) -> None:
+        metric = self._of[f"edge_vitals_{name}"]
+        if labels in metric._metrics:
+            metric.remove(*labels)

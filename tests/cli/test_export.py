@@ -1,0 +1,215 @@
+"""Other programs' own readers find every sample where it was, gaps as gaps, and what happened at its time."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import warnings
+from datetime import UTC, datetime
+
+import edfio
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.cli import main
+from edge.cli._export_edf import MISSING, write_edf
+from edge.cli._export_tracks import session
+from edge.cli._export_wfdb import write_wfdb
+from edge.recording import ClockMark, Recording, RecordingWriter
+from edge.types import Alarm, Block, Reading, SourceStatus
+
+with warnings.catch_warnings():  # of the packages it stands on
+    warnings.simplefilter("ignore")
+    import wfdb
+
+RNG = np.random.default_rng(3)
+START, WALL = 500.25, 1_800_000_000.5
+ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", START + 7.0, "Atrial fibrillation", "af", "bed1")
+
+
+def blocks(stream, rate, data, *, skip=(), skew=1.0, t0=START, size=None):
+    """Blocks of ``data``, without those numbered in ``skip``."""
+    size = size or max(1, round(rate / 10))
+    for number, at in enumerate(range(0, len(data), size)):
+        if number not in skip:
+            labels = ("ir", "red", "x")[: data.shape[1]]
+            yield Block(stream, at, t0 + at / rate / skew, rate, data[at : at + size].copy(), 0, labels)
+
+
+def record(path, entries):
+    entries = sorted(entries, key=lambda e: e.t0 if isinstance(e, Block) else e.t)
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"device": "ward 3", "mono": START, "wall": WALL})
+        for entry in entries:
+            writer.add(entry)
+    return Recording(path)
+
+
+PPG = RNG.integers(180_000, 230_000, (1200, 2)).astype(float)
+PCG = RNG.integers(-32767, 32768, (24_000, 1)).astype(float)
+TRACE = RNG.normal(size=(1200, 1)) * 1e-3
+
+
+@pytest.fixture
+def recording(tmp_path):
+    return record(
+        tmp_path / "night.evrec",
+        [
+            *blocks("node/ppg", 100.0, PPG, skip=range(50, 65)),
+            *blocks("node/pcg", 2000.0, PCG),
+            *blocks("node/flow", 100.0, TRACE),
+            *blocks("cam/roi", 30.0, RNG.normal(size=(300, 3)), size=1),
+            ClockMark(START, WALL),
+            ClockMark(START + 8.0, WALL + 8.0 + 3600.0),
+            SourceStatus("node", "bed1", START + 5.0, "offline", "unplugged"),
+            Reading("ppg.hr", START + 6.0, 61.5, "bpm", 0.9, bed="bed1", source="node"),
+            Reading("ppg.hr", START + 7.0, None, "bpm", 0.0, "gap", bed="bed1", source="node"),
+            ALARM,
+        ],
+    )
+
+
+def with_gap(data):
+    out = data.copy()
+    out[500:650] = np.nan
+    return out
+
+
+def test_edf_sample_for_sample(recording, tmp_path):
+    (path,) = write_edf(session(recording), tmp_path)
+    edf = edfio.read_edf(path)
+    assert [s.label for s in edf.signals] == ["ppg ir", "ppg red", "pcg ir", "flow ir"]
+    assert [s.sampling_frequency for s in edf.signals] == [100.0, 100.0, 2000.0, 100.0]
+    for i in (0, 1):
+        signal = edf.signals[i]
+        missing = signal.digital == MISSING
+        np.testing.assert_array_equal(missing, np.isnan(with_gap(PPG)[:, i]))
+        assert np.abs(signal.data - PPG[:, i])[~missing].max() < 1e-6
+    np.testing.assert_array_equal(edf.signals[2].digital, PCG[:, 0])
+    step = (np.ptp(TRACE) + 4e-6) / 65000
+    assert np.abs(edf.signals[3].data - TRACE[:, 0]).max() < step
+
+
+def test_edf_times_and_annotations(recording, tmp_path):
+    (path,) = write_edf(session(recording), tmp_path)
+    edf = edfio.read_edf(path)
+    begin = datetime.fromtimestamp(WALL, UTC)
+    assert edf.startdate == begin.date()
+    assert edf.starttime == begin.time()
+    assert edf.recording.equipment_code == "ward_3"
+    told = {a.text: a for a in edf.annotations}
+    alarm = told["alarm: bed1/af on (medium): Atrial fibrillation"]
+    gap = next(a for a in edf.annotations if a.text.startswith("gap: gap in node/ppg"))
+    assert alarm.onset == pytest.approx(7.0, abs=1e-5)
+    assert (gap.onset, gap.duration) == (pytest.approx(5.0), pytest.approx(1.5))
+    assert told["source: node offline unplugged"].onset == pytest.approx(5.0)
+    assert told["clock_step: wall clock stepped by +3600.000 s"].onset == pytest.approx(8.0)
+    assert sum(text.startswith("clock: monotonic") for text in told) == 2
+
+
+def test_wfdb_sample_for_sample(recording, tmp_path):
+    assert len(write_wfdb(session(recording), tmp_path)) == 3
+    for name, data, rate in (("ppg", with_gap(PPG), 100), ("pcg", PCG, 2000), ("flow", TRACE, 100)):
+        record_ = wfdb.rdrecord(str(tmp_path / f"node-{name}"))
+        assert (record_.fs, record_.sig_len) == (rate, len(data))
+        assert record_.base_datetime == datetime.fromtimestamp(WALL, UTC).replace(tzinfo=None)
+        if name == "flow":
+            np.testing.assert_allclose(record_.p_signal, data, rtol=0, atol=1e-11)
+        else:
+            np.testing.assert_array_equal(record_.p_signal, data)
+
+
+def test_wfdb_header_checksums_and_annotations(recording, tmp_path):
+    write_wfdb(session(recording), tmp_path)
+    physical = wfdb.rdrecord(str(tmp_path / "node-pcg"), physical=False)
+    assert physical.calc_checksum() == [c % 65536 for c in physical.checksum]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        notes = wfdb.rdann(str(tmp_path / "node-ppg"), "atr")
+    told = dict(zip(notes.aux_note, notes.sample, strict=True))
+    assert told["alarm: bed1/af on (medium): Atrial fibrillation"] == 700
+    assert told["gap: gap in node/ppg: 1.500 s [1.500 s]"] == 500
+    assert told["clock_step: wall clock stepped by +3600.000 s"] == 800
+
+
+def test_tables_have_both_clocks_and_no_rows_in_gaps(recording, tmp_path):
+    assert main(["export", str(recording.path), "--csv", "--parquet", "--out", str(tmp_path / "t")]) == 0
+    with (tmp_path / "t" / "node-ppg.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["seq"]) for row in rows] == [*range(500), *range(650, 1200)]
+    assert [float(row["ir"]) for row in rows] == [*PPG[:500, 0], *PPG[650:, 0]]
+    before, after = rows[500], rows[-1]
+    assert float(before["wall"]) - float(before["mono"]) == pytest.approx(WALL - START)
+    assert float(after["wall"]) - float(after["mono"]) == pytest.approx(WALL - START + 3600.0)
+    with (tmp_path / "t" / "readings.csv").open() as file:
+        readings = list(csv.DictReader(file))
+    assert [(r["value"], r["reason"]) for r in readings] == [("61.5", ""), ("", "gap")]
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.read_table(tmp_path / "t" / "node-pcg.parquet")
+    np.testing.assert_array_equal(table["ir"].to_numpy(), PCG[:, 0])
+    assert pyarrow.parquet.read_table(tmp_path / "t" / "cam-roi.parquet").num_rows == 300
+
+
+def test_a_camera_is_not_put_on_a_grid_and_that_is_said(recording, tmp_path, capsys):
+    assert main(["export", str(recording.path), "--edf", "--wfdb"]) == 0
+    assert sorted(p.name for p in (tmp_path / "night").glob("cam*")) == []
+    assert "cam/roi has no fixed rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("skew", [1.0 + 80e-6, 1.0 - 80e-6])
+def test_a_device_clock_that_is_off_keeps_every_sample_and_its_time(tmp_path, skew):
+    data = np.arange(60_000.0)[:, None] % 30_000
+    recording = record(tmp_path / "a.evrec", blocks("node/ppg", 100.0, data, skew=skew, size=10))
+    whole = session(recording)
+    assert whole.tracks[0].true_hz == pytest.approx(100.0 * skew, rel=2e-6)
+    write_wfdb(whole, tmp_path)
+    back = wfdb.rdrecord(str(tmp_path / "node-ppg"))
+    np.testing.assert_array_equal(back.p_signal[: len(data)], data)
+    (path,) = write_edf(whole, tmp_path)
+    edf = edfio.read_edf(path)
+    np.testing.assert_array_equal(edf.signals[0].digital[: len(data)], data[:, 0])
+    assert edf.signals[0].sampling_frequency == pytest.approx(100.0 * skew, rel=2e-6)
+    assert not [a for a in edf.annotations if "gap" in a.text and a.onset < 590]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(0, 29), max_size=25), st.sampled_from([1.0, 25.0, 125.0, 300.0, 62.5]))
+def test_any_gaps_at_any_rate(tmp_path_factory, skip, rate):
+    folder = tmp_path_factory.mktemp("gaps")
+    data = np.arange(30.0 * 7)[:, None] + 1
+    whole = session(record(folder / "a.evrec", blocks("n/ppg", rate, data, skip=skip, size=7)))
+    expected = np.repeat([i in skip for i in range(30)], 7)
+    expected = np.where(expected, np.nan, data[:, 0])
+    if len(skip) < 30:
+        first, last = (np.flatnonzero(np.isfinite(expected))[i] for i in (0, -1))
+        write_wfdb(whole, folder)
+        back = wfdb.rdrecord(str(folder / "n-ppg")).p_signal[:, 0]
+        np.testing.assert_array_equal(back, expected[first : last + 1])
+        (path,) = write_edf(whole, folder)
+        digital = edfio.read_edf(path).signals[0].digital[: last + 1 - first]
+        np.testing.assert_array_equal(np.where(digital == MISSING, np.nan, digital), expected[first : last + 1])
+
+
+def test_many_marks_in_one_second_all_arrive(tmp_path):
+    marks = [SourceStatus("node", "bed1", START + 0.5, "offline", f"reason {i} {'x' * 60}") for i in range(400)]
+    path = tmp_path / "a.evrec"
+    (out,) = write_edf(session(record(path, [*blocks("node/ppg", 100.0, PPG), *marks])), tmp_path)
+    assert sum("reason" in a.text for a in edfio.read_edf(out).annotations) == 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [([], "at least one of --edf"), (["--csv", "--out", "/proc/none/x"], "cannot be written")],
+)
+def test_what_cannot_be_done_is_said_in_one_line(recording, capsys, arguments, text):
+    assert main(["export", str(recording.path), *arguments]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_parquet_without_its_package_names_the_extra(recording, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main(["export", str(recording.path), "--parquet"]) == 2
+    assert "edge-vitals[parquet]" in capsys.readouterr().err

@@ -1,0 +1,178 @@
+"""The service's files: right, sandboxed, put in place and taken away; the watchdog is fed only while all loops go round."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from edge.cli import main
+from edge.cli._service_files import SYSUSERS, UDEV, UNIT, files
+from edge.config import parse
+from edge.notify import Watchdog
+from edge.reader import Reader
+from edge.service import build_service
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "root"
+    (folder / "etc/edge-vitals").mkdir(parents=True)
+    (folder / "etc/edge-vitals/config.toml").write_text('[sources.node]\nkind = "synthetic"\n')
+    (folder / "var/lib/edge-vitals").mkdir(parents=True)
+    (folder / "var/lib/edge-vitals/outbox.sqlite").write_text("state")
+    return folder
+
+
+def everything(root):
+    return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+
+
+def test_install_upgrade_and_uninstall(root, capsys):
+    before = everything(root)
+    assert main(["service", "status", "--root", str(root)]) == 3
+    assert main(["service", "install", "--root", str(root)]) == 0
+    assert everything(root) == before | {UNIT, UDEV, SYSUSERS}
+    assert main(["service", "status", "--root", str(root)]) == 0
+    assert main(["service", "install", "--root", str(root), "--program", "/opt/new/edge-vitals"]) == 0
+    assert "/opt/new/edge-vitals run /etc/edge-vitals/config.toml" in (root / UNIT).read_text()
+    assert (root / "var/lib/edge-vitals/outbox.sqlite").read_text() == "state"
+    assert main(["service", "status", "--root", str(root)]) == 3
+    assert "another version" in capsys.readouterr().out
+    assert main(["service", "uninstall", "--root", str(root)]) == 0
+    assert everything(root) == before
+    assert main(["service", "uninstall", "--root", str(root), "--purge"]) == 0
+    assert everything(root) == set()
+
+
+@pytest.mark.parametrize(("config", "text"), [("relative.toml", "absolute"), ("/etc/none.toml", "no such file")])
+def test_what_cannot_be_started_is_not_installed(root, capsys, config, text):
+    assert main(["service", "install", config, "--root", str(root)]) == 2
+    assert text in capsys.readouterr().err
+    assert not (root / UNIT).exists()
+
+
+def analyze(*arguments):
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not here")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_sandbox_is_rated_under_3(tmp_path):
+    unit = tmp_path / "edge-vitals.service"
+    unit.write_text(files(f"{sys.executable} -m edge")[UNIT])
+    done = analyze("security", "--offline=yes", "--no-pager", "--threshold=29", str(unit))
+    assert done.returncode == 0, [done.stdout[-200:], done.stderr]
+    assert float(done.stdout.rsplit("edge-vitals.service: ", 1)[1].split()[0]) < 3.0
+
+
+def test_the_unit_is_valid(tmp_path):
+    unit = tmp_path / "edge-vitals.service"
+    unit.write_text(files(f"{sys.executable} -m edge")[UNIT])
+    done = analyze("verify", "--man=no", str(unit))
+    assert not [line for line in done.stderr.splitlines() if "edge-vitals.service" in line], done.stderr
+
+
+def test_the_udev_rules_are_valid(tmp_path):
+    for line in files("x")[UDEV].splitlines():
+        if line and not line.startswith("#"):
+            assert all(part.count('"') == 2 for part in line.split(", "))
+            assert all("=" in part for part in line.split(", "))
+
+
+@pytest.fixture
+def listener(tmp_path):
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    made.bind(str(tmp_path / "notify"))
+    made.settimeout(10.0)
+    yield made
+    made.close()
+
+
+def told(listener):
+    listener.setblocking(False)
+    found = []
+    try:
+        while True:
+            found.append(listener.recv(100).decode())
+    except BlockingIOError:
+        return found
+
+
+def test_the_watchdog_is_fed_only_when_every_loop_advanced(listener, tmp_path):
+    class Box:
+        asked, drained = 0, False
+
+    class OneLane:
+        primary = "ppg"
+
+    box = Box()
+    reader = Reader("node", "bed1", None, [OneLane()], inboxes=[box])
+    other = Reader("cam", "bed1", None, [])
+    dog = Watchdog(str(tmp_path / "notify"))
+    dog.tick([reader, other])
+    assert told(listener) == ["READY=1"]
+    reader.beats, box.asked = 1, 1
+    dog.tick([reader, other])
+    assert (told(listener), dog.stuck) == ([], ("cam",))
+    other.beats = 1
+    dog.tick([reader, other])
+    assert told(listener) == ["WATCHDOG=1"]
+    reader.beats, other.beats = 2, 2
+    dog.tick([reader, other])
+    assert (told(listener), dog.stuck) == ([], ("node/ppg",))
+    box.asked = 2
+    dog.tick([reader, other])
+    assert told(listener) == ["WATCHDOG=1"]
+    other.ended = True
+    reader.beats, box.asked = 3, 3
+    dog.tick([reader, other])
+    assert told(listener) == ["WATCHDOG=1"]
+
+
+def test_a_real_service_says_ready_alive_and_stopping(listener, tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('[device]\nstate_dir = "s"\n[sources.node]\nkind = "synthetic"\n')
+    command = [sys.executable, "-m", "edge", "run", str(config), "--quiet"]
+    process = subprocess.Popen(command, env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+    heard = [listener.recv(100).decode() for _ in range(3)]
+    process.terminate()
+    assert process.wait(20.0) == 0
+    assert heard == ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+    assert told(listener)[-1] == "STOPPING=1"
+
+
+def test_a_reader_stuck_in_its_driver_starves_the_watchdog(listener, tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    service = build_service(
+        parse(f'[device]\nstate_dir = "{tmp_path}/s"\n[sources.node]\nkind = "synthetic"\n'), console=False
+    )
+    stuck, release = threading.Event(), threading.Event()
+
+    def read():
+        stuck.set()
+        release.wait(20.0)
+        return []
+
+    service.runtime._readers[0].source.read = read
+    main_thread = threading.Thread(target=service.run, name="edge-main")
+    main_thread.start()
+    assert listener.recv(100) == b"READY=1"
+    assert stuck.wait(10.0)
+    listener.settimeout(2.0)
+    fed = 0
+    try:
+        while True:
+            fed += listener.recv(100) == b"WATCHDOG=1"
+    except TimeoutError:
+        pass
+    assert fed <= 1
+    release.set()
+    service.runtime.stop()
+    main_thread.join(10.0)

@@ -1,0 +1,126 @@
+"""What Prometheus fetches is what happened; what is not known is absent; the dashboard uses names there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from edge.sinks.metrics import METRICS, build
+from edge.types import Alarm, ConfigError, Reading, SourceStatus, Stats
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools" / "grafana"
+
+
+@pytest.fixture
+def sink():
+    made = build(device_name="ward", version="1.2", port=0)
+    yield made
+    made.close()
+
+
+def fetch(sink):
+    with urllib.request.urlopen(f"http://127.0.0.1:{sink.port}/metrics", timeout=5.0) as answer:
+        lines = answer.read().decode().splitlines()
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
+
+
+def reading(value, reason=""):
+    return Reading("ppg.hr", 1.0, value, "bpm", 0.75, reason, bed="bed1", source="node")
+
+
+def alarm(presence, priority="medium"):
+    return Alarm("bed1/af", "o", "physiological", priority, presence, 1.0, "AF", "af", "bed1")
+
+
+KEY = '{bed="bed1",metric="ppg.hr",source="node"}'
+
+
+def test_a_reading_that_is_not_known_is_absent(sink):
+    sink.send(reading(61.5))
+    assert fetch(sink)[f"edge_vitals_reading{KEY}"] == 61.5
+    sink.send(reading(None, "motion"))
+    found = fetch(sink)
+    assert f"edge_vitals_reading{KEY}" not in found
+    assert found[f"edge_vitals_readings_total{KEY}"] == 2
+    assert found['edge_vitals_readings_unknown_total{bed="bed1",metric="ppg.hr",reason="motion",source="node"}'] == 1
+
+
+def test_an_alarm_stands_until_it_is_off(sink):
+    def standing():
+        return [k for k in fetch(sink) if k.startswith("edge_vitals_alarm{")]
+
+    sink.send(alarm("on"))
+    sink.send(alarm("on", "high"))
+    assert standing() == ['edge_vitals_alarm{bed="bed1",condition="af",priority="high",source=""}']
+    sink.send(alarm("off"))
+    assert standing() == []
+    assert fetch(sink)['edge_vitals_alarm_transitions_total{bed="bed1",condition="af",presence="on"}'] == 2
+
+
+FIGURES = {
+    "latency_ms": {"p50": 12.0, "p95": 80.0},
+    "main_queue": 3,
+    "inbox_blocks": {"node": 2},
+    "dropped_blocks": {"node": 7},
+    "reopened": {"node": 1},
+    "resident_mb": 100.0,
+    "cpu_s": 4.0,
+    "temperature_c": 61.5,
+    "degraded": ["camera_rate"],
+}
+
+
+def test_the_programs_own_figures(sink):
+    sink.send(SourceStatus("node", "bed1", 2.0, "online", since=2.0, blind_s=4.5))
+    sink.send(Stats(10.0, FIGURES))
+    sink.send(Stats(20.0, {**FIGURES, "dropped_blocks": {"node": 9}, "latency_ms": None}))
+    found = fetch(sink)
+    assert found['edge_vitals_dropped_blocks_total{source="node"}'] == 9
+    assert found['edge_vitals_source_blind_seconds_total{bed="bed1",source="node"}'] == 4.5
+    assert found["edge_vitals_temperature_celsius"] == 61.5
+    assert found["edge_vitals_degraded_steps"] == 1
+    assert found["edge_vitals_resident_bytes"] == 1e8
+    assert 'edge_vitals_latency_seconds{quantile="0.95"}' not in found
+    sink.send(Stats(30.0, {}))
+    assert "edge_vitals_temperature_celsius" not in fetch(sink)
+
+
+def test_every_metric_that_is_declared_is_there(sink):
+    for event in (reading(60.0), reading(None, "gap"), reading(60.0), alarm("on"), Stats(1.0, FIGURES)):
+        sink.send(event)
+    sink.send(SourceStatus("node", "bed1", 2.0, "online"))
+    assert {re.match(r"\w+", key)[0] for key in fetch(sink)} >= set(METRICS)
+
+
+def test_the_dashboard_is_current_and_uses_only_metrics_there_are():
+    command = [sys.executable, str(TOOLS / "make.py"), "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
+    board = json.loads((TOOLS / "edge-vitals.json").read_text(encoding="utf-8"))
+    used = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            names = re.findall(r"edge_vitals_\w+", target["expr"])
+            assert names
+            used |= set(names)
+            labels = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            declared = set().union(*(METRICS[name][2] for name in names))
+            assert labels <= declared
+    assert used == set(METRICS)
+
+
+def test_a_port_in_use_and_a_missing_package_are_said_in_one_line(sink, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="set another port"):
+            build(device_name="d", port=taken.getsockname()[1])
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
+        build(device_name="d", port=0)

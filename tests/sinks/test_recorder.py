@@ -1,0 +1,206 @@
+"""The recorder keeps everything that was handed over, in order, whatever becomes of power, disk and quota."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from edge.clock import ManualClock
+from edge.recording import Lost, Recording, Tick
+from edge.sinks.recorder import build
+from edge.types import Alarm, Block, ConfigError, Reading, SourceError
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def recorder(tmp_path, clock):
+    made = []
+
+    def make(**settings):
+        made.append(build(clock=clock, boot=f"b{len(made)}", state_dir=tmp_path, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def block(i, size=10):
+    data = np.random.default_rng(i).integers(-30000, 30000, (size, 1)).astype(float)
+    return Block("node/ppg", i * size, 100.0 + i * size / 100.0, 100.0, data)
+
+
+def tick(recorder, clock, seconds):
+    clock.advance(seconds)
+    recorder.record(Tick(clock.now()))
+
+
+def samples(recording):
+    return np.concatenate([e.data for e in recording if isinstance(e, Block)])
+
+
+def test_what_goes_in_comes_out_in_order(recorder, clock):
+    one = recorder(header=lambda: {"device": "d", "mono": 100.0})
+    entries = [block(0), Reading("ppg.hr", 101.0, 61.0, "bpm", 0.9), block(1), Tick(101.0)]
+    for entry in entries:
+        one.record(entry)
+    one.close()
+    recording = Recording(one.folder)
+    back = list(recording)
+    assert recording.header == {"device": "d", "mono": 100.0, "part": 1}
+    assert [type(e) for e in back] == [type(e) for e in entries]
+    assert back[1] == entries[1]
+    assert samples(back).tobytes() == samples(entries).tobytes()
+    assert not recording.torn
+
+
+def test_entries_reach_the_disk_in_batches_and_an_alarm_at_once(recorder, clock):
+    one = recorder(batch_s=10.0)
+    part = one.folder / "000001.evrec"
+    begun = part.stat().st_size
+    for i in range(90):
+        one.record(block(i))
+        tick(one, clock, 0.1)
+    assert one._batches.empty()
+    assert part.stat().st_size == begun
+    one.record(Alarm("bed1/af", "o", "physiological", "medium", "on", clock.now(), "AF", "af", "bed1"))
+    tick(one, clock, 0.25)
+    assert one.flush(5.0)
+    assert sum(isinstance(e, Block) for e in Recording(one.folder)) == 90
+    one.close()
+
+
+def test_a_power_cut_at_any_byte_of_the_last_batch_costs_only_that_batch(recorder, tmp_path):
+    one = recorder()
+    part = one.folder / "000001.evrec"
+    for i in range(3):
+        one.record(block(i))
+    one.flush(5.0)
+    kept = part.stat().st_size
+    one.record(block(3))
+    one.close()
+    whole = part.read_bytes()
+    for length in range(kept, len(whole)):
+        part.write_bytes(whole[:length])
+        recording = Recording(one.folder)
+        assert len(samples(recording)) == 30
+        assert bool(recording.torn) == (length > kept)
+    part.write_bytes(whole)
+    assert len(samples(Recording(one.folder))) == 40
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge.clock import SystemClock
+from edge.recording import Tick
+from edge.sinks.recorder import build
+from edge.types import Block
+one = build(clock=SystemClock(), boot="k", state_dir=Path(sys.argv[1]))
+i = 0
+while True:
+    one.record(Block("n/ppg", i, i / 100, 100.0, np.full((10, 1), float(i))))
+    i += 10
+    if i % 1000 == 0:
+        one.flush(5.0)
+        print(i, flush=True)
+"""
+
+
+def test_a_process_killed_at_any_moment_keeps_all_that_was_flushed(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    for _ in range(5):
+        flushed = int(child.stdout.readline())
+    child.kill()
+    child.wait(5.0)
+    child.stdout.close()
+    (folder,) = (tmp_path / "recordings").iterdir()
+    recording = Recording(folder)
+    blocks = list(recording)
+    assert [b.seq for b in blocks] == list(range(0, 10 * len(blocks), 10))
+    assert len(blocks) * 10 >= flushed
+
+
+def test_parts_are_rotated_with_a_header_each_and_the_oldest_go_for_the_quota(recorder, clock):
+    made = iter(range(100))
+    first = recorder(part_mb=0.02, quota_mb=0.1, keep_free_mb=0.0, header=lambda: {"n": next(made)})
+    for i in range(400):
+        first.record(block(i, 100))
+        tick(first, clock, 10.0)
+        first.flush(5.0)
+    first.close()
+    recording = Recording(first.folder)
+    assert len(recording.parts) > 2
+    assert sum(p.stat().st_size for p in recording.parts) <= 0.1e6 + 0.02e6
+    assert recording.header["part"] == int(recording.parts[0].stem) == recording.header["n"] + 1 > 1
+    assert "removed" in recording.missing
+    seqs = [e.seq for e in recording if isinstance(e, Block)]
+    assert seqs == list(range(seqs[0], 40_000, 100))  # the newest, without a hole
+    second = recorder(part_mb=0.02, quota_mb=0.04, keep_free_mb=0.0)
+    assert second.folder.name == "00002-b1.evrec"
+    left = [p for p in first.folder.glob("*") if p.stat().st_size]
+    assert len(left) <= 1  # runs of before go first
+
+
+def test_a_full_disk_loses_batches_and_says_how_many(recorder, clock, monkeypatch):
+    one = recorder()
+    one.record(block(0))
+    assert one.flush(5.0)
+    full = True
+    sync = type(one._writer).sync
+
+    def refuses(writer):
+        if full:
+            raise OSError(errno.ENOSPC, "full")
+        sync(writer)
+
+    monkeypatch.setattr(type(one._writer), "sync", refuses)
+    one.record(block(1))
+    one.record(block(2))
+    assert not one.flush(5.0)
+    full = False
+    one.record(block(3))
+    one.flush(5.0)
+    one.close()
+    back = list(Recording(one.folder))
+    assert [e.seq for e in back if isinstance(e, Block)] == [0, 30]
+    assert [e.entries for e in back if isinstance(e, Lost)] == [2]
+    assert one.figures()["lost"] == 2
+
+
+def test_a_slow_disk_holds_nobody_up_and_memory_is_bounded(recorder, monkeypatch):
+    one = recorder()
+    gate = threading.Event()
+    monkeypatch.setattr(one, "_write", lambda batch: gate.wait(10.0))
+    for i in range(60):
+        one.record(block(i, 500_000))  # 1 MB
+    assert one._waiting_bytes <= 1 << 25
+    assert one.lost_entries >= 60 - 33 - 4
+    gate.set()
+
+
+@pytest.mark.parametrize("settings", [{"batch_s": 0.0}, {"batch_s": 1e4}, {"part_mb": 0.0}, {"quota_mb": 100.0}])
+def test_settings_that_cannot_work_are_refused(recorder, settings):
+    with pytest.raises(ConfigError, match="recorder"):
+        recorder(**settings)
+
+
+def test_a_folder_that_cannot_be_written_is_named(recorder, tmp_path):
+    (tmp_path / "recordings").write_text("a file")
+    with pytest.raises(ConfigError, match=r"recordings: cannot be written.*set sinks.recorder.path"):
+        recorder()
+
+
+def test_a_folder_without_parts_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="no recording in this folder"):
+        Recording(tmp_path)
