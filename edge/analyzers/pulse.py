@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, pulse_rate, rest_rate
+from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import band_passed, polarity
-from edge.dsp.resample import to_grid
+from edge.dsp.resample import even_to_grid, to_grid
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,7 @@ _GRID_HZ = 100.0
 _INVERTED = -0.6
 _MAX_SD_SHARE = 0.2
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
+_TRACKED_THROUGH = ("saturated", "low_quality")
 
 
 def build(*, channel: int = 0, hop_s: float = 1.0, upside_down: str = "auto") -> Pulse:
@@ -80,13 +81,16 @@ class Pulse:
         window = windows["ppg"]
         moved = quality.motion_level(windows.get("acc"), _LEAST_S)
         tracked = self._track(window, windows["acc"]) if moved is not None else None
+        if tracked is not None and moved is not None and moved >= quality.MOVING:
+            why = quality.fault(window, WINDOW_S, self._channel, _LEAST_S)
+            if why in ("", *_TRACKED_THROUGH):
+                return [self._of_spectrum(window.end, tracked, moved, why or "motion")]
+            return [Reading("ppg.hr", window.end, None, "bpm", 0.0, why)]
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
         if signal.reason:
-            if tracked is not None and moved is not None and signal.reason in ("saturated", "low_quality"):
+            if tracked is not None and moved is not None and signal.reason in _TRACKED_THROUGH:
                 return [self._of_spectrum(window.end, tracked, moved, signal.reason)]
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason)]
-        if tracked is not None and moved is not None and moved >= quality.MOVING:
-            return [self._of_spectrum(window.end, tracked, moved, "motion")]
         wave = self._upright(band_passed(signal.x, _GRID_HZ))
         return [self._of_beats(window.end, signal.x, wave, tracked, moved)]
 
@@ -144,9 +148,16 @@ class Pulse:
 def _gridded(window: Window, start: float) -> Floats | None:
     """All channels of a window from ``start`` on at 25 Hz; None when less than 0.9 of the last 8 s was seen."""
     data = quality.columns(window)
-    keep = np.isfinite(data).all(axis=1) & (window.t >= start - 0.5)
-    if keep.sum() < 2:
+    finite = np.isfinite(data)
+    keep = window.t >= start - 0.5
+    if not finite.all():
+        keep &= finite.all(axis=1)
+    t, x = window.t[keep], data[keep]
+    if len(t) < 2:
         return None
-    values, valid = to_grid(window.t[keep], data[keep], start, window.end, motion_rate.RATE_HZ, 0.25)
-    last = valid[-round(_LEAST_S * motion_rate.RATE_HZ) :]
+    even = even_to_grid(t, x, start, window.end, window.rate, motion_spectra.RATE_HZ)
+    if even is not None:
+        return even
+    values, valid = to_grid(t, x, start, window.end, motion_spectra.RATE_HZ, 0.25)
+    last = valid[-round(_LEAST_S * motion_spectra.RATE_HZ) :]
     return values if len(last) and last.mean() >= 0.9 else None
