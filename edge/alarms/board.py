@@ -13,6 +13,7 @@ from typing import Any, Final
 from edge.alarms.bed import NOTHING_WATCHED, Bed, evidence_of
 from edge.alarms.commands import COMMANDS, unknown
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE, AlarmRules
+from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import Finding, judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
 from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceStatus
@@ -31,6 +32,7 @@ class Board:
     beds: the rules of each bed (and of ``_device``, where not the shipped ones). boot: part of every occurrence's id.
     state: a ``snapshot``. With another boot its times go on from the first moment this board is told of, or are moved
     by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
+    chain: who must confirm that alarms reached them.
     Raises ValueError for a state of another version or a damaged one, and for events of an unknown bed or condition.
     """
 
@@ -41,13 +43,14 @@ class Board:
         boot: str = "",
         state: Mapping[str, Any] | None = None,
         shift_s: float | None = None,
+        chain: Chain = NOBODY,
     ) -> None:
         rules = {DEVICE_BED: AlarmRules(), **beds}
         self._boot = boot
         self._t: float | None = None
         self._shift_s = shift_s
         self._doubt_until: float | None = None
-        self._beds = {name: Bed(name, rules[name], boot) for name in sorted(rules)}
+        self._beds = {name: Bed(name, rules[name], boot, chain) for name in sorted(rules)}
         self._saved: Mapping[str, Any] | None = None
         if state is None:
             return
@@ -82,6 +85,7 @@ class Board:
             for line in bed.lines.values():
                 silenced = bed.paused_until is not None or line.shelved_until is not None
                 found += bed.tell(line, line.tick(now, silenced=silenced))
+            found += bed.tell_unconfirmed(now)
         if self._doubt_until is not None and now >= self._doubt_until:
             self._doubt_until = None
             for bed, line in self._lines():
@@ -112,6 +116,17 @@ class Board:
             for bed, line in self._lines()
             if line.standing
         ]
+
+    def heartbeat(self) -> dict[str, dict[str, int]]:
+        """By bed: the number of its last event, and how many alarms are standing and unconfirmed."""
+        return {
+            name: {
+                "seq": bed.seq,
+                "standing": sum(1 for _ in bed.standing()),
+                "unconfirmed": bed.deliveries.unconfirmed(),
+            }
+            for name, bed in self._beds.items()
+        }
 
     def paused_until(self, bed: str) -> float | None:
         """End of the bed's audio pause, s, or None."""
