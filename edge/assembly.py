@@ -88,7 +88,8 @@ def build_board(
 ) -> Board:
     """The board of every bed and of the device itself, as it was left where a state is given."""
     beds = {name: bed.alarms for name, bed in config.beds.items()}
-    return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state, shift_s=shift_s)
+    rules = {**beds, "_device": config.device_alarms}
+    return Board(rules, boot=boot, state=state, shift_s=shift_s, chain=config.delivery)
 
 
 def state_dir_of(config: Config) -> Path:

@@ -29,7 +29,7 @@ from edge.lane import Lane
 from edge.reader import Reader
 from edge.recording import ClockMark, Entry, Tick
 from edge.stats import LoopStats
-from edge.types import Alarm, Block, Command, Fault, Reading, Sink, SourceStatus
+from edge.types import Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ _MAIN_QUEUE = 1024
 _TICK_S = 0.25
 _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
+_HEARTBEAT_EVERY_S = 5.0
 _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
@@ -116,6 +117,7 @@ class Runtime:
         self._wall_offset = clock.wall() - clock.now()
         self._clock_step_until = self._overload_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
+        self._heartbeat_due = clock.now()
         self._mark = (-math.inf, self._wall_offset)
         self._dropped = 0
         self._disk_due = 0.0
@@ -325,6 +327,9 @@ class Runtime:
             self._disk_due = now + _DISK_RETRY_S
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
+        if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
+            self._heartbeat_due = now + _HEARTBEAT_EVERY_S
+            self._send(Heartbeat(now, _HEARTBEAT_EVERY_S, self._board.heartbeat()))
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""

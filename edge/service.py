@@ -97,6 +97,9 @@ def _build(
     def on_link(up: bool, reason: str) -> None:
         mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
 
+    def on_fault(condition: str, present: bool, text: str) -> None:
+        mailbox.put(Fault(condition, clock.now(), present, text))
+
     def header() -> dict[str, Any]:
         return {
             "device": config.device,
@@ -124,6 +127,7 @@ def _build(
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,
+        "on_fault": on_fault,
         "layout": {
             bed.name: {
                 "person": bed.person,

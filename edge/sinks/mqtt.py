@@ -21,7 +21,7 @@ from edge.sinks._connection import Connection, Options, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import Alarm, Command, CommandResult, Event, Reading, SourceStatus, Stats
+from edge.types import Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 log = logging.getLogger(__name__)
 
@@ -181,10 +181,12 @@ class MqttSink:
                         self._live.append((topic, self._sources[topic], 1, True, None))
                 case CommandResult():
                     self._commands.answered(event)
-                case Stats():
-                    more = {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
-                    if self._connection is not None:
-                        self._live.append((self._topics.stats, self._payloads.stats(event, more), 0, False, None))
+                case Stats() if self._connection is not None:
+                    payload = self._payloads.stats(event, self._waiting())
+                    self._live.append((self._topics.stats, payload, 0, False, None))
+                case Heartbeat() if self._connection is not None:
+                    payload = self._payloads.heartbeat(event, self._waiting())
+                    self._live.append((self._topics.heartbeat, payload, 0, False, event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -202,6 +204,9 @@ class MqttSink:
 
     def _idle(self) -> bool:
         return not (self._live or self._dirty or self._inflight or len(self._outbox))
+
+    def _waiting(self) -> dict[str, Any]:
+        return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
 
     def _take_reading(self, reading: Reading) -> None:
         key = (reading.bed, reading.metric)
