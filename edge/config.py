@@ -127,6 +127,9 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
     if "mqtt" in table:
         sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
+    delivery = where.delivery(where.table(table, "delivery"))
+    if "annunciator" in sinks and not delivery:
+        raise where.error("sinks.annunciator", 'rings for what nobody confirms: add [delivery] with roles = ["..."]')
     groups: dict[str, dict[str, Mapping[str, Any]]] = {"analyzers": {}, "transforms": {}}
     for group, found in groups.items():
         for name, keys in where.tables(table, group).items():
@@ -143,7 +146,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         device_alarms=where.alarms(common_alarms, "alarms"),
         variant=where.value(models, "models", "variant", str | None, None),
         text=text,
-        delivery=where.delivery(where.table(table, "delivery")),
+        delivery=delivery,
     )
 
 

@@ -187,6 +187,7 @@ def sink(kind, tmp_path):
         "web": {"port": 0},
         "metrics": {"port": 0},
         "recorder": {"path": str(tmp_path / "recordings")},
+        "annunciator": {"command": ("true",)},
     }
     injected = {
         "device_name": "dev",

@@ -118,9 +118,9 @@ class Deliveries:
             yield alarm_id, due
 
     def receive(self, alarm_id: str, role: str, by: str) -> bool:
-        """A role has the alarm; False where that changes nothing."""
+        """A role has the alarm; False where nobody is waited for."""
         post = self._posts.get(alarm_id)
-        if post is None or post.received:
+        if post is None or not post.open:
             return False
         post.received, post.by, post.due, post.local = role, by, None, False
         return True
