@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
+from edge.alarms.delivery import in_words
 from edge.board_health import Health
 from edge.clock import Clock
 from edge.fusion import Fusion
@@ -252,6 +253,8 @@ class Runtime:
             on_disk = self._durable.append(transitions, self._state() if self._state else None)
             self._set_fault("outbox_full", not on_disk, "alarms cannot be written to disk; they are sent all the same")
         for alarm in transitions:
+            if alarm.evidence.get("change") == "unconfirmed":
+                log.warning("%s: %s", alarm.id, in_words(alarm.delivery))
             self.record(alarm)
             self._send(alarm)
 

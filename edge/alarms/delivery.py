@@ -206,3 +206,13 @@ def _seconds(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 3600:
         raise ConfigError(f"{where}: seconds, 1 to 3600, not {value!r}")
     return float(value)
+
+
+def in_words(delivery: Mapping[str, Any]) -> str:
+    """What an alarm's ``delivery`` says, for people: "" where nothing was asked."""
+    if not delivery:
+        return ""
+    if delivery["received"]:
+        return f"received by {delivery['received']}"
+    asked = ", ".join(delivery["asked"])
+    return f"not confirmed, ringing at the bed; asked: {asked}" if delivery["annunciator"] else f"asked: {asked}"

@@ -40,6 +40,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
+    from edge.alarms.conditions import CONDITIONS
     from edge.assembly import ModelShelf, build_lanes
     from edge.config import load
 
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             for name, analyzer in lane.analyzers.items():
                 print(f"    {name}: {analyzer.window_s:g} s windows every {analyzer.hop_s:g} s")
         print(f"  {'alarm':<12} {'priority':<9} {'limit':>7} {'confirm':>8} {'on-delay':>9} {'worst case':>11}")
-        for condition in bed.alarms.conditions.values():
+        for condition in (bed.alarms[name] for name in CONDITIONS):
             worst = worst_case_s(condition, mine)
             if worst is None or not condition.enabled:
                 continue
@@ -68,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
                 f"  {condition.name:<12} {condition.priority:<9} {limit:>7} {confirm:>8} "
                 f"{condition.on_delay_s:>7g} s {worst:>9.1f} s"
             )
+    if config.delivery:
+        steps = ", then ".join(f"{role.name} within {role.confirm_within_s:g} s" for role in config.delivery.roles)
+        joins = "at the end" if config.delivery.last_resort else "from the first silence on"
+        print(f"\n{config.delivery.minimum} priority and above is confirmed by {steps}; the annunciator rings {joins}")
     return 0
 
 
