@@ -133,8 +133,8 @@ class Runtime:
             for lane in reader.lanes if tap is not None or self._watchers else ():
                 lane.observe = self._observe
 
-    def post(self, item: Command | Fault) -> None:
-        """Hand the main thread a command or a fault, from any thread."""
+    def post(self, item: Command | Fault | Reading) -> None:
+        """Hand the main thread a command, a fault or a reading, from any thread."""
         self._main.put(item)
 
     def stop(self) -> None:

@@ -363,8 +363,10 @@ def test_life_cycle_in_random_stories():
 
 
 @pytest.mark.slow
-def test_life_cycle_in_two_thousand_random_stories():
-    run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=2000, stateful_step_count=50))
+@pytest.mark.parametrize("part", range(4))
+def test_life_cycle_in_two_thousand_random_stories(part):
+    """In four parts, for two cores."""
+    run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=500, stateful_step_count=50))
 
 
 SLOW_BEATS = [43.0 if t % 40 > 20 else 30.0 if t % 40 > 15 else 70.0 for t in range(90)]
