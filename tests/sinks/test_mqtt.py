@@ -274,7 +274,7 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     assert stats["outbox"] == {"depth": 0, "oldest_s": 0.0}
     found = load(subscriber.wait("homeassistant/device/dev/config"))
     assert {"device", "origin", "components", "availability"} <= set(found)
-    assert {c["platform"] for c in found["components"].values()} == {"sensor", "event", "button"}
+    assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
 
 
 def test_discovery_is_said_again_when_home_assistant_starts(device, subscriber):
