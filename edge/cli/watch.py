@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import socket
-import sys
 import time
-import uuid
 from datetime import datetime
 
 from edge.alarms.delivery import in_words
-from edge.cli._grade import Grader
-from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, first_device
+from edge.cli._grade_live import grade
+from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
 from edge.cli._station import Station
 from edge.types import ConfigError, SinkError
 
@@ -34,6 +32,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument("--as", dest="role", default="", metavar="ROLE", help="confirm alarms as this role")
     command.add_argument("--seconds", type=float, metavar="N", help="stop after so long")
     command.add_argument("--grade", type=float, metavar="SECONDS", help="judge one device for so long")
+    command.add_argument("--drill", action="store_true", help="with --grade: acknowledge a test alarm, too")
+    command.add_argument(
+        "--cut",
+        metavar="COMMAND",
+        help="with --grade: at the end run this, which cuts the device off, and judge its will",
+    )
     command.set_defaults(func=run)
 
 
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             client = Client(args.broker, args.ca_file)
             try:
-                return _grade(client, args) if args.grade is not None else _show(client, args, station, end)
+                return grade(client, args) if args.grade is not None else _show(client, args, station, end)
             finally:
                 client.close()
         except SinkError as error:
@@ -121,32 +125,3 @@ def _line(topic: str, payload: bytes) -> str:
     except (ValueError, KeyError, TypeError, IndexError):
         return f"{topic}: not what the contract says"
     return ""
-
-
-def _grade(client: Client, args: argparse.Namespace) -> int:
-    device = args.device or first_device(client, args.prefix)
-    grader = Grader(f"{args.prefix}/{device}", f"homeassistant/device/{device}/config")
-    reply_to = f"edge-vitals-watch/{uuid.uuid4().hex[:8]}"
-    client.subscribe(f"{grader.root}/#", grader.discovery_topic, reply_to)
-    end = time.monotonic() + args.grade
-    beds: set[str] = set()
-    asked, replied = "", False
-    while (left := end - time.monotonic()) > 0:
-        for arrival, message in client.take(min(0.5, left)):
-            replied |= message.topic == reply_to
-            parts = message.topic.removeprefix(f"{grader.root}/").split("/")
-            if len(parts) == 3 and parts[1] == "reading":
-                beds.add(parts[0])
-            grader.feed(message.topic, message.payload, retain=message.retain, qos=message.qos, arrival=arrival)
-        if beds and not asked:  # a command that changes nothing: of an occurrence there is not
-            nothing = {"id": f"{min(beds)}/af", "occurrence": "no such occurrence"}
-            topic = f"{grader.root}/{min(beds)}/cmd/ack"
-            asked = client.command(topic, "edge-vitals watch --grade", response=reply_to, **nothing)
-            end = max(end, time.monotonic() + ANSWER_S)
-        if sys.stderr.isatty():
-            print(f"grading {device}: {left:4.0f} s left ", end="\r", file=sys.stderr)
-    verdicts = grader.verdicts(asked=asked, replied=replied or client.version != 5)
-    print("\n".join(str(v) for v in verdicts))
-    failed = sum(v.state == "FAIL" for v in verdicts)
-    print(f"{device}: " + (f"{failed} of {len(verdicts)} checks failed" if failed else "keeps the contract"))
-    return 3 if failed else 0
