@@ -115,7 +115,9 @@ def _line(topic: str, payload: bytes) -> str:
         if parts[2] == "reading":
             value = fields["value"]
             text = f"{value:.0f} {fields['unit']}" if isinstance(value, float) and value > 10 else str(value)
-            return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text if value is not None else '-- ' + fields['reason']}"
+            held = ", ".join(fields.get("detail", {}).get("suppressed", ()))
+            text = text if value is not None else f"-- {fields['reason']}"
+            return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
         if parts[2] == "event":
             late = " (late)" if fields.get("historical") else ""
             words = in_words(fields.get("delivery", {})) if fields["presence"] != "off" else ""
