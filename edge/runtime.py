@@ -30,7 +30,7 @@ from edge.lane import Lane
 from edge.reader import Reader
 from edge.recording import ClockMark, Entry, Tick
 from edge.stats import LoopStats
-from edge.types import Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
+from edge.types import HEARTBEAT_EVERY_S, Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,6 @@ _MAIN_QUEUE = 1024
 _TICK_S = 0.25
 _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
-_HEARTBEAT_EVERY_S = 5.0
 _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
@@ -331,8 +330,8 @@ class Runtime:
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
-            self._heartbeat_due = now + _HEARTBEAT_EVERY_S
-            self._send(Heartbeat(now, _HEARTBEAT_EVERY_S, self._board.heartbeat()))
+            self._heartbeat_due = now + HEARTBEAT_EVERY_S
+            self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""

@@ -266,6 +266,9 @@ class Stats:
     figures: Mapping[str, Any]
 
 
+HEARTBEAT_EVERY_S: Final = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The part that makes alarms is alive, every ``interval_s``; its absence is for listeners to alarm on.

@@ -9,12 +9,13 @@ import pytest
 
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
+from edge.alarms.delivery import Chain, Role
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.reader import Reader
 from edge.replay import blocks_of, replay
 from edge.runtime import Runtime
-from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceError, SourceStatus, Stats
+from edge.types import Alarm, Command, CommandResult, Fault, Heartbeat, Reading, SourceError, SourceStatus, Stats
 from signals import Echo, blocks
 
 PPG = np.round(np.random.default_rng(3).normal(size=3000) * 100)
@@ -276,6 +277,65 @@ def test_stats_come_every_ten_seconds_and_can_be_published():
     hold.set()
     thread.join(10.0)
     assert sink.of(Stats)[0].figures["frames_written"] == 0
+
+
+def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that_makes_alarms():
+    clock, hold, stuck = ManualClock(), threading.Event(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    class Sticks(Kept):
+        """Holds the main thread up from the second heartbeat on."""
+
+        def send(self, event):
+            super().send(event)
+            if len(self.of(Heartbeat)) == 2:
+                stuck.wait(10.0)
+
+    sink = Sticks()
+    reader = Reader("node", "bed1", Waits([]), [lane()])
+    runtime = Runtime(readers=[reader], board=board(), sinks=[sink], clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    sink.wait(lambda e: isinstance(e, Heartbeat))
+    runtime.post(Fault("outbox_full", 0.0, True))
+    sink.wait(lambda e: isinstance(e, Alarm))
+    clock.advance(5.0)
+    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 5.0)
+    clock.advance(60.0)
+    assert [h.t for h in sink.of(Heartbeat)] == [0.0, 5.0]
+    stuck.set()
+    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 65.0)
+    hold.set()
+    thread.join(10.0)
+    first, second, _ = sink.of(Heartbeat)
+    assert first.beds["_device"] == {"seq": 0, "standing": 0, "unconfirmed": 0}
+    assert second.beds["_device"] == {"seq": 1, "standing": 1, "unconfirmed": 0}
+    assert (second.interval_s, set(second.beds)) == (5.0, {"_device", "bed1"})
+
+
+def test_what_nobody_confirms_is_logged_and_told(caplog):
+    clock, hold = ManualClock(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    one = Board({"bed1": rules_from({})}, boot="b", chain=Chain((Role("station", 2.0),)))
+    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], one, clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    runtime.post(Fault("outbox_full", 0.0, True, "disk full"))
+    sink.wait(lambda e: isinstance(e, Alarm))
+    clock.advance(2.0)
+    sink.wait(lambda e: isinstance(e, Alarm) and e.delivery["annunciator"])
+    hold.set()
+    thread.join(10.0)
+    assert "_device/outbox_full: not confirmed, ringing at the bed; asked: station" in caplog.text
 
 
 def test_sources_are_merged_by_time_for_replay():

@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from edge.types import HEARTBEAT_EVERY_S
+
 MISSED_BEATS: Final = 3.0
-BEAT_S: Final = 5.0
-"""Until a device says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Confirm:
 @dataclass(slots=True)
 class _Device:
     heard: float
-    interval_s: float = BEAT_S
+    interval_s: float = HEARTBEAT_EVERY_S  # until it says otherwise
     silent: bool = False
     seqs: dict[str, int] = field(default_factory=dict)
 

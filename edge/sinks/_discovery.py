@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE
 from edge.sinks._payloads import encode
+from edge.types import HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)
 _UNITS = {"hr": "bpm", "rr": "1/min"}
@@ -34,7 +35,6 @@ def discovery(
     metrics: Sequence[str],
     version: str,
     hops: Mapping[str, float],
-    heartbeat_s: float = 5.0,
 ) -> bytes:
     """The payload for ``homeassistant/device/<device>/config``."""
     components: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ def discovery(
             "device_class": "running",
             "state_topic": f"{root}/heartbeat",
             "value_template": "{{ 'ON' }}",
-            "expire_after": round(_BEATS_MISSED * heartbeat_s),
+            "expire_after": round(_BEATS_MISSED * HEARTBEAT_EVERY_S),
         },
         **_alarm_components(device, root, DEVICE_BED, "device", _OF_DEVICE),
     }

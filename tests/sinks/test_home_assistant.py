@@ -12,7 +12,7 @@ from edge.alarms.conditions import CONDITIONS, OF_DEVICE
 from edge.clock import ManualClock
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
-from edge.types import Heartbeat
+from edge.types import HEARTBEAT_EVERY_S, Heartbeat
 
 HERE = Path(__file__).parent
 RULES = jsonschema.Draft202012Validator(json.loads((HERE / "home_assistant.schema.json").read_text()))
@@ -72,7 +72,7 @@ def test_what_expires_outlives_a_missed_message_and_no_more(ours):
             metric = one["state_topic"].rpartition("/")[2]
             assert 2 * METRICS[metric] < one["expire_after"] <= 3 * METRICS[metric] + 2
     (beat,) = [one for one in ours["components"].values() if one["platform"] == "binary_sensor"]
-    sent = json.loads(Payloads(ManualClock(), "b").heartbeat(Heartbeat(0.0, 5.0, {}), {}))
+    sent = json.loads(Payloads(ManualClock(), "b").heartbeat(Heartbeat(0.0, HEARTBEAT_EVERY_S, {}), {}))
     assert beat["expire_after"] == 3 * sent["interval_s"]
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from paho.mqtt.properties import Properties
 from edge.clock import SystemClock
 from edge.sinks.mqtt import build, probe
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
+from edge.types import Alarm, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
 
 CLOCK = SystemClock()
 WAIT_S = 10.0
@@ -275,6 +276,42 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     found = load(subscriber.wait("homeassistant/device/dev/config"))
     assert {"device", "origin", "components", "availability"} <= set(found)
     assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
+
+
+def test_a_heartbeat_is_live_or_nothing_and_carries_the_outbox(device, subscriber, mosquitto):
+    beds = {"bed1": {"seq": 7, "standing": 1, "unconfirmed": 0}}
+    device.sink.send(Heartbeat(CLOCK.now(), 5.0, beds))
+    message = subscriber.wait("vitals/dev/heartbeat")
+    beat = load(message)
+    assert (beat["interval_s"], beat["beds"], beat["outbox"]["depth"], beat["v"]) == (5.0, beds, 0, 1)
+    assert (message.qos, message.retain) == (0, False)
+    assert 0 < message.properties.MessageExpiryInterval <= 5
+    late = Subscriber(mosquitto.port, "vitals/dev/#")
+    late.wait("vitals/dev/status")
+    assert late.on("vitals/dev/heartbeat") == []
+    late.close()
+
+
+def test_delivery_and_drill_are_in_the_event_and_on_the_alarms_topic_and_only_where_there_are_any(device, subscriber):
+    told = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
+    device.raise_alarm(replace(alarm(1), delivery=told, drill=True))
+    device.raise_alarm(alarm(2, condition="brady"))
+    for topic in ("vitals/dev/bed1/event", "vitals/dev/bed1/alarm/af"):
+        marked = load(subscriber.wait(topic, lambda p: p["id"] == "bed1/af"))
+        assert (marked["delivery"], marked["drill"]) == (told, True)
+    plain = load(subscriber.wait("vitals/dev/bed1/event", lambda p: p["id"] == "bed1/brady"))
+    assert not {"delivery", "drill"} & set(plain)
+
+
+def test_a_confirmation_is_a_command_with_a_role(device, subscriber):
+    fields = {"command_id": "c9", "by": "program", "t": now_iso(), "role": "station", "occurrence": "o1"}
+    send(subscriber, "received", fields)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.role, command.occurrence) == ("received", "station", "o1")
+    send(subscriber, "received", {**fields, "command_id": "c10", "role": 5})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result", lambda p: p["command_id"] == "c10"))
+    assert "'role' must be a text" in answer["text"]
 
 
 def test_discovery_is_said_again_when_home_assistant_starts(device, subscriber):
