@@ -39,6 +39,7 @@ _MAIN_QUEUE = 1024
 _TICK_S = 0.25
 _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
+_KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
 _POLL_S = 0.25
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
@@ -84,7 +85,8 @@ class Runtime:
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
     order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
     mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
-    under load; health: what the board says of its power and heat. on_tick: called by the main loop.
+    under load; health: what the board says of its power and heat. on_tick: called by the main loop. keep: called now and
+    then and at the end, to write down what is not written with every transition.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Runtime:
         ladder: Ladder | None = None,
         health: Callable[[], Health] | None = None,
         on_tick: Callable[[Sequence[Reader]], None] | None = None,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         self._readers = list(readers)
         self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
@@ -118,6 +121,7 @@ class Runtime:
         self._clock_step_until = self._overload_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
+        self._keep, self._keep_due = keep, clock.now()  # at once: what was restored, by the clock of this run
         self._mark = (-math.inf, self._wall_offset)
         self._dropped = 0
         self._disk_due = 0.0
@@ -329,6 +333,9 @@ class Runtime:
             self._disk_due = now + _DISK_RETRY_S
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
+        if self._keep is not None and now >= self._keep_due:
+            self._keep_due = now + _KEEP_EVERY_S
+            self._keep()
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
             self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
@@ -411,6 +418,8 @@ class Runtime:
             self._reading(fused)
         for reader in self._readers:
             self._watch(reader, self._clock.now())
+        if self._keep is not None:
+            self._keep()
         for thread in (*readers, *workers):
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)

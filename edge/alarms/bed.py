@@ -161,8 +161,9 @@ class Bed:
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
-        if not doubt and saved["coverage"] is not None:
-            self.coverage.restore(saved["coverage"])
+        if saved["coverage"] is not None:
+            self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
+        if not doubt:
             self.coverage_due = saved["coverage_due"]
         self.lines = {}
         for alarm_id, state in saved["lines"].items():

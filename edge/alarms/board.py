@@ -152,8 +152,12 @@ class Board:
         line = None if bed is None else bed.lines.get(alarm_id)
         return "inactive" if line is None else line.state
 
+    def coverage_snapshot(self) -> dict[str, Any]:
+        """What ``snapshot`` leaves out without coverage, by bed; to be put back in as each bed's ``coverage``."""
+        return {name: bed.coverage.snapshot() for name, bed in self._beds.items()}
+
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
-        """Everything needed to go on, in JSON's types; small without coverage, which another boot starts anew."""
+        """Everything needed to go on, in JSON's types; small without coverage."""
         if self._saved is not None:
             return dict(self._saved)
         return {
@@ -232,7 +236,7 @@ class Board:
     def _coverage(self, bed: Bed, now: float) -> list[Alarm]:
         limit, found = bed.rules.coverage_limit, list[Alarm]()
         for source, metric in bed.coverage.streams() if limit else ():
-            share = bed.coverage.share(source, metric, now)
+            share = bed.coverage.share_running(source, metric, now)
             if share is None or bed.coverage.watched_s(source, metric, now) < COVERAGE_FROM_S:
                 continue
             feed = f"coverage:{metric}"

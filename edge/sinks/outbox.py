@@ -91,10 +91,17 @@ class Outbox:
                     self._delete()
                 self._gone.clear()
 
-    def state(self) -> bytes | None:
-        """The board's state as last written, or None."""
+    def keep(self, state: bytes, coverage: bytes) -> None:
+        """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
+        with self._lock, contextlib.suppress(sqlite3.Error), self._unsynced(), self._db:
+            self._db.executemany(
+                "insert or replace into state values (?, ?)", [("board", state), ("coverage", coverage)]
+            )
+
+    def state(self, key: str = "board") -> bytes | None:
+        """The board's state as last written, or its ``coverage``, or None."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            found = self._db.execute("select value from state where key = 'board'").fetchone()
+            found = self._db.execute("select value from state where key = ?", (key,)).fetchone()
             return None if found is None else bytes(found[0])
         return None
 
