@@ -8,6 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.beats import find_beats
+from edge.dsp.filters import butterworth, zero_phase
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
 
 Floats = NDArray[np.float64]
@@ -153,6 +155,25 @@ def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
     a, b, c = spectrum[index - 1 : index + 2]
     shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else 0.0
     return float(GRID_BPM[index] * np.exp(0.01 * np.clip(shift, -0.5, 0.5)))
+
+
+_EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats were missed or invented
+_NEAR = 0.12
+_AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
+
+
+def beat_rate(wave: Floats, bpm: float) -> float:
+    """Mean rate of the beats in a window whose spectrum peaks at ``bpm``; ``bpm`` itself where they are not even.
+
+    A tapered spectrum weighs the middle of the window most and a wandering heart twice its nearest lobe; intervals
+    count alike. wave: ``(n,)`` at ``RATE_HZ``, either way up.
+    """
+    low, high = (share * bpm / 60.0 for share in _AROUND)
+    ibi = find_beats(np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band"))), RATE_HZ).ibi
+    if len(ibi) < 3 or ibi.std() > _EVEN * ibi.mean():
+        return bpm
+    rate = 60.0 / float(ibi.mean())
+    return rate if abs(rate / bpm - 1.0) <= _NEAR else bpm
 
 
 def _shares(spectrum: Floats) -> Floats:
