@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -26,12 +26,14 @@ def network_input(rgb: Floats, pulse: Floats) -> NDArray[np.float32]:
     return np.concatenate([colours.T, wave[None]]).astype(np.float32)[:, None, :]
 
 
-def pos_spectrum(regions: Sequence[Floats], pulses: Sequence[Floats]) -> Floats:
+def pos_spectrum(
+    regions: Sequence[Floats], pulses: Sequence[Floats], method: Callable[[Floats], Floats] = pos
+) -> Floats:
     """Shares of power over ``GRID_BPM``, sum 1: POS of the mean colour of all regions, and the mean over each one's.
 
-    regions: colours ``(n, 3)``. pulses: their band-passed POS ``(n,)``.
+    regions: colours ``(n, 3)``. pulses: their band-passed POS ``(n,)``. method: what made the pulses, to compare others.
     """
-    whole = band_pass(pos(np.mean(list(regions), axis=0)))
+    whole = band_pass(method(np.mean(list(regions), axis=0)))
     return _shares(_shares(power(whole)) + np.mean([_shares(power(p)) for p in pulses], axis=0))
 
 
