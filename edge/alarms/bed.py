@@ -26,7 +26,15 @@ class Bed:
     seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
     """
 
-    def __init__(self, name: str, rules: AlarmRules, boot: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        rules: AlarmRules,
+        boot: str,
+        cards: Mapping[str, str] = MappingProxyType({}),
+        *,
+        keeps_evidence: bool = False,
+    ) -> None:
         self.name = name
         self.rules = rules
         self.seq = 0
@@ -37,7 +45,7 @@ class Bed:
         self.coverage = Coverage()
         self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
-        self._boot = boot
+        self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
     def conditions_of(self, metric: str) -> tuple[tuple[Condition, Condition | None], ...]:
@@ -94,10 +102,13 @@ class Bed:
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
+            "card": self._cards.get(str(line.evidence.get("model", "")).partition(" ")[0]),
+            "recording": recording_of(line.occurrence) if self._keeps_evidence else None,
         }
         evidence: dict[str, Any] = {
             "change": change.what,
             "reading": line.evidence,
+            "readings": line.recent,
             "rule": _rule_evidence(rule, limit),
             "span": [line.since, change.t],
             **{key: figure for key, figure in optional.items() if figure is not None},
@@ -149,6 +160,11 @@ class Bed:
             _, name, *source = alarm_id.split("/")
             if name in self.rules.conditions:
                 self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
+
+
+def recording_of(occurrence: str) -> str:
+    """The file that holds the waveform around an occurrence."""
+    return f"{occurrence}.evrec"
 
 
 def evidence_of(reading: Reading) -> dict[str, Any]:
