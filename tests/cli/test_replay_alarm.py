@@ -106,6 +106,18 @@ def test_and_from_the_whole_recording_and_by_its_id_and_from_the_state_directory
     assert "card" in capsys.readouterr().out
 
 
+def test_its_recording_opens_in_other_programs_sample_for_sample(ward, tmp_path):
+    edfio = pytest.importorskip("edfio", reason="edfio is not installed")
+    alarm = next(a for a in raised(ward) if a.condition == "af")
+    path = ward / "evidence" / alarm.evidence["recording"]
+    assert main(["export", str(path), "--edf", "--csv", "--out", str(tmp_path)]) == 0
+    edf = edfio.read_edf(tmp_path / "node.edf")
+    pulse = next(s for s in edf.signals if s.label.startswith("ppg"))
+    samples = np.concatenate([e.data[:, 0] for e in Recording(path) if isinstance(e, Block) and e.kind == "ppg"])
+    np.testing.assert_allclose(pulse.data[: len(samples)], samples, atol=1e-6)
+    assert [a.onset for a in edf.annotations if a.text.startswith("alarm: bed1/af on")]
+
+
 def test_samples_that_were_altered_are_found(ward, tmp_path, capsys):
     alarm = next(a for a in raised(ward) if a.condition == "tachy")
     recording = Recording(ward / "evidence" / alarm.evidence["recording"])
