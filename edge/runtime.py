@@ -28,7 +28,7 @@ from edge.inbox import Inbox
 from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.reader import Reader
-from edge.recording import ClockMark, Entry, Tick
+from edge.recording import STATE_EVERY_S, ClockMark, Entry, LaneState, MainState, Tick
 from edge.stats import LoopStats
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
 
@@ -83,7 +83,7 @@ class Runtime:
     """Runs sources through lanes and the board into sinks until stopped or all sources have ended.
 
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
-    order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
+    order; board_shift_s is for it. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
     mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
     under load; health: what the board says of its power and heat. on_tick: called by the main loop. keep: called now and
     then and at the end, to write down what is not written with every transition.
@@ -107,6 +107,7 @@ class Runtime:
         health: Callable[[], Health] | None = None,
         on_tick: Callable[[Sequence[Reader]], None] | None = None,
         keep: Callable[[], None] | None = None,
+        board_shift_s: float | None = None,
     ) -> None:
         self._readers = list(readers)
         self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
@@ -122,6 +123,7 @@ class Runtime:
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
         self._keep, self._keep_due = keep, clock.now()  # at once: what was restored, by the clock of this run
+        self._shift_s, self._state_due = board_shift_s, -math.inf
         self._mark = (-math.inf, self._wall_offset)
         self._dropped = 0
         self._disk_due = 0.0
@@ -147,6 +149,7 @@ class Runtime:
     def run(self, seconds: float | None = None) -> int:
         """Run until stopped, until every source has ended, or for ``seconds``. Returns the exit code, 0 or 1."""
         started = self._clock.now()
+        self._record_main(started)
         workers = self._start_workers()
         readers = [self._thread(f"edge-read-{r.name}", r.run, self._stop, self._clock) for r in self._readers]
         next_tick, next_stats = started, started + _STATS_EVERY_S
@@ -198,6 +201,8 @@ class Runtime:
                 self._stop.wait(_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
+        due = -math.inf
+        self._record_lane(lane, self._clock.now())
         while not inbox.drained:
             block = inbox.get(_POLL_S)
             if block is None:
@@ -208,7 +213,14 @@ class Runtime:
                 lane.reset()
                 raise
             self._hand_on(lane, readings)
+            if block.t_end >= due:
+                due = block.t_end + STATE_EVERY_S
+                self._record_lane(lane, block.t_end)
         self._hand_on(lane, lane.finish())
+
+    def _record_lane(self, lane: Lane, t: float) -> None:
+        if self._tap is not None:
+            self.record(LaneState(lane.source, lane.primary, t, lane.state()))
 
     def _hand_on(self, lane: Lane, readings: Sequence[Reading]) -> None:
         for fault in lane.take_faults():
@@ -233,6 +245,7 @@ class Runtime:
             self._reading(item)
             for fused in self._fusion.update(item) if self._fusion else ():
                 self._reading(fused)
+            self._record_main(item.t)
         elif isinstance(item, Command):
             self.record(item)
             result, transitions = self._board.command(item)
@@ -273,6 +286,13 @@ class Runtime:
         if self._tap is not None:
             with self._tap_lock:
                 self._tap(entry)
+
+    def _record_main(self, t: float) -> None:
+        """Every so often, by the newest time there is: what this thread remembers, for replays that begin here."""
+        if self._tap is not None and t >= self._state_due:
+            self._state_due = t + STATE_EVERY_S
+            fusion = self._fusion.state() if self._fusion is not None else {}
+            self.record(MainState(t, self._board.snapshot(), fusion, self._shift_s))
 
     def _observe(self, block: Block) -> None:
         self.record(block)
@@ -339,6 +359,7 @@ class Runtime:
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
             self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
+        self._record_main(now)
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""

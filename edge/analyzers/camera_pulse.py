@@ -106,6 +106,13 @@ class CameraPulse:
         self._tracker.reset()
         self._last_end = None
 
+    def state(self) -> dict[str, Any]:
+        return {"last_end": self._last_end, "tracker": self._tracker.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._last_end = state["last_end"]
+        self._tracker.restore(state["tracker"])
+
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["roi"]
         reason = seen_reason(window)

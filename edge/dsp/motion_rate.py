@@ -8,8 +8,9 @@ Without an accelerometer the regression is left out and the rest stands. No lear
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,14 @@ class MotionRate:
 
     def reset(self) -> None:
         self._tracker.reset()
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, in MessagePack's types."""
+        return self._tracker.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()``."""
+        self._tracker.restore(state)
 
     @property
     def posterior(self) -> Floats:

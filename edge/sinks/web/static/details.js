@@ -60,7 +60,7 @@ function events() {
   if (!state.events.length) return [make("li", { textContent: "none since the start" })];
   return state.events.slice(0, EVENT_ROWS).map((a) => make("li", {},
     make("time", { textContent: timeOfDay(wallTime(a.t)) }),
-    make("span", {}, make("i", { className: a.priority, textContent: a.priority }), `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}`),
+    make("span", {}, make("i", { className: a.priority, textContent: a.priority }), make("a", { href: `/alarms#${encodeURIComponent(a.occurrence)}`, textContent: `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}` })),
     make("span", { className: "presence", textContent: HAPPENED[a.presence] })));
 }
 

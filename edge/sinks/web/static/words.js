@@ -50,6 +50,10 @@ export function timeOfDay(date) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 }
 
+export function dateAndTime(date) {
+  return `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" }).replaceAll(",", "")}, ${timeOfDay(date)}`;
+}
+
 export function percent(share) {
   if (share === null || share === undefined) return "–";
   const p = share * 100;
