@@ -27,6 +27,7 @@ from edge.fusion import Fusion
 from edge.inbox import Inbox
 from edge.ladder import Ladder
 from edge.lane import Lane
+from edge.load import Load
 from edge.reader import Reader
 from edge.recording import STATE_EVERY_S, ClockMark, Entry, LaneState, MainState, Tick
 from edge.stats import LoopStats
@@ -48,8 +49,6 @@ _FAULT_STANDS_S = 10.0
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
 _FLUSH_S = 3.0
-_LATE_S = 2.0  # samples dropped within so long mean that this machine is late now
-_HEALTH_EVERY_S = 10.0
 _SEEN = ("online", "degraded")
 _JOIN_S = 2.0
 
@@ -119,17 +118,16 @@ class Runtime:
         self._bugs: deque[float] = deque()
         self._tap_lock = threading.Lock()
         self._wall_offset = clock.wall() - clock.now()
-        self._clock_step_until = self._overload_until = 0.0
+        self._clock_step_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
         self._keep, self._keep_due = keep, clock.now()  # at once: what was restored, by the clock of this run
         self._shift_s, self._state_due = board_shift_s, -math.inf
         self._mark = (-math.inf, self._wall_offset)
-        self._dropped = 0
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
-        self._ladder, self._health, self._on_tick = ladder or Ladder(()), health, on_tick
-        self._board_health, self._health_due, self._late_until = Health(), 0.0, 0.0
+        self._ladder, self._load, self._on_tick = ladder or Ladder(()), Load(health), on_tick
+        self._paced = {reader.name for reader in readers if not reader.can_wait}
         self.stats = LoopStats(extra_stats)
         self.failed = ""
         for reader in self._readers:
@@ -241,7 +239,9 @@ class Runtime:
 
     def _handle(self, item: Any) -> None:
         if isinstance(item, Reading):
-            self.stats.reading(item, self._clock.now())
+            now = self._clock.now()
+            self.stats.reading(item, now)
+            self._load.heard(item, now, paced=item.source in self._paced)
             self._reading(item)
             for fused in self._fusion.update(item) if self._fusion else ():
                 self._reading(fused)
@@ -339,14 +339,13 @@ class Runtime:
             text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
             self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
             self._set_fault("clock_step", True, text)
-        dropped = sum(inbox.dropped_blocks for r in self._readers for inbox in r.inboxes)
-        if dropped > self._dropped:
-            self._dropped, self._overload_until, self._late_until = dropped, now + _FAULT_STANDS_S, now + _LATE_S
-            self._set_fault("overload", True, "this machine cannot keep up: samples were dropped")
+        self._load.look(self._readers, now)
+        if why := self._load.overload(now):
+            self._set_fault("overload", True, why)
         self._relieve(now)
         if now >= self._clock_step_until:
             self._set_fault("clock_step", False, "")
-        if now >= self._overload_until and not self._ladder.taken:
+        if not self._load.overload(now) and not self._ladder.taken:
             self._set_fault("overload", False, "")
         again = self._standing.get("outbox_full", False) and now >= self._disk_due
         if again:
@@ -363,13 +362,7 @@ class Runtime:
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""
-        if self._health is not None and now >= self._health_due:
-            self._health_due = now + _HEALTH_EVERY_S
-            self._board_health = self._health()
-        cause = "this machine cannot keep up" if now < self._late_until else ""
-        if not cause and (suffers := self._board_health.now & {"throttled", "under_voltage", "hot"}):
-            cause = f"the board is {', '.join(sorted(suffers)).replace('_', '-')}"
-        for move in self._ladder.update(now, cause):
+        for move in self._ladder.update(now, self._load.cause(now)):
             log.warning("%s: %s", move.rung.text if move.down else f"no longer: {move.rung.text}", move.cause or "calm")
             text = f"{self._ladder.text}: {move.cause}" if move.down else self._ladder.text
             if self._ladder.taken:
@@ -413,7 +406,7 @@ class Runtime:
             "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
             "reopened": {r.name: r.reopened for r in readers},
             "degraded": list(self._ladder.taken),
-            "temperature_c": self._board_health.temperature_c,
+            "temperature_c": self._load.health.temperature_c,
             "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
         }
         self._send(self.stats.take(now, queues))
