@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -85,6 +86,15 @@ class Connection:
         """Say good-bye and end the client's thread."""
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def listens(options: Options) -> bool:
+    """Whether something listens where the broker should be: one that was cut off by a broker's end finds nothing."""
+    try:
+        socket.create_connection((options.host, options.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def connect(

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Options, RefusedError, connect
+from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
 from edge.sinks._discovery import discovery
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
@@ -233,7 +233,6 @@ class MqttSink:
                 self._say_link(False, str(error))
                 pause_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)
                 failures += 1
-                cut_off = 0  # it was the broker that went away
                 self._pause(pause_s)
                 continue
             started = self._clock.now()
@@ -243,7 +242,7 @@ class MqttSink:
             short = self._clock.now() - started < _SHORT_LIFE_S
             failures = failures + 1 if short else 0
             refusal = self._flight.refusal
-            cut_off = cut_off + 1 if short and not refusal else 0
+            cut_off = cut_off + 1 if short and not refusal and listens(self._options) else 0
             if connection.taken_over or cut_off >= _CUT_OFFS:
                 reason = f"another program seems to use the client id {self._options.client_id!r}; not fighting over it"
                 log.error("%s: %s", self._options, reason)

@@ -305,6 +305,19 @@ def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscrib
     box.close()
 
 
+@pytest.mark.slow
+def test_a_broker_that_restarts_again_and_again_is_not_taken_for_another_program(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    for _ in range(3):
+        broker.stop(kill=True)
+        one.wait(lambda d: not d.links[-1][0])
+        broker.start()
+        one.up()
+    assert not any("another program" in why for _, why in one.links)
+    one.sink.close()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # amqtt leaves refused sockets open
 def test_a_broker_that_knows_only_3_1_1_is_spoken_to(outbox):
     from edge.demo.broker import Broker
