@@ -10,6 +10,7 @@ block: a reader stuck in a driver call cannot say that it is stuck.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
@@ -42,6 +43,7 @@ _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
 _KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
 _POLL_S = 0.25
+_TOGETHER = 64  # at most so many items share one durable write
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
@@ -126,6 +128,9 @@ class Runtime:
         self._mark = (-math.inf, self._wall_offset)
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
+        self._unsaved: list[Alarm] = []
+        self._unsent: list[Any] = []
+        self._save = False
         self._ladder, self._load, self._on_tick = ladder or Ladder(()), Load(health), on_tick
         self._paced = {reader.name for reader in readers if not reader.can_wait}
         self.stats = LoopStats(extra_stats)
@@ -229,13 +234,19 @@ class Runtime:
     # ---- main ----------------------------------------------------------------------------------------------
 
     def _take(self, timeout_s: float) -> bool:
-        """Handle what the queue holds, after waiting at most ``timeout_s`` for something; whether there was any."""
-        try:
-            item = self._main.get(timeout=timeout_s)
-        except queue.Empty:
-            return False
-        self._handle(item)
-        return True
+        """Handle what the queue holds, after waiting at most ``timeout_s`` for something; whether there was any.
+
+        What came of it is written to disk together: a write takes some ms, and in a flood there are hundreds a second.
+        """
+        handled = 0
+        with contextlib.suppress(queue.Empty):
+            self._handle(self._main.get(timeout=timeout_s))
+            handled = 1
+            while handled < _TOGETHER:
+                self._handle(self._main.get_nowait())
+                handled += 1
+        self._commit()
+        return handled > 0
 
     def _handle(self, item: Any) -> None:
         if isinstance(item, Reading):
@@ -263,18 +274,30 @@ class Runtime:
         self._publish(transitions)
 
     def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
-        if not transitions and not save:
-            return
-        if self._durable is not None:
-            on_disk = self._durable.append(transitions, self._state() if self._state else None)
-            self._set_fault("outbox_full", not on_disk, "alarms cannot be written to disk; they are sent all the same")
+        self._save |= save
         for alarm in transitions:
             if alarm.evidence.get("change") == "unconfirmed":
                 log.warning("%s: %s", alarm.id, in_words(alarm.delivery))
             self.record(alarm)
+            self._unsaved.append(alarm)
             self._send(alarm)
 
     def _send(self, event: Any) -> None:
+        self._unsent.append(event)
+
+    def _commit(self) -> None:
+        """Write what waits for it to disk, then let the sinks hear of everything, in the order in which it came."""
+        while self._unsaved or self._unsent or self._save:
+            transitions, events, save = self._unsaved, self._unsent, self._save
+            self._unsaved, self._unsent, self._save = [], [], False
+            if self._durable is not None and (transitions or save):
+                on_disk = self._durable.append(transitions, self._state() if self._state else None)
+                text = "alarms cannot be written to disk; they are sent all the same"
+                self._set_fault("outbox_full", not on_disk, text)
+            for event in events:
+                self._deliver(event)
+
+    def _deliver(self, event: Any) -> None:
         for sink in self._sinks:
             try:
                 sink.send(event)
@@ -359,6 +382,7 @@ class Runtime:
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
             self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
         self._record_main(now)
+        self._commit()
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""
@@ -409,7 +433,7 @@ class Runtime:
             "temperature_c": self._load.health.temperature_c,
             "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
         }
-        self._send(self.stats.take(now, queues))
+        self._deliver(self.stats.take(now, queues))
 
     # ---- the end -------------------------------------------------------------------------------------------
 
@@ -432,6 +456,7 @@ class Runtime:
             self._reading(fused)
         for reader in self._readers:
             self._watch(reader, self._clock.now())
+        self._commit()
         if self._keep is not None:
             self._keep()
         for thread in (*readers, *workers):
