@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -137,6 +138,18 @@ def test_starts_without_importing_what_is_heavy():
     code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("argv", "budget_s"), [(["-c", "import edge"], 0.3), (["-m", "edge", "--help"], 0.4)])
+def test_starting_costs_little(argv, budget_s):
+    """Processor time of the best of five, since another program may be running."""
+    took_s = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took_s) < budget_s
 
 
 def test_a_closed_pipe_is_no_traceback(config):
