@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 
@@ -119,6 +121,23 @@ def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
     made = sorted((a.id, a.presence, a.t) for a in kept if isinstance(a, Alarm))
     assert sorted((e["id"], e["presence"], e["t"]) for e in again if e["type"] == "alarm") == made
     assert ("bed1/af", "on") in {m[:2] for m in made}
+
+
+def test_a_stop_that_comes_while_the_models_load_is_not_lost(config, monkeypatch):
+    from edge import service
+
+    build, made = service.build_service, []
+
+    def asked_to_stop_meanwhile(*given, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        made.append(build(*given, **named))
+        return made[0]
+
+    monkeypatch.setattr(service, "build_service", asked_to_stop_meanwhile)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["run", str(config), "--quiet", "--seconds", "60"]) == 0
+    assert made[0].runtime._stop.is_set()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_replay_of_a_plain_file_prints_a_summary(tmp_path, capsys):
