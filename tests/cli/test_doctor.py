@@ -32,6 +32,7 @@ from edge.cli.doctor import findings
 from edge.clock import ManualClock, SystemClock
 from edge.config import parse
 from edge.demo.pty_device import PtyDevice
+from edge.types import ModelError
 from firmware_bridge.frames import Hello, StreamInfo
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
 
@@ -460,13 +461,18 @@ def test_broker_not_tls(mosquitto, tmp_path):
 
 
 def test_package_missing_and_runtime_missing(monkeypatch):
-    for name in ("serial", "onnxruntime", "ai_edge_litert"):
+    for name in ("serial", "cv2", "soundfile", "onnxruntime", "ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(sys.modules, name, None)
     config = parse('[sources.node]\nkind = "serial_port"\nport = "/dev/x"')
     found = list(packages(config))
-    assert words(found) == ["package_missing", "package_missing", "package_missing", "runtime_missing"]
-    assert found[0].state == "fail"
+    assert [(one.fault, one.state) for one in found] == [("package_missing", "fail"), ("runtime_missing", "fail")]
     assert found[0].remedy == "pip install 'edge-vitals[serial]'"
+    assert words(packages(None)) == ["package_missing"] * 3 + ["runtime_missing"]
+
+
+def test_one_runtime_is_enough(own_models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert words([*packages(None), *models(None)]) == []
 
 
 @pytest.fixture
@@ -497,14 +503,22 @@ def test_model_missing(own_models, tmp_path, monkeypatch):
     assert words(models(None)) == ["model_missing"]
 
 
-def test_model_variant_when_another_runtime_has_to_do(own_models, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeypatch):
+    build = inference.build_engine
+
+    def broken(runtimes):
+        def made(runtime, *given):
+            if runtime in runtimes:
+                raise ModelError("illegal instruction")
+            return build(runtime, *given)
+
+        return made
+
+    monkeypatch.setattr(inference, "build_engine", broken(["onnx"]))
     (found,) = models(None)
     assert (found.fault, found.state) == ("model_variant", "warn")
-    assert "onnx" in found.text
-    for name in ("ai_edge_litert", "tflite_runtime"):
-        monkeypatch.setitem(sys.modules, name, None)
-        monkeypatch.setitem(sys.modules, f"{name}.interpreter", None)
+    assert "illegal instruction" in found.text
+    monkeypatch.setattr(inference, "build_engine", broken(["onnx", "litert", "tflite"]))
     assert [(one.fault, one.state) for one in models(None)] == [("model_variant", "fail")]
 
 
