@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 LOST_AFTER_S = 3.0  # a source silent this long is offline
 _MAIN_QUEUE = 1024
-_TICK_S = 0.25
+TICK_S = 0.25  # the board's clock, silence and load are looked at so often
 _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
 _KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
@@ -160,7 +160,7 @@ class Runtime:
             while not self._stop.is_set():
                 now = self._clock.now()
                 if now >= next_tick:
-                    next_tick = now + _TICK_S
+                    next_tick = now + TICK_S
                     self._tick(now)
                     if self._on_tick is not None:
                         self._on_tick(self._readers)
@@ -170,7 +170,7 @@ class Runtime:
                 if seconds is not None and now - started >= seconds:
                     break
                 if (
-                    not self._take(_TICK_S / 2)
+                    not self._take(TICK_S / 2)
                     and all(r.ended for r in self._readers)
                     and not any(w.is_alive() for w in workers)
                 ):
@@ -449,7 +449,7 @@ class Runtime:
                 inbox.close()
         deadline = self._clock.now() + _JOIN_S
         while any(w.is_alive() for w in workers) and self._clock.now() < deadline:
-            self._take(_TICK_S / 5)
+            self._take(TICK_S / 5)
         while self._take(0.0):
             pass
         for fused in self._fusion.flush() if self._fusion else ():

@@ -85,7 +85,7 @@ class Rule:
 def build(*, models: Callable[[str], Any], window_s: float = 10.0, hop_s: float = 1.0) -> CameraPulse:
     """Camera pulse.
 
-    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: how often.
+    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: seconds between readings.
     """
     return CameraPulse(models("camera_pulse"), window_s=window_s, hop_s=hop_s)
 

@@ -66,9 +66,12 @@ def build(
 ) -> MqttSink:
     """An MQTT broker.
 
-    host, port: 1883, or 8883 with TLS. username with password_file or password_env: never the password itself.
-    ca_file, cert_file, key_file: PEM files; any of them turns TLS on, as does tls. prefix: first part of every topic.
-    client_id: by default ``edge-vitals-<device>``; unique at the broker. discovery_prefix: Home Assistant's; "" = none.
+    host: the broker's name or address. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
+    file with the password. password_env: the name of an environment variable with it; the password itself is no key.
+    ca_file: the authority that signed the broker's certificate. cert_file, key_file: our own certificate, where the
+    broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
+    prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
+    a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
     """
     options = Options(
         host=host,
