@@ -21,7 +21,7 @@ from edge.sinks._connection import Connection, Options, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def build(
     )
     options.password()
     options.context()
-    about = {"version": version, "models": dict(identities or {})}
+    about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S}
     found = (
         discovery(device_name, f"{prefix}/{device_name}", beds, sorted(hops or {}), version, hops or {})
         if discovery_prefix

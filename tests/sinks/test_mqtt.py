@@ -134,7 +134,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     one = Device(outbox, mosquitto.port).up()
     online = load(subscriber.wait("vitals/dev/status"))
     assert (online["state"], online["version"], online["models"]) == ("online", "9", {"rhythm": "rhythm 1 x"})
-    assert online["v"] == 1
+    assert (online["v"], online["heartbeat_s"]) == (1, 5.0)
     assert {"t", "mono", "boot", "clock_synced"} <= set(online)
     one.sink.close()
     subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
