@@ -41,6 +41,10 @@ class Station:
         self._confirmed: dict[str, int] = {}
         self._seqs: dict[tuple[str, str], int] = {}
 
+    def connected(self) -> None:
+        """A new connection: what was confirmed on the last one may not have arrived."""
+        self._confirmed.clear()
+
     def take(self, topic: str, payload: bytes, *, now: float) -> tuple[list[Confirm], list[str]]:
         """One message that arrived at ``now``, s: what to confirm, and what to say."""
         parts = topic.removeprefix(f"{self._prefix}/").split("/")

@@ -50,7 +50,7 @@ def build(
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
     standing: Sequence[Alarm] = (),
-    beds: Sequence[str] = (),
+    metrics: Mapping[str, Sequence[str]] | None = None,
     port: int = 0,
     username: str | None = None,
     password_file: str | None = None,
@@ -86,20 +86,17 @@ def build(
     options.password()
     options.context()
     about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S}
-    found = (
-        discovery(device_name, f"{prefix}/{device_name}", beds, sorted(hops or {}), version, hops or {})
-        if discovery_prefix
-        else None
-    )
+    root, hops = f"{prefix}/{device_name}", dict(hops or {})
+    found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
     return MqttSink(
         options=options,
-        topics=Topics(f"{prefix}/{device_name}"),
+        topics=Topics(root),
         payloads=Payloads(clock, boot),
         clock=clock,
         outbox=outbox,
         boot=boot,
         about=about,
-        hops=dict(hops or {}),
+        hops=hops,
         on_command=on_command,
         on_link=on_link,
         standing=standing,

@@ -28,6 +28,13 @@ def test_an_alarm_that_asks_for_the_role_is_confirmed_once():
     assert confirmed(station, event(7, priority="high")) == OURS, "it sounds again and asks again"
 
 
+def test_after_a_lost_connection_it_confirms_again_what_still_asks():
+    station = Station("vitals", "station")
+    assert confirmed(station, event(5)) == OURS
+    station.connected()
+    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == OURS
+
+
 def test_only_what_stands_and_asks_for_this_role_is_confirmed():
     assert confirmed(Station("vitals", "charge"), event()) == []
     assert confirmed(Station("vitals"), event()) == []

@@ -87,7 +87,13 @@ class Device:
     def __init__(self, outbox, port, *, changed=None, **settings):
         self.commands, self.links, self._changed = [], [], changed or threading.Condition()
         self.outbox = outbox
-        settings = {"host": "127.0.0.1", "port": port, "hops": {"ppg.hr": 1.0}, "beds": ["bed1"], **settings}
+        settings = {
+            "host": "127.0.0.1",
+            "port": port,
+            "hops": {"ppg.hr": 1.0},
+            "metrics": {"bed1": ["ppg.hr"]},
+            **settings,
+        }
         self.sink = build(
             device_name="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
             on_command=self._command, on_link=self._link, **settings,
