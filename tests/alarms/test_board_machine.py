@@ -257,11 +257,11 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self):
         """From here on a second board, made from what the first one saved, must tell the same."""
-        self.shadow = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN)
+        self.shadow = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0)
 
     @rule()
     def restart_for_good(self):
-        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN)
+        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0)
 
     @rule()
     def restart_as_another_run(self):
