@@ -31,6 +31,7 @@ import msgspec
 
 from edge.alarms.conditions import AlarmRules, rules_from
 from edge.alarms.delivery import NOBODY, Chain, chain_from
+from edge.config_keys import KEYS
 from edge.types import ConfigError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -41,6 +42,7 @@ INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
         *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "watching", "on_fault"),
+        "history",
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
@@ -117,10 +119,10 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms", "delivery"},
     )
     device = where.table(table, "device")
-    where.known(device, "device", {"name", "state_dir"})
-    state_dir = where.value(device, "device", "state_dir", str, "")
+    where.known(device, "device", KEYS["device"])
+    state_dir = where.value(device, "device", "state_dir")
     models = where.table(table, "models")
-    where.known(models, "models", {"variant"})
+    where.known(models, "models", KEYS["models"])
     common_alarms = where.table(table, "alarms")
     beds = _beds(where, where.table(table, "beds"), common_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
@@ -136,7 +138,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
             found[name] = where.settings(group, name, name, keys)
     return Config(
         path=path,
-        device=where.name(where.value(device, "device", "name", str, "edge-vitals"), "device.name"),
+        device=where.name(where.value(device, "device", "name"), "device.name"),
         state_dir=(Path(path).parent / state_dir) if state_dir else None,
         beds=beds,
         sources=sources,
@@ -144,7 +146,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         transforms=groups["transforms"],
         sinks=sinks,
         device_alarms=where.alarms(common_alarms, "alarms"),
-        variant=where.value(models, "models", "variant", str | None, None),
+        variant=where.value(models, "models", "variant"),
         text=text,
         delivery=delivery,
     )
@@ -209,10 +211,10 @@ class _Where:
             raise self.error(key, f"must be a table, [{key}]")
         return value
 
-    def value(self, table: Mapping[str, Any], key: str, name: str, type_: Any, default: Any) -> Any:
-        if name not in table:
-            return default
-        return self.convert(table[name], type_, f"{key}.{name}")
+    def value(self, table: Mapping[str, Any], key: str, name: str, *, of: str = "") -> Any:
+        """A key of the table ``key``, by its entry in ``KEYS[of or key]``."""
+        known = KEYS[of or key][name]
+        return self.convert(table[name], known.type, f"{key}.{name}") if name in table else known.default
 
     def convert(self, value: Any, type_: Any, key: str) -> Any:
         try:
@@ -263,14 +265,14 @@ def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, 
     for name, value in (tables or {"bed1": {}}).items():
         key = f"beds.{name}"
         table = where.table_of(value, key)
-        where.known(table, key, {"person", "site", "alarms"})
+        where.known(table, key, {*KEYS["beds.NAME"], "alarms"})
         if where.name(name, key) in _RESERVED_BEDS:
             raise where.error(key, f"{name!r} is a reserved word")
         own = where.table_of(table.get("alarms", {}), f"{key}.alarms")
         beds[name] = BedConfig(
             name,
-            person=where.value(table, key, "person", str, ""),
-            site=where.value(table, key, "site", str, ""),
+            person=where.value(table, key, "person", of="beds.NAME"),
+            site=where.value(table, key, "site", of="beds.NAME"),
             alarms=where.alarms(own, f"{key}.alarms", base=common),
         )
     return beds

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any, Final
 
@@ -48,6 +49,16 @@ class Fusion:
             bed = self._beds[reading.bed] = _BedFusion(reading.bed, self._metrics)
         return bed.update(reading)
 
+    def state(self) -> dict[str, Any]:
+        """By bed, everything needed to go on, in MessagePack's types."""
+        return {name: bed.state() for name, bed in self._beds.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()``."""
+        self._beds = {name: _BedFusion(name, self._metrics) for name in state}
+        for name, bed in self._beds.items():
+            bed.restore(state[name])
+
     def flush(self) -> list[Reading]:
         """The end of a recording: fuse what is still waited for."""
         return [fused for name in sorted(self._beds) for fused in self._beds[name].flush()]
@@ -78,6 +89,14 @@ class _BedFusion:
             while len(kept) > 1 and kept[0].t < self._second - LIVE_S - 1:
                 del kept[0]
         return found
+
+    def state(self) -> dict[str, Any]:
+        lanes = [[*key, [asdict(reading) for reading in kept]] for key, kept in self._lanes.items()]
+        return {"lanes": lanes, "second": self._second, "newest": self._newest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._lanes = {(i, source): [Reading(**r) for r in kept] for i, source, kept in state["lanes"]}
+        self._second, self._newest = state["second"], state["newest"]
 
     def flush(self) -> list[Reading]:
         found: list[Reading] = []

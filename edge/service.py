@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
@@ -12,7 +13,15 @@ import msgspec
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
-from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
+from edge.assembly import (
+    ModelShelf,
+    boot_id,
+    build_board,
+    build_lanes,
+    build_source,
+    keeps_evidence,
+    state_dir_of,
+)
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
@@ -91,7 +100,7 @@ def _build(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board, shift_s = _board(config, boot, outbox, clock)
+    board, shift_s = _board(config, boot, outbox, clock, models.cards())
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def state() -> bytes:
@@ -116,8 +125,8 @@ def _build(
             "mono": clock.now(),
             "wall": clock.wall(),
             "version": __version__,
-            "board": board.snapshot(),
-            "board_shift_s": shift_s,
+            "cards": models.cards(),
+            "states": True,
         }
 
     injected = {
@@ -148,8 +157,13 @@ def _build(
         "watching": lambda now: {bed: _watching(board, bed, now) for bed in config.beds},
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
-    names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
-    built: list[Sink] = []
+    evidence = construct("sinks", "evidence", config.sinks.get("evidence", {}), injected)
+    opened.callback(evidence.close)
+    injected["history"] = evidence
+    names = {name: keys for name, keys in config.sinks.items() if name != "evidence"}
+    if console:
+        names.setdefault("console", {})
+    built: list[Sink] = [evidence]
     for name, keys in names.items():
         built.append(construct("sinks", name, keys, injected))
         opened.callback(built[-1].close)
@@ -173,6 +187,7 @@ def _build(
         health=read_health,
         on_tick=watchdog.tick,
         keep=keep,
+        board_shift_s=shift_s,
     )
     for text in outbox.faults:
         mailbox.put(Fault("outbox_full", clock.now(), True, text))
@@ -199,21 +214,24 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
     return taps[0] if len(taps) == 1 else all_of_them if taps else None
 
 
-def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> tuple[Board, float | None]:
+def _board(
+    config: Config, boot: str, outbox: Outbox, clock: Clock, cards: Mapping[str, str]
+) -> tuple[Board, float | None]:
     """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
+    new = partial(build_board, config, boot=boot, cards=cards, keeps_evidence=keeps_evidence(config))
     state, coverage = outbox.state(), outbox.state("coverage")
     if state is None:
-        return build_board(config, boot=boot), None
+        return new(), None
     for watched in dict.fromkeys((coverage, None)):
         try:
             saved = msgspec.json.decode(state, type=dict[str, Any])
             shift_s = _shift_s(saved, clock)
             _put_back(saved, watched)
-            return build_board(config, boot=boot, state=saved, shift_s=shift_s), shift_s
+            return new(state=saved, shift_s=shift_s), shift_s
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
             outbox.faults.append(f"{lost} not readable ({error}); it begins anew")
-    return build_board(config, boot=boot), None
+    return new(), None
 
 
 def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:

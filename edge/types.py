@@ -341,6 +341,12 @@ class Analyzer(Protocol):
     def reset(self) -> None:
         """Forget everything: a new epoch begins."""
 
+    def state(self) -> Mapping[str, Any]:
+        """What it remembers from window to window, in MessagePack's types; {} for one that remembers nothing."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()`` of another one built alike: the same windows then give the same readings."""
+
 
 @runtime_checkable
 class Sink(Protocol):

@@ -183,7 +183,31 @@ def test_every_transition_is_durable_before_a_sink_sees_it():
 
     reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
     Runtime(readers=[reader], board=board(), sinks=[Seen()], clock=ManualClock(), durable=Disk()).run()
-    assert [o[0] for o in order] == ["disk", "sink"] * 2
+    kept, seen = ([o[1:] for o in order if o[0] == where] for where in ("disk", "sink"))
+    assert [presence for _, presence in seen] == ["on", "off"]
+    assert kept == seen
+    assert all(order.index(("disk", *one)) < order.index(("sink", *one)) for one in seen)
+
+
+def test_what_waits_together_is_written_once_and_told_in_order():
+    writes = []
+
+    class Disk:
+        def append(self, transitions, state=None):
+            writes.append([(a.source, a.presence) for a in transitions])
+            assert sink.of(Alarm) == []
+            return True
+
+    runtime, sink = live([], board(sensor_off={"on_delay_s": 0, "off_delay_s": 0}), durable=Disk())
+    for name, on in (("a", True), ("b", True), ("a", False)):
+        runtime.post(Fault("sensor_off", 0.0, on, bed="bed1", source=name))
+    runtime.post(Command("ack", "bed1", 0.0, "c", "nurse", id="bed1/sensor_off/b"))
+    assert runtime._take(0.0)
+    told = [("a", "on"), ("b", "on"), ("a", "off"), ("b", "ack")]
+    assert writes == [told]
+    assert [(e.source, e.presence) for e in sink.events[:4]] == told
+    assert isinstance(sink.events[4], CommandResult)
+    assert not runtime._take(0.0)
 
 
 def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():

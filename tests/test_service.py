@@ -287,7 +287,8 @@ def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_ag
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
     box = service.runtime._durable
     box._db.execute("pragma query_only=on")
-    service.runtime._handle(fast(clock))
+    service.runtime._main.put(fast(clock))
+    assert service.runtime._take(0.0)
     assert [a.presence for a in sink.alarms("tachy")] == ["on"]
     (full,) = sink.alarms("outbox_full")
     assert full.text == "alarms cannot be written to disk; they are sent all the same"

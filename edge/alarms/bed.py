@@ -27,7 +27,16 @@ class Bed:
     seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
     """
 
-    def __init__(self, name: str, rules: AlarmRules, boot: str, chain: Chain = NOBODY) -> None:
+    def __init__(
+        self,
+        name: str,
+        rules: AlarmRules,
+        boot: str,
+        chain: Chain = NOBODY,
+        cards: Mapping[str, str] = MappingProxyType({}),
+        *,
+        keeps_evidence: bool = False,
+    ) -> None:
         self.name = name
         self.rules = rules
         self.seq = 0
@@ -39,7 +48,7 @@ class Bed:
         self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
         self.deliveries = Deliveries(chain)
-        self._boot = boot
+        self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
     def conditions_of(self, metric: str) -> tuple[tuple[Condition, Condition | None], ...]:
@@ -111,10 +120,13 @@ class Bed:
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
+            "card": self._cards.get(str(line.evidence.get("model", "")).partition(" ")[0]),
+            "recording": recording_of(line.occurrence) if self._keeps_evidence else None,
         }
         evidence: dict[str, Any] = {
             "change": change.what,
             "reading": line.evidence,
+            "readings": line.recent,
             "rule": _rule_evidence(rule, limit),
             "span": [line.since, change.t],
             **{key: figure for key, figure in optional.items() if figure is not None},
@@ -172,6 +184,11 @@ class Bed:
                 self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
         waiting = saved.get("deliveries", {})  # absent in states of before there were any
         self.deliveries.restore({name: post for name, post in waiting.items() if name in self.lines}, shift_s)
+
+
+def recording_of(occurrence: str) -> str:
+    """The file that holds the waveform around an occurrence."""
+    return f"{occurrence}.evrec"
 
 
 def evidence_of(reading: Reading) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Board:
     state: a ``snapshot``. With another boot its times go on from the first moment this board is told of, or are moved
     by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
     chain: who must confirm that alarms reached them.
+    cards: model name to the SHA-256 of its card. keeps_evidence: whether each occurrence gets a recording, to be named.
     Raises ValueError for a state of another version or a damaged one, and for events of an unknown bed or condition.
     """
 
@@ -44,13 +45,16 @@ class Board:
         state: Mapping[str, Any] | None = None,
         shift_s: float | None = None,
         chain: Chain = NOBODY,
+        cards: Mapping[str, str] | None = None,
+        keeps_evidence: bool = False,
     ) -> None:
         rules = {DEVICE_BED: AlarmRules(), **beds}
         self._boot = boot
         self._t: float | None = None
         self._shift_s = shift_s
         self._doubt_until: float | None = None
-        self._beds = {name: Bed(name, rules[name], boot, chain) for name in sorted(rules)}
+        self._chain, self._cards, self._keeps_evidence = chain, dict(cards or {}), keeps_evidence
+        self._beds = {name: self._new_bed(name, rules[name]) for name in sorted(rules)}
         self._saved: Mapping[str, Any] | None = None
         if state is None:
             return
@@ -248,6 +252,9 @@ class Board:
                 found += self._state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
         return found
 
+    def _new_bed(self, name: str, rules: AlarmRules) -> Bed:
+        return Bed(name, rules, self._boot, self._chain, self._cards, keeps_evidence=self._keeps_evidence)
+
     def _bed(self, name: str) -> Bed:
         try:
             return self._beds[name or DEVICE_BED]
@@ -276,7 +283,7 @@ class Board:
     def _restore(self, state: Mapping[str, Any], shift_s: float, *, doubt: bool) -> None:
         for name, saved in state["beds"].items():
             if name not in self._beds:
-                self._beds[name] = Bed(name, NOTHING_WATCHED, self._boot)
+                self._beds[name] = self._new_bed(name, NOTHING_WATCHED)
             self._beds[name].restore(saved, shift_s, doubt=doubt)
 
 

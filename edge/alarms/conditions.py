@@ -138,7 +138,7 @@ _DRILL = Condition(DRILL, "technical", "medium", "DRILL, nobody is in danger", l
 CONDITIONS: Final = tuple(c.name for c in (*_PHYSIOLOGICAL, *_TECHNICAL))
 DEFAULTS: Final[Mapping[str, Condition]] = MappingProxyType({c.name: c for c in (*_PHYSIOLOGICAL, *_TECHNICAL, _DRILL)})
 _FIXED: Final = frozenset({"name", "kind"})
-_SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
+SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +196,8 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
         raise ConfigError(f"{where}: a table of settings such as {{on_delay_s = 10}}, not {given!r}")
     changed = {}
     for key, value in given.items():
-        if key not in _SETTABLE:
-            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, _SETTABLE)}")
+        if key not in SETTABLE:
+            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, SETTABLE)}")
         changed[key] = _setting(f"{where}.{key}", key, value)
     rule = replace(start, **changed)
     if rule.k > rule.n:

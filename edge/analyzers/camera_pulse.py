@@ -85,7 +85,7 @@ class Rule:
 def build(*, models: Callable[[str], Any], window_s: float = 10.0, hop_s: float = 1.0) -> CameraPulse:
     """Camera pulse.
 
-    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: how often.
+    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: seconds between readings.
     """
     return CameraPulse(models("camera_pulse"), window_s=window_s, hop_s=hop_s)
 
@@ -105,6 +105,13 @@ class CameraPulse:
     def reset(self) -> None:
         self._tracker.reset()
         self._last_end = None
+
+    def state(self) -> dict[str, Any]:
+        return {"last_end": self._last_end, "tracker": self._tracker.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._last_end = state["last_end"]
+        self._tracker.restore(state["tracker"])
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["roi"]

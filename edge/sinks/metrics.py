@@ -49,8 +49,8 @@ def build(
 ) -> MetricsSink:
     """An endpoint for Prometheus.
 
-    host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: 0 =
-    any free one.
+    host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: where
+    ``/metrics`` is; 0 = any free one.
     """
     try:
         return MetricsSink(device_name, outbox, version, host, port)
