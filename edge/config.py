@@ -7,6 +7,7 @@
     [sources.NAME]  bed, kind, analyzers, and the keys of ``edge.sources.KIND.build``
     [analyzers.NAME], [transforms.NAME], [sinks.NAME]   keys of that kind's ``build``
     [alarms.CONDITION]   limits and delays for every bed; ``[beds.NAME.alarms.CONDITION]`` for one
+    [delivery]      roles, confirm_within_s, minimum, annunciator: who must confirm alarms (``edge.alarms.delivery``)
 
 The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose
 keywords are its configuration keys. It is imported only when the configuration names it.
@@ -29,6 +30,7 @@ from typing import Any
 import msgspec
 
 from edge.alarms.conditions import AlarmRules, rules_from
+from edge.alarms.delivery import NOBODY, Chain, chain_from
 from edge.config_keys import KEYS
 from edge.types import ConfigError
 
@@ -39,7 +41,18 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "beds", "state_dir", "header", "layout", "watching"),
+        *(
+            "identities",
+            "version",
+            "standing",
+            "beds",
+            "state_dir",
+            "header",
+            "layout",
+            "watching",
+            "on_fault",
+            "history",
+        ),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
@@ -88,6 +101,7 @@ class Config:
     device_alarms: AlarmRules
     variant: str | None = None
     text: str = ""
+    delivery: Chain = NOBODY
 
 
 def load(path: str | Path) -> Config:
@@ -110,7 +124,9 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     where = _Where(path)
     where.known(
-        table, "", {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms"}
+        table,
+        "",
+        {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms", "delivery"},
     )
     device = where.table(table, "device")
     where.known(device, "device", KEYS["device"])
@@ -123,6 +139,9 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
     if "mqtt" in table:
         sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
+    delivery = where.delivery(where.table(table, "delivery"))
+    if "annunciator" in sinks and not delivery:
+        raise where.error("sinks.annunciator", 'rings for what nobody confirms: add [delivery] with roles = ["..."]')
     groups: dict[str, dict[str, Mapping[str, Any]]] = {"analyzers": {}, "transforms": {}}
     for group, found in groups.items():
         for name, keys in where.tables(table, group).items():
@@ -139,6 +158,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         device_alarms=where.alarms(common_alarms, "alarms"),
         variant=where.value(models, "models", "variant"),
         text=text,
+        delivery=delivery,
     )
 
 
@@ -224,6 +244,12 @@ class _Where:
         """Rules of a table; fused: rates are judged by what all sources of a bed agree on."""
         try:
             return rules_from(table, base=base, fused=fused, where=key)
+        except ConfigError as error:
+            raise ConfigError(f"{self._path}: {error}") from None
+
+    def delivery(self, table: Mapping[str, Any]) -> Chain:
+        try:
+            return chain_from(table)
         except ConfigError as error:
             raise ConfigError(f"{self._path}: {error}") from None
 

@@ -4,6 +4,8 @@ Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``
 ``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
 ``block``, ``status``, ``fault``, ``command``, ``tick`` in the order the program took them, and ``reading`` and
 ``alarm`` as it made them; ``clock`` says which wall time a monotonic one was, ``lost`` that the disk was too slow.
+``lane_state`` and ``main_state``, some seconds apart, say what was remembered there: from any of them on an exact
+replay can begin.
 A ``batch`` holds many of them, compressed: what a flash card likes. Frames of a camera never enter: only the region
 traces that the transform makes of them. A folder ``NAME.evrec`` of numbered files is one recording, too.
 """
@@ -25,6 +27,10 @@ import numpy as np
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceError, SourceStatus
 
 MAGIC: Final = b"EVREC1\n"
+PARTS: Final = "[0-9]" * 6 + ".evrec"
+"""What the parts of a folder are called."""
+STATE_EVERY_S: Final = 15.0
+"""So often it is told what lanes, fusion and board remember."""
 _HEAD = struct.Struct("<II")
 _MAX_RECORD_BYTES = 1 << 26
 _NARROW = (np.int16, np.int32)
@@ -53,7 +59,27 @@ class Lost:
     entries: int
 
 
-Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What a lane remembered after the blocks before this entry: see ``Lane.state``."""
+
+    source: str
+    primary: str
+    t: float
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MainState:
+    """What board and fusion remembered at this place: their own states, by bed. shift_s: see ``Board``."""
+
+    t: float
+    board: Mapping[str, Any]
+    fusion: Mapping[str, Any]
+    shift_s: float | None = None
+
+
+Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost | LaneState | MainState
 _KINDS: Final[dict[str, type[Any]]] = {
     "status": SourceStatus,
     "fault": Fault,
@@ -63,6 +89,8 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "tick": Tick,
     "clock": ClockMark,
     "lost": Lost,
+    "lane_state": LaneState,
+    "main_state": MainState,
 }
 _KIND_OF: Final = {cls: kind for kind, cls in _KINDS.items()}
 
@@ -130,7 +158,7 @@ class Recording:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.torn = self.missing = ""
-        self.parts = sorted(self.path.glob("[0-9]*.evrec")) if self.path.is_dir() else [self.path]
+        self.parts = sorted(self.path.glob(PARTS)) if self.path.is_dir() else [self.path]
         if not self.parts:
             raise SourceError(f"{path}: no recording in this folder (no 000001.evrec)")
         if self.path.is_dir():

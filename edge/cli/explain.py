@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
         _alarms(bed.alarms, [name for name in bed.alarms.conditions if name not in OF_DEVICE], mine)
     print("\nthe device itself")
     _alarms(config.device_alarms, [name for name in config.device_alarms.conditions if name in OF_DEVICE], lanes)
+    if config.delivery:
+        steps = ", then ".join(f"{role.name} within {role.confirm_within_s:g} s" for role in config.delivery.roles)
+        joins = "at the end" if config.delivery.last_resort else "from the first silence on"
+        print(f"\n{config.delivery.minimum} priority and above is confirmed by {steps}; the annunciator rings {joins}")
     return 0
 
 

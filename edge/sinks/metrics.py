@@ -83,7 +83,7 @@ class MetricsSink:
     def send(self, event: Event) -> None:
         if isinstance(event, Reading):
             self._reading(event)
-        elif isinstance(event, Alarm):
+        elif isinstance(event, Alarm) and not event.drill:
             self._alarm(event)
         elif isinstance(event, SourceStatus):
             self._metric("source_up", event.bed, event.source).set(float(event.state in ("online", "degraded")))

@@ -95,6 +95,13 @@ def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsy
     assert all(0.0 < float(row.split()[-2]) < 180.0 for row in rows.values())
 
 
+def test_explain_says_who_must_confirm(config, capsys):
+    config.write_text(SYNTHETIC + '[delivery]\nroles = ["station", {name = "charge", confirm_within_s = 40}]\n')
+    assert main(["explain", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "medium priority and above is confirmed by station within 15 s, then charge within 40 s" in said
+
+
 def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
     text = SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 60.0\nrhythm = "af"')
     config.write_text(text + "[alarms.af]\nk = 2\nn = 3\nspacing_s = 4\n[sinks.journal]\n")
