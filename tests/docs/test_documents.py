@@ -31,7 +31,7 @@ kind = "synthetic"
 streams = ["ppg", "pcg"]
 rhythm = "af"
 pace = "max"
-seconds = 60.0
+seconds = 120.0
 [sinks.journal]
 """
 
