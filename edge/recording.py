@@ -17,7 +17,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -133,8 +133,8 @@ class RecordingWriter:
     def close(self) -> None:
         self._file.close()
 
-    def _append(self, kind: str, fields: Any) -> int:
-        return self._write(msgspec.msgpack.encode([kind, fields], enc_hook=_plain))
+    def _append(self, kind: str, content: Any) -> int:
+        return self._write(msgspec.msgpack.encode([kind, content], enc_hook=_plain))
 
     def _write(self, payload: bytes) -> int:
         record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
@@ -149,7 +149,8 @@ def pack(entry: Entry) -> bytes:
         if entry.kind == "video":
             raise ValueError("camera frames are never recorded")
         return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=_plain)
-    return msgspec.msgpack.encode([_KIND_OF[type(entry)], asdict(entry)], enc_hook=_plain)
+    named = {one.name: getattr(entry, one.name) for one in fields(entry)}
+    return msgspec.msgpack.encode([_KIND_OF[type(entry)], named], enc_hook=_plain)
 
 
 class Recording:
@@ -183,8 +184,8 @@ class Recording:
                 file.seek(len(MAGIC))
                 self._next(file)  # the header
                 while (record := self._next(file)) is not None:
-                    kind, fields = record
-                    batch = _decode_batch(zlib.decompress(_decode(fields))) if kind == "batch" else [(kind, fields)]
+                    kind, packed = record
+                    batch = _decode_batch(zlib.decompress(_decode(packed))) if kind == "batch" else [record]
                     for one, inner in batch:
                         if one != "block":
                             yield _KINDS[one](**_decode(inner))
@@ -242,17 +243,17 @@ def _block_fields(block: Block) -> dict[str, Any]:
     }
 
 
-def _block(fields: dict[str, Any]) -> Block:
-    data = np.frombuffer(fields["data"], dtype=fields["stored"]).reshape(fields["shape"]).astype(fields["dtype"])
+def _block(named: dict[str, Any]) -> Block:
+    data = np.frombuffer(named["data"], dtype=named["stored"]).reshape(named["shape"]).astype(named["dtype"])
     return Block(
-        stream=fields["stream"],
-        seq=fields["seq"],
-        t0=fields["t0"],
-        rate=fields["rate"],
+        stream=named["stream"],
+        seq=named["seq"],
+        t0=named["t0"],
+        rate=named["rate"],
         data=data,
-        epoch=fields["epoch"],
-        labels=tuple(fields["labels"]),
-        flags=frozenset(fields["flags"]),
+        epoch=named["epoch"],
+        labels=tuple(named["labels"]),
+        flags=frozenset(named["flags"]),
     )
 
 
