@@ -103,6 +103,7 @@ def build_board(
         boot=boot,
         state=state,
         shift_s=shift_s,
+        chain=config.delivery,
         cards=cards,
         keeps_evidence=keeps_evidence,
     )

@@ -7,7 +7,8 @@ in which threads deliver lanes does not matter while they keep within 2 s of rea
 
 Lanes that agree (within 5 bpm or 10 %, whichever is more) and outweigh the rest by quality make the value; else there
 is none (``disagreement``). At least two agreeing lanes overrule a third for the alarms too and are named in
-``detail``; otherwise the slowest and the fastest of all good lanes count, so that doubt never hides an alarm.
+``detail``; otherwise the slowest and the fastest of all good lanes count, so that doubt never hides an alarm. What is
+kept from alarming is named in ``suppressed``, there and in the evidence of ``hr_disagree``.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
         quality = min(1.0, surely * of_agreeing / sum(weights.values()))
     fused = [Reading("fused.hr", t, value, "bpm", quality, reason, detail, bed=bed)]
-    return fused + _spread(given, rates, t, bed)
+    return fused + _spread(given, rates, detail["suppressed"], t, bed)
 
 
 def _live(lane: Sequence[Reading], second: int) -> bool:
@@ -234,7 +235,9 @@ def _why_none(given: Mapping[str, Reading]) -> str:
     return next((reading.reason for reading in given.values() if reading.reason), "low_quality")
 
 
-def _spread(given: Mapping[str, Reading], rates: Mapping[str, float], t: float, bed: str) -> list[Reading]:
+def _spread(
+    given: Mapping[str, Reading], rates: Mapping[str, float], suppressed: Sequence[str], t: float, bed: str
+) -> list[Reading]:
     if len(given) < 2:
         return []
     good = [name for name in rates if given[name].quality >= GOOD_QUALITY]
@@ -242,4 +245,5 @@ def _spread(given: Mapping[str, Reading], rates: Mapping[str, float], t: float, 
         return [Reading("fused.spread", t, None, "bpm", 0.0, "low_quality", bed=bed)]
     spread = max(rates[name] for name in good) - min(rates[name] for name in good)
     quality = min(given[name].quality for name in good)
-    return [Reading("fused.spread", t, spread, "bpm", quality, detail={n: rates[n] for n in good}, bed=bed)]
+    told = {"suppressed": ", ".join(suppressed)} if suppressed else {}
+    return [Reading("fused.spread", t, spread, "bpm", quality, detail={**{n: rates[n] for n in good}, **told}, bed=bed)]

@@ -103,8 +103,17 @@ def _build(
     board, shift_s = _board(config, boot, outbox, clock, models.cards())
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
+    def state() -> bytes:
+        return encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)})
+
+    def keep() -> None:
+        outbox.keep(state(), encode(board.coverage_snapshot()))
+
     def on_link(up: bool, reason: str) -> None:
         mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
+
+    def on_fault(condition: str, present: bool, text: str) -> None:
+        mailbox.put(Fault(condition, clock.now(), present, text))
 
     def header() -> dict[str, Any]:
         return {
@@ -133,6 +142,7 @@ def _build(
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,
+        "on_fault": on_fault,
         "layout": {
             bed.name: {
                 "person": bed.person,
@@ -166,13 +176,14 @@ def _build(
         clock=clock,
         fusion=fusion.Fusion(),
         durable=outbox,
-        state=lambda: encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)}),
+        state=state,
         tap=_together(taps),
         extra_stats=lambda: {"models": models.identities()},
         mailbox=mailbox,
         ladder=Ladder(rungs(readers, models.loaded, models.faster())),
         health=read_health,
         on_tick=watchdog.tick,
+        keep=keep,
         board_shift_s=shift_s,
     )
     for text in outbox.faults:
@@ -203,17 +214,29 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
 def _board(
     config: Config, boot: str, outbox: Outbox, clock: Clock, cards: Mapping[str, str]
 ) -> tuple[Board, float | None]:
-    """The board as it was left, and by how much its times were moved; a state that cannot be read is left behind, and said to be."""
+    """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
     new = partial(build_board, config, boot=boot, cards=cards, keeps_evidence=keeps_evidence(config))
-    state = outbox.state()
-    if state is not None:
+    state, coverage = outbox.state(), outbox.state("coverage")
+    if state is None:
+        return new(), None
+    for watched in dict.fromkeys((coverage, None)):
         try:
             saved = msgspec.json.decode(state, type=dict[str, Any])
             shift_s = _shift_s(saved, clock)
+            _put_back(saved, watched)
             return new(state=saved, shift_s=shift_s), shift_s
-        except (ValueError, KeyError, TypeError) as error:
-            outbox.faults.append(f"the alarm state was not readable ({error}); alarms begin anew")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
+            outbox.faults.append(f"{lost} not readable ({error}); it begins anew")
     return new(), None
+
+
+def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:
+    """The record of watching into the state it was written with, where there is one."""
+    if coverage is not None:
+        kept = msgspec.json.decode(coverage, type=dict[str, Any])
+        for name, bed in saved["beds"].items():
+            bed["coverage"] = kept.get(name, bed["coverage"])
 
 
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:

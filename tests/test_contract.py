@@ -18,6 +18,7 @@ from edge.types import (
     Block,
     Command,
     CommandResult,
+    Heartbeat,
     ModelError,
     Reading,
     SourceError,
@@ -196,6 +197,7 @@ EVENTS = [
     Alarm("bed1/af", "o1", "physiological", "medium", "on", 4.0, "AF", "af", "bed1", seq=1),
     CommandResult(Command("ack", "bed1", 5.0, "c1", "nurse"), 5.0, True, "done"),
     Stats(6.0, {"readings": {"ppg.hr": 2}}),
+    Heartbeat(7.0, 5.0, {"bed1": {"seq": 1, "standing": 1, "unconfirmed": 0}}),
 ]
 
 
@@ -209,6 +211,7 @@ def sink(kind, tmp_path):
         "metrics": {"port": 0},
         "evidence": {"path": str(tmp_path / "evidence")},
         "recorder": {"path": str(tmp_path / "recordings")},
+        "annunciator": {"command": ("true",)},
     }
     injected = {
         "device_name": "dev",

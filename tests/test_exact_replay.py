@@ -25,6 +25,9 @@ state_dir = "{folder}"
 k = 2
 n = 3
 on_delay_s = 0
+[delivery]
+roles = ["station", "charge"]
+confirm_within_s = 1
 """
 SYNTHETIC = """
 [sources.node]

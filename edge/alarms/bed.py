@@ -7,8 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from edge.alarms.conditions import PER_SOURCE, AlarmRules, Condition
+from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
 from edge.alarms.coverage import Coverage
+from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import Change, Lifecycle
 from edge.types import Alarm, Command, Reading
 
@@ -31,6 +32,7 @@ class Bed:
         name: str,
         rules: AlarmRules,
         boot: str,
+        chain: Chain = NOBODY,
         cards: Mapping[str, str] = MappingProxyType({}),
         *,
         keeps_evidence: bool = False,
@@ -45,6 +47,7 @@ class Bed:
         self.coverage = Coverage()
         self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
+        self.deliveries = Deliveries(chain)
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
@@ -81,7 +84,8 @@ class Bed:
         if change is None:
             return []
         self.seq += 1
-        return [self.alarm(line, change, command)]
+        delivery = self.deliveries.follow(line.id, change, line.priority, command.by if command else "")
+        return [self.alarm(line, change, command, delivery)]
 
     def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
         """An event for every line that sounds: its silence has changed, its presence has not."""
@@ -91,7 +95,21 @@ class Bed:
                 found += self.tell(line, line.note(what, t), command)
         return found
 
-    def alarm(self, line: Lifecycle, change: Change, command: Command | None = None) -> Alarm:
+    def tell_unconfirmed(self, now: float) -> list[Alarm]:
+        """An event for every alarm that nobody confirmed in time."""
+        found: list[Alarm] = []
+        for alarm_id, due in list(self.deliveries.overdue(now)):
+            line = self.lines[alarm_id]
+            found += self.tell(line, line.note("unconfirmed", due))
+        return found
+
+    def alarm(
+        self,
+        line: Lifecycle,
+        change: Change,
+        command: Command | None = None,
+        delivery: Mapping[str, Any] | None = None,
+    ) -> Alarm:
         """The alarm as it is from ``change`` on, with the bed's last number."""
         rule = line.rule
         limit = rule.severe_limit if line.severe else rule.limit
@@ -129,6 +147,8 @@ class Bed:
             limit=limit,
             seq=self.seq,
             evidence=evidence,
+            delivery=self.deliveries.says(line.id) if delivery is None else delivery,
+            drill=rule.name == DRILL,
         )
 
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
@@ -142,6 +162,7 @@ class Bed:
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
+            "deliveries": self.deliveries.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
@@ -152,14 +173,17 @@ class Bed:
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
-        if not doubt and saved["coverage"] is not None:
-            self.coverage.restore(saved["coverage"])
+        if saved["coverage"] is not None:
+            self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
+        if not doubt:
             self.coverage_due = saved["coverage_due"]
         self.lines = {}
         for alarm_id, state in saved["lines"].items():
             _, name, *source = alarm_id.split("/")
             if name in self.rules.conditions:
                 self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
+        waiting = saved.get("deliveries", {})  # absent in states of before there were any
+        self.deliveries.restore({name: post for name, post in waiting.items() if name in self.lines}, shift_s)
 
 
 def recording_of(occurrence: str) -> str:

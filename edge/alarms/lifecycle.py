@@ -25,7 +25,8 @@ RECENT: Final = 8
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transition. what: raised, escalated, deescalated, realarmed, acknowledged, latched, returned, cleared, reset,
-    standby or unwatched; presence: what holds from now on."""
+    standby or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
+    from now on."""
 
     what: str
     t: float
@@ -180,7 +181,10 @@ class Lifecycle:
         return self._over("reset", t) if self.presence == "latched" else None
 
     def note(self, what: str, t: float) -> Change | None:
-        """Tell of a silence that came or went; its end sounds what is unacknowledged again."""
+        """Tell of what changes no presence: a silence that came or went, a step of delivery.
+
+        The end of a silence sounds what is unacknowledged again.
+        """
         if not self.standing:
             return None
         if what in ("resumed", "unshelved"):

@@ -10,6 +10,8 @@ CONFIG = "/etc/edge-vitals/config.toml"
 UNIT = "etc/systemd/system/edge-vitals.service"
 UDEV = "etc/udev/rules.d/70-edge-vitals.rules"
 SYSUSERS = "etc/sysusers.d/edge-vitals.conf"
+DROP_INS = "etc/systemd/system/edge-vitals.service.d"
+"""Where ``systemctl edit`` keeps an administrator's own settings."""
 
 _UNIT = """\
 # Made by `edge-vitals service install`; changes belong into `systemctl edit edge-vitals`.
@@ -93,3 +95,8 @@ def files(program: str, config: str = CONFIG) -> dict[str, str]:
     at_home = program.startswith(("/home/", "/root/")) or config.startswith(("/home/", "/root/"))
     unit = _UNIT.format(program=program, config=config, protect_home="read-only" if at_home else "yes")
     return {UNIT: unit, UDEV: _UDEV, SYSUSERS: _SYSUSERS}
+
+
+def packaged(name: str) -> str:
+    """Where a Debian package keeps the file that ``service install`` puts into /etc."""
+    return name.replace("etc/", "usr/lib/", 1)

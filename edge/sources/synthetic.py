@@ -32,6 +32,7 @@ def build(
 
     rhythm: sinus, af, pvc, pac or asystole; rate_bpm: its mean rate; murmur: whether the heart sound has one;
     streams: of ppg, acc, pcg; pace: "real" or "max"; seconds: end after so long, 0 = never (an hour at pace "max").
+    seed: another heart.
     """
     unknown = [s for s in streams if s not in RATES_HZ]
     if unknown or not streams:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.dsp.motion_rate import RATE_HZ, MotionRate, evidence, residual
+from edge.dsp.motion_rate import MotionRate, evidence
+from edge.dsp.motion_spectra import RATE_HZ, residual, spectra
 
 
 def walk(seconds=60.0, heart_hz=2.0, step_hz=1.6, motion=3.0, seed=0):
@@ -58,4 +59,4 @@ def test_noise_leaves_doubt():
 
 
 def test_silence_is_no_evidence():
-    assert evidence(np.zeros((400, 1)), None) == pytest.approx(np.ones(193))
+    assert evidence(spectra(np.zeros((400, 1)), None)) == pytest.approx(np.ones(193))
