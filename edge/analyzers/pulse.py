@@ -92,6 +92,13 @@ class Pulse:
         self._sign = 1.0
         self._last_t = None
 
+    def state(self) -> dict[str, Any]:
+        return {"sign": self._sign, "last_t": self._last_t, "motion": self._motion.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._sign, self._last_t = state["sign"], state["last_t"]
+        self._motion.restore(state["motion"])
+
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
         moved = quality.motion_level(windows.get("acc"), _LEAST_S)

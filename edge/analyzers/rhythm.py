@@ -62,6 +62,12 @@ class Rhythm:
     def reset(self) -> None:
         self._sign = 1.0
 
+    def state(self) -> dict[str, Any]:
+        return {"sign": self._sign}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._sign = state["sign"]
+
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
         signal = quality.usable(window, WINDOW_S, RATE_HZ, self._channel)

@@ -7,8 +7,8 @@ BeliefPPG (Bieri et al., UAI 2023); nothing comes from a window's future.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,14 @@ class MotionRate:
 
     def reset(self) -> None:
         self._tracker.reset()
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, in MessagePack's types."""
+        return self._tracker.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()``."""
+        self._tracker.restore(state)
 
     @property
     def posterior(self) -> Floats:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -86,15 +86,24 @@ class Outbox:
         with self._lock:
             self._gone |= set(rows)
             self._held = [one for one in self._held if one[0].row not in self._gone]
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error), self._unsynced():
                 with self._db:
                     self._delete()
                 self._gone.clear()
 
-    def state(self) -> bytes | None:
-        """The board's state as last written, or None."""
+    def keep(self, state: bytes, coverage: bytes) -> None:
+        """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
+        with self._lock:
+            if self._held:  # transitions of that state: they are not left behind, and waited for
+                self._write(state, coverage)
+                return
+            with contextlib.suppress(sqlite3.Error), self._unsynced():
+                self._write(state, coverage)
+
+    def state(self, key: str = "board") -> bytes | None:
+        """The board's state as last written, or its ``coverage``, or None."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            found = self._db.execute("select value from state where key = 'board'").fetchone()
+            found = self._db.execute("select value from state where key = ?", (key,)).fetchone()
             return None if found is None else bytes(found[0])
         return None
 
@@ -120,7 +129,7 @@ class Outbox:
             self._write(None)
             self._db.close()
 
-    def _write(self, state: bytes | None) -> bool:
+    def _write(self, state: bytes | None, coverage: bytes | None = None) -> bool:
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
@@ -129,13 +138,23 @@ class Outbox:
                     "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
-                if state is not None:
-                    self._db.execute("insert or replace into state values ('board', ?)", (state,))
+                for key, value in (("board", state), ("coverage", coverage)):
+                    if value is not None:
+                        self._db.execute("insert or replace into state values (?, ?)", (key, value))
         except sqlite3.Error:
             return False
         self._held = []
         self._gone.clear()
         return True
+
+    @contextlib.contextmanager
+    def _unsynced(self) -> Iterator[None]:
+        """Commits that need not wait for the disk: a removal that a power cut undoes is a transition sent twice."""
+        self._db.execute("pragma synchronous=normal")
+        try:
+            yield
+        finally:
+            self._db.execute("pragma synchronous=full")
 
     def _delete(self) -> None:
         self._db.executemany("delete from event where row = ?", [(row,) for row in self._gone])
