@@ -41,18 +41,8 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *(
-            "identities",
-            "version",
-            "standing",
-            "beds",
-            "state_dir",
-            "header",
-            "layout",
-            "watching",
-            "on_fault",
-            "history",
-        ),
+        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "watching"),
+        *("on_fault", "history"),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""

@@ -39,6 +39,14 @@ KEYS: Final[Mapping[str, Mapping[str, Key]]] = MappingProxyType(
             "person": Key(str, "", "an id of who lies there; goes into recordings and onto the page"),
             "site": Key(str, "", "where the microphone sits: `AV`, `MV`, `PV` or `TV`"),
         },
+        "delivery": {
+            "roles": Key(
+                tuple[str, ...], (), "who must confirm alarms, in order; a role may be `{name, confirm_within_s}`"
+            ),
+            "confirm_within_s": Key(float, 15.0, "a role silent for so long: the next one is asked, too"),
+            "minimum": Key(str, "medium", "the lowest priority that must be confirmed"),
+            "annunciator": Key(str, "first", "it joins in when the first role is silent, or the `last`"),
+        },
         "sources.NAME": {
             "kind": Key(str, ..., "what it is; its own keys stand below"),
             "bed": Key(str, "the first bed", "whom it watches"),

@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from edge.alarms.conditions import DEFAULTS, OF_DEVICE, PER_SOURCE, SETTABLE, AlarmRules, Condition
+from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, SETTABLE, AlarmRules, Condition
 from edge.cli._doctor_faults import FAULTS, WARNINGS
 from edge.cli._latency import STATED_S
 from edge.config import ANALYZERS_OF, kind_module, kinds, settings_of
@@ -163,6 +163,8 @@ def _conditions() -> Iterator[str]:
 
 
 def _when(rule: Condition) -> str:
+    if rule.name == DRILL:
+        return "by command only"
     of = "of the device" if rule.name in OF_DEVICE else "of one source" if rule.name in PER_SOURCE else ""
     limit = "" if rule.limit is None else f"limit {rule.limit:g}"
     votes = f"{rule.k} of {rule.n} windows, {rule.spacing_s:g} s apart" if rule.n > 1 else ""

@@ -103,9 +103,10 @@ def power(machine: Machine) -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
+    """Whether the state folder, or the one it will be made in, takes a file; nothing is left behind."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".doctor"
+        probe = there / ".doctor"
         try:
             probe.write_bytes(b"x" * 4096)
         finally:
@@ -114,7 +115,7 @@ def disk(folder: Path) -> Iterator[Finding]:
         word = "state_full" if error.errno in _FULL else "state_read_only"
         yield fault("disk", word, f"{folder}: {error.strerror}")
         return
-    free_mb = shutil.disk_usage(folder).free / 1e6
+    free_mb = shutil.disk_usage(there).free / 1e6
     if free_mb < DISK_MIN_MB:
         yield fault("disk", "state_low", f"{folder}: {free_mb:.0f} MB left")
     else:

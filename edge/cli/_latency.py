@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from edge.alarms.conditions import OF_DEVICE
+from edge.alarms.conditions import DRILL, OF_DEVICE
 
 if TYPE_CHECKING:
     from edge.alarms.conditions import Condition
@@ -40,6 +40,8 @@ STATED_S: Final[Mapping[str, float]] = MappingProxyType(
         "overload": 6.0,
         "outbox_full": 1.0,
         "model_fault": 3.0,
+        "annunciator_lost": 1.0,
+        "drill": 1.0,
     }
 )
 """What the documents promise for a bed with PPG, heart sound and camera and the shipped limits and delays. No row for
@@ -74,6 +76,8 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane]) -> float | None:
 
     if condition.name == "broker_lost":
         return None
+    if condition.name == DRILL:
+        return PROCESSING_S
     if condition.name in OF_DEVICE:
         return TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S
     if condition.name == "source_lost":

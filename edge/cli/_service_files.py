@@ -1,6 +1,7 @@
 """The files that make the program a service of systemd: unit, udev rules, user. Pure text; ``service`` puts them in place.
 
-The sandbox gives the program its state folder, serial ports, cameras, and the network; nothing else.
+The sandbox gives the program its state folder, serial ports, cameras, sound and GPIO lines for the annunciator, and the
+network; nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Restart=always
 RestartSec=2
 User=edge-vitals
 Group=edge-vitals
-SupplementaryGroups=dialout video
+SupplementaryGroups=dialout video audio
 StateDirectory=edge-vitals
 StateDirectoryMode=0750
 UMask=0077
@@ -59,6 +60,8 @@ DeviceAllow=char-ttyUSB rw
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyAMA rw
 DeviceAllow=char-video4linux rw
+DeviceAllow=char-alsa rw
+DeviceAllow=char-gpiochip rw
 DeviceAllow=/dev/vcio rw
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes

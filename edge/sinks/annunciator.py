@@ -58,8 +58,8 @@ def build(
     """What rings at the bedside.
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
-    environment. sound: "beep", or a WAV file, played by ``player``. gpio_line, gpio_chip, active_low: a line that is on
-    while it rings. repeat_s: command and sound again after so long; they are ended when they take longer.
+    environment. sound: "beep", or a WAV file. player: the program that plays it. gpio_line: a line that is on while it
+    rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s: command and sound again after so long; they are ended when they take longer.
     """
     if not 1.0 <= repeat_s <= 600.0:
         raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")

@@ -586,6 +586,20 @@ def test_state_full(tmp_path):
     assert not (tmp_path / ".doctor").exists()
 
 
+def test_a_state_folder_that_is_not_there_yet_is_not_made(tmp_path):
+    assert words(disk(tmp_path / "lib" / "edge-vitals")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
+    """cv2 cannot be found while another thread is importing it."""
+    order = []
+    monkeypatch.setattr("edge.cli._doctor_machine.installed", lambda module: order.append(module) or True)
+    monkeypatch.setattr("edge.cli._doctor_source.listen", lambda *given: order.append("listen") or [])
+    list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
+    assert order.index("cv2") < order.index("listen")
+
+
 def test_state_low(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.cli._doctor_machine.DISK_MIN_MB", 1e12)
     assert words(disk(tmp_path)) == ["state_low"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.alarms.conditions import CONDITIONS, OF_DEVICE
+from edge.alarms.conditions import DEFAULTS, OF_DEVICE
 from edge.assembly import ModelShelf, build_board, build_lanes
 from edge.cli._latency import PROCESSING_S, STATED_S, rows, worst_case_s
 from edge.clock import ManualClock
@@ -50,7 +50,7 @@ def whole_bed():
 def test_no_alarm_is_later_than_stated_and_none_is_stated_with_slack(whole_bed):
     assert whole_bed.pop("broker_lost") is None
     assert set(whole_bed) == set(STATED_S)
-    assert set(whole_bed) - {"brady severe", "tachy severe"} == set(CONDITIONS) - {"broker_lost"}
+    assert set(whole_bed) - {"brady severe", "tachy severe"} == set(DEFAULTS) - {"broker_lost"}
     late = {
         name: (s, STATED_S[name]) for name, s in whole_bed.items() if not STATED_S[name] - 1.0 < s <= STATED_S[name]
     }

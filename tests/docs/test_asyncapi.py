@@ -19,7 +19,7 @@ from jsonschema import Draft7Validator, FormatChecker
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.alarms.commands import COMMANDS
-from edge.alarms.conditions import CONDITIONS, PER_SOURCE
+from edge.alarms.conditions import DEFAULTS, PER_SOURCE
 from edge.clock import ManualClock
 from edge.config import kind_module, kinds
 from edge.sinks._payloads import Payloads, Topics
@@ -116,6 +116,7 @@ def test_its_topics_are_those_of_the_code():
     made = {
         "status": topics.status,
         "stats": topics.stats,
+        "heartbeat": topics.heartbeat,
         "sourceStatus": topics.source("node"),
         "reading": topics.reading("bed1", "ppg.hr"),
         "alarm": topics.alarm(alarm),
@@ -133,7 +134,7 @@ def test_its_words_are_those_of_the_code():
     metrics = {m for kind in kinds("analyzers") for m in declared_metrics(kind)} | {"fused.hr", "fused.spread"}
     parameters = SPEC["components"]["parameters"]
     assert set(parameters["metric"]["enum"]) == metrics
-    assert tuple(parameters["condition"]["enum"]) == tuple(SCHEMAS["Condition"]["enum"]) == CONDITIONS
+    assert tuple(parameters["condition"]["enum"]) == tuple(SCHEMAS["Condition"]["enum"]) == tuple(DEFAULTS)
     assert parameters["command"]["enum"] == list(COMMANDS)
     assert set(SCHEMAS["Reason"]["enum"]) == {*REASONS, ""}
     assert tuple(SCHEMAS["Priority"]["enum"]) == PRIORITIES
@@ -203,6 +204,9 @@ kind = "serial_port"
 port = "/dev/no-such-port"
 [alarms.brady]
 on_delay_s = 1
+[delivery]
+roles = ["nurse-station", "charge-nurse"]
+confirm_within_s = 600
 """
 
 
@@ -262,6 +266,9 @@ def test_every_payload_of_a_running_device_obeys(mosquitto, tmp_path):
                     came("bed1/alarm/brady")(ms) and came("bed1/alarm/source_lost/gone")(ms) and came("stats")(ms)
                 )
             )
+            rung = next(json.loads(m.payload) for m in subscriber.messages if m.topic.endswith("alarm/brady"))
+            wish("received", occurrence=rung["occurrence"], role="nurse-station")
+            wish("drill", seconds=0)
             wish("ack", id="bed1/brady")
             wish("shelve", id="bed1/source_lost/gone", seconds=60)
             wish("pause", seconds=5)

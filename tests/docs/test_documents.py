@@ -31,7 +31,7 @@ kind = "synthetic"
 streams = ["ppg", "pcg"]
 rhythm = "af"
 pace = "max"
-seconds = 60.0
+seconds = 120.0
 [sinks.journal]
 """
 
@@ -69,19 +69,22 @@ def test_a_docstring_is_taken_apart_by_its_keys(tool):
 
 
 def test_every_key_of_the_tables_is_taken_and_an_unknown_one_is_not():
-    text = {
+    head = {
         "device": "[device]",
         "models": "[models]",
         "beds.NAME": "[beds.b]",
         "sources.NAME": '[sources.s]\nkind = "synthetic"',
+        "delivery": '[delivery]\nroles = ["nurse"]',
     }
-    given = {str: '"b"', str | None: '"onnx-int8"', tuple[str, ...]: "[]"}
+    given = {str: '"b"', str | None: '"onnx-int8"', tuple[str, ...]: "[]", float: "20"}
     for table, keys in KEYS.items():
         for name, key in keys.items():
+            value = {"minimum": '"high"', "annunciator": '"last"'}.get(name, given[key.type])
+            more = "" if f"\n{name} = " in head[table] else f"{name} = {value}\n"
             bed = "[beds.b]\n" if table != "beds.NAME" else ""
-            parse(f"{bed}{text[table]}\n" + (f"{name} = {given[key.type]}\n" if name != "kind" else ""))
-        with pytest.raises(ConfigError, match="nonsense: unknown key"):
-            parse(f"{text[table]}\nnonsense = 1\n")
+            parse(f"{bed}{head[table]}\n{more}")
+        with pytest.raises(ConfigError, match="nonsense: unknown"):
+            parse(f"{head[table]}\nnonsense = 1\n")
 
 
 def test_no_kind_of_source_has_a_key_that_the_source_itself_takes(tool):
