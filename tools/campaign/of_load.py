@@ -48,7 +48,7 @@ def model_crashes(world: World) -> None:
         world.expect_reading(_rhythm, since=since)
 
 
-@fault("cpu-saturated")
+@fault("cpu-saturated", alone=True)
 def cpu_saturated(world: World) -> None:
     """Two busy processes for every core while alarms come and go."""
     world.raise_and_clear("finger")
@@ -63,7 +63,7 @@ def cpu_saturated(world: World) -> None:
     world.healed()
 
 
-@fault("flood-10000-a-minute", beds=4)
+@fault("flood-10000-a-minute", beds=4, alone=True)
 def flood(world: World) -> None:
     """10,000 alarms raised and cleared in a minute (short: 5 s of that), while the broker is away for half of it."""
     seconds = world.pick(5.0, 60.0)
@@ -81,7 +81,7 @@ def flood(world: World) -> None:
     world.expect(took_s < world.pick(3.0, 1.2) * seconds, f"they should have taken {seconds:.0f} s")
 
 
-@fault("sustained-500-a-second", beds=4)
+@fault("sustained-500-a-second", beds=4, alone=True)
 def sustained(world: World) -> None:
     """500 transitions a second are asked of the device; the rate at which they reached the subscriber is printed."""
     world.raise_and_clear("finger")

@@ -46,7 +46,8 @@ _COMPLETE_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault. run: does it; speed: of the device's clock in the short form; killed, seq_restarts: see
-    ``judge_events``; tracebacks: the log may hold some; forgetful: so is the broker, when it ends."""
+    ``judge_events``; tracebacks: the log may hold some; forgetful: so is the broker, when it ends;
+    alone: not beside others, whose figures it would spoil."""
 
     name: str
     text: str
@@ -63,6 +64,7 @@ class Fault:
     seq_restarts: bool = False
     tracebacks: bool = False
     forgetful: bool = False
+    alone: bool = False
 
 
 FAULTS: list[Fault] = []
@@ -97,6 +99,11 @@ class World:
     line: Any = None
     pictures: Any = None
     healed_at: float | None = None
+
+    @property
+    def speed(self) -> float:
+        """Of the device's clock: what this machine takes for anything is so much longer by it."""
+        return self.fault.speed if self.short else 1.0
 
     def pick(self, short: float, long: float) -> float:
         return short if self.short else long
@@ -194,9 +201,9 @@ class World:
         events = self.nurse.events()
         judge.judge_events(
             self.verdict, self.device.said, events,
-            wall_offsets=self.wall_offsets, killed=self.fault.killed, seq_restarts=self.fault.seq_restarts,
+            wall_offsets=self.wall_offsets, killed=self.fault.killed, seq_restarts=self.fault.seq_restarts, speed=self.speed,
         )  # fmt: skip
-        judge.judge_readings(self.verdict, self.nurse.readings())
+        judge.judge_readings(self.verdict, self.nurse.readings(), speed=self.speed)
         judge.judge_memory(self.verdict, self.device.settled_kb, self.device.peak_kb, self.device.most_files)
         waiting, seqs = self.device.stored()
         self.expect(waiting == 0, f"{waiting} transitions still wait in the outbox")
