@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from datetime import datetime
 
 from campaign.of_broker import PERSISTENT
@@ -82,6 +84,29 @@ def outbox_corrupted(world: World) -> None:
     world.expect_event("outbox_full", "on")
     world.raise_and_clear("three")
     world.expect(bool(list(world.device.state.glob("outbox.sqlite.damaged-*"))), "nothing was put aside")
+
+
+@fault("outbox-page-lost", killed=True)
+def outbox_page_lost(world: World) -> None:
+    """A page of the outbox is overwritten while alarms wait in it: they and their numbers are read from the rest."""
+    world.raise_and_clear("one")
+    world.expect(world.complete(), "not everything arrived before the fault")
+    world.device.settled()
+    world.broker.stop()
+    world.flood(int(world.pick(60, 2000)), 100.0)
+    world.device.kill()
+    path = world.device.state / "outbox.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
+        (page,) = db.execute("select rootpage from sqlite_schema where name = 'unreadable'").fetchone()
+    with path.open("rb+") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+    world.device.start()
+    world.broker.start()
+    world.healed()
+    world.expect_event("outbox_full", "on")
+    world.raise_and_clear("two")
 
 
 @fault("clock-stepped", broker=PERSISTENT)
