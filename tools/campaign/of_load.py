@@ -48,6 +48,13 @@ def model_crashes(world: World) -> None:
         world.expect_reading(_rhythm, since=since)
 
 
+@fault("none", alone=True)
+def none(world: World) -> None:
+    """Nothing fails: the time from an alarm to its subscriber, with the durable write."""
+    world.device.settled()
+    world.flood(int(world.pick(60, 600)), 20.0)
+
+
 @fault("cpu-saturated", alone=True)
 def cpu_saturated(world: World) -> None:
     """Two busy processes for every core while alarms come and go."""
