@@ -41,7 +41,7 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "beds", "state_dir", "header", "layout", "watching"),
+        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "watching"),
         *("on_fault", "history"),
     }
 )

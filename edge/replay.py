@@ -10,7 +10,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from edge.alarms.board import Board
 from edge.clock import ManualClock
@@ -211,10 +211,12 @@ class _Reproduction:
             return recorded
         reading = queue.popleft()
         if pack(reading) != pack(recorded):
-            self._found.differs(
-                f"{reading.metric} at {reading.t:.3f} s: {reading.value} {reading.reason}, "
-                f"live {recorded.value} {recorded.reason}"
-            )
+            apart = [
+                f"{one.name} {getattr(reading, one.name)}, live {getattr(recorded, one.name)}"
+                for one in fields(reading)
+                if one.name != "detail" and getattr(reading, one.name) != getattr(recorded, one.name)
+            ]
+            self._found.differs(f"{reading.metric} at {reading.t:.3f} s: {'; '.join(apart) or 'detail'}")
         return reading
 
     def fuse(self, reading: Reading) -> None:

@@ -375,14 +375,14 @@ class Runtime:
             self._disk_due = now + _DISK_RETRY_S
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
-        if self._keep is not None and now >= self._keep_due:
-            self._keep_due = now + _KEEP_EVERY_S
-            self._keep()
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
             self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
         self._record_main(now)
         self._commit()
+        if self._keep is not None and now >= self._keep_due:  # never a state whose transitions are not on disk
+            self._keep_due = now + _KEEP_EVERY_S
+            self._keep()
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""

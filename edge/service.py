@@ -138,7 +138,10 @@ def _build(
         "version": __version__,
         "identities": models.identities(),
         "standing": board.active(),
-        "beds": list(config.beds),
+        "metrics": {
+            bed: sorted(hops_of([lane for reader in readers for lane in reader.lanes if lane.bed == bed]))
+            for bed in config.beds
+        },
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,

@@ -1,5 +1,6 @@
 """Fusion: what agrees counts, what disagrees is said, and the order of arrival does not matter."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -228,3 +229,19 @@ def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
     assert story(75.0, {"cam/camera.hr": 80.0}) == []
     poor = {"fused.spread": lane("node/ppg.hr", 75.0, 0.4), "x": lane("cam/camera.hr", 110.0, 0.9)}
     assert fuse(poor, bed="bed1")[1].value is None
+
+
+@given(st.integers(0, 60), st.integers(0, 3))
+def test_another_fusion_goes_on_from_a_state_as_this_one_does(split, camera_lag):
+    readings = []
+    for t in range(30):
+        readings.append(lane("node/ppg.hr", 70.0 + t % 3 if t % 7 else None, t=float(t), ibi_s=[0.8, 0.9]))
+        if t >= camera_lag:
+            readings.append(lane("cam/camera.hr", 71.0, 0.4, t=t - camera_lag + 0.4))
+    one, other = Fusion(), Fusion()
+    for reading in readings[:split]:
+        one.update(reading)
+    other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.state())))
+    told = [[*(r for reading in readings[split:] for r in f.update(reading)), *f.flush()] for f in (one, other)]
+    assert told[0] == told[1]
+    assert split > 50 or told[0]

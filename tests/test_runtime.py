@@ -189,6 +189,31 @@ def test_every_transition_is_durable_before_a_sink_sees_it():
     assert all(order.index(("disk", *one)) < order.index(("sink", *one)) for one in seen)
 
 
+def test_what_is_kept_now_and_then_is_never_ahead_of_the_transitions_on_disk():
+    """The state that is kept has given numbers to alarms: those must be on disk first."""
+    one, clock, disk, kept = board(), ManualClock(), [], []
+
+    class Disk:
+        def append(self, transitions, state=None):
+            disk.extend(a.seq for a in transitions)
+            return True
+
+    class Jumping(Playback):
+        def read(self):
+            found = super().read()
+            clock.advance(100.0)
+            return found
+
+    def keep():
+        kept.append(one.heartbeat()["bed1"]["seq"])
+        assert disk == list(range(1, kept[-1] + 1))
+
+    reader = Reader("node", "bed1", Jumping(rates(100)), [lane()], can_wait=True)
+    assert Runtime(readers=[reader], board=one, sinks=[], clock=clock, durable=Disk(), keep=keep).run() == 0
+    assert len(kept) > 2, "at the start, now and then, and at the end"
+    assert kept[-1] >= 2
+
+
 def test_what_waits_together_is_written_once_and_told_in_order():
     writes = []
 

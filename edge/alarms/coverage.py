@@ -53,9 +53,10 @@ class _Stream:
         if cause in ("", "standby"):
             for grain, buckets in zip(_GRAINS_MS, self.buckets, strict=True):
                 _spread(buckets, grain, known_from, t, 1 if cause else 0)
-        for grain, span, buckets in zip(_GRAINS_MS, _SPANS_MS, self.buckets, strict=True):
-            for old in [index for index in buckets if index <= t // grain - span // grain]:
-                del buckets[old]
+        for grain, span, buckets in zip(_GRAINS_MS, _SPANS_MS, self.buckets, strict=True):  # indices only rise
+            oldest = t // grain - span // grain
+            while buckets and (first := next(iter(buckets))) <= oldest:
+                del buckets[first]
 
     def came_back(self, t: int) -> None:
         """The program runs again and hears this metric at ``t``."""

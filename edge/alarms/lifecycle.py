@@ -139,19 +139,25 @@ class Lifecycle:
             known.value, known.text = finding.value, text
             if self.standing and not clocked:
                 self.value = finding.value
+        if not self.presence and not known.present:
+            return None  # where no occurrence stands no other feed is present: most readings end here
         return self._settle(known.changed_at if clocked else t)
 
     def tick(self, now: float, *, silenced: bool = False) -> Change | None:
         """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
-        changed_at = now
+        changed_at: float | None = None
         for feed in self._feeds.values():
+            if not feed.clocked:
+                continue
             was = feed.present
-            if feed.clocked:
-                feed.limit.tick(now)
-                if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
-                    feed.limit.feed(now, "no")
+            feed.limit.tick(now)
+            if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
+                feed.limit.feed(now, "no")
             if feed.present != was:
                 changed_at = feed.changed_at
+        if not self.presence and changed_at is None:
+            return None
+        changed_at = now if changed_at is None else changed_at
         change = self._settle(changed_at)
         after_s = self.rule.realarms_after_s(self.priority)
         if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:

@@ -34,6 +34,8 @@ class Client:
         from edge.sinks._connection import Options, RefusedError, connect
 
         parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        if parts.password is not None:
+            raise ConfigError(f"--broker: everybody can read a password there; set {PASSWORD_ENV} instead")
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
             raise ConfigError(f"--broker {url}: write mqtt://host:port or mqtts://host:port")
         tls = parts.scheme == "mqtts" or ca_file is not None

@@ -1,13 +1,13 @@
 """What a program that shows alarms owes them: to confirm those its role is asked for, and to miss what falls silent.
 
-Pure: messages and times in, confirmations and lines out. A device whose heartbeat stays away for three intervals may
-look well and alarm nobody, so this says so; so it does when an event was missed.
+Pure: messages and times in, confirmations and lines out. A device that promises a heartbeat in its status and gives none
+for three intervals may look well and alarm nobody, so this says so; so it does when an event was missed.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.types import HEARTBEAT_EVERY_S
@@ -28,9 +28,8 @@ class Confirm:
 @dataclass(slots=True)
 class _Device:
     heard: float
-    interval_s: float = HEARTBEAT_EVERY_S  # until it says otherwise
+    interval_s: float
     silent: bool = False
-    seqs: dict[str, int] = field(default_factory=dict)
 
 
 class Station:
@@ -40,6 +39,11 @@ class Station:
         self._prefix, self._role = prefix, role
         self._devices: dict[str, _Device] = {}
         self._confirmed: dict[str, int] = {}
+        self._seqs: dict[tuple[str, str], int] = {}
+
+    def connected(self) -> None:
+        """A new connection: what was confirmed on the last one may not have arrived."""
+        self._confirmed.clear()
 
     def take(self, topic: str, payload: bytes, *, now: float) -> tuple[list[Confirm], list[str]]:
         """One message that arrived at ``now``, s: what to confirm, and what to say."""
@@ -69,14 +73,16 @@ class Station:
         return told
 
     def _status(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
+        promised_s = fields.get("heartbeat_s")
         if fields.get("state") == "online":
-            self._devices.setdefault(name, _Device(now))
+            if isinstance(promised_s, int | float) and promised_s > 0:
+                self._devices.setdefault(name, _Device(now, float(promised_s)))
         else:
             self._devices.pop(name, None)  # it said good-bye, or the broker did in its name
         return []
 
     def _beat(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
-        device = self._devices.setdefault(name, _Device(now))
+        device = self._devices.setdefault(name, _Device(now, HEARTBEAT_EVERY_S))
         told = [f"{name} alarm system is back after {now - device.heard:.0f} s"] if device.silent else []
         device.heard, device.silent = now, False
         interval_s = fields.get("interval_s")
@@ -85,11 +91,11 @@ class Station:
         return told
 
     def _gap(self, parts: list[str], fields: dict[str, Any]) -> list[str]:
-        device, seq = self._devices.get(parts[0]), fields.get("seq")
-        if device is None or not isinstance(seq, int):
+        seq, bed = fields.get("seq"), (parts[0], parts[1])
+        if not isinstance(seq, int):
             return []
-        before = device.seqs.get(parts[1])
-        device.seqs[parts[1]] = max(seq, before or 0)
+        before = self._seqs.get(bed)
+        self._seqs[bed] = max(seq, before or 0)
         if before is None or seq <= before + 1:
             return []
         return [f"{parts[0]}/{parts[1]}: {seq - before - 1} alarm event(s) missed before number {seq}"]

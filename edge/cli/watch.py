@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(client: Client, args: argparse.Namespace, station: Station, end: float | None) -> int:
+    station.connected()
     client.subscribe(f"{args.prefix}/{args.device or '+'}/#")
     shown: dict[str, str] = {}
     ours: dict[str, str] = {}

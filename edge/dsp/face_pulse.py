@@ -161,6 +161,7 @@ def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
 
 _EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats were missed or invented
 _NEAR = 0.12
+_EDGE_S = 0.4  # the filter bends the wave at the window's ends
 _AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
 
 
@@ -171,7 +172,8 @@ def beat_rate(wave: Floats, bpm: float) -> float:
     count alike. wave: ``(n,)`` at ``RATE_HZ``, either way up.
     """
     low, high = (share * bpm / 60.0 for share in _AROUND)
-    ibi = find_beats(np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band"))), RATE_HZ).ibi
+    peak = find_beats(np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band"))), RATE_HZ).peak
+    ibi = np.diff(peak[(peak > _EDGE_S) & (peak < len(wave) / RATE_HZ - _EDGE_S)])
     if len(ibi) < 3 or ibi.std() > _EVEN * ibi.mean():
         return bpm
     rate = 60.0 / float(ibi.mean())

@@ -42,7 +42,7 @@ class MotionRate:
     def __init__(self, network: Network | None = None) -> None:
         self._network = network
         sd, leak = (_STEP_SD_PER_S, 0.0) if network is None else (NETWORK_STEP_SD_PER_S, NETWORK_LEAK)
-        self._tracker = RateTracker(GRID_BPM, sd, leak, prior_bpm=PRIOR_BPM, prior_sd=PRIOR_SD)
+        self._tracker = RateTracker(GRID_BPM.astype(np.float64), sd, leak, prior_bpm=PRIOR_BPM, prior_sd=PRIOR_SD)
 
     def reset(self) -> None:
         self._tracker.reset()

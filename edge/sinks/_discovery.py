@@ -31,12 +31,11 @@ _AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # 
 def discovery(
     device: str,
     root: str,
-    beds: Sequence[str],
-    metrics: Sequence[str],
+    beds: Mapping[str, Sequence[str]],
     version: str,
     hops: Mapping[str, float],
 ) -> bytes:
-    """The payload for ``homeassistant/device/<device>/config``."""
+    """The payload for ``homeassistant/device/<device>/config``. beds: the metrics of each; hops: s, by metric."""
     components: dict[str, dict[str, Any]] = {
         f"{DEVICE_BED}_heartbeat": {
             "platform": "binary_sensor",
@@ -49,7 +48,7 @@ def discovery(
         },
         **_alarm_components(device, root, DEVICE_BED, "device", _OF_DEVICE),
     }
-    for bed in beds:
+    for bed, metrics in beds.items():
         for metric in metrics:
             key = f"{bed}_{metric}".replace(".", "_")
             component: dict[str, Any] = {

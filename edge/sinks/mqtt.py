@@ -22,7 +22,7 @@ from edge.sinks._discovery import discovery
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def build(
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
     standing: Sequence[Alarm] = (),
-    beds: Sequence[str] = (),
+    metrics: Mapping[str, Sequence[str]] | None = None,
     port: int = 0,
     username: str | None = None,
     password_file: str | None = None,
@@ -88,21 +88,18 @@ def build(
     )
     options.password()
     options.context()
-    about = {"version": version, "models": dict(identities or {})}
-    found = (
-        discovery(device_name, f"{prefix}/{device_name}", beds, sorted(hops or {}), version, hops or {})
-        if discovery_prefix
-        else None
-    )
+    about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S}
+    root, hops = f"{prefix}/{device_name}", dict(hops or {})
+    found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
     return MqttSink(
         options=options,
-        topics=Topics(f"{prefix}/{device_name}"),
+        topics=Topics(root),
         payloads=Payloads(clock, boot),
         clock=clock,
         outbox=outbox,
         boot=boot,
         about=about,
-        hops=dict(hops or {}),
+        hops=hops,
         on_command=on_command,
         on_link=on_link,
         standing=standing,

@@ -93,10 +93,12 @@ class Outbox:
 
     def keep(self, state: bytes, coverage: bytes) -> None:
         """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
-        with self._lock, contextlib.suppress(sqlite3.Error), self._unsynced(), self._db:
-            self._db.executemany(
-                "insert or replace into state values (?, ?)", [("board", state), ("coverage", coverage)]
-            )
+        with self._lock:
+            if self._held:  # transitions of that state: they are not left behind, and waited for
+                self._write(state, coverage)
+                return
+            with contextlib.suppress(sqlite3.Error), self._unsynced():
+                self._write(state, coverage)
 
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None."""
@@ -127,7 +129,7 @@ class Outbox:
             self._write(None)
             self._db.close()
 
-    def _write(self, state: bytes | None) -> bool:
+    def _write(self, state: bytes | None, coverage: bytes | None = None) -> bool:
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
@@ -136,8 +138,9 @@ class Outbox:
                     "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
-                if state is not None:
-                    self._db.execute("insert or replace into state values ('board', ?)", (state,))
+                for key, value in (("board", state), ("coverage", coverage)):
+                    if value is not None:
+                        self._db.execute("insert or replace into state values (?, ?)", (key, value))
         except sqlite3.Error:
             return False
         self._held = []

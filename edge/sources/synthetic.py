@@ -117,5 +117,5 @@ class Synthetic:
         else:
             data = np.round(acceleration(t, seed=self._seed))
         labels = {"ppg": ("ir",), "pcg": ("mic",), "acc": ("x", "y", "z")}[kind]
-        data = data if data.ndim == 2 else data[:, None]
+        data = (data if data.ndim == 2 else data[:, None]) + 0.0  # a device's counts know no minus zero
         return Block(f"{self._name}/{kind}", first, self._start + first / rate, rate, data, self._epoch, labels)

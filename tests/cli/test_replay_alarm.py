@@ -11,7 +11,7 @@ from edge.cli import main
 from edge.config import parse
 from edge.recording import Recording, RecordingWriter
 from edge.service import build_service
-from edge.types import Alarm, Block
+from edge.types import Alarm, Block, Fault
 
 CONFIG = """
 [device]
@@ -153,6 +153,22 @@ def test_an_alarm_that_is_not_there_is_answered_with_those_that_are(ward, tmp_pa
     shutil.copy(next((ward / "evidence").glob("*.evrec")), tmp_path / "b.bed1.af.2.evrec")
     assert main(["replay", "--alarm", "bed1/af", str(tmp_path)]) == 1
     assert "was raised 2 times; name one of a.bed1.af.1, b.bed1.af.2" in capsys.readouterr().err
+
+
+def test_alarms_of_the_device_itself_and_of_a_second_run_are_made_again_too(tmp_path, capsys):
+    config = parse(CONFIG.format(folder=tmp_path).replace("seconds = 120", "seconds = 40"))
+    for _ in range(2):
+        service = build_service(config, console=False)
+        service.runtime.post(Fault("model_fault", 0.0, True, "rhythm: altered", source="rhythm"))
+        assert service.run() == 0
+    names = sorted(p.stem for p in (tmp_path / "evidence").iterdir())
+    assert sum("._device.model_fault." in name for name in names) == 1  # the second run still has the first one's
+    assert sum(".murmur." in name for name in names) == 1
+    recordings = sorted((tmp_path / "recordings").iterdir())
+    for name in names:
+        assert main(["replay", "--alarm", name, str(tmp_path / "evidence")]) == 0, capsys.readouterr().err
+    assert main(["replay", str(recordings[1]), "--exact"]) == 0
+    assert "bit for bit" in capsys.readouterr().err
 
 
 def test_no_frame_of_a_camera_is_ever_kept(tmp_path):

@@ -28,6 +28,13 @@ def test_an_alarm_that_asks_for_the_role_is_confirmed_once():
     assert confirmed(station, event(7, priority="high")) == OURS, "it sounds again and asks again"
 
 
+def test_after_a_lost_connection_it_confirms_again_what_still_asks():
+    station = Station("vitals", "station")
+    assert confirmed(station, event(5)) == OURS
+    station.connected()
+    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == OURS
+
+
 def test_only_what_stands_and_asks_for_this_role_is_confirmed():
     assert confirmed(Station("vitals", "charge"), event()) == []
     assert confirmed(Station("vitals"), event()) == []
@@ -49,8 +56,9 @@ def beat(station, now, interval_s=5.0, device="dev"):
     return station.take(f"vitals/{device}/heartbeat", json.dumps({"interval_s": interval_s}).encode(), now=now)[1]
 
 
-def status(station, state, now):
-    assert station.take("vitals/dev/status", json.dumps({"state": state}).encode(), now=now) == ([], [])
+def status(station, state, now, **more):
+    fields = {"state": state, "heartbeat_s": 5.0, **more}
+    assert station.take("vitals/dev/status", json.dumps(fields).encode(), now=now) == ([], [])
 
 
 def test_a_heartbeat_that_stays_away_is_said_once_and_its_return_too():
@@ -75,9 +83,14 @@ def test_a_device_that_is_online_and_never_beats_is_silent_one_that_stopped_is_n
     assert station.missing(100.0) == []
 
 
+def test_a_device_that_never_promised_a_heartbeat_is_not_missed():
+    station = Station("vitals")
+    status(station, "online", 0.0, heartbeat_s=None)
+    assert station.missing(100.0) == []
+
+
 def test_missed_events_are_said():
     station = Station("vitals")
-    status(station, "online", 0.0)
 
     def told(seq):
         return station.take("vitals/dev/bed1/event", event(seq), now=0.0)[1]

@@ -41,7 +41,7 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
 
 
 def message(device="ward-3", root=ROOT, beds=("bed1", "bed2"), hops=HOPS):
-    return json.loads(discovery(device, root, beds, sorted(hops), "1.2.3", hops))
+    return json.loads(discovery(device, root, {bed: sorted(hops) for bed in beds}, "1.2.3", hops))
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,13 @@ def test_a_sensor_reads_the_topic_its_reading_is_sent_to(components):
 def test_a_word_is_no_measurement_and_a_rate_has_its_unit(components, metric, unit, state_class):
     (one,) = [c for c in of(components, "sensor") if c["name"] == f"bed1 {metric}"]
     assert (one.get("unit_of_measurement"), one.get("state_class")) == (unit, state_class)
+
+
+def test_a_bed_has_the_sensors_of_its_own_sources_only():
+    found = json.loads(discovery("x", ROOT, {"bed1": ["ppg.hr"], "bed2": ["pcg.murmur"], "bed3": []}, "1", HOPS))
+    topics = [one["state_topic"] for one in of(found["components"], "sensor")]
+    assert topics == [Topics(ROOT).reading("bed1", "ppg.hr"), Topics(ROOT).reading("bed2", "pcg.murmur")]
+    assert len(of(found["components"], "event")) == 4
 
 
 @given(hop_s=st.floats(0.1, 120.0))

@@ -36,7 +36,7 @@ METRICS = {
 
 @pytest.fixture(scope="module")
 def ours():
-    return json.loads(discovery("ward-3", ROOT, BEDS, sorted(METRICS), "1.2.3", METRICS))
+    return json.loads(discovery("ward-3", ROOT, {bed: sorted(METRICS) for bed in BEDS}, "1.2.3", METRICS))
 
 
 @pytest.mark.parametrize("name", BY_HAND["good"])
@@ -51,7 +51,7 @@ def test_the_rules_refuse_what_is_wrong(name):
 
 def test_our_message_keeps_the_rules(ours):
     RULES.validate(ours)
-    RULES.validate(json.loads(discovery("x", "vitals/x", ["a-b", "a_b"], [], "", {})))
+    RULES.validate(json.loads(discovery("x", "vitals/x", {"a-b": [], "a_b": []}, "", {})))
 
 
 def test_every_entity_of_the_contract_is_there(ours):

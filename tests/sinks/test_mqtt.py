@@ -89,7 +89,13 @@ class Device:
     def __init__(self, outbox, port, *, changed=None, **settings):
         self.commands, self.links, self._changed = [], [], changed or threading.Condition()
         self.outbox = outbox
-        settings = {"host": "127.0.0.1", "port": port, "hops": {"ppg.hr": 1.0}, "beds": ["bed1"], **settings}
+        settings = {
+            "host": "127.0.0.1",
+            "port": port,
+            "hops": {"ppg.hr": 1.0},
+            "metrics": {"bed1": ["ppg.hr"]},
+            **settings,
+        }
         self.sink = build(
             device_name="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
             on_command=self._command, on_link=self._link, **settings,
@@ -136,7 +142,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     one = Device(outbox, mosquitto.port).up()
     online = load(subscriber.wait("vitals/dev/status"))
     assert (online["state"], online["version"], online["models"]) == ("online", "9", {"rhythm": "rhythm 1 x"})
-    assert online["v"] == 1
+    assert (online["v"], online["heartbeat_s"]) == (1, 5.0)
     assert {"t", "mono", "boot", "clock_synced"} <= set(online)
     one.sink.close()
     subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
