@@ -8,7 +8,7 @@ ppg      heartpy and neurokit2 on contact PPG at rest (CinC 2015 where the ECG i
 camera   vitallens' local POS and open-rppg on generated faces, which no camera filmed
 pcg      PyWavelets on five seconds of heart sound: the picture alone
 
-Peers are installed from PyPI into .cache/peers at the versions below and never imported by us. Read the ratios, not the
+Peers are installed from PyPI into .cache/peers at the versions below and never imported by us; vitallens needs ffmpeg. Read the ratios, not the
 seconds; "answered" matters as much as the error, since peers answer always.
 """
 

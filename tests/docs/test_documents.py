@@ -272,3 +272,12 @@ def test_every_command_works(block, desk):
 def test_what_is_not_run_says_why():
     marked = [block.remark for block in blocks_of("sh") if block.remark]
     assert all(remark.startswith(NOT_RUN) and len(remark) > len(NOT_RUN) for remark in marked)
+
+
+def test_every_kind_of_entry_of_a_recording_is_in_the_table():
+    from edge.recording import _KINDS
+
+    text = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {word for row in rows for word in re.findall(r"`(\w+)`", row)}
+    assert named >= {"header", "block", "batch", *_KINDS}
