@@ -7,7 +7,10 @@ time, ``(b, 3, 32)``, whose mean they are: a class activation map for free.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+
+from edge.dsp.pcg_frontend import BANDS, FRAMES
 
 
 def _separable(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
@@ -68,3 +71,20 @@ class MurmurNet(nn.Module):
 def parameters(model: nn.Module) -> int:
     """Number of weights."""
     return sum(p.numel() for p in model.parameters())
+
+
+def multiply_adds(model: nn.Module) -> int:
+    """Multiply-adds of its convolutions for one window."""
+    total = 0
+
+    def count(layer: nn.Module, _: object, out: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += out[0].numel() * layer.weight[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        model(torch.zeros(1, 2, BANDS, FRAMES))
+    for hook in hooks:
+        hook.remove()
+    return total
