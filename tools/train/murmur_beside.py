@@ -1,4 +1,4 @@
-"""Short trainings beside the recipe: picture, width, channels, augmentation, and the split by clip that leaks.
+"""Short trainings beside the recipe: shape, picture, augmentation, and the split by clip that leaks.
 
     python tools/train/murmur_beside.py --work work-murmur
 
@@ -26,31 +26,57 @@ import numpy as np
 import torch
 from murmur import FOLDS, SPLIT_SEED
 from murmur_augment import Batches
-from murmur_net import multiply_adds, parameters
+from murmur_net import MurmurNet, multiply_adds, parameters
 from numpy.typing import NDArray
 
 from edge.dsp.pcg_frontend import FRAMES
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """A shape of ``MurmurNet``, and how many of the picture's two channels it sees."""
+
+    name: str
+    channels: tuple[int, ...] = (8, 16, 24, 32)
+    inputs: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """Networks ``(name, width, channels)`` that learn from the same batches of one fold, picture and augmentation."""
+    """Networks that learn from the same batches of one fold, picture and augmentation.
+
+    left_out: keep what is said of the sets that this fold leaves out whole.
+    """
 
     fold: int
-    networks: tuple[tuple[str, float, int], ...]
+    networks: tuple[Network, ...]
     picture: str = "mel"
     augment: float = 1.0
     by_clip: bool = False
+    left_out: bool = False
+    more_seed: int = 0
 
 
-RECIPE = ("recipe", 1.0, 2)
+SHIPPED = Network("as shipped")
+WAVELETS = Network("wavelet scalogram")
+BARE = Network("no noise, colour or mixup")
 RUNS = (
-    Run(1, (RECIPE, ("width 0.5", 0.5, 2), ("width 2", 2.0, 2), ("one channel", 1.0, 1))),
-    Run(1, (("wavelet scalogram", 1.0, 2),), picture="cwt"),
-    Run(1, (("no noise, colour or mixup", 1.0, 2),), augment=0.0),
-    Run(1, (("no noise, colour or mixup, split by clip", 1.0, 2),), augment=0.0, by_clip=True),
-    Run(0, (RECIPE,)),
-    Run(0, (("wavelet scalogram", 1.0, 2),), picture="cwt"),
+    Run(
+        1,
+        (
+            SHIPPED,
+            Network("half the channels", (4, 8, 12, 16)),
+            Network("twice the channels", (16, 32, 48, 64)),
+            Network("first channel of the picture only", inputs=1),
+        ),
+    ),
+    Run(1, (WAVELETS,), picture="cwt"),
+    Run(1, (BARE,), augment=0.0),
+    Run(1, (replace(BARE, name=f"{BARE.name}, split by clip"),), augment=0.0, by_clip=True),
+    Run(0, (SHIPPED,), left_out=True),
+    Run(0, (WAVELETS,), picture="cwt"),
+    Run(1, (replace(SHIPPED, name="as shipped, another seed"),), left_out=True, more_seed=1),
+    *(Run(fold, (SHIPPED,), left_out=True) for fold in (2, 3, 4)),
 )
 
 
@@ -68,12 +94,12 @@ def main() -> int:
     notes = options.work / "beside.json"
     found: list[dict[str, Any]] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else []
     for run in RUNS:
-        if {(run.fold, n) for n, _, _ in run.networks} <= {(f["fold"], f["name"]) for f in found}:
+        if {(run.fold, n.name) for n in run.networks} <= {(f["fold"], f["name"]) for f in found}:
             continue
         corpus = dataset.load(options.data, options.work / "cache", folds=FOLDS, seed=SPLIT_SEED, picture=run.picture)
         if run.by_clip:
             corpus = leaking(corpus, run.fold, options.seed)
-        found += compare(corpus, run, options.epochs, options.seed)
+        found += compare(corpus, run, options.epochs, options.seed + run.more_seed)
         notes.write_text(json.dumps(found, indent=1), encoding="utf-8")
     return 0
 
@@ -82,7 +108,7 @@ def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[di
     """Train the networks of one run and judge the fold they did not see: one dict a network."""
     torch.manual_seed(seed)
     steps = epochs * fitting.STEPS
-    learners = [fitting.Learner(steps, width=width, channels=channels) for _, width, channels in run.networks]
+    learners = [fitting.Learner(steps, channels=n.channels, inputs=n.inputs) for n in run.networks]
     batches = Batches(corpus, np.flatnonzero(corpus.fold != run.fold), seed=seed, augment=run.augment)
     for batch in fitting.drawn(batches, steps):
         for learner in learners:
@@ -91,9 +117,9 @@ def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[di
     unseen = np.flatnonzero((corpus.fold == run.fold) & known)
     heard = corpus.group[unseen] == "present"
     found = []
-    for learner, (name, _, channels) in zip(learners, run.networks, strict=True):
+    for learner, network in zip(learners, run.networks, strict=True):
         area = {
-            key: fitting.auroc(fitting.recording_logits(learner.average, part, chosen, channels)[:, 0], y)
+            key: fitting.auroc(fitting.recording_logits(learner.average, part, chosen, network.inputs)[:, 0], y)
             for key, (part, chosen, y) in {
                 "auroc": (corpus, unseen, heard),
                 "clip_auroc": (corpus, unseen, heard) if run.by_clip else _as_clips(corpus, unseen),
@@ -105,7 +131,7 @@ def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[di
         found.append(
             {
                 "fold": run.fold,
-                "name": name,
+                "name": network.name,
                 "epochs": epochs,
                 "parameters": parameters(model),
                 "multiply_adds": multiply_adds(model),
@@ -113,7 +139,25 @@ def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[di
             }
         )
         print(found[-1], flush=True)
+        if run.left_out:
+            found[-1]["left_out"] = left_out(model, corpus, run.fold)
     return found
+
+
+def left_out(model: MurmurNet, corpus: dataset.Corpus, fold: int) -> list[dict[str, Any]]:
+    """Of each recording of the sets no fold but this one was judged by: what labels.csv says, and the probability."""
+    mine = np.array(
+        [
+            i
+            for i in np.flatnonzero(corpus.fold == fold)
+            if corpus.rows[i]["dataset"] != "circor2022" and corpus.rows[i]["label"] in ("normal", "abnormal", "murmur")
+        ]
+    )
+    chance = 1 / (1 + np.exp(-fitting.recording_logits(model, corpus, mine)[:, 0]))
+    return [
+        {**{k: corpus.rows[i][k] for k in ("dataset", "db", "label", "sqi")}, "p": round(float(p), 4)}
+        for i, p in zip(mine, chance, strict=True)
+    ]
 
 
 def leaking(corpus: dataset.Corpus, fold: int, seed: int) -> dataset.Corpus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,10 @@ _HEAD_WEIGHTS = (1.0, 0.6, 0.4)
 class Learner:
     """One network on its way: weights, their average, optimiser and the one cycle of its learning rate."""
 
-    def __init__(self, steps: int, *, width: float = 1.0, channels: int = 2) -> None:
-        self.model = MurmurNet(width).to(memory_format=torch.channels_last)
+    def __init__(self, steps: int, *, channels: Sequence[int] = (8, 16, 24, 32), inputs: int = 2) -> None:
+        self.model = MurmurNet(channels).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval()
-        self._channels, self._heads = channels, torch.tensor(_HEAD_WEIGHTS)
+        self._inputs, self._heads = inputs, torch.tensor(_HEAD_WEIGHTS)
         self._optimiser = torch.optim.AdamW(self.model.parameters(), lr=4e-3, weight_decay=0.02)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, 4e-3, total_steps=steps, pct_start=0.15, final_div_factor=200
@@ -41,7 +41,7 @@ class Learner:
     def learn(self, x: Tensor, target: Tensor, weight: Tensor) -> float:
         """One step; returns the loss."""
         self.model.train()
-        logits, _ = self.model(seen(x, self._channels))
+        logits, _ = self.model(seen(x, self._inputs))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
         loss = (loss * weight * self._heads).sum() / BATCH
         self._optimiser.zero_grad(set_to_none=True)
@@ -82,9 +82,9 @@ def drawn(batches: Batches, steps: int) -> Iterator[tuple[Tensor, Tensor, Tensor
             yield batch
 
 
-def seen(x: Tensor, channels: int) -> Tensor:
-    """Pictures as a network of fewer channels sees them: the last ones are blank."""
-    return x if channels == x.shape[1] else torch.cat([x[:, :channels], torch.zeros_like(x[:, channels:])], dim=1)
+def seen(x: Tensor, inputs: int) -> Tensor:
+    """Pictures as a network of fewer input channels sees them: the last ones are blank."""
+    return x if inputs == x.shape[1] else torch.cat([x[:, :inputs], torch.zeros_like(x[:, inputs:])], dim=1)
 
 
 def _blend(average: MurmurNet, model: MurmurNet, keep: float) -> None:
@@ -97,7 +97,7 @@ def _blend(average: MurmurNet, model: MurmurNet, keep: float) -> None:
 
 
 def recording_logits(
-    model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64], channels: int = 2
+    model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64], inputs: int = 2
 ) -> NDArray[np.float64]:
     """Mean logits over windows a second apart, ``(n, 3)``, from cached pictures: for watching, never for figures."""
     index, where = [], []
@@ -112,7 +112,7 @@ def recording_logits(
         for a in range(0, len(index_), 256):
             part = index_[a : a + 256]
             power = torch.from_numpy(crops(corpus, part, where_[a : a + 256], np.ones(len(part)))).exp_()
-            found.append(model(seen(two_channels(normalised(power)), channels))[0].numpy())
+            found.append(model(seen(two_channels(normalised(power)), inputs))[0].numpy())
     logits = np.concatenate(found).astype(float)
     return np.array([logits[index_ == i].mean(axis=0) for i in chosen])
 
@@ -164,8 +164,8 @@ def save(model: MurmurNet, path: Path) -> None:
     torch.save(model.state_dict(), path)
 
 
-def restore(path: Path, width: float = 1.0) -> MurmurNet:
+def restore(path: Path) -> MurmurNet:
     """The network with the weights of ``path``, in eval mode."""
-    model = MurmurNet(width)
+    model = MurmurNet()
     model.load_state_dict(torch.load(path, weights_only=True))
     return model.eval()

@@ -7,6 +7,8 @@ time, ``(b, 3, 32)``, whose mean they are: a class activation map for free.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -35,11 +37,11 @@ class _Residual(nn.Module):
 
 
 class MurmurNet(nn.Module):
-    """``width`` scales all channels; 1.0 is what ships."""
+    """``channels`` after the first layer, the squeeze, and either half of the bottleneck; the default is what ships."""
 
-    def __init__(self, width: float = 1.0, heads: int = 3, dropout: float = 0.1) -> None:
+    def __init__(self, channels: Sequence[int] = (8, 16, 24, 32), heads: int = 3, dropout: float = 0.1) -> None:
         super().__init__()
-        a, b, c, d = (max(4, round(w * width)) for w in (8, 16, 24, 32))
+        a, b, c, d = channels
         self.squeeze = nn.Sequential(
             nn.Conv2d(2, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU(), _separable(a, b, (3, 3), (2, 2))
         )

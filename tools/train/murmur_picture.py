@@ -37,12 +37,13 @@ def draw(path: Path, judged: Sequence[tuple[Heard, Verdict]], compared: Sequence
     reliability.set(
         xlabel="probability said", ylabel="share with a murmur", title=f"reliability, ECE {calibrate.ece(p, y):.3f}"
     )
-    sized = [c for c in compared if c["name"] == "recipe" or c["name"].startswith("width ")]
-    fold = max(c["fold"] for c in sized)
-    points = sorted((c["parameters"], c["auroc"]) for c in sized if c["fold"] == fold)
+    sized = [
+        c for c in compared if c["fold"] == 1 and (c["name"] == "as shipped" or c["name"].endswith(" the channels"))
+    ]
+    points = sorted((c["parameters"], c["auroc"]) for c in sized)
     size.plot(*zip(*points, strict=True), "o-", color="#27476e")
     size.set(xscale="log", xlabel="weights", ylabel="recording AUROC")
-    size.set_title(f"size, fold {fold}, {sized[0]['epochs']} epochs, float")
+    size.set_title(f"size: fold 1, {sized[0]['epochs']} epochs, float")
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
 

@@ -13,7 +13,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
 import murmur_calibrate as calibrate
+import murmur_compared
 import murmur_hear as hear
 import murmur_picture
 import numpy as np
@@ -67,7 +68,7 @@ def main() -> int:
             other_sets(report),
             quantized(report),
             costs(),
-            beside(compared),
+            murmur_compared.tables(compared),
             kept(options.export / "README.md"),
             LIMITS,
         ]
@@ -102,7 +103,6 @@ are generated sounds.
 """
 
 TRIED = "## What was tried"
-LEAKY = "split by clip"
 LIMITS = """## Limits
 
 - CirCor's people are children and adolescents, recorded with one kind of stethoscope in two screening campaigns in
@@ -219,39 +219,6 @@ def quantized(report: dict[str, Any]) -> str:
         lines.append(
             f"| {variant} | {folds} | {f['pooled']['recording_auroc']:.4f} | {f['pooled']['patient_auroc']:.4f} |"
         )
-    return "\n".join([*lines, ""])
-
-
-def beside(compared: Sequence[dict[str, Any]]) -> str:
-    """The short trainings of ``murmur_beside.py``."""
-    epochs = sorted({c["epochs"] for c in compared})
-    lines = ["## Side by side", ""]
-    lines.append(
-        f"Short trainings ({' or '.join(map(str, epochs))} epochs instead of 50), one seed, float, on the unseen"
-    )
-    lines.append("people of a fold; they rank, and are no figures of the shipped network. Clip: 5 s judged alone.")
-    lines += [
-        "",
-        "| network | weights | multiply-adds | fold | recording AUROC | clip AUROC |",
-        "|---|---|---|---|---|---|",
-    ]
-    for c in sorted(compared, key=lambda c: (-c["fold"], compared.index(c))):
-        area = f"{c['auroc']:.3f}" if "auroc" in c else ""
-        lines.append(
-            f"| {c['name']} | {c['parameters']:,} | {c['multiply_adds'] / 1e6:.1f} M | {c['fold']} | {area} "
-            f"| {c['clip_auroc']:.3f} |"
-        )
-    leaky = next((c for c in compared if c["name"].endswith(LEAKY)), None)
-    honest = next((c for c in compared if leaky and c["name"] + ", " + LEAKY == leaky["name"]), None)
-    if leaky and honest:
-        lines += [
-            "",
-            "Split by clip: half of the fold's clips were dealt to training, the other half judged. That is wrong: the",
-            f"network is asked about people it knows, and scores {leaky['clip_auroc']:.3f} where the same people unseen "
-            f"give {honest['clip_auroc']:.3f}.",
-            "Published 99 % arise so, with larger networks that learn people by heart and the rare class copied before",
-            "the split.",
-        ]
     return "\n".join([*lines, ""])
 
 
