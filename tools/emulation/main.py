@@ -143,16 +143,19 @@ class Proof:
         recordings = self._recordings()
         table = compare.Rows(compare.REPLAY_HEAD)
         for name in (*(f"{variant}.evrec" for variant in VARIANTS), "face.avi"):
-            ours = self._x86(["-m", "edge", "replay", str(recordings / name), "--jsonl"]).stdout.splitlines()
-            self._share(recordings / name)
-            told = self._inside(["python", "-m", "edge", "replay", f"/{_PROOF}/{name}", "--jsonl"])
-            (self.shared / f"{name}.here.jsonl").write_text("\n".join(ours), encoding="utf-8")
-            (self.shared / f"{name}.there.jsonl").write_text(told.stdout, encoding="utf-8")
-            if told.returncode:
-                table.failed.append(f"{name}: {(lines_of(told, stderr=True) or ['no answer'])[-1]}")
-                continue
-            compare.replays(name, ours, told.stdout.splitlines(), table)
-            say(f"  {name}: {len(told.stdout.splitlines())} events")
+            ours, theirs = (recordings / f"{name}.{where}.jsonl" for where in ("here", "there"))
+            if self.options.again or not theirs.exists():
+                told = self._x86(["-m", "edge", "replay", str(recordings / name), "--jsonl"])
+                ours.write_text(told.stdout, encoding="utf-8")
+                self._share(recordings / name)
+                told = self._inside(["python", "-m", "edge", "replay", f"/{_PROOF}/{name}", "--jsonl"])
+                if told.returncode:
+                    table.failed.append(f"{name}: {(lines_of(told, stderr=True) or ['no answer'])[-1]}")
+                    continue
+                theirs.write_text(told.stdout, encoding="utf-8")
+            events = [path.read_text(encoding="utf-8").splitlines() for path in (ours, theirs)]
+            compare.replays(name, *events, table)
+            say(f"  {name}: {len(events[1])} events")
         allowed = ", ".join(f"{v:g} {unit or '(other)'}" for unit, v in compare.READING_ATOL.items())
         rule = f"allowed: {allowed}; words and reasons equal; at least {100 * compare.AGREEING:g} % of readings; all alarms"
         return Outcome([*table.lines(), rule], table.failed)
