@@ -29,6 +29,7 @@ from edge.inbox import Inbox
 from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.load import Load
+from edge.outlet import Durable, Outlet
 from edge.reader import Reader
 from edge.recording import STATE_EVERY_S, ClockMark, Entry, LaneState, MainState, Tick
 from edge.stats import LoopStats
@@ -36,7 +37,6 @@ from edge.types import HEARTBEAT_EVERY_S, Alarm, Block, Command, Fault, Heartbea
 
 log = logging.getLogger(__name__)
 
-LOST_AFTER_S = 3.0  # a source silent this long is offline
 _MAIN_QUEUE = 1024
 TICK_S = 0.25  # the board's clock, silence and load are looked at so often
 _STATS_EVERY_S = 10.0
@@ -50,16 +50,7 @@ _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and 
 _FAULT_STANDS_S = 10.0
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
-_FLUSH_S = 3.0
-_SEEN = ("online", "degraded")
 _JOIN_S = 2.0
-
-
-class Durable(Protocol):
-    """Where alarm transitions are written before anybody hears of them."""
-
-    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
-        """Write in one commit; whether it is on disk."""
 
 
 @runtime_checkable
@@ -111,8 +102,8 @@ class Runtime:
         board_shift_s: float | None = None,
     ) -> None:
         self._readers = list(readers)
-        self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
-        self._durable, self._state, self._tap = durable, state, tap
+        self._board, self._fusion, self._clock, self._tap = board, fusion, clock, tap
+        self._out = Outlet(sinks, durable, state)
         self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
         self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
         self._stop = threading.Event()
@@ -128,9 +119,6 @@ class Runtime:
         self._mark = (-math.inf, self._wall_offset)
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
-        self._unsaved: list[Alarm] = []
-        self._unsent: list[Any] = []
-        self._save = False
         self._ladder, self._load, self._on_tick = ladder or Ladder(()), Load(health), on_tick
         self._paced = {reader.name for reader in readers if not reader.can_wait}
         self.stats = LoopStats(extra_stats)
@@ -261,7 +249,7 @@ class Runtime:
             self.record(item)
             result, transitions = self._board.command(item)
             self._publish(transitions, save=True)  # a pause of silent alarms is no transition, and must last
-            self._send(result)
+            self._out.add(result)
         elif isinstance(item, Fault):
             self._fault(item)
         elif isinstance(item, _Bug):
@@ -270,39 +258,24 @@ class Runtime:
     def _reading(self, reading: Reading) -> None:
         transitions = self._board.update(reading)
         self.record(reading)
-        self._send(reading)
+        self._out.add(reading)
         self._publish(transitions)
 
     def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
-        self._save |= save
+        if save:
+            self._out.save()
         for alarm in transitions:
             if alarm.evidence.get("change") == "unconfirmed":
                 log.warning("%s: %s", alarm.id, in_words(alarm.delivery))
             self.record(alarm)
-            self._unsaved.append(alarm)
-            self._send(alarm)
-
-    def _send(self, event: Any) -> None:
-        self._unsent.append(event)
+            self._out.add(alarm)
 
     def _commit(self) -> None:
-        """Write what waits for it to disk, then let the sinks hear of everything, in the order in which it came."""
-        while self._unsaved or self._unsent or self._save:
-            transitions, events, save = self._unsaved, self._unsent, self._save
-            self._unsaved, self._unsent, self._save = [], [], False
-            if self._durable is not None and (transitions or save):
-                on_disk = self._durable.append(transitions, self._state() if self._state else None)
-                text = "alarms cannot be written to disk; they are sent all the same"
-                self._set_fault("outbox_full", not on_disk, text)
-            for event in events:
-                self._deliver(event)
+        self._out.commit(self._on_disk)
 
-    def _deliver(self, event: Any) -> None:
-        for sink in self._sinks:
-            try:
-                sink.send(event)
-            except Exception:  # one sink must not silence the others
-                log.exception("sink %s failed", type(sink).__name__)
+    def _on_disk(self, written: bool) -> None:
+        text = "alarms cannot be written to disk; they are sent all the same"
+        self._set_fault("outbox_full", not written, text)
 
     def record(self, entry: Entry) -> None:
         """Pass an entry to the recorder, if there is one; any thread."""
@@ -353,7 +326,7 @@ class Runtime:
             self._coverage_due = now + _COVERAGE_EVERY_S
             for status in self._status.values():
                 covered = self._board.source_coverage(status.bed, status.source, now)
-                self._send(replace(status, t=now, blind_s=0.0, coverage=covered))
+                self._out.add(replace(status, t=now, blind_s=0.0, coverage=covered))
         wall_offset = self._clock.wall() - now
         if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
             self._mark = (now, wall_offset)
@@ -377,7 +350,7 @@ class Runtime:
         self._publish(self._board.tick(now), save=again)
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
-            self._send(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
+            self._out.add(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
         self._record_main(now)
         self._commit()
         if self._keep is not None and now >= self._keep_due:  # never a state whose transitions are not on disk
@@ -397,29 +370,12 @@ class Runtime:
             self._emit_stats(now)
 
     def _watch(self, reader: Reader, now: float) -> None:
-        seen = reader.last_block if reader.last_block is not None else reader.started
-        silent_s = now - seen
-        if reader.ended:
-            state, reason = "disabled", "ended"
-        elif reader.off:
-            state, reason = "disabled", reader.off
-        elif reader.error:
-            state, reason = "offline", reader.error
-        elif silent_s > LOST_AFTER_S:
-            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
-        elif reader.last_block is None:
+        status = reader.status(self._status.get(reader.name), now)
+        if status is None:
             return
-        else:
-            state, reason = ("degraded", reader.weak) if reader.weak else ("online", "")
-        was = self._status.get(reader.name)
-        if was is not None and (was.state, was.reason) == (state, reason):
-            return
-        since = was.since if was is not None and was.state == state else now
-        blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
-        status = SourceStatus(reader.name, reader.bed, now, state, reason, since=since, blind_s=blind_s)
         self._status[reader.name] = status
         self.record(status)
-        self._send(status)
+        self._out.add(status)
         self._publish(self._board.update(status))
 
     def _emit_stats(self, now: float) -> None:
@@ -433,7 +389,7 @@ class Runtime:
             "temperature_c": self._load.health.temperature_c,
             "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
         }
-        self._deliver(self.stats.take(now, queues))
+        self._out.deliver(self.stats.take(now, queues))
 
     # ---- the end -------------------------------------------------------------------------------------------
 
@@ -462,14 +418,4 @@ class Runtime:
         for thread in (*readers, *workers):
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)
-        for sink in self._sinks:
-            name = type(sink).__name__
-            try:
-                if not sink.flush(_FLUSH_S):
-                    log.warning("sink %s could not send everything before the end", name)
-            except Exception:  # one sink must not keep the others from their end
-                log.exception("sink %s failed at the end", name)
-            try:
-                sink.close()
-            except Exception:
-                log.exception("sink %s could not be closed", name)
+        self._out.close()

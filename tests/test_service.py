@@ -285,7 +285,7 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
-    box = service.runtime._durable
+    box = service.runtime._out._durable
     box._db.execute("pragma query_only=on")
     service.runtime._main.put(fast(clock))
     assert service.runtime._take(0.0)

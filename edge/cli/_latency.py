@@ -72,7 +72,8 @@ def rows(conditions: Iterable[Condition], lanes: Sequence[Lane]) -> Iterator[Row
 
 def worst_case_s(condition: Condition, lanes: Sequence[Lane]) -> float | None:
     """Seconds from the event to MQTT at most; None where no lane feeds the condition, or MQTT is what is lost."""
-    from edge.runtime import LOST_AFTER_S, TICK_S
+    from edge.reader import LOST_AFTER_S
+    from edge.runtime import TICK_S
 
     if condition.name == "broker_lost":
         return None
