@@ -14,10 +14,11 @@ from typing import Any
 from edge.types import ConfigError
 
 CONNECT_TIMEOUT_S = 5.0
-INFLIGHT = 20
+_INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
 _NO_SUBSCRIBERS = 0x10
+_UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,12 +71,16 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """A connected client. Made by ``connect``; callbacks run in the client's own thread."""
+    """A connected client. Made by ``connect``; callbacks run in the client's own thread.
+
+    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it.
+    """
 
     def __init__(self, client: Any, version: int) -> None:
         self.client, self.version = client, version
         self.lost = threading.Event()
         self.reason = ""
+        self.window = _INFLIGHT
 
     @property
     def taken_over(self) -> bool:
@@ -144,7 +149,7 @@ def _connect(
         protocol=protocol,
         reconnect_on_failure=False,  # when and whether is decided by the sink
     )
-    client.max_inflight_messages_set(INFLIGHT)
+    client.max_inflight_messages_set(0)  # the client does not know what the broker allows
     client.connect_timeout = CONNECT_TIMEOUT_S
     if options.username is not None:
         client.username_pw_set(options.username, options.password())
@@ -157,7 +162,9 @@ def _connect(
     answered = threading.Event()
     answer: list[Any] = []
 
-    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        if version == 5:
+            connection.window = getattr(properties, "ReceiveMaximum", _UNLIMITED)
         answer.append(reason)
         answered.set()
 

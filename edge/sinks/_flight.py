@@ -42,14 +42,17 @@ class Flight:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._answers: deque[tuple[int, Answer]] = deque()
-        self._sent: dict[int, int | str] = {}
+        self._sent: dict[int, int | str | None] = {}
+        self._window = 1
         self._held_until = self._listeners_due = 0.0
         self._tries = 0
         self.after = 0
         self.refusal = ""
 
-    def begin(self, *, returned: bool) -> None:
-        """A new connection: nothing is on its way. returned: its subscribers may still be coming back."""
+    def begin(self, *, window: int, returned: bool) -> None:
+        """A new connection: nothing is on its way. window: how many messages the broker takes at once; returned: its
+        subscribers may still be coming back."""
+        self._window = min(window, _MOST)
         self._sent.clear()
         self._answers.clear()
         self.after = 0
@@ -62,11 +65,17 @@ class Flight:
         return self._clock.now() < self._held_until
 
     def room(self) -> int:
-        """How many rows may be sent now."""
-        return 0 if self.held else max(0, (1 if self._tries else _MOST) - len(self._sent))
+        """How many messages may be on their way beside those that are."""
+        return max(0, self._window - len(self._sent))
 
-    def sent(self, mid: int, what: int | str) -> None:
-        """A row of the outbox, or the topic of a retained message, is on its way as ``mid``."""
+    def room_for_rows(self) -> int:
+        """How many rows may be sent now."""
+        if self.held:
+            return 0
+        return self.room() if not self._tries else int(not self._sent)
+
+    def sent(self, mid: int, what: int | str | None) -> None:
+        """A row of the outbox, the topic of a retained message, or something else with QoS 1 is on its way as ``mid``."""
         self._sent[mid] = what
         if isinstance(what, int):
             self.after = what

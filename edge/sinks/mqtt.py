@@ -271,15 +271,15 @@ class MqttSink:
         client.subscribe([(self._topics.commands, 1), (self._topics.alarms, 1), (_HA_STATUS, 1)])
         with self._lock:
             self._connection = connection
-            self._flight.begin(returned=self._served or len(self._outbox) > 0)
+            self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
             self._dirty |= set(self._alarms)
             sources = dict(self._sources)
-        self._publish(self._topics.status, self._status("online"), 1, True)
-        for topic, payload in sources.items():
-            self._publish(topic, payload, 1, True)
+        first = [(self._topics.status, self._status("online")), *sources.items()]
         if self._discovery is not None:
-            self._publish(*self._discovery, 1, True)
+            first.append(self._discovery)
+        self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
+        self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
             busy = self._take_answers() | self._drain_outbox() | self._drain_alarms() | self._drain_live()
@@ -314,20 +314,17 @@ class MqttSink:
 
     def _drain_live(self) -> bool:
         some = False
-        while self._live:
+        while self._live and (self._live[0][2] == 0 or self._flight.room()):
             topic, payload, qos, retain, expiry_s = self._live.popleft()
             self._publish(topic, payload, qos, retain, expiry_s)
             some = True
         return some
 
     def _drain_outbox(self) -> bool:
-        room = self._flight.room()
+        room = self._flight.room_for_rows()
         rows = self._outbox.waiting(self._flight.after, room) if room else []
         for row in rows:
-            mid = self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False)
-            if mid is None:
-                return False
-            self._flight.sent(mid, row.row)
+            self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
             self.sent_events += 1
         return bool(rows)
 
@@ -347,23 +344,29 @@ class MqttSink:
         if self._flight.held:
             return False
         with self._lock:
-            dirty, self._dirty = self._dirty, set()
+            dirty = sorted(self._dirty)[: self._flight.room()]
+            self._dirty.difference_update(dirty)
             standing = {topic: self._alarms.get(topic) for topic in dirty}
         for topic, alarm in standing.items():
             payload = b"" if alarm is None else self._payloads.alarm(alarm)
-            mid = self._publish(topic, payload, 1, True)
-            if mid is not None:
-                self._flight.sent(mid, topic)
+            self._publish(topic, payload, 1, True, what=topic)
             if alarm is None:
                 with self._lock:
                     if self._alarms.get(topic) is None:
                         self._alarms.pop(topic, None)
         return bool(dirty)
 
-    def _publish(self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: float | None = None) -> int | None:
+    def _publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        expiry_s: float | None = None,
+        what: int | str | None = None,
+    ) -> None:
         connection = self._connection
-        if connection is None:
-            return None
+        assert connection is not None  # this thread alone sets it
         properties = None
         if expiry_s is not None and connection.version == 5:
             from paho.mqtt.packettypes import PacketTypes
@@ -371,7 +374,9 @@ class MqttSink:
 
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = max(1, round(expiry_s))
-        return int(connection.client.publish(topic, payload, qos, retain, properties).mid)
+        mid = int(connection.client.publish(topic, payload, qos, retain, properties).mid)
+        if qos:
+            self._flight.sent(mid, what)
 
     # ---- the client's thread -------------------------------------------------------------------------------
 

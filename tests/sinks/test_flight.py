@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from edge.clock import ManualClock
 from edge.sinks._flight import LISTENERS_BACK_S, Answer, Flight
 
+WINDOW = 50
 TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)
 
 
@@ -20,7 +21,7 @@ def clock():
 @pytest.fixture
 def flight(clock):
     one = Flight(clock)
-    one.begin(returned=False)
+    one.begin(window=WINDOW, returned=False)
     return one
 
 
@@ -30,29 +31,41 @@ def send(flight, *rows):
 
 
 def test_rows_that_the_broker_took_are_done_and_there_is_room_again(flight):
-    room = flight.room()
+    room = flight.room_for_rows()
     send(flight, 1, 2, 3)
-    assert (flight.room(), flight.after, len(flight)) == (room - 3, 3, 3)
+    assert (flight.room_for_rows(), flight.after, len(flight)) == (room - 3, 3, 3)
     flight.answered(1, TAKEN)
     flight.answered(2, TAKEN)
     assert flight.settle() == ([1, 2], [])
-    assert (flight.room(), len(flight)) == (room - 1, 1)
+    assert (flight.room_for_rows(), len(flight)) == (room - 1, 1)
+
+
+def test_the_window_of_the_broker_holds_for_everything_on_its_way(clock):
+    flight = Flight(clock)
+    flight.begin(window=3, returned=False)
+    flight.sent(1, 1)
+    flight.sent(2, "vitals/dev/bed1/alarm/af")
+    flight.sent(3, None)
+    assert (flight.room(), flight.room_for_rows()) == (0, 0)
+    flight.answered(3, TAKEN)
+    assert flight.settle() == ([], [])
+    assert (flight.room(), flight.room_for_rows()) == (1, 1)
 
 
 def test_a_refused_row_and_what_is_behind_it_wait_and_then_go_one_at_a_time(flight, clock):
-    room = flight.room()
+    room = flight.room_for_rows()
     send(flight, 1, 2, 3)
     for mid, answer in ((1, TAKEN), (2, QUOTA), (3, QUOTA)):
         flight.answered(mid, answer)
     assert flight.settle().rows == [1]
-    assert (flight.after, flight.refusal, flight.room()) == (1, "quota exceeded", 0)
+    assert (flight.after, flight.refusal, flight.room_for_rows()) == (1, "quota exceeded", 0)
     clock.advance(1.0)
-    assert flight.room() == 1
+    assert flight.room_for_rows() == 1
     send(flight, 2)
-    assert flight.room() == 0
+    assert flight.room_for_rows() == 0
     flight.answered(2, TAKEN)
     assert flight.settle().rows == [2]
-    assert (flight.refusal, flight.room()) == ("", room)
+    assert (flight.refusal, flight.room_for_rows()) == ("", room)
 
 
 def test_waits_between_tries_grow_and_end_at_ten_seconds(flight, clock):
@@ -62,7 +75,7 @@ def test_waits_between_tries_grow_and_end_at_ten_seconds(flight, clock):
         flight.answered(1, QUOTA)
         flight.settle()
         begin = clock.now()
-        while not flight.room():
+        while not flight.room_for_rows():
             clock.advance(0.5)
         waits.append(clock.now() - begin)
     assert waits == [1.0, 2.0, 5.0, 10.0, 10.0, 10.0]
@@ -81,7 +94,7 @@ def test_nobody_listening_is_delivered_unless_the_subscribers_may_be_on_their_wa
     send(flight, 1)
     flight.answered(1, NOBODY)
     assert flight.settle().rows == [1]
-    flight.begin(returned=True)
+    flight.begin(window=WINDOW, returned=True)
     send(flight, 2)
     flight.answered(2, NOBODY)
     assert flight.settle().rows == []
@@ -97,22 +110,22 @@ def test_a_new_connection_forgets_what_was_on_its_way_but_not_that_the_broker_re
     flight.answered(1, QUOTA)
     flight.settle()
     flight.answered(2, TAKEN)
-    flight.begin(returned=True)
+    flight.begin(window=WINDOW, returned=True)
     assert (flight.settle(), flight.after, len(flight)) == (([], []), 0, 0)
     assert flight.refusal == "quota exceeded"
-    assert flight.room() == 1
+    assert flight.room_for_rows() == 1
 
 
 @given(st.lists(st.sampled_from([TAKEN, QUOTA, NOBODY]), max_size=60), st.integers(1, 40))
 def test_whatever_the_broker_answers_every_row_is_delivered_and_none_before_it_was_taken(answers, count):
     clock = ManualClock()
     flight = Flight(clock)
-    flight.begin(returned=True)
+    flight.begin(window=WINDOW, returned=True)
     waiting, delivered, mid = list(range(1, count + 1)), [], 0
     for _ in range(2000):
         if not waiting:
             break
-        for row in [r for r in waiting if r > flight.after][: flight.room()]:
+        for row in [r for r in waiting if r > flight.after][: flight.room_for_rows()]:
             mid += 1
             flight.sent(mid, row)
             answer = answers.pop(0) if answers else TAKEN

@@ -576,7 +576,6 @@ def test_a_session_taken_over_is_said_at_once_and_not_fought_over(outbox):
     one = Device(outbox, broker.port)
     one.wait(lambda d: any("another program" in why for _, why in d.links))
     assert broker.connects == 1
-    assert one.sink.flush(0.1) is True
     one.sink.close()
     assert broker.connects == 1
     broker.close()
