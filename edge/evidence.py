@@ -18,6 +18,8 @@ from edge.types import Alarm, Block, Fault, Reading
 CONFIRM_S: Final = 90.0
 """An alarm that took longer than this to be raised has its beginning cut off."""
 _WINDOW_S: Final = 20.0  # of samples that a lane looks back over
+_LATE_S: Final = 6.0  # behind the clock samples come at most: what an inbox holds and a little
+_LATE_READING_S: Final = 2.0  # behind a reading of its bed
 _RING_BYTES: Final = 1 << 25  # of samples of one bed
 _TOGETHER: Final = 50  # alarms in one recording
 
@@ -81,7 +83,8 @@ class Ring:
         if isinstance(entry, Block):
             self._bytes[bed] += entry.data.nbytes
         elif isinstance(entry, (Tick, Reading)):  # what the main thread has come to: no block is forgotten before
-            self._now[bed] = max(self._now[bed], entry.t)
+            late_s = _LATE_READING_S if isinstance(entry, Reading) else _LATE_S
+            self._now[bed] = max(self._now[bed], entry.t - late_s)
         oldest = self._now[bed] - self._keep_s
         while entries and (_time(entries[0]) < oldest or self._bytes[bed] > _RING_BYTES):
             gone = entries.popleft()

@@ -35,7 +35,18 @@ from edge.model_card import Card, FileCheck, VariantFile, catalogue, find_card, 
 from edge.model_choice import store_choice, stored_choice
 from edge.types import ModelError
 
-__all__ = ["Card", "FileCheck", "Model", "Timing", "catalogue", "load", "measure", "models_root", "verify"]
+__all__ = [
+    "Card",
+    "FileCheck",
+    "Model",
+    "Timing",
+    "catalogue",
+    "load",
+    "measure",
+    "models_root",
+    "runtime_versions",
+    "verify",
+]
 
 _RUNS = 15
 _WARM_UP = 3

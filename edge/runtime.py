@@ -84,8 +84,8 @@ class Runtime:
     """Runs sources through lanes and the board into sinks until stopped or all sources have ended.
 
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
-    order; board_shift_s is for it. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
-    mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
+    order; board_shift_s is for it. state: gives the bytes of durable state written with transitions. extra_stats:
+    figures from elsewhere. mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
     under load; health: what the board says of its power and heat. on_tick: called by the main loop. keep: called now and
     then and at the end, to write down what is not written with every transition.
     """

@@ -155,5 +155,5 @@ def test_another_lane_goes_on_from_a_state_as_this_one_does(split, lost, chunk, 
     if other.restore(state):
         assert run(other, feed[split:]) == run(one, feed[split:])
         assert other.state() == one.state()
-    else:
-        assert lead_s < 2.0 + 0.25 + 2.0 + chunk / 100  # the lane's own memory
+    else:  # the lane's own memory, and a block at either end; across an epoch the streams' ends lie further apart
+        assert new_epoch or lead_s < 2.0 + 0.25 + 2.0 + 2 * chunk / 100

@@ -126,10 +126,9 @@ def alarms(entries: Sequence[Entry], every_s: float) -> list[Entry]:
         if isinstance(entry, Tick) and entry.t >= alarm_due:
             alarm_due += every_s
             name = f"b.bed1.af.{int(entry.t)}"
-            change = {"change": "raised"}
-            found.append(
-                Alarm("bed1/af", name, "physiological", "medium", "on", entry.t, "AF", "af", "bed1", evidence=change)
-            )
+            fields = {"t": entry.t, "since": entry.t - 40.0, "evidence": {"change": "raised"}}
+            kind = ("physiological", "medium", "on")
+            found.append(Alarm("bed1/af", name, *kind, text="AF", condition="af", bed="bed1", **fields))
     return found
 
 
@@ -163,6 +162,10 @@ def record(folder: Path, base: Sequence[Entry], span_s: float, seconds: float) -
     for entry in entries:
         kind = entry.kind if isinstance(entry, Block) else type(entry).__name__.lower()
         raw[kind] = raw.get(kind, 0) + len(pack(entry))
+    clock = ManualClock()
+    alone = recorder.build(clock=clock, boot="nocam", state_dir=folder)
+    cost(alone, clock, [e for e in entries if getattr(e, "source", "") != "cam"], seconds)
+    alone.close()
     told = alarms(entries, every_s=300.0)
     clock = ManualClock()
     layout = {"bed1": {"sources": {"node": "", "cam": ""}}}
@@ -174,6 +177,7 @@ def record(folder: Path, base: Sequence[Entry], span_s: float, seconds: float) -
         "recorded_minutes": seconds / 60,
         "recorder_core_share": round(share, 4),
         "bytes_a_day": round(one.bytes_written * 86_400 / seconds),
+        "bytes_a_day_without_camera": round(alone.bytes_written * 86_400 / seconds),
         "before_compression_bytes_a_day": {kind: round(n * 86_400 / seconds) for kind, n in raw.items()},
         "evidence_core_share_at_12_alarms_an_hour": round(of_evidence, 4),
         "evidence_bytes_an_alarm": round(float(np.median(sizes))) if sizes else None,

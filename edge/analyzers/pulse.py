@@ -20,7 +20,7 @@ With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import band_passed, polarity
 from edge.dsp.resample import even_to_grid, to_grid
+from edge.inference import Model, runtime_versions
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -43,11 +44,20 @@ _MIN_BPM, _MAX_BPM = 20.0, 240.0
 _TRACKED_THROUGH = ("saturated", "low_quality")
 
 
-def build(*, channel: int = 0, hop_s: float = 1.0, upside_down: str = "auto") -> Pulse:
+def build(
+    *,
+    models: Callable[[str], Model] | None = None,
+    channel: int = 0,
+    hop_s: float = 1.0,
+    upside_down: str = "auto",
+    motion: str = "auto",
+) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
     channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings; each looks
-    back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no".
+    back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
+    the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
+    installed.
     """
     if channel < 0:
         raise ConfigError("pulse: channel counts from 0")
@@ -55,7 +65,12 @@ def build(*, channel: int = 0, hop_s: float = 1.0, upside_down: str = "auto") ->
         raise ConfigError(f"pulse: hop_s must lie between 0.25 and {_LEAST_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"pulse: upside_down is auto, yes or no, not {upside_down!r}")
-    return Pulse(channel, hop_s, upside_down)
+    if motion not in ("auto", "network", "rule"):
+        raise ConfigError(f"pulse: motion is auto, network or rule, not {motion!r}")
+    if motion == "network" and models is None:
+        raise ConfigError("pulse: motion is network, and there are no models")
+    learned = models is not None and (motion == "network" or (motion == "auto" and bool(runtime_versions())))
+    return Pulse(channel, hop_s, upside_down, models("motion") if models is not None and learned else None)
 
 
 class Pulse:
@@ -65,10 +80,10 @@ class Pulse:
     metrics = ("ppg.hr",)
     window_s = WINDOW_S
 
-    def __init__(self, channel: int, hop_s: float, upside_down: str) -> None:
+    def __init__(self, channel: int, hop_s: float, upside_down: str, model: Model | None) -> None:
         self.hop_s = hop_s
-        self._channel, self._upside_down = channel, upside_down
-        self._motion = motion_rate.MotionRate()
+        self._channel, self._upside_down, self._model = channel, upside_down, model
+        self._motion = motion_rate.MotionRate(None if model is None else lambda x: model.run(x)[0])
         self._sign = 1.0
         self._last_t: float | None = None
 
@@ -124,9 +139,9 @@ class Pulse:
         bpm, sd = tracked
         trust = float(np.clip(1.0 - sd / (_MAX_SD_SHARE * bpm), 0.0, 1.0))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
-        if sd > _MAX_SD_SHARE * bpm:
-            return Reading("ppg.hr", t, None, "bpm", trust, reason, detail)
-        return Reading("ppg.hr", t, bpm, "bpm", trust, detail=detail)
+        value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
+        identity = "" if self._model is None else str(self._model.identity)
+        return Reading("ppg.hr", t, value, "bpm", trust, why, detail, model=identity)
 
     def _track(self, window: Window, acc: Window) -> tuple[float, float] | None:
         """The tracked rate and its sd, from all channels and the accelerometer of the last 8 s or more; None where either
@@ -153,14 +168,19 @@ class Pulse:
 
 
 def _gridded(window: Window, start: float) -> Floats | None:
-    """All channels of a window from ``start`` on at 25 Hz; None when less than 0.9 of the last 8 s was seen."""
-    data = quality.columns(window)
-    finite = np.isfinite(data)
-    keep = window.t >= start - 0.5
+    """The channels of a window from ``start`` on at 25 Hz, without those that are dead (constant or mostly not a
+    number); None when none is left or less than 0.9 of the last 8 s was seen."""
+    first = int(np.searchsorted(window.t, start - 0.5))
+    t, x = window.t[first:], quality.columns(window)[first:]
+    finite = np.isfinite(x)
     if not finite.all():
-        keep &= finite.all(axis=1)
-    t, x = window.t[keep], data[keep]
+        x = x[:, finite.mean(axis=0) >= 0.9]
+        whole = np.isfinite(x).all(axis=1)
+        t, x = t[whole], x[whole]
     if len(t) < 2:
+        return None
+    x = x[:, x.max(axis=0) > x.min(axis=0)]
+    if not x.shape[1]:
         return None
     even = even_to_grid(t, x, start, window.end, window.rate, motion_spectra.RATE_HZ)
     if even is not None:

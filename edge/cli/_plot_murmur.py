@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 
 from edge.analyzers.murmur import activation
 from edge.dsp import pcg_frontend as frontend
-from edge.dsp.murmur_decision import Verdict
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
 
 _SHOWN_S = 20.0
+_LEAST_S = 0.2  # a few frames of the scalogram
 
 
 def draw(
     path: str | Path,
     blocks: Sequence[Block],
     readings: Sequence[Reading],
-    verdict: Verdict,
     model: Model,
     *,
     title: str,
 ) -> None:
-    """Write the picture to ``path``; at most the first 20 s. Raises ConfigError where it cannot."""
+    """Write the picture to ``path``; at most the first 20 s, under ``title``. Raises ConfigError where it cannot."""
     try:
         import matplotlib
     except ImportError:
@@ -38,6 +37,8 @@ def draw(
     rate = blocks[0].rate
     x = np.concatenate([b.data.reshape(len(b.data), -1)[:, 0] for b in blocks]).astype(np.float64)
     x = x[: int(_SHOWN_S * rate)]
+    if len(x) < _LEAST_S * rate:
+        raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
     y, _ = frontend.remove_spikes(frontend.to_internal(np.nan_to_num(x), rate))
     t = np.arange(len(y)) / frontend.RATE_HZ
     figure, (wave, picture, heard) = pyplot.subplots(
@@ -56,20 +57,22 @@ def draw(
         np.log(ticks / 30.0) / np.log(800 / 1.1 / 30.0) * (len(scales) - 1) + 0.5, [str(f) for f in ticks]
     )
     picture.set_ylabel("scalogram, Hz")
-    times, logits = activations(y, model)
-    chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-    heard.fill_between(times, 0, chance, step="mid", color="#b3202c", alpha=0.7)
-    judged = [r for r in readings if r.metric == "pcg.murmur" and r.detail.get("complete")]
-    windows = [(r.t - 2.5, r.value) for r in judged if isinstance(r.value, float)]
-    if windows:
-        heard.plot(*zip(*windows, strict=True), "o", markersize=3, color="black", label="per window")
+    judged = [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)]
+    if judged:
+        times, logits = activations(y, model)
+        chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
+        ends = np.array([r.t for r in judged])
+        answered = ((times[:, None] <= ends) & (times[:, None] >= ends - frontend.WINDOW_S)).any(axis=1)
+        heard.fill_between(times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.7)
+        windows = [(r.t - frontend.WINDOW_S / 2, r.value) for r in judged if r.detail["complete"]]
+        heard.plot(*np.array(windows, float).reshape(-1, 2).T, "o", markersize=3, color="black", label="per window")
         heard.legend(loc="upper right", fontsize="small")
+    else:
+        heard.text(0.5, 0.5, "no window was answered", transform=heard.transAxes, ha="center", va="center")
     heard.set_ylim(0, 1)
     heard.set_ylabel("murmur heard")
     heard.set_xlabel("s")
-    p = "" if verdict.p is None else f", probability {verdict.p:.2f}"
-    words = verdict.reason.replace("_", " ") if verdict.p is None else f"quality {verdict.quality:.2f}"
-    figure.suptitle(f"{title}: murmur {verdict.decision}{p} ({words})")
+    figure.suptitle(title)
     try:
         figure.savefig(path, dpi=110)
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ WHY = {
     "saturated": "the sound is clipped: lower the gain",
     "gap": "too many samples are missing",
     "low_quality": "sampled under 1 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
-    "speech": "somebody is speaking",
+    "speech": "somebody is speaking, or there is music",
     "friction": "the stethoscope is rubbing: hold it still",
     "out_of_distribution": "this does not sound like a heart",
 }
@@ -52,11 +52,12 @@ def report(
         for reading in readings:
             print(as_json(reading))
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
-    print("\n".join(in_words(verdict, readings, model)), file=sys.stderr if jsonl else sys.stdout)
+    words = in_words(verdict, readings, model)
+    print("\n".join(words), file=sys.stderr if jsonl else sys.stdout)
     if plot is not None:
         from edge.cli._plot_murmur import draw
 
-        draw(plot, blocks, readings, verdict, model, title=Path(path).name)
+        draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
     return 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
 from typing import Any
 
-from edge.cli._mqtt_client import Client, add_options, first_device
+from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device
 from edge.types import SinkError
 
 BY = "edge-vitals drill"
@@ -36,10 +37,27 @@ def run(args: argparse.Namespace) -> int:
     client = Client(args.broker, args.ca_file)
     try:
         device = args.device or first_device(client, args.prefix)
+        state = _state_of(client, f"{args.prefix}/{device}/status")
+        if state != "online":
+            print(f"FAIL {device}: its status is {state or 'not known to this broker'}")
+            return 3
         drill = _Drill(client, f"{args.prefix}/{device}/{args.bed}")
         return drill.play(device, args.wait)
     finally:
         client.close()
+
+
+def _state_of(client: Client, topic: str) -> str:
+    """The device's state, after waiting a little for it to come online: it would not hear a command before."""
+    client.subscribe(topic)
+    end = time.monotonic() + ANSWER_S
+    state = ""
+    while state != "online" and time.monotonic() < end:
+        for _, message in client.take(0.5):
+            if message.topic == topic and message.payload:
+                with contextlib.suppress(ValueError, AttributeError):
+                    state = str(json.loads(message.payload).get("state"))
+    return state
 
 
 class _Drill:

@@ -8,6 +8,7 @@ Only samples before the window's end are used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -39,8 +40,8 @@ _CENTRE, _SCALE = -6.5, 2.0  # of the logarithm of a share: brings what a networ
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectra:
-    """Shares of power by whole bpm from 0, ``(446, channels)``, each column 1 over ``GRID_BPM`` (movement: over 30 to
-    445, one column); movement is None without an accelerometer."""
+    """Shares of power by whole bpm from 0, ``(channels, 446)``, each row 1 over ``GRID_BPM`` (movement: over 30 to 445,
+    one row); movement is None without an accelerometer."""
 
     residual: Floats
     long_residual: Floats
@@ -53,29 +54,29 @@ def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
     n, long = round(SHORT_S * RATE_HZ), min(len(ppg), round(LONG_S * RATE_HZ))
     both = ppg if acc is None else np.concatenate([ppg, acc], axis=1)
     both = zero_phase(both, butterworth(2, _BAND_HZ, RATE_HZ, "band"), _PAD)
-    x, motion = both[:, : ppg.shape[1]], both[:, ppg.shape[1] :]
-    raw = x[-n:] - x[-n:].mean(axis=0)
+    count = ppg.shape[1]
+    x, motion = both[:, :count], both[:, count:]
     if acc is None:
-        short, slow = raw, x[-long:] - x[-long:].mean(axis=0)
-        moved = None
-    else:
-        columns = _lagged(motion, long)
-        short, slow = _residual(x[-n:], columns[-n:]), _residual(x[-long:], columns)
-        moved = _power(motion[-n:] - motion[-n:].mean(axis=0)).sum(axis=1, keepdims=True)
-        moved = moved / (moved[GRID_BPM[0] :].sum() + 1e-12)
-    return Spectra(_shares(short), _shares(slow), _shares(raw), moved)
+        raw = _shares(_power(_centred(x[-n:])))
+        return Spectra(raw, _shares(_power(_centred(x[-long:]))), raw, None)
+    columns = _lagged(motion, long)
+    short = _power(np.concatenate([_residual(x[-n:], columns[-n:]), _centred(both[-n:])], axis=1))
+    moved = short[2 * count :].sum(axis=0, keepdims=True)
+    moved = moved / (moved[:, GRID_BPM[0] :].sum() + 1e-12)
+    slow = _shares(_power(_residual(x[-long:], columns)))
+    return Spectra(_shares(short[:count]), slow, _shares(short[count : 2 * count]), moved)
 
 
 def network_input(found: Spectra) -> NDArray[np.float32]:
     """``CHANNELS`` over ``GRID_BPM``, ``(1, 7, 1, 193)``; ValueError without an accelerometer."""
     if found.movement is None:
         raise ValueError("without an accelerometer there is no movement to show")
-    mean = found.residual.mean(axis=1)
-    moved = found.movement[:, 0]
+    mean, moved = found.residual.mean(axis=0), found.movement[0]
+    grid = slice(GRID_BPM[0], GRID_BPM[-1] + 1)
     rows = np.stack(
         [
-            *(mean[GRID_BPM], found.residual.min(axis=1)[GRID_BPM], found.long_residual.mean(axis=1)[GRID_BPM]),
-            *(mean[_TWICE], found.raw.mean(axis=1)[GRID_BPM], moved[GRID_BPM], moved[_TWICE]),
+            *(mean[grid], found.residual.min(axis=0)[grid], found.long_residual.mean(axis=0)[grid]),
+            *(mean[_TWICE], found.raw.mean(axis=0)[grid], moved[grid], moved[_TWICE]),
         ]
     )
     return np.asarray(((np.log(rows + _FLOOR) - _CENTRE) / _SCALE)[None, :, None, :], dtype=np.float32)
@@ -98,21 +99,30 @@ def _lagged(motion: Floats, n: int) -> Floats:
 
 
 def _residual(x: Floats, columns: Floats) -> Floats:
-    columns = columns - columns.mean(axis=0)
-    y = x - x.mean(axis=0)
+    columns, y = _centred(columns), _centred(x)
     gram = columns.T @ columns
-    size = np.sqrt(np.diag(gram) / len(x)) + 1e-9
-    gram = gram / np.outer(size, size)
-    gram[np.diag_indices_from(gram)] += _RIDGE * np.trace(gram) / len(gram) + 1e-9
-    return np.asarray(y - columns @ (np.linalg.solve(gram, (columns.T @ y) / size[:, None]) / size[:, None]))
+    small = 1.0 / (np.sqrt(gram.diagonal() / len(x)) + 1e-9)
+    gram = gram * small * small[:, None]
+    gram.flat[:: len(gram) + 1] += _RIDGE * gram.trace() / len(gram) + 1e-9
+    weights = np.linalg.solve(gram, (columns.T @ y) * small[:, None]) * small[:, None]
+    return np.asarray(y - columns @ weights)
+
+
+def _centred(x: Floats) -> Floats:
+    return np.asarray(x - np.ones(len(x)) @ x / len(x))
+
+
+@lru_cache(maxsize=8)
+def _hann(n: int) -> Floats:
+    return np.hanning(n)
 
 
 def _power(x: Floats) -> Floats:
-    spectrum = fft.rfft(x.T * np.hanning(len(x)), _FFT)[:, :_BINS]
-    return np.asarray((spectrum.real**2 + spectrum.imag**2).T)
+    """``(n, channels)`` to ``(channels, 446)``."""
+    spectrum = fft.rfft(x.T * _hann(len(x)), _FFT)[:, :_BINS]
+    return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 
-def _shares(x: Floats) -> Floats:
-    power = _power(x)
-    total = power[GRID_BPM[0] : GRID_BPM[-1] + 1].sum(axis=0)
+def _shares(power: Floats) -> Floats:
+    total = power[:, GRID_BPM[0] : GRID_BPM[-1] + 1].sum(axis=1, keepdims=True)
     return power / np.where(total > 1e-12, total, np.inf)

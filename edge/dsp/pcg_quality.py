@@ -27,6 +27,7 @@ MIN_PERIODICITY = 0.08
 MAX_CLIPPED = 0.02
 SPEECH_RUN_S = 0.2  # 99 % of CirCor windows stay under 0.1, half of speech is over 0.37
 MIN_FRICTION = 0.25
+MIN_FRICTION_LOW_SHARE = 0.05  # rubbing has all frequencies; a tone or a telephone line has nothing under 200 Hz
 MIN_LOW_SHARE = 0.01  # of 10,504 CirCor windows without murmur 0.3 % have less; tones and much music do
 _HEART_BANDS, _HIGH_BANDS = 9, 18
 

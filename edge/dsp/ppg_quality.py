@@ -92,9 +92,10 @@ def columns(window: Window) -> Floats:
 
 
 def samples(window: Window, start: float, channel: int) -> tuple[Floats, Floats]:
-    """Times and finite values of one channel from ``start`` on."""
+    """Times and finite values of one channel from ``start`` on; none where the stream has no such channel."""
     data = columns(window)
-    channel = min(channel, data.shape[1] - 1)
+    if channel >= data.shape[1]:
+        return np.empty(0), np.empty(0)
     first = int(np.searchsorted(window.t, start - 0.25 / window.rate))
     t, x = window.t[first:], data[first:, channel]
     finite = np.isfinite(x)
@@ -113,7 +114,8 @@ def _after_last_break(window: Window, t: Floats, x: Floats, start: float) -> tup
     gaps = np.flatnonzero(np.diff(t) - step > MAX_BRIDGE_S)
     if len(gaps):
         begin, why = float(t[gaps[-1] + 1]), "gap"
-    flat = _runs_at(np.diff(x) == 0, round(_FLAT_S * window.rate))
+    same = np.diff(x) == 0
+    flat = _runs_at(same, round(_FLAT_S * window.rate)) if same.any() else np.empty(0, dtype=np.int64)
     if len(flat):
         last = min(int(flat[-1]) + 1, len(t) - 1)
         if t[last] > begin:
@@ -162,7 +164,8 @@ def _looks_full_scale(level: float) -> bool:
 
 def _clipped(x: Floats) -> float:
     """Share of samples that sit at an extreme for at least three in a row (or three times the usual repetition)."""
-    runs = np.concatenate([_runs(x == extreme) for extreme in (x.max(), x.min())])
+    at = [x == extreme for extreme in (x.max(), x.min())]
+    runs = np.concatenate([_runs(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at])
     runs = runs[runs >= 3]
     return float(runs[runs >= 3 * _usual_run(x)].sum()) / len(x) if len(runs) else 0.0
 
@@ -238,17 +241,26 @@ def band_share(raw: Floats, rate_hz: float) -> float:
 
 
 def motion_level(acc: Window | None, span_s: float) -> float | None:
-    """RMS of the accelerometer's movement over its mean length (gravity) in the last ``span_s``; None without one."""
+    """RMS of the accelerometer's movement over its mean length (gravity) in the last ``span_s``; None without one. Axes
+    that are mostly not a number or stuck at full scale are left out."""
     if acc is None:
         return None
     data = columns(acc)
     data = data[np.searchsorted(acc.t, acc.end - span_s) :]
     finite = np.isfinite(data)
-    data = data if finite.all() else data[finite.all(axis=1)]
-    if len(data) < 0.5 * span_s * acc.rate:
+    if not finite.all():
+        data = data[:, finite.mean(axis=0) >= 0.9]
+        data = data[np.isfinite(data).all(axis=1)]
+    if not data.size:
+        return None
+    stuck = [low == high and _looks_full_scale(abs(low)) for low, high in zip(data.min(0), data.max(0), strict=True)]
+    data = data[:, ~np.array(stuck)] if any(stuck) else data
+    if not data.shape[1] or len(data) < 0.5 * span_s * acc.rate:
         return None
     gravity = float(np.sqrt(np.einsum("na,na->n", data, data)).mean())
-    moved = float(np.sqrt(data.var(axis=0).sum()))
+    away = data - data[0]
+    centre = np.ones(len(away)) @ away / len(away)
+    moved = float(np.sqrt(max(0.0, np.vdot(away, away) / len(away) - centre @ centre)))
     return moved / gravity if gravity > 0 else 0.0
 
 

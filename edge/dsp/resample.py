@@ -68,10 +68,16 @@ def even_to_grid(t: Floats, x: Floats, start: float, end: float, own_hz: float, 
     tail = max(half, seconds * round(own_hz) + half - n)
     if n <= half:
         return None
-    mirrored = 2 * x[-1] - x[-2 : -half - 2 : -1]
-    padded = np.concatenate([2 * x[0] - x[half:0:-1], x, mirrored, np.repeat(mirrored[-1:], tail - half, axis=0)])
-    rows = np.lib.stride_tricks.sliding_window_view(padded, matrix.shape[1], axis=0)[:: round(own_hz)][:seconds]
-    return np.asarray((rows @ matrix.T).transpose(0, 2, 1).reshape(-1, x.shape[1])[:count])
+    y = np.empty((x.shape[1], half + n + tail))
+    y[:, half : half + n] = x.T
+    y[:, :half] = 2 * y[:, half : half + 1] - y[:, 2 * half : half : -1]
+    end = half + n
+    y[:, end : end + half] = 2 * y[:, end - 1 : end] - y[:, end - 2 : end - half - 2 : -1]
+    y[:, end + half :] = y[:, end + half - 1 : end + half]
+    shape = (x.shape[1], seconds, matrix.shape[1])
+    strides = (y.strides[0], round(own_hz) * y.strides[1], y.strides[1])
+    rows = np.lib.stride_tricks.as_strided(y, shape, strides, writeable=False)
+    return np.asarray((rows @ matrix.T).reshape(x.shape[1], -1)[:, :count].T)
 
 
 @lru_cache(maxsize=64)

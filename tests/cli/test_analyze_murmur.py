@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.cli.analyze_murmur import report
+from edge.cli.analyze_murmur import WHY, report
 from edge.dsp import synthesis
-from edge.types import EdgeVitalsError
+from edge.types import ConfigError, EdgeVitalsError
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -27,7 +27,7 @@ def said(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize(("murmur", "words"), [(True, "Murmur: present"), (False, "Murmur: none heard")])
-@pytest.mark.parametrize("rate", [4000, 8000])
+@pytest.mark.parametrize("rate", [1000, 4000, 8000, 48_000])
 def test_a_heart_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], murmur: bool, words: str, rate: int
 ) -> None:
@@ -51,28 +51,66 @@ def test_stereo_and_a_wrong_extension_are_fine(tmp_path: Path, capsys: pytest.Ca
     assert said(tmp_path / "a.mp4", capsys).startswith("Murmur: none heard")
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [("half a second", "too_short"), ("two seconds", "too_short"), ("silence", "no_signal"), ("clipped", "saturated")],
-)
-def test_a_refusal_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, reason: str) -> None:
-    x = {
-        "half a second": heart(0.5, 4000, murmur=False),
-        "two seconds": heart(2.0, 4000, murmur=False),
-        "silence": np.zeros(30_000),
-        "clipped": np.clip(50 * heart(7.0, 4000, murmur=False), -0.9, 0.9),
-    }[name]
-    soundfile.write(tmp_path / "a.wav", x, 4000)
+def speech(t: np.ndarray) -> np.ndarray:
+    """Vowels of a quarter of a second, a pitch of 120 Hz with harmonics."""
+    syllable = np.clip((t % 0.4) / 0.28, 0, 1)
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.1 * np.sin(3 * t))) * (t[1] - t[0])
+    sound = sum(np.sin(k * phase) / (1 + ((k * 120 - 550) / 120) ** 2) for k in range(1, 9))
+    return 0.2 * np.sin(np.pi * syllable) ** 0.5 * sound
+
+
+def music(t: np.ndarray) -> np.ndarray:
+    """A chord of plucked strings every 0.43 s, never the same twice running."""
+    out = np.zeros(len(t))
+    for k, at in enumerate(np.arange(0, t[-1], 0.43)):
+        s = np.maximum(t - at, 0)
+        for f in (220.0, 277.2, 329.6, 440.0 * 2 ** ((k * 5 % 12) / 12)):
+            out += np.exp(-s / 0.3) * np.sin(2 * np.pi * f * s)
+    return 0.1 * out
+
+
+def telephone(t: np.ndarray) -> np.ndarray:
+    """A heart as a telephone line passes it on: nothing under 300 Hz."""
+    x = heart(len(t) / 8000, 8000, murmur=False)
+    spectrum = np.fft.rfft(x)
+    spectrum[np.fft.rfftfreq(len(x), 1 / 8000) < 300] = 0
+    return np.fft.irfft(spectrum, len(x))
+
+
+T = np.arange(32_000) / 4000
+REFUSED = {
+    "half a second": (lambda: heart(0.5, 4000, murmur=False), 4000, {"too_short"}),
+    "two seconds": (lambda: heart(2.0, 4000, murmur=False), 4000, {"too_short"}),
+    "silence": (lambda: np.zeros(30_000), 4000, {"no_signal"}),
+    "clipped": (lambda: np.clip(50 * heart(7.0, 4000, murmur=False), -0.9, 0.9), 4000, {"saturated"}),
+    "a tone of 50 Hz": (lambda: 0.5 * np.sin(2 * np.pi * 50 * T), 4000, {"no_signal", "out_of_distribution"}),
+    "a tone of 440 Hz": (lambda: 0.5 * np.sin(2 * np.pi * 440 * T), 4000, {"no_signal", "out_of_distribution"}),
+    "a tone of 1 kHz": (lambda: 0.5 * np.sin(2 * np.pi * 1000 * T), 4000, {"no_signal"}),
+    "music": (lambda: music(T), 4000, {"out_of_distribution", "speech"}),
+    "speech": (lambda: speech(T), 4000, {"speech"}),
+    "a telephone line": (lambda: telephone(np.arange(64_000) / 8000), 8000, {"no_signal", "out_of_distribution"}),
+    "500 Hz": (lambda: heart(8.0, 500, murmur=False), 500, {"low_quality"}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    make, rate, reasons = REFUSED[name]
+    soundfile.write(tmp_path / "a.wav", make(), rate)
     text = said(tmp_path / "a.wav", capsys)
     assert text.startswith("Murmur: cannot tell")
-    assert f"({reason})" in text
+    assert "probability" not in text
+    assert any(f"{WHY[reason]} ({reason})" in text for reason in reasons)
 
 
 def test_what_is_no_sound_ends_the_command_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("this is not a sound")
     soundfile.write(tmp_path / "whole.flac", heart(8.0, 4000, murmur=False), 4000)
-    (tmp_path / "half.flac").write_bytes((tmp_path / "whole.flac").read_bytes()[:30])
-    for name in ("text.wav", "half.flac", "absent.wav"):
+    soundfile.write(tmp_path / "whole.wav", heart(8.0, 4000, murmur=False), 4000)
+    for name, share in (("start.flac", 0.001), ("half.flac", 0.5), ("half.wav", 0.5), ("empty.wav", 0.0)):
+        whole = (tmp_path / "whole").with_suffix(Path(name).suffix).read_bytes()
+        (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+    for name in ("text.wav", "start.flac", "half.flac", "half.wav", "empty.wav", "absent.wav"):
         with pytest.raises(EdgeVitalsError) as failed:
             report(tmp_path / name)
         assert "\n" not in str(failed.value)
@@ -87,3 +125,21 @@ def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert {r["metric"] for r in readings} == {"pcg.murmur", "pcg.hr", "pcg.quality"}
     assert streams.err.startswith("Murmur: present")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_refused_sound_is_drawn_without_a_murmur(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    from edge.cli import _plot_murmur
+
+    monkeypatch.setattr(_plot_murmur, "activations", lambda *_: pytest.fail("refused, yet the network was asked"))
+    soundfile.write(tmp_path / "a.wav", speech(T), 4000)
+    assert report(tmp_path / "a.wav", plot=tmp_path / "out.png") == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_too_little_to_draw_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    soundfile.write(tmp_path / "a.wav", np.zeros(10), 4000)
+    with pytest.raises(ConfigError, match="cannot be drawn"):
+        report(tmp_path / "a.wav", plot=tmp_path / "out.png")
+    assert not (tmp_path / "out.png").exists()

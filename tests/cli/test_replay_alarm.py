@@ -97,6 +97,7 @@ def test_every_alarm_is_made_again_from_its_own_recording(ward, capsys):
         assert alarm.id in said.out
 
 
+@pytest.mark.slow
 def test_and_from_the_whole_recording_and_by_its_id_and_from_the_state_directory(ward, capsys):
     (recording,) = (ward / "recordings").iterdir()
     for alarm in raised(ward):
@@ -106,6 +107,7 @@ def test_and_from_the_whole_recording_and_by_its_id_and_from_the_state_directory
     assert "card" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_its_recording_opens_in_other_programs_sample_for_sample(ward, tmp_path):
     edfio = pytest.importorskip("edfio", reason="edfio is not installed")
     alarm = next(a for a in raised(ward) if a.condition == "af")
@@ -155,6 +157,7 @@ def test_an_alarm_that_is_not_there_is_answered_with_those_that_are(ward, tmp_pa
     assert "was raised 2 times; name one of a.bed1.af.1, b.bed1.af.2" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_alarms_of_the_device_itself_and_of_a_second_run_are_made_again_too(tmp_path, capsys):
     config = parse(CONFIG.format(folder=tmp_path).replace("seconds = 120", "seconds = 40"))
     for _ in range(2):

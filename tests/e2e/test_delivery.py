@@ -102,6 +102,12 @@ def test_a_drill_at_a_device_that_does_not_know_the_bed_says_so(device, capsys):
     assert "FAIL own: no bed 'bed9' here" in capsys.readouterr().out
 
 
+def test_a_drill_at_a_device_that_is_not_there_says_so(mosquitto, capsys):
+    url = f"mqtt://127.0.0.1:{mosquitto.port}"
+    assert main(["drill", "--broker", url, "--device", "own"]) == 3
+    assert "FAIL own: its status is not known to this broker" in capsys.readouterr().out
+
+
 def test_grading_and_taking_part_exclude_each_other(capsys):
     assert main(["watch", "--as", "station", "--grade", "3"]) == 2
     assert "use one of them" in capsys.readouterr().err

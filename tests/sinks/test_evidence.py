@@ -73,9 +73,10 @@ def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidenc
     one = evidence(header=lambda: {"device": "d"})
     feed(one, clock, 100, 300)
     one.record(alarm(300.0))
-    feed(one, clock, 300, 329)
-    assert one._jobs.empty() or not list((tmp_path / "evidence").glob("*"))
-    feed(one, clock, 329, 331)
+    feed(one, clock, 300, 331)
+    assert len(one._ring.wanted) == 1
+    feed(one, clock, 331, 332)  # a reading of two seconds later: whatever came late is there
+    assert one._ring.wanted == []
     assert one.flush(5.0)
     recording = Recording(tmp_path / "evidence" / "b.bed1.af.1.evrec")
     entries = list(recording)
@@ -83,7 +84,7 @@ def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidenc
     assert recording.header == {
         "device": "d", "bed": "bed1", "span": [265.0, 330.0], "occurrences": ["b.bed1.af.1"],
     }  # fmt: skip
-    assert [b.t0 for b in blocks] == [float(t) for t in range(int(blocks[0].t0), 330)]
+    assert [b.t0 for b in blocks] == [float(t) for t in range(int(blocks[0].t0), 332)]
     assert blocks[0].t0 <= 265.0 - 20.0
     assert all(np.array_equal(b.data, second(b.t0).data) for b in blocks)
     (main,) = (e for e in entries if isinstance(e, MainState))
@@ -142,7 +143,7 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
         t = 100 + number * 200
         feed(one, clock, t, t + 150)
         one.record(alarm(t + 150.0, number))
-        feed(one, clock, t + 150, t + 181)
+        feed(one, clock, t + 150, t + 183)
         assert one.flush(5.0)
         path = tmp_path / "evidence" / f"b.bed1.af.{number}.evrec"
         os.utime(path, (number, number))
@@ -171,7 +172,7 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     feed(one, clock, 100, 120)
     for number in range(1, 20):
         one.record(alarm(120.0 + 100 * number, number))
-        one.record(Tick(160.0 + 100 * number))
+        one.record(Tick(170.0 + 100 * number))
     assert one.lost > 0
     gate.set()
 
@@ -223,3 +224,15 @@ def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path):
     (tmp_path / "evidence").write_text("a file")
     with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
         evidence()
+
+
+def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for_ever(evidence, clock):
+    one = evidence()
+    feed(one, clock, 100, 200)
+    one.record(alarm(200.0))
+    one.record(Tick(235.0))
+    assert len(one._ring.wanted) == 1
+    for t in range(200, 235):
+        one.record(second(t))
+    one.record(Tick(236.5))
+    assert one._ring.wanted == []

@@ -88,6 +88,12 @@ class Device:
         """From here on memory should not grow."""
         self.settled_kb = self.peak_kb = self._status("VmRSS")
 
+    def cpu_s(self) -> float:
+        """Processor time of this run so far, all its threads, s."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stored(self) -> tuple[int, Mapping[str, int]]:
         """Of the outbox on disk, after the end: transitions that still wait, and the board's last seq by bed."""
         db = sqlite3.connect(self.state / "outbox.sqlite")

@@ -31,13 +31,15 @@ class Message(NamedTuple):
 class Nurse:
     """Subscribes to everything below ``vitals`` with QoS 1; reconnects by itself.
 
-    listens_only: sends no PUBACK. Writing one to a broker that was just killed would throw away what had arrived from
-    it and was not read yet, and such a broker will not send it again.
+    arrived: (occurrence, seq) of every alarm event so far. listens_only: sends no PUBACK. Writing one to a broker that
+    was just killed would throw away what had arrived from it and was not read yet, and such a broker will not send it
+    again.
     """
 
     def __init__(self, port: int, clock: ScaledClock, *, listens_only: bool = False) -> None:
         self._clock = clock
         self.messages: list[Message] = []
+        self.arrived: set[tuple[str, int]] = set()
         self._changed = threading.Condition()
         self.up = threading.Event()
         self.client = Client(
@@ -95,6 +97,8 @@ class Nurse:
         fields = json.loads(message.payload) if message.payload else None
         with self._changed:
             self.messages.append(Message(self._clock.now(), message.topic, fields, message.retain))
+            if fields and message.topic.endswith("/event"):
+                self.arrived.add((fields["occurrence"], fields["seq"]))
             self._changed.notify_all()
 
 

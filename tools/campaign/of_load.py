@@ -48,7 +48,14 @@ def model_crashes(world: World) -> None:
         world.expect_reading(_rhythm, since=since)
 
 
-@fault("cpu-saturated")
+@fault("none", alone=True)
+def none(world: World) -> None:
+    """Nothing fails: the time from an alarm to its subscriber, with the durable write."""
+    world.device.settled()
+    world.flood(int(world.pick(60, 600)), 20.0)
+
+
+@fault("cpu-saturated", alone=True)
 def cpu_saturated(world: World) -> None:
     """Two busy processes for every core while alarms come and go."""
     world.raise_and_clear("finger")
@@ -63,7 +70,7 @@ def cpu_saturated(world: World) -> None:
     world.healed()
 
 
-@fault("flood-10000-a-minute", beds=4)
+@fault("flood-10000-a-minute", beds=4, alone=True)
 def flood(world: World) -> None:
     """10,000 alarms raised and cleared in a minute (short: 5 s of that), while the broker is away for half of it."""
     seconds = world.pick(5.0, 60.0)
@@ -81,16 +88,21 @@ def flood(world: World) -> None:
     world.expect(took_s < world.pick(3.0, 1.2) * seconds, f"they should have taken {seconds:.0f} s")
 
 
-@fault("sustained-500-a-second", beds=4)
+@fault("sustained-500-a-second", beds=4, alone=True)
 def sustained(world: World) -> None:
     """500 transitions a second are asked of the device; the rate at which they reached the subscriber is printed."""
     world.raise_and_clear("finger")
     world.device.settled()
     seconds = world.pick(6.0, 60.0)
     first = len(world.nurse.events())
-    world.flood(int(500 * seconds), 500.0, lines=100, beds=4)
+    since, cpu_s = len(world.device.notes), world.device.cpu_s()
+    world.flood(int(500 * seconds), 500.0, wait=False, lines=100, beds=4)
+    made_s = world.flooded(since, seconds).get("took_s", 1e9)
     world.expect(world.complete(), "not everything arrived")
     at = [m.at for m in world.nurse.events()[first:]]
     rate = (len(at) - 1) / (at[-1] - at[0])
-    world.verdict.remarks.append(f"{rate:.0f} transitions a second reached the subscriber")
-    world.expect(rate > world.pick(150.0, 450.0), "fewer than should be")  # CI has other work on the same cores
+    made, cpu_ms = 500 * seconds / made_s, 1e3 * (world.device.cpu_s() - cpu_s) / (500 * seconds)
+    world.verdict.remarks.append(
+        f"{made:.0f} transitions a second were made, {rate:.0f} reached the subscriber; {cpu_ms:.2f} ms of processor each"
+    )
+    world.expect(rate > world.pick(50.0, 450.0), "fewer than should be")  # CI has other work on the same cores

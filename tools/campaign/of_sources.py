@@ -26,7 +26,7 @@ def _lose_and_find(world: World, lose: Callable[[], None], find: Callable[[], No
         world.expect_event("source_lost", "on", since=since)
         found_at = world.clock.now()
         silent = [m for m in world.nurse.messages[since:] if m.topic.endswith("reading/ppg.hr") and m.fields["value"]]
-        late = [m for m in silent if m.fields["mono"] > lost_at + 1.0]
+        late = [m for m in silent if m.fields["mono"] > lost_at + world.speed]
         world.expect(not late, f"{len(late)} heart rates while {text}")
         since = len(world.nurse.messages)
         find()

@@ -16,6 +16,7 @@ HISTORICAL_AFTER_S = 10.0
 _T_OFF_S = 0.1
 _T_OFF_OTHER_RUN_S = 3.0  # such an event has the time at which it was written: it may have waited for the disk
 _STALE_READING_S = 12.0
+_TRANSIT_S = 5.0  # through the client, the broker and a busy machine
 _GROWTH_KB = 40_000
 _FILES = 64
 
@@ -52,11 +53,13 @@ def judge_events(
     wall_offsets: Sequence[float],
     killed: bool,
     seq_restarts: bool = False,
+    speed: float = 1.0,
 ) -> None:
     """Hold what arrived against what was said.
 
     wall_offsets: wall minus monotonic time, every value it had. killed: a run may have ended between the durable write
-    and saying so, so more may arrive than was said. seq_restarts: the numbers were lost with the file.
+    and saying so, so more may arrive than was said. seq_restarts: the numbers were lost with the file. speed: of the clock; what this
+    machine takes for anything is so much longer by it.
     """
     told = {(one["occurrence"], one["seq"]): one for one in said}
     first: dict[tuple[str, int], Message] = {}
@@ -73,7 +76,7 @@ def judge_events(
     wrong = [k for k, one in told.items() if k in first and _differs(one, first[k].fields or {})]
     verdict.demand(not wrong, f"{len(wrong)} transitions changed on the way, the first {wrong[:1]}")
     _judge_order(verdict, list(first.values()), seq_restarts)
-    _judge_times(verdict, told, list(first.values()), wall_offsets)
+    _judge_times(verdict, told, list(first.values()), wall_offsets, HISTORICAL_AFTER_S + _TRANSIT_S * speed)
 
 
 def _differs(said: Mapping[str, Any], got: Mapping[str, Any]) -> bool:
@@ -96,6 +99,7 @@ def _judge_times(
     told: Mapping[tuple[str, int], Mapping[str, Any]],
     first: Sequence[Message],
     wall_offsets: Sequence[float],
+    surely_late_s: float,
 ) -> None:
     boots = [one["boot"] for one in told.values()]
     last_boot = boots[-1] if boots else ""
@@ -113,7 +117,7 @@ def _judge_times(
         same_run = abs(fields["mono"] - happened) < 0.01
         if not same_run or off_s > (_T_OFF_S if fields["boot"] == last_boot else _T_OFF_OTHER_RUN_S):
             lies.append(f"{key}: t is {off_s:.2f} s off")
-        if delay_s > HISTORICAL_AFTER_S + 1.0 and not fields["historical"]:
+        if delay_s > surely_late_s and not fields["historical"]:
             lies.append(f"{key}: {delay_s:.1f} s late and not historical")
         if fields["historical"]:
             verdict.late += 1
@@ -149,10 +153,11 @@ def _difference(kept: Mapping[str, Any], true: Mapping[str, Any]) -> str:
     return "; ".join(f"{t}: kept {kept.get(t)}, true {true.get(t)}" for t in names[:3])
 
 
-def judge_readings(verdict: Verdict, readings: Sequence[Message]) -> None:
+def judge_readings(verdict: Verdict, readings: Sequence[Message], *, speed: float = 1.0) -> None:
     """No reading arrives long after its window ended, and none without value lacks a reason."""
+    limit_s = _STALE_READING_S * max(1.0, speed / 2)
     ages = [m.at - m.fields["mono"] for m in readings if m.fields and m.fields["value"] is not None]
-    verdict.demand(max(ages, default=0.0) <= _STALE_READING_S, f"a reading arrived {max(ages, default=0.0):.1f} s old")
+    verdict.demand(max(ages, default=0.0) <= limit_s, f"a reading arrived {max(ages, default=0.0):.1f} s old")
     bare = [m for m in readings if m.fields and m.fields["value"] is None and not m.fields["reason"]]
     verdict.demand(not bare, f"{len(bare)} readings without value and without reason")
 

@@ -46,7 +46,8 @@ _COMPLETE_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault. run: does it; speed: of the device's clock in the short form; killed, seq_restarts: see
-    ``judge_events``; tracebacks: the log may hold some; forgetful: so is the broker, when it ends."""
+    ``judge_events``; tracebacks: the log may hold some; forgetful: so is the broker, when it ends;
+    alone: not beside others, whose figures it would spoil."""
 
     name: str
     text: str
@@ -63,6 +64,7 @@ class Fault:
     seq_restarts: bool = False
     tracebacks: bool = False
     forgetful: bool = False
+    alone: bool = False
 
 
 FAULTS: list[Fault] = []
@@ -97,6 +99,11 @@ class World:
     line: Any = None
     pictures: Any = None
     healed_at: float | None = None
+
+    @property
+    def speed(self) -> float:
+        """Of the device's clock: what this machine takes for anything is so much longer by it."""
+        return self.fault.speed if self.short else 1.0
 
     def pick(self, short: float, long: float) -> float:
         return short if self.short else long
@@ -162,10 +169,7 @@ class World:
     def complete(self) -> bool:
         """Whether everything said so far has arrived."""
         said = {(s["occurrence"], s["seq"]) for s in self.device.said}
-        return self.nurse.wait(lambda: said <= self._arrived(), _COMPLETE_S)
-
-    def _arrived(self) -> set[tuple[str, int]]:
-        return {(m.fields["occurrence"], m.fields["seq"]) for m in self.nurse.events()}
+        return self.nurse.wait(lambda: len(self.nurse.arrived) >= len(said) and said <= self.nurse.arrived, _COMPLETE_S)
 
     def _said(self) -> list[Mapping[str, Any]]:
         """What the device said; of runs that were killed, what they wrote down, which is what arrives."""
@@ -194,9 +198,9 @@ class World:
         events = self.nurse.events()
         judge.judge_events(
             self.verdict, self.device.said, events,
-            wall_offsets=self.wall_offsets, killed=self.fault.killed, seq_restarts=self.fault.seq_restarts,
+            wall_offsets=self.wall_offsets, killed=self.fault.killed, seq_restarts=self.fault.seq_restarts, speed=self.speed,
         )  # fmt: skip
-        judge.judge_readings(self.verdict, self.nurse.readings())
+        judge.judge_readings(self.verdict, self.nurse.readings(), speed=self.speed)
         judge.judge_memory(self.verdict, self.device.settled_kb, self.device.peak_kb, self.device.most_files)
         waiting, seqs = self.device.stored()
         self.expect(waiting == 0, f"{waiting} transitions still wait in the outbox")

@@ -2,6 +2,7 @@
 
     python tools/train/murmur.py --cross-validate --out predictions.csv   five networks, each person unseen by one
     python tools/train/murmur.py --export models/murmur                   one network on all people
+    python tools/train/murmur.py --recalibrate models/murmur              the network as it is, constants and figures new
 
 Real data is found at EDGE_VITALS_DATA (default ../shared/data). Checkpoints, cached pictures and window scores live in
 ``--work`` and are used again; delete the folder to begin afresh. The export takes its calibration and figures from the
@@ -44,12 +45,16 @@ def main() -> int:
     parser.add_argument("--cross-validate", action="store_true")
     parser.add_argument("--out", type=Path, help="predictions of the cross-validation, from all folds trained so far")
     parser.add_argument("--export", type=Path, metavar="DIR", help="train on all people and write the model folder")
+    parser.add_argument("--recalibrate", type=Path, metavar="DIR", help="put constants and figures into its card anew")
     parser.add_argument("--folds", default="0,1,2,3,4", help="which folds to train, where not all")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--picture", choices=["mel", "cwt"], default="mel", help="cwt: for comparison only")
     options = parser.parse_args()
+    if options.recalibrate:
+        _recalibrate(options)
+        return 0
     import torch
 
     torch.set_num_threads(options.threads)
@@ -194,15 +199,25 @@ def _predictions(path: Path, judged: Any, people: Any) -> None:
             )
 
 
-def _export(options: argparse.Namespace, corpus: dataset.Corpus) -> None:
+def _fitted(options: argparse.Namespace) -> tuple[Calibration, dict[str, Any]]:
+    """Constants from all folds, and the figures of the card."""
     import murmur_hear
 
-    model = _trained(options, corpus, "all", np.arange(len(corpus.rows)))
-    constants = calibrate.fit(murmur_hear.heard(_notes(options)))
     report = json.loads((options.work / "report.json").read_text(encoding="utf-8"))
-    figures = {}
-    for variant, found in report.items():
-        figures[variant] = {k: round(v, 4) for k, v in found["pooled"].items()}
+    figures = {v: {k: round(x, 4) for k, x in found["pooled"].items()} for v, found in report.items()}
+    return calibrate.fit(murmur_hear.heard(_notes(options))), figures
+
+
+def _recalibrate(options: argparse.Namespace) -> None:
+    from quantize import amend_card
+
+    constants, figures = _fitted(options)
+    amend_card(options.recalibrate, {"version": VERSION, "figures": figures, "calibration": constants.as_card()})
+
+
+def _export(options: argparse.Namespace, corpus: dataset.Corpus) -> None:
+    model = _trained(options, corpus, "all", np.arange(len(corpus.rows)))
+    constants, figures = _fitted(options)
     card = {
         "training": {
             "script": "tools/train/murmur.py",

@@ -25,7 +25,9 @@ _LOG_FLOOR = 1e-5
 
 
 class Batches:
-    """Endless augmented batches from the recordings ``chosen`` of a corpus; everything drawn from one seed."""
+    """Endless augmented batches from the recordings ``chosen`` of a corpus; everything drawn from one seed.
+
+    augment: 1 is the recipe; 0 leaves time stretch and the pauses of SpecAugment only."""
 
     def __init__(self, corpus, chosen: NDArray[np.int64], *, seed: int, augment: float = 1.0) -> None:  # type: ignore[no-untyped-def]
         self._corpus, self._augment = corpus, augment
@@ -48,9 +50,9 @@ class Batches:
         x = normalised(power)
         x = self._masked(x)
         target, weight = torch.from_numpy(corpus.targets[index]), torch.from_numpy(corpus.weights[index])
-        if rng.uniform() < 0.5:
+        if rng.uniform() < 0.5 * self._augment:
             x, target, weight = self._mixed(x, target, weight)
-        return two_channels(x).contiguous(memory_format=torch.channels_last), target, weight
+        return two_channels(x), target, weight
 
     def _augmented(self, power: Tensor) -> Tensor:
         rng, n, g = self._rng, len(power), self._torch
@@ -61,17 +63,20 @@ class Batches:
         level *= torch.from_numpy((rng.uniform(size=(n, 1, 1)) < 0.5 * self._augment).astype(np.float32))
         slope = torch.from_numpy(rng.uniform(-7, 2, (n, 1, 1)).astype(np.float32))
         colour = torch.exp(slope * band)
-        colour = colour / colour.mean(dim=1, keepdim=True)
+        colour = mean * level * colour / colour.mean(dim=1, keepdim=True)
         knots = torch.rand(n, 1, 6, generator=g) * 2 - 1
         swell = torch.exp(1.2 * torch.nn.functional.interpolate(knots, FRAMES, mode="linear", align_corners=True))
-        chi2 = -torch.log(torch.rand(n, BANDS, FRAMES, generator=g) + 1e-6)
-        power = power + mean * level * colour * swell * chi2
+        even = torch.rand(n, BANDS, FRAMES, generator=g)
+        noisy = torch.nonzero(level[:, 0, 0]).ravel()
+        power[noisy] += _chi_squared(even[noisy]).mul_(colour[noisy]).mul_(swell[noisy])
         # a few bursts of friction
         for i in np.flatnonzero(rng.uniform(size=n) < 0.12 * self._augment):
             for _ in range(rng.integers(1, 4)):
                 at, width = rng.integers(0, FRAMES - 20), rng.integers(2, 18)
                 burst = torch.exp(-float(rng.uniform(0, 3)) * band[0])
-                power[i, :, at : at + width] += float(10 ** rng.uniform(-1, 1)) * mean[i] * burst * chi2[i, :, :width]
+                power[i, :, at : at + width] += (
+                    float(10 ** rng.uniform(-1, 1)) * mean[i] * burst * _chi_squared(even[i, :, :width])
+                )
         # microphone: smooth equaliser, tilt, and sometimes a steep end of the band
         waves = torch.zeros(n, BANDS, 1)
         for k in range(1, 4):
@@ -79,7 +84,7 @@ class Batches:
             phase = torch.from_numpy(rng.uniform(0, 6.28, (n, 1, 1)).astype(np.float32))
             waves += gain * torch.cos(np.pi * k * band + phase)
         tilt = torch.from_numpy(rng.normal(0, 0.8, (n, 1, 1)).astype(np.float32))
-        power = power * torch.exp(self._augment * (waves + tilt * (band - 0.5)))
+        power *= torch.exp(self._augment * (waves + tilt * (band - 0.5)))
         for i in np.flatnonzero(rng.uniform(size=n) < 0.1 * self._augment):
             if rng.uniform() < 0.7:
                 power[i, rng.integers(24, BANDS) :] *= float(10 ** rng.uniform(-4, -1))
@@ -113,6 +118,10 @@ class Batches:
         return lam * x + (1 - lam) * x[order], mixed, mixed_weight
 
 
+def _chi_squared(even: Tensor) -> Tensor:
+    return even.add(1e-6).log_().neg_()
+
+
 def crops(corpus, index, where, stretch) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
     """Log power ``(n, 40, 250)`` of recordings ``index``: start at the share ``where``, ``stretch`` frames a frame."""
     first = corpus.offsets[index]
@@ -121,21 +130,32 @@ def crops(corpus, index, where, stretch) -> NDArray[np.float32]:  # type: ignore
     start = np.floor(where * (length - span + 1))
     at = start[:, None] + np.arange(FRAMES) * stretch[:, None]
     low = np.floor(at).astype(np.int64)
-    part = (at - low).astype(np.float32)[..., None]
-    a = corpus.frames[first[:, None] + low % length[:, None]].astype(np.float32)
-    b = corpus.frames[first[:, None] + (low + 1) % length[:, None]].astype(np.float32)
-    return np.ascontiguousarray(((1 - part) * a + part * b).transpose(0, 2, 1))
+    part = torch.from_numpy((at - low).astype(np.float32))[..., None]
+    frames = torch.from_numpy(corpus.frames)
+
+    def of(step: NDArray[np.int64]) -> Tensor:
+        rows = torch.from_numpy((first[:, None] + step % length[:, None]).ravel())
+        return frames[rows].float().view(*at.shape, BANDS)
+
+    return np.asarray(torch.lerp(of(low), of(low + 1), part).transpose(1, 2).contiguous().numpy())
 
 
 def normalised(power: Tensor) -> Tensor:
     """The front end's floor, one mean and one deviation per window, clipped."""
-    x = torch.log(power / power.mean(dim=(1, 2), keepdim=True).clamp(min=1e-30) + _LOG_FLOOR)
-    x = x - x.mean(dim=(1, 2), keepdim=True)
-    return (x / (x.std(dim=(1, 2), keepdim=True, correction=0) + 1e-3)).clamp(-CLIP, CLIP)
+    x = (power / power.mean(dim=(1, 2), keepdim=True).clamp(min=1e-30)).add_(_LOG_FLOOR).log_()
+    x -= x.mean(dim=(1, 2), keepdim=True)
+    return x.div_(_deviation(x) + 1e-3).clamp_(-CLIP, CLIP)
 
 
 def two_channels(x: Tensor) -> Tensor:
-    """Normalised pictures ``(n, 40, 250)`` as the front end's two channels, ``(n, 2, 40, 250)``."""
+    """Normalised pictures ``(n, 40, 250)`` as the front end's two channels, ``(n, 2, 40, 250)``, channels last."""
+    both = torch.empty(len(x), 2, *x.shape[1:], memory_format=torch.channels_last)
+    both[:, 0] = x
     beat = x - x.mean(dim=2, keepdim=True)
-    beat = beat / (beat.std(dim=(1, 2), keepdim=True, correction=0) + 1e-3)
-    return torch.stack([x, beat.clamp(-CLIP, CLIP)], dim=1)
+    both[:, 1] = beat.div_(_deviation(beat) + 1e-3).clamp_(-CLIP, CLIP)
+    return both
+
+
+def _deviation(centred: Tensor) -> Tensor:
+    size = centred.shape[1] * centred.shape[2]
+    return (torch.linalg.vector_norm(centred, dim=(1, 2), keepdim=True) ** 2 / size).sqrt()

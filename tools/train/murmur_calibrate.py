@@ -194,21 +194,49 @@ def ece(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 10) -> float:
 
 
 def other_sets(judged: Sequence[tuple[Heard, Verdict]]) -> dict[str, Any]:
-    """AUROC on sets no fold of which was trained on, when that fold's network judged them."""
-    found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    refused: dict[str, list[bool]] = defaultdict(list)
+    """AUROC, and the CinC 2016 score of the decision, on sets of which the network that judged them had nothing.
+
+    score_elsewhere: the same score at the threshold that is best on the other CinC databases, since the card's
+    threshold is for murmurs and CinC's label is any disease.
+    """
+    sets: dict[str, list[tuple[Heard, Verdict]]] = defaultdict(list)
+    artifacts: dict[str, list[bool]] = defaultdict(list)
     for r, v in judged:
-        label, name = r.row["label"], r.row["db"] or r.row["dataset"]
-        if r.circor:
-            continue
-        if label == "artifact":
-            refused[name].append(v.decision == "unknown")
-        elif label in ("normal", "abnormal", "murmur") and v.p is not None:
-            found[name].append((v.p, label != "normal"))
+        name = r.row["db"] or r.row["dataset"]
+        if r.row["label"] == "artifact":
+            artifacts[name].append(v.decision == "unknown")
+        elif not r.circor and r.row["label"] in ("normal", "abnormal", "murmur"):
+            sets[name].append((r, v))
     out: dict[str, Any] = {}
-    for name, pairs in sorted(found.items()):
-        p, y = np.array([a for a, _ in pairs]), np.array([b for _, b in pairs])
-        out[name] = {"n": len(p), "positive": int(y.sum()), "auroc": auroc(p, y)}
-    for name, hits in refused.items():
+    for name, mine in sorted(sets.items()):
+        answered = [(r, v) for r, v in mine if v.p is not None]
+        y = np.array([r.row["label"] != "normal" for r, _ in answered])
+        out[name] = {
+            "n": len(y),
+            "positive": int(y.sum()),
+            "auroc": auroc(np.array([float(v.p or 0.0) for _, v in answered]), y),
+            "score": cinc_score(mine),
+        }
+        others = [j for k, part in sets.items() if k.startswith("training-") and k != name for j in part]
+        if name.startswith("training-") and others:
+            limits = [k / 200 for k in range(1, 200)]
+            out[name]["limit_elsewhere"] = max(limits, key=lambda k: cinc_score(others, k))
+            out[name]["score_elsewhere"] = cinc_score(mine, out[name]["limit_elsewhere"])
+    for name, hits in artifacts.items():
         out[name]["artifacts_unknown"] = float(np.mean(hits))
     return out
+
+
+def cinc_score(judged: Sequence[tuple[Heard, Verdict]], limit: float | None = None) -> float:
+    """Mean of sensitivity and specificity, by the decision or at a limit on p (Clifford et al., CinC 2016;43:609).
+
+    "Unknown" is right where the recording is marked noisy (sqi 0), and wrong elsewhere."""
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    for r, v in judged:
+        diseased = r.row["label"] != "normal"
+        if v.decision == "unknown" or v.p is None:
+            right[diseased].append(r.row["sqi"] == "0")
+        else:
+            said = v.decision == "present" if limit is None else v.p >= limit
+            right[diseased].append(said == diseased)
+    return float(np.mean([np.mean(hits) for hits in right.values()]))

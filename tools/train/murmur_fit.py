@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,62 +15,76 @@ from murmur_augment import Batches, crops, normalised, two_channels
 from murmur_data import Corpus
 from murmur_net import MurmurNet
 from numpy.typing import NDArray
+from torch import Tensor
 
 from edge.dsp.pcg_frontend import FRAMES
 
 BATCH = 64
-CROPS_PER_EPOCH = 4000
+STEPS = 4000 // BATCH  # an epoch
 _AVERAGE = 0.998
 _HEAD_WEIGHTS = (1.0, 0.6, 0.4)
 
 
+class Learner:
+    """One network on its way: weights, their average, optimiser and the one cycle of its learning rate."""
+
+    def __init__(self, steps: int, *, channels: Sequence[int] = (8, 16, 24, 32), inputs: int = 2) -> None:
+        self.model = MurmurNet(channels).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model).eval()
+        self._inputs, self._heads = inputs, torch.tensor(_HEAD_WEIGHTS)
+        self._optimiser = torch.optim.AdamW(self.model.parameters(), lr=4e-3, weight_decay=0.02)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, 4e-3, total_steps=steps, pct_start=0.15, final_div_factor=200
+        )
+        self._done = 0
+
+    def learn(self, x: Tensor, target: Tensor, weight: Tensor) -> float:
+        """One step; returns the loss."""
+        self.model.train()
+        logits, _ = self.model(seen(x, self._inputs))
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        loss = (loss * weight * self._heads).sum() / BATCH
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self._done += 1
+        _blend(self.average, self.model, min(_AVERAGE, self._done / (self._done + 19)))
+        return float(loss.item())
+
+
 def fit(
-    corpus: Corpus,
-    chosen: NDArray[np.int64],
-    *,
-    epochs: int,
-    seed: int,
-    width: float = 1.0,
-    log: str = "",
-    monitor: Any = None,
-) -> MurmurNet:
+    corpus: Corpus, chosen: NDArray[np.int64], *, epochs: int, seed: int, log: str = "", monitor: Any = None
+) -> Any:
     """Train on recordings ``chosen``; the averaged weights, in eval mode. monitor(model) -> text, every ten epochs."""
     torch.manual_seed(seed)
-    model = MurmurNet(width).to(memory_format=torch.channels_last)
-    average = copy.deepcopy(model).eval()
-    batches = Batches(corpus, chosen, seed=seed)
-    steps = epochs * (CROPS_PER_EPOCH // BATCH)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, 4e-3, total_steps=steps, pct_start=0.15, final_div_factor=200
-    )
-    heads = torch.tensor(_HEAD_WEIGHTS)
-    started = time.time()
-    loss_sum = 0.0
-    drawing = ThreadPoolExecutor(1)
-    ready = drawing.submit(batches.draw, BATCH)
-    for step in range(steps):
-        model.train()
-        x, target, weight = ready.result()
-        ready = drawing.submit(batches.draw, BATCH)
-        logits, _ = model(x)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        loss = (loss * weight * heads).sum() / BATCH
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimiser.step()
-        schedule.step()
-        _blend(average, model, min(_AVERAGE, (step + 1) / (step + 20)))
-        loss_sum += loss.item()
-        if (step + 1) % (10 * (CROPS_PER_EPOCH // BATCH)) == 0:
-            epoch = (step + 1) // (CROPS_PER_EPOCH // BATCH)
-            text = monitor(average) if monitor else ""
-            mean = loss_sum / (10 * (CROPS_PER_EPOCH // BATCH))
-            print(f"{log} epoch {epoch:3d} loss {mean:.4f} {time.time() - started:6.0f} s {text}", flush=True)
+    learner = Learner(epochs * STEPS)
+    started, loss_sum = time.time(), 0.0
+    for step, batch in enumerate(drawn(Batches(corpus, chosen, seed=seed), epochs * STEPS), 1):
+        loss_sum += learner.learn(*batch)
+        if step % (10 * STEPS) == 0:
+            text = monitor(learner.average) if monitor else ""
+            mean = loss_sum / (10 * STEPS)
+            print(f"{log} epoch {step // STEPS:3d} loss {mean:.4f} {time.time() - started:6.0f} s {text}", flush=True)
             loss_sum = 0.0
-    drawing.shutdown()
-    return average
+    return learner.average
+
+
+def drawn(batches: Batches, steps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """``steps`` batches, each drawn while the one before is learnt."""
+    with ThreadPoolExecutor(1) as drawing:
+        ready = drawing.submit(batches.draw, BATCH)
+        for step in range(steps):
+            batch = ready.result()
+            if step + 1 < steps:
+                ready = drawing.submit(batches.draw, BATCH)
+            yield batch
+
+
+def seen(x: Tensor, inputs: int) -> Tensor:
+    """Pictures as a network of fewer input channels sees them: the last ones are blank."""
+    return x if inputs == x.shape[1] else torch.cat([x[:, :inputs], torch.zeros_like(x[:, inputs:])], dim=1)
 
 
 def _blend(average: MurmurNet, model: MurmurNet, keep: float) -> None:
@@ -81,7 +96,9 @@ def _blend(average: MurmurNet, model: MurmurNet, keep: float) -> None:
                 a.copy_(b)
 
 
-def recording_logits(model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+def recording_logits(
+    model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64], inputs: int = 2
+) -> NDArray[np.float64]:
     """Mean logits over windows a second apart, ``(n, 3)``, from cached pictures: for watching, never for figures."""
     index, where = [], []
     for i in chosen:
@@ -95,7 +112,7 @@ def recording_logits(model: MurmurNet, corpus: Corpus, chosen: NDArray[np.int64]
         for a in range(0, len(index_), 256):
             part = index_[a : a + 256]
             power = torch.from_numpy(crops(corpus, part, where_[a : a + 256], np.ones(len(part)))).exp_()
-            found.append(model(two_channels(normalised(power)))[0].numpy())
+            found.append(model(seen(two_channels(normalised(power)), inputs))[0].numpy())
     logits = np.concatenate(found).astype(float)
     return np.array([logits[index_ == i].mean(axis=0) for i in chosen])
 
@@ -147,8 +164,8 @@ def save(model: MurmurNet, path: Path) -> None:
     torch.save(model.state_dict(), path)
 
 
-def restore(path: Path, width: float = 1.0) -> MurmurNet:
+def restore(path: Path) -> MurmurNet:
     """The network with the weights of ``path``, in eval mode."""
-    model = MurmurNet(width)
+    model = MurmurNet()
     model.load_state_dict(torch.load(path, weights_only=True))
     return model.eval()

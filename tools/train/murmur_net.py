@@ -7,7 +7,12 @@ time, ``(b, 3, 32)``, whose mean they are: a class activation map for free.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
+
+from edge.dsp.pcg_frontend import BANDS, FRAMES
 
 
 def _separable(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
@@ -32,11 +37,11 @@ class _Residual(nn.Module):
 
 
 class MurmurNet(nn.Module):
-    """``width`` scales all channels; 1.0 is what ships."""
+    """``channels`` after the first layer, the squeeze, and either half of the bottleneck; the default is what ships."""
 
-    def __init__(self, width: float = 1.0, heads: int = 3, dropout: float = 0.1) -> None:
+    def __init__(self, channels: Sequence[int] = (8, 16, 24, 32), heads: int = 3, dropout: float = 0.1) -> None:
         super().__init__()
-        a, b, c, d = (max(4, round(w * width)) for w in (8, 16, 24, 32))
+        a, b, c, d = channels
         self.squeeze = nn.Sequential(
             nn.Conv2d(2, a, 5, 2, 2, bias=False), nn.BatchNorm2d(a), nn.ReLU(), _separable(a, b, (3, 3), (2, 2))
         )
@@ -68,3 +73,20 @@ class MurmurNet(nn.Module):
 def parameters(model: nn.Module) -> int:
     """Number of weights."""
     return sum(p.numel() for p in model.parameters())
+
+
+def multiply_adds(model: nn.Module) -> int:
+    """Multiply-adds of its convolutions for one window."""
+    total = 0
+
+    def count(layer: nn.Module, _: object, out: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += out[0].numel() * layer.weight[0].numel()
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    with torch.no_grad():
+        model(torch.zeros(1, 2, BANDS, FRAMES))
+    for hook in hooks:
+        hook.remove()
+    return total

@@ -1,0 +1,53 @@
+"""One window of sound before and after the network: what is refused, and with which word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.dsp import pcg, synthesis
+
+RATE = 4000.0
+T = np.arange(20_000) / RATE
+
+
+def sound_of(x: np.ndarray) -> pcg.Sound:
+    sound, reason = pcg.listen_to(x, RATE)
+    assert sound is not None, reason
+    return sound
+
+
+def heart() -> np.ndarray:
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 75.0)], 6.0, seed=3)
+    return synthesis.pcg(beats, T, murmur=[], noise=0.02, seed=5)
+
+
+def rubbing() -> np.ndarray:
+    """Bursts of noise, stronger above than below, unevenly spaced, over quiet noise."""
+    noise = np.random.default_rng(1).standard_normal(len(T))
+    loud = sum(np.exp(-0.5 * ((T - at) / 0.12) ** 2) for at in (0.4, 0.9, 1.8, 2.1, 3.3, 4.4))
+    return (noise + np.diff(noise, prepend=0.0)) * (0.01 + loud)
+
+
+def test_a_heart_is_not_refused_unless_the_network_objects() -> None:
+    assert pcg.refusal(sound_of(heart()), 0.05, 0.3) == ""
+    assert pcg.refusal(sound_of(heart()), 0.3, 0.3) == "out_of_distribution"
+
+
+def test_rubbing_is_friction_and_a_tone_is_not() -> None:
+    assert pcg.refusal(sound_of(rubbing()), 0.9, 0.3) == "friction"
+    tone = np.sin(2 * np.pi * 440 * T) + 0.001 * np.random.default_rng(2).standard_normal(len(T))
+    assert pcg.refusal(sound_of(tone), 0.9, 0.3) == "out_of_distribution"
+
+
+@pytest.mark.parametrize(
+    ("x", "rate", "reason"),
+    [
+        (T[: int(2.9 * RATE)], RATE, "too_short"),
+        (np.zeros(20_000), RATE, "no_signal"),
+        (np.sign(np.sin(2 * np.pi * 5 * T)) * np.linspace(0.99, 1, len(T)).clip(0.995), RATE, "saturated"),
+        (T, 999.0, "low_quality"),
+    ],
+)
+def test_no_picture_is_made_of_what_cannot_be_a_heart(x: np.ndarray, rate: float, reason: str) -> None:
+    assert pcg.listen_to(x, rate) == (None, reason)

@@ -1,0 +1,59 @@
+"""What the short trainings of ``murmur_beside.py`` showed, as tables of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import murmur_calibrate as calibrate
+
+from edge.dsp.murmur_decision import Verdict
+
+LEAKY = "split by clip"
+
+
+def tables(compared: Sequence[dict[str, Any]]) -> str:
+    """The short trainings of ``murmur_beside.py``."""
+    epochs = sorted({c["epochs"] for c in compared})
+    lines = ["## Side by side", ""]
+    lines.append(
+        f"Short trainings ({' or '.join(map(str, epochs))} epochs instead of 50), one seed, float, on the unseen"
+    )
+    lines.append("people of a fold; they rank, and are no figures of the shipped network. Clip: 5 s judged alone.")
+    lines += [
+        "",
+        "| network | weights | multiply-adds | fold | recording AUROC | clip AUROC |",
+        "|---|---|---|---|---|---|",
+    ]
+    for c in sorted(compared, key=lambda c: (-c["fold"], compared.index(c))):
+        area = f"{c['auroc']:.3f}" if "auroc" in c else ""
+        lines.append(
+            f"| {c['name']} | {c['parameters']:,} | {c['multiply_adds'] / 1e6:.1f} M | {c['fold']} | {area} "
+            f"| {c['clip_auroc']:.3f} |"
+        )
+    leaky = next((c for c in compared if c["name"].endswith(LEAKY)), None)
+    honest = next((c for c in compared if leaky and c["name"] + ", " + LEAKY == leaky["name"]), None)
+    if leaky and honest:
+        lines += [
+            "",
+            "Split by clip: half of the fold's clips were dealt to training, the other half judged. That is wrong: the",
+            f"network is asked about people it knows, and scores {leaky['clip_auroc']:.3f} where the same people unseen "
+            f"give {honest['clip_auroc']:.3f}.",
+            "Published 99 % arise so, with larger networks that learn people by heart and the rare class copied before",
+            "the split.",
+        ]
+    lines += [
+        "",
+        "The same short trainings on sets left out whole, at the threshold best on the other CinC databases:",
+        "",
+    ]
+    lines += ["| set | recordings | abnormal or murmur | AUROC | CinC 2016 score |", "|---|---|---|---|---|"]
+    judged = [
+        (calibrate.Heard(r, c["fold"], ()), Verdict(r["p"], "", 1.0, 1, None))
+        for c in compared
+        for r in c.get("left_out", ())
+    ]
+    for name, f in calibrate.other_sets(judged).items():
+        score = f"{f['score_elsewhere']:.3f}" if "score_elsewhere" in f else ""
+        lines.append(f"| {name} | {f['n']} | {f['positive']} | {f['auroc']:.3f} | {score} |")
+    return "\n".join([*lines, ""])
