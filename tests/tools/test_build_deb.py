@@ -45,6 +45,11 @@ class Chroot:
         assert not check or done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
         return done.stdout + done.stderr
 
+    def state(self) -> dict[str, bytes]:
+        """The service's files by path below its state folder."""
+        folder = self.root / "var/lib/edge-vitals"
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
     def everything(self) -> set[str]:
         logs = ("var/log", "var/lib/dpkg", "var/cache", "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-")
         found = {
@@ -100,7 +105,7 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     assert "right. 1 bed(s)" in debian.run("edge-vitals", "check", "/etc/edge-vitals/config.toml")
     as_service = ("setpriv", "--reuid", "edge-vitals", "--regid", "edge-vitals", "--clear-groups")
     assert "bed1/syn" in debian.run(*as_service, "edge-vitals", "run", "/etc/edge-vitals/config.toml")
-    state = {path.name: path.read_bytes() for path in (debian.root / "var/lib/edge-vitals").iterdir()}
+    state = debian.state()
     assert {"outbox.sqlite", "journal.jsonl"} <= set(state)
     assert "current, of the package" in debian.run("edge-vitals", "service", "install")
     assert "not installed" not in debian.run("edge-vitals", "service", "status")
@@ -115,12 +120,12 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     )
     debian.run("dpkg", "-i", "/newer.deb")
     assert "1000:" in debian.run("dpkg-query", "-W", "edge-vitals")
-    assert {p.name: p.read_bytes() for p in (debian.root / "var/lib/edge-vitals").iterdir()} == state
+    assert debian.state() == state
     assert (debian.root / "etc/edge-vitals/config.toml").read_text() == CONFIG
 
     debian.run("dpkg", "--remove", "edge-vitals")
     assert not (debian.root / "usr/lib/edge-vitals").exists()
-    assert {p.name: p.read_bytes() for p in (debian.root / "var/lib/edge-vitals").iterdir()} == state
+    assert debian.state() == state
     debian.run("dpkg", "--purge", "edge-vitals")
     assert debian.everything() - before == {"edge-vitals.deb", "newer.deb"}
     assert before <= debian.everything()
