@@ -52,6 +52,20 @@ def in_motion(path: Path, data: Path):
     return error, np.array([float(r["sd"]) for r in said]), np.array([r["path"] for r in said]), len(said) / len(rows)
 
 
+def without_accelerometer(data: Path):
+    """Share answered, and share of the answers within 10 bpm, when only the PPG is fed."""
+    from evaluation.pulse import follow
+
+    error, asked = [], 0
+    for path in sorted(data.glob("*.npz")):
+        truth = np.load(path)["bpm"]
+        readings, _, windows = follow(path, None, accelerometer=False)
+        asked += windows
+        said = [(k, r.value) for k, r in readings.items() if r.value is not None and k < windows]
+        error += [abs(value - truth[k]) for k, value in said]
+    return len(error) / asked, float(np.mean(np.array(error) <= 10))
+
+
 def curve(error, doubt, total: int):
     """``(coverage, mean absolute error, share within 5 bpm)`` after each reading, the surest first."""
     order = np.argsort(doubt, kind="stable")
@@ -167,7 +181,9 @@ def main() -> int:
     m_error, sd, _, answered = network
     moving = (m_error, sd, round(len(m_error) / answered))
     plot(rest, moving, options.out / "pulse.png")
+    bare, bare_right = without_accelerometer(spc)
     text = TEMPLATE.format(
+        bare=bare, bare_right=bare_right,
         windows=len(error), records=records, enough=ENOUGH, coverage=said.mean(),
         within=(error[said] <= 5).mean(), mae=error[said].mean(), rest="\n".join(risk_table(*rest)),
         answered=answered, mean_recording=mean_of_recordings(network), m_mae=m_error.mean(),
@@ -208,8 +224,11 @@ and {rule_two_sd:.3f}.
 
 {recordings}
 
-Without its accelerometer most of such a recording cannot be told from a pulse: steps are as regular as beats. Then
-nothing on this page holds while the wearer walks.
+The step of the forward pass and the blend of network and rule were chosen on these same recordings, so the figures are
+a little better than fresh people would give.
+
+Without its accelerometer a step cannot be told from a beat, both being regular: {bare:.3f} of the windows are answered
+and only {bare_right:.3f} of the answers lie within 10 bpm. A source that moves needs an accelerometer.
 
 ## Beats: CinC 2015
 

@@ -60,15 +60,15 @@ def table(name: str, readings: dict[int, Reading], windows: int) -> list[list[st
     return rows
 
 
-def follow(path: Path, model: Model | None) -> tuple[dict[int, Reading], float, int]:
+def follow(path: Path, model: Model | None, *, accelerometer: bool = True) -> tuple[dict[int, Reading], float, int]:
     """Readings by window number, length in s, and how many windows the reference has (or fit).
 
-    model: the network under motion; None for the rule without learned weights.
+    model: the network under motion; None for the rule without learned weights. accelerometer: False leaves it out.
     """
     try:
         d = np.load(path, allow_pickle=False)
         rate_hz, ppg = float(d["fs"]), np.atleast_2d(d["ppg"]).T.astype(np.float64)
-        acc = np.atleast_2d(d["acc"]).T.astype(np.float64) if "acc" in d else None
+        acc = np.atleast_2d(d["acc"]).T.astype(np.float64) if accelerometer and "acc" in d else None
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{path}: not of the layout ppg 2 x n, acc 3 x n, fs ({error})") from error
     analyzer = pulse.build(hop_s=HOP_S, models=None if model is None else lambda _: model)
