@@ -67,8 +67,7 @@ def count() -> dict[str, Any]:
             "valgrind",
             "--tool=callgrind",
             "--dump-line=no",
-            f"--zero-before={BEGIN}",
-            f"--dump-before={END}",
+            f"--dump-before={MARK}",
             f"--callgrind-out-file={dumps}",
         ]
         command = [*callgrind, sys.executable, str(HERE / "work.py"), str(out)]
