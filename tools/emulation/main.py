@@ -131,7 +131,8 @@ class Proof:
         until = time.monotonic() + 60.0 * self.options.minutes
         for result in suite.run(self.root, done.__contains__, self.options.file_limit, until):
             counts = ", ".join(f"{n} {word}" for word, n in result.counts.items())
-            say(f"  {result.file}: {counts or result.text} in {result.seconds:.0f} s")
+            if result.text != suite.NO_TIME:
+                say(f"  {result.file}: {counts or result.text} ({result.seconds:.0f} s)")
             for line in result.failed:
                 say(f"    {line}")
             done[result.file] = {**asdict(result), "ok": result.ok}
@@ -214,7 +215,9 @@ def tested(done: dict[str, Any]) -> Outcome:
     for folder, files in folders.items():
         counts = [str(sum(f["counts"].get(word, 0) for f in files)) for word in ("passed", "failed", "skipped")]
         table.rows.append((folder, str(len(files)), *counts, f"{sum(f['seconds'] for f in files):.0f}"))
-    failed = [f"{file}: {one['text']}" for file, one in done.items() if one["text"]]
+    failed = [f"{file}: {one['text']}" for file, one in done.items() if one["text"] not in ("", suite.NO_TIME)]
+    if waiting := sum(one["text"] == suite.NO_TIME for one in done.values()):
+        failed.append(f"{waiting} files {suite.NO_TIME}; run tests again, it goes on with them")
     failed += [line for one in done.values() for line in one["failed"]]
     left = [f"not run under emulation: {file}: {why}" for file, why in suite.LEFT_OUT.items()]
     return Outcome([*table.lines(), *left], failed)

@@ -18,6 +18,7 @@ LEFT_OUT = {
     "tests/e2e/test_page.py": "needs a browser",
 }
 """Test files that are not run under emulation, and why."""
+NO_TIME = "not run: the time was up"
 FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "")
 """Folders of tests that come first ("" is the top one): what computes; then what talks to devices and networks."""
 _COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
@@ -61,7 +62,7 @@ def run(root: Root, done: Callable[[str], bool], file_limit_s: float, until: flo
         if file in LEFT_OUT or done(file):
             continue
         if time.monotonic() > until:
-            yield FileResult(file, {}, 0.0, text="not run: the time was up")
+            yield FileResult(file, {}, 0.0, text=NO_TIME)
             continue
         yield _one(root, file, file_limit_s)
 

@@ -2,8 +2,8 @@
 
     python tools/instructions/work.py OUT.json
 
-The marks are calls of ``os.ctermid`` and ``os.getloadavg``, which nothing else here makes: callgrind is told to count
-from zero at the C function of the first name and to dump at that of the second. OUT.json names the dumps in order.
+A mark is a call of ``os.ctermid``, which nothing else here makes: callgrind is told to dump and begin anew at the C
+function of that name, so the dumps hold, in turn, what came before a stage and the stage. OUT.json names the stages.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def main() -> int:
         gc.disable()
         os.ctermid()
         work.run()
-        os.getloadavg()
+        os.ctermid()
         gc.enable()
         told.append({"name": work.name, "calls": work.calls, "calls_per_s": work.calls_per_s})
     Path(sys.argv[1]).write_text(json.dumps({"machine": machine(), "stages": told}), encoding="utf-8")
