@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import murmur_calibrate as calibrate
-
-from edge.dsp.murmur_decision import Verdict
-
 LEAKY = "split by clip"
 
 
@@ -42,18 +38,4 @@ def tables(compared: Sequence[dict[str, Any]]) -> str:
             "Published 99 % arise so, with larger networks that learn people by heart and the rare class copied before",
             "the split.",
         ]
-    lines += [
-        "",
-        "The same short trainings on sets left out whole, at the threshold best on the other CinC databases:",
-        "",
-    ]
-    lines += ["| set | recordings | abnormal or murmur | AUROC | CinC 2016 score |", "|---|---|---|---|---|"]
-    judged = [
-        (calibrate.Heard(r, c["fold"], ()), Verdict(r["p"], "", 1.0, 1, None))
-        for c in compared
-        for r in c.get("left_out", ())
-    ]
-    for name, f in calibrate.other_sets(judged).items():
-        score = f"{f['score_elsewhere']:.3f}" if "score_elsewhere" in f else ""
-        lines.append(f"| {name} | {f['n']} | {f['positive']} | {f['auroc']:.3f} | {score} |")
     return "\n".join([*lines, ""])

@@ -43,6 +43,8 @@ def draw(path: Path, judged: Sequence[tuple[Heard, Verdict]], compared: Sequence
     points = sorted((c["parameters"], c["auroc"]) for c in sized)
     size.plot(*zip(*points, strict=True), "o-", color="#27476e")
     size.set(xscale="log", xlabel="weights", ylabel="recording AUROC")
+    size.minorticks_off()
+    size.set_xticks([n for n, _ in points], [f"{n:,}" for n, _ in points])
     size.set_title(f"size: fold 1, {sized[0]['epochs']} epochs, float")
     figure.savefig(path, dpi=80)
     pyplot.close(figure)

@@ -95,7 +95,7 @@ its own figure on unseen people is not known here.
     python tools/train/murmur_report.py --work work-murmur
     python score.py murmur --data ../shared/data/pcg --pred predictions.csv     (the acceptance scorer)
 
-The six networks took 150 to 280 s each on one busy core, and each fold about a minute to be quantized and heard.
+Each of the six networks took 2 to 3 minutes of processor time, and each fold half a minute to be quantized and heard.
 
 Data: CirCor DigiScope 2022 (ODC-By), CinC 2016 (ODC-By), PASCAL 2011 (cite), and generated sounds (hearts with and
 without murmur, noise, tones, hum, friction, speech-like and music-like sound). No recording is shipped; golden vectors
