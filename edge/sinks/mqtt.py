@@ -149,6 +149,7 @@ class MqttSink:
         self._flight = Flight(clock)
         self._settled = threading.Condition()
         self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
+        # topic, payload, QoS, retained, and until when it may still be said (None: always)
         self._sources: dict[str, bytes] = {}
         self._alarms: dict[str, Alarm | None] = {topics.alarm(a): a for a in standing}
         self._dirty: set[str] = set(self._alarms)
@@ -185,7 +186,7 @@ class MqttSink:
                     self._live.append((self._topics.stats, payload, 0, False, None))
                 case Heartbeat() if self._connection is not None:
                     payload = self._payloads.heartbeat(event, self._waiting())
-                    self._live.append((self._topics.heartbeat, payload, 0, False, event.interval_s))
+                    self._live.append((self._topics.heartbeat, payload, 0, False, event.t + event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -213,8 +214,9 @@ class MqttSink:
         if self._connection is None:
             return
         payload = self._payloads.reading(reading, self._seq[key])
-        expiry_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
-        self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, expiry_s))
+        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
+        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
+        self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
 
     def _answer(self, topic: str, payload: bytes) -> None:
         """A command's answer, or discovery once more; any thread."""
@@ -315,8 +317,10 @@ class MqttSink:
     def _drain_live(self) -> bool:
         some = False
         while self._live and (self._live[0][2] == 0 or self._flight.room()):
-            topic, payload, qos, retain, expiry_s = self._live.popleft()
-            self._publish(topic, payload, qos, retain, expiry_s)
+            topic, payload, qos, retain, until = self._live.popleft()
+            left_s = None if until is None else until - self._clock.now()
+            if left_s is None or left_s > 0:  # else stale: it waited too long on its way through this program
+                self._publish(topic, payload, qos, retain, left_s)
             some = True
         return some
 

@@ -286,6 +286,14 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
 
 
+def test_a_reading_that_waited_too_long_inside_is_not_said(device, subscriber):
+    topic = "vitals/dev/bed1/reading/ppg.hr"
+    device.sink.send(Reading("ppg.hr", CLOCK.now() - 22.0, 61.0, "bpm", 0.9, bed="bed1", source="node"))
+    device.sink.send(Reading("ppg.hr", CLOCK.now(), 62.0, "bpm", 0.9, bed="bed1", source="node"))
+    subscriber.wait(topic, lambda p: p["value"] == 62.0)
+    assert [p["value"] for p in subscriber.on(topic)] == [62.0]
+
+
 def test_a_heartbeat_is_live_or_nothing_and_carries_the_outbox(device, subscriber, mosquitto):
     beds = {"bed1": {"seq": 7, "standing": 1, "unconfirmed": 0}}
     device.sink.send(Heartbeat(CLOCK.now(), 5.0, beds))
