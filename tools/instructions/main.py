@@ -3,8 +3,7 @@
     tools/budget            count and compare: a rise of more than 10 % in any stage ends with 1
     tools/budget --store    count, and store it as what is compared with from now on
 
-The count needs no quiet machine, since it is of instructions: one thread, fixed hash seed, fixed model variant. Most
-stages repeat within 1 %, single runs of a small model within 5 %. It depends on the processor's features, since libraries have a kernel for each, and on Python: with
+The count needs no quiet machine, since it is of instructions: one thread, fixed hash seed, fixed model variant. It depends on the processor's features, since libraries have a kernel for each, and on Python: with
 others than those stored nothing is compared, and that is said. The share of a Pi's core is an ESTIMATE from assumptions
 that are printed; nothing of it was measured on a Pi.
 """
