@@ -123,6 +123,14 @@ def test_the_threshold_is_the_cards_or_the_configured_one(model):
     assert thresholds_told(model, af_threshold=above)[:2] == (above, False)
 
 
+def test_every_promised_share_of_the_card_can_be_asked_for(model):
+    bounds = model.card["conformal"]["bounds"]
+    assert [b["missed"] for b in bounds] == sorted(b["missed"] for b in bounds)
+    assert bounds[0]["missed"] >= 1 / (model.card["conformal"]["people"] + 1)
+    for bound in bounds:
+        assert thresholds_told(model, af_missed=bound["missed"])[0] == bound["threshold"]
+
+
 @pytest.mark.parametrize("variant", ["onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"])
 def test_real_windows_are_answered_and_the_variants_agree(data_dir, model, variant):
     d = np.load(data_dir / "ppg" / "liu2022.npz")
