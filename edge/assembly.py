@@ -44,6 +44,10 @@ class ModelShelf:
         """Model name to ``"name version variant"``."""
         return {name: str(model.identity) for name, model in self.loaded.items()}
 
+    def cards(self) -> dict[str, str]:
+        """Model name to the SHA-256 of its card."""
+        return {name: model.card_sha256 for name, model in self.loaded.items()}
+
     def chosen(self) -> dict[str, str]:
         """Model name to variant, for a recording's header."""
         return {name: model.variant for name, model in self.loaded.items()}
@@ -84,11 +88,30 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
 
 
 def build_board(
-    config: Config, *, boot: str, state: Mapping[str, Any] | None = None, shift_s: float | None = None
+    config: Config,
+    *,
+    boot: str,
+    state: Mapping[str, Any] | None = None,
+    shift_s: float | None = None,
+    cards: Mapping[str, str] | None = None,
+    keeps_evidence: bool = False,
 ) -> Board:
     """The board of every bed and of the device itself, as it was left where a state is given."""
     beds = {name: bed.alarms for name, bed in config.beds.items()}
-    return Board({**beds, "_device": config.device_alarms}, boot=boot, state=state, shift_s=shift_s)
+    return Board(
+        {**beds, "_device": config.device_alarms},
+        boot=boot,
+        state=state,
+        shift_s=shift_s,
+        chain=config.delivery,
+        cards=cards,
+        keeps_evidence=keeps_evidence,
+    )
+
+
+def keeps_evidence(config: Config) -> bool:
+    """Whether a run of this configuration records the waveform around each alarm."""
+    return bool(config.sinks.get("evidence", {}).get("quota_mb", 1.0))
 
 
 def state_dir_of(config: Config) -> Path:

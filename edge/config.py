@@ -7,6 +7,7 @@
     [sources.NAME]  bed, kind, analyzers, and the keys of ``edge.sources.KIND.build``
     [analyzers.NAME], [transforms.NAME], [sinks.NAME]   keys of that kind's ``build``
     [alarms.CONDITION]   limits and delays for every bed; ``[beds.NAME.alarms.CONDITION]`` for one
+    [delivery]      roles, confirm_within_s, minimum, annunciator: who must confirm alarms (``edge.alarms.delivery``)
 
 The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose
 keywords are its configuration keys. It is imported only when the configuration names it.
@@ -29,6 +30,8 @@ from typing import Any
 import msgspec
 
 from edge.alarms.conditions import AlarmRules, rules_from
+from edge.alarms.delivery import NOBODY, Chain, chain_from
+from edge.config_keys import KEYS
 from edge.types import ConfigError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -38,7 +41,8 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "beds", "state_dir", "header", "layout", "watching"),
+        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "watching"),
+        *("on_fault", "history"),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
@@ -87,6 +91,7 @@ class Config:
     device_alarms: AlarmRules
     variant: str | None = None
     text: str = ""
+    delivery: Chain = NOBODY
 
 
 def load(path: str | Path) -> Config:
@@ -109,26 +114,31 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     where = _Where(path)
     where.known(
-        table, "", {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms"}
+        table,
+        "",
+        {"device", "mqtt", "models", "beds", "sources", "analyzers", "transforms", "sinks", "alarms", "delivery"},
     )
     device = where.table(table, "device")
-    where.known(device, "device", {"name", "state_dir"})
-    state_dir = where.value(device, "device", "state_dir", str, "")
+    where.known(device, "device", KEYS["device"])
+    state_dir = where.value(device, "device", "state_dir")
     models = where.table(table, "models")
-    where.known(models, "models", {"variant"})
+    where.known(models, "models", KEYS["models"])
     common_alarms = where.table(table, "alarms")
     beds = _beds(where, where.table(table, "beds"), common_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
     sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
     if "mqtt" in table:
         sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
+    delivery = where.delivery(where.table(table, "delivery"))
+    if "annunciator" in sinks and not delivery:
+        raise where.error("sinks.annunciator", 'rings for what nobody confirms: add [delivery] with roles = ["..."]')
     groups: dict[str, dict[str, Mapping[str, Any]]] = {"analyzers": {}, "transforms": {}}
     for group, found in groups.items():
         for name, keys in where.tables(table, group).items():
             found[name] = where.settings(group, name, name, keys)
     return Config(
         path=path,
-        device=where.name(where.value(device, "device", "name", str, "edge-vitals"), "device.name"),
+        device=where.name(where.value(device, "device", "name"), "device.name"),
         state_dir=(Path(path).parent / state_dir) if state_dir else None,
         beds=beds,
         sources=sources,
@@ -136,8 +146,9 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         transforms=groups["transforms"],
         sinks=sinks,
         device_alarms=where.alarms(common_alarms, "alarms"),
-        variant=where.value(models, "models", "variant", str | None, None),
+        variant=where.value(models, "models", "variant"),
         text=text,
+        delivery=delivery,
     )
 
 
@@ -200,10 +211,10 @@ class _Where:
             raise self.error(key, f"must be a table, [{key}]")
         return value
 
-    def value(self, table: Mapping[str, Any], key: str, name: str, type_: Any, default: Any) -> Any:
-        if name not in table:
-            return default
-        return self.convert(table[name], type_, f"{key}.{name}")
+    def value(self, table: Mapping[str, Any], key: str, name: str, *, of: str = "") -> Any:
+        """A key of the table ``key``, by its entry in ``KEYS[of or key]``."""
+        known = KEYS[of or key][name]
+        return self.convert(table[name], known.type, f"{key}.{name}") if name in table else known.default
 
     def convert(self, value: Any, type_: Any, key: str) -> Any:
         try:
@@ -223,6 +234,12 @@ class _Where:
         """Rules of a table; fused: rates are judged by what all sources of a bed agree on."""
         try:
             return rules_from(table, base=base, fused=fused, where=key)
+        except ConfigError as error:
+            raise ConfigError(f"{self._path}: {error}") from None
+
+    def delivery(self, table: Mapping[str, Any]) -> Chain:
+        try:
+            return chain_from(table)
         except ConfigError as error:
             raise ConfigError(f"{self._path}: {error}") from None
 
@@ -248,14 +265,14 @@ def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, 
     for name, value in (tables or {"bed1": {}}).items():
         key = f"beds.{name}"
         table = where.table_of(value, key)
-        where.known(table, key, {"person", "site", "alarms"})
+        where.known(table, key, {*KEYS["beds.NAME"], "alarms"})
         if where.name(name, key) in _RESERVED_BEDS:
             raise where.error(key, f"{name!r} is a reserved word")
         own = where.table_of(table.get("alarms", {}), f"{key}.alarms")
         beds[name] = BedConfig(
             name,
-            person=where.value(table, key, "person", str, ""),
-            site=where.value(table, key, "site", str, ""),
+            person=where.value(table, key, "person", of="beds.NAME"),
+            site=where.value(table, key, "site", of="beds.NAME"),
             alarms=where.alarms(own, f"{key}.alarms", base=common),
         )
     return beds

@@ -7,13 +7,15 @@ in which threads deliver lanes does not matter while they keep within 2 s of rea
 
 Lanes that agree (within 5 bpm or 10 %, whichever is more) and outweigh the rest by quality make the value; else there
 is none (``disagreement``). At least two agreeing lanes overrule a third for the alarms too and are named in
-``detail``; otherwise the slowest and the fastest of all good lanes count, so that doubt never hides an alarm.
+``detail``; otherwise the slowest and the fastest of all good lanes count, so that doubt never hides an alarm. What is
+kept from alarming is named in ``suppressed``, there and in the evidence of ``hr_disagree``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any, Final
 
@@ -47,6 +49,16 @@ class Fusion:
             bed = self._beds[reading.bed] = _BedFusion(reading.bed, self._metrics)
         return bed.update(reading)
 
+    def state(self) -> dict[str, Any]:
+        """By bed, everything needed to go on, in MessagePack's types."""
+        return {name: bed.state() for name, bed in self._beds.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()``."""
+        self._beds = {name: _BedFusion(name, self._metrics) for name in state}
+        for name, bed in self._beds.items():
+            bed.restore(state[name])
+
     def flush(self) -> list[Reading]:
         """The end of a recording: fuse what is still waited for."""
         return [fused for name in sorted(self._beds) for fused in self._beds[name].flush()]
@@ -77,6 +89,14 @@ class _BedFusion:
             while len(kept) > 1 and kept[0].t < self._second - LIVE_S - 1:
                 del kept[0]
         return found
+
+    def state(self) -> dict[str, Any]:
+        lanes = [[*key, [asdict(reading) for reading in kept]] for key, kept in self._lanes.items()]
+        return {"lanes": lanes, "second": self._second, "newest": self._newest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._lanes = {(i, source): [Reading(**r) for r in kept] for i, source, kept in state["lanes"]}
+        self._second, self._newest = state["second"], state["newest"]
 
     def flush(self) -> list[Reading]:
         found: list[Reading] = []
@@ -135,7 +155,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
         quality = min(1.0, surely * of_agreeing / sum(weights.values()))
     fused = [Reading("fused.hr", t, value, "bpm", quality, reason, detail, bed=bed)]
-    return fused + _spread(given, rates, t, bed)
+    return fused + _spread(given, rates, detail["suppressed"], t, bed)
 
 
 def _live(lane: Sequence[Reading], second: int) -> bool:
@@ -215,7 +235,9 @@ def _why_none(given: Mapping[str, Reading]) -> str:
     return next((reading.reason for reading in given.values() if reading.reason), "low_quality")
 
 
-def _spread(given: Mapping[str, Reading], rates: Mapping[str, float], t: float, bed: str) -> list[Reading]:
+def _spread(
+    given: Mapping[str, Reading], rates: Mapping[str, float], suppressed: Sequence[str], t: float, bed: str
+) -> list[Reading]:
     if len(given) < 2:
         return []
     good = [name for name in rates if given[name].quality >= GOOD_QUALITY]
@@ -223,4 +245,5 @@ def _spread(given: Mapping[str, Reading], rates: Mapping[str, float], t: float, 
         return [Reading("fused.spread", t, None, "bpm", 0.0, "low_quality", bed=bed)]
     spread = max(rates[name] for name in good) - min(rates[name] for name in good)
     quality = min(given[name].quality for name in good)
-    return [Reading("fused.spread", t, spread, "bpm", quality, detail={n: rates[n] for n in good}, bed=bed)]
+    told = {"suppressed": ", ".join(suppressed)} if suppressed else {}
+    return [Reading("fused.spread", t, spread, "bpm", quality, detail={**{n: rates[n] for n in good}, **told}, bed=bed)]

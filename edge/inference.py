@@ -35,7 +35,18 @@ from edge.model_card import Card, FileCheck, VariantFile, catalogue, find_card, 
 from edge.model_choice import store_choice, stored_choice
 from edge.types import ModelError
 
-__all__ = ["Card", "FileCheck", "Model", "Timing", "catalogue", "load", "measure", "models_root", "verify"]
+__all__ = [
+    "Card",
+    "FileCheck",
+    "Model",
+    "Timing",
+    "catalogue",
+    "load",
+    "measure",
+    "models_root",
+    "runtime_versions",
+    "verify",
+]
 
 _RUNS = 15
 _WARM_UP = 3
@@ -56,7 +67,8 @@ class Timing:
 class Model:
     """One loaded variant of one model; safe to share between threads, keeps no state between runs.
 
-    card: all of card.toml, frozen. identity: ``"murmur 1.0.0 onnx-int8"``. sha256: of the file in use. notes: what
+    card: all of card.toml, frozen. identity: ``"murmur 1.0.0 onnx-int8"``. sha256: of the file in use; card_sha256:
+    of card.toml. notes: what
     is worth saying of how it was chosen; faults: those of them that mean a broken file or a failed self-test.
     """
 
@@ -66,7 +78,7 @@ class Model:
         self.card: Mapping[str, Any] = card.table
         self.name, self.version, self.variant = card.name, card.version, str(variant.id)
         self.identity = f"{card.name} {card.version} {variant.id}"
-        self.sha256 = variant.sha256
+        self.sha256, self.card_sha256 = variant.sha256, card.sha256
         self.notes, self.faults = tuple(notes), tuple(faults)
         self._shapes, self._out_shapes = card.inputs, card.outputs
         self._engine = engine

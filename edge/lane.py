@@ -13,8 +13,10 @@ error is kept for ``take_faults``, and the other analyzers go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from edge.types import Analyzer, Block, Reading, Transform, Window
 from edge.window import Windower
@@ -75,6 +77,7 @@ class Lane:
         self._epochs: dict[str, int] = {}
         self._faults: list[AnalyzerFault] = []
         self.observe: Callable[[Block], None] | None = None
+        self.answers_from: dict[str, float] = {}
         self.span_s = max((s.analyzer.window_s for s in self._schedules), default=0.0)
 
     @property
@@ -111,6 +114,33 @@ class Lane:
     def finish(self) -> list[Reading]:
         """The stream has ended: compute the hops that only waited for a companion."""
         return self._compute_due(waiting=False)
+
+    def prime(self, block: Block) -> None:
+        """Take a block of before ``restore``: nothing is computed of it."""
+        windower = self._windowers.get(block.kind)
+        if windower is not None:
+            windower.add(block)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on beside the last ``keep_s`` of samples, in MessagePack's types."""
+        return {
+            "streams": {kind: windower.state() for kind, windower in self._windowers.items()},
+            "hops": {s.name: s.hop for s in self._schedules},
+            "analyzers": {s.name: dict(s.analyzer.state()) for s in self._schedules},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> bool:
+        """Go on from ``state()``, after ``prime`` with the blocks before it; False where they do not reach back far
+        enough. ``answers_from`` then says from when on each metric is computed here."""
+        if not all(w.restore(state["streams"][kind]) for kind, w in self._windowers.items()):
+            return False
+        first = self._windowers[self.primary].first_t
+        for schedule in self._schedules:
+            schedule.hop = state["hops"][schedule.name]
+            schedule.analyzer.restore(state["analyzers"][schedule.name])
+            due = -math.inf if first is None else schedule.due(first)
+            self.answers_from |= dict.fromkeys(schedule.analyzer.metrics, due)
+        return True
 
     def take_faults(self) -> list[AnalyzerFault]:
         """The analyzers' failures since the last call."""

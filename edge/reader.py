@@ -1,6 +1,6 @@
 """The thread of one source: open, read, hand on; close and open again with back-off when the device is lost.
 
-It judges nothing. Whoever watches (``edge.runtime``) sees when the last block came and what the device complained of.
+It never judges itself, since it may be stuck in a driver: whoever watches (``edge.runtime``) asks for its ``status``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from edge.clock import Clock
 from edge.inbox import Inbox
 from edge.lane import Lane
-from edge.types import Block, Source, SourceError
+from edge.types import Block, Source, SourceError, SourceStatus
 
+LOST_AFTER_S = 3.0
+"""A source silent for so long is offline."""
+_SEEN = ("online", "degraded")
 _BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _OFF_POLL_S = 0.1
 
@@ -86,6 +89,27 @@ class Reader:
             if self.ended:
                 for inbox in self.inboxes:
                     inbox.close()
+
+    def status(self, was: SourceStatus | None, now: float) -> SourceStatus | None:
+        """How it stands at ``now``; None where nothing is known yet or it is as it ``was``."""
+        seen = self.last_block if self.last_block is not None else self.started
+        if self.ended:
+            state, reason = "disabled", "ended"
+        elif self.off:
+            state, reason = "disabled", self.off
+        elif self.error:
+            state, reason = "offline", self.error
+        elif now - seen > LOST_AFTER_S:
+            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
+        elif self.last_block is None:
+            return None
+        else:
+            state, reason = ("degraded", self.weak) if self.weak else ("online", "")
+        if was is not None and (was.state, was.reason) == (state, reason):
+            return None
+        since = was.since if was is not None and was.state == state else now
+        blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
+        return SourceStatus(self.name, self.bed, now, state, reason, since=since, blind_s=blind_s)
 
     def _is_off(self) -> bool:
         return bool(self.off)

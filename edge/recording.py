@@ -4,6 +4,8 @@ Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``
 ``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
 ``block``, ``status``, ``fault``, ``command``, ``tick`` in the order the program took them, and ``reading`` and
 ``alarm`` as it made them; ``clock`` says which wall time a monotonic one was, ``lost`` that the disk was too slow.
+``lane_state`` and ``main_state``, some seconds apart, say what was remembered there: from any of them on an exact
+replay can begin.
 A ``batch`` holds many of them, compressed: what a flash card likes. Frames of a camera never enter: only the region
 traces that the transform makes of them. A folder ``NAME.evrec`` of numbered files is one recording, too.
 """
@@ -14,8 +16,8 @@ import errno
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -25,6 +27,10 @@ import numpy as np
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceError, SourceStatus
 
 MAGIC: Final = b"EVREC1\n"
+PARTS: Final = "[0-9]" * 6 + ".evrec"
+"""What the parts of a folder are called."""
+STATE_EVERY_S: Final = 15.0
+"""So often it is told what lanes, fusion and board remember."""
 _HEAD = struct.Struct("<II")
 _MAX_RECORD_BYTES = 1 << 26
 _NARROW = (np.int16, np.int32)
@@ -53,7 +59,27 @@ class Lost:
     entries: int
 
 
-Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """What a lane remembered after the blocks before this entry: see ``Lane.state``."""
+
+    source: str
+    primary: str
+    t: float
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MainState:
+    """What board and fusion remembered at this place: their own states, by bed. shift_s: see ``Board``."""
+
+    t: float
+    board: Mapping[str, Any]
+    fusion: Mapping[str, Any]
+    shift_s: float | None = None
+
+
+Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost | LaneState | MainState
 _KINDS: Final[dict[str, type[Any]]] = {
     "status": SourceStatus,
     "fault": Fault,
@@ -63,7 +89,12 @@ _KINDS: Final[dict[str, type[Any]]] = {
     "tick": Tick,
     "clock": ClockMark,
     "lost": Lost,
+    "lane_state": LaneState,
+    "main_state": MainState,
 }
+_decode: Final[Callable[[Any], Any]] = msgspec.msgpack.Decoder().decode
+_decode_record: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
+_decode_batch: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]]).decode  # what nobody wants stays packed
 _KIND_OF: Final = {cls: kind for kind, cls in _KINDS.items()}
 
 
@@ -102,8 +133,8 @@ class RecordingWriter:
     def close(self) -> None:
         self._file.close()
 
-    def _append(self, kind: str, fields: Any) -> int:
-        return self._write(msgspec.msgpack.encode([kind, fields], enc_hook=_plain))
+    def _append(self, kind: str, content: Any) -> int:
+        return self._write(msgspec.msgpack.encode([kind, content], enc_hook=_plain))
 
     def _write(self, payload: bytes) -> int:
         record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
@@ -118,7 +149,8 @@ def pack(entry: Entry) -> bytes:
         if entry.kind == "video":
             raise ValueError("camera frames are never recorded")
         return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=_plain)
-    return msgspec.msgpack.encode([_KIND_OF[type(entry)], asdict(entry)], enc_hook=_plain)
+    named = {one.name: getattr(entry, one.name) for one in fields(entry)}
+    return msgspec.msgpack.encode([_KIND_OF[type(entry)], named], enc_hook=_plain)
 
 
 class Recording:
@@ -130,7 +162,7 @@ class Recording:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.torn = self.missing = ""
-        self.parts = sorted(self.path.glob("[0-9]*.evrec")) if self.path.is_dir() else [self.path]
+        self.parts = sorted(self.path.glob(PARTS)) if self.path.is_dir() else [self.path]
         if not self.parts:
             raise SourceError(f"{path}: no recording in this folder (no 000001.evrec)")
         if self.path.is_dir():
@@ -140,6 +172,10 @@ class Recording:
         self.header: Mapping[str, Any] = self._header(self.parts[0])
 
     def __iter__(self) -> Iterator[Entry]:
+        return self.entries()
+
+    def entries(self, *, samples: bool = True) -> Iterator[Entry]:
+        """All entries in order; samples: with the blocks, which are most of a recording."""
         for part in self.parts:
             if part.stat().st_size <= len(MAGIC):  # begun when the power went
                 self.torn = f"{part}: holds nothing yet; everything before it was read"
@@ -148,10 +184,13 @@ class Recording:
                 file.seek(len(MAGIC))
                 self._next(file)  # the header
                 while (record := self._next(file)) is not None:
-                    kind, fields = record
-                    batch = msgspec.msgpack.decode(zlib.decompress(fields)) if kind == "batch" else [(kind, fields)]
+                    kind, packed = record
+                    batch = _decode_batch(zlib.decompress(_decode(packed))) if kind == "batch" else [record]
                     for one, inner in batch:
-                        yield _block(inner) if one == "block" else _KINDS[one](**inner)
+                        if one != "block":
+                            yield _KINDS[one](**_decode(inner))
+                        elif samples:
+                            yield _block(_decode(inner))
 
     def _header(self, path: Path) -> Mapping[str, Any]:
         try:
@@ -163,10 +202,10 @@ class Recording:
             raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
         if first is None or first[0] != "header":
             raise SourceError(f"{path}: the recording has no header: nothing in it can be used")
-        header: Mapping[str, Any] = first[1]
+        header: Mapping[str, Any] = _decode(first[1])
         return header
 
-    def _next(self, file: BinaryIO) -> tuple[str, Any] | None:
+    def _next(self, file: BinaryIO) -> tuple[str, msgspec.Raw] | None:
         at = file.tell()
         head = file.read(_HEAD.size)
         if not head:
@@ -176,8 +215,7 @@ class Recording:
         if len(payload) != length or zlib.crc32(payload) != crc:
             self.torn = f"{file.name}: the record at byte {at} is torn; everything before it was read"
             return None
-        kind, fields = msgspec.msgpack.decode(payload)
-        return kind, fields
+        return _decode_record(payload)
 
 
 def _block_fields(block: Block) -> dict[str, Any]:
@@ -205,17 +243,17 @@ def _block_fields(block: Block) -> dict[str, Any]:
     }
 
 
-def _block(fields: dict[str, Any]) -> Block:
-    data = np.frombuffer(fields["data"], dtype=fields["stored"]).reshape(fields["shape"]).astype(fields["dtype"])
+def _block(named: dict[str, Any]) -> Block:
+    data = np.frombuffer(named["data"], dtype=named["stored"]).reshape(named["shape"]).astype(named["dtype"])
     return Block(
-        stream=fields["stream"],
-        seq=fields["seq"],
-        t0=fields["t0"],
-        rate=fields["rate"],
+        stream=named["stream"],
+        seq=named["seq"],
+        t0=named["t0"],
+        rate=named["rate"],
         data=data,
-        epoch=fields["epoch"],
-        labels=tuple(fields["labels"]),
-        flags=frozenset(fields["flags"]),
+        epoch=named["epoch"],
+        labels=tuple(named["labels"]),
+        flags=frozenset(named["flags"]),
     )
 
 

@@ -7,15 +7,16 @@ that were made live. Silence cannot be replayed from blocks; recordings carry it
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
 
 from edge.alarms.board import Board
 from edge.clock import ManualClock
 from edge.fusion import Fusion
 from edge.lane import Lane
-from edge.recording import Entry, Lost, Tick, pack
+from edge.recording import Entry, LaneState, Lost, MainState, Tick, pack
 from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceStatus
 
 _TICK_S = 1.0
@@ -74,10 +75,14 @@ def replay(
 
 @dataclass(slots=True)
 class Comparison:
-    """How a replay compares with what the recording says was made live. first: the first difference, in words."""
+    """How a replay compares with what the recording says was made live. first: the first difference, in words.
+
+    given: readings that were made of samples from before the recording, and so were taken from it.
+    """
 
     readings: int = 0
     alarms: int = 0
+    given: int = 0
     different: int = 0
     first: str = ""
     notes: list[str] = field(default_factory=list)
@@ -93,7 +98,8 @@ class Comparison:
     def line(self) -> str:
         """One sentence of what was reproduced and what was not."""
         what = f"{self.readings} readings and {self.alarms} alarm transitions"
-        notes = "".join(f"; {note}" for note in dict.fromkeys(self.notes))
+        given = f"; {self.given} reading(s) of samples from before it were taken as recorded" if self.given else ""
+        notes = given + "".join(f"; {note}" for note in dict.fromkeys(self.notes))
         if self.same:
             return f"{what} are bit for bit those made live{notes}"
         return f"{self.different} of {what} differ from those made live, the first: {self.first}{notes}"
@@ -103,7 +109,7 @@ def reproduce(
     entries: Iterable[Entry],
     *,
     lanes: Sequence[Lane],
-    board: Board,
+    board_of: Callable[[MainState], Board],
     clock: ManualClock,
     found: Comparison,
     fusion: Fusion | None = None,
@@ -111,76 +117,135 @@ def reproduce(
 ) -> Iterator[Event]:
     """Make everything again in the order in which the main thread took it, and compare.
 
-    Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
-    where the blocks that made it are not in the recording. board: restored from the header. same_rules: whether alarm
-    transitions are to be the same; not with another configuration.
+    Lanes and board begin at their first states in the recording, wherever that is: what is computed goes on from
+    there. Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
+    where the blocks that made it are not in the recording. board_of: the board as it was at a state. same_rules:
+    whether alarm transitions are to be the same; not with another configuration.
     """
-    made: dict[tuple[str, str, str], deque[Reading]] = {}
-    told: deque[Alarm] = deque()
-
-    def keep(readings: Iterable[Reading]) -> None:
-        for reading in readings:
-            made.setdefault((reading.bed, reading.source, reading.metric), deque()).append(reading)
-
-    def tell(transitions: Iterable[Alarm]) -> Iterator[Alarm]:
-        for alarm in transitions:
-            told.append(alarm)
-            yield alarm
-
-    def turn(recorded: Reading) -> Reading:
-        queue = made.setdefault((recorded.bed, recorded.source, recorded.metric), deque())
-        if not queue or queue[0].t > recorded.t:
-            for lane in lanes:  # the end of a stream computes the hops that waited for a companion
-                if not queue and lane.source == recorded.source:
-                    keep(lane.finish())
-            if not queue and fusion is not None and recorded.metric.startswith("fused."):
-                keep(fusion.flush())
-        if not queue or queue[0].t > recorded.t:
-            found.differs(f"{recorded.metric} at {recorded.t:.3f} s: its samples are not in the recording")
-            return recorded
-        reading = queue.popleft()
-        if pack(reading) != pack(recorded):
-            found.differs(
-                f"{reading.metric} at {reading.t:.3f} s: {reading.value} {reading.reason}, "
-                f"live {recorded.value} {recorded.reason}"
-            )
-        return reading
-
+    run = _Reproduction(lanes, fusion, found)
+    board: Board | None = None
     for entry in entries:
         clock.move_to(entry.t_end if isinstance(entry, Block) else entry.t)
-        if isinstance(entry, Block):
-            for lane in lanes:
-                if lane.source == entry.source and entry.kind in lane.kinds:
-                    keep(lane.feed(entry))
+        if isinstance(entry, (Block, LaneState)):
+            run.feed(entry)
+        elif isinstance(entry, MainState):
+            if board is None:
+                board = board_of(entry)
+                if fusion is not None:
+                    fusion.restore(entry.fusion)
+        elif board is None:
+            continue
         elif isinstance(entry, Reading):
-            found.readings += 1
-            reading = turn(entry)
+            reading = run.turn(entry)
             yield reading
-            yield from tell(board.update(reading))
-            if fusion is not None and not reading.metric.startswith("fused."):
-                keep(fusion.update(reading))
+            yield from run.tell(board.update(reading))
+            run.fuse(reading)
         elif isinstance(entry, Alarm):
-            found.alarms += 1
-            live = told.popleft() if told else None
-            if same_rules and (live is None or pack(live) != pack(entry)):
-                found.differs(f"alarm {entry.id} {entry.presence} at {entry.t:.3f} s")
+            run.alarm(entry, same_rules=same_rules)
         elif isinstance(entry, Command):
             result, transitions = board.command(entry)
-            yield from tell(transitions)
+            yield from run.tell(transitions)
             yield result
         elif isinstance(entry, Tick):
-            yield from tell(board.tick(entry.t))
+            yield from run.tell(board.tick(entry.t))
         elif isinstance(entry, (SourceStatus, Fault)):
             if isinstance(entry, SourceStatus):
                 yield entry
-            yield from tell(board.update(entry))
+            yield from run.tell(board.update(entry))
         elif isinstance(entry, Lost):
             found.notes.append(f"{entry.entries} entries before {entry.t:.1f} s were not kept")
-    if same_rules and told:
-        found.notes.append(f"{len(told)} transition(s) at the very end were made and not recorded")
-    waiting = sum(len(queue) for queue in made.values())
-    if waiting:
-        found.notes.append(f"{waiting} reading(s) at the very end were computed and not recorded")
+    if board is None:
+        found.differs("the recording holds no state to begin with")
+    run.end(same_rules=same_rules)
+
+
+class _Reproduction:
+    """Lanes that begin at their first state, what they computed, and what the board told, until each has its turn."""
+
+    def __init__(self, lanes: Sequence[Lane], fusion: Fusion | None, found: Comparison) -> None:
+        self._lanes, self._fusion, self._found = lanes, fusion, found
+        self._asleep = list(lanes)
+        self._lane_of = {(lane.source, m): lane for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
+        self._made: dict[tuple[str, str, str], deque[Reading]] = {}
+        self._begun: set[tuple[str, str, str]] = set()
+        self._told: deque[Alarm] = deque()
+
+    def feed(self, entry: Block | LaneState) -> None:
+        """A block to the lanes of its source, or a state to its own."""
+        if isinstance(entry, LaneState):
+            for lane in self._asleep:
+                if (lane.source, lane.primary) == (entry.source, entry.primary) and lane.restore(entry.state):
+                    self._asleep.remove(lane)
+                    return
+            return
+        for lane in self._lanes:
+            if lane.source == entry.source and entry.kind in lane.kinds:
+                if lane in self._asleep:
+                    lane.prime(entry)
+                else:
+                    self._keep(lane.feed(entry))
+
+    def turn(self, recorded: Reading) -> Reading:
+        """The reading of here whose turn it is, compared with the recorded one."""
+        lane = self._lane_of.get((recorded.source, recorded.metric))
+        if lane is not None and (
+            lane in self._asleep or recorded.t < lane.answers_from.get(recorded.metric, -math.inf) - 1e-6
+        ):
+            self._found.given += 1
+            return recorded
+        self._found.readings += 1
+        key = (recorded.bed, recorded.source, recorded.metric)
+        queue = self._made.setdefault(key, deque())
+        if key not in self._begun:  # what a lane made before the board's first state had its turn before
+            self._begun.add(key)
+            while queue and queue[0].t < recorded.t:
+                queue.popleft()
+        if not queue or queue[0].t > recorded.t:
+            for lane in self._lanes:  # the end of a stream computes the hops that waited for a companion
+                if not queue and lane.source == recorded.source and lane not in self._asleep:
+                    self._keep(lane.finish())
+            if not queue and self._fusion is not None and recorded.metric.startswith("fused."):
+                self._keep(self._fusion.flush())
+        if not queue or queue[0].t > recorded.t:
+            self._found.differs(f"{recorded.metric} at {recorded.t:.3f} s: its samples are not in the recording")
+            return recorded
+        reading = queue.popleft()
+        if pack(reading) != pack(recorded):
+            apart = [
+                f"{one.name} {getattr(reading, one.name)}, live {getattr(recorded, one.name)}"
+                for one in fields(reading)
+                if one.name != "detail" and getattr(reading, one.name) != getattr(recorded, one.name)
+            ]
+            self._found.differs(f"{reading.metric} at {reading.t:.3f} s: {'; '.join(apart) or 'detail'}")
+        return reading
+
+    def fuse(self, reading: Reading) -> None:
+        if self._fusion is not None and not reading.metric.startswith("fused."):
+            self._keep(self._fusion.update(reading))
+
+    def tell(self, transitions: Iterable[Alarm]) -> Iterator[Alarm]:
+        for alarm in transitions:
+            self._told.append(alarm)
+            yield alarm
+
+    def alarm(self, recorded: Alarm, *, same_rules: bool) -> None:
+        """Compare a recorded transition with the one made here."""
+        self._found.alarms += 1
+        made = self._told.popleft() if self._told else None
+        if same_rules and (made is None or pack(made) != pack(recorded)):
+            self._found.differs(f"alarm {recorded.id} {recorded.presence} at {recorded.t:.3f} s")
+
+    def end(self, *, same_rules: bool) -> None:
+        """Say what was made and is not in the recording."""
+        if same_rules and self._told:
+            self._found.notes.append(f"{len(self._told)} transition(s) at the very end were made and not recorded")
+        waiting = sum(len(queue) for queue in self._made.values())
+        if waiting:
+            self._found.notes.append(f"{waiting} reading(s) at the very end were computed and not recorded")
+
+    def _keep(self, readings: Iterable[Reading]) -> None:
+        for reading in readings:
+            self._made.setdefault((reading.bed, reading.source, reading.metric), deque()).append(reading)
 
 
 def blocks_of(sources: Sequence[Source]) -> Iterator[Block]:

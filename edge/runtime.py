@@ -10,6 +10,7 @@ block: a reader stuck in a driver call cannot say that it is stuck.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
@@ -20,43 +21,36 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
+from edge.alarms.delivery import in_words
 from edge.board_health import Health
 from edge.clock import Clock
 from edge.fusion import Fusion
 from edge.inbox import Inbox
 from edge.ladder import Ladder
 from edge.lane import Lane
+from edge.load import Load
+from edge.outlet import Durable, Outlet
 from edge.reader import Reader
-from edge.recording import ClockMark, Entry, Tick
+from edge.recording import STATE_EVERY_S, ClockMark, Entry, LaneState, MainState, Tick
 from edge.stats import LoopStats
-from edge.types import Alarm, Block, Command, Fault, Reading, Sink, SourceStatus
+from edge.types import HEARTBEAT_EVERY_S, Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
 
 log = logging.getLogger(__name__)
 
-LOST_AFTER_S = 3.0  # a source silent this long is offline
 _MAIN_QUEUE = 1024
-_TICK_S = 0.25
+TICK_S = 0.25  # the board's clock, silence and load are looked at so often
 _STATS_EVERY_S = 10.0
 _COVERAGE_EVERY_S = 60.0
+_KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
 _POLL_S = 0.25
+_TOGETHER = 64  # at most so many items share one durable write
 _AFTER_BUG_S = 0.5
 _CLOCK_STEP_S = 1.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
 _FAULT_STANDS_S = 10.0
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
-_FLUSH_S = 3.0
-_LATE_S = 2.0  # samples dropped within so long mean that this machine is late now
-_HEALTH_EVERY_S = 10.0
-_SEEN = ("online", "degraded")
 _JOIN_S = 2.0
-
-
-class Durable(Protocol):
-    """Where alarm transitions are written before anybody hears of them."""
-
-    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
-        """Write in one commit; whether it is on disk."""
 
 
 @runtime_checkable
@@ -81,9 +75,10 @@ class Runtime:
     """Runs sources through lanes and the board into sinks until stopped or all sources have ended.
 
     durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
-    order. state: gives the bytes of durable state written with transitions. extra_stats: figures from elsewhere.
-    mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
-    under load; health: what the board says of its power and heat. on_tick: called by the main loop.
+    order; board_shift_s is for it. state: gives the bytes of durable state written with transitions. extra_stats:
+    figures from elsewhere. mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
+    under load; health: what the board says of its power and heat. on_tick: called by the main loop. keep: called now and
+    then and at the end, to write down what is not written with every transition.
     """
 
     def __init__(
@@ -103,10 +98,12 @@ class Runtime:
         ladder: Ladder | None = None,
         health: Callable[[], Health] | None = None,
         on_tick: Callable[[Sequence[Reader]], None] | None = None,
+        keep: Callable[[], None] | None = None,
+        board_shift_s: float | None = None,
     ) -> None:
         self._readers = list(readers)
-        self._board, self._fusion, self._sinks, self._clock = board, fusion, list(sinks), clock
-        self._durable, self._state, self._tap = durable, state, tap
+        self._board, self._fusion, self._clock, self._tap = board, fusion, clock, tap
+        self._out = Outlet(sinks, durable, state)
         self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
         self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
         self._stop = threading.Event()
@@ -114,14 +111,16 @@ class Runtime:
         self._bugs: deque[float] = deque()
         self._tap_lock = threading.Lock()
         self._wall_offset = clock.wall() - clock.now()
-        self._clock_step_until = self._overload_until = 0.0
+        self._clock_step_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
+        self._heartbeat_due = clock.now()
+        self._keep, self._keep_due = keep, clock.now()  # at once: what was restored, by the clock of this run
+        self._shift_s, self._state_due = board_shift_s, -math.inf
         self._mark = (-math.inf, self._wall_offset)
-        self._dropped = 0
         self._disk_due = 0.0
         self._standing: dict[str, bool] = {}
-        self._ladder, self._health, self._on_tick = ladder or Ladder(()), health, on_tick
-        self._board_health, self._health_due, self._late_until = Health(), 0.0, 0.0
+        self._ladder, self._load, self._on_tick = ladder or Ladder(()), Load(health), on_tick
+        self._paced = {reader.name for reader in readers if not reader.can_wait}
         self.stats = LoopStats(extra_stats)
         self.failed = ""
         for reader in self._readers:
@@ -130,8 +129,8 @@ class Runtime:
             for lane in reader.lanes if tap is not None or self._watchers else ():
                 lane.observe = self._observe
 
-    def post(self, item: Command | Fault) -> None:
-        """Hand the main thread a command or a fault, from any thread."""
+    def post(self, item: Command | Fault | Reading) -> None:
+        """Hand the main thread a command, a fault or a reading, from any thread."""
         self._main.put(item)
 
     def stop(self) -> None:
@@ -141,6 +140,7 @@ class Runtime:
     def run(self, seconds: float | None = None) -> int:
         """Run until stopped, until every source has ended, or for ``seconds``. Returns the exit code, 0 or 1."""
         started = self._clock.now()
+        self._record_main(started)
         workers = self._start_workers()
         readers = [self._thread(f"edge-read-{r.name}", r.run, self._stop, self._clock) for r in self._readers]
         next_tick, next_stats = started, started + _STATS_EVERY_S
@@ -148,7 +148,7 @@ class Runtime:
             while not self._stop.is_set():
                 now = self._clock.now()
                 if now >= next_tick:
-                    next_tick = now + _TICK_S
+                    next_tick = now + TICK_S
                     self._tick(now)
                     if self._on_tick is not None:
                         self._on_tick(self._readers)
@@ -158,7 +158,7 @@ class Runtime:
                 if seconds is not None and now - started >= seconds:
                     break
                 if (
-                    not self._take(_TICK_S / 2)
+                    not self._take(TICK_S / 2)
                     and all(r.ended for r in self._readers)
                     and not any(w.is_alive() for w in workers)
                 ):
@@ -192,6 +192,8 @@ class Runtime:
                 self._stop.wait(_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
+        due = -math.inf
+        self._record_lane(lane, self._clock.now())
         while not inbox.drained:
             block = inbox.get(_POLL_S)
             if block is None:
@@ -202,7 +204,14 @@ class Runtime:
                 lane.reset()
                 raise
             self._hand_on(lane, readings)
+            if block.t_end >= due:
+                due = block.t_end + STATE_EVERY_S
+                self._record_lane(lane, block.t_end)
         self._hand_on(lane, lane.finish())
+
+    def _record_lane(self, lane: Lane, t: float) -> None:
+        if self._tap is not None:
+            self.record(LaneState(lane.source, lane.primary, t, lane.state()))
 
     def _hand_on(self, lane: Lane, readings: Sequence[Reading]) -> None:
         for fault in lane.take_faults():
@@ -213,25 +222,34 @@ class Runtime:
     # ---- main ----------------------------------------------------------------------------------------------
 
     def _take(self, timeout_s: float) -> bool:
-        """Handle what the queue holds, after waiting at most ``timeout_s`` for something; whether there was any."""
-        try:
-            item = self._main.get(timeout=timeout_s)
-        except queue.Empty:
-            return False
-        self._handle(item)
-        return True
+        """Handle what the queue holds, after waiting at most ``timeout_s`` for something; whether there was any.
+
+        What came of it is written to disk together: a write takes some ms, and in a flood there are hundreds a second.
+        """
+        handled = 0
+        with contextlib.suppress(queue.Empty):
+            self._handle(self._main.get(timeout=timeout_s))
+            handled = 1
+            while handled < _TOGETHER:
+                self._handle(self._main.get_nowait())
+                handled += 1
+        self._commit()
+        return handled > 0
 
     def _handle(self, item: Any) -> None:
         if isinstance(item, Reading):
-            self.stats.reading(item, self._clock.now())
+            now = self._clock.now()
+            self.stats.reading(item, now)
+            self._load.heard(item, now, paced=item.source in self._paced)
             self._reading(item)
             for fused in self._fusion.update(item) if self._fusion else ():
                 self._reading(fused)
+            self._record_main(item.t)
         elif isinstance(item, Command):
             self.record(item)
             result, transitions = self._board.command(item)
             self._publish(transitions, save=True)  # a pause of silent alarms is no transition, and must last
-            self._send(result)
+            self._out.add(result)
         elif isinstance(item, Fault):
             self._fault(item)
         elif isinstance(item, _Bug):
@@ -240,31 +258,37 @@ class Runtime:
     def _reading(self, reading: Reading) -> None:
         transitions = self._board.update(reading)
         self.record(reading)
-        self._send(reading)
+        self._out.add(reading)
         self._publish(transitions)
 
     def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
-        if not transitions and not save:
-            return
-        if self._durable is not None:
-            on_disk = self._durable.append(transitions, self._state() if self._state else None)
-            self._set_fault("outbox_full", not on_disk, "alarms cannot be written to disk; they are sent all the same")
+        if save:
+            self._out.save()
         for alarm in transitions:
+            if alarm.evidence.get("change") == "unconfirmed":
+                log.warning("%s: %s", alarm.id, in_words(alarm.delivery))
             self.record(alarm)
-            self._send(alarm)
+            self._out.add(alarm)
 
-    def _send(self, event: Any) -> None:
-        for sink in self._sinks:
-            try:
-                sink.send(event)
-            except Exception:  # one sink must not silence the others
-                log.exception("sink %s failed", type(sink).__name__)
+    def _commit(self) -> None:
+        self._out.commit(self._on_disk)
+
+    def _on_disk(self, written: bool) -> None:
+        text = "alarms cannot be written to disk; they are sent all the same"
+        self._set_fault("outbox_full", not written, text)
 
     def record(self, entry: Entry) -> None:
         """Pass an entry to the recorder, if there is one; any thread."""
         if self._tap is not None:
             with self._tap_lock:
                 self._tap(entry)
+
+    def _record_main(self, t: float) -> None:
+        """Every so often, by the newest time there is: what this thread remembers, for replays that begin here."""
+        if self._tap is not None and t >= self._state_due:
+            self._state_due = t + STATE_EVERY_S
+            fusion = self._fusion.state() if self._fusion is not None else {}
+            self.record(MainState(t, self._board.snapshot(), fusion, self._shift_s))
 
     def _observe(self, block: Block) -> None:
         self.record(block)
@@ -302,7 +326,7 @@ class Runtime:
             self._coverage_due = now + _COVERAGE_EVERY_S
             for status in self._status.values():
                 covered = self._board.source_coverage(status.bed, status.source, now)
-                self._send(replace(status, t=now, blind_s=0.0, coverage=covered))
+                self._out.add(replace(status, t=now, blind_s=0.0, coverage=covered))
         wall_offset = self._clock.wall() - now
         if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
             self._mark = (now, wall_offset)
@@ -311,30 +335,31 @@ class Runtime:
             text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
             self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
             self._set_fault("clock_step", True, text)
-        dropped = sum(inbox.dropped_blocks for r in self._readers for inbox in r.inboxes)
-        if dropped > self._dropped:
-            self._dropped, self._overload_until, self._late_until = dropped, now + _FAULT_STANDS_S, now + _LATE_S
-            self._set_fault("overload", True, "this machine cannot keep up: samples were dropped")
+        self._load.look(self._readers, now)
+        if why := self._load.overload(now):
+            self._set_fault("overload", True, why)
         self._relieve(now)
         if now >= self._clock_step_until:
             self._set_fault("clock_step", False, "")
-        if now >= self._overload_until and not self._ladder.taken:
+        if not self._load.overload(now) and not self._ladder.taken:
             self._set_fault("overload", False, "")
         again = self._standing.get("outbox_full", False) and now >= self._disk_due
         if again:
             self._disk_due = now + _DISK_RETRY_S
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
+        if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
+            self._heartbeat_due = now + HEARTBEAT_EVERY_S
+            self._out.add(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
+        self._record_main(now)
+        self._commit()
+        if self._keep is not None and now >= self._keep_due:  # never a state whose transitions are not on disk
+            self._keep_due = now + _KEEP_EVERY_S
+            self._keep()
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""
-        if self._health is not None and now >= self._health_due:
-            self._health_due = now + _HEALTH_EVERY_S
-            self._board_health = self._health()
-        cause = "this machine cannot keep up" if now < self._late_until else ""
-        if not cause and (suffers := self._board_health.now & {"throttled", "under_voltage", "hot"}):
-            cause = f"the board is {', '.join(sorted(suffers)).replace('_', '-')}"
-        for move in self._ladder.update(now, cause):
+        for move in self._ladder.update(now, self._load.cause(now)):
             log.warning("%s: %s", move.rung.text if move.down else f"no longer: {move.rung.text}", move.cause or "calm")
             text = f"{self._ladder.text}: {move.cause}" if move.down else self._ladder.text
             if self._ladder.taken:
@@ -345,29 +370,12 @@ class Runtime:
             self._emit_stats(now)
 
     def _watch(self, reader: Reader, now: float) -> None:
-        seen = reader.last_block if reader.last_block is not None else reader.started
-        silent_s = now - seen
-        if reader.ended:
-            state, reason = "disabled", "ended"
-        elif reader.off:
-            state, reason = "disabled", reader.off
-        elif reader.error:
-            state, reason = "offline", reader.error
-        elif silent_s > LOST_AFTER_S:
-            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
-        elif reader.last_block is None:
+        status = reader.status(self._status.get(reader.name), now)
+        if status is None:
             return
-        else:
-            state, reason = ("degraded", reader.weak) if reader.weak else ("online", "")
-        was = self._status.get(reader.name)
-        if was is not None and (was.state, was.reason) == (state, reason):
-            return
-        since = was.since if was is not None and was.state == state else now
-        blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
-        status = SourceStatus(reader.name, reader.bed, now, state, reason, since=since, blind_s=blind_s)
         self._status[reader.name] = status
         self.record(status)
-        self._send(status)
+        self._out.add(status)
         self._publish(self._board.update(status))
 
     def _emit_stats(self, now: float) -> None:
@@ -378,10 +386,10 @@ class Runtime:
             "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
             "reopened": {r.name: r.reopened for r in readers},
             "degraded": list(self._ladder.taken),
-            "temperature_c": self._board_health.temperature_c,
+            "temperature_c": self._load.health.temperature_c,
             "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
         }
-        self._send(self.stats.take(now, queues))
+        self._out.deliver(self.stats.take(now, queues))
 
     # ---- the end -------------------------------------------------------------------------------------------
 
@@ -397,24 +405,17 @@ class Runtime:
                 inbox.close()
         deadline = self._clock.now() + _JOIN_S
         while any(w.is_alive() for w in workers) and self._clock.now() < deadline:
-            self._take(_TICK_S / 5)
+            self._take(TICK_S / 5)
         while self._take(0.0):
             pass
         for fused in self._fusion.flush() if self._fusion else ():
             self._reading(fused)
         for reader in self._readers:
             self._watch(reader, self._clock.now())
+        self._commit()
+        if self._keep is not None:
+            self._keep()
         for thread in (*readers, *workers):
             if thread.is_alive():
                 log.error("thread %s did not stop", thread.name)
-        for sink in self._sinks:
-            name = type(sink).__name__
-            try:
-                if not sink.flush(_FLUSH_S):
-                    log.warning("sink %s could not send everything before the end", name)
-            except Exception:  # one sink must not keep the others from their end
-                log.exception("sink %s failed at the end", name)
-            try:
-                sink.close()
-            except Exception:
-                log.exception("sink %s could not be closed", name)
+        self._out.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
@@ -12,7 +13,15 @@ import msgspec
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
-from edge.assembly import ModelShelf, boot_id, build_board, build_lanes, build_source, state_dir_of
+from edge.assembly import (
+    ModelShelf,
+    boot_id,
+    build_board,
+    build_lanes,
+    build_source,
+    keeps_evidence,
+    state_dir_of,
+)
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
@@ -91,11 +100,20 @@ def _build(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board, shift_s = _board(config, boot, outbox, clock)
+    board, shift_s = _board(config, boot, outbox, clock, models.cards())
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
+
+    def state() -> bytes:
+        return encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)})
+
+    def keep() -> None:
+        outbox.keep(state(), encode(board.coverage_snapshot()))
 
     def on_link(up: bool, reason: str) -> None:
         mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
+
+    def on_fault(condition: str, present: bool, text: str) -> None:
+        mailbox.put(Fault(condition, clock.now(), present, text))
 
     def header() -> dict[str, Any]:
         return {
@@ -107,8 +125,8 @@ def _build(
             "mono": clock.now(),
             "wall": clock.wall(),
             "version": __version__,
-            "board": board.snapshot(),
-            "board_shift_s": shift_s,
+            "cards": models.cards(),
+            "states": True,
         }
 
     injected = {
@@ -120,10 +138,14 @@ def _build(
         "version": __version__,
         "identities": models.identities(),
         "standing": board.active(),
-        "beds": list(config.beds),
+        "metrics": {
+            bed: sorted(hops_of([lane for reader in readers for lane in reader.lanes if lane.bed == bed]))
+            for bed in config.beds
+        },
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,
+        "on_fault": on_fault,
         "layout": {
             bed.name: {
                 "person": bed.person,
@@ -135,8 +157,13 @@ def _build(
         "watching": lambda now: {bed: _watching(board, bed, now) for bed in config.beds},
         "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
     }
-    names = {**config.sinks, **({"console": {}} if console and "console" not in config.sinks else {})}
-    built: list[Sink] = []
+    evidence = construct("sinks", "evidence", config.sinks.get("evidence", {}), injected)
+    opened.callback(evidence.close)
+    injected["history"] = evidence
+    names = {name: keys for name, keys in config.sinks.items() if name != "evidence"}
+    if console:
+        names.setdefault("console", {})
+    built: list[Sink] = [evidence]
     for name, keys in names.items():
         built.append(construct("sinks", name, keys, injected))
         opened.callback(built[-1].close)
@@ -152,13 +179,15 @@ def _build(
         clock=clock,
         fusion=fusion.Fusion(),
         durable=outbox,
-        state=lambda: encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)}),
+        state=state,
         tap=_together(taps),
         extra_stats=lambda: {"models": models.identities()},
         mailbox=mailbox,
         ladder=Ladder(rungs(readers, models.loaded, models.faster())),
         health=read_health,
         on_tick=watchdog.tick,
+        keep=keep,
+        board_shift_s=shift_s,
     )
     for text in outbox.faults:
         mailbox.put(Fault("outbox_full", clock.now(), True, text))
@@ -185,17 +214,32 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
     return taps[0] if len(taps) == 1 else all_of_them if taps else None
 
 
-def _board(config: Config, boot: str, outbox: Outbox, clock: Clock) -> tuple[Board, float | None]:
-    """The board as it was left, and by how much its times were moved; a state that cannot be read is left behind, and said to be."""
-    state = outbox.state()
-    if state is not None:
+def _board(
+    config: Config, boot: str, outbox: Outbox, clock: Clock, cards: Mapping[str, str]
+) -> tuple[Board, float | None]:
+    """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
+    new = partial(build_board, config, boot=boot, cards=cards, keeps_evidence=keeps_evidence(config))
+    state, coverage = outbox.state(), outbox.state("coverage")
+    if state is None:
+        return new(), None
+    for watched in dict.fromkeys((coverage, None)):
         try:
             saved = msgspec.json.decode(state, type=dict[str, Any])
             shift_s = _shift_s(saved, clock)
-            return build_board(config, boot=boot, state=saved, shift_s=shift_s), shift_s
-        except (ValueError, KeyError, TypeError) as error:
-            outbox.faults.append(f"the alarm state was not readable ({error}); alarms begin anew")
-    return build_board(config, boot=boot), None
+            _put_back(saved, watched)
+            return new(state=saved, shift_s=shift_s), shift_s
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
+            outbox.faults.append(f"{lost} not readable ({error}); it begins anew")
+    return new(), None
+
+
+def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:
+    """The record of watching into the state it was written with, where there is one."""
+    if coverage is not None:
+        kept = msgspec.json.decode(coverage, type=dict[str, Any])
+        for name, bed in saved["beds"].items():
+            bed["coverage"] = kept.get(name, bed["coverage"])
 
 
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:

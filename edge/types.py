@@ -201,6 +201,8 @@ class Alarm:
     occurrence: unique to this occurrence; seq: counts the events of the bed without gaps.
     presence: ``on`` present, not acknowledged; ``ack`` present, acknowledged; ``latched`` no longer present, not
     acknowledged; ``off`` over (words of HL7 FHIR DeviceAlert). since: when the condition began, s.
+    delivery: where receipt is asked for, the roles ``asked`` so far, which one has ``received`` it and ``by`` whom, and
+    whether the local ``annunciator`` is on. drill: a test of the path; nobody is in danger.
     """
 
     id: str
@@ -218,6 +220,8 @@ class Alarm:
     limit: float | None = None
     seq: int = 0
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    delivery: Mapping[str, Any] = field(default_factory=dict)
+    drill: bool = False
 
     def __post_init__(self) -> None:
         _require(self.kind in ("physiological", "technical"), f"unknown kind {self.kind!r}")
@@ -227,7 +231,10 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Somebody's wish about alarms: ack, pause, standby, reset or site. t: host-monotonic time of arrival."""
+    """Somebody's wish about alarms: ack, pause, standby, reset, site, received or drill.
+
+    t: host-monotonic time of arrival. role: who has received an alarm, one of the configured chain.
+    """
 
     name: str
     bed: str
@@ -238,6 +245,7 @@ class Command:
     occurrence: str = ""
     seconds: float | None = None
     site: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +266,25 @@ class Stats:
     figures: Mapping[str, Any]
 
 
+HEARTBEAT_EVERY_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The part that makes alarms is alive, every ``interval_s``; its absence is for listeners to alarm on.
+
+    beds: by bed, the ``seq`` of its last event, and how many alarms are ``standing`` and how many ``unconfirmed``.
+    """
+
+    t: float
+    interval_s: float
+    beds: Mapping[str, Mapping[str, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A technical condition the runtime itself noticed came or went: clock_step, overload, outbox_full, broker_lost,
-    model_fault. source names the part where several can fail apart (a model, a broker)."""
+    annunciator_lost, model_fault. source names the part where several can fail apart (a model, a broker)."""
 
     condition: str
     t: float
@@ -271,7 +294,7 @@ class Fault:
     source: str = ""
 
 
-Event = Reading | SourceStatus | Fault | Alarm | CommandResult | Stats
+Event = Reading | SourceStatus | Fault | Alarm | CommandResult | Stats | Heartbeat
 
 
 class Source(Protocol):
@@ -317,6 +340,12 @@ class Analyzer(Protocol):
 
     def reset(self) -> None:
         """Forget everything: a new epoch begins."""
+
+    def state(self) -> Mapping[str, Any]:
+        """What it remembers from window to window, in MessagePack's types; {} for one that remembers nothing."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()`` of another one built alike: the same windows then give the same readings."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ samples give the same windows however they were chunked.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,26 @@ class Windower:
         self._pieces.clear()
         self._holes.clear()
         self._last = None
+
+    def state(self) -> dict[str, Any] | None:
+        """What ``restore`` needs beside the samples, in MessagePack's types; None while nothing was added."""
+        if self._last is None:
+            return None
+        holes = [list(hole) for hole in self._holes]
+        return {"first_t": self._first_t, "oldest": float(self._pieces[0].t[0]), "end": self._end, "holes": holes}
+
+    def restore(self, state: Mapping[str, Any] | None) -> bool:
+        """Be as at ``state()``, after the blocks up to there were added again; False where they begin too late."""
+        if state is None:
+            self.reset()
+            return True
+        if self._last is None or self._end != state["end"] or self._pieces[0].t[0] > state["oldest"]:
+            return False
+        while self._pieces[0].t[-1] < state["oldest"]:
+            self._pieces.popleft()
+        self._first_t = state["first_t"]
+        self._holes = deque((a, b) for a, b in state["holes"])
+        return True
 
     def add(self, block: Block) -> bool:
         """Take a block; whether everything before it was forgotten because a new epoch began."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mosquitto_broker import mosquitto, new_mosquitto  # noqa: F401 - fixtures for every test
+from web_browser import browser  # noqa: F401 - the same
 
 ROOT = Path(__file__).resolve().parent.parent
 

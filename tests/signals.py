@@ -56,3 +56,9 @@ class Echo:
 
     def reset(self) -> None:
         self.resets += 1
+
+    def state(self) -> dict[str, int]:
+        return {"resets": self.resets}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        self.resets = state["resets"]

@@ -18,6 +18,7 @@ from edge.types import (
     Block,
     Command,
     CommandResult,
+    Heartbeat,
     ModelError,
     Reading,
     SourceError,
@@ -113,6 +114,27 @@ def test_an_analyzer_forgets_at_reset(kind):
     assert one({primary: seen}) == fresh({primary: seen})
 
 
+@pytest.mark.parametrize("kind", ANALYZERS)
+def test_an_analyzer_goes_on_from_its_state_as_another_would_have(kind):
+    import msgspec
+
+    one, other = analyzer(kind), analyzer(kind)
+    primary = one.streams[0]
+
+    def windows(hop):
+        noise = window(primary, one.window_s, start=100.0 + hop * one.hop_s)
+        data = (1000.0 * np.sin(2 * np.pi * 1.3 * noise.t)[:, None] + 100.0 * noise.data).round()
+        return {primary: Window(noise.stream, noise.start, noise.end, noise.t, data, noise.rate, 1.0, ())}
+
+    for hop in range(4):
+        one(windows(hop))
+    other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.state())))
+    for hop in range(4, 7):
+        given = windows(hop)
+        assert one(given) == other(given)
+    assert one.state() == other.state()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ANALYZERS)
 def test_an_analyzer_keeps_bounded_state_over_an_hour(kind):
@@ -175,6 +197,7 @@ EVENTS = [
     Alarm("bed1/af", "o1", "physiological", "medium", "on", 4.0, "AF", "af", "bed1", seq=1),
     CommandResult(Command("ack", "bed1", 5.0, "c1", "nurse"), 5.0, True, "done"),
     Stats(6.0, {"readings": {"ppg.hr": 2}}),
+    Heartbeat(7.0, 5.0, {"bed1": {"seq": 1, "standing": 1, "unconfirmed": 0}}),
 ]
 
 
@@ -186,13 +209,16 @@ def sink(kind, tmp_path):
         "journal": {"path": str(tmp_path / "journal.jsonl")},
         "web": {"port": 0},
         "metrics": {"port": 0},
+        "evidence": {"path": str(tmp_path / "evidence")},
         "recorder": {"path": str(tmp_path / "recordings")},
+        "annunciator": {"command": ("true",)},
     }
     injected = {
         "device_name": "dev",
         "clock": ManualClock(),
         "outbox": Outbox(tmp_path / "outbox.sqlite", clock=ManualClock()),
         "boot": "b",
+        "state_dir": tmp_path,
         "on_command": lambda command: None,
         "on_link": lambda up, reason: None,
         "hops": {"ppg.hr": 1.0},

@@ -7,15 +7,13 @@ import shutil
 import numpy as np
 import pytest
 
-from edge.assembly import ModelShelf, build_board, build_lanes
 from edge.cli import main
-from edge.clock import ManualClock
+from edge.cli.replay import Again
 from edge.config import parse
-from edge.fusion import Fusion
-from edge.recording import Recording, Tick
-from edge.replay import Comparison, reproduce
+from edge.recording import LaneState, MainState, Recording, Tick
+from edge.replay import Comparison
 from edge.service import build_service
-from edge.types import Alarm, Reading
+from edge.types import Alarm, Block, Reading
 
 CONFIG = """
 [device]
@@ -27,6 +25,9 @@ state_dir = "{folder}"
 k = 2
 n = 3
 on_delay_s = 0
+[delivery]
+roles = ["station", "charge"]
+confirm_within_s = 1
 """
 SYNTHETIC = """
 [sources.node]
@@ -51,18 +52,8 @@ def run(folder, sources):
 
 def made_again(path):
     recording = Recording(path)
-    config = parse(recording.header["config"])
-    models = ModelShelf(variants=recording.header["variants"])
-    lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
-    board = build_board(
-        config,
-        boot=recording.header["boot"],
-        state=recording.header["board"],
-        shift_s=recording.header["board_shift_s"],
-    )
     found = Comparison()
-    again = reproduce(recording, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion(), found=found)
-    return found, list(again), recording
+    return found, list(Again(recording).events(recording, found)), recording
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +66,48 @@ def test_three_lanes_and_their_alarms(recorded):
     live = list(recording)
     assert found.same, found.line()
     assert found.notes == []
+    assert found.given == 0
     assert found.readings == sum(isinstance(e, Reading) for e in live) > 200
     assert found.alarms == sum(isinstance(e, Alarm) for e in live) > 0
     assert [e for e in events if isinstance(e, Alarm)] == [e for e in live if isinstance(e, Alarm)]
     assert any(isinstance(e, Tick) for e in live)
 
 
+@pytest.mark.parametrize("begin", range(1, 4))
+def test_a_replay_begins_at_any_state(recorded, begin):
+    """Nothing of before a board's state is needed but the samples that the lanes look back at."""
+    recording = Recording(recorded)
+    live = list(recording)
+    mains = [i for i, e in enumerate(live) if isinstance(e, MainState)]
+    assert len(mains) > begin
+    since = live[mains[begin] :]
+    before = [e for e in live[: mains[begin]] if isinstance(e, Block | LaneState)]
+    found = Comparison()
+    events = list(Again(recording).events([*before, *since], found))
+    assert found.same, found.line()
+    assert found.readings > 0.9 * sum(isinstance(e, Reading) for e in since)
+    assert [e for e in events if isinstance(e, Alarm)] == [e for e in since if isinstance(e, Alarm)]
+
+
+def test_a_recording_without_its_beginning_is_made_again_from_its_first_states_on(recorded):
+    recording = Recording(recorded)
+    live = list(recording)
+    blocks = [i for i, e in enumerate(live) if isinstance(e, Block)]
+    found = Comparison()
+    list(Again(recording).events(live[blocks[len(blocks) // 3] :], found))
+    assert found.same, found.line()
+    assert found.readings > 100
+    assert found.given > 0
+    assert "of samples from before it were taken as recorded" in found.line()
+
+
 def test_a_second_run_begins_with_the_alarms_of_the_first(tmp_path):
     for _ in range(2):
         found, _, recording = made_again(run(tmp_path, SYNTHETIC))
         assert found.same, found.line()
-    assert recording.header["board"]["boot"] != recording.header["boot"]
+    first = next(e for e in recording if isinstance(e, MainState))
+    assert first.board["boot"] != recording.header["boot"]
+    assert first.shift_s is not None
 
 
 def test_a_part_that_was_removed_is_said(recorded, tmp_path):

@@ -1,5 +1,6 @@
 """Fusion: what agrees counts, what disagrees is said, and the order of arrival does not matter."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,20 +172,76 @@ def test_the_order_of_arrival_does_not_matter(values, late, phases, gone):
     assert run(r for *_, r in sorted(arrivals, key=lambda a: a[:3])) == run(in_time)
 
 
-def story(ppg, others, seconds=40):
+def story(ppg, others, seconds=40, **detail):
     """What the board says of ppg.hr at one rate while other lanes say another, with fusion in front of it."""
     board, fusion, told = Board({"bed1": rules_from({}, fused=True)}, boot="b"), Fusion(), []
     for t in range(seconds):
-        for name, rate in (("node/ppg.hr", ppg), *others.items()):
-            reading = lane(name, rate, t=float(t))
+        reason = "no_pulse" if ppg is None else ""
+        first = lane("node/ppg.hr", ppg, t=float(t), reason=reason, **detail)
+        for reading in (first, *(lane(name, rate, t=float(t)) for name, rate in others.items())):
             told += board.update(reading)
             for f in fusion.update(reading):
                 told += board.update(f)
-    return [(a.condition, a.priority, a.presence) for a in told]
+    return [a for a in told if a.kind == "physiological"]
 
 
-def test_agreement_keeps_a_false_tachycardia_from_the_board():
-    assert ("tachy", "high", "on") in story(150.0, {})
-    assert ("tachy", "high", "on") in story(150.0, {"cam/camera.hr": 75.0}), "one against one hides nothing"
-    told = story(150.0, {"cam/camera.hr": 75.0, "node/pcg.hr": 74.0})
-    assert told == [("hr_disagree", "low", "on")]
+def in_short(alarms):
+    return [(a.condition, a.priority, a.presence) for a in alarms]
+
+
+TWO_AGREE = {"cam/camera.hr": 75.0, "node/pcg.hr": 74.0}
+STOPPED = {"asystole": 1, "longest_gap_s": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("ppg", "detail", "condition", "priority"),
+    [(150.0, {}, "tachy", "high"), (36.0, {}, "brady", "high"), (None, STOPPED, "asystole", "high")],
+)
+def test_two_good_lanes_that_agree_keep_a_false_alarm_away_and_one_alone_does_not(ppg, detail, condition, priority):
+    alarm = (condition, priority, "on")
+    assert alarm in in_short(story(ppg, {}, **detail))
+    assert alarm in in_short(story(ppg, {"cam/camera.hr": 75.0}, **detail)), "one against one hides nothing"
+    told = story(ppg, TWO_AGREE, **detail)
+    assert in_short(told) == ([] if ppg is None else [("hr_disagree", "low", "on")])
+
+
+@pytest.mark.parametrize(("ppg", "condition"), [(150.0, "tachy"), (36.0, "brady")])
+def test_the_alarm_about_disagreement_says_what_was_kept_away_and_by_whom(ppg, condition):
+    (told,) = story(ppg, TWO_AGREE)
+    assert told.value == pytest.approx(abs(ppg - (75.0 if ppg < 75 else 74.0)))
+    evidence = told.evidence["reading"]["detail"]
+    assert evidence == {"node/ppg.hr": ppg, **TWO_AGREE, "suppressed": condition}
+
+
+@pytest.mark.parametrize(
+    ("ppg", "detail", "condition"), [(150.0, {}, "tachy"), (36.0, {}, "brady"), (None, STOPPED, "asystole")]
+)
+def test_the_fused_reading_says_what_was_kept_away(ppg, detail, condition):
+    reason = "no_pulse" if ppg is None else ""
+    first = lane("node/ppg.hr", ppg, reason=reason, **detail)
+    hr = fused(first, *(lane(name, rate) for name, rate in TWO_AGREE.items()))["fused.hr"]
+    assert hr.detail["suppressed"] == [condition]
+    assert hr.value == pytest.approx(74.5)
+
+
+def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
+    assert in_short(story(75.0, {"cam/camera.hr": 100.0})) == [("hr_disagree", "low", "on")]
+    assert story(75.0, {"cam/camera.hr": 80.0}) == []
+    poor = {"fused.spread": lane("node/ppg.hr", 75.0, 0.4), "x": lane("cam/camera.hr", 110.0, 0.9)}
+    assert fuse(poor, bed="bed1")[1].value is None
+
+
+@given(st.integers(0, 60), st.integers(0, 3))
+def test_another_fusion_goes_on_from_a_state_as_this_one_does(split, camera_lag):
+    readings = []
+    for t in range(30):
+        readings.append(lane("node/ppg.hr", 70.0 + t % 3 if t % 7 else None, t=float(t), ibi_s=[0.8, 0.9]))
+        if t >= camera_lag:
+            readings.append(lane("cam/camera.hr", 71.0, 0.4, t=t - camera_lag + 0.4))
+    one, other = Fusion(), Fusion()
+    for reading in readings[:split]:
+        one.update(reading)
+    other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.state())))
+    told = [[*(r for reading in readings[split:] for r in f.update(reading)), *f.flush()] for f in (one, other)]
+    assert told[0] == told[1]
+    assert split > 50 or told[0]

@@ -22,7 +22,7 @@ from edge.lane import Lane
 from edge.reader import Reader
 from edge.relief import rungs
 from edge.runtime import Runtime
-from edge.types import Alarm, Block, SourceStatus, Stats
+from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 from signals import Echo
 
 CAUSE = "busy"
@@ -168,6 +168,7 @@ def scene():
                     reader.inboxes[0].put(frame(0))
             runtime._tick(clock.now())
 
+    let.runtime = runtime
     return let, sink, reader, node, state
 
 
@@ -205,6 +206,18 @@ def test_a_board_that_suffers_brings_the_camera_down(scene, word):
     let(20)
     assert reader.weak == f"half the pictures: the board is {word.replace('_', '-')}"
     assert sink.of(Stats)[-1].figures["temperature_c"] == 84.5
+
+
+def test_readings_that_come_late_bring_the_camera_down_too(scene):
+    let, sink, reader, _, _ = scene
+    let(2)
+    for _ in range(round(DOWN_AFTER_S) + 2):
+        runtime, now = let.runtime, let.runtime._clock.now()
+        runtime._handle(Reading("ppg.hr", now - 5.0, 60.0, "bpm", bed="bed1", source="node"))
+        let(1)
+    assert reader.weak == "half the pictures: this machine cannot keep up"
+    overload = [a for a in sink.of(Alarm) if a.condition == "overload"]
+    assert [a.presence for a in overload] == ["on"]
 
 
 def test_half_the_pictures_are_half_the_rate_in_an_epoch_of_their_own():
@@ -276,9 +289,9 @@ def test_a_model_that_was_forced_to_a_slow_variant_gives_way(tmp_path):
 CHILD = """
 import json, sys, threading, time
 import numpy as np
-import edge.ladder, edge.runtime
+import edge.ladder, edge.load
 edge.ladder.DOWN_AFTER_S, edge.ladder.NEXT_AFTER_S, edge.ladder.UP_AFTER_S = 1.0, 60.0, 2.0
-edge.runtime._LATE_S = 0.5
+edge.load.LATE_S = 0.5
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.clock import SystemClock

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.lane import Lane
 from edge.types import Block, Reading
@@ -125,3 +128,32 @@ def test_a_reading_is_either_known_or_says_why():
         Reading("ppg.hr", 0.0, float("nan"))
     with pytest.raises(ValueError, match="unknown reason"):
         Reading("ppg.hr", 0.0, None, reason="because")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 149),
+    st.sets(st.integers(0, 999), max_size=300),
+    st.sampled_from([1, 7, 10, 100]),
+    st.floats(0.0, 12.0),
+    st.booleans(),
+)
+def test_another_lane_goes_on_from_a_state_as_this_one_does(split, lost, chunk, lead_s, new_epoch):
+    """Wherever it is taken; where the blocks before it do not reach back far enough it is refused, not half restored."""
+    ppg = [*blocks(PPG, chunk=chunk, lost=lost)]
+    if new_epoch:
+        ppg += [*blocks(PPG[:400], chunk=chunk, t0=10.3, epoch=1)]
+    feed = sorted([*ppg, *blocks(ACC, stream="node/acc", rate=50.0, chunk=5)], key=lambda b: (b.t0, b.kind))
+    split = min(split, len(feed))
+    one, other = (lane(Echo(streams=("ppg", "acc?"), hop_s=0.7)) for _ in range(2))
+    for block in feed[:split]:
+        one.feed(block)
+    state = msgspec.msgpack.decode(msgspec.msgpack.encode(one.state()))
+    for block in feed[:split]:
+        if block.t_end > feed[split - 1].t_end - lead_s:
+            other.prime(block)
+    if other.restore(state):
+        assert run(other, feed[split:]) == run(one, feed[split:])
+        assert other.state() == one.state()
+    else:  # the lane's own memory, and a block at either end; across an epoch the streams' ends lie further apart
+        assert new_epoch or lead_s < 2.0 + 0.25 + 2.0 + 2 * chunk / 100

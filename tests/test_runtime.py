@@ -9,12 +9,13 @@ import pytest
 
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
+from edge.alarms.delivery import Chain, Role
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.reader import Reader
 from edge.replay import blocks_of, replay
 from edge.runtime import Runtime
-from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceError, SourceStatus, Stats
+from edge.types import Alarm, Command, CommandResult, Fault, Heartbeat, Reading, SourceError, SourceStatus, Stats
 from signals import Echo, blocks
 
 PPG = np.round(np.random.default_rng(3).normal(size=3000) * 100)
@@ -182,7 +183,56 @@ def test_every_transition_is_durable_before_a_sink_sees_it():
 
     reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
     Runtime(readers=[reader], board=board(), sinks=[Seen()], clock=ManualClock(), durable=Disk()).run()
-    assert [o[0] for o in order] == ["disk", "sink"] * 2
+    kept, seen = ([o[1:] for o in order if o[0] == where] for where in ("disk", "sink"))
+    assert [presence for _, presence in seen] == ["on", "off"]
+    assert kept == seen
+    assert all(order.index(("disk", *one)) < order.index(("sink", *one)) for one in seen)
+
+
+def test_what_is_kept_now_and_then_is_never_ahead_of_the_transitions_on_disk():
+    """The state that is kept has given numbers to alarms: those must be on disk first."""
+    one, clock, disk, kept = board(), ManualClock(), [], []
+
+    class Disk:
+        def append(self, transitions, state=None):
+            disk.extend(a.seq for a in transitions)
+            return True
+
+    class Jumping(Playback):
+        def read(self):
+            found = super().read()
+            clock.advance(100.0)
+            return found
+
+    def keep():
+        kept.append(one.heartbeat()["bed1"]["seq"])
+        assert disk == list(range(1, kept[-1] + 1))
+
+    reader = Reader("node", "bed1", Jumping(rates(100)), [lane()], can_wait=True)
+    assert Runtime(readers=[reader], board=one, sinks=[], clock=clock, durable=Disk(), keep=keep).run() == 0
+    assert len(kept) > 2, "at the start, now and then, and at the end"
+    assert kept[-1] >= 2
+
+
+def test_what_waits_together_is_written_once_and_told_in_order():
+    writes = []
+
+    class Disk:
+        def append(self, transitions, state=None):
+            writes.append([(a.source, a.presence) for a in transitions])
+            assert sink.of(Alarm) == []
+            return True
+
+    runtime, sink = live([], board(sensor_off={"on_delay_s": 0, "off_delay_s": 0}), durable=Disk())
+    for name, on in (("a", True), ("b", True), ("a", False)):
+        runtime.post(Fault("sensor_off", 0.0, on, bed="bed1", source=name))
+    runtime.post(Command("ack", "bed1", 0.0, "c", "nurse", id="bed1/sensor_off/b"))
+    assert runtime._take(0.0)
+    told = [("a", "on"), ("b", "on"), ("a", "off"), ("b", "ack")]
+    assert writes == [told]
+    assert [(e.source, e.presence) for e in sink.events[:4]] == told
+    assert isinstance(sink.events[4], CommandResult)
+    assert not runtime._take(0.0)
 
 
 def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():
@@ -276,6 +326,65 @@ def test_stats_come_every_ten_seconds_and_can_be_published():
     hold.set()
     thread.join(10.0)
     assert sink.of(Stats)[0].figures["frames_written"] == 0
+
+
+def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that_makes_alarms():
+    clock, hold, stuck = ManualClock(), threading.Event(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    class Sticks(Kept):
+        """Holds the main thread up from the second heartbeat on."""
+
+        def send(self, event):
+            super().send(event)
+            if len(self.of(Heartbeat)) == 2:
+                stuck.wait(10.0)
+
+    sink = Sticks()
+    reader = Reader("node", "bed1", Waits([]), [lane()])
+    runtime = Runtime(readers=[reader], board=board(), sinks=[sink], clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    sink.wait(lambda e: isinstance(e, Heartbeat))
+    runtime.post(Fault("outbox_full", 0.0, True))
+    sink.wait(lambda e: isinstance(e, Alarm))
+    clock.advance(5.0)
+    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 5.0)
+    clock.advance(60.0)
+    assert [h.t for h in sink.of(Heartbeat)] == [0.0, 5.0]
+    stuck.set()
+    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 65.0)
+    hold.set()
+    thread.join(10.0)
+    first, second, _ = sink.of(Heartbeat)
+    assert first.beds["_device"] == {"seq": 0, "standing": 0, "unconfirmed": 0}
+    assert second.beds["_device"] == {"seq": 1, "standing": 1, "unconfirmed": 0}
+    assert (second.interval_s, set(second.beds)) == (5.0, {"_device", "bed1"})
+
+
+def test_what_nobody_confirms_is_logged_and_told(caplog):
+    clock, hold = ManualClock(), threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    one = Board({"bed1": rules_from({})}, boot="b", chain=Chain((Role("station", 2.0),)))
+    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], one, clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    runtime.post(Fault("outbox_full", 0.0, True, "disk full"))
+    sink.wait(lambda e: isinstance(e, Alarm))
+    clock.advance(2.0)
+    sink.wait(lambda e: isinstance(e, Alarm) and e.delivery["annunciator"])
+    hold.set()
+    thread.join(10.0)
+    assert "_device/outbox_full: not confirmed, ringing at the bed; asked: station" in caplog.text
 
 
 def test_sources_are_merged_by_time_for_replay():

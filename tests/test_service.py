@@ -141,6 +141,48 @@ def test_a_repeated_command_is_not_done_again_after_a_restart(run, clock):
     assert [a.presence for a in run(fast(clock), again).alarms("tachy")] == ["on"]
 
 
+def test_a_confirmation_and_the_asking_for_one_survive_a_restart(run, clock):
+    chained = CONFIG + '[delivery]\nroles = ["station"]\nconfirm_within_s = 60\n'
+    (raised,) = run(fast(clock), config=chained).alarms("tachy")
+    assert (raised.delivery["asked"], raised.delivery["annunciator"]) == (["station"], False)
+    clock.advance(61.0)
+    (step,) = run(config=chained).alarms("tachy")
+    assert (step.evidence["change"], step.delivery["annunciator"], step.seq) == ("unconfirmed", True, 2)
+    confirm = command("received", clock, role="station", occurrence=raised.occurrence)
+    (received,) = run(confirm, config=chained).alarms("tachy")
+    assert (received.delivery["received"], received.delivery["annunciator"], received.seq) == ("station", False, 3)
+    clock.advance(120.0)
+    assert run(config=chained).alarms("tachy") == []
+
+
+def test_how_much_was_watched_is_known_over_restarts_and_the_time_between_is_blind(folder):
+    """Three runs of 400 s with 600 s between them, each of a machine just started: its clock begins anew."""
+    for number in range(3):
+        clock = ManualClock(50.0, wall=1_800_000_000.0 + 1000.0 * number)
+        service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[Kept()])
+        for t in range(401):
+            service.runtime._main.put(Reading("ppg.hr", 50.0 + t, 70.0, "bpm", 1.0, bed="bed1", source="node"))
+        clock.advance(400.0)
+        assert service.run() == 0
+    (row,) = service.runtime._board.coverage("bed1", clock.now())
+    spans = [(round(b["start"]), round(b["end"]), b["cause"]) for b in row["blind"]]
+    assert spans == [(-1550, -950, "not running"), (-550, 50, "not running")]
+    assert row["hour"] == pytest.approx(1200 / 2400, abs=0.01)
+    assert row["first"] == pytest.approx(-1950.0)
+
+
+@pytest.mark.parametrize("broken", [b"{", b'{"bed1": {"streams": 5}}', b"[]"])
+def test_a_record_of_watching_that_is_not_readable_is_said_and_costs_no_alarm(run, clock, folder, broken):
+    (raised,) = run(fast(clock)).alarms("tachy")
+    db = sqlite3.connect(folder / "outbox.sqlite")
+    with db:
+        db.execute("insert or replace into state values ('coverage', ?)", (broken,))
+    db.close()
+    again = run(command("ack", clock, occurrence=raised.occurrence))
+    assert "record of watching" in again.alarms("outbox_full")[0].text
+    assert [e.ok for e in again.events if isinstance(e, CommandResult)] == [True]
+
+
 @pytest.mark.parametrize("name", ["pause", "standby"])
 def test_a_pause_with_nothing_sounding_is_kept_too(folder, run, clock, name):
     run(command(name, clock, seconds=300.0))
@@ -243,9 +285,10 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
-    box = service.runtime._durable
+    box = service.runtime._out._durable
     box._db.execute("pragma query_only=on")
-    service.runtime._handle(fast(clock))
+    service.runtime._main.put(fast(clock))
+    assert service.runtime._take(0.0)
     assert [a.presence for a in sink.alarms("tachy")] == ["on"]
     (full,) = sink.alarms("outbox_full")
     assert full.text == "alarms cannot be written to disk; they are sent all the same"

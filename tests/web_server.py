@@ -21,7 +21,7 @@ LAYOUT = {"bed1": {"person": "", "site": "MV", "sources": {"node": "serial_port"
 class WebServer:
     """The sink with its surroundings; commands arrive in ``commands``."""
 
-    def __init__(self, clock=None, standing=(), watching=None, **settings):
+    def __init__(self, clock=None, standing=(), watching=None, history=None, **settings):
         self.commands = queue.Queue()
         self.clock = clock or SystemClock()
         injected = {
@@ -34,6 +34,7 @@ class WebServer:
             "standing": standing,
             "layout": LAYOUT,
             "watching": watching,
+            "history": history,
         }
         self.sink = construct("sinks", "web", {"port": 0, **settings}, injected)
         parts = urlsplit(self.sink.url)

@@ -8,7 +8,7 @@ ppg      heartpy and neurokit2 on contact PPG at rest (CinC 2015 where the ECG i
 camera   vitallens' local POS and open-rppg on generated faces, which no camera filmed
 pcg      PyWavelets on five seconds of heart sound: the picture alone
 
-Peers are installed from PyPI into .cache/peers at the versions below and never imported by us. Read the ratios, not the
+Peers are installed from PyPI into .cache/peers at the versions below and never imported by us; vitallens needs ffmpeg. Read the ratios, not the
 seconds; "answered" matters as much as the error, since peers answer always.
 """
 
@@ -149,14 +149,18 @@ def _environment(peer: str) -> str | None:
 
 
 def _run(python: str, program: str, inputs: list[Input]) -> dict[str, Any] | None:
-    """The worker on every input, joined; None, and said, when it fails."""
+    """The worker on every input, joined; None, and said, when it fails. It runs in a folder that is thrown away
+    afterwards: vitallens leaves a JSON file a video where it stands."""
     total: dict[str, Any] = {"rates": [], "seconds": 0.0, "import_s": 0.0, "rss_mb": 0.0}
     one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
     paths = {"PYTHONPATH": str(ROOT)} if program.startswith("ours") else {}
     for given in inputs:
         command = [python, str(WORKER), program, str(given.path)]
         environment = {**os.environ, **one_thread, **paths}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, env=environment)
+        with tempfile.TemporaryDirectory() as here:
+            done = subprocess.run(
+                command, cwd=here, env=environment, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+            )
         if done.returncode:
             print(f"{program}: {(done.stderr.strip() or 'failed').splitlines()[-1]}", file=sys.stderr)
             return None

@@ -2,6 +2,7 @@
 
     python tools/calibrate.py rhythm --data ../shared/data/ppg/liu2022.npz --pred predictions.csv --alpha 0.05 0.1
     python tools/calibrate.py murmur --data ../shared/data/pcg --pred predictions.csv
+    python tools/calibrate.py rhythm --data ... --pred predictions.csv --card models/rhythm   also into its card.toml
 
 predictions.csv is what ``tools/evaluate.py`` or ``tools/train/NAME.py --cross-validate`` writes: the people in it must
 be unseen by the model. The unit is a person (``edge.alarms.conformal``); a refusal counts as missed. Confirmation runs
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
 from edge.alarms.conditions import rules_from
 from edge.alarms.conformal import smallest_alpha, threshold
@@ -84,6 +85,27 @@ def bounds(scored: Scored, alphas: Sequence[float]) -> list[dict[str, Any]]:
             {**asdict(found), "false_alarm_share": None if math.isnan(false) else false, "words": found.words()}
         )
     return told
+
+
+def conformal_section(found: Sequence[dict[str, Any]], smallest: float) -> dict[str, Any]:
+    """The card's table [conformal]: only bounds that can be promised, thresholds rounded down so that they hold."""
+    bounds_ = [
+        {
+            "missed": bound["alpha"],
+            "threshold": math.floor(bound["value"] * 1e4) / 1e4,
+            "missed_among_them": round(bound["risk"], 4),
+            "wrongly_passed": round(bound["false_alarm_share"], 4),
+        }
+        for bound in found
+        if bound["value"] is not None
+    ]
+    return {
+        "unit": "person",
+        "people": found[0]["people"],
+        "events": found[0]["events"],
+        "smallest_missed": round(smallest, 4),
+        "bounds": bounds_,
+    }
 
 
 def confirmation(scored: Scored, at: float) -> list[dict[str, Any]]:
@@ -158,6 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pred", type=Path, required=True, help="predictions of people the model never saw")
     parser.add_argument("--alpha", type=float, nargs="+", default=[0.05, 0.1, 0.15, 0.2])
     parser.add_argument("--at", type=float, help="threshold for the table of confirmation (default: the last alpha's)")
+    parser.add_argument("--card", type=Path, help="model folder whose card gets the bounds as its table [conformal]")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     scored = rhythm(args.data, args.pred) if args.task == "rhythm" else murmur(args.data, args.pred)
@@ -167,6 +190,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     at = args.at if args.at is not None else report["bounds"][-1]["value"]
     if args.task == "rhythm" and at is not None:
         report["confirmed_at"], report["confirmation"] = at, confirmation(scored, at)
+    if args.card is not None:
+        from quantize import amend_card
+
+        amend_card(args.card, {"conformal": conformal_section(report["bounds"], report["smallest_alpha"])})
     if args.json:
         print(json.dumps(report, indent=1))
         return 0

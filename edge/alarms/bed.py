@@ -7,8 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from edge.alarms.conditions import PER_SOURCE, AlarmRules, Condition
+from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
 from edge.alarms.coverage import Coverage
+from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import Change, Lifecycle
 from edge.types import Alarm, Command, Reading
 
@@ -26,7 +27,16 @@ class Bed:
     seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
     """
 
-    def __init__(self, name: str, rules: AlarmRules, boot: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        rules: AlarmRules,
+        boot: str,
+        chain: Chain = NOBODY,
+        cards: Mapping[str, str] = MappingProxyType({}),
+        *,
+        keeps_evidence: bool = False,
+    ) -> None:
         self.name = name
         self.rules = rules
         self.seq = 0
@@ -37,7 +47,8 @@ class Bed:
         self.coverage = Coverage()
         self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
-        self._boot = boot
+        self.deliveries = Deliveries(chain)
+        self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
     def conditions_of(self, metric: str) -> tuple[tuple[Condition, Condition | None], ...]:
@@ -73,7 +84,8 @@ class Bed:
         if change is None:
             return []
         self.seq += 1
-        return [self.alarm(line, change, command)]
+        delivery = self.deliveries.follow(line.id, change, line.priority, command.by if command else "")
+        return [self.alarm(line, change, command, delivery)]
 
     def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
         """An event for every line that sounds: its silence has changed, its presence has not."""
@@ -83,7 +95,21 @@ class Bed:
                 found += self.tell(line, line.note(what, t), command)
         return found
 
-    def alarm(self, line: Lifecycle, change: Change, command: Command | None = None) -> Alarm:
+    def tell_unconfirmed(self, now: float) -> list[Alarm]:
+        """An event for every alarm that nobody confirmed in time."""
+        found: list[Alarm] = []
+        for alarm_id, due in list(self.deliveries.overdue(now)):
+            line = self.lines[alarm_id]
+            found += self.tell(line, line.note("unconfirmed", due))
+        return found
+
+    def alarm(
+        self,
+        line: Lifecycle,
+        change: Change,
+        command: Command | None = None,
+        delivery: Mapping[str, Any] | None = None,
+    ) -> Alarm:
         """The alarm as it is from ``change`` on, with the bed's last number."""
         rule = line.rule
         limit = rule.severe_limit if line.severe else rule.limit
@@ -94,10 +120,13 @@ class Bed:
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
+            "card": self._cards.get(str(line.evidence.get("model", "")).partition(" ")[0]),
+            "recording": recording_of(line.occurrence) if self._keeps_evidence else None,
         }
         evidence: dict[str, Any] = {
             "change": change.what,
             "reading": line.evidence,
+            "readings": line.recent,
             "rule": _rule_evidence(rule, limit),
             "span": [line.since, change.t],
             **{key: figure for key, figure in optional.items() if figure is not None},
@@ -118,6 +147,8 @@ class Bed:
             limit=limit,
             seq=self.seq,
             evidence=evidence,
+            delivery=self.deliveries.says(line.id) if delivery is None else delivery,
+            drill=rule.name == DRILL,
         )
 
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
@@ -131,6 +162,7 @@ class Bed:
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
+            "deliveries": self.deliveries.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
@@ -141,14 +173,22 @@ class Bed:
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
         self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
-        if not doubt and saved["coverage"] is not None:
-            self.coverage.restore(saved["coverage"])
+        if saved["coverage"] is not None:
+            self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
+        if not doubt:
             self.coverage_due = saved["coverage_due"]
         self.lines = {}
         for alarm_id, state in saved["lines"].items():
             _, name, *source = alarm_id.split("/")
             if name in self.rules.conditions:
                 self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
+        waiting = saved.get("deliveries", {})  # absent in states of before there were any
+        self.deliveries.restore({name: post for name, post in waiting.items() if name in self.lines}, shift_s)
+
+
+def recording_of(occurrence: str) -> str:
+    """The file that holds the waveform around an occurrence."""
+    return f"{occurrence}.evrec"
 
 
 def evidence_of(reading: Reading) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from edge.alarms.bed import NOTHING_WATCHED, Bed, evidence_of
 from edge.alarms.commands import COMMANDS, unknown
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE, AlarmRules
+from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import Finding, judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
 from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceStatus
@@ -31,6 +32,8 @@ class Board:
     beds: the rules of each bed (and of ``_device``, where not the shipped ones). boot: part of every occurrence's id.
     state: a ``snapshot``. With another boot its times go on from the first moment this board is told of, or are moved
     by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
+    chain: who must confirm that alarms reached them.
+    cards: model name to the SHA-256 of its card. keeps_evidence: whether each occurrence gets a recording, to be named.
     Raises ValueError for a state of another version or a damaged one, and for events of an unknown bed or condition.
     """
 
@@ -41,13 +44,17 @@ class Board:
         boot: str = "",
         state: Mapping[str, Any] | None = None,
         shift_s: float | None = None,
+        chain: Chain = NOBODY,
+        cards: Mapping[str, str] | None = None,
+        keeps_evidence: bool = False,
     ) -> None:
         rules = {DEVICE_BED: AlarmRules(), **beds}
         self._boot = boot
         self._t: float | None = None
         self._shift_s = shift_s
         self._doubt_until: float | None = None
-        self._beds = {name: Bed(name, rules[name], boot) for name in sorted(rules)}
+        self._chain, self._cards, self._keeps_evidence = chain, dict(cards or {}), keeps_evidence
+        self._beds = {name: self._new_bed(name, rules[name]) for name in sorted(rules)}
         self._saved: Mapping[str, Any] | None = None
         if state is None:
             return
@@ -82,6 +89,7 @@ class Board:
             for line in bed.lines.values():
                 silenced = bed.paused_until is not None or line.shelved_until is not None
                 found += bed.tell(line, line.tick(now, silenced=silenced))
+            found += bed.tell_unconfirmed(now)
         if self._doubt_until is not None and now >= self._doubt_until:
             self._doubt_until = None
             for bed, line in self._lines():
@@ -113,6 +121,17 @@ class Board:
             if line.standing
         ]
 
+    def heartbeat(self) -> dict[str, dict[str, int]]:
+        """By bed: the number of its last event, and how many alarms are standing and unconfirmed."""
+        return {
+            name: {
+                "seq": bed.seq,
+                "standing": sum(1 for _ in bed.standing()),
+                "unconfirmed": bed.deliveries.unconfirmed(),
+            }
+            for name, bed in self._beds.items()
+        }
+
     def paused_until(self, bed: str) -> float | None:
         """End of the bed's audio pause, s, or None."""
         return self._beds[bed].paused_until
@@ -137,8 +156,12 @@ class Board:
         line = None if bed is None else bed.lines.get(alarm_id)
         return "inactive" if line is None else line.state
 
+    def coverage_snapshot(self) -> dict[str, Any]:
+        """What ``snapshot`` leaves out without coverage, by bed; to be put back in as each bed's ``coverage``."""
+        return {name: bed.coverage.snapshot() for name, bed in self._beds.items()}
+
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
-        """Everything needed to go on, in JSON's types; small without coverage, which another boot starts anew."""
+        """Everything needed to go on, in JSON's types; small without coverage."""
         if self._saved is not None:
             return dict(self._saved)
         return {
@@ -217,7 +240,7 @@ class Board:
     def _coverage(self, bed: Bed, now: float) -> list[Alarm]:
         limit, found = bed.rules.coverage_limit, list[Alarm]()
         for source, metric in bed.coverage.streams() if limit else ():
-            share = bed.coverage.share(source, metric, now)
+            share = bed.coverage.share_running(source, metric, now)
             if share is None or bed.coverage.watched_s(source, metric, now) < COVERAGE_FROM_S:
                 continue
             feed = f"coverage:{metric}"
@@ -228,6 +251,9 @@ class Board:
                 text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""
                 found += self._state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
         return found
+
+    def _new_bed(self, name: str, rules: AlarmRules) -> Bed:
+        return Bed(name, rules, self._boot, self._chain, self._cards, keeps_evidence=self._keeps_evidence)
 
     def _bed(self, name: str) -> Bed:
         try:
@@ -257,7 +283,7 @@ class Board:
     def _restore(self, state: Mapping[str, Any], shift_s: float, *, doubt: bool) -> None:
         for name, saved in state["beds"].items():
             if name not in self._beds:
-                self._beds[name] = Bed(name, NOTHING_WATCHED, self._boot)
+                self._beds[name] = self._new_bed(name, NOTHING_WATCHED)
             self._beds[name].restore(saved, shift_s, doubt=doubt)
 
 

@@ -1,4 +1,4 @@
-"""What people may ask of the board: ack, pause, shelve, standby and reset, each of one bed.
+"""What may be asked of the board: ack, pause, shelve, standby, reset, received and drill, each of one bed.
 
 Every function answers (done, one line why or what, transitions). Nothing here silences more than was named: ack is of
 one occurrence, shelving of one alarm line, pause of one bed's sound and standby of one bed, the last three with an end.
@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from edge.alarms.bed import Bed
+from edge.alarms.conditions import DRILL
+from edge.alarms.judge import Finding
 from edge.alarms.lifecycle import Lifecycle
 from edge.types import Alarm, Command
 
@@ -89,6 +91,33 @@ def reset(bed: Bed, command: Command) -> Answer:
     return True, f"{len(found)} latched reset", found
 
 
+def received(bed: Bed, command: Command) -> Answer:
+    """A role of the chain has the named occurrence; whoever else is asked need not be any more."""
+    chain = bed.deliveries.chain
+    if command.role not in chain.names:
+        return False, f"no role {command.role!r} here; roles: {', '.join(chain.names) or 'none'}", []
+    line = next((line for line in bed.standing() if line.occurrence == command.occurrence), None)
+    if line is None or command.id not in ("", line.id):
+        return False, f"occurrence {command.occurrence or '(none named)'} does not stand", []
+    if not bed.deliveries.receive(line.id, command.role, command.by):
+        return True, f"{line.id} needs no confirmation", []
+    return True, f"{line.id} received by {command.role}", bed.tell(line, line.note("received", command.t), command)
+
+
+def drill(bed: Bed, command: Command) -> Answer:
+    """Raise the bed's test alarm, which ends by itself; 0 seconds end it now."""
+    rule = bed.rules[DRILL]
+    if not rule.enabled:
+        return False, "drills are disabled here", []
+    line, ends = bed.line(rule), command.seconds == 0
+    if line.standing is not ends:
+        return True, f"{line.id} is over" if ends else f"{line.id} stands already", []
+    text = f"{rule.text}: asked for by {command.by}"
+    finding = Finding("no" if ends else "yes")
+    change = line.observe(DRILL, command.t, finding, evidence={"by": command.by}, text=text, clocked=True)
+    return True, f"{line.id} {'over' if ends else 'raised'}", bed.tell(line, change, command)
+
+
 def unknown(_bed: Bed, command: Command) -> Answer:
     """Refuse what is no command about alarms."""
     return False, f"{command.name!r} is not one of {', '.join(COMMANDS)}", []
@@ -100,6 +129,8 @@ COMMANDS: Final[Mapping[str, Callable[[Bed, Command], Answer]]] = {
     "shelve": shelve,
     "standby": standby,
     "reset": reset,
+    "received": received,
+    "drill": drill,
 }
 
 

@@ -17,8 +17,10 @@ from typing import Any, Final
 from edge.types import PRIORITIES, ConfigError
 
 PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
-OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_lost"})
+OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_lost", "annunciator_lost"})
 DEVICE_BED: Final = "_device"
+DRILL: Final = "drill"
+"""Raised by command and by nothing else: the whole path of an alarm, tried."""
 BELOW: Final = frozenset({"brady", "low_quality"})
 """Conditions whose limit is a lower one; all others hold at or above theirs."""
 RATE_CONDITIONS: Final = ("brady", "tachy", "asystole")
@@ -130,11 +132,13 @@ _TECHNICAL = (
     Condition("outbox_full", "technical", "medium", "Alarms cannot be stored", off_delay_s=5.0),
     Condition("model_fault", "technical", "medium", "A model does not work", off_delay_s=10.0),
     Condition("broker_lost", "technical", "low", "Not connected to the broker", on_delay_s=10.0, off_delay_s=5.0),
+    Condition("annunciator_lost", "technical", "medium", "The local annunciator does not work"),
 )  # fmt: skip
-DEFAULTS: Final[Mapping[str, Condition]] = MappingProxyType({c.name: c for c in (*_PHYSIOLOGICAL, *_TECHNICAL)})
-CONDITIONS: Final = tuple(DEFAULTS)
+_DRILL = Condition(DRILL, "technical", "medium", "DRILL, nobody is in danger", latching=False, lasts_s=120.0)
+CONDITIONS: Final = tuple(c.name for c in (*_PHYSIOLOGICAL, *_TECHNICAL))
+DEFAULTS: Final[Mapping[str, Condition]] = MappingProxyType({c.name: c for c in (*_PHYSIOLOGICAL, *_TECHNICAL, _DRILL)})
 _FIXED: Final = frozenset({"name", "kind"})
-_SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
+SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ def rules_from(
         elif key in _BED_KEYS:
             changed[key] = _number(f"{where}.{key}", given)
         else:
-            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, (*CONDITIONS, *_BED_KEYS))}")
+            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, (*DEFAULTS, *_BED_KEYS))}")
     if changed.get("coverage_limit", 0.0) > 1.0:
         raise ConfigError(f"{where}.coverage_limit: a share, 0 to 1")
     return replace(start, conditions=MappingProxyType(conditions), **changed)
@@ -192,8 +196,8 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
         raise ConfigError(f"{where}: a table of settings such as {{on_delay_s = 10}}, not {given!r}")
     changed = {}
     for key, value in given.items():
-        if key not in _SETTABLE:
-            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, _SETTABLE)}")
+        if key not in SETTABLE:
+            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, SETTABLE)}")
         changed[key] = _setting(f"{where}.{key}", key, value)
     rule = replace(start, **changed)
     if rule.k > rule.n:

@@ -3,6 +3,9 @@
 Time counts as watched up to a reading with a value, from the reading before it and for at most ``MAX_STEP_S``; all
 other time since the metric was first heard is blind, except standby, which is left out of the share. Memory is bounded:
 minutes of an hour, quarters of a day and the last ``KEPT`` blind intervals of each metric, in whole milliseconds.
+
+What was known before a restart counts again once the metric is heard again, and the time between is blind, too: nobody
+watched. Inside, times are those of the run that began the record, so that buckets stay what they are.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ SHORTEST_S: Final = 5.0
 KEPT: Final = 64
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86400.0
+DOWN: Final = "not running"
+_DOWNS_KEPT: Final = 16
 _GRAINS_MS: Final = (60_000, 900_000)
 _SPANS_MS: Final = (3_600_000, 86_400_000)
 
@@ -33,6 +38,7 @@ class _Stream:
         self.blind: list[tuple[int, int, str]] = []
         self.open: dict[str, int] = {}
         self.open_since = first_ms
+        self.downs: list[tuple[int, int]] = []
 
     def add(self, t: int, cause: str, silence: str) -> None:
         """Account for the time up to a reading at ``t``; cause: "" when it has a value."""
@@ -47,9 +53,23 @@ class _Stream:
         if cause in ("", "standby"):
             for grain, buckets in zip(_GRAINS_MS, self.buckets, strict=True):
                 _spread(buckets, grain, known_from, t, 1 if cause else 0)
-        for grain, span, buckets in zip(_GRAINS_MS, _SPANS_MS, self.buckets, strict=True):
-            for old in [index for index in buckets if index <= t // grain - span // grain]:
-                del buckets[old]
+        for grain, span, buckets in zip(_GRAINS_MS, _SPANS_MS, self.buckets, strict=True):  # indices only rise
+            oldest = t // grain - span // grain
+            while buckets and (first := next(iter(buckets))) <= oldest:
+                del buckets[first]
+
+    def came_back(self, t: int) -> None:
+        """The program runs again and hears this metric at ``t``."""
+        if t > self.last:
+            self.downs = [*self.downs, (self.last, t)][-_DOWNS_KEPT:]
+            self._blind(self.last, t, DOWN)
+            self._close(t)
+            self.last = t
+
+    def down(self, which: int, now: int) -> int:
+        """How long the program did not run in the last span, ms."""
+        start = now - _SPANS_MS[which]
+        return sum(max(0, b - max(a, start)) for a, b in self.downs)
 
     def share(self, which: int, now: int) -> float | None:
         """Watched share of the last span up to ``now``; None when all of it was standby or nothing has passed."""
@@ -85,14 +105,17 @@ class Coverage:
 
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], _Stream] = {}
+        self._before: dict[tuple[str, str], _Stream] = {}  # of an earlier run, not heard again so far
         self._causes: dict[str, str] = {}
+        self._offset_ms = 0
 
     def reading(self, reading: Reading, *, standby: bool = False) -> None:
         """Account for the time up to this reading."""
-        key, t = (reading.source, reading.metric), round(reading.t * 1000)
+        key, t = (reading.source, reading.metric), self._ms(reading.t)
         stream = self._streams.get(key)
         if stream is None:
-            self._streams[key] = _Stream(t)
+            stream = self._streams[key] = self._before.pop(key) if key in self._before else _Stream(t)
+            stream.came_back(t)
         elif t > stream.last:
             cause = "standby" if standby else reading.reason if reading.value is None else ""
             stream.add(t, cause, self._silence(reading.source))
@@ -100,8 +123,9 @@ class Coverage:
     def status(self, status: SourceStatus) -> None:
         """Remember why a source is silent."""
         if status.state == "disabled":
-            for key in [key for key in self._streams if key[0] == status.source]:
-                del self._streams[key]
+            for streams in (self._streams, self._before):
+                for key in [key for key in streams if key[0] == status.source]:
+                    del streams[key]
         if status.state in ("offline", "disabled"):
             self._causes[status.source] = status.reason or status.state
 
@@ -112,19 +136,31 @@ class Coverage:
     def share(self, source: str, metric: str, now: float, over_s: float = HOUR_S) -> float | None:
         """Watched share, 0..1, of the last hour or day (or since the start); None = unknown."""
         stream = self._streams.get((source, metric))
-        return None if stream is None else stream.share(int(over_s > HOUR_S), round(now * 1000))
+        return None if stream is None else stream.share(int(over_s > HOUR_S), self._ms(now))
+
+    def share_running(self, source: str, metric: str, now: float) -> float | None:
+        """The same of the last hour, of the time the program ran: what an alarm may blame on a signal."""
+        stream = self._streams.get((source, metric))
+        share = self.share(source, metric, now)
+        if stream is None or share is None:
+            return None
+        span = min(self._ms(now) - stream.first, _SPANS_MS[0])
+        ran = span - min(span, stream.down(0, self._ms(now)))
+        return min(1.0, share * span / ran) if ran > 0 else None
 
     def watched_s(self, source: str, metric: str, now: float) -> float:
-        """Seconds since the metric was first heard."""
+        """Seconds since the metric was first heard, or heard again after a restart."""
         stream = self._streams.get((source, metric))
-        return 0.0 if stream is None else now - stream.first / 1000
+        if stream is None:
+            return 0.0
+        return now - self._s(stream.downs[-1][1] if stream.downs else stream.first)
 
     def main_cause(self, source: str, metric: str, now: float) -> str:
         """What most of the listed blind time of the last hour is due to."""
         seconds: dict[str, int] = {}
-        since = round((now - HOUR_S) * 1000)
-        for start, end, cause in self._streams[source, metric].intervals(round(now * 1000), self._silence(source)):
-            if end > since:
+        since = self._ms(now - HOUR_S)
+        for start, end, cause in self._streams[source, metric].intervals(self._ms(now), self._silence(source)):
+            if end > since and cause != DOWN:
                 seconds[cause] = seconds.get(cause, 0) + end - max(start, since)
         return _main(seconds) if seconds else "short gaps"
 
@@ -133,15 +169,15 @@ class Coverage:
         told = []
         for source, metric in self.streams():
             stream = self._streams[source, metric]
-            blind = stream.intervals(round(now * 1000), self._silence(source))
+            blind = stream.intervals(self._ms(now), self._silence(source))
             told.append(
                 {
                     "source": source,
                     "metric": metric,
-                    "first": stream.first / 1000,
+                    "first": self._s(stream.first),
                     "hour": self.share(source, metric, now),
                     "day": self.share(source, metric, now, DAY_S),
-                    "blind": [{"start": a / 1000, "end": b / 1000, "cause": cause} for a, b, cause in blind],
+                    "blind": [{"start": self._s(a), "end": self._s(b), "cause": cause} for a, b, cause in blind],
                 }
             )
         return told
@@ -150,6 +186,7 @@ class Coverage:
         """Everything needed to go on, in JSON's types."""
         return {
             "causes": dict(self._causes),
+            "offset_ms": self._offset_ms,
             "streams": [
                 {
                     "key": list(key),
@@ -159,22 +196,33 @@ class Coverage:
                     "blind": [list(interval) for interval in s.blind],
                     "open": dict(s.open),
                     "open_since": s.open_since,
+                    "downs": [list(down) for down in s.downs],
+                    "heard": key in self._streams,
                 }
-                for key, s in self._streams.items()
+                for key, s in {**self._before, **self._streams}.items()
             ],
         }
 
-    def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go on from ``snapshot()`` of the same clock."""
-        self._causes = dict(saved["causes"])
-        self._streams = {}
+    def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, restarted: bool = False) -> None:
+        """Go on from ``snapshot()``, its times moved by ``shift_s``. restarted: by another run of the program."""
+        self._causes = {} if restarted else dict(saved["causes"])
+        self._offset_ms = saved.get("offset_ms", 0) - round(shift_s * 1000)
+        self._streams, self._before = {}, {}
         for state in saved["streams"]:
             source, metric = state["key"]
-            stream = self._streams[source, metric] = _Stream(state["first"])
+            heard = state.get("heard", True) and not restarted
+            stream = (self._streams if heard else self._before)[source, metric] = _Stream(state["first"])
+            stream.downs = [(a, b) for a, b in state.get("downs", ())]
             stream.last, stream.open, stream.open_since = state["last"], dict(state["open"]), state["open_since"]
             minutes, quarters = ({index: [a, b] for index, a, b in rows} for rows in state["buckets"])
             stream.buckets = (minutes, quarters)
             stream.blind = [(a, b, cause) for a, b, cause in state["blind"]]
+
+    def _ms(self, t: float) -> int:
+        return round(t * 1000) + self._offset_ms
+
+    def _s(self, ms: int) -> float:
+        return (ms - self._offset_ms) / 1000
 
     def _silence(self, source: str) -> str:
         return self._causes.get(source, "no data")

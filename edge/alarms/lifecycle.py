@@ -18,12 +18,15 @@ from edge.alarms.judge import Finding
 
 DOUBT_S: Final = 60.0
 """After a restart, states nobody has confirmed for so long are taken as gone."""
+RECENT: Final = 8
+"""So many of the readings that decided go with an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transition. what: raised, escalated, deescalated, realarmed, acknowledged, latched, returned, cleared, reset,
-    standby or unwatched; presence: what holds from now on."""
+    standby or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
+    from now on."""
 
     what: str
     t: float
@@ -33,7 +36,7 @@ class Change:
 class _Feed:
     """One reading metric, source state or fault that can make the condition hold."""
 
-    __slots__ = ("clocked", "doubt", "evidence", "limit", "severe", "text", "value")
+    __slots__ = ("clocked", "doubt", "evidence", "limit", "recent", "severe", "text", "value")
 
     def __init__(self, rule: Condition, clocked: bool) -> None:
         self.clocked = clocked
@@ -41,6 +44,7 @@ class _Feed:
         self.value: float | str | None = None
         self.text = ""
         self.evidence: dict[str, Any] = {}
+        self.recent: list[list[Any]] = []
         self.limit = Detector(rule, clocked=clocked)
         self.severe = None if rule.severe is None else Detector(rule.severe, clocked=clocked)
 
@@ -75,6 +79,7 @@ class Lifecycle:
         self.value: float | str | None = None
         self.text = ""
         self.evidence: dict[str, Any] = {}
+        self.recent: list[list[Any]] = []
         self.shelved_until: float | None = None
         self.changed_at = 0.0
         self.realarms = 0
@@ -127,23 +132,32 @@ class Lifecycle:
             known.severe.feed(t, severe.verdict)
         if finding.verdict != "unknown" and evidence is not None:
             known.evidence = self.evidence = evidence
+            if not clocked:
+                told = [t, evidence["value"], evidence["quality"], finding.verdict]
+                known.recent = self.recent = [*known.recent[1 - RECENT :], told]
         if finding.verdict == "yes":
             known.value, known.text = finding.value, text
             if self.standing and not clocked:
                 self.value = finding.value
+        if not self.presence and not known.present:
+            return None  # where no occurrence stands no other feed is present: most readings end here
         return self._settle(known.changed_at if clocked else t)
 
     def tick(self, now: float, *, silenced: bool = False) -> Change | None:
         """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
-        changed_at = now
+        changed_at: float | None = None
         for feed in self._feeds.values():
+            if not feed.clocked:
+                continue
             was = feed.present
-            if feed.clocked:
-                feed.limit.tick(now)
-                if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
-                    feed.limit.feed(now, "no")
+            feed.limit.tick(now)
+            if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
+                feed.limit.feed(now, "no")
             if feed.present != was:
                 changed_at = feed.changed_at
+        if not self.presence and changed_at is None:
+            return None
+        changed_at = now if changed_at is None else changed_at
         change = self._settle(changed_at)
         after_s = self.rule.realarms_after_s(self.priority)
         if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:
@@ -167,7 +181,10 @@ class Lifecycle:
         return self._over("reset", t) if self.presence == "latched" else None
 
     def note(self, what: str, t: float) -> Change | None:
-        """Tell of a silence that came or went; its end sounds what is unacknowledged again."""
+        """Tell of what changes no presence: a silence that came or went, a step of delivery.
+
+        The end of a silence sounds what is unacknowledged again.
+        """
         if not self.standing:
             return None
         if what in ("resumed", "unshelved"):
@@ -211,7 +228,7 @@ class Lifecycle:
     def _sound(self, what: str, t: float, priority: str) -> Change:
         present = [feed for feed in self._feeds.values() if feed.present]
         first = min(present, key=lambda feed: (not feed.is_severe, feed.since or t))
-        self.value, self.text, self.evidence = first.value, first.text, first.evidence
+        self.value, self.text, self.evidence, self.recent = first.value, first.text, first.evidence, first.recent
         self.presence = "on"
         self.priority = priority
         if _rank(priority) > _rank(self._top):
@@ -244,6 +261,7 @@ class Lifecycle:
             "value": self.value,
             "text": self.text,
             "evidence": self.evidence,
+            "recent": self.recent,
             "shelved_until": self.shelved_until,
             "realarms": self.realarms,
             "number": self._number,
@@ -256,6 +274,7 @@ class Lifecycle:
                     "value": feed.value,
                     "text": feed.text,
                     "evidence": feed.evidence,
+                    "recent": feed.recent,
                     "limit": feed.limit.state(),
                     "severe": None if feed.severe is None else feed.severe.state(),
                 }
@@ -268,6 +287,7 @@ class Lifecycle:
         self.presence, self.occurrence = saved["presence"], saved["occurrence"]
         self.priority, self._top = saved["priority"], saved["top"]
         self.value, self.text, self.evidence = saved["value"], saved["text"], dict(saved["evidence"])
+        self.recent = [list(told) for told in saved.get("recent", [])]
         self.realarms, self._number = saved["realarms"], saved["number"]
         self.since, self.changed_at = saved["since"] + shift_s, saved["changed_at"] + shift_s
         self._sounded = saved["sounded"] + shift_s
@@ -277,6 +297,7 @@ class Lifecycle:
             feed = self._feeds[name] = _Feed(self.rule, state["clocked"])
             feed.doubt = state["doubt"] or (doubt and self.rule.kind == "technical")
             feed.value, feed.text, feed.evidence = state["value"], state["text"], dict(state["evidence"])
+            feed.recent = [list(told) for told in state.get("recent", [])]
             feed.limit.restore(state["limit"], shift_s)
             if feed.severe is not None and state["severe"] is not None:
                 feed.severe.restore(state["severe"], shift_s)

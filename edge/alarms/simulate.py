@@ -58,9 +58,10 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """B against A. missed: alarms of A that B would not have given; added: those of B that A did not.
-    start: time of the first event, s."""
+    start: time of the first event, s; readings: how many were judged."""
 
     start: float
+    readings: int
     a: Load
     b: Load
     missed: tuple[Occurrence, ...]
@@ -96,11 +97,12 @@ def simulate(
     """
     one, two = _Run(a), _Run(b)
     first: float | None = None
-    last, next_tick = 0.0, 0.0
+    readings, last, next_tick = 0, 0.0, 0.0
     for event in events:
         if first is None:
             first, last, next_tick = event.t, event.t, event.t + tick_s
         last = max(last, event.t)
+        readings += isinstance(event, Reading)
         for run in (one, two):
             run.take(event)
         if last >= next_tick:
@@ -111,6 +113,7 @@ def simulate(
     of_a, of_b = one.occurrences(), two.occurrences()
     return Comparison(
         0.0 if first is None else first,
+        readings,
         load_of(of_a, watched_s, last),
         load_of(of_b, watched_s, last),
         missed=_without(of_a, of_b, within_s),
@@ -133,7 +136,12 @@ def pooled(parts: Sequence[Comparison]) -> Comparison:
         watched_s += part.a.watched_s
         at += part.a.watched_s + FLOOD_S
     return Comparison(
-        0.0, load_of(of_a, watched_s, at), load_of(of_b, watched_s, at), missed=tuple(missed), added=tuple(added)
+        0.0,
+        sum(part.readings for part in parts),
+        load_of(of_a, watched_s, at),
+        load_of(of_b, watched_s, at),
+        missed=tuple(missed),
+        added=tuple(added),
     )
 
 

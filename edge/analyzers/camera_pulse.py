@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
 from edge.dsp.face_pulse import (
     FEATURES,
+    beat_rate,
     both_spectra,
     evidence,
     features,
@@ -84,7 +85,7 @@ class Rule:
 def build(*, models: Callable[[str], Any], window_s: float = 10.0, hop_s: float = 1.0) -> CameraPulse:
     """Camera pulse.
 
-    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: how often.
+    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: seconds between readings.
     """
     return CameraPulse(models("camera_pulse"), window_s=window_s, hop_s=hop_s)
 
@@ -104,6 +105,13 @@ class CameraPulse:
     def reset(self) -> None:
         self._tracker.reset()
         self._last_end = None
+
+    def state(self) -> dict[str, Any]:
+        return {"last_end": self._last_end, "tracker": self._tracker.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._last_end = state["last_end"]
+        self._tracker.restore(state["tracker"])
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["roi"]
@@ -138,6 +146,8 @@ class CameraPulse:
         quality = probability * float(np.clip(1.2 - sd / 10.0, 0.1, 1.0))
         if reason:
             return self._silent(window, reason, detail, quality=min(quality, 0.3))
+        wave = band_pass(waves[:, 0, 0].astype(np.float64).mean(0))
+        bpm = beat_rate(np.asarray(wave), bpm)
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]
 

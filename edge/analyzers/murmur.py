@@ -63,6 +63,12 @@ class Murmur:
     def reset(self) -> None:
         self._recent.clear()
 
+    def state(self) -> dict[str, Any]:
+        return {"recent": [[asdict(scores), full] for scores, full in self._recent]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._recent = deque(((Scores(**scores), full) for scores, full in state["recent"]), maxlen=_REMEMBER)
+
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["pcg"]
         sound, reason = pcg.listen(window, self._channel)

@@ -1,15 +1,14 @@
 """Heart rate from contact PPG, at rest by its beats and under motion by a tracked spectrum; and what it says of slow,
 fast or missing beats.
 
-One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the median interval of the last
-10 s, refused when noise makes the beats unlikely, when no other way of counting agrees, or when the signal is middling
-and the tracked spectrum says otherwise. When the accelerometer moves, or
-where the beats fail and there is an accelerometer, the rate of ``edge.dsp.motion_rate``, refused when its own standard
-deviation is too large. The tracker is the only state.
+One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the rate of the last 10 s by
+``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, or where the count fails and
+there is an accelerometer, the rate of ``edge.dsp.motion_rate``, refused when its own standard deviation is too large.
+The tracker is the only state.
 
 ``detail``, each absent when not known:
   ``sd``           standard deviation of the rate, bpm; ranks errors
-  ``method``       "beats" or "spectrum"
+  ``method``       "beats" or "harmonics" at rest, "spectrum" under motion
   ``ibi_s``        intervals of the last 10 s
   ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s
   ``tachy_bpm``    fastest five consecutive intervals of the last 10 s that vary by less than three tenths
@@ -21,16 +20,17 @@ With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, pulse_rate
+from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, band_passed, find_beats, polarity
-from edge.dsp.resample import to_grid
+from edge.dsp.beats import band_passed, polarity
+from edge.dsp.resample import even_to_grid, to_grid
+from edge.inference import Model, runtime_versions
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -39,16 +39,25 @@ WINDOW_S = 16.0
 _LEAST_S = 8.0
 _GRID_HZ = 100.0
 _INVERTED = -0.6
-_MIN_TRUST, _SURE_TRUST = 0.48, 0.65
 _MAX_SD_SHARE = 0.2
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
+_TRACKED_THROUGH = ("saturated", "low_quality")
 
 
-def build(*, channel: int = 0, hop_s: float = 1.0, upside_down: str = "auto") -> Pulse:
+def build(
+    *,
+    models: Callable[[str], Model] | None = None,
+    channel: int = 0,
+    hop_s: float = 1.0,
+    upside_down: str = "auto",
+    motion: str = "auto",
+) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
     channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings; each looks
-    back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no".
+    back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
+    the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
+    installed.
     """
     if channel < 0:
         raise ConfigError("pulse: channel counts from 0")
@@ -56,7 +65,12 @@ def build(*, channel: int = 0, hop_s: float = 1.0, upside_down: str = "auto") ->
         raise ConfigError(f"pulse: hop_s must lie between 0.25 and {_LEAST_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"pulse: upside_down is auto, yes or no, not {upside_down!r}")
-    return Pulse(channel, hop_s, upside_down)
+    if motion not in ("auto", "network", "rule"):
+        raise ConfigError(f"pulse: motion is auto, network or rule, not {motion!r}")
+    if motion == "network" and models is None:
+        raise ConfigError("pulse: motion is network, and there are no models")
+    learned = models is not None and (motion == "network" or (motion == "auto" and bool(runtime_versions())))
+    return Pulse(channel, hop_s, upside_down, models("motion") if models is not None and learned else None)
 
 
 class Pulse:
@@ -66,10 +80,10 @@ class Pulse:
     metrics = ("ppg.hr",)
     window_s = WINDOW_S
 
-    def __init__(self, channel: int, hop_s: float, upside_down: str) -> None:
+    def __init__(self, channel: int, hop_s: float, upside_down: str, model: Model | None) -> None:
         self.hop_s = hop_s
-        self._channel, self._upside_down = channel, upside_down
-        self._motion = motion_rate.MotionRate()
+        self._channel, self._upside_down, self._model = channel, upside_down, model
+        self._motion = motion_rate.MotionRate(None if model is None else lambda x: model.run(x)[0])
         self._sign = 1.0
         self._last_t: float | None = None
 
@@ -78,65 +92,66 @@ class Pulse:
         self._sign = 1.0
         self._last_t = None
 
+    def state(self) -> dict[str, Any]:
+        return {"sign": self._sign, "last_t": self._last_t, "motion": self._motion.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._sign, self._last_t = state["sign"], state["last_t"]
+        self._motion.restore(state["motion"])
+
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
         moved = quality.motion_level(windows.get("acc"), _LEAST_S)
-        tracked = self._track(window, windows["acc"] if moved is not None else None)
+        tracked = self._track(window, windows["acc"]) if moved is not None else None
+        if tracked is not None and moved is not None and moved >= quality.MOVING:
+            why = quality.fault(window, WINDOW_S, self._channel, _LEAST_S)
+            if why in ("", *_TRACKED_THROUGH):
+                return [self._of_spectrum(window.end, tracked, moved, why or "motion")]
+            return [Reading("ppg.hr", window.end, None, "bpm", 0.0, why)]
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
         if signal.reason:
-            if tracked is not None and moved is not None and signal.reason in ("saturated", "low_quality"):
+            if tracked is not None and moved is not None and signal.reason in _TRACKED_THROUGH:
                 return [self._of_spectrum(window.end, tracked, moved, signal.reason)]
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason)]
-        if tracked is not None and moved is not None and moved >= quality.MOVING:
-            return [self._of_spectrum(window.end, tracked, moved, "motion")]
         wave = self._upright(band_passed(signal.x, _GRID_HZ))
         return [self._of_beats(window.end, signal.x, wave, tracked, moved)]
 
     def _of_beats(
         self, t: float, raw: Floats, wave: Floats, tracked: tuple[float, float] | None, moved: float | None
     ) -> Reading:
-        beats = pulse_rate.systolic_only(find_beats(wave, _GRID_HZ))
-        end = len(wave) / _GRID_HZ
-        recent = min(end, pulse_rate.RATE_SPAN_S)
-        last = beats.peak >= end - recent
-        tail = -round(recent * _GRID_HZ)
-        some = BeatList(beats.peak[last] - (end - recent), beats.onset[last] - (end - recent), beats.amplitude[last])
-        if len(some) and some.onset[0] < 0:
-            some = BeatList(some.peak[1:], some.onset[1:], some.amplitude[1:])
-        trust = quality.noise_quality(raw[tail:], wave[tail:], some, _GRID_HZ)
-        shapes = quality.beat_quality(wave, beats, _GRID_HZ)
-        rate = pulse_rate.beat_rate(wave, beats, _GRID_HZ, recent)
-        found = pulse_rate.findings(wave, beats, _GRID_HZ, rate, trust, shapes)
+        seen = rest_rate.look(raw, wave, _GRID_HZ)
+        fast = rest_rate.fast_stretch(wave, _GRID_HZ)
+        found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast)
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
-            return Reading("ppg.hr", t, None, "bpm", trust, "no_pulse", detail)
-        doubtful = trust < _SURE_TRUST and not (tracked is not None and pulse_rate.agree(rate.bpm, tracked[0]))
-        if trust < _MIN_TRUST or doubtful or not rate.agreeing or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
+            return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
+        rate = rest_rate.choose(rest_rate.count(wave, seen, _GRID_HZ))
+        if rate.quality < rest_rate.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             if tracked is not None and moved is not None:
                 return self._of_spectrum(t, tracked, moved, "low_quality")
-            return Reading("ppg.hr", t, None, "bpm", min(trust, 0.25), "low_quality", detail)
-        detail["sd"] = rate.sd
-        detail["method"] = "beats"
-        detail["ibi_s"] = [round(float(x), 4) for x in np.diff(beats.peak)[beats.peak[1:] >= end - recent]]
-        return Reading("ppg.hr", t, rate.bpm, "bpm", trust, detail=detail)
+            return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail)
+        detail["sd"], detail["method"] = rate.sd, rate.method
+        late = seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S
+        detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
+        return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail)
 
     def _of_spectrum(self, t: float, tracked: tuple[float, float], moved: float | None, reason: str) -> Reading:
         bpm, sd = tracked
         trust = float(np.clip(1.0 - sd / (_MAX_SD_SHARE * bpm), 0.0, 1.0))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
-        if sd > _MAX_SD_SHARE * bpm:
-            return Reading("ppg.hr", t, None, "bpm", trust, reason, detail)
-        return Reading("ppg.hr", t, bpm, "bpm", trust, detail=detail)
+        value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
+        identity = "" if self._model is None else str(self._model.identity)
+        return Reading("ppg.hr", t, value, "bpm", trust, why, detail, model=identity)
 
-    def _track(self, window: Window, acc: Window | None) -> tuple[float, float] | None:
-        """The tracked rate and its sd, from all channels and the accelerometer, where there is one, of the last 8 s or
-        more; None where either is incomplete."""
+    def _track(self, window: Window, acc: Window) -> tuple[float, float] | None:
+        """The tracked rate and its sd, from all channels and the accelerometer of the last 8 s or more; None where either
+        is incomplete."""
         start = max(window.start, float(window.t[0]) if len(window.t) else window.end)
         if window.end - start < _LEAST_S - 0.5 / window.rate:
             return None
         ppg = _gridded(window, start)
-        axes = _gridded(acc, start) if ppg is not None and acc is not None else None
-        if ppg is None or (acc is not None and axes is None):
+        axes = _gridded(acc, start) if ppg is not None else None
+        if ppg is None or axes is None:
             return None
         dt_s = self.hop_s if self._last_t is None else window.end - self._last_t
         self._last_t = window.end
@@ -153,11 +168,23 @@ class Pulse:
 
 
 def _gridded(window: Window, start: float) -> Floats | None:
-    """All channels of a window from ``start`` on at 25 Hz; None when less than 0.9 of the last 8 s was seen."""
-    data = quality.columns(window)
-    keep = np.isfinite(data).all(axis=1) & (window.t >= start - 0.5)
-    if keep.sum() < 2:
+    """The channels of a window from ``start`` on at 25 Hz, without those that are dead (constant or mostly not a
+    number); None when none is left or less than 0.9 of the last 8 s was seen."""
+    first = int(np.searchsorted(window.t, start - 0.5))
+    t, x = window.t[first:], quality.columns(window)[first:]
+    finite = np.isfinite(x)
+    if not finite.all():
+        x = x[:, finite.mean(axis=0) >= 0.9]
+        whole = np.isfinite(x).all(axis=1)
+        t, x = t[whole], x[whole]
+    if len(t) < 2:
         return None
-    values, valid = to_grid(window.t[keep], data[keep], start, window.end, motion_rate.RATE_HZ, 0.25)
-    last = valid[-round(_LEAST_S * motion_rate.RATE_HZ) :]
+    x = x[:, x.max(axis=0) > x.min(axis=0)]
+    if not x.shape[1]:
+        return None
+    even = even_to_grid(t, x, start, window.end, window.rate, motion_spectra.RATE_HZ)
+    if even is not None:
+        return even
+    values, valid = to_grid(t, x, start, window.end, motion_spectra.RATE_HZ, 0.25)
+    last = valid[-round(_LEAST_S * motion_spectra.RATE_HZ) :]
     return values if len(last) and last.mean() >= 0.9 else None

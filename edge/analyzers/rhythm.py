@@ -12,6 +12,7 @@ a pulse), ``threshold`` of AF.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, band_passed, find_beats, perfusion_index, polarity
-from edge.dsp.rhythm_decision import LABELS, Calibration, decide
+from edge.dsp.rhythm_decision import LABELS, Calibration, decide, promised_threshold
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
 from edge.types import ConfigError, Reading, Window
@@ -31,11 +32,21 @@ INVERTED = -0.6
 _PLAUSIBLE_PERFUSION = (0.01, 20.0)
 
 
-def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 2.0, upside_down: str = "auto") -> Rhythm:
+def build(
+    *,
+    models: Callable[[str], Model],
+    channel: int = 0,
+    hop_s: float = 2.0,
+    upside_down: str = "auto",
+    af_threshold: float | None = None,
+    af_missed: float | None = None,
+) -> Rhythm:
     """Rhythm, quality and perfusion from PPG of 25 to 500 Hz in any unit.
 
     channel: which channel of the stream. hop_s: seconds between readings; each looks back over 10 s. upside_down:
-    "auto", "yes" (raw light intensity, as many reflective sensors give it) or "no".
+    "auto", "yes" (raw light intensity, as many reflective sensors give it) or "no". af_threshold: probability from
+    which a window is called AF; af_missed: instead, the share of a new person's AF windows that may be missed on
+    average, one of the card's [conformal] table. Without either, the threshold of the card's [calibration].
     """
     if channel < 0:
         raise ConfigError("rhythm: channel counts from 0")
@@ -43,7 +54,17 @@ def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 2.
         raise ConfigError(f"rhythm: hop_s must lie between 0.5 and {WINDOW_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"rhythm: upside_down is auto, yes or no, not {upside_down!r}")
-    return Rhythm(models("rhythm"), channel, hop_s, upside_down)
+    if af_threshold is not None and af_missed is not None:
+        raise ConfigError("rhythm: give af_threshold or af_missed, not both")
+    if af_threshold is not None and not 0.0 < af_threshold < 1.0:
+        raise ConfigError("rhythm: af_threshold must lie between 0 and 1")
+    model = models("rhythm")
+    calibration = Calibration.from_card(model.card)
+    if af_missed is not None:
+        af_threshold = promised_threshold(model.card, af_missed)
+    if af_threshold is not None:
+        calibration = replace(calibration, af_threshold=af_threshold)
+    return Rhythm(model, calibration, channel, hop_s, upside_down)
 
 
 class Rhythm:
@@ -53,14 +74,20 @@ class Rhythm:
     metrics = ("ppg.rhythm", "ppg.quality", "ppg.perfusion")
     window_s = WINDOW_S
 
-    def __init__(self, model: Model, channel: int, hop_s: float, upside_down: str) -> None:
+    def __init__(self, model: Model, calibration: Calibration, channel: int, hop_s: float, upside_down: str) -> None:
         self.hop_s = hop_s
         self._model, self._channel, self._upside_down = model, channel, upside_down
-        self._calibration = Calibration.from_card(model.card)
+        self._calibration = calibration
         self._sign = 1.0
 
     def reset(self) -> None:
         self._sign = 1.0
+
+    def state(self) -> dict[str, Any]:
+        return {"sign": self._sign}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._sign = state["sign"]
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]

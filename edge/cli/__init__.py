@@ -25,6 +25,7 @@ COMMANDS = (
     "explain",
     "doctor",
     "watch",
+    "drill",
     "models",
     "simulate",
     "export",

@@ -9,11 +9,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.types import Block, EdgeVitalsError
+from edge.types import Analyzer, Block, EdgeVitalsError
+
+if TYPE_CHECKING:
+    from edge.lane import Lane
 
 RATES_HZ = {"ppg": 100.0, "acc": 100.0, "pcg": 4000.0}
 _BLOCK_S = 0.1
@@ -68,9 +71,8 @@ def _repeated(call: Callable[[], object], seconds: float = 0.5, least: int = 5) 
     return statistics.median(times)
 
 
-def _serial_decode() -> Stage:
-    """A second of PPG at 100 Hz and sound at 4 kHz as the device sends it, decoded in pieces of 10 ms."""
-    from firmware_bridge.decoder import Decoder
+def serial_second() -> list[bytes]:
+    """A second of PPG at 100 Hz and sound at 4 kHz as the device sends it, in pieces of 10 ms."""
     from firmware_bridge.frames import StreamInfo
     from firmware_bridge.simulator import SimulatedStream, Simulator
 
@@ -83,7 +85,13 @@ def _serial_decode() -> Stage:
             SimulatedStream(StreamInfo(2, "pcg", ("mic",), RATES_HZ["pcg"]), ramp, per_frame=80, format=1),
         ]
     )
-    pieces = [device.step(i / 100.0) for i in range(101)]
+    return [device.step(i / 100.0) for i in range(101)]
+
+
+def _serial_decode() -> Stage:
+    from firmware_bridge.decoder import Decoder
+
+    pieces = serial_second()
 
     def decode() -> int:
         decoder = Decoder()
@@ -103,17 +111,27 @@ def _window_cut() -> Stage:
     return Stage("window cut, 10 s at 100 Hz", median_ms, 1.0, median_ms / 1e3)
 
 
-def _analyzer(kind: str, models: Callable[[str], Any], signal_s: float) -> Stage:
-    """The analyzer in its lane over ``signal_s``: per call the hop's own time, in the share all that the lane does."""
+def bench_lane(kind: str, models: Callable[[str], Any]) -> tuple[Lane, Analyzer, list[str]]:
+    """A lane with that analyzer alone, the analyzer, and the kinds of the streams it is fed."""
     from edge.config import construct
     from edge.lane import Lane
 
-    analyzer = construct("analyzers", kind, {}, {"models": models})
+    analyzer: Analyzer = construct("analyzers", kind, {}, {"models": models})
     primary = analyzer.streams[0]
     streams = [k.rstrip("?") for k in analyzer.streams if k.rstrip("?") in RATES_HZ or k == primary]
+    return Lane(bed="bench", source="bench", primary=primary, analyzers={kind: analyzer}), analyzer, streams
+
+
+def bench_blocks(streams: Sequence[str], span_s: float) -> list[Block]:
+    """Those streams of the synthetic heart in the order in which they come."""
+    return sorted((b for s in streams for b in synthetic_blocks(s, span_s)), key=lambda b: b.t_end)
+
+
+def _analyzer(kind: str, models: Callable[[str], Any], signal_s: float) -> Stage:
+    """The analyzer in its lane over ``signal_s``: per call the hop's own time, in the share all that the lane does."""
+    lane, analyzer, streams = bench_lane(kind, models)
     span_s = max(signal_s, analyzer.window_s + 4 * analyzer.hop_s)
-    lane = Lane(bed="bench", source="bench", primary=primary, analyzers={kind: analyzer})
-    blocks = sorted((b for s in streams for b in synthetic_blocks(s, span_s)), key=lambda b: b.t_end)
+    blocks = bench_blocks(streams, span_s)
     hops: list[float] = []
     total = 0.0
     for block in blocks:

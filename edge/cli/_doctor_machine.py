@@ -23,11 +23,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 EXTRAS = {
     "serial": ("serial", "serial devices"),
     "cv2": ("camera", "cameras and video files"),
-    "onnxruntime": ("onnx", "models in ONNX Runtime"),
-    "ai_edge_litert": ("litert", "models in LiteRT, face models"),
     "soundfile": ("files", "FLAC files"),
 }
 _NEEDED_BY = {"serial": "serial_port", "cv2": "camera"}
+_RUNTIMES = ("onnxruntime", "ai_edge_litert", "tflite_runtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,15 @@ def installed(module: str) -> bool:
 
 
 def packages(config: Config | None) -> Iterator[Finding]:
+    """What a configuration needs and is not there; without one, whatever could be needed."""
     kinds = {source.kind for source in config.sources.values()} if config is not None else set()
     for module, (extra, what) in EXTRAS.items():
-        if not installed(module):
-            state = "fail" if _NEEDED_BY.get(module) in kinds else "warn"
+        needed = _NEEDED_BY.get(module) in kinds
+        if not installed(module) and (needed or config is None):
             remedy = f"pip install 'edge-vitals[{extra}]'"
+            state = "fail" if needed else "warn"
             yield fault("packages", "package_missing", f"no {module}: no {what}", remedy=remedy, state=state)
-    if not installed("onnxruntime") and not installed("ai_edge_litert"):
+    if not any(map(installed, _RUNTIMES)):
         yield fault("packages", "runtime_missing")
 
 
@@ -77,11 +78,8 @@ def models(config: Config | None) -> Iterator[Finding]:
         except ModelError as error:
             yield fault("models", "model_variant", str(error), state="fail")
             continue
-        yield (
-            fault("models", "model_variant", "; ".join(model.notes))
-            if model.notes
-            else fine("models", str(model.identity))
-        )
+        wrong = [note for note in model.notes if "is not installed" not in note]  # one runtime is enough
+        yield fault("models", "model_variant", "; ".join(wrong)) if wrong else fine("models", str(model.identity))
 
 
 def clock(machine: Machine) -> Finding:
@@ -105,9 +103,10 @@ def power(machine: Machine) -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
+    """Whether the state folder, or the one it will be made in, takes a file; nothing is left behind."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".doctor"
+        probe = there / ".doctor"
         try:
             probe.write_bytes(b"x" * 4096)
         finally:
@@ -116,7 +115,7 @@ def disk(folder: Path) -> Iterator[Finding]:
         word = "state_full" if error.errno in _FULL else "state_read_only"
         yield fault("disk", word, f"{folder}: {error.strerror}")
         return
-    free_mb = shutil.disk_usage(folder).free / 1e6
+    free_mb = shutil.disk_usage(there).free / 1e6
     if free_mb < DISK_MIN_MB:
         yield fault("disk", "state_low", f"{folder}: {free_mb:.0f} MB left")
     else:

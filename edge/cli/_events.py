@@ -17,7 +17,8 @@ _TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandRes
 JSONL_HELP = """\
 JSON lines: one object an event, keys as in the types of edge.types, and "type":
   reading  metric, t (s), value or null with reason, unit, quality 0..1, detail, bed, source, model
-  alarm    id, occurrence, kind, priority, presence (on, ack, latched, off), t, since, text, value, limit, evidence
+  alarm    id, occurrence, kind, priority, presence (on, ack, latched, off), t, since, text, value, limit, evidence,
+           delivery (roles asked, received, by, annunciator; empty where nobody is asked), drill
   source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s"""
 
 

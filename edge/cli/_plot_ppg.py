@@ -64,16 +64,7 @@ def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequen
         r = min(near, key=lambda r: abs(r.t - middle))
         word = str(r.value) if r.value is not None else f"cannot tell: {r.reason}"
         p = f"  p(AF) {r.detail['p_af']:.2f}" if r.value is not None else ""
-        axis.text(
-            0.01,
-            0.9,
-            word + p,
-            transform=axis.transAxes,
-            va="top",
-            color=_COLOURS.get(str(r.value), "#555"),
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
-            fontsize=9,
-        )
+        axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(r.value), "#555"))
     axis.set_xlim(start, start + _ROW_S)
     axis.set_yticks([])
 

@@ -1,6 +1,7 @@
 """The files that make the program a service of systemd: unit, udev rules, user. Pure text; ``service`` puts them in place.
 
-The sandbox gives the program its state folder, serial ports, cameras, and the network; nothing else.
+The sandbox gives the program its state folder, serial ports, cameras, sound and GPIO lines for the annunciator, and the
+network; nothing else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ CONFIG = "/etc/edge-vitals/config.toml"
 UNIT = "etc/systemd/system/edge-vitals.service"
 UDEV = "etc/udev/rules.d/70-edge-vitals.rules"
 SYSUSERS = "etc/sysusers.d/edge-vitals.conf"
+DROP_INS = "etc/systemd/system/edge-vitals.service.d"
+"""Where ``systemctl edit`` keeps an administrator's own settings."""
 
 _UNIT = """\
 # Made by `edge-vitals service install`; changes belong into `systemctl edit edge-vitals`.
@@ -31,7 +34,7 @@ Restart=always
 RestartSec=2
 User=edge-vitals
 Group=edge-vitals
-SupplementaryGroups=dialout video
+SupplementaryGroups=dialout video audio
 StateDirectory=edge-vitals
 StateDirectoryMode=0750
 UMask=0077
@@ -57,6 +60,8 @@ DeviceAllow=char-ttyUSB rw
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyAMA rw
 DeviceAllow=char-video4linux rw
+DeviceAllow=char-alsa rw
+DeviceAllow=char-gpiochip rw
 DeviceAllow=/dev/vcio rw
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 RestrictNamespaces=yes
@@ -93,3 +98,8 @@ def files(program: str, config: str = CONFIG) -> dict[str, str]:
     at_home = program.startswith(("/home/", "/root/")) or config.startswith(("/home/", "/root/"))
     unit = _UNIT.format(program=program, config=config, protect_home="read-only" if at_home else "yes")
     return {UNIT: unit, UDEV: _UDEV, SYSUSERS: _SYSUSERS}
+
+
+def packaged(name: str) -> str:
+    """Where a Debian package keeps the file that ``service install`` puts into /etc."""
+    return name.replace("etc/", "usr/lib/", 1)

@@ -65,7 +65,9 @@ def read_blocks(path: str | Path, rate_hz: float | None = None) -> list[Block]:
     """The heart sound of a file as blocks of stream ``file/pcg``; raises SourceError or ConfigError in one line."""
     from edge.sources import files
 
-    source = files.build(name="file", path=str(path), kind="pcg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0))
+    source = files.build(
+        name="file", path=str(path), signal="pcg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0)
+    )
     source.open()
     blocks: list[Block] = []
     try:

@@ -68,7 +68,9 @@ def read_blocks(path: str | Path, rate_hz: float | None = None) -> list[Block]:
     """Pulse wave and accelerometer of a file as blocks; raises SourceError or ConfigError in one line."""
     from edge.sources import files
 
-    source = files.build(name="file", path=str(path), kind="ppg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0))
+    source = files.build(
+        name="file", path=str(path), signal="ppg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0)
+    )
     source.open()
     blocks: list[Block] = []
     try:

@@ -47,7 +47,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Play the demo."""
     from edge import face_models
-    from edge.cli.run import stopped_by_signals
+    from edge.cli.run import stop_signals
     from edge.clock import SystemClock
     from edge.config import parse
     from edge.demo.broker import Broker
@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
         subscriber = Subscriber(port=broker.port, prefix="vitals/demo", clock=clock, say=screen.say)
         opened.callback(subscriber.close)
         opened.enter_context(_device(link, screen))
-        with stopped_by_signals(service.runtime):
+        with stop_signals() as told_of_signals:
+            told_of_signals(service.runtime.stop)
             left_s = None if args.seconds is None else max(0.0, args.seconds - screen.elapsed_s())
             code = service.run(left_s)
         screen.summary(subscriber)

@@ -54,9 +54,10 @@ def findings(config: Config | None, *, machine: Machine | None = None, listen_s:
     from edge.cli import _doctor_machine as checks
 
     machine = machine or checks.Machine()
+    missing = list(checks.packages(config))  # before threads import them: cv2 is not to be found while it is imported
     with contextlib.ExitStack() as stack:
         waited = _listen_to_all(config, listen_s, stack) if config is not None else []
-        yield from checks.packages(config)
+        yield from missing
         yield from checks.models(config)
         yield checks.clock(machine)
         yield from checks.power(machine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
 from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
-    from edge.assembly import ModelShelf
+    from edge.alarms.board import Board
     from edge.config import Config
     from edge.lane import Lane
-    from edge.recording import Entry, Recording
+    from edge.recording import Entry, MainState, Recording
+    from edge.replay import Comparison
     from edge.types import Source
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mpg"})
@@ -32,7 +33,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
-        "input", nargs="+", help="a recording (.evrec, file or folder), or audio, CSV, NPZ or video files of one bed"
+        "input", nargs="*", help="a recording (.evrec, file or folder), or audio, CSV, NPZ or video files of one bed"
+    )
+    command.add_argument(
+        "--alarm",
+        metavar="ID",
+        help="make one alarm again, by its occurrence or id, from its own recording, a folder of such, or any that holds "
+        "it; by default from the state directory; exit with 3 where it does not come out the same",
     )
     command.add_argument(
         "--config", help="limits, delays and analyzers; by default those of the recording, or plain ones"
@@ -48,52 +55,64 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Replay the inputs; prints events and a summary."""
-    from edge.assembly import ModelShelf, build_board
-    from edge.clock import ManualClock
-    from edge.config import load, parse
-    from edge.fusion import Fusion
-    from edge.replay import Comparison, blocks_of, replay, reproduce
+    from edge.config import load
 
     config = load(args.config) if args.config else None
+    if args.alarm:
+        from edge.cli._replay_alarm import replay_alarm
+
+        return replay_alarm(args.alarm, args.input, config, as_json=args.jsonl)
+    if not args.input:
+        raise ConfigError("replay needs a recording or files, or --alarm")
     recordings = [Path(p) for p in args.input if Path(p).suffix == RECORDING_SUFFIX]
     if recordings and len(args.input) > 1:
         raise ConfigError("replay one recording at a time, or several plain files, but not both")
-    models = ModelShelf()
-    boot, own_rules, header = "replay", config is None, dict[str, Any]()
-    entries: Iterator[Entry]
-    events: Iterator[Event]
-    lanes: Sequence[Lane]
     if recordings:
         from edge.recording import Recording
 
-        recording = Recording(recordings[0])
-        config = config or parse(recording.header.get("config", ""), path=f"{recording.path} (header)")
-        header = dict(recording.header)
-        models.variants, boot = header.get("variants", {}), header.get("boot", boot)
-        lanes = _lanes_of(config, models)
-        entries = iter(recording)
+        return _replay_recording(args, Recording(recordings[0]), config)
+    return _replay_files(args, config)
+
+
+def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
+    from edge.assembly import ModelShelf, build_board
+    from edge.clock import ManualClock
+    from edge.config import parse
+    from edge.fusion import Fusion
+    from edge.replay import blocks_of, replay
+
+    config, models = config or parse(""), ModelShelf()
+    sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
+    board = build_board(config, boot="replay", cards=models.cards())
+    entries = _paced(blocks_of(sources), args.speed)
+    _print(args, replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()))
+    return 0
+
+
+def _replay_recording(args: argparse.Namespace, recording: Recording, config: Config | None) -> int:
+    from edge.assembly import build_board
+    from edge.clock import ManualClock
+    from edge.fusion import Fusion
+    from edge.replay import Comparison, replay
+
+    again = Again(recording, config)
+    entries, found = _paced(iter(recording), args.speed), Comparison()
+    exact = bool(recording.header.get("states"))
+    if exact:
+        found.notes += again.why_not()
+        events = again.events(entries, found)
     else:
-        config = config or parse("")
-        sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
-        entries = iter(blocks_of(sources))
-    if args.speed == "1":
-        entries = _as_it_happened(entries)
-    state = {"state": header["board"], "shift_s": header["board_shift_s"]} if own_rules and "board" in header else {}
-    board = build_board(config, boot=boot, **state)
-    found = Comparison()
-    if recordings and "board" in header:
-        found.notes += _why_not(recording, models)
-        events = reproduce(
-            entries,
-            lanes=lanes,
-            board=board,
-            clock=ManualClock(),
-            fusion=Fusion(),
-            found=found,
-            same_rules=own_rules,
-        )
-    else:
-        events = replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion())
+        board = build_board(again.config, boot=recording.header.get("boot", "replay"), cards=again.models.cards())
+        events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
+    _print(args, events)
+    if recording.torn:
+        print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+    if exact:
+        print(f"edge-vitals: {found.line()}", file=sys.stderr)
+    return 0 if found.same or not args.exact else 3
+
+
+def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
     summary, alarms, t = Summary(), 0, 0.0
     progress = sys.stderr.isatty() and not args.jsonl
     for event in events:
@@ -112,23 +131,65 @@ def run(args: argparse.Namespace) -> int:
     if not args.jsonl:
         print("\n".join(summary.lines()) or "no readings: the input holds nothing that an analyzer reads")
         print(f"{alarms} alarm transitions")
-    if recordings and recording.torn:
-        print(f"edge-vitals: {recording.torn}", file=sys.stderr)
-    if recordings and "board" in header:
-        print(f"edge-vitals: {found.line()}", file=sys.stderr)
-    return 0 if found.same or not args.exact else 3
 
 
-def _why_not(recording: Recording, models: ModelShelf) -> list[str]:
-    """What keeps this replay from being exact, where that is known beforehand."""
-    notes = [recording.missing] if recording.missing else []
-    if recording.header.get("part", 1) != 1:
-        notes.append(f"begins with part {recording.header['part']}: what came before shapes its first readings")
-    here = models.identities()
-    for name, live in recording.header.get("identities", {}).items():
-        if here.get(name, live) != live:
-            notes.append(f"made live by {live}, here by {here[name]}")
-    return notes
+class Again:
+    """The program as a recording's header says it was: configuration, models of the same variants, lanes and board.
+
+    config: another one instead; then alarms are not to be the same, and the board begins empty.
+    """
+
+    def __init__(self, recording: Recording, config: Config | None = None) -> None:
+        from edge.assembly import ModelShelf
+        from edge.config import parse
+
+        self.recording, header = recording, recording.header
+        self.own_rules = config is None
+        self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")
+        self.models = ModelShelf(variants=header.get("variants", {}))
+        self.lanes = _lanes_of(self.config, self.models)
+
+    def events(self, entries: Iterable[Entry], found: Comparison) -> Iterator[Event]:
+        """All that is made of the entries again, compared with what they say was made live."""
+        from edge.clock import ManualClock
+        from edge.fusion import Fusion
+        from edge.replay import reproduce
+
+        return reproduce(
+            entries,
+            lanes=self.lanes,
+            board_of=self._board,
+            clock=ManualClock(),
+            fusion=Fusion(),
+            found=found,
+            same_rules=self.own_rules,
+        )
+
+    def why_not(self) -> list[str]:
+        """What keeps this replay from being exact, where that is known beforehand."""
+        recording = self.recording
+        notes = [recording.missing] if recording.missing else []
+        here = self.models.identities()
+        for name, live in recording.header.get("identities", {}).items():
+            if here.get(name, live) != live:
+                notes.append(f"made live by {live}, here by {here[name]}")
+        cards = self.models.cards()
+        for name, live in recording.header.get("cards", {}).items():
+            if cards.get(name, live) != live:
+                notes.append(f"the card of {name} is not the one of then")
+        return notes
+
+    def _board(self, saved: MainState) -> Board:
+        from edge.assembly import build_board, keeps_evidence
+
+        state: dict[str, Any] = {"state": saved.board, "shift_s": saved.shift_s} if self.own_rules else {}
+        return build_board(
+            self.config,
+            boot=self.recording.header.get("boot", "replay"),
+            cards=self.models.cards(),
+            keeps_evidence=keeps_evidence(self.config),
+            **state,
+        )
 
 
 def source_name(path: str | Path) -> str:
@@ -186,9 +247,13 @@ def _lanes_of(config: Config, models: object) -> list[Lane]:
     return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]  # type: ignore[arg-type]
 
 
-def _as_it_happened(entries: Iterator[Entry]) -> Iterator[Entry]:
-    """The same entries, each not before its time."""
+def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:
+    """The same entries; at speed 1 each not before its time."""
     import time
+
+    if speed != "1":
+        yield from entries
+        return
 
     started = time.monotonic()
     first: float | None = None

@@ -7,8 +7,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from edge.logs import JsonFormatter, LogSink
 from edge.types import Sink
@@ -57,19 +56,37 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.config}: no [sources.NAME]: there is nothing to watch")
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)
-    service = build_service(
-        config, console=not args.quiet and args.log == "text", record=args.record, sinks=sinks, boot=boot
-    )
-    with stopped_by_signals(service.runtime):
+    with stop_signals() as told:
+        console = not args.quiet and args.log == "text"
+        service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot)
+        told(service.runtime.stop)
         return service.run(args.seconds)
 
 
 @contextlib.contextmanager
-def stopped_by_signals(runtime: Any) -> Iterator[None]:
-    """SIGTERM and SIGINT ask the runtime to end; the handlers of before come back afterwards."""
-    before = {s: signal.signal(s, lambda *_: runtime.stop()) for s in (signal.SIGTERM, signal.SIGINT)}
+def stop_signals() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """SIGTERM and SIGINT from here on; gives a function to say what they call: at once when one has come already.
+
+    The handlers of before come back afterwards.
+    """
+    asked = False
+    stop: Callable[[], None] | None = None
+
+    def on_signal(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        if stop is not None:
+            stop()
+
+    def told(what: Callable[[], None]) -> None:
+        nonlocal stop
+        stop = what
+        if asked:
+            stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

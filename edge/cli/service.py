@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; status exits with 3 when the service is not installed, not current or not running."""
     root = Path(args.root)
     live = root == Path("/") and shutil.which("systemctl") is not None
-    program = args.program or f"{sys.executable} -m edge"
+    program = args.program or _program()
     if args.action == "install":
         return _install(root, program, args.config, live=live)
     if args.action == "uninstall":
@@ -42,8 +42,14 @@ def run(args: argparse.Namespace) -> int:
     return _status(root, program, args.config, live=live)
 
 
+def _program() -> str:
+    """What was started now: the script edge-vitals, or this Python with the module."""
+    script = Path(sys.argv[0]).absolute()
+    return str(script) if script.name == "edge-vitals" and os.access(script, os.X_OK) else f"{sys.executable} -m edge"
+
+
 def _install(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli._service_files import files
+    from edge.cli._service_files import files, packaged
     from edge.config import load
     from edge.types import ConfigError
 
@@ -53,6 +59,9 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
     if not load(at).sources:
         raise ConfigError(f"{at}: no [sources.NAME]: there is nothing to watch")
     for name, content in files(program, config).items():
+        if _read(root / packaged(name)) == content:
+            print(f"{root / packaged(name)}: current, of the package")
+            continue
         path = root / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +79,7 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
 
 
 def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
-    from edge.cli._service_files import files
+    from edge.cli._service_files import DROP_INS, files
     from edge.types import ConfigError
 
     if live:
@@ -84,8 +93,8 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
     if purge:
-        for folder in (root / STATE, root / "etc" / "edge-vitals"):
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in (STATE, "etc/edge-vitals", DROP_INS):
+            shutil.rmtree(root / folder, ignore_errors=True)
     if live:
         _do("systemctl", "daemon-reload")
         _do("udevadm", "control", "--reload", may_fail=True)
@@ -95,14 +104,14 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
 
 
 def _status(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli._service_files import files
+    from edge.cli._service_files import files, packaged
 
     good = True
     for name, content in files(program, config).items():
         path = root / name
-        found = ""
-        with contextlib.suppress(OSError):
-            found = path.read_text(encoding="utf-8")
+        if not path.exists() and (root / packaged(name)).exists():
+            path = root / packaged(name)
+        found = _read(path)
         word = "current" if found == content else "another version: install it again" if found else "not installed"
         good &= found == content
         print(f"{path}: {word}")
@@ -112,6 +121,13 @@ def _status(root: Path, program: str, config: str, *, live: bool) -> int:
         good &= said.returncode == 0
         print(f"edge-vitals: {said.stdout.strip() or said.stderr.strip() or 'unknown'}")
     return 0 if good else 3
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def _do(*command: str, may_fail: bool = False) -> None:

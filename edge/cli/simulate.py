@@ -51,29 +51,33 @@ def run(args: argparse.Namespace) -> int:
     parts = []
     for path in args.recording:
         recording = Recording(Path(path))
-        own = given[0] if len(given) == 2 else parse(recording.header.get("config", ""), path=f"{path} (header)")
-        beds = {event.bed for event in _happenings(recording) if isinstance(event, Reading)}
-        if not beds:
+        live = parse(recording.header.get("config", ""), path=f"{path} (header)")
+        own = given[0] if len(given) == 2 else live
+        beds = set(live.beds)  # readings are of these; a recording without a configuration has them only in readings
+        if not recording.header.get("config"):
+            beds |= {event.bed for event in _happenings(recording) if isinstance(event, Reading)}
+        told = simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds))
+        if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
-        parts.append(simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds)))
+        parts.append(told)
         if recording.torn:
             print(f"edge-vitals: {recording.torn}", file=sys.stderr)
-    told = pooled(parts)
+    whole = pooled(parts)
     if args.json:
         figures = {
-            "a": _figures(told.a),
-            "b": _figures(told.b),
-            "missed": [asdict(one) for one in told.missed],
-            "added": [asdict(one) for one in told.added],
+            "a": _figures(whole.a),
+            "b": _figures(whole.b),
+            "missed": [asdict(one) for one in whole.missed],
+            "added": [asdict(one) for one in whole.added],
         }
-        print(json.dumps({"watched_s": told.a.watched_s, **figures}))
+        print(json.dumps({"watched_s": whole.a.watched_s, **figures}))
     else:
-        print("\n".join(told.lines()))
+        print("\n".join(whole.lines()))
     return 0
 
 
 def _happenings(recording: Recording) -> Iterator[Happening]:
-    for entry in recording:
+    for entry in recording.entries(samples=False):
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.beats import find_beats
+from edge.dsp.filters import butterworth, zero_phase
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
 
 Floats = NDArray[np.float64]
@@ -24,12 +26,14 @@ def network_input(rgb: Floats, pulse: Floats) -> NDArray[np.float32]:
     return np.concatenate([colours.T, wave[None]]).astype(np.float32)[:, None, :]
 
 
-def pos_spectrum(regions: Sequence[Floats], pulses: Sequence[Floats]) -> Floats:
+def pos_spectrum(
+    regions: Sequence[Floats], pulses: Sequence[Floats], method: Callable[[Floats], Floats] = pos
+) -> Floats:
     """Shares of power over ``GRID_BPM``, sum 1: POS of the mean colour of all regions, and the mean over each one's.
 
-    regions: colours ``(n, 3)``. pulses: their band-passed POS ``(n,)``.
+    regions: colours ``(n, 3)``. pulses: their band-passed POS ``(n,)``. method: what made the pulses, to compare others.
     """
-    whole = band_pass(pos(np.mean(list(regions), axis=0)))
+    whole = band_pass(method(np.mean(list(regions), axis=0)))
     return _shares(_shares(power(whole)) + np.mean([_shares(power(p)) for p in pulses], axis=0))
 
 
@@ -153,6 +157,27 @@ def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
     a, b, c = spectrum[index - 1 : index + 2]
     shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else 0.0
     return float(GRID_BPM[index] * np.exp(0.01 * np.clip(shift, -0.5, 0.5)))
+
+
+_EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats were missed or invented
+_NEAR = 0.12
+_EDGE_S = 0.4  # the filter bends the wave at the window's ends
+_AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
+
+
+def beat_rate(wave: Floats, bpm: float) -> float:
+    """Mean rate of the beats in a window whose spectrum peaks at ``bpm``; ``bpm`` itself where they are not even.
+
+    A tapered spectrum weighs the middle of the window most and a wandering heart twice its nearest lobe; intervals
+    count alike. wave: ``(n,)`` at ``RATE_HZ``, either way up.
+    """
+    low, high = (share * bpm / 60.0 for share in _AROUND)
+    peak = find_beats(np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band"))), RATE_HZ).peak
+    ibi = np.diff(peak[(peak > _EDGE_S) & (peak < len(wave) / RATE_HZ - _EDGE_S)])
+    if len(ibi) < 3 or ibi.std() > _EVEN * ibi.mean():
+        return bpm
+    rate = 60.0 / float(ibi.mean())
+    return rate if abs(rate / bpm - 1.0) <= _NEAR else bpm
 
 
 def _shares(spectrum: Floats) -> Floats:

@@ -71,13 +71,20 @@ def zero_phase(x: Floats, sections: Floats, pad: int | None = None) -> Floats:
     pad = min(n - 1, n - 1 if pad is None else pad)
     longer = np.concatenate([2 * x[0] - x[pad:0:-1], x, 2 * x[-1] - x[-2 : -pad - 2 : -1]]) if pad else x
     length = fft.next_fast_len(len(longer) + pad, real=True)
-    gain = np.abs(_at(sections, np.exp(2j * np.pi * np.arange(length // 2 + 1) / length))) ** 2
+    gain = _gain_squared(sections.tobytes(), length)
     level = longer[-1:]
     shape = (-1, *([1] * (x.ndim - 1)))
     drop = longer[:1] - level
     tail = level + drop * np.linspace(0.0, 1.0, length - len(longer) + 2)[1:-1].reshape(shape)
     spectrum = fft.rfft(np.concatenate([longer, tail]), axis=0) * gain.reshape(shape)
     return np.asarray(fft.irfft(spectrum, length, axis=0)[pad : pad + n])
+
+
+@lru_cache(maxsize=64)
+def _gain_squared(sections: bytes, length: int) -> Floats:
+    """Squared gain at every bin of a real transform of ``length``, ``(length // 2 + 1,)``."""
+    rows = np.frombuffer(sections, dtype=np.float64).reshape(-1, 6)
+    return np.asarray(np.abs(_at(rows, np.exp(2j * np.pi * np.arange(length // 2 + 1) / length))) ** 2)
 
 
 class SosFilter:

@@ -52,26 +52,37 @@ def usable(window: Window, span_s: float, rate_hz: float, channel: int = 0, leas
     least_s: the shortest that will do (default: all of ``span_s``). A break is a gap, a flat stretch, or a jump of the
     level far beyond the pulse (a finger that left, a lamp switched on).
     """
-    least = span_s if least_s is None else least_s
+    t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s)
+    if reason:
+        return Signal(np.empty(0), rate_hz, reason)
+    y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
+    return Signal(y, rate_hz)
+
+
+def fault(window: Window, span_s: float, channel: int = 0, least_s: float | None = None) -> str:
+    """The reason ``usable`` would give, "" for none, without putting anything on a grid."""
+    return _unbroken(window, span_s, channel, span_s if least_s is None else least_s)[3]
+
+
+def _unbroken(window: Window, span_s: float, channel: int, least_s: float) -> tuple[Floats, Floats, float, str]:
+    """Samples after the last break, when it ended, and why they will not do ("" when they will)."""
     nothing = np.empty(0)
     start = window.end - span_s
     if window.rate < _MIN_RATE_HZ:
-        return Signal(nothing, rate_hz, "low_quality")
+        return nothing, nothing, start, "low_quality"
     t, x = samples(window, start, channel)
     if not len(t):
-        return Signal(nothing, rate_hz, "no_signal" if window.coverage > 0 or not window.holes else "gap")
+        return nothing, nothing, start, "no_signal" if window.coverage > 0 or not window.holes else "gap"
     begin, why = _after_last_break(window, t, x, start)
-    if window.end - begin < least - 0.5 / window.rate:
+    if window.end - begin < least_s - 0.5 / window.rate:
         if why == "no_signal" and "sensor_off" in window.flags:
             why = "sensor_off"
-        return Signal(nothing, rate_hz, why)
+        return nothing, nothing, begin, why
     keep = t >= begin - 0.25 / window.rate
     t, x = t[keep], x[keep]
     clipped = _clipped(x)
-    if clipped >= _CLIPPED_SHARE or ("saturated" in window.flags and clipped > 0.01):
-        return Signal(nothing, rate_hz, "saturated")
-    y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
-    return Signal(y, rate_hz)
+    saturated = clipped >= _CLIPPED_SHARE or ("saturated" in window.flags and clipped > 0.01)
+    return t, x, begin, "saturated" if saturated else ""
 
 
 def columns(window: Window) -> Floats:
@@ -81,11 +92,14 @@ def columns(window: Window) -> Floats:
 
 
 def samples(window: Window, start: float, channel: int) -> tuple[Floats, Floats]:
-    """Times and finite values of one channel from ``start`` on."""
+    """Times and finite values of one channel from ``start`` on; none where the stream has no such channel."""
     data = columns(window)
-    channel = min(channel, data.shape[1] - 1)
-    keep = (window.t >= start - 0.25 / window.rate) & np.isfinite(data[:, channel])
-    return np.asarray(window.t[keep], dtype=np.float64), data[keep, channel]
+    if channel >= data.shape[1]:
+        return np.empty(0), np.empty(0)
+    first = int(np.searchsorted(window.t, start - 0.25 / window.rate))
+    t, x = window.t[first:], data[first:, channel]
+    finite = np.isfinite(x)
+    return (t, x) if finite.all() else (t[finite], x[finite])
 
 
 def _after_last_break(window: Window, t: Floats, x: Floats, start: float) -> tuple[float, str]:
@@ -100,7 +114,8 @@ def _after_last_break(window: Window, t: Floats, x: Floats, start: float) -> tup
     gaps = np.flatnonzero(np.diff(t) - step > MAX_BRIDGE_S)
     if len(gaps):
         begin, why = float(t[gaps[-1] + 1]), "gap"
-    flat = _runs_at(np.diff(x) == 0, round(_FLAT_S * window.rate))
+    same = np.diff(x) == 0
+    flat = _runs_at(same, round(_FLAT_S * window.rate)) if same.any() else np.empty(0, dtype=np.int64)
     if len(flat):
         last = min(int(flat[-1]) + 1, len(t) - 1)
         if t[last] > begin:
@@ -136,7 +151,8 @@ def _last_jump(x: Floats, rate_hz: float) -> int | None:
     if len(x) < 4 * width:
         return None
     rows = x[len(x) % width :].reshape(-1, width)
-    usual = float(np.quantile(rows.max(axis=1) - rows.min(axis=1), 0.6))
+    swings = np.sort(rows.max(axis=1) - rows.min(axis=1))
+    usual = float(swings[int(0.6 * (len(swings) - 1))])
     far = np.flatnonzero(abs(x[lag:] - x[:-lag]) > _JUMP * usual + 1e-12)
     return int(far[-1]) + lag + 1 if len(far) and far[-1] + lag + 1 < len(x) else None
 
@@ -148,12 +164,10 @@ def _looks_full_scale(level: float) -> bool:
 
 def _clipped(x: Floats) -> float:
     """Share of samples that sit at an extreme for at least three in a row (or three times the usual repetition)."""
-    usual = _usual_run(x)
-    share = 0.0
-    for extreme in (x.max(), x.min()):
-        runs = _runs(x == extreme)
-        share += float(runs[runs >= max(3, 3 * usual)].sum())
-    return share / len(x)
+    at = [x == extreme for extreme in (x.max(), x.min())]
+    runs = np.concatenate([_runs(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at])
+    runs = runs[runs >= 3]
+    return float(runs[runs >= 3 * _usual_run(x)].sum()) / len(x) if len(runs) else 0.0
 
 
 def _usual_run(x: Floats) -> int:
@@ -227,17 +241,26 @@ def band_share(raw: Floats, rate_hz: float) -> float:
 
 
 def motion_level(acc: Window | None, span_s: float) -> float | None:
-    """RMS of the accelerometer's movement over its mean length (gravity) in the last ``span_s``; None without one."""
+    """RMS of the accelerometer's movement over its mean length (gravity) in the last ``span_s``; None without one. Axes
+    that are mostly not a number or stuck at full scale are left out."""
     if acc is None:
         return None
     data = columns(acc)
-    keep = (acc.t >= acc.end - span_s) & np.isfinite(data).all(axis=1)
-    data = data[keep]
-    if len(data) < 0.5 * span_s * acc.rate:
+    data = data[np.searchsorted(acc.t, acc.end - span_s) :]
+    finite = np.isfinite(data)
+    if not finite.all():
+        data = data[:, finite.mean(axis=0) >= 0.9]
+        data = data[np.isfinite(data).all(axis=1)]
+    if not data.size:
         return None
-    centre = data.mean(axis=0)
-    gravity = float(np.sqrt((data * data).sum(axis=1)).mean())
-    moved = float(np.sqrt(((data - centre) ** 2).sum(axis=1).mean()))
+    stuck = [low == high and _looks_full_scale(abs(low)) for low, high in zip(data.min(0), data.max(0), strict=True)]
+    data = data[:, ~np.array(stuck)] if any(stuck) else data
+    if not data.shape[1] or len(data) < 0.5 * span_s * acc.rate:
+        return None
+    gravity = float(np.sqrt(np.einsum("na,na->n", data, data)).mean())
+    away = data - data[0]
+    centre = np.ones(len(away)) @ away / len(away)
+    moved = float(np.sqrt(max(0.0, np.vdot(away, away) / len(away) - centre @ centre)))
     return moved / gravity if gravity > 0 else 0.0
 
 

@@ -50,12 +50,6 @@ class BeatRate:
     def agreeing(self) -> int:
         return sum(agree(self.bpm, other) for other in self.others)
 
-    @property
-    def sd(self) -> float:
-        """A spread that ranks errors, bpm: half the distance to the nearest other way, and one."""
-        apart = [abs(self.bpm - o) for o in self.others if np.isfinite(o)]
-        return 1.0 + (0.5 * min(apart) if apart else 0.1 * self.bpm)
-
 
 def agree(a: float, b: float) -> bool:
     """Whether two rates are within 3 bpm or 6 %."""
@@ -182,11 +176,20 @@ class Findings:
         }
 
 
-def findings(wave: Floats, beats: BeatList, rate_hz: float, rate: BeatRate, trust: float, shapes: Floats) -> Findings:
+def findings(
+    wave: Floats,
+    beats: BeatList,
+    rate_hz: float,
+    rate: BeatRate,
+    trust: float,
+    shapes: Floats,
+    fast_stretch: bool = False,
+) -> Findings:
     """What the last 10 s of an upright band-passed wave say.
 
-    trust: quality of those 10 s, 0 to 1; shapes: likeness of every beat to the usual one, 0 to 1. The limits are those
-    of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its records so that almost no true alarm is contradicted.
+    trust: quality of those 10 s, 0 to 1; shapes: likeness of every beat to the usual one, 0 to 1; fast_stretch: a
+    stretch of clean fast pulse was seen. The limits are those of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its
+    records so that almost no true alarm is contradicted.
     """
     end = len(wave) / rate_hz
     slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
@@ -198,7 +201,7 @@ def findings(wave: Floats, beats: BeatList, rate_hz: float, rate: BeatRate, trus
         brady = 1
     elif slowest is not None and slowest >= _BRADY_NO_BPM and trust >= _GOOD_TRUST and rate.agreeing:
         brady = 0
-    if fast is not None and fast >= _TACHY_YES_BPM and trust >= _LITTLE_TRUST:
+    if fast_stretch or (fast is not None and fast >= _TACHY_YES_BPM and trust >= _LITTLE_TRUST):
         tachy = 1
     elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
         tachy = 0

@@ -6,6 +6,9 @@ output is mean and standard deviation of the posterior, so doubt shows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +54,15 @@ class RateTracker:
     def reset(self) -> None:
         self._posterior = self._prior.copy()
         self._started = False
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, in MessagePack's types."""
+        return {"posterior": self._posterior.tolist(), "started": self._started}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()`` of a tracker of the same grid."""
+        self._posterior = np.array(state["posterior"])
+        self._started = bool(state["started"])
 
     def update(self, likelihood: Floats, dt_s: float) -> tuple[float, float]:
         """Posterior mean and standard deviation, bpm, after seeing ``likelihood`` ``(m,)``, >= 0, any scale.

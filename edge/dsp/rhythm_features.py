@@ -9,6 +9,7 @@ Dash et al. (Ann Biomed Eng 2009;37:1701, turning points) and Park et al. (Poinc
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,12 @@ WINDOW_S: Final = 10.0
 SAMPLES: Final = 1000
 _FEW = 4
 _LIMIT = 5.0
+_FFT = 2048
+_BAND = slice(11, 164)  # 0.5 to 8 Hz
+_FREQ_HZ = np.arange(_FFT // 2 + 1)[_BAND] * RATE_HZ / _FFT
+_LAGS = slice(27, 200)  # 222 to 30 beats a minute
+_UNBIASED = SAMPLES / (SAMPLES - np.arange(SAMPLES)[_LAGS])
+_TAPER = np.hanning(SAMPLES)
 
 INTERVAL_NAMES: Final = (
     *(
@@ -80,34 +87,39 @@ def features(wave: Floats, beats: BeatList | None = None) -> Floats:
 
 
 def _intervals(ibi: Floats) -> Floats:
-    if len(ibi) < _FEW:
+    n = len(ibi)
+    if n < _FEW:
         return np.zeros(len(INTERVAL_NAMES))
-    mean, median = float(ibi.mean()), float(np.median(ibi))
-    r = ibi / median
-    d = np.diff(ibi) / mean
-    size = np.sort(abs(d))
-    histogram = np.histogram(ibi / mean, bins=12, range=(0.3, 1.9))[0] / len(ibi)
-    seen = histogram[histogram > 0]
-    sd1 = d.std() / 2**0.5 + 1e-4
-    sd2 = max(1e-8, 2 * (ibi.std() / mean) ** 2 - sd1**2) ** 0.5 + 1e-4
-    turns = float(np.mean(d[1:] * d[:-1] < 0))
-    c = r - r.mean()
+    ordered = np.sort(ibi)
+    mean, median = float(ibi.sum()) / n, _quantile(ordered, 0.5)
+    r, ranked = ibi / median, ordered / median
+    step = np.diff(ibi) / mean
+    size = abs(step)
+    ranked_size = np.sort(size)
+    bins = ((ibi / mean - 0.3) * (12 / 1.6)).astype(np.int64)
+    seen = np.bincount(bins[(ibi >= 0.3 * mean) & (bins < 12)], minlength=1) / n
+    seen = seen[seen > 0]
+    spread = _deviation(ibi) / mean
+    sd1 = _deviation(step) / 2**0.5 + 1e-4
+    sd2 = max(1e-8, 2 * spread**2 - sd1**2) ** 0.5 + 1e-4
+    c = r - r.sum() / n
     power = float(c @ c) + 1e-6
     pair = r[:-1] + r[1:]
     uneven = abs(r[:-1] - r[1:]) > 0.2
-    compensated = float(np.mean(abs(pair[uneven] - 2.0))) if uneven.any() else 0.0
-    q10, q25, q75, q90 = np.quantile(r, (0.1, 0.25, 0.75, 0.9))
-    inner = np.sort(abs(r - 1.0))[: max(2, int(0.6 * len(r)))]
+    compensated = float(abs(pair[uneven] - 2.0).mean()) if uneven.any() else 0.0
+    off = abs(r - 1.0)
+    inner = np.sort(off)[: max(2, int(0.6 * n))]
     return np.array(
         [
-            mean, median, ibi.std() / mean, np.sqrt(np.mean(d * d)), np.median(abs(d)),
-            np.mean(size > 0.1), np.mean(size > 0.2), -(seen * np.log(seen)).sum(),
-            np.log(sd1), np.log(sd2), sd1 / (sd1 + sd2), turns,
-            r.min(), r.max(), q10, q25, q75, q90,
-            np.mean(r < 0.85), np.mean(r > 1.15), np.mean(abs(r - 1) < 0.05), np.mean(abs(r - 1) < 0.1),
+            mean, median, spread, (float(step @ step) / (n - 1)) ** 0.5, _quantile(ranked_size, 0.5),
+            _share(size > 0.1), _share(size > 0.2), -float(seen @ np.log(seen)),
+            math.log(sd1), math.log(sd2), sd1 / (sd1 + sd2), _share(step[1:] * step[:-1] < 0),
+            ranked[0], ranked[-1], *(_quantile(ranked, q) for q in (0.1, 0.25, 0.75, 0.9)),
+            _share(r < 0.85), _share(r > 1.15), _share(off < 0.05), _share(off < 0.1),
             float(c[1:] @ c[:-1]) / power, float(c[2:] @ c[:-2]) / power,
-            compensated, np.mean((r[:-1] < 0.88) & (r[1:] > 1.05)), _sample_entropy(r),
-            np.mean(abs(r[2:] - r[:-2])) - np.mean(abs(d)), inner.std(), size[-1], size[-2],
+            compensated, _share((r[:-1] < 0.88) & (r[1:] > 1.05)), _sample_entropy(r),
+            float(abs(r[2:] - r[:-2]).sum()) / (n - 2) - float(size.sum()) / (n - 1), _deviation(inner),
+            ranked_size[-1], ranked_size[-2],
         ]
     )  # fmt: skip
 
@@ -124,52 +136,75 @@ def _amplitudes(beats: BeatList) -> Floats:
     n = len(beats)
     if n < _FEW + 1:
         return np.zeros(len(AMPLITUDE_NAMES))
-    a = beats.amplitude / (np.median(beats.amplitude) + 1e-9)
-    after, ibi = a[1:], beats.ibi
-    r = ibi / np.median(ibi)
+    height = np.sort(beats.amplitude)
+    usual = _quantile(height, 0.5) + 1e-9
+    a, ibi = beats.amplitude / usual, beats.ibi
+    after = a[1:]
+    r = ibi / _quantile(np.sort(ibi), 0.5)
     early, late = r < 0.88, r > 1.12
     rise = beats.peak - beats.onset
     return np.array(
         [
-            a.std(), a.min(), min(a.max(), 4.0), np.quantile(a, 0.25),
-            _correlation(after, r), _correlation(a[1:], a[:-1]),
+            _deviation(a), float(height[0]) / usual, min(float(height[-1]) / usual, 4.0),
+            _quantile(height, 0.25) / usual,
+            _correlation(after, r), _correlation(after, a[:-1]),
             float(after[early].mean()) - 1.0 if early.any() else 0.0,
             min(float(after[late].mean()), 4.0) - 1.0 if late.any() else 0.0,
-            float(np.median(rise)), float(rise.std()),
+            _quantile(np.sort(rise), 0.5), _deviation(rise),
         ]
     )  # fmt: skip
 
 
 def _shape(wave: Floats, beats: BeatList) -> Floats:
     n = len(wave)
-    z = (wave - wave.mean()) / (wave.std() + 1e-9)
+    z = wave - wave.sum() / n
+    z = z / ((float(z @ z) / n) ** 0.5 + 1e-9)
     slope = np.diff(wave)
-    slope = slope / (slope.std() + 1e-9)
-    spectrum = abs(fft.rfft(z * np.hanning(n), 2048)) ** 2
-    freq = np.arange(len(spectrum)) * RATE_HZ / 2048
-    band = (freq >= 0.5) & (freq <= 8.0)
-    p = spectrum[band] / (spectrum[band].sum() + 1e-12)
-    f = freq[band]
-    top = float(f[int(np.argmax(p))])
+    slope = slope / (_deviation(slope) + 1e-9)
+    square = z * z
+    p = _power(z * _TAPER)[_BAND]
+    p = p / (p.sum() + 1e-12)
+    top = float(_FREQ_HZ[int(np.argmax(p))])
     rate = 1.0 / float(np.median(beats.ibi)) if len(beats) > 2 else 0.0
-    power = abs(fft.rfft(z, 2048)) ** 2
-    acf = fft.irfft(power, 2048)[:n]
-    acf = acf / (acf[0] + 1e-12) * (n / np.maximum(n - np.arange(n), n / 4))
-    lags = slice(round(0.27 * RATE_HZ), round(2.0 * RATE_HZ))
-    lag = lags.start + int(np.argmax(acf[lags]))
+    acf = fft.irfft(_power(z), _FFT)[: _LAGS.stop]
+    lagged = acf[_LAGS] / (acf[0] + 1e-12) * _UNBIASED
+    best = int(np.argmax(lagged))
     extra = find_beats(gain_controlled(wave, RATE_HZ), RATE_HZ)
     extra_ibi = extra.ibi
     template, lowest, spread = _template(wave, beats)
     return np.array(
         [
-            template, lowest, spread, float(np.mean(z**3)), float(np.mean(z**4)), float(np.mean(slope**3)),
-            float(acf[lag]), lag / RATE_HZ, top, float(-(p * np.log(p + 1e-12)).sum()),
-            float(p[abs(f - rate) < 0.15].sum()), float(p[f > 3.0].sum()),
+            template, lowest, spread,
+            float(square @ z) / n, float(square @ square) / n, float((slope * slope) @ slope) / (n - 1),
+            float(lagged[best]), (_LAGS.start + best) / RATE_HZ, top, -float(p @ np.log(p + 1e-12)),
+            float(p[abs(_FREQ_HZ - rate) < 0.15].sum()), float(p[_FREQ_HZ > 3.0].sum()),
             (len(extra) - len(beats)) / 4.0,
             extra_ibi.std() / extra_ibi.mean() if len(extra_ibi) > _FEW else 0.0,
             len(beats) / 10.0,
         ]
     )  # fmt: skip
+
+
+def _power(x: Floats) -> Floats:
+    spectrum = fft.rfft(x, _FFT)
+    return np.asarray(spectrum.real**2 + spectrum.imag**2)
+
+
+def _share(mark: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(mark) / len(mark)
+
+
+def _deviation(x: Floats) -> float:
+    c = x - x.sum() / len(x)
+    return math.sqrt(float(c @ c) / len(x))
+
+
+def _quantile(ordered: Floats, q: float) -> float:
+    """Of sorted numbers, linear between them."""
+    at = q * (len(ordered) - 1)
+    i = min(int(at), len(ordered) - 2)
+    low = float(ordered[i])
+    return low + (at - i) * (float(ordered[i + 1]) - low)
 
 
 def _template(wave: Floats, beats: BeatList) -> tuple[float, float, float]:
@@ -187,6 +222,6 @@ def _template(wave: Floats, beats: BeatList) -> tuple[float, float, float]:
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    a, b = a - a.mean(), b - b.mean()
+    a, b = a - a.sum() / len(a), b - b.sum() / len(b)
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale > 1e-9 else 0.0

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 STALE_S = 30.0
 _TEXT = ("command_id", "by")
-_OPTIONAL_TEXT = ("id", "occurrence", "site")
+_OPTIONAL_TEXT = ("id", "occurrence", "site", "role")
 _KEPT = 256
 _MAX_BYTES = 4096
 
@@ -98,7 +98,7 @@ class CommandInbox:
         texts = {key: fields.get(key, "") for key in _OPTIONAL_TEXT}
         return Command(
             name, bed, self._clock.now(), fields["command_id"], fields["by"],
-            id=texts["id"], occurrence=texts["occurrence"], seconds=seconds, site=texts["site"],
+            seconds=seconds, **texts,
         )  # fmt: skip
 
     def _check_age(self, t: Any) -> None:

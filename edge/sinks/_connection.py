@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from typing import Any
 from edge.types import ConfigError
 
 CONNECT_TIMEOUT_S = 5.0
-INFLIGHT = 20
+_INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
+_NO_SUBSCRIBERS = 0x10
+_UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,12 +71,16 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """A connected client. Made by ``connect``; callbacks run in the client's own thread."""
+    """A connected client. Made by ``connect``; callbacks run in the client's own thread.
+
+    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it.
+    """
 
     def __init__(self, client: Any, version: int) -> None:
         self.client, self.version = client, version
         self.lost = threading.Event()
         self.reason = ""
+        self.window = _INFLIGHT
 
     @property
     def taken_over(self) -> bool:
@@ -86,19 +93,36 @@ class Connection:
         self.client.loop_stop()
 
 
+def listens(options: Options) -> bool:
+    """Whether something listens where the broker should be: one that was cut off by a broker's end finds nothing."""
+    try:
+        socket.create_connection((options.host, options.port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def connect(
     options: Options,
     *,
     will: tuple[str, bytes] | None = None,
     on_message: Callable[[Any], None] | None = None,
-    on_publish: Callable[[int], None] | None = None,
+    on_publish: Callable[[int, str, bool], None] | None = None,
     on_lost: Callable[[], None] | None = None,
 ) -> Connection:
-    """Connect, MQTT 5 first; raises RefusedError. Waits at most some seconds a version."""
+    """Connect, MQTT 5 first; raises RefusedError. Waits at most some seconds a version.
+
+    on_publish: called with each message's id, why the broker refused it ("" when it did not), and whether it took it
+    but had nobody to give it to. A broker that speaks 3.1.1 cannot say either.
+    """
     try:
         return _connect(options, 5, will, on_message, on_publish, on_lost)
     except _UnsupportedError:
         return _connect(options, 4, will, on_message, on_publish, on_lost)
+
+
+def _answer(reason: Any) -> tuple[str, bool]:
+    return (str(reason).lower() if reason.is_failure else ""), reason.value == _NO_SUBSCRIBERS
 
 
 class _UnsupportedError(Exception):
@@ -110,7 +134,7 @@ def _connect(
     version: int,
     will: tuple[str, bytes] | None,
     on_message: Callable[[Any], None] | None,
-    on_publish: Callable[[int], None] | None,
+    on_publish: Callable[[int, str, bool], None] | None,
     on_lost: Callable[[], None] | None,
 ) -> Connection:
     from paho.mqtt.client import Client
@@ -125,7 +149,7 @@ def _connect(
         protocol=protocol,
         reconnect_on_failure=False,  # when and whether is decided by the sink
     )
-    client.max_inflight_messages_set(INFLIGHT)
+    client.max_inflight_messages_set(0)  # the client does not know what the broker allows
     client.connect_timeout = CONNECT_TIMEOUT_S
     if options.username is not None:
         client.username_pw_set(options.username, options.password())
@@ -138,7 +162,9 @@ def _connect(
     answered = threading.Event()
     answer: list[Any] = []
 
-    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        if version == 5:
+            connection.window = getattr(properties, "ReceiveMaximum", _UNLIMITED)
         answer.append(reason)
         answered.set()
 
@@ -153,7 +179,7 @@ def _connect(
     if on_message is not None:
         client.on_message = lambda _client, _user, message: on_message(message)
     if on_publish is not None:
-        client.on_publish = lambda _client, _user, mid, _reason, _properties: on_publish(mid)
+        client.on_publish = lambda _client, _user, mid, reason, _properties: on_publish(mid, *_answer(reason))
     try:
         try:
             client.connect(options.host, options.port, options.keepalive_s)

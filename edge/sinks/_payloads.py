@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 
 from edge.clock import Clock
-from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus, Stats
+from edge.types import Alarm, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 VERSION = 1
 _BLIND_SHOWN = 8
-COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve")
+COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve", "received", "drill")
 SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
 
 
@@ -32,6 +32,10 @@ class Topics:
     @property
     def stats(self) -> str:
         return f"{self.root}/stats"
+
+    @property
+    def heartbeat(self) -> str:
+        return f"{self.root}/heartbeat"
 
     def source(self, name: str) -> str:
         return f"{self.root}/source/{name}/status"
@@ -133,6 +137,8 @@ class Payloads:
             "source": alarm.source,
             "seq": alarm.seq,
             "evidence": alarm.evidence,
+            **({"delivery": alarm.delivery} if alarm.delivery else {}),
+            **({"drill": True} if alarm.drill else {}),
         }
         return encode({**stamp, **fields, **more})
 
@@ -143,6 +149,9 @@ class Payloads:
 
     def stats(self, stats: Stats, more: Mapping[str, Any]) -> bytes:
         return encode({**self.stamp(stats.t), **stats.figures, **more})
+
+    def heartbeat(self, heartbeat: Heartbeat, more: Mapping[str, Any]) -> bytes:
+        return encode({**self.stamp(heartbeat.t), "interval_s": heartbeat.interval_s, "beds": heartbeat.beds, **more})
 
 
 def encode(content: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import sys
 from datetime import datetime
 from typing import TextIO
 
+from edge.alarms.delivery import in_words
 from edge.clock import Clock
 from edge.types import Alarm, Event, Reading, SourceStatus
 
@@ -36,7 +37,9 @@ class Console:
         match event:
             case Alarm():
                 colour = _DIM if event.presence == "off" else _RED if event.priority == "high" else _YELLOW
-                self._line(event.t, f"ALARM {event.presence:<8} {event.priority:<7} {event.id}: {event.text}", colour)
+                words = in_words(event.delivery) if event.presence != "off" else ""
+                text = f"{event.text} ({words})" if words else event.text
+                self._line(event.t, f"ALARM {event.presence:<8} {event.priority:<7} {event.id}: {text}", colour)
             case SourceStatus(coverage=None):  # with coverage nothing has changed
                 blind = f", blind for {event.blind_s:.1f} s" if event.blind_s else ""
                 reason = f": {event.reason}" if event.reason else ""

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._payloads import encode, fields_of, iso
-from edge.types import Alarm, CommandResult, ConfigError, Event, Reading, SourceStatus
+from edge.types import Alarm, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
 _KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command"}
 _FLUSH_EVERY_S = 5.0
@@ -60,7 +60,7 @@ class Journal:
 
     def send(self, event: Event) -> None:
         """Note an event; an alarm reaches the file before this returns. A source's state is noted when it changes."""
-        if isinstance(event, SourceStatus) and event.coverage is not None:
+        if isinstance(event, Heartbeat) or (isinstance(event, SourceStatus) and event.coverage is not None):
             return
         now = self._clock.now()
         fields = {

@@ -49,8 +49,8 @@ def build(
 ) -> MetricsSink:
     """An endpoint for Prometheus.
 
-    host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: 0 =
-    any free one.
+    host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: where
+    ``/metrics`` is; 0 = any free one.
     """
     try:
         return MetricsSink(device_name, outbox, version, host, port)
@@ -83,7 +83,7 @@ class MetricsSink:
     def send(self, event: Event) -> None:
         if isinstance(event, Reading):
             self._reading(event)
-        elif isinstance(event, Alarm):
+        elif isinstance(event, Alarm) and not event.drill:
             self._alarm(event)
         elif isinstance(event, SourceStatus):
             self._metric("source_up", event.bed, event.source).set(float(event.state in ("online", "degraded")))

@@ -17,11 +17,12 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Options, RefusedError, connect
+from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
 from edge.sinks._discovery import discovery
+from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import Alarm, Command, CommandResult, Event, Reading, SourceStatus, Stats
+from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ _CUT_OFFS = 3  # connections cut off so soon, one after the other: not every bro
 _TRUCE_S = 300.0
 _IDLE_S = 0.5
 _WAITING_READINGS = 1000
-_DRAIN = 200
 _LATE_S = 10.0  # an event older than this when it is sent is historical
 _HOPS_KEPT = 3.0
 _HA_STATUS = "homeassistant/status"
@@ -50,7 +50,7 @@ def build(
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
     standing: Sequence[Alarm] = (),
-    beds: Sequence[str] = (),
+    metrics: Mapping[str, Sequence[str]] | None = None,
     port: int = 0,
     username: str | None = None,
     password_file: str | None = None,
@@ -66,9 +66,12 @@ def build(
 ) -> MqttSink:
     """An MQTT broker.
 
-    host, port: 1883, or 8883 with TLS. username with password_file or password_env: never the password itself.
-    ca_file, cert_file, key_file: PEM files; any of them turns TLS on, as does tls. prefix: first part of every topic.
-    client_id: by default ``edge-vitals-<device>``; unique at the broker. discovery_prefix: Home Assistant's; "" = none.
+    host: the broker's name or address. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
+    file with the password. password_env: the name of an environment variable with it; the password itself is no key.
+    ca_file: the authority that signed the broker's certificate. cert_file, key_file: our own certificate, where the
+    broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
+    prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
+    a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
     """
     options = Options(
         host=host,
@@ -85,21 +88,18 @@ def build(
     )
     options.password()
     options.context()
-    about = {"version": version, "models": dict(identities or {})}
-    found = (
-        discovery(device_name, f"{prefix}/{device_name}", beds, sorted(hops or {}), version, hops or {})
-        if discovery_prefix
-        else None
-    )
+    about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S}
+    root, hops = f"{prefix}/{device_name}", dict(hops or {})
+    found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
     return MqttSink(
         options=options,
-        topics=Topics(f"{prefix}/{device_name}"),
+        topics=Topics(root),
         payloads=Payloads(clock, boot),
         clock=clock,
         outbox=outbox,
         boot=boot,
         about=about,
-        hops=dict(hops or {}),
+        hops=hops,
         on_command=on_command,
         on_link=on_link,
         standing=standing,
@@ -146,17 +146,16 @@ class MqttSink:
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._acked: deque[int] = deque()
+        self._flight = Flight(clock)
         self._settled = threading.Condition()
         self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
         self._sources: dict[str, bytes] = {}
         self._alarms: dict[str, Alarm | None] = {topics.alarm(a): a for a in standing}
         self._dirty: set[str] = set(self._alarms)
         self._seq: dict[tuple[str, str], int] = {}
-        self._inflight: dict[int, int] = {}
-        self._sent_row = 0
+        self._served = False
         self._connection: Connection | None = None
-        self._link_up: bool | None = None
+        self._link: tuple[bool, str] | None = None
         self._stopping = threading.Event()
         self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
@@ -181,10 +180,12 @@ class MqttSink:
                         self._live.append((topic, self._sources[topic], 1, True, None))
                 case CommandResult():
                     self._commands.answered(event)
-                case Stats():
-                    more = {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
-                    if self._connection is not None:
-                        self._live.append((self._topics.stats, self._payloads.stats(event, more), 0, False, None))
+                case Stats() if self._connection is not None:
+                    payload = self._payloads.stats(event, self._waiting())
+                    self._live.append((self._topics.stats, payload, 0, False, None))
+                case Heartbeat() if self._connection is not None:
+                    payload = self._payloads.heartbeat(event, self._waiting())
+                    self._live.append((self._topics.heartbeat, payload, 0, False, event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -201,7 +202,10 @@ class MqttSink:
         self._thread.join(5.0)
 
     def _idle(self) -> bool:
-        return not (self._live or self._dirty or self._inflight or len(self._outbox))
+        return not (self._live or self._dirty or len(self._flight) or len(self._outbox))
+
+    def _waiting(self) -> dict[str, Any]:
+        return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
 
     def _take_reading(self, reading: Reading) -> None:
         key = (reading.bed, reading.metric)
@@ -242,7 +246,8 @@ class MqttSink:
                 return
             short = self._clock.now() - started < _SHORT_LIFE_S
             failures = failures + 1 if short else 0
-            cut_off = cut_off + 1 if short else 0
+            refusal = self._flight.refusal
+            cut_off = cut_off + 1 if short and not refusal and listens(self._options) else 0
             if connection.taken_over or cut_off >= _CUT_OFFS:
                 reason = f"another program seems to use the client id {self._options.client_id!r}; not fighting over it"
                 log.error("%s: %s", self._options, reason)
@@ -250,7 +255,8 @@ class MqttSink:
                 cut_off = 0
                 self._pause(_TRUCE_S)
             else:
-                self._say_link(False, f"connection lost: {connection.reason.lower() or 'no answer'}")
+                lost = f"connection lost: {connection.reason.lower() or 'no answer'}"
+                self._say_link(False, f"alarms refused: {refusal}" if refusal else lost)
                 self._pause(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)] * random.uniform(0.8, 1.2))
 
     def _pause(self, seconds: float) -> None:
@@ -264,26 +270,28 @@ class MqttSink:
         client = connection.client
         client.subscribe([(self._topics.commands, 1), (self._topics.alarms, 1), (_HA_STATUS, 1)])
         with self._lock:
-            self._connection, self._sent_row = connection, 0
-            self._inflight.clear()
-            self._acked.clear()
+            self._connection = connection
+            self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
+            self._served = True
             self._dirty |= set(self._alarms)
             sources = dict(self._sources)
-        self._publish(self._topics.status, self._status("online"), 1, True)
-        for topic, payload in sources.items():
-            self._publish(topic, payload, 1, True)
+        first = [(self._topics.status, self._status("online")), *sources.items()]
         if self._discovery is not None:
-            self._publish(*self._discovery, 1, True)
-        self._say_link(True, "")
+            first.append(self._discovery)
+        self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
+        self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
-            busy = self._take_acks() | self._drain_outbox() | self._drain_alarms() | self._drain_live()
+            busy = self._take_answers() | self._drain_outbox() | self._drain_alarms() | self._drain_live()
+            refusal = self._flight.refusal
+            self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
             with self._settled:
                 self._settled.notify_all()
             if not busy:
                 if self._stopping.is_set():
                     break
                 self._wake.wait(_IDLE_S)
+        self._take_answers()  # some brokers refuse and hang up
         if not connection.lost.is_set():
             with contextlib.suppress(RuntimeError, ValueError):
                 client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
@@ -294,33 +302,29 @@ class MqttSink:
             self._settled.notify_all()
         connection.close()
 
-    def _take_acks(self) -> bool:
-        rows = []
-        while self._acked:
-            row = self._inflight.pop(self._acked.popleft(), None)
-            if row is not None:
-                rows.append(row)
-        if rows:
-            self._outbox.remove(rows)
-        return bool(rows)
+    def _take_answers(self) -> bool:
+        settled = self._flight.settle()
+        if settled.rows:
+            self._outbox.remove(settled.rows)
+        with self._lock:
+            for topic in settled.topics:
+                self._alarms.setdefault(topic, None)
+                self._dirty.add(topic)
+        return bool(settled.rows)
 
     def _drain_live(self) -> bool:
         some = False
-        while self._live:
+        while self._live and (self._live[0][2] == 0 or self._flight.room()):
             topic, payload, qos, retain, expiry_s = self._live.popleft()
             self._publish(topic, payload, qos, retain, expiry_s)
             some = True
         return some
 
     def _drain_outbox(self) -> bool:
-        room = _DRAIN - len(self._inflight)
-        rows = self._outbox.waiting(self._sent_row, room) if room > 0 else []
+        room = self._flight.room_for_rows()
+        rows = self._outbox.waiting(self._flight.after, room) if room else []
         for row in rows:
-            mid = self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False)
-            if mid is None:
-                return False
-            self._inflight[mid] = row.row
-            self._sent_row = row.row
+            self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
             self.sent_events += 1
         return bool(rows)
 
@@ -337,22 +341,32 @@ class MqttSink:
         )
 
     def _drain_alarms(self) -> bool:
+        if self._flight.held:
+            return False
         with self._lock:
-            dirty, self._dirty = self._dirty, set()
+            dirty = sorted(self._dirty)[: self._flight.room()]
+            self._dirty.difference_update(dirty)
             standing = {topic: self._alarms.get(topic) for topic in dirty}
         for topic, alarm in standing.items():
             payload = b"" if alarm is None else self._payloads.alarm(alarm)
-            self._publish(topic, payload, 1, True)
+            self._publish(topic, payload, 1, True, what=topic)
             if alarm is None:
                 with self._lock:
                     if self._alarms.get(topic) is None:
                         self._alarms.pop(topic, None)
         return bool(dirty)
 
-    def _publish(self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: float | None = None) -> int | None:
+    def _publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        expiry_s: float | None = None,
+        what: int | str | None = None,
+    ) -> None:
         connection = self._connection
-        if connection is None:
-            return None
+        assert connection is not None  # this thread alone sets it
         properties = None
         if expiry_s is not None and connection.version == 5:
             from paho.mqtt.packettypes import PacketTypes
@@ -360,12 +374,14 @@ class MqttSink:
 
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = max(1, round(expiry_s))
-        return int(connection.client.publish(topic, payload, qos, retain, properties).mid)
+        mid = int(connection.client.publish(topic, payload, qos, retain, properties).mid)
+        if qos:
+            self._flight.sent(mid, what)
 
     # ---- the client's thread -------------------------------------------------------------------------------
 
-    def _on_publish(self, mid: int) -> None:
-        self._acked.append(mid)
+    def _on_publish(self, mid: int, refused: str, nobody: bool) -> None:
+        self._flight.answered(mid, Answer(refused, nobody))
         self._wake.set()
 
     def _on_lost(self) -> None:
@@ -388,7 +404,7 @@ class MqttSink:
         return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})
 
     def _say_link(self, up: bool, reason: str) -> None:
-        if self._link_up != up:
-            self._link_up = up
+        if self._link != (up, reason):
+            self._link = (up, reason)
             log.log(logging.INFO if up else logging.WARNING, "%s %s", self._options, "connected" if up else reason)
             self._on_link(up, reason)

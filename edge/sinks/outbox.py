@@ -2,8 +2,8 @@
 
 One SQLite file (WAL, ``synchronous=FULL``). The main thread appends, one commit for all transitions of a tick together
 with the board's state; the sink's thread reads in order and removes on PUBACK. A damaged file is put aside under
-another name and a new one begun: what it held is lost to delivery but kept for a look, and ``faults`` say so. Readings
-never enter, and nothing that waits is ever dropped to make room.
+another name and a new one begun with what could still be read; ``faults`` say so. Readings never enter, and nothing
+that waits is ever dropped to make room.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -29,6 +30,8 @@ create table if not exists event (
 create table if not exists state (key text primary key, value blob not null);
 create table if not exists unreadable (row integer primary key, alarm blob);
 """
+_ROW_TYPES = [int, str, int, str, float, str, bytes]
+_INSERT = "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -86,15 +89,24 @@ class Outbox:
         with self._lock:
             self._gone |= set(rows)
             self._held = [one for one in self._held if one[0].row not in self._gone]
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error), self._unsynced():
                 with self._db:
                     self._delete()
                 self._gone.clear()
 
-    def state(self) -> bytes | None:
-        """The board's state as last written, or None."""
+    def keep(self, state: bytes, coverage: bytes) -> None:
+        """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
+        with self._lock:
+            if self._held:  # transitions of that state: they are not left behind, and waited for
+                self._write(state, coverage)
+                return
+            with contextlib.suppress(sqlite3.Error), self._unsynced():
+                self._write(state, coverage)
+
+    def state(self, key: str = "board") -> bytes | None:
+        """The board's state as last written, or its ``coverage``, or None."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            found = self._db.execute("select value from state where key = 'board'").fetchone()
+            found = self._db.execute("select value from state where key = ?", (key,)).fetchone()
             return None if found is None else bytes(found[0])
         return None
 
@@ -120,22 +132,29 @@ class Outbox:
             self._write(None)
             self._db.close()
 
-    def _write(self, state: bytes | None) -> bool:
+    def _write(self, state: bytes | None, coverage: bytes | None = None) -> bool:
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
                 self._delete()
-                self._db.executemany(
-                    "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)",
-                    rows,
-                )
-                if state is not None:
-                    self._db.execute("insert or replace into state values ('board', ?)", (state,))
+                self._db.executemany(_INSERT, rows)
+                for key, value in (("board", state), ("coverage", coverage)):
+                    if value is not None:
+                        self._db.execute("insert or replace into state values (?, ?)", (key, value))
         except sqlite3.Error:
             return False
         self._held = []
         self._gone.clear()
         return True
+
+    @contextlib.contextmanager
+    def _unsynced(self) -> Iterator[None]:
+        """Commits that need not wait for the disk: a removal that a power cut undoes is a transition sent twice."""
+        self._db.execute("pragma synchronous=normal")
+        try:
+            yield
+        finally:
+            self._db.execute("pragma synchronous=full")
 
     def _delete(self) -> None:
         self._db.executemany("delete from event where row = ?", [(row,) for row in self._gone])
@@ -150,8 +169,15 @@ class Outbox:
             for tail in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
-            self.faults.append(f"the outbox was damaged ({error}); it was put aside as {aside.name}")
-            return self._connect()
+            db = self._connect()
+            rows, state = _readable(aside)
+            with db:
+                db.executemany(_INSERT, rows)
+                db.executemany("insert into state values ('board', ?)", [] if state is None else [(state,)])
+            saved = f"; {len(rows)} alarms that waited were read from it" if rows else ""
+            self.faults.append(f"the outbox was damaged ({error}); it was put aside as {aside.name}{saved}")
+            self._set_unreadable_apart(db)
+            return db
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=_TIMEOUT_S, check_same_thread=False)
@@ -185,3 +211,21 @@ class Outbox:
 
 def _decode(alarm: bytes) -> Alarm:
     return msgspec.convert(msgspec.json.decode(alarm), Alarm)
+
+
+def _readable(path: Path) -> tuple[list[tuple[Any, ...]], bytes | None]:
+    """Rows and state of a damaged file: from both ends, each up to where it cannot be read; nothing in it is changed."""
+    found: dict[int, tuple[Any, ...]] = {}
+    state = None
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        for order in ("asc", "desc"):
+            with contextlib.suppress(sqlite3.Error):
+                rows = f"select row, bed, seq, occurrence, wall, boot, alarm from event order by row {order}"
+                found.update((one[0], one) for one in db.execute(rows))
+        with contextlib.suppress(sqlite3.Error):
+            kept = db.execute("select value from state where key = 'board'").fetchone()
+            state = None if kept is None else bytes(kept[0])
+    return [one for _, one in sorted(found.items()) if [type(value) for value in one] == _ROW_TYPES], state

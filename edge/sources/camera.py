@@ -48,11 +48,11 @@ def build(
     """A camera.
 
     device: an index, ``/dev/video0``, an RTSP or HTTP address, a video file, or for ``gstreamer`` a pipeline that ends
-    in ``appsink``. fps, width, height: asked of a live camera. backend: opencv, gstreamer (a system OpenCV that has
-    it, as on a Jetson) or picamera2 (CSI cameras of a Pi). pace: of a file, "real" or "max". loop: start a file again.
-    silence_s: without a frame for so long the camera is closed and opened again. exposure, gain, white_balance_k: lock
-    what would otherwise follow the light; an exposure that is a multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz)
-    does not flicker.
+    in ``appsink``. fps: pictures a second asked of a live camera. width, height: pixels asked of it. backend: opencv,
+    gstreamer (a system OpenCV that has it, as on a Jetson) or picamera2 (CSI cameras of a Pi). pace: of a file, "real"
+    or "max". loop: start a file again. silence_s: without a frame for so long the camera is closed and opened again.
+    exposure, gain, white_balance_k: lock what would otherwise follow the light; an exposure that is a multiple of 10 ms
+    (50 Hz mains) or 8.33 ms (60 Hz) does not flicker.
     """
     if backend not in _BACKENDS:
         raise ConfigError(f"backend: {backend!r}; valid: {', '.join(_BACKENDS)}")

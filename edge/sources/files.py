@@ -39,7 +39,7 @@ def build(
     *,
     name: str,
     path: str,
-    kind: str = "auto",
+    signal: str = "auto",
     channel: int | None = None,
     rate_hz: float | None = None,
     block_s: float = 0.1,
@@ -50,13 +50,13 @@ def build(
 ) -> Files:
     """A recorded signal.
 
-    path: the file; ``FILE.npz#12`` or ``#a103l`` names a record of an archive, as ``record`` does. kind: ppg, pcg, acc
-    or ecg, where names and rate in the file do not tell. channel: one channel, counted from 0 (heart sound: the first
-    unless given; other streams: all). rate_hz: where the file does not say. block_s: seconds per block. pace: "max" or
-    "real". loop: begin again at the end, in a new epoch.
+    path: the file; ``FILE.npz#12`` or ``#a103l`` names a record of an archive, as ``record`` does. signal: ppg, pcg,
+    acc or ecg, where names and rate in the file do not tell. channel: one channel, counted from 0 (heart sound: the
+    first unless given; other streams: all). rate_hz: where the file does not say. block_s: seconds per block. pace:
+    "max" or "real". loop: begin again at the end, in a new epoch. record: one record of an archive, by number or name.
     """
-    if kind not in ("auto", *KINDS):
-        raise ConfigError(f"kind: {kind!r}; valid: auto, {', '.join(KINDS)}")
+    if signal not in ("auto", *KINDS):
+        raise ConfigError(f"signal: {signal!r}; valid: auto, {', '.join(KINDS)}")
     if pace not in _PACES:
         raise ConfigError(f"pace: {pace!r}; valid: {', '.join(_PACES)}")
     if not 0.001 <= block_s <= 10.0:
@@ -64,7 +64,7 @@ def build(
     file, in_path = split_record(path)
     chosen = record if record not in (None, "") else in_path
     return Files(
-        name, file, clock, kind=kind, channel=channel, rate_hz=rate_hz, block_s=block_s, real=pace == "real",
+        name, file, clock, kind=signal, channel=channel, rate_hz=rate_hz, block_s=block_s, real=pace == "real",
         loop=loop, record=chosen,
     )  # fmt: skip
 

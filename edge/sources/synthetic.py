@@ -32,6 +32,7 @@ def build(
 
     rhythm: sinus, af, pvc, pac or asystole; rate_bpm: its mean rate; murmur: whether the heart sound has one;
     streams: of ppg, acc, pcg; pace: "real" or "max"; seconds: end after so long, 0 = never (an hour at pace "max").
+    seed: another heart.
     """
     unknown = [s for s in streams if s not in RATES_HZ]
     if unknown or not streams:
@@ -116,5 +117,5 @@ class Synthetic:
         else:
             data = np.round(acceleration(t, seed=self._seed))
         labels = {"ppg": ("ir",), "pcg": ("mic",), "acc": ("x", "y", "z")}[kind]
-        data = data if data.ndim == 2 else data[:, None]
+        data = (data if data.ndim == 2 else data[:, None]) + 0.0  # a device's counts know no minus zero
         return Block(f"{self._name}/{kind}", first, self._start + first / rate, rate, data, self._epoch, labels)

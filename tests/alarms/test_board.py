@@ -249,7 +249,7 @@ def test_reset_ends_only_what_is_latched():
         (say("standby", seconds=1e6), "standby of 1e+06 s is too long: at most 28800 s"),
         (say("shelve", seconds=1), "no alarm '' to shelve"),
         (say("reset", id="bed1/brady"), "bed1/brady does not stand"),
-        (say("mute"), "'mute' is not one of ack, pause, shelve, standby, reset"),
+        (say("mute"), "'mute' is not one of ack, pause, shelve, standby, reset, received, drill"),
     ],
 )
 def test_refusals_say_why(command, says):
@@ -413,3 +413,28 @@ def test_the_same_input_gives_the_same_alarms():
 
     assert told() == told()
     assert len(told()) > 2
+
+
+def test_an_alarm_carries_the_readings_that_decided_its_model_card_and_its_recording():
+    one = board(cards={"rhythm": "ab" * 32}, keeps_evidence=True)
+    quiet = hr(0.0, 70)
+    for t in range(12):
+        one.update(hr(float(t), 70))
+    rates(one, [44, None, 43, 46], start=12.0)
+    (brady,) = [a for t in (16.0, 17.0, 18.0) for a in one.update(hr(t, 42)) if a.condition == "brady"]
+    recent = brady.evidence["readings"]
+    assert [(t, value, verdict) for t, value, _, verdict in recent[-5:]] == [
+        (14.0, 43, "yes"), (15.0, 46, "between"), (16.0, 42, "yes"), (17.0, 42, "yes"), (18.0, 42, "yes"),
+    ]  # fmt: skip
+    assert [row[2] for row in recent] == [quiet.quality] * 8
+    assert brady.evidence["recording"] == "boot.bed1.brady.1.evrec"
+    assert "card" not in brady.evidence
+    reading = Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node", "rhythm 1.1.0 onnx-int8")
+    (af,) = one.update(reading)
+    assert af.evidence["card"] == "ab" * 32
+    assert json.loads(json.dumps(af.evidence)) == af.evidence
+
+
+def test_without_recordings_none_is_named():
+    (af,) = board().update(Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node"))
+    assert "recording" not in af.evidence

@@ -151,3 +151,63 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     ]
     assert told[0].text == "ppg.hr of node known for 40% of the last hour: motion"
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
+
+
+def restarted(one, shift_s):
+    two = Coverage()
+    two.restore(json.loads(json.dumps(one.snapshot())), shift_s, restarted=True)
+    return two
+
+
+def test_the_time_between_two_runs_is_blind_and_what_was_known_before_still_counts():
+    """The second run's clock begins at 0, 1000 s after that of the first one."""
+    two = restarted(watch((0, 601, "")), shift_s=-1000.0)
+    assert two.report(0.0) == [], "not before it is heard again"
+    for t in range(50, 351):
+        two.reading(reading(t))
+    assert two.share("node", "ppg.hr", 350.0) == pytest.approx((600 + 300) / 1350)
+    assert blind(two, 350.0) == [(-400.0, 50.0, "not running")]
+    assert two.report(350.0)[0]["first"] == -1000.0
+    assert two.share_running("node", "ppg.hr", 350.0) == pytest.approx(1.0)
+    assert two.watched_s("node", "ppg.hr", 350.0) == 300.0
+
+
+def test_several_restarts_keep_the_record():
+    one = watch((0, 101, ""))
+    for _ in range(3):
+        one = restarted(one, shift_s=-200.0)
+        for t in range(101):
+            one.reading(reading(t))
+    assert blind(one, 100.0) == [
+        (-500.0, -400.0, "not running"),
+        (-300.0, -200.0, "not running"),
+        (-100.0, 0.0, "not running"),
+    ]
+    assert one.share("node", "ppg.hr", 100.0) == pytest.approx(400 / 700)
+
+
+def test_a_metric_that_is_not_heard_again_is_kept_for_the_next_run_and_reported_by_none():
+    two = restarted(watch((0, 101, "")), shift_s=0.0)
+    two.reading(reading(200, metric="pcg.hr"))
+    assert [row["metric"] for row in two.report(300.0)] == ["pcg.hr"]
+    three = restarted(two, shift_s=0.0)
+    three.reading(reading(400))
+    assert three.report(400.0)[0]["first"] == 0.0
+    two.status(SourceStatus("node", "bed1", 300.0, "disabled"))
+    assert two.snapshot()["streams"] == []
+
+
+def test_a_restart_is_not_blamed_on_a_signal():
+    rules = {"low_quality": {"on_delay_s": 0, "off_delay_s": 0}, "coverage_limit": 0.6}
+    first = Board({"bed1": rules_from(rules)}, boot="a")
+    for t in range(3600):
+        first.update(reading(t))
+    state = json.loads(json.dumps(first.snapshot()))
+    second = Board({"bed1": rules_from(rules)}, boot="b", state=state, shift_s=0.0)
+    told = []
+    for t in range(9000, 10000):
+        told += second.update(reading(t)) + second.tick(t + 0.5)
+    assert [a.id for a in told if a.condition == "low_quality"] == []
+    (row,) = second.coverage("bed1", 9999.0)
+    assert row["hour"] == pytest.approx(999 / 3600, abs=0.02)
+    assert row["blind"] == [{"start": 3599.0, "end": 9000.0, "cause": "not running"}]

@@ -80,6 +80,18 @@ def test_irregular_frames_are_used_by_their_own_times(model):
     assert np.abs(np.array(said) - 80.0).max() < 2.0
 
 
+@pytest.mark.parametrize("fault", ["repeated", "backwards"])
+def test_time_stamps_that_repeat_or_go_back_are_right_or_silent(model, fault):
+    t, table = traces(seconds=30.0)
+    if fault == "repeated":
+        t[100:-1:7] = t[101::7]
+    else:
+        t[100:-1:7], t[101::7] = t[101::7].copy(), t[100:-1:7].copy()
+    said = run(model, t, table)
+    assert all(r.reason for r in said if r.value is None)
+    assert [r.value for r in said if r.value is not None and abs(r.value - 72.0) > 2.0] == []
+
+
 def test_before_ten_seconds_nothing_is_said(model):
     early = run(model, *traces(seconds=8.0))
     assert {(r.value, r.reason) for r in early} == {(None, "warming_up")}

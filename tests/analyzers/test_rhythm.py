@@ -100,9 +100,27 @@ def test_shaking_is_named(model):
 
 
 def test_settings_are_checked(model):
-    for wrong in ({"channel": -1}, {"hop_s": 20.0}, {"upside_down": "maybe"}):
+    twice = {"af_threshold": 0.4, "af_missed": 0.1}
+    for wrong in (
+        {"channel": -1}, {"hop_s": 20.0}, {"upside_down": "maybe"}, {"af_threshold": 1.0}, {"af_missed": 0.001}, twice,
+    ):  # fmt: skip
         with pytest.raises(ConfigError, match="rhythm"):
             rhythm.build(models=lambda _: model, **wrong)
+
+
+def thresholds_told(model, **settings):
+    x = wave("af", 85.0, seconds=10.0)
+    window = Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, x[:, None], 100.0, 1.0, ())
+    reading = rhythm.build(models=lambda _: model, **settings)({"ppg": window})[0]
+    return reading.detail["threshold"], reading.value == "af", reading.detail["p_af"]
+
+
+def test_the_threshold_is_the_cards_or_the_configured_one(model):
+    assert thresholds_told(model)[0] == model.card["calibration"]["af_threshold"]
+    p = thresholds_told(model)[2]
+    assert thresholds_told(model, af_threshold=p)[:2] == (p, True)
+    above = (1.0 + p) / 2
+    assert thresholds_told(model, af_threshold=above)[:2] == (above, False)
 
 
 @pytest.mark.parametrize("variant", ["onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
 import subprocess
 import sys
 
@@ -92,6 +95,13 @@ def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsy
     assert all(0.0 < float(row.split()[-2]) < 180.0 for row in rows.values())
 
 
+def test_explain_says_who_must_confirm(config, capsys):
+    config.write_text(SYNTHETIC + '[delivery]\nroles = ["station", {name = "charge", confirm_within_s = 40}]\n')
+    assert main(["explain", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "medium priority and above is confirmed by station within 15 s, then charge within 40 s" in said
+
+
 def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
     text = SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 60.0\nrhythm = "af"')
     config.write_text(text + "[alarms.af]\nk = 2\nn = 3\nspacing_s = 4\n[sinks.journal]\n")
@@ -120,6 +130,23 @@ def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
     assert ("bed1/af", "on") in {m[:2] for m in made}
 
 
+def test_a_stop_that_comes_while_the_models_load_is_not_lost(config, monkeypatch):
+    from edge import service
+
+    build, made = service.build_service, []
+
+    def asked_to_stop_meanwhile(*given, **named):
+        os.kill(os.getpid(), signal.SIGTERM)
+        made.append(build(*given, **named))
+        return made[0]
+
+    monkeypatch.setattr(service, "build_service", asked_to_stop_meanwhile)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["run", str(config), "--quiet", "--seconds", "60"]) == 0
+    assert made[0].runtime._stop.is_set()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_replay_of_a_plain_file_prints_a_summary(tmp_path, capsys):
     from edge.dsp.synthesis import Episode, beats, ppg
 
@@ -137,6 +164,18 @@ def test_starts_without_importing_what_is_heavy():
     code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("argv", "budget_s"), [(["-c", "import edge"], 0.3), (["-m", "edge", "--help"], 0.4)])
+def test_starting_costs_little(argv, budget_s):
+    """Processor time of the best of five, since another program may be running."""
+    took_s = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took_s) < budget_s
 
 
 def test_a_closed_pipe_is_no_traceback(config):

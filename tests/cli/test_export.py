@@ -175,6 +175,46 @@ def test_a_device_clock_that_is_off_keeps_every_sample_and_its_time(tmp_path, sk
     assert not [a for a in edf.annotations if "gap" in a.text and a.onset < 590]
 
 
+@pytest.mark.parametrize("step_s", [-7200.0, 0.4, 5400.0])
+@pytest.mark.parametrize("later_s", [3.0, 5.37, 60.004])
+def test_a_reconnected_device_counts_anew_and_its_samples_lie_where_their_time_is(tmp_path, later_s, step_s):
+    first, second = PPG[:300], PPG[300:700]
+    again = [
+        Block(b.stream, b.seq, b.t0 + later_s, b.rate, b.data.copy(), 1, b.labels)
+        for b in blocks("n/ppg", 100.0, second)
+    ]
+    clocks = [ClockMark(START, WALL), ClockMark(START + later_s, WALL + later_s + step_s)]
+    whole = session(record(tmp_path / "a.evrec", [*blocks("n/ppg", 100.0, first), *again, *clocks]))
+    begin = round(later_s * 100)
+    expected = np.full((begin + 400, 2), np.nan)
+    expected[:300], expected[begin:] = first, second
+    write_wfdb(whole, tmp_path)
+    back = wfdb.rdrecord(str(tmp_path / "n-ppg"))
+    np.testing.assert_array_equal(back.p_signal, expected)
+    (path,) = write_edf(whole, tmp_path)
+    edf = edfio.read_edf(path)
+    for channel in (0, 1):
+        signal = edf.signals[channel]
+        missing = np.isnan(expected[:, channel])
+        np.testing.assert_array_equal(signal.digital[: len(expected)] == MISSING, missing)
+        assert np.abs(signal.data[: len(expected)] - expected[:, channel])[~missing].max() < 1e-6
+    gaps = [(a.onset, a.duration) for a in edf.annotations if a.text.startswith("gap") and a.onset < later_s]
+    assert gaps == ([] if begin == 300 else [(pytest.approx(3.0), pytest.approx((begin - 300) / 100))])
+    steps = [a.onset for a in edf.annotations if a.text.startswith("clock_step")]
+    assert steps == ([pytest.approx(later_s, abs=1e-5)] if abs(step_s) > 1.0 else [])
+    assert main(["export", str(tmp_path / "a.evrec"), "--csv", "--out", str(tmp_path / "t")]) == 0
+    with (tmp_path / "t" / "n-ppg.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(r["epoch"]), int(r["seq"])) for r in rows] == [
+        *((0, i) for i in range(300)),
+        *((1, i) for i in range(400)),
+    ]
+    assert [float(r["red"]) for r in rows] == PPG[:700, 1].tolist()
+    apart = np.array([float(r["wall"]) - float(r["mono"]) - (WALL - START) for r in rows])
+    np.testing.assert_allclose(apart[:300], 0.0, atol=2e-6)
+    np.testing.assert_allclose(apart[300:], step_s, atol=2e-6)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.sets(st.integers(0, 29), max_size=25), st.sampled_from([1.0, 25.0, 125.0, 300.0, 62.5]))
 def test_any_gaps_at_any_rate(tmp_path_factory, skip, rate):

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from edge.cli import main
-from edge.cli._service_files import SYSUSERS, UDEV, UNIT, files
+from edge.cli._service_files import DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
 from edge.config import parse
 from edge.notify import Watchdog
 from edge.reader import Reader
@@ -46,8 +46,45 @@ def test_install_upgrade_and_uninstall(root, capsys):
     assert "another version" in capsys.readouterr().out
     assert main(["service", "uninstall", "--root", str(root)]) == 0
     assert everything(root) == before
+    assert main(["service", "install", "--root", str(root)]) == 0
+    (root / DROP_INS).mkdir()
+    (root / DROP_INS / "override.conf").write_text("[Service]\nNice=0\n")
     assert main(["service", "uninstall", "--root", str(root), "--purge"]) == 0
-    assert everything(root) == set()
+    system = {"systemd/system", "udev/rules.d", "sysusers.d"}  # folders that every machine has
+    assert {str(p.relative_to(root / "etc")) for p in (root / "etc").rglob("*")} - system == {"systemd", "udev"}
+    assert list((root / "var").rglob("*")) == [root / "var/lib"]
+
+
+def test_what_a_package_brought_is_used_and_left_to_it(root, capsys):
+    program = ["--program", "/usr/bin/edge-vitals", "--root", str(root)]
+    for name, content in files("/usr/bin/edge-vitals").items():
+        path = root / packaged(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    before = everything(root)
+    assert {"usr/lib/systemd/system/edge-vitals.service", "usr/lib/sysusers.d/edge-vitals.conf"} <= before
+    assert main(["service", "install", *program]) == 0
+    assert everything(root) == before
+    assert main(["service", "status", *program]) == 0
+    assert main(["service", "uninstall", *program]) == 0
+    assert everything(root) == before
+    config = root / "etc/edge-vitals/other.toml"
+    config.write_text((root / "etc/edge-vitals/config.toml").read_text())
+    assert main(["service", "install", "/etc/edge-vitals/other.toml", *program]) == 0
+    assert everything(root) - before == {UNIT, "etc/edge-vitals/other.toml"}  # /etc goes before /usr/lib
+    assert main(["service", "status", "/etc/edge-vitals/other.toml", *program]) == 0
+
+
+def test_the_service_starts_the_program_that_installed_it(root, tmp_path, monkeypatch):
+    script = tmp_path / "edge-vitals"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(script), "service", "install"])
+    assert main(["service", "install", "--root", str(root)]) == 0
+    assert f"ExecStart={script} run " in (root / UNIT).read_text()
+    monkeypatch.setattr(sys, "argv", ["__main__.py", "service", "install"])
+    assert main(["service", "install", "--root", str(root)]) == 0
+    assert f"ExecStart={sys.executable} -m edge run " in (root / UNIT).read_text()
 
 
 @pytest.mark.parametrize(("config", "text"), [("relative.toml", "absolute"), ("/etc/none.toml", "no such file")])

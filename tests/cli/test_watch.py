@@ -37,15 +37,25 @@ def event(seq=1, **more):
 
 STATUS = stamp(state="online", version="1", models={})
 DISCOVERY = {
-    "device": {},
-    "origin": {},
-    "availability": [],
-    "components": {"a": {"platform": "sensor", "unique_id": "a"}},
+    "device": {"identifiers": ["dev"]},
+    "origin": {"name": "me"},
+    "availability": [{"topic": f"{ROOT}/status"}],
+    "components": {
+        "a": {"platform": "sensor", "unique_id": "a", "state_topic": "a", "expire_after": 5},
+        "b": {"platform": "event", "unique_id": "b", "state_topic": f"{ROOT}/bed1/event", "event_types": ["on"]},
+        "c": {"platform": "button", "unique_id": "c", "command_topic": f"{ROOT}/bed1/cmd/ack"},
+        "d": {"platform": "button", "unique_id": "d", "command_topic": f"{ROOT}/bed1/cmd/pause"},
+    },
 }
 GOOD = [
     ("status", STATUS, True, 1),
     ("bed1/reading/ppg.hr", reading(1), False, 0),
-    ("bed1/reading/ppg.hr", reading(2, value=None, reason="motion"), False, 0),
+    (
+        "bed1/reading/ppg.hr",
+        reading(2, value=None, reason="motion", t=(NOW + timedelta(seconds=1)).isoformat()),
+        False,
+        0,
+    ),
     ("bed1/event", event(1), False, 1),
     ("bed1/event", event(1), False, 1),
     ("bed1/alarm/af", event(1), True, 1),
@@ -92,6 +102,11 @@ def without(index, key):
         (changed(1, t=(NOW - timedelta(minutes=2)).isoformat()), "reading age"),
         (changed(1, t="yesterday"), "reading age"),
         (changed(1, t=(NOW + timedelta(minutes=2)).isoformat()), "reading age"),
+        (changed(2, t=NOW.isoformat()), "reading age"),
+        ([*GOOD[:2], (GOOD[2][0], GOOD[2][1], False, 1), *GOOD[3:]], "reading"),
+        ([*GOOD, ("stats", stamp(), False, 1)], "stats"),
+        (changed(7, t=(NOW + timedelta(minutes=2)).isoformat()), "clock skew"),
+        ([*GOOD, ("status", stamp(state="offline", version="1", models={}), False, 1)], "will"),
         (changed(2, seq=5), "reading seq"),
         (changed(5, presence="off"), "alarm"),
         (without(5, "occurrence"), "alarm"),
@@ -106,7 +121,33 @@ def test_a_broken_device_fails_in_that_respect(messages, check):
     assert check in grade(messages)
 
 
-@pytest.mark.parametrize("broken", [{}, {**DISCOVERY, "components": {"a": {}}}, {**DISCOVERY, "availability": {}}])
+def component(key, **fields):
+    changed = {**DISCOVERY["components"][key], **fields}
+    kept = {name: value for name, value in changed.items() if value is not None}
+    return {**DISCOVERY, "components": {**DISCOVERY["components"], key: kept}}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        [],
+        {**DISCOVERY, "components": {"a": {}}},
+        {**DISCOVERY, "components": {"a": 5}},
+        {**DISCOVERY, "availability": {}},
+        {**DISCOVERY, "availability": [{"topic": "other/status"}]},
+        {**DISCOVERY, "device": {"name": "x"}},
+        {**DISCOVERY, "origin": {}},
+        component("a", expire_after=None),
+        component("a", unique_id="b"),
+        component("a", state_topic=None),
+        component("b", event_types=None),
+        component("b", platform="alarm"),
+        component("b", state_topic="elsewhere"),
+        component("c", command_topic="elsewhere"),
+        component("d", command_topic="elsewhere"),
+    ],
+)
 def test_broken_discovery_fails(broken):
     assert "discovery" in grade(GOOD, discovery=broken)
 

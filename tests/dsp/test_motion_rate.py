@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.dsp.motion_rate import RATE_HZ, MotionRate, evidence, residual
+from edge.dsp.motion_rate import MotionRate, evidence
+from edge.dsp.motion_spectra import CHANNELS, GRID_BPM, RATE_HZ, network_input, residual, spectra
 
 
 def walk(seconds=60.0, heart_hz=2.0, step_hz=1.6, motion=3.0, seed=0):
@@ -17,11 +18,11 @@ def walk(seconds=60.0, heart_hz=2.0, step_hz=1.6, motion=3.0, seed=0):
     return ppg + 0.2 * rng.normal(size=ppg.shape), acc + 0.02 * rng.normal(size=acc.shape)
 
 
-def follow(ppg, acc):
-    rate, found = MotionRate(), []
-    for end in range(200, len(ppg) + 1, 25):
+def follow(ppg, acc, network=None, hop=25):
+    rate, found = MotionRate(network), []
+    for end in range(200, len(ppg) + 1, hop):
         begin = max(0, end - 400)
-        found.append(rate.update(ppg[begin:end], None if acc is None else acc[begin:end], 1.0))
+        found.append(rate.update(ppg[begin:end], None if acc is None else acc[begin:end], hop / 25))
     return np.array(found)
 
 
@@ -58,4 +59,57 @@ def test_noise_leaves_doubt():
 
 
 def test_silence_is_no_evidence():
-    assert evidence(np.zeros((400, 1)), None) == pytest.approx(np.ones(193))
+    assert evidence(spectra(np.zeros((400, 1)), None)) == pytest.approx(np.ones(193))
+
+
+def loudest(x):
+    """A stand-in for the network: the residual's own logarithm."""
+    return 6.0 * x[:, :1]
+
+
+@pytest.mark.parametrize("network", [None, loudest])
+def test_the_future_changes_nothing_with_and_without_a_network(network):
+    ppg, acc = walk(40.0)
+    whole = follow(ppg, acc, network)
+    for samples in (300, 425, 775):
+        cut = follow(ppg[:samples], acc[:samples], network)
+        assert np.array_equal(whole[: len(cut)], cut)
+
+
+def test_a_network_is_asked_only_where_there_is_an_accelerometer():
+    ppg, acc = walk(20.0)
+    asked = []
+
+    def network(x):
+        asked.append(x)
+        return loudest(x)
+
+    follow(ppg, None, network)
+    assert not asked
+    follow(ppg, acc, network)
+    assert asked[0].shape == (1, len(CHANNELS), 1, len(GRID_BPM))
+    assert asked[0].dtype == np.float32
+    assert all(np.isfinite(x).all() for x in asked)
+
+
+def test_closer_windows_are_not_believed_more():
+    ppg, acc = walk(60.0, motion=6.0)
+    often, seldom = follow(ppg, acc, hop=25), follow(ppg, acc, hop=50)
+    assert np.median(often[20:, 1]) > 0.7 * np.median(seldom[10:, 1])
+
+
+def test_silence_can_be_shown_to_a_network():
+    still = np.zeros((400, 2))
+    x = network_input(spectra(still, np.zeros((400, 3))))
+    assert np.isfinite(x).all()
+    with pytest.raises(ValueError, match="accelerometer"):
+        network_input(spectra(still, None))
+
+
+def test_the_spectrum_is_read_at_whole_bpm():
+    t = np.arange(400) / RATE_HZ
+    ppg = np.sin(2 * np.pi * (101.0 / 60.0) * t)[:, None]
+    found = spectra(ppg, None)
+    assert found.residual[0].argmax() == 101
+    assert found.long_residual[0].argmax() == 101
+    assert found.residual[:, 30:223].sum() == pytest.approx(1.0)

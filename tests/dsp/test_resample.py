@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.dsp.resample import to_grid
+from edge.dsp.resample import even_to_grid, to_grid
 
 
 def wave(t):
@@ -44,3 +44,43 @@ def test_nothing_gives_nothing(n):
     assert y.shape == (50, 2)
     assert not valid.any()
     assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("own_hz", [25.0, 30.0, 64.0, 125.0, 500.0])
+@pytest.mark.parametrize("late", [0.0, 0.3, 0.8])
+def test_even_samples_give_the_same_grid_faster(own_hz, late):
+    t = late / own_hz + np.arange(round(16 * own_hz)) / own_hz
+    x = np.stack([np.sin(2 * np.pi * 1.3 * t), np.cos(2 * np.pi * 2.7 * t)], axis=1)
+    even = even_to_grid(t, x, 0.0, 16.0, own_hz, 25.0)
+    grid = np.arange(400) / 25.0
+    truth = np.stack([np.sin(2 * np.pi * 1.3 * grid), np.cos(2 * np.pi * 2.7 * grid)], axis=1)
+    assert even.shape == (400, 2)
+    assert abs(even - truth)[10:-10].max() < 0.02
+    assert abs(even - to_grid(t, x, 0.0, 16.0, 25.0, 0.25)[0])[10:-10].max() < 0.03
+
+
+def test_a_step_that_is_no_whole_second_keeps_its_length():
+    t = np.arange(1130) / 100.0
+    assert even_to_grid(t, t[:, None], 0.0, 11.3, 100.0, 25.0).shape == (282, 1)
+
+
+def test_what_lies_above_the_grid_is_taken_out():
+    t = np.arange(4000) / 250.0
+    hum = np.sin(2 * np.pi * 50.0 * t)[:, None]
+    assert abs(even_to_grid(t, hum, 0.0, 16.0, 250.0, 25.0))[10:-10].max() < 0.02
+
+
+def test_only_a_whole_even_stretch_will_do():
+    t = np.arange(1600) / 100.0
+    x = np.ones((1600, 1))
+    assert even_to_grid(t, x, 0.0, 16.0, 100.0, 25.0) is not None
+    one_lost = np.delete(np.arange(1600), 700)
+    for t_wrong, x_wrong, own_hz in (
+        (t[one_lost], x[one_lost], 100.0),
+        (t[:1500], x[:1500], 100.0),
+        (t[100:], x[100:], 100.0),
+        (t * 1.01, x, 100.0),
+        (t, x, 99.5),
+        (t[:1], x[:1], 100.0),
+    ):
+        assert even_to_grid(t_wrong, x_wrong, 0.0, 16.0, own_hz, 25.0) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +17,10 @@ import pytest
 from edge.config import parse
 from edge.service import build_service
 from edge.types import Block
+from web_browser import SCREENS, Seen
 from web_server import WebServer
 
 pytestmark = pytest.mark.slow
-WAIT_MS = 20_000
-SCREENS = {"bedside": (800, 480), "desk": (1440, 900), "phone": (390, 844)}
 CONFIG = """
 [device]
 name = "ward"
@@ -43,18 +41,6 @@ on_delay_s = 1
 [sinks.web]
 port = {port}
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 class Started:
@@ -99,38 +85,6 @@ def watched(tmp_path_factory):
     """One for all tests that only look."""
     with running(tmp_path_factory.mktemp("ward")) as service:
         yield service
-
-
-class Seen:
-    """A page in the browser, and what its console complained of."""
-
-    def __init__(self, browser, url, size=(800, 480), **context):
-        self.complaints = []
-        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, **context)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(WAIT_MS)
-        self.page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.goto(url)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-    def text(self, selector):
-        return self.page.inner_text(selector)
-
-    def until(self, script, *args):
-        self.page.wait_for_function(script, arg=list(args))
-
-    def number(self):
-        self.until("() => /^[0-9]+$/.test(document.querySelector('#rate .huge')?.textContent)")
-        return int(self.text("#rate .huge"))
-
-    def picture(self, stream):
-        return self.page.evaluate("s => document.querySelector(`[data-stream='${s}'] canvas`).toDataURL()", stream)
 
 
 def test_numbers_verdicts_and_traces_are_there_and_move(browser, watched):

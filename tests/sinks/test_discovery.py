@@ -26,6 +26,7 @@ REQUIRED = {
     "sensor": {"state_topic"},
     "event": {"state_topic", "event_types"},
     "button": {"command_topic"},
+    "binary_sensor": {"state_topic"},
 }
 COMMON = {"platform", "unique_id", "name"}
 OPTIONAL = {
@@ -34,12 +35,13 @@ OPTIONAL = {
     },
     "event": {"value_template"},
     "button": {"command_template"},
+    "binary_sensor": {"value_template", "expire_after", "device_class"},
 }
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
 
 
 def message(device="ward-3", root=ROOT, beds=("bed1", "bed2"), hops=HOPS):
-    return json.loads(discovery(device, root, beds, sorted(hops), "1.2.3", hops))
+    return json.loads(discovery(device, root, {bed: sorted(hops) for bed in beds}, "1.2.3", hops))
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,13 @@ def test_a_word_is_no_measurement_and_a_rate_has_its_unit(components, metric, un
     assert (one.get("unit_of_measurement"), one.get("state_class")) == (unit, state_class)
 
 
+def test_a_bed_has_the_sensors_of_its_own_sources_only():
+    found = json.loads(discovery("x", ROOT, {"bed1": ["ppg.hr"], "bed2": ["pcg.murmur"], "bed3": []}, "1", HOPS))
+    topics = [one["state_topic"] for one in of(found["components"], "sensor")]
+    assert topics == [Topics(ROOT).reading("bed1", "ppg.hr"), Topics(ROOT).reading("bed2", "pcg.murmur")]
+    assert len(of(found["components"], "event")) == 4
+
+
 @given(hop_s=st.floats(0.1, 120.0))
 def test_a_sensor_expires_after_three_hops_in_whole_seconds(hop_s):
     (one,) = of(message(beds=["b"], hops={"ppg.hr": hop_s})["components"], "sensor")
@@ -116,20 +125,30 @@ def test_a_sensor_expires_after_three_hops_in_whole_seconds(hop_s):
 
 def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
     events = of(components, "event")
-    assert [one["state_topic"] for one in events] == [Topics(ROOT).event(bed) for bed in ("bed1", "bed2")]
+    assert [one["state_topic"] for one in events] == [Topics(ROOT).event(bed) for bed in ("_device", "bed1", "bed2")]
     for one in events:
-        assert one["event_types"] == list(PRESENCES)
-        assert '"event_type": value_json.presence' in one["value_template"]
-    alarm = Alarm("bed1/af", "o", "physiological", "medium", "on", 0.0, "AF", "af", "bed1")
+        assert one["event_types"] == [*PRESENCES, "drill"]
+        assert (
+            '"event_type": "drill" if value_json.drill | default(false) else value_json.presence'
+            in one["value_template"]
+        )
+    alarm = Alarm(
+        "bed1/af", "o", "physiological", "medium", "on", 0.0, "AF", "af", "bed1", evidence={"change": "raised"}
+    )
     payload = json.loads(Payloads(ManualClock(), "b").alarm(alarm))
-    assert set(re.findall(r"value_json\.(\w+)", events[0]["value_template"])) <= set(payload)
+    assert set(re.findall(r"value_json\.(\w+)", events[0]["value_template"])) == {"drill"} | (
+        set(payload) & {"presence", "id", "text", "priority", "occurrence", "evidence"}
+    )
+    assert "drill" not in payload
+    assert json.loads(Payloads(ManualClock(), "b").alarm(replace(alarm, drill=True)))["drill"] is True
 
 
 @given(device=NAMES, beds=st.lists(NAMES, min_size=1, max_size=4, unique=True))
 def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
     components = message(device, f"vitals/{device}", beds)["components"]
     buttons = len(CONDITIONS) - len(OF_DEVICE) + 1
-    assert len(components) == len(beds) * (len(HOPS) + 1 + buttons)
+    of_device = 2 + len(OF_DEVICE) + 1  # heartbeat, event; a model can fail for all beds at once
+    assert len(components) == len(beds) * (len(HOPS) + 1 + buttons) + of_device
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
     assert len({one["unique_id"] for one in components.values()}) == len(components)
 
@@ -140,14 +159,17 @@ def test_no_two_devices_share_an_identifier(first, second):
         {one["unique_id"] for one in message(device, f"vitals/{device}", [bed])["components"].values()}
         for device, bed in (first, second)
     ]
-    assert first == second or not ids[0] & ids[1]
+    shared = ids[0] & ids[1]
+    assert first == second or all("/_device/" in one for one in shared)
+    assert first[0] == second[0] or not shared
 
 
 def test_beds_and_devices_whose_names_run_together_stay_apart():
     together = [message(device, ROOT, [bed])["components"] for device, bed in (("a", "b_c"), ("a_b", "c"))]
     ids = [{one["unique_id"] for one in components.values()} for components in together]
     assert not ids[0] & ids[1]
-    assert len(message(beds=["b-1", "b_1"])["components"]) == 2 * len(message(beds=["b"])["components"])
+    none, one, two = (len(message(beds=beds)["components"]) for beds in ([], ["b"], ["b-1", "b_1"]))
+    assert two - none == 2 * (one - none)
 
 
 # ---- buttons ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,11 @@ def test_an_alarm_stands_until_it_is_off(sink):
     sink.send(alarm("off"))
     assert standing() == []
     assert fetch(sink)['edge_vitals_alarm_transitions_total{bed="bed1",condition="af",presence="on"}'] == 2
+
+
+def test_a_drill_counts_nowhere(sink):
+    sink.send(replace(alarm("on"), drill=True))
+    assert not [key for key in fetch(sink) if key.startswith("edge_vitals_alarm")]
 
 
 FIGURES = {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +24,7 @@ from paho.mqtt.properties import Properties
 from edge.clock import SystemClock
 from edge.sinks.mqtt import build, probe
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
+from edge.types import Alarm, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
 
 CLOCK = SystemClock()
 WAIT_S = 10.0
@@ -86,7 +89,13 @@ class Device:
     def __init__(self, outbox, port, *, changed=None, **settings):
         self.commands, self.links, self._changed = [], [], changed or threading.Condition()
         self.outbox = outbox
-        settings = {"host": "127.0.0.1", "port": port, "hops": {"ppg.hr": 1.0}, "beds": ["bed1"], **settings}
+        settings = {
+            "host": "127.0.0.1",
+            "port": port,
+            "hops": {"ppg.hr": 1.0},
+            "metrics": {"bed1": ["ppg.hr"]},
+            **settings,
+        }
         self.sink = build(
             device_name="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
             on_command=self._command, on_link=self._link, **settings,
@@ -133,7 +142,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     one = Device(outbox, mosquitto.port).up()
     online = load(subscriber.wait("vitals/dev/status"))
     assert (online["state"], online["version"], online["models"]) == ("online", "9", {"rhythm": "rhythm 1 x"})
-    assert online["v"] == 1
+    assert (online["v"], online["heartbeat_s"]) == (1, 5.0)
     assert {"t", "mono", "boot", "clock_synced"} <= set(online)
     one.sink.close()
     subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
@@ -274,7 +283,43 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     assert stats["outbox"] == {"depth": 0, "oldest_s": 0.0}
     found = load(subscriber.wait("homeassistant/device/dev/config"))
     assert {"device", "origin", "components", "availability"} <= set(found)
-    assert {c["platform"] for c in found["components"].values()} == {"sensor", "event", "button"}
+    assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
+
+
+def test_a_heartbeat_is_live_or_nothing_and_carries_the_outbox(device, subscriber, mosquitto):
+    beds = {"bed1": {"seq": 7, "standing": 1, "unconfirmed": 0}}
+    device.sink.send(Heartbeat(CLOCK.now(), 5.0, beds))
+    message = subscriber.wait("vitals/dev/heartbeat")
+    beat = load(message)
+    assert (beat["interval_s"], beat["beds"], beat["outbox"]["depth"], beat["v"]) == (5.0, beds, 0, 1)
+    assert (message.qos, message.retain) == (0, False)
+    assert 0 < message.properties.MessageExpiryInterval <= 5
+    late = Subscriber(mosquitto.port, "vitals/dev/#")
+    late.wait("vitals/dev/status")
+    assert late.on("vitals/dev/heartbeat") == []
+    late.close()
+
+
+def test_delivery_and_drill_are_in_the_event_and_on_the_alarms_topic_and_only_where_there_are_any(device, subscriber):
+    told = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
+    device.raise_alarm(replace(alarm(1), delivery=told, drill=True))
+    device.raise_alarm(alarm(2, condition="brady"))
+    for topic in ("vitals/dev/bed1/event", "vitals/dev/bed1/alarm/af"):
+        marked = load(subscriber.wait(topic, lambda p: p["id"] == "bed1/af"))
+        assert (marked["delivery"], marked["drill"]) == (told, True)
+    plain = load(subscriber.wait("vitals/dev/bed1/event", lambda p: p["id"] == "bed1/brady"))
+    assert not {"delivery", "drill"} & set(plain)
+
+
+def test_a_confirmation_is_a_command_with_a_role(device, subscriber):
+    fields = {"command_id": "c9", "by": "program", "t": now_iso(), "role": "station", "occurrence": "o1"}
+    send(subscriber, "received", fields)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.role, command.occurrence) == ("received", "station", "o1")
+    send(subscriber, "received", {**fields, "command_id": "c10", "role": 5})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result", lambda p: p["command_id"] == "c10"))
+    assert "'role' must be a text" in answer["text"]
 
 
 def test_discovery_is_said_again_when_home_assistant_starts(device, subscriber):
@@ -284,7 +329,7 @@ def test_discovery_is_said_again_when_home_assistant_starts(device, subscriber):
     subscriber.wait("homeassistant/device/dev/config")
 
 
-def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, tmp_path):
+def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscriber, tmp_path):
     changed = threading.Condition()
     first = Device(outbox, mosquitto.port, changed=changed).up()
     box = Outbox(tmp_path / "second.sqlite", clock=CLOCK, boot="boot2")
@@ -301,6 +346,19 @@ def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, tmp_path
     second.sink.close()
     first.sink.close()
     box.close()
+
+
+@pytest.mark.slow
+def test_a_broker_that_restarts_again_and_again_is_not_taken_for_another_program(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    for _ in range(3):
+        broker.stop(kill=True)
+        one.wait(lambda d: not d.links[-1][0])
+        broker.start()
+        one.up()
+    assert not any("another program" in why for _, why in one.links)
+    one.sink.close()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # amqtt leaves refused sockets open
@@ -459,3 +517,97 @@ def test_unanswered_commands_are_forgotten_in_time(device):
     command = Command("ack", "bed1", CLOCK.now(), "c0", "n")
     device.sink.send(CommandResult(command, CLOCK.now(), True))
     assert device.sink.flush(WAIT_S)
+
+
+class Scripted:
+    """A broker of one thread that says what it is told to say: answers to CONNECT and to alarm events."""
+
+    def __init__(self, *, publish=lambda mid: b"\x40\x02" + mid, after_connect=b""):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._publish, self._after = publish, after_connect
+        self.connects = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        with self._listener:
+            while True:
+                peer, _ = self._listener.accept()
+                with peer:
+                    if not self._talk(peer):
+                        return
+
+    def _talk(self, peer):
+        stream = peer.makefile("rb")
+        while head := stream.read(1):
+            if head == b"\0":
+                return False
+            size, shift, byte = 0, 0, 0x80
+            while byte & 0x80:
+                byte = stream.read(1)[0]
+                size, shift = size | (byte & 0x7F) << shift, shift + 7
+            self._answer(peer, head[0], stream.read(size))
+        return True
+
+    def _answer(self, peer, head, body):
+        if head == 0x10:
+            self.connects += 1
+            peer.sendall(b"\x20\x03\0\0\0" + self._after)
+        elif head == 0x82:
+            peer.sendall(b"\x90\x06" + body[:2] + b"\0\1\1\1")
+        elif head == 0xC0:
+            peer.sendall(b"\xd0\0")
+        elif head & 0xF6 == 0x32:
+            topic_end = 2 + int.from_bytes(body[:2], "big")
+            mid = body[topic_end : topic_end + 2]
+            event = body[:topic_end].endswith(b"/event")
+            peer.sendall(self._publish(mid) if event else b"\x40\x02" + mid)
+
+    def close(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)) as peer:
+            peer.sendall(b"\0")
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+
+
+def test_a_session_taken_over_is_said_at_once_and_not_fought_over(outbox):
+    broker = Scripted(after_connect=b"\xe0\x02\x8e\0")
+    one = Device(outbox, broker.port)
+    one.wait(lambda d: any("another program" in why for _, why in d.links))
+    assert broker.connects == 1
+    one.sink.close()
+    assert broker.connects == 1
+    broker.close()
+
+
+def test_an_alarm_that_the_broker_refuses_stays_in_the_outbox_and_goes_when_it_is_taken(outbox):
+    answers = [b"\x97\0", b"\x97\0"]
+    broker = Scripted(publish=lambda mid: b"\x40\x04" + mid + answers.pop() if answers else b"\x40\x02" + mid)
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm(1))
+    one.wait(lambda d: d.links[-1] == (False, "alarms refused: quota exceeded"))
+    assert len(outbox) == 1
+    one.raise_alarm(alarm(2, "off"))
+    one.up()
+    assert one.sink.flush(WAIT_S)
+    assert len(outbox) == 0
+    assert one.sink.sent_events >= 4
+    one.sink.close()
+    broker.close()
+
+
+def test_a_backlog_waits_for_subscribers_that_are_on_their_way_back(tmp_path, mosquitto):
+    before = Outbox(tmp_path / "o.sqlite", clock=CLOCK, boot="boot0")
+    before.append([alarm(seq, occurrence=f"o{seq}") for seq in (1, 2, 3)])
+    before.close()
+    box = Outbox(tmp_path / "o.sqlite", clock=CLOCK, boot="boot1")
+    one = Device(box, mosquitto.port).up()
+    assert one.sink.flush(0.6) is False
+    assert len(box) == 3
+    late = Subscriber(mosquitto.port)
+    late.wait("vitals/dev/bed1/event", lambda p: p["seq"] == 3)
+    assert [e["seq"] for e in late.on("vitals/dev/bed1/event")] == [1, 2, 3]
+    one.sink.close()
+    box.close()
+    late.close()

@@ -88,6 +88,22 @@ def test_only_what_the_broker_has_is_removed(box, open_box):
     assert [one.seq for one in in_it(open_box())] == [1, 2, 4]
 
 
+def test_state_and_coverage_are_kept_together_and_take_what_is_held_with_them(box, open_box):
+    box.keep(b"s1", b"c1")
+    assert (box.state(), box.state("coverage")) == (b"s1", b"c1")
+    refuse_writes(box)
+    assert not box.append(alarms(1, 2), b"s2")
+    box.keep(b"s3", b"c3")
+    assert (box.state(), box.state("coverage")) == (b"s1", b"c1"), "both or neither"
+    refuse_writes(box, False)
+    box.keep(b"s3", b"c3")
+    other = open_box("boot2")
+    assert [one.seq for one in in_it(other)] == [1, 2], "a state never comes without its transitions"
+    assert (other.state(), other.state("coverage")) == (b"s3", b"c3")
+    box.append([], b"s4")
+    assert (box.state(), box.state("coverage")) == (b"s4", b"c3")
+
+
 def test_a_number_is_never_given_twice(box, open_box):
     box.append(alarms(1, 3))
     seen = [row.row for row in box.waiting()]

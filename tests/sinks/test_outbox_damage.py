@@ -103,7 +103,7 @@ def cut_short(content):
 
 
 @pytest.mark.parametrize("damage", [no_database, page_lost, cut_short])
-def test_a_damaged_file_is_put_aside_whole_and_a_new_one_begun(tmp_path, clock, open_box, damage):
+def test_a_file_that_nobody_can_read_is_put_aside_whole_and_a_new_one_begun(tmp_path, clock, open_box, damage):
     box = open_box()
     box.append([alarm(n) for n in range(1, 200)])
     box.close()
@@ -134,8 +134,31 @@ def test_what_was_not_yet_in_the_main_file_is_put_aside_with_it(tmp_path, open_b
     assert b"bed1-200" not in content
     (tmp_path / "outbox.sqlite").write_bytes(page_lost(content, at=len(content) // 2))
     (tmp_path / "outbox.sqlite-wal").write_bytes(log)
-    assert len(open_box()) == 0
+    again = open_box()
+    found = seqs(again)
+    assert found == sorted(set(found))
+    assert {1, 199, 200} <= set(found) < set(range(1, 201))  # all but those of two pages in the middle
+    assert f"{len(found)} alarms that waited were read from it" in again.faults[0]
     assert b"bed1-200" in b"".join(path.read_bytes() for path in tmp_path.glob("*.damaged-*"))
+
+
+def test_damage_elsewhere_in_the_file_costs_no_alarm_and_no_number(tmp_path, open_box):
+    box = open_box()
+    box.append([alarm(n) for n in range(1, 50)], b"the board")
+    box.close()
+    path = tmp_path / "outbox.sqlite"
+    look = sqlite3.connect(path)
+    (page,) = look.execute("select rootpage from sqlite_schema where name = 'unreadable'").fetchone()
+    look.close()
+    with path.open("rb+") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+    again = open_box()
+    assert (seqs(again), again.state()) == (list(range(1, 50)), b"the board")
+    again.append([alarm(50)])
+    again.close()
+    third = open_box()
+    assert (seqs(third), third.faults) == (list(range(1, 51)), [])
 
 
 def test_an_empty_file_is_a_new_outbox(tmp_path, open_box):

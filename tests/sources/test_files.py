@@ -100,7 +100,7 @@ def test_a_slow_wav_is_a_pulse_wave_and_kind_overrides(tmp_path: Path) -> None:
     path = tmp_path / "finger.wav"
     path.write_bytes(wav(SOUND, 100))
     assert {b.kind for b in play(path)} == {"ppg"}
-    assert {b.kind for b in play(path, kind="ecg")} == {"ecg"}
+    assert {b.kind for b in play(path, signal="ecg")} == {"ecg"}
 
 
 def test_content_decides_not_the_name(tmp_path: Path) -> None:
@@ -209,10 +209,10 @@ def test_archives_of_every_layout(tmp_path: Path) -> None:
     np.testing.assert_array_equal(joined(play(f"{tmp_path}/icu.npz#b2"), "ppg")[:, 0], many[1])
     np.savez(tmp_path / "both.npz", ppg=many[0], pcg=rng.normal(size=6000), fs_ppg=100, fs_pcg=2000)
     assert {(b.kind, b.rate) for b in play(tmp_path / "both.npz")} == {("ppg", 100.0), ("pcg", 2000.0)}
-    assert {b.kind for b in play(tmp_path / "both.npz", kind="pcg")} == {"pcg"}
+    assert {b.kind for b in play(tmp_path / "both.npz", signal="pcg")} == {"pcg"}
     refused(tmp_path / "windows.npz", "holds 40 records; say which: windows.npz#0 to #39")
     refused(f"{tmp_path}/icu.npz#c3", "no record 'c3': there are 2, from 0, for example a1")
-    refused(tmp_path / "spc.npz", "holds no pcg", kind="pcg")
+    refused(tmp_path / "spc.npz", "holds no pcg", signal="pcg")
 
 
 def test_archives_that_are_wrong(tmp_path: Path) -> None:
@@ -286,7 +286,7 @@ def test_wfdb_formats_16_and_212(tmp_path: Path) -> None:
     (tmp_path / "m.dat").write_bytes(packed.tobytes())
     (tmp_path / "m.hea").write_text("m 2 250 500\nm.dat 212 100(50)/mV 12 0 0 0 0 PLETH\nm.dat 212 200 12 0 0 0 0 II\n")
     for name in ("m.hea", "m.dat"):
-        blocks = play(tmp_path / name, kind="ppg")
+        blocks = play(tmp_path / name, signal="ppg")
         seen = [s for b in blocks for s in range(b.seq, b.next_seq)]
         assert seen == [i for i in range(500) if not 100 <= i < 110]
         np.testing.assert_allclose(joined(blocks, "ppg")[:, 0], (pair[seen, 0] - 50) / 100.0)
@@ -350,7 +350,7 @@ def test_missing_folder_rate_and_settings(tmp_path: Path) -> None:
     refused(tmp_path, "a folder; name a file in it")
     (tmp_path / "a.wav").write_bytes(wav(SOUND))
     refused(tmp_path / "a.wav", "was sampled at 2000 Hz, not 4000 Hz; leave rate_hz out", rate_hz=4000.0)
-    for wrong in ({"kind": "eeg"}, {"pace": "fast"}, {"block_s": 0.0}, {"block_s": 60.0}):
+    for wrong in ({"signal": "eeg"}, {"pace": "fast"}, {"block_s": 0.0}, {"block_s": 60.0}):
         with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: "):
             play(tmp_path / "a.wav", **wrong)
 
@@ -403,14 +403,14 @@ def test_damage_anywhere_is_samples_or_one_line(tmp_path: Path, data: st.DataObj
 def test_chunks_of_any_length_hold_the_same_samples(tmp_path: Path, block_s: float, rate: int) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(SOUND, rate))
-    blocks = play(path, block_s=block_s, kind="pcg")
+    blocks = play(path, block_s=block_s, signal="pcg")
     expected = 0
     for block in blocks:
         assert block.seq == expected
         assert block.t0 == pytest.approx(block.seq / rate, abs=1e-9)
         expected = block.next_seq
     assert expected == 9000
-    np.testing.assert_array_equal(joined(blocks, "pcg"), joined(play(path, kind="pcg"), "pcg"))
+    np.testing.assert_array_equal(joined(blocks, "pcg"), joined(play(path, signal="pcg"), "pcg"))
 
 
 def test_real_pace_follows_the_clock_and_waits_briefly(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ import csv
 import importlib.util
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from edge.dsp.rhythm_decision import promised_threshold
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,20 @@ def rhythm_files(folder, people=12, windows=20):
     rows[0]["p_AF"] = ""
     write(folder / "pred.csv", rows)
     return folder / "liu.npz", folder / "pred.csv"
+
+
+def test_bounds_that_can_be_promised_go_into_the_card(calibrate, tmp_path, capsys):
+    data, pred = rhythm_files(tmp_path)
+    (tmp_path / "card.toml").write_text('name = "rhythm"\n')
+    argv = ["rhythm", "--data", str(data), "--pred", str(pred), "--alpha", "0.05", "0.1", "0.2"]
+    assert calibrate.main([*argv, "--card", str(tmp_path)]) == 0
+    card = tomllib.loads((tmp_path / "card.toml").read_text())
+    assert card["name"] == "rhythm"
+    told = card["conformal"]
+    assert (told["unit"], told["people"], told["events"], told["smallest_missed"]) == ("person", 12, 120, 0.0769)
+    assert [(b["missed"], b["threshold"]) for b in told["bounds"]] == [(0.1, 0.1), (0.2, 0.8)]
+    assert promised_threshold(card, 0.2) == 0.8
+    capsys.readouterr()
 
 
 def test_rhythm_thresholds_and_confirmation(calibrate, tmp_path, capsys):

@@ -25,7 +25,7 @@ from camera_traces import SECONDS, generate, waveforms
 from edge.dsp.face_columns import SKIN
 from edge.dsp.face_pulse import both_spectra, network_input, network_spectrum, pos_spectrum
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, chrom, pos
 
 SEED = 7
 HELD_OUT = 14
@@ -131,17 +131,19 @@ def train(people, *, samples: int, epochs: int, seed: int):
 
 
 def measure(run, people, *, faces: int, seed: int) -> dict[str, dict[str, float]]:
-    """Share of faces within 5 bpm by pulse strength and motion, for POS, the network and both, without any refusal."""
+    """Share of faces within 5 bpm by pulse strength and motion, for POS, CHROM, the network and POS with it,
+    without any refusal."""
     table = {}
     for cell, (ac_dc, motion) in enumerate(CELLS):
         rng = np.random.default_rng([seed, cell])
-        right: dict[str, list[bool]] = {"pos": [], "network": [], "both": []}
+        right: dict[str, list[bool]] = {"pos": [], "chrom": [], "network": [], "both": []}
         for _ in range(faces):
             face = generate(rng, people[rng.integers(len(people))], ac_dc=ac_dc, motion=motion)
             regions = region_traces(face)
             pulses = [band_pass(pos(rgb)) for rgb in regions]
             waves = run(np.stack([network_input(rgb, p) for rgb, p in zip(regions, pulses, strict=True)]))
             seen = {"pos": pos_spectrum(regions, pulses), "network": network_spectrum(waves)}
+            seen["chrom"] = pos_spectrum(regions, [band_pass(chrom(rgb)) for rgb in regions], chrom)
             seen["both"] = both_spectra(seen["pos"], seen["network"])
             for name, spectrum in seen.items():
                 right[name].append(abs(GRID_BPM[spectrum.argmax()] - face.bpm) <= 5)

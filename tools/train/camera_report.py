@@ -43,7 +43,10 @@ AXES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "motion": tuple((f"{100 * m:g} %", {"motion": m}) for m in (0.003, 0.01, 0.03, 0.06)),
     "frames a second": tuple((f"{fps:g}", {"fps": fps}) for fps in (15.0, 25.0, 30.0, 60.0)),
     "compression noise": tuple((f"{c:g}", {"compression": c}) for c in (0.0, 0.05, 0.15)),
-    "pulse": tuple((f"{100 * a:g} %", {"ac_dc": a}) for a in (0.0004, 0.0008, 0.0016, 0.002, 0.004, 0.008)),
+    "pulse": (
+        *((f"{100 * a:g} %", {"ac_dc": a}) for a in (0.0004, 0.0008, 0.0016, 0.002, 0.004, 0.008)),
+        ("0.2 to 0.8 %", {"ac_dc": (0.002, 0.008)}),
+    ),
 }
 USUAL = {"ac_dc": 0.002, "motion": 0.01}
 LIFELESS = ("photo", "flicker", "screen", "lamp")
@@ -66,19 +69,25 @@ def cell(
     rng = np.random.default_rng(seed)
     errors = []
     for _ in range(faces):
-        drawn = {**USUAL, **settings}
-        if isinstance(drawn.get("bpm"), tuple):
-            drawn["bpm"] = float(np.exp(rng.uniform(*np.log(drawn["bpm"]))))
-        face = generate(rng, people[rng.integers(len(people))], seconds=SECONDS, **drawn)
+        face = _clear_face(rng, people, {**USUAL, **settings})
         answer = judge(model, face).value
         if isinstance(answer, float):
-            errors.append(abs(answer - face.bpm))
+            errors.append(abs(answer - face.beats_bpm))
     e = np.array(errors)
     return {
         "answered": round(len(e) / faces, 3),
         "wrong": round(float((e > 5).mean()), 4) if len(e) else 0.0,
         "mae": round(float(e.mean()), 2) if len(e) else 0.0,
     }
+
+
+def _clear_face(rng: np.random.Generator, people: list[Any], settings: dict[str, Any]) -> Any:
+    """A face with one rate to be found; a range as a setting is drawn from, evenly in its logarithm."""
+    while True:
+        drawn = {k: float(np.exp(rng.uniform(*np.log(v)))) if isinstance(v, tuple) else v for k, v in settings.items()}
+        face = generate(rng, people[rng.integers(len(people))], seconds=SECONDS, **drawn)
+        if face.clear:
+            return face
 
 
 def refused(model: inference.Model, kind: str, faces: int, seed: list[int]) -> tuple[float, dict[str, int]]:
@@ -142,7 +151,7 @@ def main() -> int:
 def report(spectra: Any, grid: Any, dead: Any, costs: Any, faces: int, few: int) -> str:
     """The whole of README.md."""
     first = spectra["onnx-int8"]
-    lines = [f"| {name} | {row['pos']:.3f} | " + " | ".join(f"{spectra[v][name]['network']:.3f}" for v in VARIANTS)
+    lines = [f"| {name} | {row['chrom']:.3f} | {row['pos']:.3f} | " + " | ".join(f"{spectra[v][name]['network']:.3f}" for v in VARIANTS)
              + f" | {row['both']:.3f} | {row['gain_standard_error']:.3f} |" for name, row in first.items()]  # fmt: skip
     cells = [f"| {axis} | {name} | {c['answered']:.3f} | {c['wrong']:.4f} | {c['mae']:.2f} |"
              for axis, rows in grid.items() for name, c in rows.items()]  # fmt: skip
@@ -195,14 +204,18 @@ is said only when the evidence suffices: the rule stands in `edge/analyzers/came
 **No accuracy on people is claimed.** There was no set of face videos with a reference to be had. Everything below is
 measured on generated faces: contact pulse waveforms of 14 people of UBFC-rPPG (the network saw 28 others), played at
 42 to 200 per minute, on a model of skin, light, movement, shine, lamps at 50 and 60 Hz, sensor noise and compression,
-with jittered and dropped frames at 15 to 60 a second. That model is the one POS was derived from, so POS looks better
+with jittered and dropped frames at 15 to 60 a second. The truth of an answer is the mean rate of the beats; faces whose
+beats and spectrum disagree by more than 5 bpm have no one rate and are drawn again. That model is the one POS was derived from, so POS looks better
 here than it is, and light and dark skin differ in brightness only.
 
 ## Within 5 bpm, without any refusal ({faces} faces a row)
 
-| pulse (AC/DC of green) and motion | POS | onnx-int8 | onnx-fp32 | litert-int8 | litert-fp32 | both (onnx-int8) | standard error of the gain over POS |
-|---|---|---|---|---|---|---|---|
+| pulse (AC/DC of green) and motion | CHROM | POS | onnx-int8 | onnx-fp32 | litert-int8 | litert-fp32 | both (onnx-int8) | standard error of the gain over POS |
+|---|---|---|---|---|---|---|---|---|
 {network}
+
+CHROM (de Haan 2013) finds fewer pulses than POS in every row, and mixing it in made the whole worse in dim light and on
+dark skin too; the product does not run it.
 
 ## What the analyzer says (onnx-int8; pulse 0.2 %, motion 1 % and the rest drawn at random unless the row says otherwise; {few} faces a row)
 

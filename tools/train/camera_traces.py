@@ -31,12 +31,23 @@ _WAVE_HZ = 30.0
 @dataclass(frozen=True, slots=True)
 class Face:
     """What was generated. t ``(n,)`` s; colours: area to ``(n, 3)``; pulse ``(m,)`` on the even grid, unit deviation,
-    blood up; bpm: its rate over the last 10 s."""
+    blood up; bpm: where its spectrum over the last 10 s peaks."""
 
     t: Floats
     colours: dict[str, Floats]
     pulse: Floats
     bpm: float
+
+    @property
+    def beats_bpm(self) -> float:
+        """Mean rate of the beats of the last 10 s, which is what a monitor should say."""
+        peaks = _peaks(np.asarray(band_pass(self.pulse[-round(SECONDS * RATE_HZ) :])))
+        return 60.0 * RATE_HZ / float(np.mean(np.diff(peaks))) if len(peaks) > 3 else 0.0
+
+    @property
+    def clear(self) -> bool:
+        """Whether beats and spectrum agree within 5 bpm, so that there is one rate to be found."""
+        return abs(self.beats_bpm - self.bpm) <= 5.0
 
     def rows(self) -> Floats:
         """A roi block's table, ``(n, columns)``: a still face, seen all the time."""

@@ -27,6 +27,8 @@ from rhythm_data import DATA, Windows, cached, made, synthetic, varied
 from rhythm_fit import Scale, fit, logits_of, scale_of
 from rhythm_net import RhythmNet, parameters
 
+from edge.dsp.rhythm_features import FEATURES
+
 SEED = 20221
 FOLDS = 7
 PER_CLASS = 3500
@@ -44,8 +46,9 @@ def real_windows(work: Path) -> tuple[list[Windows], NDArray[np.int64]]:
         rng = np.random.default_rng(SEED + k)
         return made(np.stack([varied(x, rng) for x in raw]), label)
 
-    found = [cached(work / "real.npz", "1", lambda: made(raw, label))]
-    found += [cached(work / f"variant{k}.npz", "1", lambda k=k: variant(k)) for k in range(1, VARIANTS + 1)]
+    key = str(len(FEATURES))
+    found = [cached(work / "real.npz", key, lambda: made(raw, label))]
+    found += [cached(work / f"variant{k}.npz", key, lambda k=k: variant(k)) for k in range(1, VARIANTS + 1)]
     return found, person
 
 
@@ -109,7 +112,9 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     began = time.time()
     args.work.mkdir(parents=True, exist_ok=True)
-    pool = cached(args.work / "synthetic.npz", f"{PER_CLASS}/{SEED}", lambda: synthetic(PER_CLASS, SEED))
+    pool = cached(
+        args.work / "synthetic.npz", f"{PER_CLASS}/{SEED}/{len(FEATURES)}", lambda: synthetic(PER_CLASS, SEED)
+    )
     real, person = real_windows(args.work)
     if args.only == "prepare":
         return 0

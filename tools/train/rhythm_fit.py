@@ -93,7 +93,7 @@ def fit(
     mean_model = copy.deepcopy(model)
     size = BATCH - mixed - none
     steps = epochs * (len(real[0]) // size)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
     draw = _Draw(real, synthetic, mixed, none, scale, seed)
     began, total = time.time(), 0.0
@@ -125,12 +125,23 @@ def fit(
 
 
 def _blend(average: RhythmNet, model: RhythmNet, keep: float) -> None:
-    with torch.no_grad():
-        for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-            if a.dtype.is_floating_point:
-                a.mul_(keep).add_(b, alpha=1 - keep)
-            else:
-                a.copy_(b)
+    mine, theirs = list(average.state_dict().values()), list(model.state_dict().values())
+    real = [i for i, x in enumerate(mine) if x.dtype.is_floating_point]
+    torch._foreach_lerp_([mine[i] for i in real], [theirs[i] for i in real], 1 - keep)
+    for i, x in enumerate(mine):
+        if not x.dtype.is_floating_point:
+            x.copy_(theirs[i])
+
+
+def between(start: RhythmNet, end: RhythmNet, share: float) -> RhythmNet:
+    """The network ``share`` of the way from ``start`` to ``end``, all weights and statistics of norms.
+
+    Wortsman et al., CVPR 2022 (WiSE-FT): between a general network and one fitted to a few people from it, the weights
+    keep what both know.
+    """
+    found = copy.deepcopy(start)
+    _blend(found, end, 1.0 - share)
+    return found.eval()
 
 
 def logits_of(model: RhythmNet, windows: Windows, scale: Scale) -> NDArray[np.float64]:

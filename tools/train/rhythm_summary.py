@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,22 @@ def by_person(path: Path) -> dict[str, Any]:
         "interval_95": {k: np.quantile([x[k] for x in drawn], (0.025, 0.975)).round(3).tolist() for k in drawn[0]},
         "accuracy_by_person": {"least": min(each.values()), "median": float(np.median(list(each.values()))), **each},
         "alarm_rate": {c: float(called[label == k].mean()) for k, c in enumerate(LABELS)},
+        "calibration": _reliability(np.nan_to_num(p).max(axis=1), guess == label, ~np.isnan(p[:, 0])),
         "k_of_n": {f"{k} of {n}": _confirmed(called, label, index, k, n, rng) for k, n in _RULES},
     }
+
+
+def _reliability(
+    sure: NDArray[np.float64], right: NDArray[np.bool_], answered: NDArray[np.bool_]
+) -> list[dict[str, float]]:
+    """For bands of the largest probability: windows, its mean, and how many of the answers were right."""
+    rows = []
+    for low, high in pairwise((0.0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)):
+        band = answered & (sure >= low) & (sure < high)
+        if band.any():
+            said, held = float(sure[band].mean()), float(right[band].mean())
+            rows.append({"from": low, "windows": int(band.sum()), "said": round(said, 3), "right": round(held, 3)})
+    return rows
 
 
 def _confirmed(

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from edge.clock import Clock
 from edge.sinks.web.access import Access, is_loopback, load_tokens
+from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
 from edge.sinks.web.traces import Traces
 from edge.types import Alarm, Block, Command, ConfigError, Event
@@ -39,6 +40,7 @@ def build(
     standing: Sequence[Alarm] = (),
     layout: Mapping[str, Any] | None = None,
     watching: Watching | None = None,
+    history: Kept | None = None,
     host: str = "127.0.0.1",
     port: int = 8080,
     cert_file: str | None = None,
@@ -104,6 +106,7 @@ def build(
         clock=clock,
         on_command=on_command,
         proxied=behind_proxy,
+        past=Past(history) if history is not None else None,
         max_viewers=max_viewers,
     )
 
@@ -122,6 +125,7 @@ class WebSink:
         on_command: Callable[[Command], None],
         proxied: bool,
         max_viewers: int,
+        past: Past | None = None,
     ) -> None:
         import uvicorn
 
@@ -130,7 +134,7 @@ class WebSink:
 
         self._picture, self._traces, self._listener = picture, Traces(), listener
         audience = Audience(picture=picture, traces=self._traces, clock=clock, limit=max_viewers)
-        page = Page(access=access, audience=audience, clock=clock, on_command=on_command, proxied=proxied)
+        page = Page(access=access, audience=audience, clock=clock, on_command=on_command, proxied=proxied, past=past)
         host, port = listener.getsockname()[:2]
         named = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if tls else 'http'}://{named}:{port}/"

@@ -51,6 +51,11 @@ class Person:
         """Whether the role covers this command."""
         return command in COMMANDS_OF[self.role]
 
+    @property
+    def exports(self) -> bool:
+        """Whether the role may take recordings and lists away as files: who may answer alarms may."""
+        return bool(COMMANDS_OF[self.role])
+
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -26,6 +26,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
 from edge.sinks.web.access import SESSION_S, Access, Person
+from edge.sinks.web.past import Past
+from edge.sinks.web.past_routes import PastRoutes
 from edge.sinks.web.viewers import Audience, Viewer
 from edge.types import Command
 
@@ -63,9 +65,10 @@ class Page:
         clock: Clock,
         on_command: Callable[[Command], None],
         proxied: bool,
+        past: Past | None = None,
     ) -> None:
         self._access, self._audience, self._clock = access, audience, clock
-        self._on_command, self._proxied = on_command, proxied
+        self._on_command, self._proxied, self._past = on_command, proxied, past
         self._files = {p.name: p.read_bytes() for p in STATIC.iterdir() if p.is_file()}
 
     def application(self) -> ASGIApp:
@@ -83,6 +86,7 @@ class Page:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/session", self._session, methods=["GET"]),
             Route("/static/{name}", self._static, methods=["GET"]),
+            *PastRoutes(self._past, self._person, self._file).routes(),
             WebSocketRoute("/live", self._live),
         ]
         return _Door(Starlette(routes=routes, lifespan=lifespan), self._access)

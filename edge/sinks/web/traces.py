@@ -31,9 +31,10 @@ _BOX = [COLUMNS.index(name) for name in "xywh"]
 
 
 class Traces:
-    """The traces of every stream that the page can show."""
+    """The traces of every stream that the page can show, ``shown_hz`` points a second at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown_hz: float = SHOWN_HZ) -> None:
+        self._shown_hz = shown_hz
         self._lock = threading.Lock()
         self._blocks: deque[Block] = deque(maxlen=_WAITING)
         self._traces: dict[str, _Trace] = {}
@@ -56,7 +57,9 @@ class Traces:
         for block in blocks:
             trace = self._traces.get(block.stream)
             if trace is None:
-                trace = self._traces[block.stream] = _Face(block) if block.kind == "roi" else _Trace(block)
+                trace = self._traces[block.stream] = (
+                    _Face(block, self._shown_hz) if block.kind == "roi" else _Trace(block, self._shown_hz)
+                )
             chunk = trace.add(block)
             if chunk is not None:
                 _append(chunks, {"s": block.stream, **chunk})
@@ -85,14 +88,15 @@ def _append(chunks: list[dict[str, Any]], chunk: dict[str, Any]) -> None:
 class _Trace:
     """One stream of samples: bins of ``stride`` samples, as their mean or, for sound, their lowest and highest."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, shown_hz: float) -> None:
+        self._shown_hz = shown_hz
         self._band = block.kind == "pcg"
         self._shown = 0
         self._baseline_s = _BASELINE_S[block.kind]
         self._begin(block)
 
     def _begin(self, block: Block) -> None:
-        self._stride = max(1, round(block.rate / SHOWN_HZ))
+        self._stride = max(1, round(block.rate / self._shown_hz))
         self._epoch, self._next = block.epoch, block.seq
         self._carry: NDArray[np.float64] = np.empty(0)
         self._baseline: float | None = None

@@ -3,7 +3,7 @@
 import { $, fill, make } from "./dom.js";
 import { wallTime } from "./link.js";
 import { state } from "./state.js";
-import { duration, HAPPENED, metric, percent, reason, STATES, textOf, timeOfDay } from "./words.js";
+import { duration, HAPPENED, metric, percent, reason, STATES, STEPS, textOf, timeOfDay } from "./words.js";
 
 const HOUR_S = 3600, BLIND_ROWS = 8, EVENT_ROWS = 14;
 
@@ -60,7 +60,7 @@ function events() {
   if (!state.events.length) return [make("li", { textContent: "none since the start" })];
   return state.events.slice(0, EVENT_ROWS).map((a) => make("li", {},
     make("time", { textContent: timeOfDay(wallTime(a.t)) }),
-    make("span", {}, make("i", { className: a.priority, textContent: a.priority }), `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}`),
+    make("span", {}, make("i", { className: a.priority, textContent: a.priority }), make("a", { href: `/alarms#${encodeURIComponent(a.occurrence)}`, textContent: `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}` })),
     make("span", { className: "presence", textContent: HAPPENED[a.presence] })));
 }
 
@@ -73,6 +73,8 @@ function figures() {
     if (cpu !== null) told.push(["Processor", `${(100 * cpu).toFixed(0)} % of a core`]);
     if (f.resident_mb) told.push(["Memory", `${f.resident_mb.toFixed(0)} MB`]);
     told.push(["Blocks dropped", String(sum(f.dropped_blocks))], ["Reconnections", String(sum(f.reopened))]);
+    if (f.temperature_c) told.push(["Temperature", `${f.temperature_c.toFixed(0)} °C`]);
+    if (f.degraded?.length) told.push(["Given up for now", f.degraded.map((step) => STEPS[step] ?? step).join(", ")]);
     for (const [name, id] of Object.entries(f.models ?? {})) told.push([`Model ${name}`, id.replace(`${name} `, "")]);
   }
   return told.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]);

@@ -24,7 +24,9 @@ const RHYTHMS = {
 export const PRESENCES = { on: "not acknowledged", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
 export const HAPPENED = { on: "began", ack: "acknowledged", latched: "ended unseen", off: "over" };
 export const MARKS = { high: "!!!", medium: "!!", low: "!" };
-export const STATES = { online: "online", degraded: "weak", offline: "offline", disabled: "ended", "": "waiting" };
+export const STATES = { online: "online", degraded: "weak", offline: "offline", disabled: "off", "": "waiting" };
+
+export const STEPS = { camera_rate: "half the pictures", model_variant: "slower model variants", camera_off: "the camera" };
 
 export const reason = (word) => REASONS[word] ?? word.replaceAll("_", " ");
 export const metric = (name) => METRICS[name] ?? name;
@@ -48,6 +50,10 @@ export function left(seconds) {
 
 export function timeOfDay(date) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+}
+
+export function dateAndTime(date) {
+  return `${date.toLocaleDateString([], { year: "numeric", month: "short", day: "numeric" }).replaceAll(",", "")}, ${timeOfDay(date)}`;
 }
 
 export function percent(share) {

@@ -1,0 +1,107 @@
+"""A subscriber for commands: broker options, a connection, and messages that wait in order for whoever takes them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from edge.types import ConfigError, SinkError
+
+PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
+ANSWER_S: Final = 5.0
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """How to reach the broker, the same for every command that does."""
+    command.add_argument(
+        "--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="mqtt://[user@]host[:port], or mqtts://"
+    )
+    command.add_argument("--ca-file", metavar="PEM", help="the authority that signed the broker's certificate")
+    command.add_argument("--prefix", default="vitals", help="first part of every topic")
+
+
+class Client:
+    """Connected when made; raises ConfigError for a bad URL and SinkError when the broker does not want us."""
+
+    def __init__(self, url: str, ca_file: str | None) -> None:
+        from edge.sinks._connection import Options, RefusedError, connect
+
+        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        if parts.password is not None:
+            raise ConfigError(f"--broker: everybody can read a password there; set {PASSWORD_ENV} instead")
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise ConfigError(f"--broker {url}: write mqtt://host:port or mqtts://host:port")
+        tls = parts.scheme == "mqtts" or ca_file is not None
+        options = Options(
+            host=parts.hostname,
+            port=parts.port or (8883 if tls else 1883),
+            client_id=f"edge-vitals-watch-{uuid.uuid4().hex[:8]}",
+            username=parts.username,
+            password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,
+            ca_file=ca_file,
+            tls=tls,
+        )
+        self._messages: list[tuple[float, Any]] = []
+        self._changed = threading.Condition()
+        try:
+            self._connection = connect(options, on_message=self._take, on_lost=self._wake)
+        except RefusedError as error:
+            raise SinkError(f"{parts.hostname}:{options.port}: {error}") from None
+        self.version = self._connection.version
+
+    def subscribe(self, *topics: str) -> None:
+        self._connection.client.subscribe([(topic, 1) for topic in topics])
+
+    def command(self, topic: str, by: str, *, response: str = "", **fields: Any) -> str:
+        """Send a command; returns its id."""
+        properties = None
+        if response and self.version == 5:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ResponseTopic = response
+        command_id = uuid.uuid4().hex[:12]
+        stamp = {"command_id": command_id, "by": by, "t": datetime.now(UTC).isoformat()}
+        self._connection.client.publish(topic, json.dumps({**stamp, **fields}), 1, False, properties)
+        return command_id
+
+    def take(self, timeout_s: float) -> list[tuple[float, Any]]:
+        """(Unix time of arrival, message) since the last call, after waiting at most so long for one; raises SinkError
+        when cut off."""
+        with self._changed:
+            if not self._messages:
+                self._changed.wait(timeout_s)
+            found, self._messages = self._messages, []
+        if self._connection.lost.is_set() and not found:
+            raise SinkError("the broker closed the connection")
+        return found
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _take(self, message: Any) -> None:
+        with self._changed:
+            self._messages.append((time.time(), message))
+            self._changed.notify()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+
+def first_device(client: Client, prefix: str) -> str:
+    """The first device that a broker knows of; raises SinkError."""
+    client.subscribe(f"{prefix}/+/status")
+    end = time.monotonic() + ANSWER_S
+    while time.monotonic() < end:
+        for _, message in client.take(0.5):
+            return str(message.topic.split("/")[1])
+    raise SinkError(f"no device below {prefix}/ at this broker; name one with --device")

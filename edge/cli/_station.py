@@ -1,0 +1,115 @@
+"""What a program that shows alarms owes them: to confirm those its role is asked for, and to miss what falls silent.
+
+Pure: messages and times in, confirmations and lines out. A device that promises a heartbeat in its status and gives none
+for three intervals may look well and alarm nobody, so this says so; so it does when an event was missed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.types import HEARTBEAT_EVERY_S
+
+MISSED_BEATS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A command to send: we have this alarm."""
+
+    topic: str
+    id: str
+    occurrence: str
+    text: str
+
+
+@dataclass(slots=True)
+class _Device:
+    heard: float
+    interval_s: float
+    silent: bool = False
+
+
+class Station:
+    """A listener below ``prefix``. role: what it confirms as; "" = it only listens."""
+
+    def __init__(self, prefix: str, role: str = "") -> None:
+        self._prefix, self._role = prefix, role
+        self._devices: dict[str, _Device] = {}
+        self._confirmed: dict[str, int] = {}
+        self._seqs: dict[tuple[str, str], int] = {}
+
+    def connected(self) -> None:
+        """A new connection: what was confirmed on the last one may not have arrived."""
+        self._confirmed.clear()
+
+    def take(self, topic: str, payload: bytes, *, now: float) -> tuple[list[Confirm], list[str]]:
+        """One message that arrived at ``now``, s: what to confirm, and what to say."""
+        parts = topic.removeprefix(f"{self._prefix}/").split("/")
+        try:
+            fields = json.loads(payload)
+        except ValueError:
+            fields = None
+        if not isinstance(fields, dict) or len(parts) < 2:
+            return [], []
+        if parts[1:] == ["status"]:
+            return [], self._status(parts[0], fields, now)
+        if parts[1:] == ["heartbeat"]:
+            return [], self._beat(parts[0], fields, now)
+        if parts[2:] == ["event"]:
+            return self._asked(parts, fields), self._gap(parts, fields)
+        return (self._asked(parts, fields), []) if parts[2:3] == ["alarm"] else ([], [])
+
+    def missing(self, now: float) -> list[str]:
+        """Devices that have fallen silent since they were last heard, each once."""
+        told = []
+        for name, device in self._devices.items():
+            silent_s = now - device.heard
+            if not device.silent and silent_s > MISSED_BEATS * device.interval_s:
+                device.silent = True
+                told.append(f"{name} ALARM SYSTEM SILENT: no heartbeat for {silent_s:.0f} s; go and look")
+        return told
+
+    def _status(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
+        promised_s = fields.get("heartbeat_s")
+        if fields.get("state") == "online":
+            if isinstance(promised_s, int | float) and promised_s > 0:
+                self._devices.setdefault(name, _Device(now, float(promised_s)))
+        else:
+            self._devices.pop(name, None)  # it said good-bye, or the broker did in its name
+        return []
+
+    def _beat(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
+        device = self._devices.setdefault(name, _Device(now, HEARTBEAT_EVERY_S))
+        told = [f"{name} alarm system is back after {now - device.heard:.0f} s"] if device.silent else []
+        device.heard, device.silent = now, False
+        interval_s = fields.get("interval_s")
+        if isinstance(interval_s, int | float) and interval_s > 0:
+            device.interval_s = float(interval_s)
+        return told
+
+    def _gap(self, parts: list[str], fields: dict[str, Any]) -> list[str]:
+        seq, bed = fields.get("seq"), (parts[0], parts[1])
+        if not isinstance(seq, int):
+            return []
+        before = self._seqs.get(bed)
+        self._seqs[bed] = max(seq, before or 0)
+        if before is None or seq <= before + 1:
+            return []
+        return [f"{parts[0]}/{parts[1]}: {seq - before - 1} alarm event(s) missed before number {seq}"]
+
+    def _asked(self, parts: list[str], fields: dict[str, Any]) -> list[Confirm]:
+        delivery, seq, occurrence = fields.get("delivery"), fields.get("seq"), fields.get("occurrence")
+        if not self._role or not isinstance(delivery, dict) or not isinstance(seq, int):
+            return []
+        wanted = self._role in delivery.get("asked", ()) and not delivery.get("received")
+        stands = fields.get("presence") in ("on", "latched") and not fields.get("historical")
+        if not (wanted and stands) or seq <= self._confirmed.get(str(occurrence), 0):
+            return []
+        self._confirmed[str(occurrence)] = seq
+        while len(self._confirmed) > 1000:
+            del self._confirmed[next(iter(self._confirmed))]
+        topic = f"{self._prefix}/{parts[0]}/{parts[1]}/cmd/received"
+        return [Confirm(topic, str(fields.get("id")), str(occurrence), str(fields.get("text", "")))]

@@ -1,0 +1,152 @@
+"""What goes into the recording of an alarm: the last minutes of its bed, and what of them a replay needs. Pure.
+
+Entries are the very ones a recorder is told, states of lanes and board among them, so that an alarm's recording is
+replayed as any other. What the main thread has come to is the present: blocks that run ahead of it wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
+from edge.recording import STATE_EVERY_S, Entry, LaneState, MainState, Tick
+from edge.types import Alarm, Block, Fault, Reading
+
+CONFIRM_S: Final = 90.0
+"""An alarm that took longer than this to be raised has its beginning cut off."""
+_WINDOW_S: Final = 20.0  # of samples that a lane looks back over
+_LATE_S: Final = 6.0  # behind the clock samples come at most: what an inbox holds and a little
+_LATE_READING_S: Final = 2.0  # behind a reading of its bed
+_RING_BYTES: Final = 1 << 25  # of samples of one bed
+_TOGETHER: Final = 50  # alarms in one recording
+
+
+@dataclass(slots=True)
+class Span:
+    """What is to be cut out for alarms of one bed: their occurrences, and from when until when, s."""
+
+    bed: str
+    raised: float
+    start: float
+    until: float
+    header: Mapping[str, Any]
+    occurrences: list[str] = field(default_factory=list)
+
+
+class Ring:
+    """The last minutes of every bed as entries in order, and the spans that alarms ask for. sources: source to bed."""
+
+    def __init__(self, sources: Mapping[str, str], *, before_s: float, after_s: float) -> None:
+        self._bed_of = dict(sources)
+        self._before_s, self._after_s = before_s, after_s
+        self._keep_s = before_s + after_s * 2 + CONFIRM_S + 2 * STATE_EVERY_S + _WINDOW_S
+        self._entries: dict[str, deque[Entry]] = {bed: deque() for bed in {*sources.values(), DEVICE_BED}}
+        self._bytes = dict.fromkeys(self._entries, 0)
+        self._now = dict.fromkeys(self._entries, float("-inf"))
+        self.wanted: list[Span] = []
+        self.refused = 0
+
+    def take(self, entry: Entry, header: Callable[[], Mapping[str, Any]]) -> list[tuple[Span, list[Entry]]]:
+        """Keep an entry; the spans that are complete by it, each with all that is kept of its bed."""
+        for bed in self._beds(entry):
+            self._keep(bed, entry)
+        if isinstance(entry, Alarm) and entry.evidence.get("change") == "raised" and entry.bed in self._entries:
+            self._want(entry, header)
+        return self.cut() if self.wanted and not isinstance(entry, (Block, LaneState)) else []
+
+    def cut(self, *, all_of_them: bool = False) -> list[tuple[Span, list[Entry]]]:
+        """The spans that are complete, or all at once."""
+        done = [span for span in self.wanted if all_of_them or self._now[span.bed] >= span.until]
+        self.wanted = [span for span in self.wanted if span not in done]
+        return [(span, list(self._entries[span.bed])) for span in done]
+
+    def _beds(self, entry: Entry) -> Sequence[str]:
+        if isinstance(entry, (Block, LaneState)):
+            bed = self._bed_of.get(entry.source, "")
+        elif isinstance(entry, Fault) and entry.condition in OF_DEVICE:
+            bed = DEVICE_BED
+        else:
+            named = getattr(entry, "bed", None)
+            if named is None:
+                return list(self._entries)
+            bed = named or DEVICE_BED
+        return [bed] if bed in self._entries else []
+
+    def _keep(self, bed: str, entry: Entry) -> None:
+        if isinstance(entry, Block) and entry.kind == "video":
+            raise ValueError("camera frames are never kept")
+        entries = self._entries[bed]
+        entries.append(entry)
+        if isinstance(entry, Block):
+            self._bytes[bed] += entry.data.nbytes
+        elif isinstance(entry, (Tick, Reading)):  # what the main thread has come to: no block is forgotten before
+            late_s = _LATE_READING_S if isinstance(entry, Reading) else _LATE_S
+            self._now[bed] = max(self._now[bed], entry.t - late_s)
+        oldest = self._now[bed] - self._keep_s
+        while entries and (_time(entries[0]) < oldest or self._bytes[bed] > _RING_BYTES):
+            gone = entries.popleft()
+            self._bytes[bed] -= gone.data.nbytes if isinstance(gone, Block) else 0
+
+    def _want(self, alarm: Alarm, header: Callable[[], Mapping[str, Any]]) -> None:
+        start = max(min(alarm.since, alarm.t), alarm.t - CONFIRM_S) - self._before_s
+        span = next((s for s in self.wanted if s.bed == alarm.bed and alarm.t <= s.raised + self._after_s), None)
+        if span is None:
+            span = Span(alarm.bed, alarm.t, start, alarm.t, dict(header()))
+            self.wanted.append(span)
+        if len(span.occurrences) >= _TOGETHER:
+            self.refused += 1
+            return
+        span.occurrences.append(alarm.occurrence)
+        span.start = min(span.start, start)
+        span.until = max(span.until, alarm.t + self._after_s)
+
+
+def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
+    """Of a bed's entries what a replay of the span needs: the last states before it, and all since.
+
+    Before the board's state only what its lanes need stays: their last states, and the samples they look back at.
+    """
+    states = [i for i, e in enumerate(entries) if isinstance(e, MainState)]
+    first = next((i for i in reversed(states) if entries[i].t <= span.start), states[0] if states else 0)  # type: ignore[union-attr]
+    lanes: dict[tuple[str, str], int] = {}
+    for i, entry in enumerate(entries[:first]):
+        if isinstance(entry, LaneState):
+            lanes[entry.source, entry.primary] = i
+    oldest: dict[str, float] = {}
+    for i in lanes.values():
+        state = entries[i]
+        assert isinstance(state, LaneState)
+        for kind, stream in state.state["streams"].items():
+            needed = _time(state) if stream is None else stream["oldest"]
+            name = f"{state.source}/{kind}"
+            oldest[name] = min(needed, oldest.get(name, needed))
+    since = {entries[i].source: i for i in sorted(lanes.values(), reverse=True)}  # type: ignore[union-attr]
+    kept = [
+        entry
+        for i, entry in enumerate(entries[:first])
+        if i in lanes.values()
+        or (
+            isinstance(entry, Block) and (entry.t_end > oldest.get(entry.stream, 0.0) or i > since.get(entry.source, 0))
+        )
+    ]
+    for entry in entries[first:]:
+        if isinstance(entry, LaneState) and (entry.source, entry.primary) in lanes:
+            continue
+        if isinstance(entry, MainState) and any(isinstance(e, MainState) for e in kept):
+            continue
+        kept.append(_of_bed(entry, span.bed) if isinstance(entry, MainState) else entry)
+    return kept
+
+
+def _of_bed(state: MainState, bed: str) -> MainState:
+    """The same without other beds: an alarm's evidence is of one person."""
+    beds = {name: kept for name, kept in state.board["beds"].items() if name == bed}
+    fusion = {name: kept for name, kept in state.fusion.items() if name == bed}
+    return replace(state, board={**state.board, "beds": beds}, fusion=fusion)
+
+
+def _time(entry: Entry) -> float:
+    return entry.t_end if isinstance(entry, Block) else entry.t

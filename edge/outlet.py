@@ -1,0 +1,75 @@
+"""The way out of the main thread: what must last is on disk before any sink hears of it, everything in its order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from edge.types import Alarm, Sink
+
+log = logging.getLogger(__name__)
+
+_FLUSH_S = 3.0
+
+
+class Durable(Protocol):
+    """Where alarm transitions are written before anybody hears of them."""
+
+    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
+        """Write in one commit; whether it is on disk."""
+
+
+class Outlet:
+    """Gathers events until ``commit``: a write takes some ms, and in a flood there are hundreds of transitions a second.
+
+    durable: where transitions go before the sinks see them. state: gives the bytes of durable state written with them.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], durable: Durable | None, state: Callable[[], bytes] | None) -> None:
+        self._sinks, self._durable, self._state = list(sinks), durable, state
+        self._unsaved: list[Alarm] = []
+        self._unsent: list[Any] = []
+        self._save = False
+
+    def add(self, event: Any) -> None:
+        """Take an event for the sinks; an alarm transition for the disk, too."""
+        if isinstance(event, Alarm):
+            self._unsaved.append(event)
+        self._unsent.append(event)
+
+    def save(self) -> None:
+        """Write the state at the next ``commit`` although there may be no transition."""
+        self._save = True
+
+    def commit(self, on_disk: Callable[[bool], None]) -> None:
+        """Write what waits for it, then let the sinks hear of everything. on_disk: told of each write; it may add events."""
+        while self._unsaved or self._unsent or self._save:
+            transitions, events, save = self._unsaved, self._unsent, self._save
+            self._unsaved, self._unsent, self._save = [], [], False
+            if self._durable is not None and (transitions or save):
+                on_disk(self._durable.append(transitions, self._state() if self._state else None))
+            for event in events:
+                self.deliver(event)
+
+    def deliver(self, event: Any) -> None:
+        """Let every sink hear of an event at once."""
+        for sink in self._sinks:
+            try:
+                sink.send(event)
+            except Exception:  # one sink must not silence the others
+                log.exception("sink %s failed", type(sink).__name__)
+
+    def close(self) -> None:
+        """Flush and close every sink, whatever the others do."""
+        for sink in self._sinks:
+            name = type(sink).__name__
+            try:
+                if not sink.flush(_FLUSH_S):
+                    log.warning("sink %s could not send everything before the end", name)
+            except Exception:  # one sink must not keep the others from their end
+                log.exception("sink %s failed at the end", name)
+            try:
+                sink.close()
+            except Exception:
+                log.exception("sink %s could not be closed", name)

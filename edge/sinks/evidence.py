@@ -1,0 +1,198 @@
+"""The waveform around every alarm, in a small recording of its own, and a history of all alarms.
+
+The last minutes of each bed are kept in memory. When an alarm is raised, what lies ``before_s`` before it began to hold
+until ``after_s`` after it was raised is written as ``<occurrence>.evrec``, from the states of lanes and board on that a
+replay needs (``edge.recording``). Alarms of one bed that come together share one recording under each of their names.
+A thread writes; the oldest recordings go when the quota or the disk's free space asks for it, the history
+(``edge.sinks.history``) stays. Camera frames never enter: lanes hand over traces of skin only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edge.alarms.bed import recording_of
+from edge.clock import Clock
+from edge.evidence import Ring, Span, exact_part
+from edge.recording import Entry, RecordingWriter, pack
+from edge.sinks.history import History
+from edge.types import Alarm, ConfigError, Event
+
+log = logging.getLogger(__name__)
+
+_WAITING: Final = 8  # recordings that wait for a slow disk
+_BATCH: Final = 2000  # entries that are compressed together
+
+
+def build(
+    *,
+    clock: Clock,
+    boot: str,
+    state_dir: Path = Path(),
+    header: Callable[[], Mapping[str, Any]] = dict,
+    layout: Mapping[str, Any] | None = None,
+    path: str = "evidence",
+    before_s: float = 30.0,
+    after_s: float = 30.0,
+    quota_mb: float = 500.0,
+    keep_free_mb: float = 200.0,
+) -> Evidence:
+    """A folder of recordings, one an alarm; on unless told otherwise.
+
+    path: the folder; a relative one lies in the state directory. before_s, after_s: seconds of waveform before the
+    condition began and after the alarm. quota_mb: size of all of them, 0 = keep none; the oldest go first.
+    keep_free_mb: of the disk, left to others; the oldest go for it, too.
+    """
+    for name, value in (("before_s", before_s), ("after_s", after_s)):
+        if not 0 <= value <= 120:
+            raise ConfigError(f"sinks.evidence.{name}: must be between 0 and 120 s")
+    root = state_dir / path
+    sources = {s: bed for bed, about in (layout or {}).items() for s in about["sources"]}
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        history = History(state_dir / "history.sqlite")
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"{root}: cannot be written: {error}; set sinks.evidence.path") from None
+    ring = Ring(sources, before_s=before_s, after_s=after_s)
+    return Evidence(root, history, ring, clock, boot, header, quota_mb * 1e6, keep_free_mb * 1e6)
+
+
+class Evidence:
+    """See ``build``. ``record`` takes entries from any thread; as a sink it needs no events beside them."""
+
+    def __init__(
+        self,
+        root: Path,
+        history: History,
+        ring: Ring,
+        clock: Clock,
+        boot: str,
+        header: Callable[[], Mapping[str, Any]],
+        quota_bytes: float,
+        keep_free_bytes: float,
+    ) -> None:
+        self.root, self.history = root, history
+        self._ring, self._clock, self._boot, self._header = ring, clock, boot, header
+        self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
+        self._lock = threading.Lock()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._closed = False
+        self.lost = 0
+        self._thread = threading.Thread(target=self._run, name="edge-evidence", daemon=True)
+        self._thread.start()
+
+    def record(self, entry: Entry) -> None:
+        """Keep an entry for as long as an alarm may ask for it; note an alarm in the history."""
+        with self._lock:
+            if self._closed:
+                return
+            if isinstance(entry, Alarm):
+                wall = self._clock.wall() - (self._clock.now() - entry.t)
+                self._jobs.put(lambda: self.history.add(entry, wall=wall, boot=self._boot))
+            if self._quota_bytes:
+                self._hand_over(self._ring.take(entry, self._header))
+
+    def send(self, event: Event) -> None:
+        """Nothing: what is worth keeping comes through ``record``."""
+
+    def flush(self, timeout_s: float) -> bool:
+        """Write what alarms ask for, shorter where its time has not come; whether all of it is on disk."""
+        with self._lock:
+            self._hand_over(self._ring.cut(all_of_them=True))
+        done = threading.Event()
+        self._jobs.put(done.set)
+        return done.wait(timeout_s) and self.lost == 0
+
+    def close(self) -> None:
+        """Write what alarms ask for and end; calling twice is harmless."""
+        with self._lock:
+            if self._closed:
+                return
+            self._hand_over(self._ring.cut(all_of_them=True))
+            self._closed = True
+        self._jobs.put(None)
+        self._thread.join(10.0)
+        self.history.close()
+
+    def _hand_over(self, spans: Sequence[tuple[Span, list[Entry]]]) -> None:
+        for span, entries in spans:
+            if self._waiting >= _WAITING:
+                self._lose(span, "the disk is too slow")
+                continue
+            self._waiting += 1
+            self._jobs.put(lambda span=span, entries=entries: self._write(span, entries))  # type: ignore[misc]
+
+    def _lose(self, span: Span, why: str) -> None:
+        self.lost += len(span.occurrences)
+        log.error("evidence: no recording of %d alarm(s) of %s: %s", len(span.occurrences), span.bed, why)
+
+    # ---- the thread that writes ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except Exception:  # the next alarm's evidence must not depend on this one's
+                log.exception("evidence: failed")
+
+    def _write(self, span: Span, entries: Sequence[Entry]) -> None:
+        first, *others = [self.root / recording_of(occurrence) for occurrence in span.occurrences]
+        part = first.with_suffix(".part")
+        try:
+            packed = [pack(entry) for entry in exact_part(entries, span)]
+            about = {"bed": span.bed, "span": [span.start, span.until], "occurrences": span.occurrences}
+            self._make_room(sum(map(len, packed)))
+            with part.open("wb") as file:
+                writer = RecordingWriter(file, {**span.header, **about})
+                for start in range(0, len(packed), _BATCH):
+                    writer.add_batch(packed[start : start + _BATCH])
+                writer.sync()
+            part.replace(first)
+            for other in others:
+                _same_file(first, other)
+        except OSError as error:
+            self._lose(span, error.strerror or str(error))
+            with contextlib.suppress(OSError):
+                part.unlink()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _make_room(self, coming: int) -> None:
+        """Remove the oldest recordings until quota and free space hold with ``coming`` bytes more."""
+        found: dict[int, tuple[float, int, list[Path]]] = {}
+        for path in self.root.glob("*.evrec"):
+            with contextlib.suppress(OSError):
+                seen = path.stat()
+                found.setdefault(seen.st_ino, (seen.st_mtime, seen.st_size, []))[2].append(path)
+        total = sum(size for _, size, _ in found.values())
+        for _, size, paths in sorted(found.values()):
+            if (
+                total + coming <= self._quota_bytes
+                and shutil.disk_usage(self.root).free >= self._keep_free_bytes + coming
+            ):
+                return
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            total -= size
+
+
+def _same_file(first: Path, other: Path) -> None:
+    """A second name for a recording, or a copy where the file system has none."""
+    with contextlib.suppress(FileNotFoundError):
+        other.unlink()
+    try:
+        os.link(first, other)
+    except OSError:
+        shutil.copyfile(first, other)

@@ -1,0 +1,152 @@
+"""All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
+
+A row an occurrence with what it came to, and its transitions whole. One thread adds; anybody may read. The oldest
+occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge.sinks._payloads import encode, fields_of
+from edge.types import PRIORITIES, Alarm
+
+KEPT: Final = 100_000
+LIMIT: Final = 200
+_PRUNE_EVERY: Final = 1000
+_SCHEMA = """
+create table if not exists occurrence (
+    occurrence text primary key, id text not null, bed text not null, condition text not null, kind text not null,
+    source text not null, priority integer not null, presence text not null, text text not null,
+    raised real not null, ended real
+);
+create index if not exists by_time on occurrence (raised);
+create table if not exists transition (
+    occurrence text not null, seq integer not null, wall real not null, boot text not null, alarm blob not null,
+    primary key (occurrence, seq)
+);
+"""
+_SUMMARY = ("occurrence", "id", "bed", "condition", "kind", "source", "priority", "presence", "text", "raised", "ended")
+
+
+class History:
+    """See the module. Safe to use from several threads; raises sqlite3.Error and OSError where it cannot be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._added = 0
+        self.lost = 0
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            for tail in ("", "-wal", "-shm"):
+                damaged = path.with_name(path.name + tail)
+                with contextlib.suppress(FileNotFoundError):
+                    damaged.replace(path.with_name(f"{path.name}.damaged{tail}"))
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, timeout=1.0, check_same_thread=False)
+        try:
+            db.execute("pragma journal_mode=wal")
+            db.execute("pragma synchronous=normal")  # the outbox is what survives a power cut to the last transition
+            with db:
+                db.executescript(_SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def add(self, alarm: Alarm, *, wall: float, boot: str) -> None:
+        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``."""
+        priority = PRIORITIES.index(alarm.priority)
+        ended = wall if alarm.presence == "off" else None
+        row = (
+            alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source, priority,
+            alarm.presence, alarm.text, wall, ended,
+        )  # fmt: skip
+        with self._lock:
+            try:
+                with self._db:
+                    self._db.execute(
+                        "insert into occurrence values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (occurrence) do"
+                        " update set priority = max(priority, excluded.priority), presence = excluded.presence,"
+                        " ended = excluded.ended",
+                        row,
+                    )
+                    self._db.execute(
+                        "insert or replace into transition values (?, ?, ?, ?, ?)",
+                        (alarm.occurrence, alarm.seq, wall, boot, encode(fields_of(alarm))),
+                    )
+                    if self._added % _PRUNE_EVERY == 0:
+                        self._prune()
+                self._added += 1
+            except sqlite3.Error:
+                self.lost += 1
+
+    def _prune(self) -> None:
+        oldest = self._db.execute(
+            "select raised from occurrence order by raised desc limit 1 offset ?", (KEPT,)
+        ).fetchone()
+        if oldest is not None:
+            self._db.execute("delete from occurrence where raised <= ?", oldest)
+            self._db.execute("delete from transition where occurrence not in (select occurrence from occurrence)")
+
+    def occurrences(
+        self,
+        *,
+        bed: str = "",
+        condition: str = "",
+        kind: str = "",
+        priority: str = "",
+        before: float | None = None,
+        after: float | None = None,
+        limit: int = LIMIT,
+    ) -> list[dict[str, Any]]:
+        """The newest occurrences first, as asked for: raised and ended are Unix times, s; before and after bound
+        ``raised``; priority is the least."""
+        asked: list[tuple[str, Any]] = [
+            (f"{column} = ?", value)
+            for column, value in (("bed", bed), ("condition", condition), ("kind", kind))
+            if value
+        ]
+        if priority:
+            asked.append(("priority >= ?", PRIORITIES.index(priority)))
+        asked += [(f"raised {sign} ?", value) for sign, value in (("<", before), (">=", after)) if value is not None]
+        where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
+        values = [value for _, value in asked]
+        with self._lock:
+            rows = self._db.execute(
+                f"select {', '.join(_SUMMARY)} from occurrence{where} order by raised desc, rowid desc limit ?",
+                (*values, max(1, min(limit, LIMIT))),
+            ).fetchall()
+        found = [dict(zip(_SUMMARY, row, strict=True)) for row in rows]
+        return [{**row, "priority": PRIORITIES[row["priority"]]} for row in found]
+
+    def transitions(self, occurrence: str) -> list[Mapping[str, Any]]:
+        """All of one occurrence, in order, each the fields of an ``Alarm`` with ``wall`` (Unix time, s) and ``boot``."""
+        with self._lock:
+            rows = self._db.execute(
+                "select wall, boot, alarm from transition where occurrence = ? order by seq", (occurrence,)
+            ).fetchall()
+        return [{"wall": wall, "boot": boot, **msgspec.json.decode(alarm)} for wall, boot, alarm in rows]
+
+    def conditions(self) -> list[str]:
+        """The conditions that ever raised an alarm here."""
+        with self._lock:
+            return [row[0] for row in self._db.execute("select distinct condition from occurrence order by condition")]
+
+    def close(self) -> None:
+        """Let go of the file; calling twice is harmless."""
+        with self._lock:
+            self._db.close()

@@ -1,0 +1,174 @@
+"""Routes of the alarm history: whoever may look may read it; who may answer alarms may also take it away as files."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import io
+import math
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from edge.sinks.web.access import Person
+from edge.sinks.web.past import Past
+from edge.types import PRIORITIES
+
+_COLUMNS: Final = (
+    "raised",
+    "ended",
+    "bed",
+    "condition",
+    "source",
+    "kind",
+    "priority",
+    "presence",
+    "text",
+    "id",
+    "occurrence",
+)
+_OCCURRENCE: Final = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_WORD: Final = re.compile(r"[a-z0-9_-]{0,64}")
+_AT_ONCE: Final = 2  # waveforms that are prepared at a time, whoever asks
+
+
+class PastRoutes:
+    """See the module. person: whose request it is, None = nobody's. page: answers with the page's own file."""
+
+    def __init__(
+        self, past: Past | None, person: Callable[[HTTPConnection], Person | None], page: Callable[[str], Response]
+    ) -> None:
+        self._past, self._person, self._page = past, person, page
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/alarms", self._index, methods=["GET"]),
+            Route("/history", self._list, methods=["GET"]),
+            Route("/history.csv", self._table, methods=["GET"]),
+            Route("/history/{occurrence}", self._one, methods=["GET"]),
+            Route("/history/{occurrence}/recording", self._recording, methods=["GET"]),
+        ]
+
+    async def _index(self, request: Request) -> Response:
+        if self._person(request) is None:
+            return RedirectResponse("/login", status_code=303)
+        return self._page("alarms.html")
+
+    async def _list(self, request: Request) -> Response:
+        person, asked = self._person(request), _asked(request.query_params)
+        refusal = self._refusal(person, asked)
+        if refusal is not None or person is None or asked is None:
+            return refusal or _error(400, "not a question")
+        answer = await self._read(lambda past: past.listing(asked))
+        return answer if isinstance(answer, Response) else _json({**answer, "exports": person.exports})
+
+    async def _one(self, request: Request) -> Response:
+        refusal, occurrence = self._refusal(self._person(request)), request.path_params["occurrence"]
+        if refusal is not None:
+            return refusal
+        async with self._turn:
+            answer = await self._read(lambda past: past.one(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None)
+        if isinstance(answer, Response):
+            return answer
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+        return await asyncio.to_thread(_json, answer, zipped=zipped)
+
+    async def _table(self, request: Request) -> Response:
+        person, asked = self._person(request), _asked(request.query_params)
+        refusal = self._refusal(person, asked, export=True)
+        if refusal is not None or asked is None:
+            return refusal or _error(400, "not a question")
+        answer = await self._read(lambda past: past.listing(asked))
+        if isinstance(answer, Response):
+            return answer
+        return Response(_csv(answer["alarms"]), media_type="text/csv", headers=_attached("alarms.csv"))
+
+    async def _recording(self, request: Request) -> Response:
+        refusal, occurrence = self._refusal(self._person(request), export=True), request.path_params["occurrence"]
+        if refusal is not None:
+            return refusal
+        answer = await self._read(
+            lambda past: past.recording(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None
+        )
+        if isinstance(answer, Response):
+            return answer
+        return FileResponse(answer, media_type="application/octet-stream", headers=_attached(f"{occurrence}.evrec"))
+
+    def _refusal(self, person: Person | None, asked: object = "", *, export: bool = False) -> Response | None:
+        if person is None:
+            return _error(401, "not logged in")
+        if export and not person.exports:
+            return _error(403, f"the role {person.role!r} may not take recordings away")
+        return _error(400, "not a question about alarms") if asked is None else None
+
+    async def _read(self, read: Callable[[Past], Any]) -> Any:
+        """What is read beside the server's own thread, or the response that says why not."""
+        if self._past is None:
+            return _error(404, "no history is kept here")
+        try:
+            answer = await asyncio.to_thread(read, self._past)
+        except (OSError, sqlite3.Error):
+            return _error(503, "the history cannot be read now")
+        return _error(404, "no such alarm") if answer is None else answer
+
+
+def _asked(query: Mapping[str, str]) -> dict[str, Any] | None:
+    """The filters of a query; None where they are not such."""
+    asked: dict[str, Any] = {}
+    for key, value in query.items():
+        if key in ("bed", "condition", "kind", "priority"):
+            if not _WORD.fullmatch(value) or (key == "priority" and value and value not in PRIORITIES):
+                return None
+            asked[key] = value
+        elif key in ("before", "after", "limit"):
+            try:
+                number = float(value)
+            except ValueError:
+                return None
+            if not math.isfinite(number):
+                return None
+            asked[key] = int(number) if key == "limit" else number
+        else:
+            return None
+    return asked
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(_COLUMNS)
+    for row in rows:
+        table.writerow([_cell(row, column) for column in _COLUMNS])
+    return out.getvalue()
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if column in ("raised", "ended"):
+        return "" if value is None else datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds")
+    text = str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text  # a table program must not take it for a formula
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"'}
+
+
+def _json(content: Any, *, zipped: bool = False) -> Response:
+    body = msgspec.json.encode(content)
+    if not zipped:
+        return Response(body, media_type="application/json")
+    return Response(gzip.compress(body, 6), media_type="application/json", headers={"content-encoding": "gzip"})
+
+
+def _error(status: int, text: str) -> Response:
+    return JSONResponse({"error": text}, status)

@@ -1,0 +1,182 @@
+// The alarm history: asks the server for a list and for one alarm's evidence, and says both in words.
+
+import { $, fill, make, put } from "./dom.js";
+import { drawWaves, KEY } from "./past_waves.js";
+import { dateAndTime, duration, HAPPENED, MARKS, metric, PRESENCES, reason, textOf } from "./words.js";
+
+const PAGE = 50, SOON_S = 120;
+let shown = [], chosen = null, latest = 0;
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+  put($("theme"), name === "dark" ? "Light" : "Dark");
+  $("theme").setAttribute("aria-label", `${name === "dark" ? "light" : "dark"} colours`);
+  if (chosen?.recording) drawWaves($("one").querySelector(".waves"), chosen);
+}
+
+function question(before = null) {
+  const asked = new URLSearchParams();
+  for (const [key, value] of new FormData($("filter"))) {
+    if (!value) continue;
+    if (key === "since") asked.set("after", String(Date.now() / 1000 - Number(value)));
+    else asked.set(key, value);
+  }
+  if (before !== null) asked.set("before", String(before));
+  return asked;
+}
+
+async function ask(path) {
+  const answer = await fetch(path);
+  if (answer.status === 401) location.assign("/login");
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+function row(alarm) {
+  const lasted = alarm.ended === null ? PRESENCES[alarm.presence] : `for ${duration(alarm.ended - alarm.raised)}`;
+  const button = make("button", { type: "button", data: { occurrence: alarm.occurrence } },
+    make("span", { className: `mark ${alarm.priority}`, textContent: MARKS[alarm.priority], ariaHidden: "true" }),
+    make("b", { textContent: textOf(alarm) }), make("span", { className: "presence", textContent: lasted }),
+    make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${alarm.bed === "_device" ? "this device" : alarm.bed} · ${alarm.priority}` }));
+  button.setAttribute("aria-current", String(alarm.occurrence === decodeURIComponent(location.hash.slice(1))));
+  return make("li", {}, button);
+}
+
+function options(name, values) {
+  const select = $("filter").elements[name];
+  for (const value of values) {
+    if ([...select.options].some((o) => o.value === value)) continue;
+    select.append(make("option", { value, textContent: value === "_device" ? "this device" : value.replaceAll("_", " ") }));
+  }
+}
+
+async function list(before = null) {
+  const turn = (latest += 1), asked = question(before);
+  asked.set("limit", String(PAGE));
+  try {
+    const said = await ask(`/history?${asked}`);
+    if (turn !== latest) return;
+    shown = before === null ? said.alarms : [...shown, ...said.alarms];
+    $("older").hidden = said.alarms.length < PAGE;
+    $("table").hidden = !said.exports;
+    $("table").href = `/history.csv?${question()}`;
+    options("condition", said.conditions);
+    options("bed", [...new Set(shown.map((a) => a.bed))].sort());
+    fill($("alarms"), shown.map(row));
+    put($("none"), shown.length ? `${shown.length} alarms${$("older").hidden ? "" : ", and older ones"}` : "no such alarm");
+    $("one").dataset.exports = said.exports ? "1" : "";
+  } catch (error) {
+    put($("none"), `not to be had now: ${error.message}`);
+  }
+}
+
+const fact = (name, value, wide = false) => (value === null || value === undefined || value === "" ? [] : [
+  make("div", { className: wide ? "wide" : "" }, make("dt", { textContent: name }), make("dd", { textContent: String(value) }))]);
+
+const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value);
+
+function facts(alarm, last, said) {
+  const { evidence } = alarm, { reading, rule } = evidence, end = last.presence === "off" ? last : null;
+  const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(end.wall - alarm.wall)}` : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
+  const began = new Date((alarm.wall - (alarm.t - alarm.since)) * 1000);
+  const held = rule.confirm[1] > 1 ? `, ${rule.confirm[0]} of ${rule.confirm[1]} windows ${rule.spacing_s} s apart` : "";
+  const model = reading.model || "", who = said.transitions.filter((t) => t.evidence.by).map((t) => `${HAPPENED[t.presence] ?? t.presence} by ${t.evidence.by}`);
+  return make("dl", { className: "facts" },
+    ...fact("Raised", dateAndTime(new Date(alarm.wall * 1000))), ...fact("Held since", dateAndTime(began)), ...fact("Ended", lasted),
+    ...fact("Answered", [...new Set(who)].join(", ")),
+    ...fact("Priority", `${last.priority}, ${alarm.kind}`), ...fact("Value", figure(alarm.value)), ...fact("Limit", rule.limit),
+    ...fact("Hysteresis", rule.hysteresis || null),
+    ...fact("Delays", `on ${rule.on_delay_s} s, off ${rule.off_delay_s} s${held}`),
+    ...fact("Source", [reading.source, metric(reading.metric ?? "")].filter(Boolean).join(", ")),
+    ...fact("Quality", reading.quality === undefined ? null : figure(reading.quality)), ...fact("Model", model),
+    ...fact("Card SHA-256", evidence.card, true), ...fact("Program", said.recording ? `edge-vitals ${said.recording.version}` : null),
+    ...fact("Occurrence", alarm.occurrence, true));
+}
+
+function grid(head, rows) {
+  return make("table", {}, make("thead", {}, make("tr", {}, ...head.map((h) => make("th", { textContent: h, scope: "col" })))),
+    make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((c) => make("td", { textContent: String(c) }))))));
+}
+
+function tables(alarm, said) {
+  const at = (t) => dateAndTime(new Date((alarm.wall + (t - alarm.t)) * 1000)).split(", ").pop();
+  const says = { yes: "yes", no: "no", between: "within the hysteresis" };
+  const readings = (alarm.evidence.readings ?? []).map(([t, value, quality, verdict]) => [at(t), figure(value), figure(quality), says[verdict]]);
+  const events = said.transitions.map((t) => [dateAndTime(new Date(t.wall * 1000)).split(", ").pop(), t.evidence.change, PRESENCES[t.presence], t.evidence.by ?? ""]);
+  const parts = [make("div", {}, make("h3", { textContent: "What happened" }), grid(["Time", "Change", "Then", "By"], events))];
+  if (readings.length) parts.unshift(make("div", {}, make("h3", { textContent: "Readings that decided" }), grid(["Time", "Value", "Quality", "Holds"], readings)));
+  return make("div", { className: "two" }, ...parts);
+}
+
+function command(text, label) {
+  const button = make("button", { type: "button", textContent: "Copy" });
+  button.setAttribute("aria-label", `Copy the command: ${label}`);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard?.writeText(text);
+    put(button, navigator.clipboard ? "Copied" : "Select it");
+  });
+  return make("div", { className: "command" }, make("code", { textContent: text }), button);
+}
+
+function waves(said) {
+  const { recording } = said;
+  if (!recording) {
+    return make("p", { className: "note", textContent: "No waveform: it is written half a minute after the alarm, and the oldest are removed when the quota is full." });
+  }
+  const box = make("div", { className: "waves", tabIndex: 0 });
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", "Waveforms; scrolls sideways");
+  const notes = [recording.torn].filter(Boolean);
+  return make("div", {}, make("h3", { textContent: `Waveform, ${duration(recording.end - recording.start)} around the alarm` }), box,
+    make("p", { className: "key" }, ...KEY.map(([name, text]) => make("span", {}, make("i", { className: name, ariaHidden: "true" }), text))),
+    ...notes.map((n) => make("p", { className: "note", textContent: n })));
+}
+
+function files(said, alarm) {
+  if (!said.recording) return [];
+  const parts = [make("h3", { textContent: "Make it again on the device, bit for bit" }), command(said.replay, "replay"),
+    make("h3", { textContent: "Open it in other programs" }), command(said.export, "export")];
+  if ($("one").dataset.exports) {
+    const path = `/history/${encodeURIComponent(alarm.occurrence)}/recording`;
+    parts.push(make("a", { href: path, download: "", textContent: `Save the recording (${Math.max(1, Math.round(said.recording.bytes / 1000))} kB)` }));
+  }
+  return [make("div", {}, ...parts)];
+}
+
+async function choose() {
+  const occurrence = decodeURIComponent(location.hash.slice(1));
+  for (const b of $("alarms").querySelectorAll("button")) b.setAttribute("aria-current", String(b.dataset.occurrence === occurrence));
+  if (!occurrence) return;
+  try {
+    const said = await ask(`/history/${encodeURIComponent(occurrence)}`);
+    if (occurrence !== decodeURIComponent(location.hash.slice(1))) return;
+    const alarm = said.transitions.find((t) => t.evidence.change === "raised") ?? said.transitions[0];
+    const last = said.transitions[said.transitions.length - 1];
+    chosen = { ...said, alarm };
+    const device = alarm.bed === "_device" ? "this device" : alarm.bed, cause = typeof alarm.value === "string" ? `: ${reason(alarm.value)}` : "";
+    $("one").replaceChildren(make("h2", { textContent: `${textOf(alarm)}${cause} (${device})` }), facts(alarm, last, said), waves(said), tables(alarm, said), ...files(said, alarm));
+    if (said.recording) drawWaves($("one").querySelector(".waves"), chosen);
+    else if (Date.now() / 1000 - alarm.wall < SOON_S) setTimeout(() => chosen?.alarm.occurrence === occurrence && choose(), 5000);
+  } catch (error) {
+    $("one").replaceChildren(make("p", { className: "note", textContent: `not to be had: ${error.message}` }));
+  }
+}
+
+$("alarms").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (button) location.hash = encodeURIComponent(button.dataset.occurrence);
+});
+$("older").addEventListener("click", () => list(shown[shown.length - 1].raised));
+$("filter").addEventListener("change", () => list());
+$("filter").addEventListener("submit", (event) => event.preventDefault());
+$("theme").addEventListener("click", () => {
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", next);
+  theme(next);
+});
+addEventListener("hashchange", choose);
+document.addEventListener("visibilitychange", () => document.hidden || shown.length > PAGE || list());
+theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
+await list();
+await choose();

@@ -1,0 +1,161 @@
+"""Heart rate from what a real bedside sends: right or silent, with a reason, each fault beside the same pulse whole."""
+
+import numpy as np
+import pytest
+
+from edge.analyzers import pulse
+from edge.dsp import synthesis
+from edge.lane import Lane
+from edge.types import Block
+
+BPM = 72.0
+RATE = 100.0
+
+
+def heart(seconds=60.0, rate=RATE, bpm=BPM):
+    t = np.arange(round(seconds * rate)) / rate
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], seconds + 2, seed=4)
+    return 60000.0 + 1500.0 * synthesis.ppg(truth, t, seed=4)
+
+
+def run(blocks, **settings):
+    lane = Lane(bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(**settings)})
+    readings = [reading for block in blocks for reading in lane.feed(block)] + lane.finish()
+    assert not lane.take_faults()
+    return readings
+
+
+def blocks(x, *, rate=RATE, declared=None, chunk=50, epoch=0, t0=0.0, stream="node/ppg", seq=0):
+    x = x[:, None] if x.ndim == 1 else x
+    for a in range(0, len(x), chunk):
+        yield Block(stream, seq + a, t0 + a / rate, declared or rate, x[a : a + chunk].copy(), epoch=epoch)
+
+
+def right_or_silent(readings, bpm=BPM, off=5.0):
+    """Every value is right and every silence has a reason; how many values there are."""
+    values = [r for r in readings if r.value is not None]
+    assert all(abs(r.value - bpm) <= off for r in values), [r.value for r in values]
+    assert all(r.reason for r in readings if r.value is None)
+    return len(values)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.9, 0.99, 1.01, 1.1, 1.25, 2.0])
+def test_a_rate_declared_wrong_is_seen_by_the_times_of_the_blocks(share):
+    said = right_or_silent(run(blocks(heart(), declared=RATE * share)))
+    if abs(share - 1) <= 0.01:
+        assert said > 40
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0, 15.0])
+def test_too_slow_a_stream_is_refused(rate):
+    readings = run(blocks(heart(rate=rate), rate=rate, chunk=5))
+    assert {r.reason for r in readings if r.t > 17} == {"low_quality"}
+
+
+def test_upside_down_is_read_the_same():
+    assert right_or_silent(run(blocks(120000.0 - heart()))) > 40
+
+
+@pytest.mark.parametrize("upside_down", ["yes", "no"])
+def test_which_way_up_may_be_told(upside_down):
+    sign = -1.0 if upside_down == "yes" else 1.0
+    assert right_or_silent(run(blocks(sign * heart()), upside_down=upside_down)) > 40
+
+
+def test_a_channel_that_is_not_there_gives_no_rate():
+    readings = run(blocks(heart()), channel=1)
+    assert right_or_silent(readings) == 0
+    assert {r.reason for r in readings} == {"no_signal"}
+
+
+@pytest.mark.parametrize("dead", [0.0, 65535.0, np.nan])
+def test_a_dead_channel_is_not_read_from_its_neighbour(dead):
+    x = np.stack([heart(), np.full(6000, dead)], axis=1)
+    assert right_or_silent(run(blocks(x), channel=0)) > 40
+    assert right_or_silent(run(blocks(x), channel=1)) == 0
+
+
+@pytest.mark.parametrize("hum_hz", [50.0, 60.0])
+@pytest.mark.parametrize("rate", [50.0, 100.0, 125.0, 250.0])
+@pytest.mark.parametrize("strength", [300.0, 3000.0])
+def test_mains_hum(hum_hz, rate, strength):
+    t = np.arange(round(60 * rate)) / rate
+    right_or_silent(run(blocks(heart(rate=rate) + strength * np.sin(2 * np.pi * hum_hz * t), rate=rate)))
+
+
+@pytest.mark.parametrize("gap_s", [0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0, 30.0])
+def test_a_gap_inside_a_window(gap_s):
+    x, cut = heart(90.0), round(gap_s * RATE)
+    parts = [*blocks(x[:3000]), *blocks(x[3000 + cut :], t0=30.0 + gap_s, seq=3000 + cut)]
+    readings = run(parts)
+    assert right_or_silent(readings) > 20
+    if gap_s >= 0.2:
+        assert all(r.value is None for r in readings if 31.0 + gap_s < r.t < 37.9 + gap_s)
+
+
+@pytest.mark.parametrize("every_s", [1.0, 3.0])
+def test_many_small_gaps(every_s):
+    x, step = heart(), round(every_s * RATE)
+    parts = [block for a in range(0, len(x), step) for block in blocks(x[a : a + step - 20], t0=a / RATE, seq=a)]
+    assert right_or_silent(run(parts)) == 0
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_samples_sent_again(times):
+    assert right_or_silent(run(blocks(np.repeat(heart()[::times], times)[:6000]))) > 30
+
+
+def test_a_stuck_block_is_no_pulse():
+    x = heart()
+    x[3000:3400] = x[3000]
+    readings = run(blocks(x))
+    right_or_silent(readings)
+    assert all(r.value is None for r in readings if 31.5 < r.t < 41.5)
+
+
+def test_a_counter_that_starts_again_begins_a_new_epoch():
+    x = heart(40.0)
+    readings = run([*blocks(x), *blocks(x, epoch=1, t0=40.3)])
+    assert right_or_silent(readings) > 40
+    fresh = [r for r in readings if 40.3 < r.t < 48.2]
+    assert fresh
+    assert {r.reason for r in fresh} == {"warming_up"}
+
+
+@pytest.mark.parametrize("step", [20000.0, -20000.0, 3000.0])
+def test_a_step_of_ambient_light(step):
+    x = heart()
+    x[3050:] += step
+    assert right_or_silent(run(blocks(x))) > 30
+
+
+def test_lamps_that_flicker_slowly():
+    x = heart()
+    x += 4000.0 * (np.sin(2 * np.pi * 0.07 * np.arange(len(x)) / RATE) > 0)
+    right_or_silent(run(blocks(x)))
+
+
+@pytest.mark.parametrize("left", ["dark", "noise", "bright"])
+def test_a_finger_that_leaves_and_comes_back(left):
+    rng = np.random.default_rng(3)
+    x = heart(90.0)
+    x[3000:5000] = {"dark": 600.0, "noise": 600.0 + rng.normal(0, 4, 2000), "bright": 65535.0}[left]
+    readings = run(blocks(x))
+    right_or_silent(readings)
+    assert all(r.value is None for r in readings if 31.5 < r.t < 57.5)
+    assert readings[-1].value is not None
+
+
+@pytest.mark.parametrize("lost", ["acc from 30 s", "acc until 30 s", "one axis NaN"])
+def test_an_accelerometer_that_comes_and_goes(lost):
+    rng = np.random.default_rng(5)
+    acc = np.array([0.0, 0.0, 1.0]) + 0.01 * rng.normal(size=(6000, 3))
+    if lost == "one axis NaN":
+        acc[3000:, 1] = np.nan
+    parts = []
+    for block in blocks(heart()):
+        there = {"acc from 30 s": block.t0 >= 30.0, "acc until 30 s": block.t0 < 30.0}.get(lost, True)
+        if there:
+            parts.append(Block("node/acc", block.seq, block.t0, RATE, acc[block.seq : block.next_seq].copy()))
+        parts.append(block)
+    assert right_or_silent(run(parts)) > 30

@@ -1,0 +1,99 @@
+"""A listener's duties: confirm what its role is asked for, once, and say what has fallen silent or was missed."""
+
+import json
+
+from edge.cli._station import Station
+
+ASKED = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
+
+
+def event(seq=1, presence="on", delivery=ASKED, occurrence="o1", **more):
+    fields = {"id": "bed1/af", "occurrence": occurrence, "presence": presence, "seq": seq, "text": "AF", **more}
+    return json.dumps(fields if delivery is None else {**fields, "delivery": delivery}).encode()
+
+
+def confirmed(station, payload, topic="vitals/dev/bed1/event"):
+    return [(one.topic, one.id, one.occurrence) for one in station.take(topic, payload, now=0.0)[0]]
+
+
+OURS = [("vitals/dev/bed1/cmd/received", "bed1/af", "o1")]
+
+
+def test_an_alarm_that_asks_for_the_role_is_confirmed_once():
+    station = Station("vitals", "station")
+    assert confirmed(station, event(5)) == OURS
+    assert confirmed(station, event(5)) == []
+    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == [], "the same alarm, as it stands"
+    assert confirmed(station, event(6, delivery={**ASKED, "received": "station"})) == []
+    assert confirmed(station, event(7, priority="high")) == OURS, "it sounds again and asks again"
+
+
+def test_after_a_lost_connection_it_confirms_again_what_still_asks():
+    station = Station("vitals", "station")
+    assert confirmed(station, event(5)) == OURS
+    station.connected()
+    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == OURS
+
+
+def test_only_what_stands_and_asks_for_this_role_is_confirmed():
+    assert confirmed(Station("vitals", "charge"), event()) == []
+    assert confirmed(Station("vitals"), event()) == []
+    station = Station("vitals", "station")
+    for other in (
+        event(delivery=None),
+        event(presence="ack"),
+        event(presence="off"),
+        event(historical=True),
+        b"{",
+        b"",
+    ):
+        assert confirmed(station, other) == []
+    assert confirmed(station, event(), "vitals/dev/bed1/reading/x") == []
+    assert confirmed(station, event(presence="latched"), "vitals/dev/bed1/alarm/sensor_off/node") == OURS
+
+
+def beat(station, now, interval_s=5.0, device="dev"):
+    return station.take(f"vitals/{device}/heartbeat", json.dumps({"interval_s": interval_s}).encode(), now=now)[1]
+
+
+def status(station, state, now, **more):
+    fields = {"state": state, "heartbeat_s": 5.0, **more}
+    assert station.take("vitals/dev/status", json.dumps(fields).encode(), now=now) == ([], [])
+
+
+def test_a_heartbeat_that_stays_away_is_said_once_and_its_return_too():
+    station = Station("vitals")
+    beat(station, 0.0)
+    assert station.missing(15.0) == []
+    assert station.missing(15.5) == ["dev ALARM SYSTEM SILENT: no heartbeat for 16 s; go and look"]
+    assert station.missing(60.0) == []
+    assert beat(station, 61.0) == ["dev alarm system is back after 61 s"]
+    assert beat(station, 66.0, interval_s=20.0) == []
+    assert station.missing(120.0) == [], "the device says how often"
+
+
+def test_a_device_that_is_online_and_never_beats_is_silent_one_that_stopped_is_not():
+    station = Station("vitals")
+    status(station, "online", 0.0)
+    assert len(station.missing(16.0)) == 1
+    status(station, "stopped", 17.0)
+    status(station, "online", 20.0)
+    assert station.missing(30.0) == []
+    status(station, "offline", 31.0)
+    assert station.missing(100.0) == []
+
+
+def test_a_device_that_never_promised_a_heartbeat_is_not_missed():
+    station = Station("vitals")
+    status(station, "online", 0.0, heartbeat_s=None)
+    assert station.missing(100.0) == []
+
+
+def test_missed_events_are_said():
+    station = Station("vitals")
+
+    def told(seq):
+        return station.take("vitals/dev/bed1/event", event(seq), now=0.0)[1]
+
+    assert [told(seq) for seq in (3, 4, 4, 2, 5)] == [[]] * 5
+    assert told(8) == ["dev/bed1: 2 alarm event(s) missed before number 8"]

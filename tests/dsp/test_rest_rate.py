@@ -1,0 +1,73 @@
+"""Two counts of one rate, how likely each is, and a fast pulse between bursts of motion."""
+
+import numpy as np
+import pytest
+
+from edge.dsp import rest_rate, synthesis
+from edge.dsp.beats import band_passed
+
+RATE = 100.0
+
+
+def pulse(bpm=75.0, rhythm="sinus", seconds=16.0, noise=0.01, seed=3):
+    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=seed)
+    return synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=seed)
+
+
+def rated(x):
+    wave = band_passed(x, RATE)
+    return rest_rate.choose(rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE))
+
+
+@pytest.mark.parametrize("bpm", [45.0, 60.0, 90.0, 140.0, 190.0])
+def test_a_clean_pulse_has_a_likely_rate(bpm):
+    rate = rated(pulse(bpm))
+    assert rate.bpm == pytest.approx(bpm, rel=0.03)
+    assert rate.quality >= rest_rate.ENOUGH
+    assert 0 < rate.sd < 5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fibrillation_is_not_thrown_away(seed):
+    rate = rated(pulse(90.0, "af", seed=seed))
+    assert rate.quality >= rest_rate.ENOUGH
+
+
+def test_noise_has_no_likely_rate():
+    rng = np.random.default_rng(0)
+    rates = [rated(rng.normal(size=1600)) for _ in range(20)]
+    assert all(rate.quality < rest_rate.ENOUGH for rate in rates)
+
+
+def test_doubt_shows_in_quality_and_sd():
+    rng = np.random.default_rng(1)
+    x = pulse()
+    clean, noisy = rated(x), rated(x + 0.7 * x.std() * np.convolve(rng.normal(size=1600), np.ones(25) / 5, mode="same"))
+    assert noisy.quality < clean.quality
+    assert noisy.sd > clean.sd
+
+
+def test_nothing_is_nothing():
+    for x in (np.zeros(1600), np.full(1600, 3.0)):
+        rate = rated(x)
+        assert np.isnan(rate.bpm)
+        assert rate.quality == 0.0
+
+
+def test_harmonics_find_the_rate_between_bins():
+    t = np.arange(1000) / RATE
+    x = np.sin(2 * np.pi * 1.2567 * t) + 0.5 * np.sin(4 * np.pi * 1.2567 * t)
+    assert rest_rate.strongest(rest_rate.shares(x, RATE)) == pytest.approx(75.4, abs=0.3)
+    assert not rest_rate.shares(np.zeros(1000), RATE).any()
+
+
+def test_four_clean_seconds_show_a_fast_pulse():
+    rng = np.random.default_rng(2)
+    sway = 6.0 * np.convolve(rng.normal(size=1600), np.hanning(60) / 8, mode="same")
+    fast, slow = pulse(155.0), pulse(70.0)
+    for x, expected in ((fast, True), (slow, False)):
+        hidden = x.copy()
+        hidden[:1000] += sway[:1000]
+        assert rest_rate.fast_stretch(band_passed(hidden, RATE), RATE) is expected
+    assert not rest_rate.fast_stretch(np.zeros(1600), RATE)
+    assert not rest_rate.fast_stretch(np.zeros(100), RATE)

@@ -1,0 +1,202 @@
+"""The alarm history in a real browser: found, filtered, its waveform drawn, its files taken away, by whoever may."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import shlex
+import threading
+
+import pytest
+
+from edge.cli import main
+from edge.config import parse
+from edge.recording import Recording
+from edge.service import build_service
+from web_browser import SCREENS, Seen
+
+pytestmark = pytest.mark.slow
+PAST = """
+[device]
+name = "ward"
+state_dir = "{folder}"
+[beds.bed1]
+[beds.bed2]
+[sources.node]
+bed = "bed1"
+kind = "synthetic"
+streams = ["ppg", "acc", "pcg"]
+rhythm = "af"
+rate_bpm = 110
+murmur = true
+{pace}
+[sources.fast]
+bed = "bed2"
+kind = "synthetic"
+rate_bpm = 160
+{pace}
+"""
+DONE = 'pace = "max"\nseconds = 120'
+
+
+class Quiet:
+    """A sink that notes the first event: every thread runs by then."""
+
+    def __init__(self):
+        self.seen = threading.Event()
+
+    def send(self, event):
+        self.seen.set()
+
+    def flush(self, timeout_s):
+        return True
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The state directory of two minutes with a fibrillation, a murmur and a tachycardia."""
+    path = tmp_path_factory.mktemp("past")
+    assert build_service(parse(PAST.format(folder=path, pace=DONE)), console=False).run() == 0
+    return path
+
+
+@contextlib.contextmanager
+def running(folder, more=""):
+    quiet = Quiet()
+    text = PAST.format(folder=folder, pace="") + "[sinks.web]\nport = 0\n" + more
+    service = build_service(parse(text), console=False, sinks=[quiet])
+    thread = threading.Thread(target=service.run, name="edge-test-service")
+    thread.start()
+    try:
+        assert quiet.seen.wait(20.0)
+        yield service.page_url
+    finally:
+        service.runtime.stop()
+        thread.join(20.0)
+
+
+@pytest.fixture(scope="module")
+def url(folder):
+    with running(folder) as found:
+        yield f"{found}alarms"
+
+
+def opened(seen, text):
+    """Choose the alarm with this text and wait for its evidence."""
+    seen.page.locator("#alarms button", has_text=text).last.click()
+    seen.page.locator("#one h2", has_text=text).wait_for()
+
+
+def ink(seen, tokens):
+    """How many points of the sheet have the colours of a theme's words."""
+    return seen.page.evaluate(
+        "names => { const c = document.querySelector('.waves canvas'), p = document.createElement('canvas').getContext('2d'),"
+        " d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, s = getComputedStyle(document.documentElement);"
+        " p.canvas.width = names.length; names.forEach((n, i) => { p.fillStyle = s.getPropertyValue(`--${n}`); p.fillRect(i, 0, 1, 1); });"
+        " const w = p.getImageData(0, 0, names.length, 1).data; return names.map((_, j) => { let n = 0; for (let i = 0; i < d.length; i += 4)"
+        " n += d[i + 3] === 255 && [0, 1, 2].every(k => Math.abs(d[i + k] - w[4 * j + k]) < 3); return n; }); }",
+        tokens,
+    )
+
+
+def test_alarms_are_listed_filtered_and_found_again_by_their_address(browser, url):
+    with Seen(browser, url) as seen:
+        seen.until("() => document.querySelectorAll('#alarms li').length >= 3")
+        texts = seen.page.locator("#alarms b").all_inner_texts()
+        assert {"Atrial fibrillation likely", "Heart murmur"} <= set(texts)
+        seen.page.select_option("[name=condition]", "murmur")
+        seen.until("() => [...document.querySelectorAll('#alarms b')].every(b => b.textContent === 'Heart murmur')")
+        seen.page.select_option("[name=condition]", "")
+        seen.page.select_option("[name=bed]", "bed2")
+        seen.until("() => [...document.querySelectorAll('#alarms b')].every(b => b.textContent.includes('Heart rate'))")
+        seen.page.select_option("[name=bed]", "")
+        seen.page.select_option("[name=priority]", "high")
+        seen.until("() => document.querySelectorAll('#alarms .mark:not(.high)').length === 0")
+        seen.page.select_option("[name=priority]", "")
+        opened(seen, "Atrial fibrillation")
+        address = seen.page.url
+        assert seen.page.locator("#alarms [aria-current=true]").count() == 1
+        seen.page.goto("about:blank")
+        seen.page.goto(address)
+        seen.page.locator("#one h2", has_text="Atrial fibrillation").wait_for()
+        assert seen.complaints == []
+
+
+def test_an_alarm_shows_what_it_rested_on(browser, url, folder):
+    with Seen(browser, url, SCREENS["desk"]) as seen:
+        opened(seen, "Atrial fibrillation")
+        facts = seen.text("#one .facts")
+        occurrence = seen.page.url.partition("#")[2]
+        recording = Recording(folder / "evidence" / f"{occurrence}.evrec")
+        for part in ("5 of 7 windows 10 s apart", "rhythm 1.1.0", recording.header["cards"]["rhythm"], occurrence):
+            assert part in facts
+        assert "raised" in seen.text("#one .two")
+        assert seen.page.locator("#one tbody").first.locator("tr").count() >= 5
+        label = seen.page.get_attribute(".waves canvas", "aria-label")
+        assert "Pulse wave, Heart sound" in label
+        assert "atrial fibrillation of node" in label
+        beats = int(label.split(" beats marked")[0].split("; ")[-1])
+        seconds = recording.header["span"][1] - recording.header["span"][0]
+        assert 0.5 * 110 / 60 * seconds < beats < 1.5 * 110 / 60 * seconds
+        assert min(ink(seen, ["ppg", "pcg", "poor", "ink"])) > 300
+        opened(seen, "Heart murmur")
+        assert "murmur of node" in seen.page.get_attribute(".waves canvas", "aria-label")
+        assert "Value" in seen.text("#one .facts")
+        assert seen.complaints == []
+
+
+def test_the_command_shown_makes_the_alarm_again_and_the_file_saved_is_its_recording(browser, url, folder, capsys):
+    with Seen(browser, url) as seen:
+        opened(seen, "Atrial fibrillation")
+        program, *arguments = shlex.split(seen.page.locator("code").first.inner_text())
+        assert program == "edge-vitals"
+        assert main(arguments) == 0
+        assert "the same alarm" in capsys.readouterr().err
+        with seen.page.expect_download() as saving:
+            seen.page.get_by_role("link", name="Save the recording").click()
+        saved = saving.value.path().read_bytes()
+        occurrence = seen.page.url.partition("#")[2]
+        assert saved == (folder / "evidence" / f"{occurrence}.evrec").read_bytes()
+        with seen.page.expect_download() as saving:
+            seen.page.get_by_role("link", name="Save list").click()
+        rows = list(csv.DictReader(io.StringIO(saving.value.path().read_text())))
+        assert {"af", "murmur", "tachy"} <= {row["condition"] for row in rows}
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("colours", ["dark", "light"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_accessible_and_whole_on_every_screen(browser, url, screen, colours):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with Seen(browser, url, SCREENS[screen], color_scheme=colours) as seen:
+        opened(seen, "Atrial fibrillation")
+        found = axe.Axe().run(seen.page)
+        assert found.violations_count == 0, found.generate_report()
+        assert seen.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert seen.complaints == []
+
+
+def test_it_works_by_keyboard(browser, url):
+    with Seen(browser, url) as seen:
+        button = seen.page.locator("#alarms button", has_text="murmur").first
+        button.focus()
+        seen.page.keyboard.press("Enter")
+        seen.page.locator("#one h2", has_text="murmur").wait_for()
+        assert seen.page.evaluate("() => document.activeElement.getAttribute('aria-current')") == "true"
+
+
+def test_who_may_only_look_takes_nothing_away(browser, folder, monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
+    with running(folder, 'token_env = "PAGE_TOKENS"\n') as found, Seen(browser, f"{found}alarms") as seen:
+        assert seen.page.url.endswith("/login")
+        seen.page.get_by_label("Token").fill("look-0123456789ab")
+        seen.page.keyboard.press("Enter")
+        seen.page.wait_for_url(found)
+        seen.page.get_by_role("link", name="All alarms").click()
+        opened(seen, "Atrial fibrillation")
+        assert seen.page.get_by_role("link", name="Save").count() == 0
+        assert seen.page.locator(".waves canvas").count() == 1

@@ -1,0 +1,290 @@
+"""The annunciator: rings for what nobody confirmed, for nothing else, and says so when it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import threading
+import wave
+
+import pytest
+
+from edge.clock import ManualClock
+from edge.config import parse
+from edge.sinks import _gpio
+from edge.sinks._tones import PULSES, RATE_HZ, burst
+from edge.sinks.annunciator import Annunciator, Lamp, Program, build, rings
+from edge.types import Alarm, ConfigError, Reading
+
+WAIT_S = 10.0
+
+
+def alarm(presence="on", *, condition="tachy", priority="medium", local=True, occurrence="o1", **evidence):
+    return Alarm(
+        f"bed1/{condition}", occurrence, "physiological", priority, presence, 5.0, "Fast", condition, "bed1",
+        evidence=evidence, delivery={"asked": ["station"], "received": "", "by": "", "annunciator": local},
+    )  # fmt: skip
+
+
+class Bell:
+    """An output that keeps what it was told."""
+
+    def __init__(self):
+        self.told, self.error, self._changed = [], None, threading.Condition()
+
+    def ring(self, one, still):
+        self._tell((one.id, one.priority))
+        if self.error is not None:
+            raise self.error
+
+    def quiet(self):
+        self._tell("quiet")
+
+    def close(self):
+        self._tell("closed")
+
+    def _tell(self, what):
+        with self._changed:
+            self.told.append(what)
+            self._changed.notify_all()
+
+    def wait(self, *expected):
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.told == list(expected), WAIT_S), self.told
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def bell():
+    return Bell()
+
+
+@pytest.fixture
+def annunciator(bell, clock):
+    one = Annunciator([bell], clock=clock, repeat_s=10.0)
+    yield one
+    one.close()
+
+
+RING = ("bed1/tachy", "medium")
+
+
+def test_it_rings_again_until_somebody_has_it(annunciator, bell, clock):
+    annunciator.send(alarm())
+    bell.wait(RING)
+    clock.advance(10.0)
+    bell.wait(RING, RING)
+    annunciator.send(alarm(local=False))
+    bell.wait(RING, RING, "quiet")
+    annunciator.close()
+    annunciator.close()
+    assert bell.told == [RING, RING, "quiet", "closed"]
+
+
+def test_a_more_urgent_alarm_rings_at_once_and_the_other_goes_on_after_it(annunciator, bell):
+    annunciator.send(alarm())
+    bell.wait(RING)
+    annunciator.send(alarm(condition="asystole", priority="high", occurrence="o2"))
+    bell.wait(RING, ("bed1/asystole", "high"))
+    annunciator.send(alarm("ack", condition="asystole", priority="high", occurrence="o2"))
+    bell.wait(RING, ("bed1/asystole", "high"), RING)
+
+
+@pytest.mark.parametrize(
+    ("one", "heard"),
+    [
+        (alarm(), True),
+        (alarm("latched"), True),
+        (alarm("ack"), False),
+        (alarm("off"), False),
+        (alarm(local=False), False),
+        (alarm(paused_until=70.0), False),
+        (alarm(shelved_until=70.0), False),
+        (Alarm("bed1/af", "o", "physiological", "high", "on", 0.0, "AF", "af", "bed1"), False),
+    ],
+)
+def test_only_what_nobody_has_and_nobody_silenced_is_heard(one, heard):
+    assert rings(one) is heard
+
+
+def test_what_stood_unconfirmed_rings_after_a_restart(bell, clock):
+    one = Annunciator([bell], clock=clock, repeat_s=10.0, standing=[alarm(), alarm("ack", condition="af")])
+    bell.wait(RING)
+    one.close()
+
+
+def test_readings_are_no_business_of_it(annunciator, bell):
+    annunciator.send(Reading("ppg.hr", 1.0, 60.0, "bpm", 1.0))
+    assert annunciator.flush(0.0)
+    annunciator.close()
+    assert bell.told == ["closed"]
+
+
+def test_an_output_that_fails_is_told_once_and_the_other_still_rings(clock, caplog):
+    broken, good, told, changed = Bell(), Bell(), [], threading.Condition()
+    broken.error = OSError("no bell")
+
+    def on_fault(*what):
+        with changed:
+            told.append(what)
+            changed.notify_all()
+
+    one = Annunciator([broken, good], clock=clock, repeat_s=10.0, on_fault=on_fault)
+    one.send(alarm())
+    good.wait(RING)
+    clock.advance(10.0)
+    good.wait(RING, RING)
+    broken.error = None
+    clock.advance(10.0)
+    with changed:
+        assert changed.wait_for(lambda: len(told) == 2, WAIT_S)
+    assert told == [
+        ("annunciator_lost", True, "The local annunciator does not work: no bell"),
+        ("annunciator_lost", False, "The local annunciator does not work: "),
+    ]
+    one.close()
+    assert caplog.text.count("annunciator: no bell") == 1
+
+
+def script(tmp_path, text):
+    path = tmp_path / "ring"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_program_is_told_which_alarm_it_is(tmp_path):
+    out = tmp_path / "out"
+    told = '"$1 $EDGE_VITALS_ALARM $EDGE_VITALS_PRIORITY $EDGE_VITALS_BED $EDGE_VITALS_TEXT"'
+    program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"echo {told} > {out}"), "x")), 5.0)
+    program.ring(alarm(), lambda: True)
+    program.quiet()
+    assert out.read_text() == "x bed1/tachy medium bed1 Fast\n"
+
+
+def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
+    with pytest.raises(OSError, match="ended with code 3"):
+        Program(dict.fromkeys(PULSES, (script(tmp_path, "exit 3"),)), 5.0).ring(alarm(), lambda: True)
+    hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), 0.2)
+    with pytest.raises(OSError, match="took longer than"):
+        hangs.ring(alarm(), lambda: True)
+    hangs.ring(alarm(), lambda: False)
+    with pytest.raises(OSError, match="No such file"):
+        Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0).ring(alarm(), lambda: True)
+
+
+def test_the_more_urgent_the_longer_its_burst():
+    lengths = {priority: len(burst(priority)) / 2 / RATE_HZ for priority in PULSES}
+    assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
+    loud = struct.unpack(f"<{len(burst('high')) // 2}h", burst("high"))
+    assert 4000 < max(loud) < 32_000
+
+
+def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
+    player = script(tmp_path, f'cp "$2" {tmp_path}/played')
+    one = build(clock=clock, state_dir=tmp_path, sound="beep", player=(player, "-q"), standing=[alarm(priority="high")])
+    deadline = threading.Event()
+    while one.rung == 0:
+        assert not deadline.wait(0.01)
+    one.close()
+    with wave.open(str(tmp_path / "played")) as file:
+        assert (file.getframerate(), file.getnchannels()) == (RATE_HZ, 1)
+        assert file.readframes(file.getnframes()) == burst("high")
+
+
+# ---- the line --------------------------------------------------------------------------------------------
+
+
+class Chip:
+    """The kernel's side of the interface: decodes requests, remembers what the line was set to."""
+
+    def __init__(self, tmp_path):
+        self.path, self.requests, self.values, self.closed = tmp_path / "gpiochip0", [], [], []
+        self.path.touch()
+
+    def ioctl(self, fd, number, buffer):
+        if number == _gpio.GET_LINE:
+            fields = list(_gpio.REQUEST.unpack(buffer))
+            self.requests.append((fields[0], fields[64].rstrip(b"\0"), fields[65], fields[66]))
+            fields[-1] = os.open(self.path, os.O_RDONLY)
+            buffer[:] = _gpio.REQUEST.pack(*fields)
+        elif number == _gpio.SET_VALUES:
+            self.values.append(_gpio.VALUES.unpack(buffer))
+        else:
+            raise OSError(22, "Invalid argument")
+
+
+def test_a_line_is_asked_for_as_output_and_switched(tmp_path):
+    chip = Chip(tmp_path)
+    lamp = Lamp(_gpio.OutputLine(str(chip.path), 17, active_low=True, ioctl=chip.ioctl))
+    lamp.ring(alarm(), lambda: True)
+    lamp.quiet()
+    lamp.ring(alarm(), lambda: True)
+    lamp.close()
+    lamp.close()
+    assert chip.requests == [(17, b"edge-vitals", _gpio.FLAG_OUTPUT | _gpio.FLAG_ACTIVE_LOW, 1)]
+    assert chip.values == [(1, 1), (0, 1), (1, 1), (0, 1)]
+
+
+C_VIEW = r"""
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <linux/gpio.h>
+int main(void) {
+    typedef struct gpio_v2_line_request R;
+    printf("%lu %lu %lu %lu %zu %zu %zu %zu %zu %zu\n", (unsigned long)GPIO_V2_GET_LINE_IOCTL,
+           (unsigned long)GPIO_V2_LINE_SET_VALUES_IOCTL, (unsigned long)GPIO_V2_LINE_FLAG_OUTPUT,
+           (unsigned long)GPIO_V2_LINE_FLAG_ACTIVE_LOW, sizeof(R), offsetof(R, consumer), offsetof(R, config.flags),
+           offsetof(R, num_lines), offsetof(R, fd), sizeof(struct gpio_v2_line_values));
+    return 0;
+}
+"""
+
+
+def test_numbers_and_layouts_are_the_kernels(tmp_path):
+    compiler = shutil.which("cc")
+    if compiler is None or not os.path.exists("/usr/include/linux/gpio.h"):
+        pytest.skip("needs a C compiler and the kernel's headers")
+    (tmp_path / "view.c").write_text(C_VIEW)
+    subprocess.run([compiler, "view.c", "-o", "view"], cwd=tmp_path, check=True)
+    said = subprocess.run([tmp_path / "view"], check=True, capture_output=True, text=True).stdout
+    packed = _gpio.REQUEST.pack(*range(64), b"c", 0xF1, 0xA2, 0xB3, -9)
+    offsets = [packed.index(x) for x in (b"c\0\0\0\0", b"\xf1\0\0", b"\xa2\0\0", struct.pack("=i", -9))]
+    consumer, flags, lines, fd = offsets
+    assert [int(word) for word in said.split()] == [
+        _gpio.GET_LINE, _gpio.SET_VALUES, _gpio.FLAG_OUTPUT, _gpio.FLAG_ACTIVE_LOW,
+        _gpio.REQUEST.size, consumer, flags, lines, fd, _gpio.VALUES.size,
+    ]  # fmt: skip
+
+
+# ---- configuration ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "set command, sound or gpio_line"),
+        ({"command": ("/none/ring",)}, "sinks.annunciator.command: /none/ring: no such program"),
+        ({"sound": "beep", "player": ("/none/play",)}, "sinks.annunciator.player: /none/play: no such program"),
+        ({"sound": "/none.wav", "player": ("true",)}, "sinks.annunciator.sound: /none.wav: no such file"),
+        ({"command": ("true",), "repeat_s": 0.1}, "sinks.annunciator.repeat_s: 0.1; from 1 to 600 s"),
+        ({"gpio_line": 4, "gpio_chip": "/none"}, "line 4 of /none: No such file"),
+    ],
+)
+def test_what_cannot_ring_is_a_configuration_error(clock, tmp_path, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        build(clock=clock, state_dir=tmp_path, **settings)
+
+
+def test_an_annunciator_needs_somebody_who_could_confirm():
+    with pytest.raises(ConfigError, match=r"sinks.annunciator: rings for what nobody confirms: add \[delivery\]"):
+        parse('[sinks.annunciator]\ncommand = ["true"]')
+    config = parse('[delivery]\nroles = ["station"]\n[sinks.annunciator]\ncommand = ["true"]')
+    assert config.delivery.names == ("station",)

@@ -1,0 +1,238 @@
+"""Every alarm leaves the waveform around it, from which it is made again; the disk is never filled and nobody waits."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from edge.clock import ManualClock
+from edge.evidence import Ring, exact_part
+from edge.recording import LaneState, MainState, Recording, Tick
+from edge.sinks.evidence import build
+from edge.types import Alarm, Block, ConfigError, Fault, Reading
+
+LAYOUT = {"bed1": {"sources": {"node": "serial_port"}}, "bed2": {"sources": {"other": "serial_port"}}}
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def evidence(tmp_path, clock):
+    made = []
+
+    def make(**settings):
+        made.append(build(clock=clock, boot="b", state_dir=tmp_path, layout=LAYOUT, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def alarm(t, number=1, bed="bed1", what="raised", **more):
+    fields = {"presence": "on", "text": "AF", "since": t - 5.0, "seq": number, **more}
+    return Alarm(
+        f"{bed}/af", f"b.{bed}.af.{number}", "physiological", "medium", t=t, condition="af", bed=bed,
+        evidence={"change": what}, **fields,
+    )  # fmt: skip
+
+
+def second(t, source="node", size=100):
+    data = np.random.default_rng(int(t)).integers(-3000, 3000, (size, 1)).astype(float)
+    return Block(f"{source}/ppg", int(t) * size, float(t), float(size), data)
+
+
+def states(t, source="node", oldest=None):
+    stream = {"first_t": 0.0, "oldest": t - 20.0 if oldest is None else oldest, "end": t, "holes": []}
+    board = {"beds": {"bed1": {"seq": 1}, "bed2": {"seq": 2}}, "t": t}
+    return [
+        LaneState(source, "ppg", t, {"streams": {"ppg": stream}}),
+        MainState(t, board, {"bed1": {}, "bed2": {}}),
+    ]
+
+
+def feed(one, clock, start, end, source="node"):
+    """Seconds of samples, with what the program says of itself in between."""
+    for t in range(start, end):
+        clock.move_to(t + 1.0)
+        one.record(second(t, source))
+        one.record(Reading("ppg.hr", t + 1.0, 60.0, "bpm", 0.9, bed="bed1", source=source))
+        one.record(Tick(t + 1.0))
+        if t % 15 == 0:
+            for state in states(t + 1.0, source):
+                one.record(state)
+
+
+def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidence, clock, tmp_path):
+    one = evidence(header=lambda: {"device": "d"})
+    feed(one, clock, 100, 300)
+    one.record(alarm(300.0))
+    feed(one, clock, 300, 331)
+    assert len(one._ring.wanted) == 1
+    feed(one, clock, 331, 332)  # a reading of two seconds later: whatever came late is there
+    assert one._ring.wanted == []
+    assert one.flush(5.0)
+    recording = Recording(tmp_path / "evidence" / "b.bed1.af.1.evrec")
+    entries = list(recording)
+    blocks = [e for e in entries if isinstance(e, Block)]
+    assert recording.header == {
+        "device": "d", "bed": "bed1", "span": [265.0, 330.0], "occurrences": ["b.bed1.af.1"],
+    }  # fmt: skip
+    assert [b.t0 for b in blocks] == [float(t) for t in range(int(blocks[0].t0), 332)]
+    assert blocks[0].t0 <= 265.0 - 20.0
+    assert all(np.array_equal(b.data, second(b.t0).data) for b in blocks)
+    (main,) = (e for e in entries if isinstance(e, MainState))
+    assert main.t <= 265.0
+    assert set(main.board["beds"]) == set(main.fusion) == {"bed1"}
+    (lane,) = (e for e in entries if isinstance(e, LaneState))
+    assert entries.index(lane) < entries.index(main)
+    assert [e for e in entries[: entries.index(main)] if not isinstance(e, Block | LaneState)] == []
+    assert not recording.torn
+
+
+def test_another_bed_never_enters(evidence, clock, tmp_path):
+    one = evidence()
+    for t in range(100, 200):
+        feed(one, clock, t, t + 1)
+        one.record(second(t, "other"))
+        one.record(Reading("ppg.hr", t + 1.0, 60.0, "bpm", 0.9, bed="bed2", source="other"))
+        one.record(Fault("broker_lost", t + 1.0, True))
+    one.record(alarm(200.0))
+    one.record(alarm(200.0, bed="bed2"))
+    one.close()
+    for bed, source in (("bed1", "node"), ("bed2", "other")):
+        entries = list(Recording(tmp_path / "evidence" / f"b.{bed}.af.1.evrec"))
+        assert {e.source for e in entries if isinstance(e, Block | LaneState)} == {source}
+        assert {e.bed for e in entries if isinstance(e, Reading | Alarm)} == {bed}
+        assert not any(isinstance(e, Fault) for e in entries)
+
+
+def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(evidence, clock, tmp_path):
+    one = evidence()
+    feed(one, clock, 100, 200)
+    for number in range(1, 2001):
+        one.record(alarm(200.0 + number * 0.01, number))
+    feed(one, clock, 200, 260)
+    assert one.flush(10.0)
+    paths = list((tmp_path / "evidence").glob("*.evrec"))
+    assert len(paths) == 50
+    assert len({p.stat().st_ino for p in paths}) == 1
+    assert len(Recording(paths[0]).header["occurrences"]) == 50
+    assert len(one.history.occurrences(limit=200)) == 200
+    assert one._ring.refused == 1950
+
+
+def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
+    one = evidence()
+    feed(one, clock, 100, 150)
+    for what in ("acknowledged", "escalated", "cleared"):
+        one.record(alarm(150.0, what=what))
+    one.close()
+    assert list((tmp_path / "evidence").iterdir()) == []
+
+
+def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, clock, tmp_path):
+    one = evidence(quota_mb=0.1, keep_free_mb=0.0)
+    for number in range(1, 9):
+        t = 100 + number * 200
+        feed(one, clock, t, t + 150)
+        one.record(alarm(t + 150.0, number))
+        feed(one, clock, t + 150, t + 183)
+        assert one.flush(5.0)
+        path = tmp_path / "evidence" / f"b.bed1.af.{number}.evrec"
+        os.utime(path, (number, number))
+    size = path.stat().st_size
+    left = sorted(int(p.stem.rpartition(".")[2]) for p in path.parent.glob("*.evrec"))
+    assert left[-1] == 8
+    assert left == list(range(left[0], 9))
+    assert 1 < len(left) < 8
+    assert len(left) * size <= 0.1e6
+    assert len(one.history.occurrences()) == 8
+
+
+def test_a_quota_of_nothing_keeps_only_the_history(evidence, clock, tmp_path):
+    one = evidence(quota_mb=0.0)
+    feed(one, clock, 100, 150)
+    one.record(alarm(150.0))
+    one.close()
+    assert list((tmp_path / "evidence").iterdir()) == []
+    assert (tmp_path / "history.sqlite").exists()
+
+
+def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
+    one = evidence()
+    gate = threading.Event()
+    monkeypatch.setattr(one, "_make_room", lambda _: gate.wait(10.0))
+    feed(one, clock, 100, 120)
+    for number in range(1, 20):
+        one.record(alarm(120.0 + 100 * number, number))
+        one.record(Tick(170.0 + 100 * number))
+    assert one.lost > 0
+    gate.set()
+
+
+def test_a_full_disk_costs_the_recording_and_is_said(evidence, clock, tmp_path, monkeypatch, caplog):
+    one = evidence()
+
+    def refuses(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
+    feed(one, clock, 100, 120)
+    one.record(alarm(120.0))
+    assert not one.flush(5.0)
+    assert one.lost == 1
+    assert "No space left" in caplog.text
+    assert list((tmp_path / "evidence").iterdir()) == []
+
+
+def test_memory_is_bounded_in_time_and_in_bytes():
+    ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
+    for t in range(1000):
+        ring.take(second(t), dict)
+        ring.take(Tick(t + 1.0), dict)
+    assert 200 < len(ring._entries["bed1"]) < 2 * 260
+    wide = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
+    for t in range(300):
+        wide.take(second(t, size=100_000), dict)
+        wide.take(Tick(t + 1.0), dict)
+    assert wide._bytes["bed1"] <= 1 << 25
+
+
+def test_without_a_state_all_that_is_there_is_kept():
+    ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
+    entries = [second(1), Tick(2.0), alarm(3.0)]
+    for entry in entries:
+        ring.take(entry, dict)
+    ((span, kept),) = ring.cut(all_of_them=True)
+    assert exact_part(kept, span) == entries
+
+
+@pytest.mark.parametrize("settings", [{"before_s": -1.0}, {"after_s": 500.0}])
+def test_settings_that_cannot_work_are_refused(evidence, settings):
+    with pytest.raises(ConfigError, match=r"sinks.evidence"):
+        evidence(**settings)
+
+
+def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path):
+    (tmp_path / "evidence").write_text("a file")
+    with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
+        evidence()
+
+
+def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for_ever(evidence, clock):
+    one = evidence()
+    feed(one, clock, 100, 200)
+    one.record(alarm(200.0))
+    one.record(Tick(235.0))
+    assert len(one._ring.wanted) == 1
+    for t in range(200, 235):
+        one.record(second(t))
+    one.record(Tick(236.5))
+    assert one._ring.wanted == []

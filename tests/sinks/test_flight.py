@@ -1,0 +1,138 @@
+"""What the broker refused is not delivered, and what is behind it waits its turn."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.clock import ManualClock
+from edge.sinks._flight import LISTENERS_BACK_S, Answer, Flight
+
+WINDOW = 50
+TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def flight(clock):
+    one = Flight(clock)
+    one.begin(window=WINDOW, returned=False)
+    return one
+
+
+def send(flight, *rows):
+    for row in rows:
+        flight.sent(row, row)
+
+
+def test_rows_that_the_broker_took_are_done_and_there_is_room_again(flight):
+    room = flight.room_for_rows()
+    send(flight, 1, 2, 3)
+    assert (flight.room_for_rows(), flight.after, len(flight)) == (room - 3, 3, 3)
+    flight.answered(1, TAKEN)
+    flight.answered(2, TAKEN)
+    assert flight.settle() == ([1, 2], [])
+    assert (flight.room_for_rows(), len(flight)) == (room - 1, 1)
+
+
+def test_the_window_of_the_broker_holds_for_everything_on_its_way(clock):
+    flight = Flight(clock)
+    flight.begin(window=3, returned=False)
+    flight.sent(1, 1)
+    flight.sent(2, "vitals/dev/bed1/alarm/af")
+    flight.sent(3, None)
+    assert (flight.room(), flight.room_for_rows()) == (0, 0)
+    flight.answered(3, TAKEN)
+    assert flight.settle() == ([], [])
+    assert (flight.room(), flight.room_for_rows()) == (1, 1)
+
+
+def test_a_refused_row_and_what_is_behind_it_wait_and_then_go_one_at_a_time(flight, clock):
+    room = flight.room_for_rows()
+    send(flight, 1, 2, 3)
+    for mid, answer in ((1, TAKEN), (2, QUOTA), (3, QUOTA)):
+        flight.answered(mid, answer)
+    assert flight.settle().rows == [1]
+    assert (flight.after, flight.refusal, flight.room_for_rows()) == (1, "quota exceeded", 0)
+    clock.advance(1.0)
+    assert flight.room_for_rows() == 1
+    send(flight, 2)
+    assert flight.room_for_rows() == 0
+    flight.answered(2, TAKEN)
+    assert flight.settle().rows == [2]
+    assert (flight.refusal, flight.room_for_rows()) == ("", room)
+
+
+def test_waits_between_tries_grow_and_end_at_ten_seconds(flight, clock):
+    waits = []
+    for _ in range(6):
+        send(flight, 1)
+        flight.answered(1, QUOTA)
+        flight.settle()
+        begin = clock.now()
+        while not flight.room_for_rows():
+            clock.advance(0.5)
+        waits.append(clock.now() - begin)
+    assert waits == [1.0, 2.0, 5.0, 10.0, 10.0, 10.0]
+
+
+def test_a_retained_topic_that_was_refused_is_said_again_later(flight, clock):
+    flight.sent(7, "vitals/dev/bed1/alarm/af")
+    flight.answered(7, QUOTA)
+    assert flight.settle() == ([], ["vitals/dev/bed1/alarm/af"])
+    assert flight.held
+    clock.advance(1.0)
+    assert not flight.held
+
+
+def test_nobody_listening_is_delivered_unless_the_subscribers_may_be_on_their_way_back(flight, clock):
+    send(flight, 1)
+    flight.answered(1, NOBODY)
+    assert flight.settle().rows == [1]
+    flight.begin(window=WINDOW, returned=True)
+    send(flight, 2)
+    flight.answered(2, NOBODY)
+    assert flight.settle().rows == []
+    assert (flight.after, flight.refusal) == (1, "")
+    clock.advance(LISTENERS_BACK_S)
+    send(flight, 2)
+    flight.answered(2, NOBODY)
+    assert flight.settle().rows == [2]
+
+
+def test_a_new_connection_forgets_what_was_on_its_way_but_not_that_the_broker_refuses(flight):
+    send(flight, 1, 2)
+    flight.answered(1, QUOTA)
+    flight.settle()
+    flight.answered(2, TAKEN)
+    flight.begin(window=WINDOW, returned=True)
+    assert (flight.settle(), flight.after, len(flight)) == (([], []), 0, 0)
+    assert flight.refusal == "quota exceeded"
+    assert flight.room_for_rows() == 1
+
+
+@given(st.lists(st.sampled_from([TAKEN, QUOTA, NOBODY]), max_size=60), st.integers(1, 40))
+def test_whatever_the_broker_answers_every_row_is_delivered_and_none_before_it_was_taken(answers, count):
+    clock = ManualClock()
+    flight = Flight(clock)
+    flight.begin(window=WINDOW, returned=True)
+    waiting, delivered, mid = list(range(1, count + 1)), [], 0
+    for _ in range(2000):
+        if not waiting:
+            break
+        for row in [r for r in waiting if r > flight.after][: flight.room_for_rows()]:
+            mid += 1
+            flight.sent(mid, row)
+            answer = answers.pop(0) if answers else TAKEN
+            flight.answered(mid, answer)
+        for row in flight.settle().rows:
+            waiting.remove(row)
+            delivered.append(row)
+        clock.advance(0.5)
+    assert sorted(delivered) == list(range(1, count + 1))
+    assert (len(flight), flight.refusal) == (0, "")

@@ -1,0 +1,86 @@
+"""The history of alarms: every occurrence once, with all its transitions, findable, bounded, whatever the file."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.sinks import history
+from edge.sinks.history import History
+from edge.types import Alarm
+
+
+@pytest.fixture
+def past(tmp_path):
+    one = History(tmp_path / "history.sqlite")
+    yield one
+    one.close()
+
+
+def alarm(number, presence="on", *, seq=None, condition="af", bed="bed1", priority="medium", kind="physiological"):
+    return Alarm(
+        f"{bed}/{condition}", f"b.{bed}.{condition}.{number}", kind, priority, presence, 10.0 * number, "Text",
+        condition, bed, seq=number if seq is None else seq, evidence={"change": "x", "reading": {"value": 1.5}},
+    )  # fmt: skip
+
+
+def test_an_occurrence_is_one_row_with_what_it_came_to(past):
+    past.add(alarm(1), wall=1000.0, boot="b")
+    past.add(alarm(1, seq=2, priority="high"), wall=1010.0, boot="b")
+    past.add(alarm(1, "ack", seq=3), wall=1020.0, boot="c")
+    past.add(alarm(1, "off", seq=4), wall=1030.0, boot="c")
+    past.add(alarm(1, "off", seq=4), wall=1030.0, boot="c")
+    (row,) = past.occurrences()
+    assert (row["priority"], row["presence"], row["raised"], row["ended"]) == ("high", "off", 1000.0, 1030.0)
+    told = past.transitions(row["occurrence"])
+    assert [(t["seq"], t["presence"], t["wall"], t["boot"]) for t in told] == [
+        (1, "on", 1000.0, "b"), (2, "on", 1010.0, "b"), (3, "ack", 1020.0, "c"), (4, "off", 1030.0, "c"),
+    ]  # fmt: skip
+    assert told[0]["evidence"]["reading"]["value"] == 1.5
+
+
+def test_what_is_asked_for_is_found_newest_first(past):
+    for number in range(1, 7):
+        past.add(alarm(number), wall=float(number), boot="b")
+    past.add(alarm(7, condition="tachy", bed="bed2", priority="high"), wall=7.0, boot="b")
+    past.add(alarm(8, condition="source_lost", kind="technical", priority="low"), wall=8.0, boot="b")
+
+    def found(**asked):
+        return [int(row["raised"]) for row in past.occurrences(**asked)]
+
+    assert found() == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert found(bed="bed2") == found(condition="tachy") == found(priority="high") == [7]
+    assert found(kind="technical") == [8]
+    assert found(priority="medium", limit=2) == [7, 6]
+    assert found(before=3.0) == [2, 1]
+    assert found(after=7.0) == [8, 7]
+    assert found(bed="nobody' or 1=1 --") == []
+    assert past.conditions() == ["af", "source_lost", "tachy"]
+    assert past.transitions("unknown") == []
+
+
+def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(history, "KEPT", 10)
+    monkeypatch.setattr(history, "_PRUNE_EVERY", 5)
+    for run in range(2):
+        one = History(tmp_path / "h.sqlite")
+        for number in range(1 + 20 * run, 21 + 20 * run):
+            one.add(alarm(number), wall=float(number), boot="b")
+        one.close()
+        one.close()
+    one = History(tmp_path / "h.sqlite")
+    rows = one.occurrences()
+    assert [int(row["raised"]) for row in rows][:5] == [40, 39, 38, 37, 36]
+    assert len(rows) <= 15
+    assert one.transitions("b.bed1.af.1") == []
+    assert one.lost == 0
+    one.close()
+
+
+def test_a_damaged_file_is_put_aside(tmp_path):
+    path = tmp_path / "h.sqlite"
+    path.write_bytes(b"not a database" * 1000)
+    one = History(path)
+    one.add(alarm(1), wall=1.0, boot="b")
+    assert len(one.occurrences()) == 1
+    one.close()
+    assert (tmp_path / "h.sqlite.damaged").read_bytes().startswith(b"not a database")

@@ -1,0 +1,51 @@
+"""A peer leaves nothing behind: vitallens writes a file a video into the folder it is started in."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "bench_peers.py"
+WORKER = """
+import json, os, sys
+from pathlib import Path
+Path("vitallens_face0.json").write_text("left")
+Path(sys.argv[2]).with_suffix(".where").write_text(os.getcwd())
+print("a line of its own")
+print(json.dumps({"rates": [60.0], "seconds": 1.5, "import_s": 0.5, "rss_mb": 80.0}))
+"""
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    spec = importlib.util.spec_from_file_location("bench_peers", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bench_peers", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_worker_runs_in_a_folder_that_is_thrown_away(tool, tmp_path, monkeypatch):
+    start = tmp_path / "start"
+    start.mkdir()
+    monkeypatch.chdir(start)
+    monkeypatch.setattr(tool, "WORKER", tmp_path / "worker.py")
+    tool.WORKER.write_text(WORKER)
+    inputs = [tool.Input(tmp_path / f"face{k}.avi", [60.0], "") for k in range(2)]
+    found = tool._run(sys.executable, "vitallens", inputs)
+    assert found == {"rates": [60.0, 60.0], "seconds": 3.0, "import_s": 0.5, "rss_mb": 80.0}
+    assert list(start.iterdir()) == []
+    for given in inputs:
+        where = Path(given.path.with_suffix(".where").read_text())
+        assert not where.is_relative_to(start)
+        assert not where.exists()
+
+
+def test_a_worker_that_fails_is_said_in_one_line(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "WORKER", tmp_path / "worker.py")
+    tool.WORKER.write_text("raise SystemExit('no such thing')")
+    assert tool._run(sys.executable, "heartpy", [tool.Input(tmp_path / "x", [], "")]) is None
+    assert capsys.readouterr().err == "heartpy: no such thing\n"

@@ -1,0 +1,71 @@
+"""A network camera: a pulsing face as MJPEG over HTTP on loopback, that can repeat a picture or hang."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from campaign.scaled_clock import ScaledClock
+
+from edge.demo.face_video import Scene, frames
+
+_SECONDS = 10.0
+
+
+class PictureServer:
+    """A context manager; ``url`` is what the camera source opens. mode: live, repeating (one picture), hanging."""
+
+    def __init__(self, clock: ScaledClock, *, fps: float = 15.0) -> None:
+        import cv2
+
+        scene = Scene(heart_rate_bpm=66.0, fps=fps, width=320, height=240)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 98]
+        self.pictures = [cv2.imencode(".jpg", f, quality)[1].tobytes() for f in frames(scene, _SECONDS)]
+        self.clock, self.fps, self.mode = clock, fps, "live"
+        self.stop = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"camera": self}))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/stream.mjpg"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+
+    def __enter__(self) -> PictureServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._server.shutdown()
+        self._thread.join(5.0)
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    camera: PictureServer
+
+    def do_GET(self) -> None:
+        camera = self.camera
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        self.end_headers()
+        begin, n, shown = camera.clock.now(), 0, 0
+        hung = False
+        try:
+            while not camera.stop.is_set():
+                if camera.mode == "hanging":
+                    hung = True
+                    camera.stop.wait(0.05)
+                    continue
+                if hung:
+                    return  # whoever waited for this connection has gone; the next one is live
+                shown = shown if camera.mode == "repeating" else n
+                picture = camera.pictures[shown % len(camera.pictures)]
+                head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                self.wfile.write(head.encode() + picture + b"\r\n")
+                n += 1
+                camera.clock.sleep(max(0.0, begin + n / camera.fps - camera.clock.now()))
+        except OSError:
+            pass
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+        """Nothing: the table is the only output."""

@@ -1,0 +1,103 @@
+"""What both machines replay: the demo's patient as recordings, one a model variant, and the face as a video.
+
+    python tools/emulation/recordings.py FOLDER
+
+Each recording is the same 90 s of pulse, heart sound, acceleration and face colours; only the header differs, which says
+which variant of every model a replay takes. Made without a clock, so the same on every run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from edge.config import construct
+from edge.demo.face_video import Scene, frames, write_video
+from edge.demo.patient import RATES_HZ, ROUND_S, Patient
+from edge.recording import RecordingWriter
+from edge.types import Block
+
+VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
+MODELS = ("rhythm", "murmur", "camera_pulse")
+VIDEO_S = 24.0
+_FPS = 15.0
+_BLOCK_S = 0.1
+_LABELS = {"ppg": ("ir",), "pcg": ("mic",), "acc": ("x", "y", "z")}
+_OFF = frozenset({"sensor_off"})
+CONFIG = """\
+[device]
+name = "proof"
+[beds.bed1]
+person = "demo"
+site = "MV"
+[sources.node]
+bed = "bed1"
+kind = "serial_port"
+port = "/dev/null"
+analyzers = ["pulse", "rhythm", "murmur"]
+[sources.cam]
+bed = "bed1"
+kind = "camera"
+device = 0
+analyzers = ["camera_pulse"]
+[alarms.af]
+k = 2
+n = 3
+spacing_s = 4
+off_delay_s = 4
+[alarms.murmur]
+k = 2
+n = 3
+spacing_s = 2
+off_delay_s = 4
+[alarms.sensor_off]
+on_delay_s = 2
+off_delay_s = 2
+"""
+
+
+def contact(patient: Patient, kind: str) -> Iterator[Block]:
+    """A contact sensor's blocks of a tenth of a second, in device counts."""
+    rate = RATES_HZ[kind]
+    count = round(_BLOCK_S * rate)
+    for first in range(0, round(ROUND_S * rate), count):
+        flags = _OFF if patient.sensor_off(kind, first) else frozenset[str]()
+        data = patient.samples(kind, first, count).astype(np.float64)
+        yield Block(f"node/{kind}", first, first / rate, rate, data, 0, _LABELS[kind], flags)
+
+
+def face(patient: Patient) -> list[Block]:
+    """The face's colours as this machine's camera stage makes them of drawn pictures."""
+    transform = construct("transforms", "face_roi", {}, {"models": None})
+    scene = Scene(fps=_FPS, width=400, height=300, seed=1)
+    found = []
+    for i, frame in enumerate(frames(scene, ROUND_S, patient.beats_s)):
+        found.append(transform(Block("cam/video", i, i / _FPS, _FPS, frame[None], 0, ("b", "g", "r"))))
+    return found
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    patient = Patient()
+    streams = [*(contact(patient, kind) for kind in RATES_HZ), face(patient)]
+    blocks = list(heapq.merge(*streams, key=lambda b: b.t_end))
+    for variant in VARIANTS:
+        with (folder / f"{variant}.evrec").open("wb") as file:
+            writer = RecordingWriter(file, {"config": CONFIG, "variants": dict.fromkeys(MODELS, variant)})
+            for block in blocks:
+                writer.add(block)
+    video = {"fps": _FPS, "width": 400, "height": 300, "seed": 1}
+    write_video(folder / "face.avi", seconds=VIDEO_S, beats=patient.beats_s, **video)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The test suite inside the root, a file at a time, so that it can be cut off and taken up again."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from root import Root
+
+LEFT_OUT = {
+    "tests/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
+    "tests/e2e/test_real_replay.py": "needs real recordings, which are not in the root",
+    "tests/e2e/test_page.py": "needs a browser",
+}
+"""Test files that are not run under emulation, and why."""
+NO_TIME = "not run: the time was up"
+FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "")
+"""Folders of tests that come first ("" is the top one): what computes; then what talks to devices and networks."""
+_COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
+_INSIDE = "opt/checkout"
+_COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """One test file: what pytest's last line counted, how long it took, and what failed."""
+
+    file: str
+    counts: dict[str, int]
+    seconds: float
+    failed: tuple[str, ...] = ()
+    text: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return not self.text and not self.counts.get("failed") and not self.counts.get("error")
+
+
+def copy(checkout: Path, root: Root) -> None:
+    """What the tests read, without the program itself: what they import is the installed wheel."""
+    folder = root.folder / _INSIDE
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    skip = shutil.ignore_patterns("__pycache__", "third_party")
+    for name in _COPIED:
+        source = checkout / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=skip)
+        elif source.exists():
+            shutil.copy(source, folder / name)
+
+
+def run(root: Root, done: Callable[[str], bool], file_limit_s: float, until: float) -> Iterator[FileResult]:
+    """Run the files that are not done; a file that would start after ``until`` (monotonic) is not run, and said."""
+    folder = root.folder / _INSIDE
+    for file in sorted((str(p.relative_to(folder)) for p in (folder / "tests").rglob("test_*.py")), key=_place):
+        if file in LEFT_OUT or done(file):
+            continue
+        if time.monotonic() > until:
+            yield FileResult(file, {}, 0.0, text=NO_TIME)
+            continue
+        yield _one(root, file, file_limit_s)
+
+
+def _place(file: str) -> tuple[int, str]:
+    parts = Path(file).parts[1:-1]
+    name = parts[0] if parts else ""
+    return FIRST.index(name) if name in FIRST else len(FIRST), file
+
+
+def _one(root: Root, file: str, limit_s: float) -> FileResult:
+    started = time.monotonic()
+    command = [
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "--no-header",
+        "--hypothesis-profile=ci",
+        "-o",
+        "faulthandler_timeout=900",
+        file,
+    ]
+    env = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "EDGE_VITALS_FACE_MODELS": "/opt/face"}
+    try:
+        told = root.run(command, env=env, cwd=f"/{_INSIDE}", capture=True, timeout_s=limit_s)
+    except subprocess.TimeoutExpired:
+        return FileResult(file, {}, time.monotonic() - started, text=f"not finished in {limit_s:.0f} s")
+    lines = told.stdout.strip().splitlines() or [""]
+    counts = {word.removesuffix("s") if word == "errors" else word: int(n) for n, word in _COUNTS.findall(lines[-1])}
+    failed = tuple(line for line in lines if line.startswith(("FAILED ", "ERROR ")))
+    text = "" if told.returncode in (0, 1, 5) and counts else (told.stderr.strip().splitlines() or lines)[-1]
+    return FileResult(file, counts, time.monotonic() - started, failed, text)

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Train the network that weighs spectra under motion, on ``pulse/spc2015``; cross-validate by recording; export.
+
+    python tools/train/motion.py --cross-validate --out predictions.csv   # every recording by a network that never saw it
+    python tools/train/motion.py                                          # on all 13, and write models/motion
+
+One seed, fixed beforehand. Each recording is also played at other speeds, so that its rates become others. The
+recording a fold's network never saw goes through the shipped analyzer with that network as an int8 file. Networks that
+are fitted are kept in ``--work`` and taken up again; delete it to begin afresh.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
+
+from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, network_input, spectra
+from edge.dsp.resample import even_to_grid, to_grid
+
+SEED = 2015
+SPEEDS = (1.0, 0.7, 0.78, 0.86, 0.93, 1.08, 1.17, 1.27, 1.4)
+HOP_S, KEEP_S = 2.0, 16.0
+VERSION = "1.0.0"
+
+
+def sequence(path: Path, speed: float):
+    """``(inputs (n, 7, 193) float32, bpm (n,) float32)`` of a recording played ``speed`` times as fast."""
+    with np.load(path) as d:
+        fs, bpm = float(d["fs"]), d["bpm"]
+        ppg, acc = d["ppg"].T.astype(np.float64), d["acc"].T.astype(np.float64)
+    length_s = len(ppg) / fs / speed
+    if speed == 1.0:
+        t = np.arange(len(ppg)) / fs
+        ppg, acc = (even_to_grid(t, x, 0.0, length_s, fs, RATE_HZ) for x in (ppg, acc))
+    else:
+        ppg, acc = (_played(x, fs, speed) for x in (ppg, acc))
+    centres = np.arange(len(bpm)) * HOP_S + SHORT_S / 2
+    rows, truth = [], []
+    for k in range(int((length_s - SHORT_S) // HOP_S) + 1):
+        end, begin = (round(s * RATE_HZ) for s in (SHORT_S + k * HOP_S, max(0.0, SHORT_S + k * HOP_S - KEEP_S)))
+        middle = (SHORT_S / 2 + k * HOP_S) * speed
+        if end > len(ppg) or middle > centres[-1] + 1.0:
+            break
+        rows.append(network_input(spectra(ppg[begin:end], acc[begin:end]))[0, :, 0])
+        truth.append(np.interp(middle, centres, bpm) * speed)
+    return np.array(rows, dtype=np.float32), np.array(truth, dtype=np.float32)
+
+
+def _played(x, fs: float, speed: float):
+    """Samples at 25 Hz of a recording played faster or slower: the same samples at another rate, then a cubic curve."""
+    t = np.arange(len(x)) / (fs * speed)
+    return to_grid(t, x, 0.0, float(t[-1]), RATE_HZ, 0.25)[0]
+
+
+def sequences(data: Path, work: Path):
+    """By recording: its sequences at every speed at which the rates stay on the grid, the true speed first."""
+    found = {}
+    for path in sorted(data.glob("*.npz")):
+        kept = work / f"{path.stem}.npz"
+        if not kept.exists():
+            arrays = {}
+            for speed in SPEEDS:
+                x, y = sequence(path, speed)
+                if speed == 1.0 or ((y > GRID_BPM[0] + 4) & (y < GRID_BPM[-1] - 4)).mean() > 0.98:
+                    arrays[f"x{speed}"], arrays[f"y{speed}"] = x, y
+            np.savez(kept, **arrays)
+        with np.load(kept) as d:
+            found[path.name] = [(d[f"x{s}"], d[f"y{s}"]) for s in SPEEDS if f"x{s}" in d]
+    return found
+
+
+def ship(net, training, folder: Path) -> None:
+    """The four files, golden vectors and the card."""
+    import torch
+    from motion_net import parameters
+    from quantize import export
+
+    rows = rows_of(training)
+
+    def some(indices):
+        return [(np.ascontiguousarray(rows[i]),) for i in indices]
+
+    n = len(rows)
+    card = {
+        "version": VERSION,
+        "task": "how well each heart rate explains the last seconds of pulse and movement",
+        "input": {"rate_hz": 25, "window_s": 14.0, "scaling": "edge.dsp.motion_spectra.network_input"},
+        "output": {"labels": ["30 to 222 bpm by 1"], "kind": "values"},
+        "training": {
+            "script": "tools/train/motion.py",
+            "data": "IEEE Signal Processing Cup 2015 (Zhang et al., IEEE TBME 2015;62:522), 13 recordings",
+            "terms": "cite; no licence stated; recordings not redistributed",
+            "split": "leave one recording out for the figures; shipped weights fitted on all 13",
+            "seed": SEED,
+            "parameters": parameters(net),
+        },
+        "limits": {"text": "Treadmill and arm exercise of 13 recordings. Without an accelerometer it is not used."},
+    }
+    example = (torch.zeros(*rows[0].shape),)
+    export(net, example, some(range(0, n, 6)), folder, "motion", some(np.linspace(3, n - 1, 8).astype(int)), card,
+           parity=some(range(5, n, 9)), atol_int8=0.1)  # fmt: skip
+
+
+class Fold:
+    """A fold's network as an int8 ONNX file, in the place of a loaded model."""
+
+    identity = "motion in training"
+
+    def __init__(self, net, rows) -> None:
+        import torch
+        from quantize import OnnxRunner, onnx_fp32, onnx_int8
+
+        calibration = [(np.ascontiguousarray(row),) for row in rows[::6]]
+        self._runner = OnnxRunner(onnx_int8(onnx_fp32(net, (torch.zeros(*rows[0].shape),), 1), calibration))
+
+    def run(self, *inputs):
+        return self._runner(*inputs)
+
+
+def rows_of(training):
+    """Inputs at the true speed, ``(n, 1, 7, 1, 193)``: what networks are quantized on."""
+    return np.concatenate([pairs[0][0] for pairs in training.values()])[:, None, :, None, :]
+
+
+def cross_validate(data: Path, work: Path, out: Path) -> None:
+    """Each recording by the network fitted on the other twelve, quantized, through the shipped analyzer; and by the
+    rule without learned weights, beside ``out``."""
+    from evaluation.pulse import HEADER, follow, table
+
+    found = sequences(data, work)
+    rule = out.with_name(f"{out.stem}.rule{out.suffix}")
+    with out.open("w", newline="", encoding="utf-8") as file, rule.open("w", newline="", encoding="utf-8") as beside:
+        writers = [csv.writer(f) for f in (file, beside)]
+        for writer in writers:
+            writer.writerow(HEADER)
+        for k, name in enumerate(found):
+            others = {other: pairs for other, pairs in found.items() if other != name}
+            net = fitted(work / f"fold_{k}.pt", others)
+            for writer, model in zip(writers, (Fold(net, rows_of(others)), None), strict=True):
+                readings, _, windows = follow(data / name, model)
+                writer.writerows(table(name, readings, windows))
+            print(f"{name} done", flush=True)
+
+
+def fitted(kept: Path, training):
+    """The network fitted to these recordings, or the one kept from before."""
+    import torch
+    from motion_net import MotionNet, fit
+
+    if kept.exists():
+        net = MotionNet()
+        net.load_state_dict(torch.load(kept, weights_only=True))
+        return net.eval()
+    net = fit([pair for pairs in training.values() for pair in pairs], SEED)
+    torch.save(net.state_dict(), kept)
+    return net
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--cross-validate", action="store_true")
+    arguments.add_argument("--out", type=Path, help="where --cross-validate writes its predictions")
+    arguments.add_argument("--models", type=Path, default=ROOT / "models" / "motion")
+    arguments.add_argument("--work", type=Path, default=ROOT / ".cache" / "motion")
+    options = arguments.parse_args()
+    if options.cross_validate and options.out is None:
+        arguments.error("--cross-validate needs --out")
+    import torch
+
+    torch.set_num_threads(1)
+    began = time.time()
+    options.work.mkdir(parents=True, exist_ok=True)
+    data = options.data / "pulse" / "spc2015"
+    if options.cross_validate:
+        cross_validate(data, options.work, options.out)
+    else:
+        found = sequences(data, options.work)
+        net = fitted(options.work / "final.pt", found)
+        ship(net, found, options.models)
+    print(f"{time.time() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
