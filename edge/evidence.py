@@ -46,6 +46,8 @@ class Ring:
         self._entries: dict[str, deque[Entry]] = {bed: deque() for bed in {*sources.values(), DEVICE_BED}}
         self._bytes = dict.fromkeys(self._entries, 0)
         self._now = dict.fromkeys(self._entries, float("-inf"))
+        self._ticked = dict(self._now)
+        self._reached: dict[str, dict[str, float]] = {bed: {} for bed in self._entries}  # end of each stream so far
         self.wanted: list[Span] = []
         self.refused = 0
 
@@ -59,9 +61,15 @@ class Ring:
 
     def cut(self, *, all_of_them: bool = False) -> list[tuple[Span, list[Entry]]]:
         """The spans that are complete, or all at once."""
-        done = [span for span in self.wanted if all_of_them or self._now[span.bed] >= span.until]
+        done = [span for span in self.wanted if all_of_them or self._complete(span)]
         self.wanted = [span for span in self.wanted if span not in done]
         return [(span, list(self._entries[span.bed])) for span in done]
+
+    def _complete(self, span: Span) -> bool:
+        """One lane's readings may run ahead of another's samples: every stream must be there, or be late for good."""
+        if self._now[span.bed] < span.until:
+            return False
+        return self._ticked[span.bed] >= span.until or all(t >= span.until for t in self._reached[span.bed].values())
 
     def _beds(self, entry: Entry) -> Sequence[str]:
         if isinstance(entry, (Block, LaneState)):
@@ -82,9 +90,12 @@ class Ring:
         entries.append(entry)
         if isinstance(entry, Block):
             self._bytes[bed] += entry.data.nbytes
+            self._reached[bed][entry.stream] = entry.t_end
         elif isinstance(entry, (Tick, Reading)):  # what the main thread has come to: no block is forgotten before
             late_s = _LATE_READING_S if isinstance(entry, Reading) else _LATE_S
             self._now[bed] = max(self._now[bed], entry.t - late_s)
+            if isinstance(entry, Tick):
+                self._ticked[bed] = entry.t - late_s
         oldest = self._now[bed] - self._keep_s
         while entries and (_time(entries[0]) < oldest or self._bytes[bed] > _RING_BYTES):
             gone = entries.popleft()

@@ -21,6 +21,7 @@ With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,10 @@ def build(
     return Pulse(channel, hop_s, upside_down, models("motion") if models is not None and learned else None)
 
 
+def _answer(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(model.run(x)[0])
+
+
 class Pulse:
     """Analyzer of the stream ``ppg`` with an accelerometer where there is one; see ``build``."""
 
@@ -83,7 +88,7 @@ class Pulse:
     def __init__(self, channel: int, hop_s: float, upside_down: str, model: Model | None) -> None:
         self.hop_s = hop_s
         self._channel, self._upside_down, self._model = channel, upside_down, model
-        self._motion = motion_rate.MotionRate(None if model is None else lambda x: model.run(x)[0])
+        self._motion = motion_rate.MotionRate(None if model is None else partial(_answer, model))
         self._sign = 1.0
         self._last_t: float | None = None
 

@@ -54,6 +54,12 @@ def test_a_rise_of_more_than_a_tenth_in_one_stage_is_found(budget, stored, facto
     assert ("store it" in "".join(verdict.notes)) == (factor == 0.5)
 
 
+def test_of_two_counts_the_lesser_holds_stage_by_stage(budget, stored):
+    found = budget.least(counted(stored, 1.3), counted(stored, 1.01))
+    assert [stage["instructions"] for stage in found["stages"]] == [1_010_000, 500_000]
+    assert budget.judge(stored, found).risen == ()
+
+
 @pytest.mark.parametrize(("key", "value"), [("features", ["AVX2"]), ("python", "3.12"), ("machine", "aarch64")])
 def test_another_class_of_machine_is_not_compared_and_that_is_said(budget, stored, key, value):
     found = counted(stored, 5.0)

@@ -95,7 +95,8 @@ def broker_refuses(world: World) -> None:
     world.wire.refusing = False
     world.raise_and_clear("finger")
     world.wait(world.pick(2.0, 60.0))
-    world.expect("not authorized" in world.device.log(), "the log does not say that the broker refused")
+    said = world.device.wait(lambda: "not authorized" in world.device.log(), 30.0)
+    world.expect(said, "the log does not say that the broker refused")
     world.broker.stop()
     world.broker.configure(PERSISTENT.format(folder=world.folder / "broker"))
     world.broker.start()
