@@ -205,6 +205,28 @@ def test_memory_is_bounded_in_time_and_in_bytes():
     assert wide._bytes["bed1"] <= 1 << 25
 
 
+def test_a_recording_waits_for_the_slower_stream_but_not_for_one_that_is_gone():
+    def run(slow_to):
+        """The tick at which the recording of an alarm at 10 s is cut, with pulse and its readings on time to 45 s."""
+        ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
+        ring.take(alarm(10.0), dict)
+        for t in range(10, 45):
+            ring.take(Block("node/ppg", t * 100, float(t), 100.0, np.zeros((100, 1)), 0), dict)
+            behind = Block("node/acc", t * 100, t - 3.0, 100.0, np.zeros((100, 3)), 0)
+            if behind.t_end <= slow_to:
+                ring.take(behind, dict)
+            told = Reading("ppg.hr", t + 1.0, 70.0, "bpm", 1.0, bed="bed1", source="node")
+            if ring.take(told, dict):
+                return "reading", t + 1.0, behind.t_end
+        for t in range(40, 60):
+            if ring.take(Tick(float(t)), dict):
+                return "tick", float(t), slow_to
+        return None
+
+    assert run(slow_to=60.0) == ("reading", 43.0, 40.0)
+    assert run(slow_to=20.0) == ("tick", 46.0, 20.0)
+
+
 def test_without_a_state_all_that_is_there_is_kept():
     ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
     entries = [second(1), Tick(2.0), alarm(3.0)]
