@@ -9,11 +9,10 @@ import pytest
 
 from edge.cli import main
 from edge.cli.replay import Again
-from edge.config import parse
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.replay import Comparison
-from edge.service import build_service
 from edge.types import Alarm, Block, Reading
+from whole_program import ILL, for_seconds, run_to_its_end
 
 CONFIG = """
 [device]
@@ -29,23 +28,12 @@ on_delay_s = 0
 roles = ["station", "charge"]
 confirm_within_s = 1
 """
-SYNTHETIC = """
-[sources.node]
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-rhythm = "af"
-rate_bpm = 150
-murmur = true
-pace = "max"
-seconds = 60
-"""
 
 
 def run(folder, sources):
     """One live run with threads; the folder of its recording."""
     before = set((folder / "recordings").glob("*")) if folder.exists() else set()
-    service = build_service(parse(CONFIG.format(folder=folder, sources=sources)), console=False)
-    assert service.run() == 0
+    run_to_its_end(CONFIG.format(folder=folder, sources=sources))
     (made,) = set((folder / "recordings").glob("*")) - before
     return made
 
@@ -58,7 +46,7 @@ def made_again(path):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("state"), SYNTHETIC)
+    return run(tmp_path_factory.mktemp("state"), ILL.format(pace=for_seconds(60)))
 
 
 def test_three_lanes_and_their_alarms(recorded):
@@ -103,7 +91,7 @@ def test_a_recording_without_its_beginning_is_made_again_from_its_first_states_o
 
 def test_a_second_run_begins_with_the_alarms_of_the_first(tmp_path):
     for _ in range(2):
-        found, _, recording = made_again(run(tmp_path, SYNTHETIC))
+        found, _, recording = made_again(run(tmp_path, ILL.format(pace=for_seconds(60))))
         assert found.same, found.line()
     first = next(e for e in recording if isinstance(e, MainState))
     assert first.board["boot"] != recording.header["boot"]
