@@ -22,7 +22,18 @@ from edge.sinks._discovery import discovery
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import (
+    HEARTBEAT_EVERY_S,
+    Alarm,
+    BedStatus,
+    Command,
+    CommandResult,
+    Event,
+    Heartbeat,
+    Reading,
+    SourceStatus,
+    Stats,
+)
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +161,7 @@ class MqttSink:
         self._settled = threading.Condition()
         self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
         # topic, payload, QoS, retained, and until when it may still be said (None: always)
-        self._sources: dict[str, bytes] = {}
+        self._said: dict[str, bytes] = {}  # by retained topic, of sources and beds
         self._alarms: dict[str, Alarm | None] = {topics.alarm(a): a for a in standing}
         self._dirty: set[str] = set(self._alarms)
         self._seq: dict[tuple[str, str], int] = {}
@@ -175,10 +186,9 @@ class MqttSink:
                     self._alarms[topic] = None if event.presence == "off" else event
                     self._dirty.add(topic)
                 case SourceStatus():
-                    topic = self._topics.source(event.source)
-                    self._sources[topic] = self._payloads.source(event)
-                    if self._connection is not None:
-                        self._live.append((topic, self._sources[topic], 1, True, None))
+                    self._say(self._topics.source(event.source), self._payloads.source(event))
+                case BedStatus():
+                    self._say(self._topics.bed(event.bed), self._payloads.bed(event))
                 case CommandResult():
                     self._commands.answered(event)
                 case Stats() if self._connection is not None:
@@ -217,6 +227,12 @@ class MqttSink:
         kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
         until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
         self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        """Retained: now, and after every connection."""
+        self._said[topic] = payload
+        if self._connection is not None:
+            self._live.append((topic, payload, 1, True, None))
 
     def _answer(self, topic: str, payload: bytes) -> None:
         """A command's answer, or discovery once more; any thread."""
@@ -276,8 +292,8 @@ class MqttSink:
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
             self._dirty |= set(self._alarms)
-            sources = dict(self._sources)
-        first = [(self._topics.status, self._status("online")), *sources.items()]
+            said = dict(self._said)
+        first = [(self._topics.status, self._status("online")), *said.items()]
         if self._discovery is not None:
             first.append(self._discovery)
         self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
