@@ -19,6 +19,7 @@ from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
 from edge.sinks._discovery import discovery
+from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
@@ -28,6 +29,7 @@ from edge.types import (
     BedStatus,
     Command,
     CommandResult,
+    ConfigError,
     Event,
     Heartbeat,
     Reading,
@@ -43,7 +45,6 @@ _CUT_OFFS = 3  # connections cut off so soon, one after the other: not every bro
 _TRUCE_S = 300.0
 _IDLE_S = 0.5
 _WAITING_READINGS = 1000
-_LATE_S = 10.0  # an event older than this when it is sent is historical
 _HOPS_KEPT = 3.0
 _HA_STATUS = "homeassistant/status"
 
@@ -74,6 +75,7 @@ def build(
     client_id: str | None = None,
     keepalive_s: int = 15,
     discovery_prefix: str = "homeassistant",
+    backlog_per_s: float = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
 
@@ -83,7 +85,10 @@ def build(
     broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
     prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
     a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
+    backlog_per_s: after a time without a broker, so many late events a second; what happens now is not bounded.
     """
+    if not 1.0 <= backlog_per_s <= 100_000.0:
+        raise ConfigError(f"mqtt.backlog_per_s: events a second, 1 to 100000, not {backlog_per_s:g}")
     options = Options(
         host=host,
         port=port or (8883 if tls or ca_file or cert_file else 1883),
@@ -114,6 +119,7 @@ def build(
         on_command=on_command,
         on_link=on_link,
         standing=standing,
+        backlog_per_s=backlog_per_s,
         discovery_message=(f"{discovery_prefix}/device/{device_name}/config", found) if found else None,
     )
 
@@ -147,6 +153,7 @@ class MqttSink:
         on_command: Callable[[Command], None],
         on_link: Callable[[bool, str], None],
         standing: Sequence[Alarm],
+        backlog_per_s: float,
         discovery_message: tuple[str, bytes] | None,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
@@ -158,6 +165,7 @@ class MqttSink:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._flight = Flight(clock)
+        self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
         self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
         # topic, payload, QoS, retained, and until when it may still be said (None: always)
@@ -308,7 +316,7 @@ class MqttSink:
             if not busy:
                 if self._stopping.is_set():
                     break
-                self._wake.wait(_IDLE_S)
+                self._wake.wait(self._drain.wait_s(_IDLE_S))
         self._take_answers()  # some brokers refuse and hang up
         if not connection.lost.is_set():
             with contextlib.suppress(RuntimeError, ValueError):
@@ -341,23 +349,20 @@ class MqttSink:
         return some
 
     def _drain_outbox(self) -> bool:
-        room = self._flight.room_for_rows()
-        rows = self._outbox.waiting(self._flight.after, room) if room else []
-        for row in rows:
+        rows = self._drain.due()
+        for row, _ in rows:
             self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
             self.sent_events += 1
         return bool(rows)
 
     def _event(self, row: Row) -> bytes:
-        age_s = self._outbox.age_s(row)
-        same_boot = row.boot == self._boot
         return self._payloads.alarm(
             row.alarm,
-            wall=None if same_boot else row.wall,
+            wall=None if row.boot == self._boot else row.wall,
             boot=row.boot,
-            historical=not same_boot or age_s > _LATE_S,
+            historical=self._drain.is_late(row),
             published=self._payloads.now(),
-            delay_s=round(age_s, 3),
+            delay_s=round(self._outbox.age_s(row), 3),
         )
 
     def _drain_alarms(self) -> bool:
