@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edge import inference
+from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.clock import Clock
 from edge.config import TRANSFORMS_OF, Config, SourceConfig, construct
+from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Analyzer, Source, Transform
@@ -47,6 +49,11 @@ class ModelShelf:
     def cards(self) -> dict[str, str]:
         """Model name to the SHA-256 of its card."""
         return {name: model.card_sha256 for name, model in self.loaded.items()}
+
+    def calibration(self) -> Calibration | None:
+        """The constants of the murmur model's verdicts, where it is loaded."""
+        murmur = self.loaded.get("murmur")
+        return None if murmur is None else Calibration.from_card(murmur.card)
 
     def chosen(self) -> dict[str, str]:
         """Model name to variant, for a recording's header."""
@@ -93,19 +100,27 @@ def build_board(
     boot: str,
     state: Mapping[str, Any] | None = None,
     shift_s: float | None = None,
-    cards: Mapping[str, str] | None = None,
+    models: ModelShelf | None = None,
     keeps_evidence: bool = False,
 ) -> Board:
-    """The board of every bed and of the device itself, as it was left where a state is given."""
+    """The board of every bed and of the device itself, as it was left where a state is given. models: those in use."""
     beds = {name: bed.alarms for name, bed in config.beds.items()}
+    models = models or ModelShelf()
+    calibration = models.calibration()
+    listening = {s.bed for s in config.sources.values() if "murmur" in s.analyzers}
+    heard = listening if config.sources else set(beds)
     return Board(
         {**beds, "_device": config.device_alarms},
         boot=boot,
         state=state,
         shift_s=shift_s,
         chain=config.delivery,
-        cards=cards,
+        cards=models.cards(),
         keeps_evidence=keeps_evidence,
+        places={
+            name: Place(bed.person, bed.site, calibration if name in heard else None)
+            for name, bed in config.beds.items()
+        },
     )
 
 

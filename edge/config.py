@@ -29,6 +29,7 @@ from typing import Any
 
 import msgspec
 
+from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import AlarmRules, rules_from
 from edge.alarms.delivery import NOBODY, Chain, chain_from
 from edge.config_keys import KEYS
@@ -274,10 +275,13 @@ def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, 
         if where.name(name, key) in _RESERVED_BEDS:
             raise where.error(key, f"{name!r} is a reserved word")
         own = where.table_of(table.get("alarms", {}), f"{key}.alarms")
+        site = where.value(table, key, "site", of="beds.NAME")
+        if site not in ("", *SITES):
+            raise where.error(f"{key}.site", f"one of {', '.join(SITES)}, not {site!r}")
         beds[name] = BedConfig(
             name,
             person=where.value(table, key, "person", of="beds.NAME"),
-            site=where.value(table, key, "site", of="beds.NAME"),
+            site=site,
             alarms=where.alarms(own, f"{key}.alarms", base=common),
         )
     return beds

@@ -36,8 +36,14 @@ KEYS: Final[Mapping[str, Mapping[str, Key]]] = MappingProxyType(
             ),
         },
         "beds.NAME": {
-            "person": Key(str, "", "an id of who lies there; goes into recordings and onto the page"),
-            "site": Key(str, "", "where the microphone sits: `AV`, `MV`, `PV` or `TV`"),
+            "person": Key(
+                str, "", "an id of who lies there; goes into recordings and onto the page, never to the broker"
+            ),
+            "site": Key(
+                str,
+                "",
+                "where the microphone sits at the start: `AV`, `MV`, `PV` or `TV`; the command `site` changes it",
+            ),
         },
         "delivery": {
             "roles": Key(

@@ -136,7 +136,7 @@ def reproduce(
         elif board is None:
             continue
         elif isinstance(entry, Reading):
-            reading = run.turn(entry)
+            reading = run.turn(entry, board.locate)
             yield reading
             yield from run.tell(board.update(reading))
             run.fuse(reading)
@@ -185,14 +185,14 @@ class _Reproduction:
                 else:
                     self._keep(lane.feed(entry))
 
-    def turn(self, recorded: Reading) -> Reading:
-        """The reading of here whose turn it is, compared with the recorded one."""
+    def turn(self, recorded: Reading, locate: Callable[[Reading], Reading]) -> Reading:
+        """The reading of here whose turn it is, compared with the recorded one. locate: the board's last word on it."""
         lane = self._lane_of.get((recorded.source, recorded.metric))
         if lane is not None and (
             lane in self._asleep or recorded.t < lane.answers_from.get(recorded.metric, -math.inf) - 1e-6
         ):
             self._found.given += 1
-            return recorded
+            return locate(recorded)
         self._found.readings += 1
         key = (recorded.bed, recorded.source, recorded.metric)
         queue = self._made.setdefault(key, deque())
@@ -208,8 +208,8 @@ class _Reproduction:
                 self._keep(self._fusion.flush())
         if not queue or queue[0].t > recorded.t:
             self._found.differs(f"{recorded.metric} at {recorded.t:.3f} s: its samples are not in the recording")
-            return recorded
-        reading = queue.popleft()
+            return locate(recorded)
+        reading = locate(queue.popleft())
         if pack(reading) != pack(recorded):
             apart = [
                 f"{one.name} {getattr(reading, one.name)}, live {getattr(recorded, one.name)}"
@@ -265,7 +265,8 @@ def _read_all(source: Source) -> Iterator[Block]:
 
 
 def _judge(readings: Iterable[Reading], board: Board, fusion: Fusion | None) -> Iterator[Event]:
-    for reading in readings:
+    for made in readings:
+        reading = board.locate(made)
         yield reading
         yield from board.update(reading)
         for fused in fusion.update(reading) if fusion is not None else ():

@@ -33,7 +33,18 @@ from edge.outlet import Durable, Outlet
 from edge.reader import Reader
 from edge.recording import STATE_EVERY_S, ClockMark, Entry, LaneState, MainState, Tick
 from edge.stats import LoopStats
-from edge.types import HEARTBEAT_EVERY_S, Alarm, Block, Command, Fault, Heartbeat, Reading, Sink, SourceStatus
+from edge.types import (
+    HEARTBEAT_EVERY_S,
+    Alarm,
+    BedStatus,
+    Block,
+    Command,
+    Fault,
+    Heartbeat,
+    Reading,
+    Sink,
+    SourceStatus,
+)
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +119,7 @@ class Runtime:
         self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
         self._stop = threading.Event()
         self._status: dict[str, SourceStatus] = {}
+        self._beds: dict[str, BedStatus] = {}
         self._bugs: deque[float] = deque()
         self._tap_lock = threading.Lock()
         self._wall_offset = clock.wall() - clock.now()
@@ -250,16 +262,26 @@ class Runtime:
             result, transitions = self._board.command(item)
             self._publish(transitions, save=True)  # a pause of silent alarms is no transition, and must last
             self._out.add(result)
+            self._tell_beds(item.t)
         elif isinstance(item, Fault):
             self._fault(item)
         elif isinstance(item, _Bug):
             self._bug(item)
 
-    def _reading(self, reading: Reading) -> None:
+    def _reading(self, made: Reading) -> None:
+        reading = self._board.locate(made)
         transitions = self._board.update(reading)
         self.record(reading)
         self._out.add(reading)
         self._publish(transitions)
+
+    def _tell_beds(self, now: float) -> None:
+        """What is new of beds: where the microphone sits, pauses, standby."""
+        for status in self._board.statuses(now):
+            before = self._beds.get(status.bed)
+            if before is None or replace(status, t=before.t) != before:
+                self._beds[status.bed] = status
+                self._out.add(status)
 
     def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
         if save:
@@ -348,6 +370,7 @@ class Runtime:
             self._disk_due = now + _DISK_RETRY_S
         self.record(Tick(now))
         self._publish(self._board.tick(now), save=again)
+        self._tell_beds(now)
         if now >= self._heartbeat_due:  # last: whoever hears it knows that alarms were judged and written
             self._heartbeat_due = now + HEARTBEAT_EVERY_S
             self._out.add(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))

@@ -100,7 +100,7 @@ def _build(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board, shift_s = _board(config, boot, outbox, clock, models.cards())
+    board, shift_s = _board(config, boot, outbox, clock, models)
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def state() -> bytes:
@@ -214,11 +214,9 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
     return taps[0] if len(taps) == 1 else all_of_them if taps else None
 
 
-def _board(
-    config: Config, boot: str, outbox: Outbox, clock: Clock, cards: Mapping[str, str]
-) -> tuple[Board, float | None]:
+def _board(config: Config, boot: str, outbox: Outbox, clock: Clock, models: ModelShelf) -> tuple[Board, float | None]:
     """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
-    new = partial(build_board, config, boot=boot, cards=cards, keeps_evidence=keeps_evidence(config))
+    new = partial(build_board, config, boot=boot, models=models, keeps_evidence=keeps_evidence(config))
     state, coverage = outbox.state(), outbox.state("coverage")
     if state is None:
         return new(), None

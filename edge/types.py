@@ -194,6 +194,24 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BedStatus:
+    """A bed as it is from now on, whenever that changes.
+
+    person, site: who lies there and where the microphone sits, "" = not said; site_since: from when on, s (None: the
+    configuration says so), by: who said it. paused_until, standby_until: ends of what silences the bed, s, or None.
+    """
+
+    bed: str
+    t: float
+    person: str = ""
+    site: str = ""
+    site_since: float | None = None
+    by: str = ""
+    paused_until: float | None = None
+    standby_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """One transition of one alarm, complete in itself.
 
@@ -233,7 +251,8 @@ class Alarm:
 class Command:
     """Somebody's wish about alarms: ack, pause, standby, reset, site, received or drill.
 
-    t: host-monotonic time of arrival. role: who has received an alarm, one of the configured chain.
+    t: host-monotonic time of arrival. role: who has received an alarm, one of the configured chain. site, person: where
+    the microphone sits now, and who lies there, where that is another one.
     """
 
     name: str
@@ -246,6 +265,7 @@ class Command:
     seconds: float | None = None
     site: str = ""
     role: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +314,7 @@ class Fault:
     source: str = ""
 
 
-Event = Reading | SourceStatus | Fault | Alarm | CommandResult | Stats | Heartbeat
+Event = Reading | SourceStatus | BedStatus | Fault | Alarm | CommandResult | Stats | Heartbeat
 
 
 class Source(Protocol):

@@ -71,6 +71,7 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[device]\nname = 3", "device.name: expected `str`, got `int`"),
         ("[device]\nname = 'Ward 3'", "device.name: 'Ward 3' must match"),
         ("[beds.status]", "beds.status: 'status' is a reserved word"),
+        ("[beds.bed1]\nsite = 'apex'", "beds.bed1.site: one of AV, MV, PV, TV, not 'apex'"),
         ("[beds.bed1.alarms.bradi]\nlimit = 40", "did you mean brady?"),
         ("[alarms.brady]\nlimt = 40", "did you mean limit?"),
         ("[alarms.brady]\nlimit = 'low'", "alarms.brady.limit: a number"),

@@ -9,16 +9,21 @@ import pytest
 
 from edge.cli import main
 from edge.cli.replay import Again
+from edge.clock import SystemClock
+from edge.config import parse
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.replay import Comparison
-from edge.types import Alarm, Block, Reading
-from whole_program import ILL, for_seconds, run_to_its_end
+from edge.service import build_service
+from edge.types import Alarm, Block, Command, Reading
+from whole_program import ILL, for_seconds
 
 CONFIG = """
 [device]
 name = "ward"
 state_dir = "{folder}"
 [sinks.recorder]
+[beds.bed1]
+site = "MV"
 {sources}
 [alarms.af]
 k = 2
@@ -33,7 +38,10 @@ confirm_within_s = 1
 def run(folder, sources):
     """One live run with threads; the folder of its recording."""
     before = set((folder / "recordings").glob("*")) if folder.exists() else set()
-    run_to_its_end(CONFIG.format(folder=folder, sources=sources))
+    service = build_service(parse(CONFIG.format(folder=folder, sources=sources)), console=False)
+    moved = {"site": "AV", "person": "p2"}
+    service.runtime.post(Command("site", "bed1", SystemClock().now() + 0.01, "c1", "nurse", **moved))
+    assert service.run() == 0
     (made,) = set((folder / "recordings").glob("*")) - before
     return made
 
@@ -59,6 +67,9 @@ def test_three_lanes_and_their_alarms(recorded):
     assert found.alarms == sum(isinstance(e, Alarm) for e in live) > 0
     assert [e for e in events if isinstance(e, Alarm)] == [e for e in live if isinstance(e, Alarm)]
     assert any(isinstance(e, Tick) for e in live)
+    heard = [e.detail for e in live if isinstance(e, Reading) and e.metric == "pcg.murmur" and e.value is not None]
+    assert heard[-1]["site"] == "AV"
+    assert list(heard[-1]["patient"]["sites"]) == ["AV"]
 
 
 @pytest.mark.parametrize("begin", range(1, 4))

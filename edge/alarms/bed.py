@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from edge.alarms.auscultation import NO_PLACE, Auscultation, Place
 from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
 from edge.alarms.coverage import Coverage
 from edge.alarms.delivery import NOBODY, Chain, Deliveries
@@ -36,6 +37,7 @@ class Bed:
         cards: Mapping[str, str] = MappingProxyType({}),
         *,
         keeps_evidence: bool = False,
+        place: Place = NO_PLACE,
     ) -> None:
         self.name = name
         self.rules = rules
@@ -48,6 +50,7 @@ class Bed:
         self.coverage_due = 0.0
         self.answered: dict[str, tuple[bool, str]] = {}
         self.deliveries = Deliveries(chain)
+        self.auscultation = Auscultation(place)
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
@@ -163,6 +166,7 @@ class Bed:
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
             "deliveries": self.deliveries.snapshot(),
+            "auscultation": self.auscultation.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
@@ -184,6 +188,8 @@ class Bed:
                 self.line(self.rules[name], *source).restore(state, shift_s, doubt=doubt)
         waiting = saved.get("deliveries", {})  # absent in states of before there were any
         self.deliveries.restore({name: post for name, post in waiting.items() if name in self.lines}, shift_s)
+        if "auscultation" in saved:
+            self.auscultation.restore(saved["auscultation"], shift_s)
 
 
 def recording_of(occurrence: str) -> str:
@@ -194,7 +200,7 @@ def recording_of(occurrence: str) -> str:
 def evidence_of(reading: Reading) -> dict[str, Any]:
     """What of a reading goes with an alarm, in JSON's types."""
     plain = {k: v for k, v in reading.detail.items() if v is None or isinstance(v, bool | int | float | str)}
-    told = {"overruled": dict(reading.detail["overruled"])} if "overruled" in reading.detail else {}
+    told = {key: dict(reading.detail[key]) for key in ("overruled", "patient") if key in reading.detail}
     return {
         "metric": reading.metric,
         "source": reading.source,

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from edge.alarms.auscultation import NO_PLACE, Place
 from edge.alarms.bed import NOTHING_WATCHED, Bed, evidence_of
 from edge.alarms.commands import COMMANDS, unknown
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE, AlarmRules
 from edge.alarms.delivery import NOBODY, Chain
-from edge.alarms.judge import Finding, judge
+from edge.alarms.judge import judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
-from edge.types import Alarm, Command, CommandResult, Fault, Reading, SourceStatus
+from edge.alarms.watching import faulty, heard, ill_watched, silent, source_state
+from edge.types import Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
 
 SNAPSHOT_VERSION: Final = 1
 ANSWERED_KEPT: Final = 256
 COVERAGE_EVERY_S: Final = 60.0
-COVERAGE_FROM_S: Final = 600.0
-"""A metric must have been there for so long before its coverage is judged."""
-COVERAGE_HYSTERESIS: Final = 0.05
 
 
 class Board:
@@ -34,6 +33,7 @@ class Board:
     by ``shift_s``; what only the runtime can know (faults, lost sources) must then be said again within a minute.
     chain: who must confirm that alarms reached them.
     cards: model name to the SHA-256 of its card. keeps_evidence: whether each occurrence gets a recording, to be named.
+    places: who lies in a bed and where its microphone sits, by the configuration.
     Raises ValueError for a state of another version or a damaged one, and for events of an unknown bed or condition.
     """
 
@@ -47,6 +47,7 @@ class Board:
         chain: Chain = NOBODY,
         cards: Mapping[str, str] | None = None,
         keeps_evidence: bool = False,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
         rules = {DEVICE_BED: AlarmRules(), **beds}
         self._boot = boot
@@ -54,6 +55,7 @@ class Board:
         self._shift_s = shift_s
         self._doubt_until: float | None = None
         self._chain, self._cards, self._keeps_evidence = chain, dict(cards or {}), keeps_evidence
+        self._places = dict(places or {})
         self._beds = {name: self._new_bed(name, rules[name]) for name in sorted(rules)}
         self._saved: Mapping[str, Any] | None = None
         if state is None:
@@ -75,17 +77,24 @@ class Board:
         found = self._arrive(event.t)
         if isinstance(event, Reading):
             return found + self._reading(event)
-        return found + (self._source(event) if isinstance(event, SourceStatus) else self._fault(event))
+        if isinstance(event, SourceStatus):
+            return found + source_state(self._bed(event.bed), event)
+        return found + faulty(self._bed(DEVICE_BED if event.condition in OF_DEVICE else event.bed), event)
+
+    def locate(self, reading: Reading) -> Reading:
+        """The reading with what is known of where its sound was heard; to be asked once, in front of ``update``."""
+        bed = self._beds.get(reading.bed)
+        return reading if bed is None or bed.ignores(reading.t) else bed.auscultation.hear(reading)
 
     def tick(self, now: float) -> list[Alarm]:
         """Let the clock run to ``now``; the transitions of silence, device states, ends of pauses and re-alarm."""
         found = self._arrive(now)
         for bed in self._beds.values():
-            found += self._silence(bed, now)
+            found += silent(bed, now)
             found += _ends(bed, now)
             if now >= bed.coverage_due:
                 bed.coverage_due = now + COVERAGE_EVERY_S
-                found += self._coverage(bed, now)
+                found += ill_watched(bed, now)
             for line in bed.lines.values():
                 silenced = bed.paused_until is not None or line.shelved_until is not None
                 found += bed.tell(line, line.tick(now, silenced=silenced))
@@ -132,6 +141,23 @@ class Board:
             for name, bed in self._beds.items()
         }
 
+    def statuses(self, now: float) -> list[BedStatus]:
+        """Every bed as it is now: where its microphone sits, and what silences it until when."""
+        return [
+            BedStatus(
+                bed=name,
+                t=now,
+                person=bed.auscultation.person,
+                site=bed.auscultation.site,
+                site_since=bed.auscultation.since,
+                by=bed.auscultation.by,
+                paused_until=bed.paused_until,
+                standby_until=self.standby_until(name, now),
+            )
+            for name, bed in self._beds.items()
+            if name != DEVICE_BED
+        ]
+
     def paused_until(self, bed: str) -> float | None:
         """End of the bed's audio pause, s, or None."""
         return self._beds[bed].paused_until
@@ -174,7 +200,7 @@ class Board:
 
     def _reading(self, reading: Reading) -> list[Alarm]:
         bed = self._bed(reading.bed)
-        found = [] if reading.metric.startswith("fused.") else self._heard(bed, reading)
+        found = [] if reading.metric.startswith("fused.") else heard(bed, reading)
         standby = bed.ignores(reading.t) or reading.reason == "standby"
         if not reading.metric.startswith("fused."):
             bed.coverage.reading(reading, standby=standby)
@@ -194,66 +220,9 @@ class Board:
             found += bed.tell(line, change)
         return found
 
-    def _source(self, status: SourceStatus) -> list[Alarm]:
-        bed = self._bed(status.bed)
-        bed.coverage.status(status)
-        if status.state == "disabled":
-            bed.heard.pop(status.source, None)
-        text = f"No data from {status.source}: {status.reason}" if status.reason else ""
-        lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
-        return self._state(bed, lost, "status")
-
-    def _fault(self, fault: Fault) -> list[Alarm]:
-        bed = self._bed(DEVICE_BED if fault.condition in OF_DEVICE else fault.bed)
-        rule = bed.rules.conditions.get(fault.condition)
-        if rule is None or rule.kind != "technical":
-            raise ValueError(f"{fault.condition!r} is not a technical condition")
-        return self._state(bed, fault, f"fault:{fault.source}")
-
-    def _state(self, bed: Bed, said: Fault, feed: str) -> list[Alarm]:
-        rule = bed.rules[said.condition]
-        if not rule.enabled:
-            return []
-        line = bed.line(rule, said.source)
-        finding = Finding("yes" if said.present else "no")
-        evidence = {"source": said.source, "feed": feed, "t": said.t, "text": said.text}
-        return bed.tell(line, line.observe(feed, said.t, finding, evidence=evidence, text=said.text, clocked=True))
-
-    def _heard(self, bed: Bed, reading: Reading) -> list[Alarm]:
-        source, rule = reading.source, bed.rules["source_lost"]
-        bed.heard[source] = None
-        if not rule.enabled or not bed.line(rule, source).says("silence"):
-            return []
-        return self._state(bed, Fault(rule.name, reading.t, False, "", bed.name, source), "silence")
-
-    def _silence(self, bed: Bed, now: float) -> list[Alarm]:
-        rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
-        found: list[Alarm] = []
-        for source, last in bed.heard.items():
-            if last is None:
-                bed.heard[source] = now
-            elif rule.enabled and silent_s and now - last > silent_s and not bed.line(rule, source).says("silence"):
-                text = f"No readings from {source} for {silent_s:.0f} s"
-                found += self._state(bed, Fault(rule.name, now, True, text, bed.name, source), "silence")
-        return found
-
-    def _coverage(self, bed: Bed, now: float) -> list[Alarm]:
-        limit, found = bed.rules.coverage_limit, list[Alarm]()
-        for source, metric in bed.coverage.streams() if limit else ():
-            share = bed.coverage.share_running(source, metric, now)
-            if share is None or bed.coverage.watched_s(source, metric, now) < COVERAGE_FROM_S:
-                continue
-            feed = f"coverage:{metric}"
-            said = bed.line(bed.rules["low_quality"], source).says(feed)
-            low = share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
-            if low != said:
-                cause = bed.coverage.main_cause(source, metric, now)
-                text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""
-                found += self._state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
-        return found
-
     def _new_bed(self, name: str, rules: AlarmRules) -> Bed:
-        return Bed(name, rules, self._boot, self._chain, self._cards, keeps_evidence=self._keeps_evidence)
+        place = self._places.get(name, NO_PLACE)
+        return Bed(name, rules, self._boot, self._chain, self._cards, keeps_evidence=self._keeps_evidence, place=place)
 
     def _bed(self, name: str) -> Bed:
         try:
@@ -277,6 +246,8 @@ class Board:
             for bed, line in self._lines():
                 if not line.rule.enabled:
                     found += bed.tell(line, line.end(t, "unwatched"))
+                elif bed.auscultation.new_person and line.rule.kind == "physiological":
+                    found += bed.tell(line, line.end(t, "person"))
         self._t = t if self._t is None else max(self._t, t)
         return found
 

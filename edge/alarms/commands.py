@@ -1,4 +1,4 @@
-"""What may be asked of the board: ack, pause, shelve, standby, reset, received and drill, each of one bed.
+"""What may be asked of the board: ack, pause, shelve, standby, reset, site, received and drill, each of one bed.
 
 Every function answers (done, one line why or what, transitions). Nothing here silences more than was named: ack is of
 one occurrence, shelving of one alarm line, pause of one bed's sound and standby of one bed, the last three with an end.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from edge.alarms.auscultation import SITES
 from edge.alarms.bed import Bed
 from edge.alarms.conditions import DRILL
 from edge.alarms.judge import Finding
@@ -17,6 +18,7 @@ from edge.alarms.lifecycle import Lifecycle
 from edge.types import Alarm, Command
 
 Answer = tuple[bool, str, list[Alarm]]
+_PERSON_LONGEST: Final = 64
 
 
 def acknowledge(bed: Bed, command: Command) -> Answer:
@@ -91,6 +93,26 @@ def reset(bed: Bed, command: Command) -> Answer:
     return True, f"{len(found)} latched reset", found
 
 
+def site(bed: Bed, command: Command) -> Answer:
+    """The microphone sits at another site from now on, or at none; with another ``person`` all begins anew."""
+    if bed.auscultation.place.calibration is None:
+        return False, f"nothing listens to a heart in {bed.name}", []
+    wanted = command.site.upper()
+    if wanted not in (*SITES, "NONE"):
+        return False, f"site needs 'site', one of {', '.join(SITES)} or none, not {command.site!r}", []
+    person = command.person
+    if len(person) > _PERSON_LONGEST or not person.isprintable():
+        return False, f"'person' has at most {_PERSON_LONGEST} printable characters", []
+    another = bool(person) and person != bed.auscultation.person
+    bed.auscultation.move("" if wanted == "NONE" else wanted, command.t, by=command.by, person=person)
+    found: list[Alarm] = []
+    for line in bed.lines.values():
+        if another and line.rule.kind == "physiological":
+            found += bed.tell(line, line.end(command.t, "person"), command)
+    where = "listening at no named site" if wanted == "NONE" else f"listening at {wanted}"
+    return True, f"{where}, to another person" if another else where, found
+
+
 def received(bed: Bed, command: Command) -> Answer:
     """A role of the chain has the named occurrence; whoever else is asked need not be any more."""
     chain = bed.deliveries.chain
@@ -129,6 +151,7 @@ COMMANDS: Final[Mapping[str, Callable[[Bed, Command], Answer]]] = {
     "shelve": shelve,
     "standby": standby,
     "reset": reset,
+    "site": site,
     "received": received,
     "drill": drill,
 }

@@ -78,6 +78,9 @@ def _asystole(condition: Condition, detail: Mapping[str, Any]) -> Finding:
 
 def _murmur(condition: Condition, reading: Reading) -> Finding:
     value, decision = reading.value, reading.detail.get("decision")
+    patient = reading.detail.get("patient")
+    if patient is not None:  # the site is known: what counts is the verdict over all sites of the person
+        value, decision = patient["p_present"], patient["decision"]
     if decision == "unknown" or isinstance(value, str) or value is None:
         return UNKNOWN
     if condition.limit is not None:

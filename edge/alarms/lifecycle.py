@@ -25,7 +25,7 @@ RECENT: Final = 8
 @dataclass(frozen=True, slots=True)
 class Change:
     """One transition. what: raised, escalated, deescalated, realarmed, acknowledged, latched, returned, cleared, reset,
-    standby or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
+    standby, person (another one lies there) or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
     from now on."""
 
     what: str

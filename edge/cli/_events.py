@@ -12,15 +12,16 @@ import numpy as np
 
 from edge.alarms.delivery import in_words
 from edge.sinks.console import in_short
-from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus
+from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus
 
-_TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command"}
+_TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
 
 JSONL_HELP = """\
 JSON lines: one object an event, keys as in the types of edge.types, and "type":
   reading  metric, t (s), value or null with reason, unit, quality 0..1, detail, bed, source, model
   alarm    id, occurrence, kind, priority, presence (on, ack, latched, off), t, since, text, value, limit, evidence,
            delivery (roles asked, received, by, annunciator; empty where nobody is asked), drill
+  bed      bed, t, person, site, site_since, by, paused_until, standby_until
   source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s"""
 
 

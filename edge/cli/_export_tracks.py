@@ -175,7 +175,8 @@ def _marks(entry: Entry) -> Iterator[Mark]:
     elif isinstance(entry, Fault):
         yield Mark(entry.t, 0.0, "fault", f"{entry.condition} {'on' if entry.present else 'off'} {entry.text}".rstrip())
     elif isinstance(entry, Command):
-        yield Mark(entry.t, 0.0, "command", f"{entry.name} {entry.bed} {entry.id} by {entry.by}")
+        what = " ".join(part for part in (entry.name, entry.bed, entry.id or entry.site) if part)
+        yield Mark(entry.t, 0.0, "command", f"{what} by {entry.by}")
     elif isinstance(entry, Lost):
         yield Mark(entry.t, 0.0, "lost", f"{entry.entries} entries could not be recorded before this moment")
 

@@ -116,7 +116,7 @@ class Grader:
             parts = topic.removeprefix(f"{self.root}/").split("/")
             if len(parts) >= 3 and parts[1] == "alarm":
                 alarms.add("/".join((parts[0], *parts[2:])))
-            elif parts[-1] != "status":
+            elif parts[-1] != "status" and not (len(parts) == 2 and parts[1] == "state"):
                 self._note("retained", False, f"{topic} is retained")
         for alarm_id, (presence, at) in self._presence.items():
             if now - at >= SETTLED_S:

@@ -84,7 +84,7 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
 
     config, models = config or parse(""), ModelShelf()
     sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
-    board = build_board(config, boot="replay", cards=models.cards())
+    board = build_board(config, boot="replay", models=models)
     entries = _paced(blocks_of(sources), args.speed)
     _print(args, replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()))
     return 0
@@ -103,7 +103,7 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
         found.notes += again.why_not()
         events = again.events(entries, found)
     else:
-        board = build_board(again.config, boot=recording.header.get("boot", "replay"), cards=again.models.cards())
+        board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events)
     if recording.torn:
@@ -187,7 +187,7 @@ class Again:
         return build_board(
             self.config,
             boot=self.recording.header.get("boot", "replay"),
-            cards=self.models.cards(),
+            models=self.models,
             keeps_evidence=keeps_evidence(self.config),
             **state,
         )

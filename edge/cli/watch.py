@@ -17,6 +17,7 @@ from edge.sinks.console import in_short
 from edge.types import ConfigError, SinkError
 
 _RECONNECT_S = 2.0
+_SILENCES = (("sound paused", "paused_until"), ("standby", "standby_until"))
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -117,6 +118,10 @@ def _line(topic: str, payload: bytes) -> str:
             shares = [row["hour"] for row in fields.get("coverage", {}).values() if row["hour"] is not None]
             watched = f", watched {min(shares):.0%} of the last hour" if shares else ""
             return f"{'/'.join(parts[:-1])} {fields['state']}{reason}{watched}"
+        if parts[2] == "state":
+            told = [f"listening at {fields['site']}"] if fields["site"] else []
+            told += [f"{what} until {fields[key]}" for what, key in _SILENCES if fields[key]]
+            return f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
         if parts[2] == "reading":
             held = ", ".join(fields.get("detail", {}).get("suppressed", ()))
             text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))

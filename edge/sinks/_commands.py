@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 STALE_S = 30.0
 _TEXT = ("command_id", "by")
-_OPTIONAL_TEXT = ("id", "occurrence", "site", "role")
+_OPTIONAL_TEXT = ("id", "occurrence", "site", "role", "person")
 _KEPT = 256
 _MAX_BYTES = 4096
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edge.clock import Clock
-from edge.types import Alarm, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import Alarm, BedStatus, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 VERSION = 1
 _BLIND_SHOWN = 8
@@ -46,6 +46,9 @@ class Topics:
     def alarm(self, alarm: Alarm) -> str:
         bed, _, rest = alarm.id.partition("/")
         return f"{self.root}/{bed}/alarm/{rest}"
+
+    def bed(self, bed: str) -> str:
+        return f"{self.root}/{bed}/state"
 
     def event(self, bed: str) -> str:
         return f"{self.root}/{bed}/event"
@@ -105,6 +108,12 @@ class Payloads:
         if status.coverage is not None:
             fields["coverage"] = {metric: self._covered(row) for metric, row in status.coverage.items()}
         return encode({**self.stamp(status.t), **fields})
+
+    def bed(self, status: BedStatus) -> bytes:
+        """A bed as it is now. Who lies there is not told: a broker has many listeners."""
+        times = {key: getattr(status, key) for key in ("site_since", "paused_until", "standby_until")}
+        ends = {key: None if t is None else self.stamp(t)["t"] for key, t in times.items()}
+        return encode({**self.stamp(status.t), "site": status.site, "by": status.by, **ends})
 
     def _covered(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Shares of the last hour and day, and the latest blind intervals with their causes."""

@@ -19,10 +19,23 @@ from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
 from edge.sinks._discovery import discovery
+from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks.outbox import Outbox, Row
-from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import (
+    HEARTBEAT_EVERY_S,
+    Alarm,
+    BedStatus,
+    Command,
+    CommandResult,
+    ConfigError,
+    Event,
+    Heartbeat,
+    Reading,
+    SourceStatus,
+    Stats,
+)
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +45,6 @@ _CUT_OFFS = 3  # connections cut off so soon, one after the other: not every bro
 _TRUCE_S = 300.0
 _IDLE_S = 0.5
 _WAITING_READINGS = 1000
-_LATE_S = 10.0  # an event older than this when it is sent is historical
 _HOPS_KEPT = 3.0
 _HA_STATUS = "homeassistant/status"
 
@@ -63,6 +75,7 @@ def build(
     client_id: str | None = None,
     keepalive_s: int = 15,
     discovery_prefix: str = "homeassistant",
+    backlog_per_s: float = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
 
@@ -72,7 +85,10 @@ def build(
     broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
     prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
     a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
+    backlog_per_s: after a time without a broker, so many late events a second; what happens now is not bounded.
     """
+    if not 1.0 <= backlog_per_s <= 100_000.0:
+        raise ConfigError(f"mqtt.backlog_per_s: events a second, 1 to 100000, not {backlog_per_s:g}")
     options = Options(
         host=host,
         port=port or (8883 if tls or ca_file or cert_file else 1883),
@@ -103,6 +119,7 @@ def build(
         on_command=on_command,
         on_link=on_link,
         standing=standing,
+        backlog_per_s=backlog_per_s,
         discovery_message=(f"{discovery_prefix}/device/{device_name}/config", found) if found else None,
     )
 
@@ -136,6 +153,7 @@ class MqttSink:
         on_command: Callable[[Command], None],
         on_link: Callable[[bool, str], None],
         standing: Sequence[Alarm],
+        backlog_per_s: float,
         discovery_message: tuple[str, bytes] | None,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
@@ -147,10 +165,11 @@ class MqttSink:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._flight = Flight(clock)
+        self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
         self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
         # topic, payload, QoS, retained, and until when it may still be said (None: always)
-        self._sources: dict[str, bytes] = {}
+        self._said: dict[str, bytes] = {}  # by retained topic, of sources and beds
         self._alarms: dict[str, Alarm | None] = {topics.alarm(a): a for a in standing}
         self._dirty: set[str] = set(self._alarms)
         self._seq: dict[tuple[str, str], int] = {}
@@ -175,10 +194,9 @@ class MqttSink:
                     self._alarms[topic] = None if event.presence == "off" else event
                     self._dirty.add(topic)
                 case SourceStatus():
-                    topic = self._topics.source(event.source)
-                    self._sources[topic] = self._payloads.source(event)
-                    if self._connection is not None:
-                        self._live.append((topic, self._sources[topic], 1, True, None))
+                    self._say(self._topics.source(event.source), self._payloads.source(event))
+                case BedStatus():
+                    self._say(self._topics.bed(event.bed), self._payloads.bed(event))
                 case CommandResult():
                     self._commands.answered(event)
                 case Stats() if self._connection is not None:
@@ -217,6 +235,12 @@ class MqttSink:
         kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
         until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
         self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        """Retained: now, and after every connection."""
+        self._said[topic] = payload
+        if self._connection is not None:
+            self._live.append((topic, payload, 1, True, None))
 
     def _answer(self, topic: str, payload: bytes) -> None:
         """A command's answer, or discovery once more; any thread."""
@@ -276,8 +300,8 @@ class MqttSink:
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
             self._dirty |= set(self._alarms)
-            sources = dict(self._sources)
-        first = [(self._topics.status, self._status("online")), *sources.items()]
+            said = dict(self._said)
+        first = [(self._topics.status, self._status("online")), *said.items()]
         if self._discovery is not None:
             first.append(self._discovery)
         self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
@@ -292,7 +316,7 @@ class MqttSink:
             if not busy:
                 if self._stopping.is_set():
                     break
-                self._wake.wait(_IDLE_S)
+                self._wake.wait(self._drain.wait_s(_IDLE_S))
         self._take_answers()  # some brokers refuse and hang up
         if not connection.lost.is_set():
             with contextlib.suppress(RuntimeError, ValueError):
@@ -325,23 +349,20 @@ class MqttSink:
         return some
 
     def _drain_outbox(self) -> bool:
-        room = self._flight.room_for_rows()
-        rows = self._outbox.waiting(self._flight.after, room) if room else []
-        for row in rows:
+        rows = self._drain.due()
+        for row, _ in rows:
             self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
             self.sent_events += 1
         return bool(rows)
 
     def _event(self, row: Row) -> bytes:
-        age_s = self._outbox.age_s(row)
-        same_boot = row.boot == self._boot
         return self._payloads.alarm(
             row.alarm,
-            wall=None if same_boot else row.wall,
+            wall=None if row.boot == self._boot else row.wall,
             boot=row.boot,
-            historical=not same_boot or age_s > _LATE_S,
+            historical=self._drain.is_late(row),
             published=self._payloads.now(),
-            delay_s=round(age_s, 3),
+            delay_s=round(self._outbox.age_s(row), 3),
         )
 
     def _drain_alarms(self) -> bool:

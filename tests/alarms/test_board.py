@@ -249,7 +249,7 @@ def test_reset_ends_only_what_is_latched():
         (say("standby", seconds=1e6), "standby of 1e+06 s is too long: at most 28800 s"),
         (say("shelve", seconds=1), "no alarm '' to shelve"),
         (say("reset", id="bed1/brady"), "bed1/brady does not stand"),
-        (say("mute"), "'mute' is not one of ack, pause, shelve, standby, reset, received, drill"),
+        (say("mute"), "'mute' is not one of ack, pause, shelve, standby, reset, site, received, drill"),
     ],
 )
 def test_refusals_say_why(command, says):

@@ -29,6 +29,7 @@ from edge.types import (
     REASONS,
     SOURCE_STATES,
     Alarm,
+    BedStatus,
     Command,
     CommandResult,
     Reading,
@@ -121,6 +122,7 @@ def test_its_topics_are_those_of_the_code():
         "reading": topics.reading("bed1", "ppg.hr"),
         "alarm": topics.alarm(alarm),
         "sourceAlarm": topics.alarm(of_source),
+        "bedState": topics.bed("bed1"),
         "event": topics.event("bed1"),
         "command": topics.commands.replace("+/cmd/+", "bed1/cmd/ack"),
         "commandResult": topics.result("bed1"),
@@ -164,6 +166,7 @@ MADE = {
             coverage={"ppg.hr": {"hour": 0.98, "day": None, "blind": [{"start": 10.0, "end": 12.0, "cause": "motion"}]}},
         )
     ),
+    "bedState": lambda p: p.bed(BedStatus("bed1", 200.0, "p1", "MV", 150.0, "nurse", None, 300.0)),
     "alarm": lambda p: p.alarm(Alarm("bed1/af", "o.1", "physiological", "medium", "latched", 9.0, "AF", "af", "bed1", evidence={"change": "x"})),
     "commandResult": lambda p: p.result(CommandResult(Command("ack", "bed1", 1.0, "c1", "nurse"), 2.0, True, "done")),
 }  # fmt: skip

@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 from edge.clock import SystemClock
 from edge.sinks.mqtt import build, probe
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
+from edge.types import Alarm, BedStatus, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
 
 CLOCK = SystemClock()
 WAIT_S = 10.0
@@ -284,6 +284,22 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     found = load(subscriber.wait("homeassistant/device/dev/config"))
     assert {"device", "origin", "components", "availability"} <= set(found)
     assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
+
+
+def test_where_the_microphone_sits_is_asked_by_command_and_retained(device, subscriber, mosquitto):
+    subscriber.wait("vitals/dev/status")
+    fields = {"command_id": "c1", "t": now_iso(), "by": "nurse", "site": "MV", "person": "p2"}
+    send(subscriber, "site", fields)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.site, command.person) == ("site", "MV", "p2")
+    device.sink.send(BedStatus("bed1", CLOCK.now(), "p2", "MV", CLOCK.now(), "nurse", CLOCK.now() + 60.0))
+    subscriber.wait("vitals/dev/bed1/state")
+    late = Subscriber(mosquitto.port)
+    told = load(late.wait("vitals/dev/bed1/state"))
+    late.close()
+    assert (told["site"], told["by"], told["standby_until"], "person" in told) == ("MV", "nurse", None, False)
+    assert told["paused_until"] > told["site_since"]
 
 
 def test_a_reading_that_waited_too_long_inside_is_not_said(device, subscriber):

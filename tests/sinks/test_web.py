@@ -106,7 +106,11 @@ def test_a_command_goes_the_way_of_every_command_and_its_answer_comes_back(page)
 
 @pytest.mark.parametrize(
     ("token", "may"),
-    [(LOOK, set()), (ACT, {"ack", "pause", "reset"}), (RULE, {"ack", "pause", "reset", "standby", "shelve"})],
+    [
+        (LOOK, set()),
+        (ACT, {"ack", "pause", "reset", "site"}),
+        (RULE, {"ack", "pause", "reset", "site", "standby", "shelve"}),
+    ],
 )
 def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, may):
     with guarded.live(cookie=guarded.cookie(token)) as live:

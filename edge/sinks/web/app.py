@@ -214,7 +214,7 @@ def _command(text: str, now: float, person: Person) -> Command | bytes:
         fields = json.loads(text)
     except ValueError:
         fields = None
-    keys = ("command", "command_id", "bed", "id", "occurrence")
+    keys = ("command", "command_id", "bed", "id", "occurrence", "site")
     if not isinstance(fields, dict) or not all(isinstance(fields.get(k, ""), str) for k in keys):
         return _refusal("", "not a command")
     said = {k: fields.get(k, "") for k in keys}
@@ -227,7 +227,7 @@ def _command(text: str, now: float, person: Person) -> Command | bytes:
         return _refusal(said["command_id"], f"the role {person.role!r} may not {said['command']}")
     return Command(
         said["command"], said["bed"], now, said["command_id"], f"page:{person.name}",
-        id=said["id"], occurrence=said["occurrence"], seconds=seconds,
+        id=said["id"], occurrence=said["occurrence"], seconds=seconds, site=said["site"],
     )  # fmt: skip
 
 

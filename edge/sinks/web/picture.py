@@ -16,7 +16,7 @@ import msgspec
 from edge.clock import Clock
 from edge.sinks._payloads import encode
 from edge.sinks.web.receipt import receipt
-from edge.types import Alarm, CommandResult, Event, Reading, SourceStatus, Stats
+from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus, Stats
 
 Watching = Callable[[float], Mapping[str, Any]]
 """Per bed: paused_until, standby_until (s or None), coverage (see ``Board.coverage``); for the main thread only."""
@@ -28,7 +28,7 @@ _HIDDEN: Final = (".quality", ".spread")
 _URGENT_KEPT: Final = 2000
 _DETAILS: Final = {
     "ppg.rhythm": ("p_SR", "p_PVC", "p_PAC", "p_VT", "p_SVT", "p_AF", "threshold"),
-    "pcg.murmur": ("decision", "unknown", "recording"),
+    "pcg.murmur": ("decision", "unknown", "recording", "site", "patient"),
     "fused.hr": ("lanes", "agree"),
 }
 Changes = tuple[list[bytes], dict[str, bytes]]
@@ -68,6 +68,10 @@ class Picture:
                     self._put(f"r/{event.bed}/{event.source}/{event.metric}", self._reading(event))
                 case SourceStatus():
                     self._put(f"s/{event.source}", _source(event))
+                case BedStatus():
+                    self._put(
+                        f"p/{event.bed}", {"k": "p", "bed": event.bed, "site": event.site, "person": event.person}
+                    )
                 case Stats():
                     self._put("t", {"k": "t", "t": event.t, "figures": event.figures})
                 case Alarm():

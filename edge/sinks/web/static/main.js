@@ -130,6 +130,13 @@ $("ask").addEventListener("click", (event) => {
   $("ask").close();
   if (button.value) send("standby", { bed: state.bed, seconds: Number(button.value) });
 });
+$("site").addEventListener("click", () => $("ask-site").showModal());
+$("ask-site").addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  $("ask-site").close();
+  if (button.value) send("site", { bed: state.bed, site: button.value });
+});
 $("theme").addEventListener("click", () => {
   const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
   localStorage.setItem("theme", next);

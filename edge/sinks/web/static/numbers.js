@@ -1,11 +1,13 @@
 // Large numbers and verdicts of one bed: a value with its quality, or no value and why.
 
 import { $, fill, make, put } from "./dom.js";
-import { readingsOf, state, unfit } from "./state.js";
+import { may, readingsOf, state, unfit } from "./state.js";
 import { duration, metric, murmur, number, percent, quality, reason, rhythm } from "./words.js";
 
 const RATES = ["fused.hr", "ppg.hr", "pcg.hr", "camera.hr"];
 const SHOWN = new Set([...RATES, "ppg.rhythm", "pcg.murmur"]);
+
+const VERDICT = { present: "murmur", absent: "no murmur", unknown: "cannot tell" };
 
 const part = (tile, name) => tile.querySelector(`[data-part="${name}"]`);
 
@@ -43,22 +45,34 @@ function showRate(readings, now) {
   fill(part(tile, "lanes"), rows);
 }
 
-function showVerdict(tile, reading, judge, now) {
+function showVerdict(tile, reading, judge, now, more = []) {
   const why = unfit(reading, now);
   if (why) return set(tile, "--", [reason(why)], true);
   const { text, sure, notable } = judge(reading);
   const about = sure === null ? [] : [`${percent(sure)} sure`];
   if (reading.since !== null) about.push(`for ${duration(now - reading.since)}`);
-  return set(tile, text, [...about, qualityWord(reading.q)], false, notable);
+  return set(tile, text, [...about, qualityWord(reading.q), ...more], false, notable);
+}
+
+// What all sites heard of this person say together; nothing where no site is known.
+function overSites(reading) {
+  const patient = reading?.d.patient, sites = Object.keys(patient?.sites ?? {});
+  return sites.length ? [`${sites.join(", ")}: ${VERDICT[patient.decision]}`] : [];
+}
+
+function showSite(reading) {
+  const site = state.places.get(state.bed)?.site ?? state.hello?.layout[state.bed]?.site;
+  put(part($("murmur"), "site"), site ? `at ${site}` : "");
+  $("site").hidden = !reading;
+  $("site").disabled = !may("site");
 }
 
 export function showNumbers(now) {
   const readings = readingsOf(state.bed);
   showRate(readings, now);
   showVerdict($("rhythm"), readings.get("ppg.rhythm"), rhythm, now);
-  showVerdict($("murmur"), readings.get("pcg.murmur"), murmur, now);
-  const site = state.hello?.layout[state.bed]?.site;
-  put(part($("murmur"), "site"), site ? `at ${site}` : "");
+  showVerdict($("murmur"), readings.get("pcg.murmur"), murmur, now, overSites(readings.get("pcg.murmur")));
+  showSite(readings.get("pcg.murmur"));
   const others = [...readings.values()].filter((r) => !SHOWN.has(r.m));
   fill($("others"), others.map((r) => {
     const why = unfit(r, now);

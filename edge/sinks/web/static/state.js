@@ -1,7 +1,7 @@
 // What the server said, by kind; who wants to know asks, or listens. Times are the server's monotonic seconds.
 
 export const state = {
-  hello: null, readings: new Map(), sources: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
+  hello: null, readings: new Map(), sources: new Map(), places: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
   faces: {}, cpu: null, alive: 0, bed: null, connected: false,
 };
 
@@ -21,6 +21,7 @@ const takes = {
     state.hello = item;
     state.readings.clear();
     state.sources.clear();
+    state.places.clear();
     state.alarms.clear();
     state.events = item.log.slice().reverse();
     state.cpu = null;
@@ -47,6 +48,9 @@ const takes = {
   },
   b(item) {
     state.watching = item.beds;
+  },
+  p(item) {
+    state.places.set(item.bed, item);
   },
   t(item) {
     if (state.stats) state.cpu = (item.figures.cpu_s - state.stats.figures.cpu_s) / Math.max(1, item.t - state.stats.t);
@@ -94,7 +98,8 @@ export function standing(bed = null) {
 }
 
 export const mayDo = {
-  view: [], acknowledge: ["ack", "pause", "reset"], configure: ["ack", "pause", "reset", "standby", "shelve"],
+  view: [], acknowledge: ["ack", "pause", "reset", "site"],
+  configure: ["ack", "pause", "reset", "site", "standby", "shelve"],
 };
 
 export function may(command) {

@@ -1,0 +1,173 @@
+"""Where the microphone of one bed sits, and what the person's heart sounds like over all sites heard: pure.
+
+Windows of sound make a stretch at one site, a stretch is judged as a recording is, and the latest stretch of each of up
+to four sites makes the patient's verdict (``edge.dsp.murmur_decision``), in the order of readings and commands. A window
+that began before the microphone was moved belongs to no site. Another person begins without any; a site left an hour ago
+is forgotten, since by then nobody knows who lies there. Without a site there is no verdict but the recording's own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from edge.dsp.murmur_decision import Calibration, Scores, Verdict, judge_patient, judge_recording
+from edge.types import Reading
+
+SITES: Final = ("AV", "MV", "PV", "TV")
+METRIC: Final = "pcg.murmur"
+KEPT_S: Final = 3600.0
+_WINDOW_S: Final = 5.0
+_STRETCH: Final = 60  # windows a second apart; the recordings the verdict was calibrated on last 5 to 65 s
+_PATIENT: Final = ("p_present", "p_unknown", "p_absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the configuration says of a bed. calibration: of what listens there; None = nothing does."""
+
+    person: str = ""
+    site: str = ""
+    calibration: Calibration | None = None
+
+
+NO_PLACE: Final = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """One window of a stretch: scores, None when it was refused; whether all of its samples were there."""
+
+    scores: Scores | None
+    complete: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A stretch as judged. t: when it was last heard, s."""
+
+    verdict: Verdict
+    t: float
+
+
+class Auscultation:
+    """The sites of one bed. person, site: "" = not said; since: when the microphone came there, s, None = before all.
+
+    new_person: the configuration names another one than the state that was restored.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.person, self.site = place.person, place.site
+        self.since: float | None = None
+        self.by = ""
+        self.new_person = False
+        self._source = ""
+        self._stretch: deque[_Heard] = deque(maxlen=_STRETCH)
+        self._heard_at = 0.0
+        self._left: dict[str, _Site] = {}
+
+    def move(self, site: str, t: float, *, by: str = "", person: str = "") -> None:
+        """The microphone sits at ``site`` ("" = nobody knows where) from ``t`` on; another person begins anew."""
+        if person and person != self.person:
+            self.person = person
+            self._left = {}
+        else:
+            self._left = self._sites(t)
+        self.site, self.since, self.by = site, t, by
+        self._source = ""
+        self._stretch.clear()
+
+    def hear(self, reading: Reading) -> Reading:
+        """A murmur reading with ``detail.site`` and ``detail.patient``, where the site is known; others as they are."""
+        if reading.metric != METRIC:
+            return reading
+        detail = {key: told for key, told in reading.detail.items() if key not in ("site", "patient")}
+        calibration = self.place.calibration
+        if self.site and calibration is not None and self._source in ("", reading.source):
+            here = self.since is None or reading.t - _WINDOW_S >= self.since - 1e-6
+            if here:
+                self._take(reading)
+            detail |= {"site": self.site if here else "", "patient": self._patient(reading.t, calibration)}
+        return reading if detail == reading.detail else replace(reading, detail=detail)
+
+    def _take(self, reading: Reading) -> None:
+        if reading.reason == "warming_up" or (reading.value is not None and "scores" not in reading.detail):
+            return
+        if reading.t - self._heard_at > KEPT_S:
+            self._stretch.clear()
+        self._source, self._heard_at = reading.source, reading.t
+        scores = None if reading.value is None else Scores(**reading.detail["scores"])
+        self._stretch.append(_Heard(scores, bool(reading.detail.get("complete")), reading.reason))
+
+    def _current(self) -> _Site:
+        """The stretch at the present site as it is judged now."""
+        calibration = self.place.calibration
+        assert calibration is not None  # nothing is taken without
+        heard = [one for one in self._stretch if one.scores is not None]
+        full = [one.scores for one in heard if one.complete] or [one.scores for one in heard]
+        refused = [one.reason for one in self._stretch if one.scores is None]
+        return _Site(judge_recording([s for s in full if s is not None], calibration, refused), self._heard_at)
+
+    def _sites(self, t: float) -> dict[str, _Site]:
+        """The latest usable stretch of every site; one that was refused counts where there is no better."""
+        self._left = {site: one for site, one in self._left.items() if t - one.t <= KEPT_S}
+        found = dict(self._left)
+        if self._stretch and self.site and t - self._heard_at <= KEPT_S:
+            current = self._current()
+            if current.verdict.p is not None or self.site not in found or found[self.site].verdict.p is None:
+                found[self.site] = current
+        return {site: found[site] for site in SITES if site in found}
+
+    def _patient(self, t: float, calibration: Calibration) -> dict[str, Any]:
+        sites = self._sites(t)
+        told = {
+            site: {"p": one.verdict.p, "decision": one.verdict.decision, "windows": one.verdict.windows, "t": one.t}
+            for site, one in sites.items()
+        }
+        if not sites:
+            return {"decision": "unknown", **dict.fromkeys(_PATIENT), "sites": told}
+        verdict = judge_patient([one.verdict for one in sites.values()], calibration)
+        return {"decision": verdict.decision, **{key: getattr(verdict, key) for key in _PATIENT}, "sites": told}
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything needed to go on, in JSON's types."""
+        return {
+            "configured": [self.place.person, self.place.site],
+            "person": self.person,
+            "site": self.site,
+            "since": self.since,
+            "by": self.by,
+            "source": self._source,
+            "heard_at": self._heard_at,
+            "stretch": [[one.scores and one.scores.row(), one.complete, one.reason] for one in self._stretch],
+            "left": {site: {"verdict": asdict(one.verdict), "t": one.t} for site, one in self._left.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
+        """Go on from ``snapshot()``, its times moved by ``shift_s``; what the configuration says anew counts more."""
+        person, site = saved["configured"]
+        self.new_person = person != self.place.person
+        if self.new_person or self.place.calibration is None:
+            return
+        self.person, self.site, self.by = saved["person"], saved["site"], saved["by"]
+        self.since = None if saved["since"] is None else saved["since"] + shift_s
+        self._source, self._heard_at = saved["source"], saved["heard_at"] + shift_s
+        self._stretch = deque(
+            (
+                _Heard(None if row is None else Scores(*row), complete, reason)
+                for row, complete, reason in saved["stretch"]
+            ),
+            maxlen=_STRETCH,
+        )
+        self._left = {name: _Site(_verdict(one["verdict"]), one["t"] + shift_s) for name, one in saved["left"].items()}
+        if site != self.place.site:
+            self.move(self.place.site, self._heard_at)
+
+
+def _verdict(saved: Mapping[str, Any]) -> Verdict:
+    scores = saved["scores"]
+    return Verdict(**{**saved, "scores": None if scores is None else Scores(**scores)})

@@ -1,0 +1,57 @@
+"""Which rows of the outbox may go out now: in order, as many as are not yet on their way, what is late at a bounded rate.
+
+After hours without a broker thousands of transitions wait. They are history: nobody is helped by all of them within a
+second, and a program that shows them would be flooded just when it is needed. What happens now is never held back by the
+bound itself, but keeps its place behind what happened before; the retained topics tell of it at once.
+"""
+
+from __future__ import annotations
+
+import math
+
+from edge.clock import Clock
+from edge.sinks._flight import Flight
+from edge.sinks.outbox import Outbox, Row
+
+LATE_S = 10.0
+"""An event older than this when it is sent is historical."""
+_BURST_S = 0.1  # so much of a second's worth at once, so that a slow loop keeps the rate
+_BATCH = 100  # of what is not late
+
+
+class Drain:
+    """Takes rows for one connection after the other. late_per_s: so many historical ones a second, at most."""
+
+    def __init__(self, outbox: Outbox, flight: Flight, clock: Clock, *, boot: str, late_per_s: float) -> None:
+        self._outbox, self._flight, self._clock, self._boot = outbox, flight, clock, boot
+        self._per_s, self._most = late_per_s, max(1.0, late_per_s * _BURST_S)
+        self._allowed, self._at = self._most, clock.now()
+        self._behind = False
+
+    def due(self) -> list[tuple[Row, bool]]:
+        """Rows to be sent now, each with whether it is historical. The caller sends all of them."""
+        now = self._clock.now()
+        self._allowed = min(self._most, self._allowed + (now - self._at) * self._per_s)
+        self._at = now
+        room = min(_BATCH, self._flight.room_for_rows())
+        if self._behind:
+            room = min(room, math.floor(self._allowed))
+        found: list[tuple[Row, bool]] = []
+        for row in self._outbox.waiting(self._flight.after, room) if room else ():
+            late = self.is_late(row)
+            self._behind = late
+            if late and self._allowed < 1.0:
+                break
+            self._allowed -= late
+            found.append((row, late))
+        return found
+
+    def is_late(self, row: Row) -> bool:
+        """Of another run, or older than ``LATE_S``: it tells what was, not what is."""
+        return row.boot != self._boot or self._outbox.age_s(row) > LATE_S
+
+    def wait_s(self, longest_s: float) -> float:
+        """After so long more may be due, s; ``longest_s`` where no rate holds anything back."""
+        if not self._behind or self._flight.room_for_rows() == 0:
+            return longest_s
+        return min(longest_s, max(0.0, (self._most / 2 - self._allowed) / self._per_s))

@@ -1,0 +1,142 @@
+"""A backlog goes out in order and at its rate; what happens now goes out as it happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.clock import ManualClock
+from edge.sinks._drain import LATE_S, Drain
+from edge.sinks._flight import Answer, Flight
+from edge.sinks.mqtt import build
+from edge.sinks.outbox import Outbox
+from edge.types import Alarm, ConfigError
+
+
+def alarm(seq, t):
+    return Alarm("bed1/af", f"o{seq}", "physiological", "medium", "on", t, "AF", "af", "bed1", seq=seq)
+
+
+class Link:
+    """A drain whose broker answers at once, or as the test says."""
+
+    def __init__(self, tmp_path, *, late_per_s=200.0, window=1000):
+        self.clock = ManualClock(1000.0, wall=1_800_000_000.0)
+        self.box = Outbox(tmp_path / "outbox.sqlite", clock=self.clock, boot="b")
+        self.flight = Flight(self.clock)
+        self.flight.begin(window=window, returned=False)
+        self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
+        self.sent, self.seq = [], 0
+
+    def raised(self, count):
+        self.box.append([alarm(self.seq + n, self.clock.now()) for n in range(1, count + 1)])
+        self.seq += count
+
+    def turn(self):
+        """One turn of the sink's loop; (seq, late) of what went out."""
+        gone = [(row.row, row.alarm.seq, late) for row, late in self.drain.due()]
+        for row, _, _ in gone:
+            self.flight.sent(row, row)
+            self.flight.answered(row, Answer())
+        self.box.remove(self.flight.settle().rows)
+        self.sent += [seq for _, seq, _ in gone]
+        return [(seq, late) for _, seq, late in gone]
+
+    def run(self, seconds, *, raised_per_s=0):
+        """Turns as the loop makes them, with nothing else to wake it but alarms that are raised."""
+        end, due = self.clock.now() + seconds, self.clock.now()
+        while self.clock.now() < end:
+            if raised_per_s and self.clock.now() >= due:
+                due += 0.1
+                self.raised(raised_per_s // 10)
+            if not self.turn():
+                self.clock.advance(max(0.001, self.drain.wait_s(0.1)))
+
+
+@pytest.fixture
+def link(tmp_path):
+    made = []
+
+    def maker(**kw):
+        made.append(Link(tmp_path, **kw))
+        return made[-1]
+
+    yield maker
+    for one in made:
+        one.box.close()
+
+
+@pytest.mark.parametrize("late_per_s", [1.0, 20.0, 200.0])
+def test_a_backlog_goes_out_in_order_and_never_faster_than_its_rate(link, late_per_s):
+    one = link(late_per_s=late_per_s)
+    one.raised(500)
+    one.clock.advance(3600.0)
+    for _ in range(4):
+        before = len(one.sent)
+        one.run(1.0)
+        assert len(one.sent) - before <= late_per_s * 1.1 + 1
+    assert len(one.sent) >= min(500, 0.9 * 4 * late_per_s)
+    assert one.sent == list(range(1, len(one.sent) + 1))
+
+
+def test_what_happens_now_is_not_bounded(link):
+    one = link(late_per_s=5.0)
+    one.run(4.0, raised_per_s=500)
+    one.turn()
+    assert one.sent == list(range(1, one.seq + 1))
+    assert len(one.sent) >= 2000
+
+
+def test_what_happens_now_keeps_its_place_behind_what_was_and_then_flows_freely(link):
+    one = link(late_per_s=100.0)
+    one.raised(100)
+    one.clock.advance(60.0)
+    one.run(3.0, raised_per_s=500)
+    assert one.sent == list(range(1, len(one.sent) + 1))
+    assert len(one.sent) == one.seq
+    before = one.seq
+    one.run(1.0, raised_per_s=500)
+    assert len(one.sent) >= before + 450
+
+
+def test_what_is_late_is_said_and_what_another_run_left_is(link, tmp_path):
+    one = link()
+    one.raised(1)
+    one.clock.advance(LATE_S)
+    one.raised(1)
+    assert one.turn() == [(1, False), (2, False)]
+    one.raised(1)
+    one.clock.advance(LATE_S + 0.5)
+    assert one.turn() == [(3, True)]
+    one.raised(1)
+    other = Drain(one.box, one.flight, one.clock, boot="other", late_per_s=10.0)
+    assert [late for _, late in other.due()] == [True]
+
+
+def test_the_window_of_the_broker_still_holds(link):
+    one = link(window=3)
+    one.raised(10)
+    assert len(one.drain.due()) == 3
+
+
+def test_a_refused_row_is_taken_again_and_costs_the_rate_nothing_it_did_not_send(link):
+    one = link(late_per_s=10.0)
+    one.raised(30)
+    one.clock.advance(100.0)
+    first = one.drain.due()
+    for row, _ in first:
+        one.flight.sent(row.row, row.row)
+        one.flight.answered(row.row, Answer("quota exceeded"))
+    assert one.flight.settle().rows == []
+    assert one.drain.wait_s(0.5) == 0.5
+    one.clock.advance(1.1)
+    assert one.turn() == [(1, True)]
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_a_rate_that_is_none_is_a_configuration_error(link, rate):
+    one = link()
+    with pytest.raises(ConfigError, match=r"mqtt\.backlog_per_s"):
+        build(
+            device_name="dev", clock=one.clock, outbox=one.box, boot="b", on_command=print, on_link=print,
+            host="127.0.0.1", backlog_per_s=rate,
+        )  # fmt: skip
