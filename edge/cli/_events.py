@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from edge.alarms.delivery import in_words
-from edge.sinks.console import in_short
 from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus
 
 _TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
@@ -51,6 +50,8 @@ def clock_text(t_s: float) -> str:
 
 def value_text(reading: Reading) -> str:
     """A reading's value in words, or why there is none."""
+    from edge.sinks.console import in_short
+
     return in_short(reading.value, reading.unit, reading.reason)
 
 

@@ -13,7 +13,6 @@ from edge.cli._grade_live import grade
 from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
 from edge.cli._options import name, seconds
 from edge.cli._station import Station
-from edge.sinks.console import in_short
 from edge.types import ConfigError, SinkError
 
 _RECONNECT_S = 2.0
@@ -108,6 +107,8 @@ def _say(text: str) -> None:
 
 def _line(topic: str, payload: bytes) -> str:
     """A message in words; "" for those that say nothing to a person."""
+    from edge.sinks.console import in_short
+
     parts = topic.split("/")
     if not payload or len(parts) < 2 or parts[-1] in ("stats", "heartbeat", "result") or "cmd" in parts:
         return ""
