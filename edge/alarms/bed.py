@@ -25,7 +25,7 @@ NOTHING_WATCHED: Final = AlarmRules(
 class Bed:
     """The state of one bed.
 
-    seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
+    seq: number of its last event; epoch: where the numbers began. heard: per source the tick that first found it silent, s; None = it spoke since.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Bed:
     ) -> None:
         self.name = name
         self.rules = rules
-        self.seq = 0
+        self.seq, self.epoch = 0, boot
         self.paused_until: float | None = None
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
@@ -152,12 +152,14 @@ class Bed:
             evidence=evidence,
             delivery=self.deliveries.says(line.id) if delivery is None else delivery,
             drill=rule.name == DRILL,
+            epoch=self.epoch,
         )
 
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""
         return {
             "seq": self.seq,
+            "epoch": self.epoch,
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": dict(self.heard),
@@ -171,7 +173,7 @@ class Bed:
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: what the device said must be said anew."""
-        self.seq = saved["seq"]
+        self.seq, self.epoch = saved["seq"], saved.get("epoch", "")
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)

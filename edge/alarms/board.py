@@ -130,11 +130,12 @@ class Board:
             if line.standing
         ]
 
-    def heartbeat(self) -> dict[str, dict[str, int]]:
-        """By bed: the number of its last event, and how many alarms are standing and unconfirmed."""
+    def heartbeat(self) -> dict[str, dict[str, int | str]]:
+        """By bed: the number of its last event and where numbers began, and how many alarms are standing and unconfirmed."""
         return {
             name: {
                 "seq": bed.seq,
+                "epoch": bed.epoch,
                 "standing": sum(1 for _ in bed.standing()),
                 "unconfirmed": bed.deliveries.unconfirmed(),
             }

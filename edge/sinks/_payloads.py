@@ -145,6 +145,7 @@ class Payloads:
             "bed": alarm.bed,
             "source": alarm.source,
             "seq": alarm.seq,
+            "epoch": alarm.epoch,
             "evidence": alarm.evidence,
             **({"delivery": alarm.delivery} if alarm.delivery else {}),
             **({"drill": True} if alarm.drill else {}),

@@ -79,7 +79,7 @@ def test_every_key_of_the_tables_is_taken_and_an_unknown_one_is_not():
     given = {str: '"b"', str | None: '"onnx-int8"', tuple[str, ...]: "[]", float: "20"}
     for table, keys in KEYS.items():
         for name, key in keys.items():
-            value = {"minimum": '"high"', "annunciator": '"last"'}.get(name, given[key.type])
+            value = {"minimum": '"high"', "annunciator": '"last"', "site": '"MV"'}.get(name, given[key.type])
             more = "" if f"\n{name} = " in head[table] else f"{name} = {value}\n"
             bed = "[beds.b]\n" if table != "beds.NAME" else ""
             parse(f"{bed}{head[table]}\n{more}")
