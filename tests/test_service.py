@@ -165,7 +165,7 @@ def test_how_much_was_watched_is_known_over_restarts_and_the_time_between_is_bli
             service.runtime._main.put(Reading("ppg.hr", 50.0 + t, 70.0, "bpm", 1.0, bed="bed1", source="node"))
         clock.advance(400.0)
         assert service.run() == 0
-    (row,) = service.runtime._board.coverage("bed1", clock.now())
+    (row,) = service.runtime.main._board.coverage("bed1", clock.now())
     spans = [(round(b["start"]), round(b["end"]), b["cause"]) for b in row["blind"]]
     assert spans == [(-1550, -950, "not running"), (-550, 50, "not running")]
     assert row["hour"] == pytest.approx(1200 / 2400, abs=0.01)
@@ -287,7 +287,7 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
-    box = service.runtime._out._durable
+    box = service.runtime.main._out._durable
     box._db.execute("pragma query_only=on")
     service.runtime._main.put(fast(clock))
     assert service.runtime._take(0.0)
@@ -297,7 +297,7 @@ def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_ag
     box._db.execute("pragma query_only=off")
     for _ in range(2):
         clock.advance(10.0)
-        service.runtime._tick(clock.now())
+        service.runtime.main.tick(clock.now())
     assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
     assert [row.alarm.condition for row in outbox_after().waiting()] == ["tachy", "outbox_full", "outbox_full"]
     service.opened.close()

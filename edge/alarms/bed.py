@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from edge.alarms.auscultation import NO_PLACE, Auscultation, Place
 from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
@@ -20,6 +20,14 @@ NOTHING_WATCHED: Final = AlarmRules(
     silent_s=0.0,
     coverage_limit=0.0,
 )
+
+
+class Answered(NamedTuple):
+    """What came of a command. asked: which one it was, as ``asked_by`` says; "" in states that did not keep it."""
+
+    ok: bool
+    text: str
+    asked: str = ""
 
 
 class Bed:
@@ -48,9 +56,10 @@ class Bed:
         self.heard: dict[str, float | None] = {}
         self.coverage = Coverage()
         self.coverage_due = 0.0
-        self.answered: dict[str, tuple[bool, str]] = {}
+        self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
+        self.watches = place.sources
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
@@ -79,8 +88,13 @@ class Bed:
         return (line for line in self.lines.values() if line.standing)
 
     def ignores(self, t: float) -> bool:
-        """Whether the bed was in standby at ``t``."""
-        return self.standby is not None and self.standby[0] <= t < self.standby[1]
+        """Whether the bed was in standby at ``t``, or that is older: a reading late by then would stand until its end."""
+        return self.standby is not None and t < self.standby[1]
+
+    def unfed(self, feed: str) -> bool:
+        """Whether no source of the configuration feeds it: it is of a source that is no more, or of several and none is."""
+        source, watches = feed.partition("/")[0], self.watches or frozenset()
+        return source not in watches if source else not watches
 
     def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
         """The event of a transition, numbered; none without a transition."""
@@ -178,7 +192,7 @@ class Bed:
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
-        self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
+        self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
         if not doubt:

@@ -61,8 +61,9 @@ class Topics:
         return f"{self.root}/+/cmd/+"
 
     @property
-    def alarms(self) -> str:
-        return f"{self.root}/+/alarm/#"
+    def retained(self) -> tuple[str, ...]:
+        """What an earlier run may have left at the broker."""
+        return (f"{self.root}/+/alarm/#", f"{self.root}/+/state", self.source("+"))
 
 
 class Payloads:
