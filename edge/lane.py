@@ -5,7 +5,8 @@ starts at the primary's first sample of an epoch: the k-th window ends at ``firs
 when the primary has reached its end and every present companion has too, or once the primary is 250 ms and a block
 of each past it: how either stream was chunked must not decide what a window holds.
 A lane emits at every hop while blocks arrive, full window or not, so that silence means one thing only: no blocks.
-A new epoch of the primary resets everything; a new epoch of a companion resets that companion's window.
+A new epoch of the primary resets everything; a new epoch of a companion resets that companion's window. What no window
+to come can hold is forgotten, so a lane's state never asks for more than that: not for a companion that fell silent.
 
 An analyzer that raises is a bug in the analyzer: its readings of that hop become None with ``model_fault``, the
 error is kept for ``take_faults``, and the other analyzers go on.
@@ -167,10 +168,19 @@ class Lane:
         while True:
             ready = [s for s in self._schedules if self._is_ready(s, s.due(first), reached, waiting=waiting)]
             if not ready:
+                self._forget(first)
                 return readings
             schedule = min(ready, key=lambda s: s.due(first))
             readings += self._compute(schedule, schedule.due(first))
             schedule.hop += 1
+
+    def _forget(self, first: float) -> None:
+        reached = min((s.due(first) - s.analyzer.window_s for s in self._schedules), default=-math.inf)
+        for kind, windower in self._windowers.items():
+            if kind != self.primary and windower.ended_before(reached):
+                windower.reset()
+            else:
+                windower.forget(reached)
 
     def _is_ready(self, schedule: _Schedule, due: float, reached: float, *, waiting: bool) -> bool:
         if reached < due - 1e-6:

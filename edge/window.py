@@ -22,6 +22,8 @@ from edge.types import Block, Window
 # never under 50 ms, which the time base may shift a block by.
 _HOLE_SAMPLES = 2.5
 _HOLE_MIN_S = 0.05
+# Of a sample: an edge that falls on one must not depend on the last bit.
+_EDGE = 0.25
 
 
 def sample_times(block: Block) -> NDArray[np.float64]:
@@ -119,12 +121,21 @@ class Windower:
         self._forget(self._end - self._keep_s)
         return fresh
 
+    def ended_before(self, t: float) -> bool:
+        """Whether the stream has been silent for so long at ``t``, s, that a window from there on holds none of it."""
+        return self._last is not None and self._end + _hole_limit_s(self._last) < t
+
+    def forget(self, before: float) -> None:
+        """Let go of whole blocks before ``before``, s, but for the last one: no window will start there."""
+        if self._last is not None:
+            self._forget(before - _EDGE / self._last.rate)
+
     def cut(self, start: float, end: float) -> Window | None:
         """The window ``[start, end)``; None when no block has come yet. A span with no sample gives coverage 0."""
         last = self._last
         if last is None:
             return None
-        slack = 0.25 / last.rate  # an edge that falls on a sample must not depend on the last bit
+        slack = _EDGE / last.rate
         pieces = [p for p in self._pieces if p.t[-1] >= start - slack and p.t[0] < end - slack]
         flags = frozenset().union(*(p.flags for p in pieces)) if pieces else frozenset()
         if pieces:
@@ -150,7 +161,7 @@ class Windower:
         return tuple((max(a, start), min(b, end)) for a, b in spans if min(b, end) > max(a, start))
 
     def _forget(self, before: float) -> None:
-        while self._pieces and self._pieces[0].t[-1] < before:
+        while len(self._pieces) > 1 and self._pieces[0].t[-1] < before:
             self._pieces.popleft()
         while self._holes and self._holes[0][1] < before:
             self._holes.popleft()

@@ -15,6 +15,7 @@ from edge.recording import LaneState, MainState, Recording, Tick
 from edge.replay import Comparison
 from edge.service import build_service
 from edge.types import Alarm, Block, Command, Reading
+from whole_program import ILL, for_seconds
 
 CONFIG = """
 [device]
@@ -31,16 +32,6 @@ on_delay_s = 0
 [delivery]
 roles = ["station", "charge"]
 confirm_within_s = 1
-"""
-SYNTHETIC = """
-[sources.node]
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-rhythm = "af"
-rate_bpm = 150
-murmur = true
-pace = "max"
-seconds = 60
 """
 
 
@@ -63,7 +54,7 @@ def made_again(path):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("state"), SYNTHETIC)
+    return run(tmp_path_factory.mktemp("state"), ILL.format(pace=for_seconds(60)))
 
 
 def test_three_lanes_and_their_alarms(recorded):
@@ -111,7 +102,7 @@ def test_a_recording_without_its_beginning_is_made_again_from_its_first_states_o
 
 def test_a_second_run_begins_with_the_alarms_of_the_first(tmp_path):
     for _ in range(2):
-        found, _, recording = made_again(run(tmp_path, SYNTHETIC))
+        found, _, recording = made_again(run(tmp_path, ILL.format(pace=for_seconds(60))))
         assert found.same, found.line()
     first = next(e for e in recording if isinstance(e, MainState))
     assert first.board["boot"] != recording.header["boot"]

@@ -24,6 +24,7 @@ from edge.relief import rungs
 from edge.runtime import Runtime
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 from signals import Echo
+from source_and_sink import Kept
 
 CAUSE = "busy"
 
@@ -98,23 +99,6 @@ def test_what_is_taken_is_always_a_beginning_of_the_ladder_and_undone_once(load)
 
 
 # ---- the runtime, with a clock that moves by hand -------------------------------------------------------------------
-
-
-class Kept:
-    def __init__(self):
-        self.events = []
-
-    def send(self, event):
-        self.events.append(event)
-
-    def of(self, kind):
-        return [e for e in self.events if isinstance(e, kind)]
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
 
 
 class Camera:

@@ -130,6 +130,14 @@ def test_a_reading_is_either_known_or_says_why():
         Reading("ppg.hr", 0.0, None, reason="because")
 
 
+def interrupted(lost, chunk, new_epoch):
+    """Ten seconds of both streams, the primary with losses and perhaps in a new epoch from 10.3 s on."""
+    ppg = [*blocks(PPG, chunk=chunk, lost=lost)]
+    if new_epoch:
+        ppg += [*blocks(PPG[:400], chunk=chunk, t0=10.3, epoch=1)]
+    return sorted([*ppg, *blocks(ACC, stream="node/acc", rate=50.0, chunk=5)], key=lambda b: (b.t0, b.kind))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 149),
@@ -140,20 +148,55 @@ def test_a_reading_is_either_known_or_says_why():
 )
 def test_another_lane_goes_on_from_a_state_as_this_one_does(split, lost, chunk, lead_s, new_epoch):
     """Wherever it is taken; where the blocks before it do not reach back far enough it is refused, not half restored."""
-    ppg = [*blocks(PPG, chunk=chunk, lost=lost)]
-    if new_epoch:
-        ppg += [*blocks(PPG[:400], chunk=chunk, t0=10.3, epoch=1)]
-    feed = sorted([*ppg, *blocks(ACC, stream="node/acc", rate=50.0, chunk=5)], key=lambda b: (b.t0, b.kind))
+    feed = interrupted(lost, chunk, new_epoch)
     split = min(split, len(feed))
     one, other = (lane(Echo(streams=("ppg", "acc?"), hop_s=0.7)) for _ in range(2))
     for block in feed[:split]:
         one.feed(block)
     state = msgspec.msgpack.decode(msgspec.msgpack.encode(one.state()))
-    for block in feed[:split]:
-        if block.t_end > feed[split - 1].t_end - lead_s:
-            other.prime(block)
-    if other.restore(state):
+    primed = [block for block in feed[:split] if block.t_end > feed[split - 1].t_end - lead_s]
+    for block in primed:
+        other.prime(block)
+    held = {kind: stream["oldest"] for kind, stream in state["streams"].items() if stream is not None}
+    reaches = all(any(b.kind == kind and b.t0 <= t < b.t_end for b in primed) for kind, t in held.items())
+    assert other.restore(state) == reaches
+    if reaches:
         assert run(other, feed[split:]) == run(one, feed[split:])
         assert other.state() == one.state()
-    else:  # the lane's own memory, and a block at either end; across an epoch the streams' ends lie further apart
-        assert new_epoch or lead_s < 2.0 + 0.25 + 2.0 + 2 * chunk / 100
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 149), st.sets(st.integers(0, 999), max_size=300), st.sampled_from([1, 7, 10, 100]), st.booleans())
+def test_a_lane_holds_no_block_that_no_window_to_come_can_reach(split, lost, chunk, new_epoch):
+    """But for the last one of a stream; so its state needs no block from before, across losses and epochs."""
+    feed = interrupted(lost, chunk, new_epoch)
+    split = min(split, len(feed))
+    one = lane(Echo(streams=("ppg", "acc?"), hop_s=0.7))
+    for block in feed[:split]:
+        one.feed(block)
+    state = one.state()
+    ppg = state["streams"]["ppg"]
+    if ppg is None:
+        return
+    reached = ppg["first_t"] + 0.7 * state["hops"]["echo0"] - 2.0
+    for kind, stream in state["streams"].items():
+        if stream is not None:
+            came = [b for b in feed[:split] if b.kind == kind]
+            assert stream["oldest"] == came[-1].t0 or any(b.t0 == stream["oldest"] and b.t_end > reached for b in came)
+            assert kind == "ppg" or stream["end"] > reached - 0.06
+
+
+def test_a_companion_that_fell_silent_long_ago_is_no_part_of_the_state():
+    one, other = (lane(Echo(streams=("ppg", "acc?"))) for _ in range(2))
+    feed = sorted([*blocks(PPG), *blocks(ACC[:100], stream="node/acc", rate=50.0)], key=lambda b: b.t0)
+    for block in feed:
+        one.feed(block)
+    for block in feed[-40:]:
+        other.prime(block)
+    state = one.state()
+    assert state["streams"]["acc"] is None
+    assert other.restore(state)
+    again = [*blocks(PPG[:300], t0=10.0), *blocks(ACC[:150], stream="node/acc", rate=50.0, t0=10.4)]
+    again = [Block(b.stream, b.seq + (1000 if b.kind == "ppg" else 520), b.t0, b.rate, b.data) for b in again]
+    again.sort(key=lambda b: b.t0)
+    assert run(other, again) == run(one, again)

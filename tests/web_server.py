@@ -9,6 +9,7 @@ import queue
 import ssl
 from urllib.parse import urlsplit
 
+import pytest
 from websockets.sync.client import connect
 
 from edge.clock import SystemClock
@@ -113,3 +114,10 @@ class Watcher:
 
     def kind(self, kind):
         return self.wait(lambda item: item["k"] == kind)
+
+
+@pytest.fixture
+def page():
+    """A page that everybody on this machine may use."""
+    with WebServer() as server:
+        yield server

@@ -57,8 +57,14 @@ def rhythm(data: Path, pred: Path) -> Scored:
 
 
 def murmur(data: Path, pred: Path) -> Scored:
-    """Recordings of a labels.csv: an event is a recording in which the murmur is audible; unknown ones are left out."""
-    given = {row["path"]: row["p_murmur"] for row in _rows(pred, "path", "p_murmur")}
+    """Recordings of a labels.csv: an event is a recording in which the murmur is audible; unlabelled ones are left out.
+
+    A recording answered with "cannot tell" counts as refused, whatever its probability.
+    """
+    given = {
+        row["path"]: "" if row["decision"] == "unknown" else row["p_murmur"]
+        for row in _rows(pred, "path", "p_murmur", "decision")
+    }
     found: list[tuple[float, bool, str]] = []
     for row in _rows(data / "labels.csv", "path", "label_recording", "subject"):
         if row["path"] in given and row["label_recording"] in ("present", "absent", "absent_here"):

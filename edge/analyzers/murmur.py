@@ -27,6 +27,7 @@ from edge.dsp.murmur_decision import (
     sigmoid,
 )
 from edge.dsp.pcg_frontend import WINDOW_S, network_input
+from edge.dsp.promised import chosen_threshold
 from edge.inference import Model
 from edge.types import ConfigError, Reading, Window
 
@@ -35,16 +36,31 @@ _RECORDING_KEYS = ("p", "decision", "windows")
 _FULL = 0.98
 
 
-def build(*, models: Callable[[str], Model], channel: int = 0, hop_s: float = 1.0) -> Murmur:
+def build(
+    *,
+    models: Callable[[str], Model],
+    channel: int = 0,
+    hop_s: float = 1.0,
+    murmur_threshold: float | None = None,
+    murmur_missed: float | None = None,
+) -> Murmur:
     """Murmur, heart rate and quality from heart sound of 1 to 48 kHz in any unit.
 
     channel: which channel of the stream to listen to. hop_s: seconds between readings; each looks back over 5 s.
+    murmur_threshold: probability from which a window or recording is called present; murmur_missed: instead, the share
+    of a new person's recordings with an audible murmur that may be missed on average, one of the card's [conformal]
+    table, which promises nothing for single windows. Without either, the thresholds of the card's [calibration].
     """
     if channel < 0:
         raise ConfigError("murmur: channel counts from 0")
     if not 0.25 <= hop_s <= WINDOW_S:
         raise ConfigError(f"murmur: hop_s must lie between 0.25 and {WINDOW_S:g}")
-    return Murmur(models("murmur"), channel, hop_s)
+    model = models("murmur")
+    calibration = Calibration.from_card(model.card)
+    threshold = chosen_threshold(model.card, "murmur", threshold=murmur_threshold, missed=murmur_missed)
+    if threshold is not None:
+        calibration = calibration.from_threshold(threshold)
+    return Murmur(model, calibration, channel, hop_s)
 
 
 class Murmur:
@@ -54,10 +70,9 @@ class Murmur:
     metrics: Sequence[str] = ("pcg.murmur", "pcg.hr", "pcg.quality")
     window_s: float = WINDOW_S
 
-    def __init__(self, model: Model, channel: int, hop_s: float) -> None:
+    def __init__(self, model: Model, calibration: Calibration, channel: int, hop_s: float) -> None:
         self.hop_s = hop_s
-        self._model, self._channel = model, channel
-        self._calibration = Calibration.from_card(model.card)
+        self._model, self._calibration, self._channel = model, calibration, channel
         self._recent: deque[tuple[Scores, bool]] = deque(maxlen=_REMEMBER)
 
     def reset(self) -> None:

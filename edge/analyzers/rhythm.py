@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, band_passed, find_beats, perfusion_index, polarity
-from edge.dsp.rhythm_decision import LABELS, Calibration, decide, promised_threshold
+from edge.dsp.promised import chosen_threshold
+from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
 from edge.types import ConfigError, Reading, Window
@@ -54,16 +55,11 @@ def build(
         raise ConfigError(f"rhythm: hop_s must lie between 0.5 and {WINDOW_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"rhythm: upside_down is auto, yes or no, not {upside_down!r}")
-    if af_threshold is not None and af_missed is not None:
-        raise ConfigError("rhythm: give af_threshold or af_missed, not both")
-    if af_threshold is not None and not 0.0 < af_threshold < 1.0:
-        raise ConfigError("rhythm: af_threshold must lie between 0 and 1")
     model = models("rhythm")
     calibration = Calibration.from_card(model.card)
-    if af_missed is not None:
-        af_threshold = promised_threshold(model.card, af_missed)
-    if af_threshold is not None:
-        calibration = replace(calibration, af_threshold=af_threshold)
+    threshold = chosen_threshold(model.card, "af", threshold=af_threshold, missed=af_missed)
+    if threshold is not None:
+        calibration = replace(calibration, af_threshold=threshold)
     return Rhythm(model, calibration, channel, hop_s, upside_down)
 
 

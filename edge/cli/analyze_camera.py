@@ -6,7 +6,6 @@ is no failure of the command (exit code 0); a file that is no video ends it.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.analyzers import camera_pulse
-from edge.cli._events import jsonl as as_json
+from edge.cli._one_file import all_of, tell, through
 from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS, SKIN
 from edge.lane import Lane
@@ -40,10 +39,7 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
     """Print what one video gives; with ``plot`` also draw it. Returns the exit code."""
     readings, traces = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
-    if jsonl:
-        for reading in readings:
-            print(as_json(reading))
-    print("\n".join(in_words(rates, traces)), file=sys.stderr if jsonl else sys.stdout)
+    tell(readings, in_words(rates, traces), jsonl=jsonl)
     if plot is not None:
         from edge.cli._plot_camera import draw
 
@@ -69,19 +65,7 @@ def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) ->
     traces: list[Block] = []
     lane.observe = traces.append
     source = camera.build(name="file", clock=ManualClock(), device=str(path), pace="max")
-    readings: list[Reading] = []
-    source.open()
-    try:
-        while True:
-            for block in source.read():
-                readings += lane.feed(block)
-    except EOFError:
-        readings += lane.finish()
-    finally:
-        source.close()
-    if faults := lane.take_faults():
-        raise faults[0].error
-    return readings, traces
+    return through(lane, all_of(source)), traces
 
 
 def in_words(rates: list[Reading], traces: list[Block]) -> list[str]:

@@ -6,7 +6,6 @@ its reason and is no failure of the command (exit code 0); a file that cannot be
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import murmur
-from edge.cli._events import jsonl as as_json
-from edge.clock import ManualClock
+from edge.cli._one_file import blocks_of, tell, through
 from edge.dsp.murmur_decision import Calibration, Verdict
 from edge.inference import Model
 from edge.lane import Lane
-from edge.types import Block, ConfigError, Reading
+from edge.types import Reading
 
 WHY = {
     "too_short": "less than 3 seconds of sound",
@@ -46,50 +44,17 @@ def report(
     from edge import inference
 
     model = inference.load("murmur")
-    blocks = read_blocks(path, rate_hz)
-    readings = listen(blocks, model)
-    if jsonl:
-        for reading in readings:
-            print(as_json(reading))
+    blocks = [b for b in blocks_of(path, "pcg", "heart sound", rate_hz=rate_hz) if b.kind == "pcg"]
+    analyzers = {"murmur": murmur.build(models=lambda _: model)}
+    readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), blocks)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
     words = in_words(verdict, readings, model)
-    print("\n".join(words), file=sys.stderr if jsonl else sys.stdout)
+    tell(readings, words, jsonl=jsonl)
     if plot is not None:
         from edge.cli._plot_murmur import draw
 
         draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
     return 0
-
-
-def read_blocks(path: str | Path, rate_hz: float | None = None) -> list[Block]:
-    """The heart sound of a file as blocks of stream ``file/pcg``; raises SourceError or ConfigError in one line."""
-    from edge.sources import files
-
-    source = files.build(
-        name="file", path=str(path), signal="pcg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0)
-    )
-    source.open()
-    blocks: list[Block] = []
-    try:
-        while True:
-            blocks += source.read()
-    except EOFError:
-        pass
-    finally:
-        source.close()
-    sound = [b for b in blocks if b.kind == "pcg"]
-    if not sound:
-        raise ConfigError(f"{path}: no heart sound in it (a stream named pcg)")
-    return sound
-
-
-def listen(blocks: Sequence[Block], model: Model) -> list[Reading]:
-    """Blocks through the analyzer, as live."""
-    lane = Lane(bed="file", source="file", primary="pcg", analyzers={"murmur": murmur.build(models=lambda _: model)})
-    readings = [reading for block in blocks for reading in lane.feed(block)] + lane.finish()
-    if faults := lane.take_faults():
-        raise faults[0].error
-    return readings
 
 
 def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> list[str]:

@@ -6,7 +6,6 @@ reason and is no failure of the command (exit code 0); a file that cannot be rea
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import pulse, rhythm
-from edge.cli._events import jsonl as as_json
-from edge.clock import ManualClock
+from edge.cli._one_file import blocks_of, tell, through
 from edge.inference import Model
 from edge.lane import Lane
-from edge.types import Analyzer, Block, ConfigError, Reading
+from edge.types import Analyzer, Reading
 
 WHY = {
     "warming_up": "less than 10 seconds of signal",
@@ -51,49 +49,16 @@ def report(
     from edge import inference
 
     model = inference.load("rhythm")
-    blocks = read_blocks(path, rate_hz)
-    readings = follow(blocks, model)
-    if jsonl:
-        for reading in readings:
-            print(as_json(reading))
-    print("\n".join(in_words(readings, model)), file=sys.stderr if jsonl else sys.stdout)
+    found = blocks_of(path, "ppg", "pulse wave", rate_hz=rate_hz)
+    blocks = sorted((b for b in found if b.kind in ("ppg", "acc")), key=lambda b: (b.t0, b.kind))
+    analyzers: dict[str, Analyzer] = {"pulse": pulse.build(), "rhythm": rhythm.build(models=lambda _: model)}
+    readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
+    tell(readings, in_words(readings, model), jsonl=jsonl)
     if plot is not None:
         from edge.cli._plot_ppg import draw
 
         draw(plot, [b for b in blocks if b.kind == "ppg"], readings, title=Path(path).name)
     return 0
-
-
-def read_blocks(path: str | Path, rate_hz: float | None = None) -> list[Block]:
-    """Pulse wave and accelerometer of a file as blocks; raises SourceError or ConfigError in one line."""
-    from edge.sources import files
-
-    source = files.build(
-        name="file", path=str(path), signal="ppg", rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0)
-    )
-    source.open()
-    blocks: list[Block] = []
-    try:
-        while True:
-            blocks += source.read()
-    except EOFError:
-        pass
-    finally:
-        source.close()
-    if not any(b.kind == "ppg" for b in blocks):
-        raise ConfigError(f"{path}: no pulse wave in it (a stream named ppg)")
-    return [b for b in blocks if b.kind in ("ppg", "acc")]
-
-
-def follow(blocks: Sequence[Block], model: Model) -> list[Reading]:
-    """Blocks through both analyzers, as live."""
-    analyzers: dict[str, Analyzer] = {"pulse": pulse.build(), "rhythm": rhythm.build(models=lambda _: model)}
-    lane = Lane(bed="file", source="file", primary="ppg", analyzers=analyzers)
-    ordered = sorted(blocks, key=lambda b: (b.t0, b.kind))
-    readings = [reading for block in ordered for reading in lane.feed(block)] + lane.finish()
-    if faults := lane.take_faults():
-        raise faults[0].error
-    return readings
 
 
 def in_words(readings: Sequence[Reading], model: Model) -> list[str]:

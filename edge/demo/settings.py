@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+ALARMS = """\
+[alarms.af]
+k = 2
+n = 3
+spacing_s = 4
+off_delay_s = 4
+
+[alarms.murmur]
+k = 2
+n = 3
+spacing_s = 2
+off_delay_s = 4
+
+[alarms.sensor_off]
+on_delay_s = 2
+off_delay_s = 2
+"""
+"""Delays short enough for the script; the same that a replay of its patient needs."""
+
 _TEMPLATE = """\
 # The demo's delays are shorter than those for a patient, so that its script raises and clears every alarm in 90 s.
 [device]
@@ -23,22 +42,7 @@ bed = "bed1"
 kind = "serial_port"
 port = "{serial_port}"
 {camera}{page}
-[alarms.af]
-k = 2
-n = 3
-spacing_s = 4
-off_delay_s = 4
-
-[alarms.murmur]
-k = 2
-n = 3
-spacing_s = 2
-off_delay_s = 4
-
-[alarms.sensor_off]
-on_delay_s = 2
-off_delay_s = 2
-"""
+{alarms}"""
 _CAMERA = """
 [sources.cam]
 bed = "bed1"
@@ -57,4 +61,5 @@ def text(*, folder: Path, broker_port: int, serial_port: Path, video: Path | Non
     the page, or None for no page."""
     camera = _CAMERA.format(video=video) if video is not None else ""
     page = _PAGE.format(page_port=page_port) if page_port is not None else ""
-    return _TEMPLATE.format(folder=folder, broker_port=broker_port, serial_port=serial_port, camera=camera, page=page)
+    ports = {"broker_port": broker_port, "serial_port": serial_port}
+    return _TEMPLATE.format(folder=folder, **ports, camera=camera, page=page, alarms=ALARMS)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,10 @@ class Calibration:
             scale=np.array(c["patient_scale"], float),
             weights=np.array([list(row) for row in c["patient_weights"]], float),
         )
+
+    def from_threshold(self, p: float) -> Calibration:
+        """The same, but windows and recordings are called present from the probability ``p`` on."""
+        return replace(self, window=(*self.window[:3], p), recording=(*self.recording[:3], p))
 
     def as_card(self) -> dict[str, Any]:
         """The inverse of ``from_card``: what goes under ``[calibration]``."""

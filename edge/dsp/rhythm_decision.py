@@ -12,8 +12,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.types import ConfigError
-
 Floats = NDArray[np.float64]
 
 LABELS: Final = ("SR", "PVC", "PAC", "VT", "SVT", "AF")
@@ -65,19 +63,6 @@ class Verdict:
     def top(self) -> float:
         """The largest probability: how sure the network is."""
         return max(self.probabilities)
-
-
-def promised_threshold(card: Mapping[str, Any], missed: float) -> float:
-    """The AF threshold at which a new person misses at most that share of AF windows on average (card [conformal]).
-
-    Raises ConfigError naming the shares the card has a threshold for: each is measured, none lies between two.
-    """
-    bounds = card.get("conformal", {}).get("bounds", ())
-    found = [float(b["threshold"]) for b in bounds if abs(float(b["missed"]) - missed) < 1e-9]
-    if not found:
-        known = ", ".join(f"{float(b['missed']):g}" for b in bounds) or "none"
-        raise ConfigError(f"rhythm: no threshold in the card for af_missed = {missed:g}; it has {known}")
-    return found[0]
 
 
 def decide(logits: Floats, calibration: Calibration) -> Verdict:

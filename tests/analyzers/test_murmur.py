@@ -187,6 +187,37 @@ def test_settings_are_checked(model: Model) -> None:
         murmur.build(models=lambda _: model, channel=-1)
     with pytest.raises(ConfigError, match="hop_s"):
         murmur.build(models=lambda _: model, hop_s=9.0)
+    with pytest.raises(ConfigError, match="murmur: murmur_threshold must lie between 0 and 1"):
+        murmur.build(models=lambda _: model, murmur_threshold=1.0)
+    with pytest.raises(ConfigError, match="not both"):
+        murmur.build(models=lambda _: model, murmur_threshold=0.3, murmur_missed=0.1)
+
+
+def decisions(model: Model, **settings: float) -> tuple[float, str, float, str]:
+    """Of the last window and of all remembered ones: probability and answer."""
+    said = [r for r in readings_of(heart(has_murmur=True), model, **settings) if r.metric == "pcg.murmur"][-1]
+    assert isinstance(said.value, float)
+    recording = said.detail["recording"]
+    return said.value, said.detail["decision"], recording["p"], recording["decision"]
+
+
+def test_the_threshold_can_be_configured(model: Model) -> None:
+    window, _, recording, _ = decisions(model)
+    low, high = sorted((window, recording))
+    assert decisions(model, murmur_threshold=low)[1::2] == ("present", "present")
+    assert decisions(model, murmur_threshold=(1.0 + high) / 2)[1::2] == ("absent", "absent")
+
+
+def test_every_promised_share_of_the_card_can_be_asked_for(model: Model) -> None:
+    told = model.card["conformal"]
+    shares = [b["missed"] for b in told["bounds"]]
+    assert shares == sorted(shares)
+    assert shares[0] >= 1 / (told["people"] + 1)
+    assert [b["threshold"] for b in told["bounds"]] == sorted(b["threshold"] for b in told["bounds"])
+    for bound in told["bounds"]:
+        assert decisions(model, murmur_missed=bound["missed"]) == decisions(model, murmur_threshold=bound["threshold"])
+    with pytest.raises(ConfigError, match=r"no threshold in the card for murmur_missed = 0\.001"):
+        murmur.build(models=lambda _: model, murmur_missed=0.001)
 
 
 @pytest.mark.slow

@@ -12,29 +12,13 @@ from edge.config import parse
 from edge.recording import Recording, RecordingWriter
 from edge.service import build_service
 from edge.types import Alarm, Block, Fault
+from whole_program import TWO_BEDS, for_seconds, run_to_its_end
 
 CONFIG = """
 [device]
 name = "ward"
 state_dir = "{folder}"
 [sinks.recorder]
-[beds.bed1]
-[beds.bed2]
-[sources.node]
-bed = "bed1"
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-rhythm = "af"
-rate_bpm = 150
-murmur = true
-pace = "max"
-seconds = 120
-[sources.fast]
-bed = "bed2"
-kind = "synthetic"
-rate_bpm = 160
-pace = "max"
-seconds = 120
 """
 SOURCES = {"bed1": "node", "bed2": "fast"}
 
@@ -43,8 +27,9 @@ SOURCES = {"bed1": "node", "bed2": "fast"}
 def ward(tmp_path_factory):
     """The state directory of a run of two minutes of two beds."""
     folder = tmp_path_factory.mktemp("ward")
-    (folder / "ward.toml").write_text(CONFIG.format(folder=folder))
-    assert build_service(parse(CONFIG.format(folder=folder)), console=False).run() == 0
+    text = CONFIG.format(folder=folder) + TWO_BEDS.format(pace=for_seconds(120))
+    (folder / "ward.toml").write_text(text)
+    run_to_its_end(text)
     return folder
 
 
@@ -159,7 +144,7 @@ def test_an_alarm_that_is_not_there_is_answered_with_those_that_are(ward, tmp_pa
 
 @pytest.mark.slow
 def test_alarms_of_the_device_itself_and_of_a_second_run_are_made_again_too(tmp_path, capsys):
-    config = parse(CONFIG.format(folder=tmp_path).replace("seconds = 120", "seconds = 40"))
+    config = parse(CONFIG.format(folder=tmp_path) + TWO_BEDS.format(pace=for_seconds(40)))
     for _ in range(2):
         service = build_service(config, console=False)
         service.runtime.post(Fault("model_fault", 0.0, True, "rhythm: altered", source="rhythm"))

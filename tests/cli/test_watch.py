@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from edge.cli import main
 from edge.cli._grade import Grader
-from edge.config import parse
-from edge.service import build_service
+from whole_program import running
 
 ROOT = "vitals/dev"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -182,12 +180,8 @@ def device(tmp_path, mosquitto):
     kind = "synthetic"
     analyzers = ["pulse"]
     """
-    service = build_service(parse(text), console=False)
-    thread = threading.Thread(target=service.run, name="edge-test-service")
-    thread.start()
-    yield mosquitto.port
-    service.runtime.stop()
-    thread.join(20.0)
+    with running(text):
+        yield mosquitto.port
 
 
 def test_our_own_device_is_graded_and_passes(device, capsys):

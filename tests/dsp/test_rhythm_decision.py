@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.dsp.rhythm_decision import Calibration, decide, promised_threshold
-from edge.types import ConfigError
+from edge.dsp.rhythm_decision import Calibration, decide
 
 CALIBRATION = Calibration(1.0, 0.4, 0.5, np.zeros(3), np.ones(3))
 
@@ -42,12 +41,3 @@ def test_inputs_are_scaled_and_limited():
     assert wave.shape == (1, 1, 1, 1000)
     assert feature.tolist() == [[0.5, 4.0, -4.0]]
     assert wave.dtype == feature.dtype == np.float32
-
-
-def test_a_promise_is_one_the_card_measured():
-    card = {"conformal": {"bounds": [{"missed": 0.1, "threshold": 0.2}, {"missed": 0.2, "threshold": 0.5}]}}
-    assert promised_threshold(card, 0.1) == 0.2
-    with pytest.raises(ConfigError, match=r"af_missed = 0.15; it has 0.1, 0.2"):
-        promised_threshold(card, 0.15)
-    with pytest.raises(ConfigError, match="it has none"):
-        promised_threshold({}, 0.1)

@@ -10,12 +10,12 @@ import pytest
 
 from edge import face_models
 from edge.cli import main
-from edge.config import parse
 from edge.demo.face_video import write_video
 from edge.dsp.face_columns import COLUMNS
 from edge.recording import Recording
-from edge.service import build_service
 from edge.types import Alarm, Block, Stats
+from source_and_sink import Kept
+from whole_program import run_to_its_end
 
 pytestmark = pytest.mark.slow
 CONFIG = """
@@ -35,29 +35,12 @@ on_delay_s = 2
 """
 
 
-class Figures:
-    """A sink that keeps the program's own figures."""
-
-    def __init__(self):
-        self.frames_written = []
-
-    def send(self, event):
-        if isinstance(event, Stats):
-            self.frames_written.append(event.figures["frames_written"])
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
-
-
 def test_an_alarm_of_a_camera_is_kept_as_traces_and_made_again(tmp_path, capsys):
     if face_models.missing():
         pytest.skip("no face models: edge-vitals models pull")
     write_video(tmp_path / "face.avi", seconds=30.0, width=320, height=240)
-    figures = Figures()
-    assert build_service(parse(CONFIG.format(folder=tmp_path)), console=False, sinks=[figures]).run() == 0
+    kept_events = Kept()
+    run_to_its_end(CONFIG.format(folder=tmp_path), sinks=[kept_events])
     state = tmp_path / "state"
     kept = [*(state / "evidence").glob("*.evrec"), *(state / "recordings").iterdir()]
     blocks = {path: [e for e in Recording(path) if isinstance(e, Block)] for path in kept}
@@ -71,7 +54,7 @@ def test_an_alarm_of_a_camera_is_kept_as_traces_and_made_again(tmp_path, capsys)
     for path in (p for p in state.rglob("*") if p.is_file()):
         content = path.read_bytes()
         assert not any(piece in content for piece in pieces)
-    assert set(figures.frames_written) <= {0}
+    assert {stats.figures["frames_written"] for stats in kept_events.of(Stats)} <= {0}
     raised = [e for p in kept for e in Recording(p) if isinstance(e, Alarm) and e.condition == "tachy"]
     assert raised[0].evidence["reading"]["model"].startswith("camera_pulse ")
     assert main(["replay", "--alarm", raised[0].occurrence, str(state / "evidence")]) == 0

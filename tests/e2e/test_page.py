@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.config import parse
-from edge.service import build_service
 from edge.types import Block
 from web_browser import SCREENS, Seen
 from web_server import WebServer
+from whole_program import running
 
 pytestmark = pytest.mark.slow
 CONFIG = """
@@ -43,47 +40,16 @@ port = {port}
 """
 
 
-class Started:
-    """A sink that notes the first event: every thread runs by then."""
-
-    def __init__(self):
-        self.seen = threading.Event()
-
-    def send(self, event):
-        self.seen.set()
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
-
-
-@contextlib.contextmanager
-def running(folder, more=""):
-    """The whole program with two synthetic beds."""
-    started = Started()
-    service = build_service(parse(CONFIG.format(folder=folder, port=0) + more), console=False, sinks=[started])
-    thread = threading.Thread(target=service.run, name="edge-test-service")
-    thread.start()
-    try:
-        assert started.seen.wait(20.0)
-        yield service
-    finally:
-        service.runtime.stop()
-        thread.join(20.0)
-
-
 @pytest.fixture
 def monitor(tmp_path):
-    with running(tmp_path) as service:
+    with running(CONFIG.format(folder=tmp_path, port=0)) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """One for all tests that only look."""
-    with running(tmp_path_factory.mktemp("ward")) as service:
+    with running(CONFIG.format(folder=tmp_path_factory.mktemp("ward"), port=0)) as service:
         yield service
 
 
@@ -271,7 +237,8 @@ def test_first_paint_is_quick_and_a_frame_costs_little(browser, watched):
 
 def test_who_may_only_look_sees_buttons_that_do_nothing_and_a_log_in(browser, tmp_path, monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
-    with running(tmp_path, 'token_env = "PAGE_TOKENS"\n') as service, Seen(browser, service.page_url) as seen:
+    text = CONFIG.format(folder=tmp_path, port=0) + 'token_env = "PAGE_TOKENS"\n'
+    with running(text) as service, Seen(browser, service.page_url) as seen:
         assert seen.page.url.endswith("/login")
         seen.page.get_by_label("Token").fill("wrong-0123456789ab")
         seen.page.keyboard.press("Enter")

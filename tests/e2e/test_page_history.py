@@ -2,87 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import shlex
-import threading
 
 import pytest
 
 from edge.cli import main
-from edge.config import parse
 from edge.recording import Recording
-from edge.service import build_service
 from web_browser import SCREENS, Seen
+from whole_program import TWO_BEDS, for_seconds, run_to_its_end, running
 
 pytestmark = pytest.mark.slow
 PAST = """
 [device]
 name = "ward"
 state_dir = "{folder}"
-[beds.bed1]
-[beds.bed2]
-[sources.node]
-bed = "bed1"
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-rhythm = "af"
-rate_bpm = 110
-murmur = true
-{pace}
-[sources.fast]
-bed = "bed2"
-kind = "synthetic"
-rate_bpm = 160
-{pace}
 """
-DONE = 'pace = "max"\nseconds = 120'
-
-
-class Quiet:
-    """A sink that notes the first event: every thread runs by then."""
-
-    def __init__(self):
-        self.seen = threading.Event()
-
-    def send(self, event):
-        self.seen.set()
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The state directory of two minutes with a fibrillation, a murmur and a tachycardia."""
     path = tmp_path_factory.mktemp("past")
-    assert build_service(parse(PAST.format(folder=path, pace=DONE)), console=False).run() == 0
+    run_to_its_end(PAST.format(folder=path) + TWO_BEDS.format(pace=for_seconds(120)))
     return path
 
 
-@contextlib.contextmanager
-def running(folder, more=""):
-    quiet = Quiet()
-    text = PAST.format(folder=folder, pace="") + "[sinks.web]\nport = 0\n" + more
-    service = build_service(parse(text), console=False, sinks=[quiet])
-    thread = threading.Thread(target=service.run, name="edge-test-service")
-    thread.start()
-    try:
-        assert quiet.seen.wait(20.0)
-        yield service.page_url
-    finally:
-        service.runtime.stop()
-        thread.join(20.0)
+def again(folder, more=""):
+    """The program on the same state, at the live pace, with its page."""
+    return running(PAST.format(folder=folder) + TWO_BEDS.format(pace="") + "[sinks.web]\nport = 0\n" + more)
 
 
 @pytest.fixture(scope="module")
 def url(folder):
-    with running(folder) as found:
-        yield f"{found}alarms"
+    with again(folder) as service:
+        yield f"{service.page_url}alarms"
 
 
 def opened(seen, text):
@@ -134,7 +89,7 @@ def test_an_alarm_shows_what_it_rested_on(browser, url, folder):
         recording = Recording(folder / "evidence" / f"{occurrence}.evrec")
         for part in ("5 of 7 windows 10 s apart", "rhythm 1.1.0", recording.header["cards"]["rhythm"], occurrence):
             assert part in facts
-        assert "raised" in seen.text("#one .two")
+        assert "began" in seen.text("#one .two")
         assert seen.page.locator("#one tbody").first.locator("tr").count() >= 5
         label = seen.page.get_attribute(".waves canvas", "aria-label")
         assert "Pulse wave, Heart sound" in label
@@ -191,11 +146,12 @@ def test_it_works_by_keyboard(browser, url):
 
 def test_who_may_only_look_takes_nothing_away(browser, folder, monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
-    with running(folder, 'token_env = "PAGE_TOKENS"\n') as found, Seen(browser, f"{found}alarms") as seen:
+    tokens = 'token_env = "PAGE_TOKENS"\n'
+    with again(folder, tokens) as service, Seen(browser, f"{service.page_url}alarms") as seen:
         assert seen.page.url.endswith("/login")
         seen.page.get_by_label("Token").fill("look-0123456789ab")
         seen.page.keyboard.press("Enter")
-        seen.page.wait_for_url(found)
+        seen.page.wait_for_url(service.page_url)
         seen.page.get_by_role("link", name="All alarms").click()
         opened(seen, "Atrial fibrillation")
         assert seen.page.get_by_role("link", name="Save").count() == 0

@@ -17,40 +17,9 @@ from edge.reader import Reader
 from edge.replay import replay
 from edge.runtime import Runtime
 from edge.types import Alarm, Block, Reading
+from source_and_sink import Kept, Playback
 
 RULES = {"brady": {"limit": 45, "on_delay_s": 5, "off_delay_s": 5}, "murmur": {"k": 2, "n": 3, "spacing_s": 2}}
-
-
-class Playback:
-    """A source that gives prepared blocks, then ends."""
-
-    def __init__(self, feed):
-        self._feed = list(feed)
-
-    def open(self):
-        pass
-
-    def read(self):
-        if not self._feed:
-            raise EOFError
-        return [self._feed.pop(0)]
-
-    def close(self):
-        pass
-
-
-class Kept:
-    def __init__(self):
-        self.events = []
-
-    def send(self, event):
-        self.events.append(event)
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
 
 
 def cinc(data_dir):

@@ -12,8 +12,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.config import parse
-from edge.service import build_service
+from whole_program import running
 
 FOLDER = Path(__file__).parents[2] / "tools" / "mosquitto"
 USERS = ("ward-3", "ward-4", "nurse", "viewer")
@@ -146,13 +145,7 @@ def test_the_device_itself_needs_no_more_than_that(broker, tmp_path):
         kind = "synthetic"
         analyzers = ["pulse"]
     """
-    service = build_service(parse(config), console=False)
-    thread = threading.Thread(target=service.run, name="edge-test-service")
-    thread.start()
-    try:
+    with running(config):
         assert nurse.hears("vitals/ward-3/bed1/reading/ppg.hr")
         nurse.say("vitals/ward-3/bed1/cmd/pause", b"not json")
         assert nurse.hears("vitals/ward-3/bed1/cmd/result")
-    finally:
-        service.runtime.stop()
-        thread.join(20.0)

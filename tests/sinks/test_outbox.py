@@ -15,22 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.clock import ManualClock
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm
-
-ALL = 1_000_000
-
-
-def alarm(seq=1, *, bed="bed1", t=0.0, **fields):
-    occurrence = f"{bed}-{seq}"
-    return Alarm(f"{bed}/af", occurrence, "physiological", "medium", "on", t, "AF", "af", bed, seq=seq, **fields)
+from outbox_on_disk import ALL, alarm, waiting
 
 
 def alarms(first, last, **fields):
     return [alarm(seq, **fields) for seq in range(first, last + 1)]
-
-
-def in_it(box):
-    return [row.alarm for row in box.waiting(limit=ALL)]
 
 
 def refuse_writes(box, refuse=True):
@@ -44,19 +33,6 @@ def clock():
 
 
 @pytest.fixture
-def open_box(tmp_path, clock):
-    opened = []
-
-    def opener(boot="boot1", path=tmp_path / "outbox.sqlite"):
-        opened.append(Outbox(path, clock=clock, boot=boot))
-        return opened[-1]
-
-    yield opener
-    for box in opened:
-        box.close()
-
-
-@pytest.fixture
 def box(open_box):
     return open_box()
 
@@ -65,7 +41,7 @@ def test_transitions_wait_in_order_and_whole(box, clock):
     told = [alarm(1, value=41.5, limit=45.0, since=-3.0, evidence={"k": [5, 7]}), alarm(2), alarm(1, bed="bed2")]
     assert box.append(told[:2], b"after two")
     assert box.append(told[2:])
-    assert in_it(box) == told
+    assert waiting(box) == told
     assert [(row.boot, row.wall) for row in box.waiting()] == [("boot1", clock.wall())] * 3
     assert box.state() == b"after two"
     assert len(box) == 3
@@ -83,9 +59,9 @@ def test_only_what_the_broker_has_is_removed(box, open_box):
     rows = [row.row for row in box.waiting()]
     box.remove([rows[2]])
     box.remove([rows[2], 12345])
-    assert [one.seq for one in in_it(box)] == [1, 2, 4]
+    assert [one.seq for one in waiting(box)] == [1, 2, 4]
     box.close()
-    assert [one.seq for one in in_it(open_box())] == [1, 2, 4]
+    assert [one.seq for one in waiting(open_box())] == [1, 2, 4]
 
 
 def test_state_and_coverage_are_kept_together_and_take_what_is_held_with_them(box, open_box):
@@ -98,7 +74,7 @@ def test_state_and_coverage_are_kept_together_and_take_what_is_held_with_them(bo
     refuse_writes(box, False)
     box.keep(b"s3", b"c3")
     other = open_box("boot2")
-    assert [one.seq for one in in_it(other)] == [1, 2], "a state never comes without its transitions"
+    assert [one.seq for one in waiting(other)] == [1, 2], "a state never comes without its transitions"
     assert (other.state(), other.state("coverage")) == (b"s3", b"c3")
     box.append([], b"s4")
     assert (box.state(), box.state("coverage")) == (b"s4", b"c3")
@@ -117,7 +93,7 @@ def test_a_number_is_never_given_twice(box, open_box):
 def test_what_the_numbers_of_an_analyzer_are_made_of_does_not_matter(box):
     value, evidence = np.float64(41.25), MappingProxyType({"sure": np.bool_(True), "rr": np.array([1.0, 2.0])})
     assert box.append([alarm(1, value=value, evidence=evidence)])
-    (kept,) = in_it(box)
+    (kept,) = waiting(box)
     assert (kept.value, kept.evidence) == (41.25, {"sure": True, "rr": [1.0, 2.0]})
 
 
@@ -125,13 +101,13 @@ def test_an_alarm_that_has_no_json_does_not_keep_the_next_ones(box):
     with pytest.raises(TypeError):
         box.append([alarm(1, evidence={"what": object()})])
     assert box.append([alarm(2)])
-    assert in_it(box) == [alarm(2)]
+    assert waiting(box) == [alarm(2)]
 
 
 def test_ten_thousand_alarms_all_stay(box):
     assert box.append(alarms(1, 10_000))
     assert len(box) == 10_000
-    assert [one.seq for one in in_it(box)] == list(range(1, 10_001))
+    assert [one.seq for one in waiting(box)] == list(range(1, 10_001))
 
 
 # ---- a disk that refuses ----------------------------------------------------------------------------------
@@ -141,13 +117,13 @@ def test_what_the_disk_refuses_is_kept_and_written_first_next_time(box, open_box
     box.append(alarms(1, 1), b"one")
     refuse_writes(box)
     assert box.append(alarms(2, 3), b"three") is False
-    assert [one.seq for one in in_it(box)] == [1, 2, 3]
+    assert [one.seq for one in waiting(box)] == [1, 2, 3]
     assert (len(box), box.state()) == (3, b"one")
     refuse_writes(box, False)
     assert box.append(alarms(4, 4), b"four")
     box.close()
     again = open_box()
-    assert [one.seq for one in in_it(again)] == [1, 2, 3, 4]
+    assert [one.seq for one in waiting(again)] == [1, 2, 3, 4]
     assert again.state() == b"four"
 
 
@@ -167,7 +143,7 @@ def test_beds_with_the_same_numbers_are_not_taken_for_each_other(box):
     refuse_writes(box)
     box.append([alarm(1, bed="bed1"), alarm(1, bed="bed2")])
     box.remove([box.waiting()[0].row])
-    assert in_it(box) == [alarm(1, bed="bed2")]
+    assert waiting(box) == [alarm(1, bed="bed2")]
 
 
 def test_what_was_sent_before_it_was_written_is_removed_all_the_same(box):
@@ -177,7 +153,7 @@ def test_what_was_sent_before_it_was_written_is_removed_all_the_same(box):
     refuse_writes(box, False)
     box.append([alarm(2)])
     box.remove([sent.row])
-    assert in_it(box) == [alarm(2)]
+    assert waiting(box) == [alarm(2)]
 
 
 def test_a_removal_the_disk_refused_is_made_up_for(box):
@@ -186,7 +162,7 @@ def test_a_removal_the_disk_refused_is_made_up_for(box):
     box.remove([box.waiting()[0].row])
     refuse_writes(box, False)
     box.append([alarm(3)])
-    assert [one.seq for one in in_it(box)] == [2, 3]
+    assert [one.seq for one in waiting(box)] == [2, 3]
 
 
 def test_closing_writes_what_is_still_held(box, open_box):
@@ -195,7 +171,7 @@ def test_closing_writes_what_is_still_held(box, open_box):
     refuse_writes(box, False)
     box.close()
     box.close()
-    assert in_it(open_box()) == [alarm(1)]
+    assert waiting(open_box()) == [alarm(1)]
 
 
 class Life(RuleBasedStateMachine):

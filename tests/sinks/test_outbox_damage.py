@@ -15,38 +15,18 @@ import pytest
 from edge.clock import ManualClock
 from edge.sinks import outbox as module
 from edge.sinks.mqtt import build
-from edge.sinks.outbox import Outbox
-from edge.types import Alarm
+from outbox_on_disk import alarm, waiting
 
-ALL = 1_000_000
 WAIT_S = 10.0
 
 
-def alarm(seq=1, *, bed="bed1", t=0.0, **fields):
-    occurrence = f"{bed}-{seq}"
-    return Alarm(f"{bed}/af", occurrence, "physiological", "medium", "on", t, "AF", "af", bed, seq=seq, **fields)
-
-
 def seqs(box):
-    return [row.alarm.seq for row in box.waiting(limit=ALL)]
+    return [found.seq for found in waiting(box)]
 
 
 @pytest.fixture
 def clock():
     return ManualClock(100.0)
-
-
-@pytest.fixture
-def open_box(tmp_path, clock):
-    opened = []
-
-    def opener(boot="boot1", path=tmp_path / "outbox.sqlite"):
-        opened.append(Outbox(path, clock=clock, boot=boot))
-        return opened[-1]
-
-    yield opener
-    for box in opened:
-        box.close()
 
 
 # ---- killed -----------------------------------------------------------------------------------------------

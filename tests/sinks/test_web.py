@@ -22,12 +22,6 @@ assert len(LOOK) >= TOKEN_MIN
 
 
 @pytest.fixture
-def page():
-    with WebServer() as server:
-        yield server
-
-
-@pytest.fixture
 def guarded(monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK},acknowledge {ACT} night,configure {RULE}")
     with WebServer(token_env="PAGE_TOKENS") as server:

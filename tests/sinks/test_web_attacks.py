@@ -26,12 +26,6 @@ POLICY_HEADERS = {
 
 
 @pytest.fixture
-def page():
-    with WebServer() as server:
-        yield server
-
-
-@pytest.fixture
 def guarded(monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
     with WebServer(token_env="PAGE_TOKENS", clock=ManualClock(1000.0)) as server:

@@ -12,6 +12,7 @@ from edge.clock import ManualClock, SystemClock
 from edge.demo.face_video import write_video
 from edge.sources import camera
 from edge.types import ConfigError, SourceError
+from source_and_sink import read_all
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +20,6 @@ def video(tmp_path_factory):
     path = tmp_path_factory.mktemp("video") / "face.avi"
     write_video(path, seconds=1.0, fps=30.0, width=320, height=240)
     return path
-
-
-def read_all(source):
-    source.open()
-    found = []
-    try:
-        while True:
-            found += source.read()
-    except EOFError:
-        source.close()
-    return found
 
 
 def open_file(path, **kw):

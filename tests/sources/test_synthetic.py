@@ -10,17 +10,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.sources.synthetic import build
 from edge.types import ConfigError
-
-
-def read_all(source):
-    source.open()
-    found = []
-    try:
-        while True:
-            found += source.read()
-    except EOFError:
-        source.close()
-        return found
+from source_and_sink import read_all
 
 
 def test_gives_every_stream_without_loss():

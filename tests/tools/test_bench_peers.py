@@ -15,7 +15,7 @@ from pathlib import Path
 Path("vitallens_face0.json").write_text("left")
 Path(sys.argv[2]).with_suffix(".where").write_text(os.getcwd())
 print("a line of its own")
-print(json.dumps({"rates": [60.0], "seconds": 1.5, "import_s": 0.5, "rss_mb": 80.0}))
+print(json.dumps({"rates": [60.0], "cpu_s": 1.5, "import_s": 0.5, "rss_mb": 80.0}))
 """
 
 
@@ -36,7 +36,7 @@ def test_a_worker_runs_in_a_folder_that_is_thrown_away(tool, tmp_path, monkeypat
     tool.WORKER.write_text(WORKER)
     inputs = [tool.Input(tmp_path / f"face{k}.avi", [60.0], "") for k in range(2)]
     found = tool._run(sys.executable, "vitallens", inputs)
-    assert found == {"rates": [60.0, 60.0], "seconds": 3.0, "import_s": 0.5, "rss_mb": 80.0}
+    assert found == {"rates": [60.0, 60.0], "cpu_s": 3.0, "import_s": 0.5, "rss_mb": 80.0}
     assert list(start.iterdir()) == []
     for given in inputs:
         where = Path(given.path.with_suffix(".where").read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.dsp.rhythm_decision import promised_threshold
+from edge.dsp.promised import promised_threshold
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_bounds_that_can_be_promised_go_into_the_card(calibrate, tmp_path, capsy
     told = card["conformal"]
     assert (told["unit"], told["people"], told["events"], told["smallest_missed"]) == ("person", 12, 120, 0.0769)
     assert [(b["missed"], b["threshold"]) for b in told["bounds"]] == [(0.1, 0.1), (0.2, 0.8)]
-    assert promised_threshold(card, 0.2) == 0.8
+    assert promised_threshold(card, "af", 0.2) == 0.8
     capsys.readouterr()
 
 
@@ -85,12 +85,18 @@ def test_murmur_thresholds_are_of_audible_recordings(calibrate, tmp_path, capsys
             pred.append({"path": path, "p_murmur": 0.7 if site == "AV" else 0.3, "quality": 1, "decision": "x"})
     labels.append({"path": "u.flac", "subject": "u", "label_recording": "unknown"})
     pred.append({"path": "u.flac", "p_murmur": 0.9, "quality": 1, "decision": "x"})
+    labels.append({"path": "r.flac", "subject": "r", "label_recording": "present"})
+    pred.append({"path": "r.flac", "p_murmur": 0.9, "quality": 1, "decision": "unknown"})
     write(tmp_path / "labels.csv", labels)
     write(tmp_path / "pred.csv", pred)
     argv = ["murmur", "--data", str(tmp_path), "--pred", str(tmp_path / "pred.csv"), "--json", "--alpha", "0.1"]
     assert calibrate.main(argv) == 0
     (bound,) = json.loads(capsys.readouterr().out)["bounds"]
-    assert (bound["value"], bound["people"], bound["events"], bound["false_alarm_share"]) == (0.7, 10, 10, 0.0)
+    assert (bound["value"], bound["people"], bound["events"], bound["false_alarm_share"]) == (None, 11, 11, None)
+    assert bound["risk"] == pytest.approx(1 / 11), "the one answered with unknown is missed at any threshold"
+    assert calibrate.main([*argv[:-1], "0.2"]) == 0
+    (bound,) = json.loads(capsys.readouterr().out)["bounds"]
+    assert (bound["value"], bound["false_alarm_share"]) == (0.7, 0.0)
 
 
 def test_bad_files_are_named(calibrate, tmp_path):

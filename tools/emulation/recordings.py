@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from edge.config import construct
 from edge.demo.face_video import Scene, frames, write_video
 from edge.demo.patient import RATES_HZ, ROUND_S, Patient
+from edge.demo.settings import ALARMS
 from edge.recording import RecordingWriter
 from edge.types import Block
 
@@ -31,7 +32,8 @@ _FPS = 15.0
 _BLOCK_S = 0.1
 _LABELS = {"ppg": ("ir",), "pcg": ("mic",), "acc": ("x", "y", "z")}
 _OFF = frozenset({"sensor_off"})
-CONFIG = """\
+CONFIG = (
+    """\
 [device]
 name = "proof"
 [beds.bed1]
@@ -47,20 +49,9 @@ bed = "bed1"
 kind = "camera"
 device = 0
 analyzers = ["camera_pulse"]
-[alarms.af]
-k = 2
-n = 3
-spacing_s = 4
-off_delay_s = 4
-[alarms.murmur]
-k = 2
-n = 3
-spacing_s = 2
-off_delay_s = 4
-[alarms.sensor_off]
-on_delay_s = 2
-off_delay_s = 2
 """
+    + ALARMS
+)
 
 
 def contact(patient: Patient, kind: str) -> Iterator[Block]:

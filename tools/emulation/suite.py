@@ -19,7 +19,7 @@ LEFT_OUT = {
 }
 """Test files that are not run under emulation, and why."""
 NO_TIME = "not run: the time was up"
-FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "")
+FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "inference", "")
 """Folders of tests that come first ("" is the top one): what computes; then what talks to devices and networks."""
 _COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
 _INSIDE = "opt/checkout"

@@ -25,6 +25,7 @@ import murmur_calibrate as calibrate
 import murmur_compared
 import murmur_hear as hear
 import murmur_picture
+import murmur_promised
 import numpy as np
 
 from edge import inference
@@ -65,6 +66,7 @@ def main() -> int:
             main_table(report, judged, people),
             groups(judged, people),
             grades(judged, people),
+            murmur_promised.table(options.export / "card.toml"),
             other_sets(report),
             quantized(report),
             costs(),
@@ -91,6 +93,8 @@ its own figure on unseen people is not known here.
 
     python tools/train/murmur.py --work work-murmur --cross-validate --out predictions.csv
     python tools/train/murmur.py --work work-murmur --export models/murmur
+    python tools/calibrate.py murmur --data ../shared/data/pcg --pred predictions.csv --card models/murmur \\
+        --alpha 0.02 0.03 0.05 0.08 0.1 0.15 0.2
     python tools/train/murmur_beside.py --work work-murmur
     python tools/train/murmur_report.py --work work-murmur
     python score.py murmur --data ../shared/data/pcg --pred predictions.csv     (the acceptance scorer)

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.alarms.bed import recording_of
+from edge.alarms.conditions import DRILL
 from edge.dsp.beats import band_passed, find_beats, polarity
 from edge.dsp.resample import to_grid
 from edge.recording import ClockMark, Entry, Recording
+from edge.sinks.web.receipt import receipt
 from edge.sinks.web.traces import Traces
 from edge.types import Alarm, Block, Reading, SourceError
 from edge.window import sample_times
@@ -53,7 +55,8 @@ class Past:
 
     def listing(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Occurrences as asked for, newest first, and the conditions there are to ask for."""
-        return {"alarms": self._kept.history.occurrences(**asked), "conditions": self._kept.history.conditions()}
+        found = [{**row, "drill": row["condition"] == DRILL} for row in self._kept.history.occurrences(**asked)]
+        return {"alarms": found, "conditions": self._kept.history.conditions()}
 
     def one(self, occurrence: str) -> dict[str, Any] | None:
         """Everything of one occurrence; None for one that is not known."""
@@ -63,7 +66,7 @@ class Past:
         path = self._kept.root / recording_of(occurrence)
         quoted = shlex.quote(str(path))
         told: dict[str, Any] = {
-            "transitions": transitions,
+            "transitions": _with_receipts(transitions),
             "replay": f"edge-vitals replay --alarm {shlex.quote(occurrence)} {quoted}",
             "export": f"edge-vitals export {quoted} --edf --csv",
             "recording": None,
@@ -78,6 +81,15 @@ class Past:
         """The file of an occurrence that is known; None where there is none."""
         path = self._kept.root / recording_of(occurrence)
         return path if self._kept.history.transitions(occurrence) and path.is_file() else None
+
+
+def _with_receipts(transitions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for transition in transitions:
+        before = told[-1]["receipt"] if told else None
+        known = receipt(transition.get("delivery", {}), transition["evidence"].get("change", ""), before)
+        told.append({**transition, "receipt": known})
+    return told
 
 
 def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 
 from edge.clock import Clock
 from edge.sinks._payloads import encode
+from edge.sinks.web.receipt import receipt
 from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus, Stats
 
 Watching = Callable[[float], Mapping[str, Any]]
@@ -115,7 +116,7 @@ class Picture:
             self._urgent.append(item)
 
     def _take_alarm(self, alarm: Alarm) -> None:
-        told = _alarm(alarm)
+        told = _alarm(alarm, self._alarms.get(alarm.id))
         if alarm.presence == "off":
             self._alarms.pop(alarm.id, None)
         else:
@@ -172,7 +173,9 @@ def _short(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | list | set | frozenset) else value
 
 
-def _alarm(alarm: Alarm) -> dict[str, Any]:
+def _alarm(alarm: Alarm, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    change = str(alarm.evidence.get("change", ""))
+    known = before["receipt"] if before and before["occurrence"] == alarm.occurrence else None
     return {
         "k": "a",
         **{key: getattr(alarm, key) for key in ("id", "occurrence", "kind", "priority", "presence", "text")},
@@ -181,6 +184,9 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "limit": alarm.limit,
         "t": round(alarm.t, 3),
         "since": round(alarm.since, 3),
+        "what": change,
+        "drill": alarm.drill,
+        "receipt": receipt(alarm.delivery, change, known),
     }
 
 

@@ -2,23 +2,30 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { may, standing, state } from "./state.js";
-import { duration, MARKS, PRESENCES, textOf } from "./words.js";
+import { duration, mark, number, PRESENCES, rankName, receipt, textOf } from "./words.js";
+
+const several = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
 
 export function showAlarms(now, severalBeds) {
   const shown = state.connected ? standing() : [];
-  $("quiet").hidden = shown.length > 0 || !state.connected;
-  put($("count"), shown.length > 1 ? `${shown.length} alarms` : "");
+  const drills = shown.filter((alarm) => alarm.drill).length, real = shown.length - drills;
+  $("quiet").hidden = real > 0 || !state.connected;
+  put($("count"), shown.length > 1 ? [several(real, "alarm"), several(drills, "drill")].filter(Boolean).join(", ") : "");
   const rows = shown.map((alarm) => {
-    const about = [alarm.priority, PRESENCES[alarm.presence], `for ${duration(now - alarm.since)}`];
+    const got = receipt(alarm);
+    const stands = alarm.drill && alarm.presence === "on" ? "a test, no alarm" : PRESENCES[alarm.presence];
+    const about = [rankName(alarm), stands, `for ${duration(now - alarm.since)}`];
     if (severalBeds || alarm.bed !== state.bed) about.unshift(alarm.bed === "_device" ? "this device" : alarm.bed);
     if (typeof alarm.value === "number" && alarm.limit !== null && alarm.limit !== undefined) {
-      about.push(`${Math.round(alarm.value * 10) / 10}, limit ${alarm.limit}`);
+      about.push(`${number(alarm.value, "")}, limit ${alarm.limit}`);
     }
-    const row = make("li", { className: alarm.priority, data: { presence: alarm.presence, id: alarm.id } },
-      make("span", { className: "mark", textContent: MARKS[alarm.priority], ariaHidden: "true" }),
+    const row = make("li", { className: rankName(alarm), data: { presence: alarm.presence, id: alarm.id } },
+      make("span", { className: "mark", textContent: mark(alarm), ariaHidden: "true" }),
       make("span", { className: "words" },
         make("span", { className: "text", textContent: textOf(alarm) }),
-        make("span", { className: "about", textContent: about.join(" · ") })));
+        make("span", { className: "line" },
+          make("b", { className: "receipt", textContent: got?.text ?? "", data: { state: got?.state ?? "" } }),
+          make("span", { className: "about", textContent: about.join(" · ") }))));
     if (alarm.presence !== "ack") {
       const button = make("button", { type: "button", textContent: "Acknowledge", disabled: !may("ack") });
       button.setAttribute("aria-label", `Acknowledge ${textOf(alarm)}`);
@@ -39,10 +46,13 @@ function refill(list, rows) {
     return;
   }
   rows.forEach((row, i) => {
-    for (const name of ["text", "about"]) put(list.children[i].querySelector(`.${name}`), row.querySelector(`.${name}`).textContent);
+    for (const name of ["text", "receipt", "about"]) put(list.children[i].querySelector(`.${name}`), row.querySelector(`.${name}`).textContent);
+    list.children[i].querySelector(".receipt").dataset.state = row.querySelector(".receipt").dataset.state;
   });
 }
 
+// A new alarm at once; what became of it, and a drill, when the reader has a moment.
 export function announce(alarm) {
-  if (alarm.isNew) $("announce").textContent = `${alarm.priority} priority alarm: ${textOf(alarm)}`;
+  if (alarm.isNew && !alarm.drill) $("announce").textContent = `${alarm.priority} priority alarm: ${textOf(alarm)}`;
+  else if (alarm.isNew || alarm.isHanded) $("tell").textContent = [textOf(alarm), receipt(alarm)?.text].filter(Boolean).join(": ");
 }

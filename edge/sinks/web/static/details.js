@@ -3,7 +3,7 @@
 import { $, fill, make } from "./dom.js";
 import { wallTime } from "./link.js";
 import { state } from "./state.js";
-import { duration, HAPPENED, metric, percent, reason, STATES, STEPS, textOf, timeOfDay } from "./words.js";
+import { duration, happened, metric, percent, rankName, reason, STATES, STEPS, textOf, timeOfDay } from "./words.js";
 
 const HOUR_S = 3600, BLIND_ROWS = 8, EVENT_ROWS = 14;
 
@@ -60,8 +60,8 @@ function events() {
   if (!state.events.length) return [make("li", { textContent: "none since the start" })];
   return state.events.slice(0, EVENT_ROWS).map((a) => make("li", {},
     make("time", { textContent: timeOfDay(wallTime(a.t)) }),
-    make("span", {}, make("i", { className: a.priority, textContent: a.priority }), make("a", { href: `/alarms#${encodeURIComponent(a.occurrence)}`, textContent: `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}` })),
-    make("span", { className: "presence", textContent: HAPPENED[a.presence] })));
+    make("span", {}, make("i", { className: rankName(a), textContent: rankName(a) }), make("a", { href: `/alarms#${encodeURIComponent(a.occurrence)}`, textContent: `${textOf(a)}${a.bed === state.bed || a.bed === "_device" ? "" : ` (${a.bed})`}` })),
+    make("span", { className: "presence", textContent: happened(a, a.what) })));
 }
 
 function figures() {

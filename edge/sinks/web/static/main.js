@@ -7,7 +7,7 @@ import { ask, link, serverNow, start, wallTime } from "./link.js";
 import { showNumbers } from "./numbers.js";
 import { may, on, readingsOf, standing, state, unfit } from "./state.js";
 import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
-import { left, MARKS, number, timeOfDay } from "./words.js";
+import { left, mark, number, rankName, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4;
 const mine = new Set();
@@ -33,7 +33,7 @@ function showBeds(now) {
     const button = make("button", { type: "button", data: { bed } }, bed,
       make("b", { textContent: unfit(rate, now) ? "--" : number(rate.v, "bpm") }));
     button.setAttribute("aria-current", String(bed === state.bed));
-    if (worst) button.append(make("i", { className: worst.priority, textContent: MARKS[worst.priority] }));
+    if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst) }));
     return button;
   }));
   if (focused && !document.activeElement?.dataset?.bed) $("beds").querySelector(`[data-bed="${CSS.escape(focused)}"]`)?.focus();

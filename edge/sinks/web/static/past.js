@@ -2,7 +2,7 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { drawWaves, KEY } from "./past_waves.js";
-import { dateAndTime, duration, HAPPENED, MARKS, metric, PRESENCES, reason, textOf } from "./words.js";
+import { dateAndTime, duration, happened, mark, metric, PRESENCES, rankName, reason, receipt, textOf } from "./words.js";
 
 const PAGE = 50, SOON_S = 120;
 let shown = [], chosen = null, latest = 0;
@@ -36,9 +36,9 @@ async function ask(path) {
 function row(alarm) {
   const lasted = alarm.ended === null ? PRESENCES[alarm.presence] : `for ${duration(alarm.ended - alarm.raised)}`;
   const button = make("button", { type: "button", data: { occurrence: alarm.occurrence } },
-    make("span", { className: `mark ${alarm.priority}`, textContent: MARKS[alarm.priority], ariaHidden: "true" }),
+    make("span", { className: `mark ${rankName(alarm)}`, textContent: mark(alarm), ariaHidden: "true" }),
     make("b", { textContent: textOf(alarm) }), make("span", { className: "presence", textContent: lasted }),
-    make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${alarm.bed === "_device" ? "this device" : alarm.bed} · ${alarm.priority}` }));
+    make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${alarm.bed === "_device" ? "this device" : alarm.bed} · ${rankName(alarm)}` }));
   button.setAttribute("aria-current", String(alarm.occurrence === decodeURIComponent(location.hash.slice(1))));
   return make("li", {}, button);
 }
@@ -76,16 +76,23 @@ const fact = (name, value, wide = false) => (value === null || value === undefin
 
 const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value);
 
+function confirmed(transitions, last) {
+  const known = transitions.findLast((t) => t.receipt.asked)?.receipt;
+  if (!known) return null;
+  const open = last.presence !== "off" && last.presence !== "ack" && !known.nobody;
+  return known.received ? `by ${known.received}` : `${open ? "not yet" : "by nobody"}; asked: ${known.asked.join(", ")}`;
+}
+
 function facts(alarm, last, said) {
   const { evidence } = alarm, { reading, rule } = evidence, end = last.presence === "off" ? last : null;
   const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(end.wall - alarm.wall)}` : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
   const began = new Date((alarm.wall - (alarm.t - alarm.since)) * 1000);
   const held = rule.confirm[1] > 1 ? `, ${rule.confirm[0]} of ${rule.confirm[1]} windows ${rule.spacing_s} s apart` : "";
-  const model = reading.model || "", who = said.transitions.filter((t) => t.evidence.by).map((t) => `${HAPPENED[t.presence] ?? t.presence} by ${t.evidence.by}`);
+  const model = reading.model || "", who = said.transitions.filter((t) => t.evidence.by && t.evidence.change !== "received").map((t) => `${happened(t, t.evidence.change)} by ${t.evidence.by}`);
   return make("dl", { className: "facts" },
     ...fact("Raised", dateAndTime(new Date(alarm.wall * 1000))), ...fact("Held since", dateAndTime(began)), ...fact("Ended", lasted),
-    ...fact("Answered", [...new Set(who)].join(", ")),
-    ...fact("Priority", `${last.priority}, ${alarm.kind}`), ...fact("Value", figure(alarm.value)), ...fact("Limit", rule.limit),
+    ...fact("Answered", [...new Set(who)].join(", ")), ...fact("Confirmed", confirmed(said.transitions, last)),
+    ...fact("Priority", alarm.drill ? "a drill, no alarm" : `${last.priority}, ${alarm.kind}`), ...fact("Value", figure(alarm.value)), ...fact("Limit", rule.limit),
     ...fact("Hysteresis", rule.hysteresis || null),
     ...fact("Delays", `on ${rule.on_delay_s} s, off ${rule.off_delay_s} s${held}`),
     ...fact("Source", [reading.source, metric(reading.metric ?? "")].filter(Boolean).join(", ")),
@@ -103,7 +110,7 @@ function tables(alarm, said) {
   const at = (t) => dateAndTime(new Date((alarm.wall + (t - alarm.t)) * 1000)).split(", ").pop();
   const says = { yes: "yes", no: "no", between: "within the hysteresis" };
   const readings = (alarm.evidence.readings ?? []).map(([t, value, quality, verdict]) => [at(t), figure(value), figure(quality), says[verdict]]);
-  const events = said.transitions.map((t) => [dateAndTime(new Date(t.wall * 1000)).split(", ").pop(), t.evidence.change, PRESENCES[t.presence], t.evidence.by ?? ""]);
+  const events = said.transitions.map((t) => [dateAndTime(new Date(t.wall * 1000)).split(", ").pop(), happened(t, t.evidence.change), PRESENCES[t.presence], t.evidence.by ?? ""]);
   const parts = [make("div", {}, make("h3", { textContent: "What happened" }), grid(["Time", "Change", "Then", "By"], events))];
   if (readings.length) parts.unshift(make("div", {}, make("h3", { textContent: "Readings that decided" }), grid(["Time", "Value", "Quality", "Holds"], readings)));
   return make("div", { className: "two" }, ...parts);

@@ -43,6 +43,7 @@ const takes = {
     else state.alarms.set(item.id, item);
     state.events.unshift(item);
     state.events.length = Math.min(state.events.length, EVENTS_KEPT);
+    item.isHanded = ["received", "unconfirmed"].includes(item.what);
     item.isNew = item.presence === "on" && before?.occurrence !== item.occurrence;
   },
   b(item) {
@@ -90,7 +91,7 @@ export function unfit(reading, now) {
 const RANK = { high: 3, medium: 2, low: 1 };
 
 export function standing(bed = null) {
-  const rank = (a) => (a.presence === "ack" ? 0 : 10) + RANK[a.priority];
+  const rank = (a) => (a.drill ? -20 : 0) + (a.presence === "ack" ? 0 : 10) + RANK[a.priority];
   return [...state.alarms.values()]
     .filter((a) => bed === null || a.bed === bed)
     .sort((a, b) => rank(b) - rank(a) || b.since - a.since);

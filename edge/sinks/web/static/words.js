@@ -22,8 +22,12 @@ const RHYTHMS = {
 };
 
 export const PRESENCES = { on: "not acknowledged", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
-export const HAPPENED = { on: "began", ack: "acknowledged", latched: "ended unseen", off: "over" };
-export const MARKS = { high: "!!!", medium: "!!", low: "!" };
+const HAPPENED = {
+  raised: "began", standing: "stood at the start", returned: "is back", escalated: "more urgent", deescalated: "less urgent",
+  realarmed: "sounds again", acknowledged: "acknowledged", latched: "ended unseen", cleared: "over", reset: "reset",
+  paused: "sound paused", resumed: "sound back", shelved: "silenced", unshelved: "no longer silenced",
+};
+const MARKS = { high: "!!!", medium: "!!", low: "!" };
 export const STATES = { online: "online", degraded: "weak", offline: "offline", disabled: "off", "": "waiting" };
 
 export const STEPS = { camera_rate: "half the pictures", model_variant: "slower model variants", camera_off: "the camera" };
@@ -80,6 +84,23 @@ export function number(value, unit) {
   if (typeof value !== "number") return String(value);
   return unit === "bpm" || Math.abs(value) >= 100 ? String(Math.round(value)) : value.toFixed(1);
 }
+
+// Whether somebody has the alarm: a word for its look, and a sentence; null where nobody is asked, or need be any more.
+export function receipt({ receipt: known, presence }) {
+  if (!known?.asked) return null;
+  const { asked, received, nobody } = known, last = asked[asked.length - 1];
+  if (received) return { state: "received", text: `confirmed by ${received}` };
+  if (presence === "ack" || presence === "off") return null;
+  if (nobody) return { state: "nobody", text: "nobody confirmed" };
+  return asked.length > 1 ? { state: "handed", text: `handed on to ${last}` } : { state: "waiting", text: `waiting for ${last}` };
+}
+
+export function happened(alarm, what) {
+  return (["received", "unconfirmed"].includes(what) && receipt(alarm)?.text) || HAPPENED[what] || what;
+}
+
+export const rankName = (alarm) => (alarm.drill ? "drill" : alarm.priority);
+export const mark = (alarm) => (alarm.drill ? "DRILL" : MARKS[alarm.priority]);
 
 export function textOf(alarm) {
   const text = alarm.text || alarm.condition.replaceAll("_", " ");

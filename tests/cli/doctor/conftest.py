@@ -1,0 +1,3 @@
+"""A device to find."""
+
+from doctor_findings import device  # noqa: F401

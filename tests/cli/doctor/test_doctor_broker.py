@@ -1,0 +1,128 @@
+"""Faults between device and broker, each produced with a real broker or its lack."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from doctor_findings import words
+from edge.config import parse
+
+paho_leaves_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def certificates(folder, name="localhost", days=30):
+    """An authority and a server's certificate signed by it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives import serialization as ser
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    def cert(subject, key, issuer, issuer_key, ca):
+        end = datetime.now(UTC) + timedelta(days=days)
+        named = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (subject, issuer)]
+        builder = (
+            x509.CertificateBuilder(issuer_name=named[1], subject_name=named[0], public_key=key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - timedelta(days=400))
+            .not_valid_after(end if not ca else datetime.now(UTC) + timedelta(days=30))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if not ca:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+        return builder.sign(issuer_key, hashes.SHA256())
+
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    (folder / "ca.pem").write_bytes(cert("ca", ca_key, "ca", ca_key, True).public_bytes(ser.Encoding.PEM))
+    (folder / "s.pem").write_bytes(cert(name, key, "ca", ca_key, False).public_bytes(ser.Encoding.PEM))
+    private = key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.NoEncryption())
+    (folder / "s.key").write_bytes(private)
+    return f"allow_anonymous true\ncertfile {folder}/s.pem\nkeyfile {folder}/s.key\n"
+
+
+def asked(port, more="", host="localhost"):
+    from edge.cli._doctor_broker import broker
+
+    return words(broker(parse(f'[device]\nname = "dev"\n[mqtt]\nhost = "{host}"\nport = {port}\n{more}')))
+
+
+def test_broker_well(mosquitto):
+    assert asked(mosquitto.port) == []
+
+
+def test_broker_unreachable(new_mosquitto):
+    assert asked(new_mosquitto().port, host="127.0.0.1") == ["broker_unreachable"]
+
+
+def test_broker_name():
+    assert asked(1883, host="no-such-host.invalid") == ["broker_name"]
+
+
+def test_broker_timeout(monkeypatch):
+    monkeypatch.setattr("edge.sinks._connection.CONNECT_TIMEOUT_S", 0.3)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen(8)
+        monkeypatch.setattr("edge.cli._doctor_broker._ANSWER_S", 0.3)
+        assert asked(mute.getsockname()[1], host="127.0.0.1") == ["broker_timeout"]
+
+
+def test_broker_not_authorised(new_mosquitto, tmp_path):
+    (tmp_path / "pw").write_text("")
+    subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "pw"), "ward", "right"], check=True)
+    (tmp_path / "given").write_text("wrong")
+    os.chmod(tmp_path, 0o755)
+    broker = new_mosquitto(f"allow_anonymous false\npassword_file {tmp_path}/pw\n").start()
+    assert asked(broker.port) == ["broker_not_authorised"]
+    more = f'username = "ward"\npassword_file = "{tmp_path}/given"'
+    assert asked(broker.port, more) == ["broker_not_authorised"]
+    (tmp_path / "given").write_text("right")
+    assert asked(broker.port, more) == []
+
+
+def test_broker_acl(new_mosquitto, tmp_path):
+    (tmp_path / "acl").write_text("topic read #\n")
+    broker = new_mosquitto(f"allow_anonymous true\nacl_file {tmp_path}/acl\n").start()
+    assert asked(broker.port) == ["broker_acl"]
+
+
+def test_broker_credentials():
+    assert asked(1, 'username = "a"\npassword_file = "/none"') == ["broker_credentials"]
+    assert asked(1, 'ca_file = "/none"') == ["broker_credentials"]
+
+
+@paho_leaves_sockets
+def test_tls_well_and_untrusted_and_plain(new_mosquitto, tmp_path):
+    broker = new_mosquitto(certificates(tmp_path)).start()
+    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == []
+    assert asked(broker.port, "tls = true") == ["tls_untrusted"]
+    assert asked(broker.port) == ["broker_needs_tls"]
+
+
+@paho_leaves_sockets
+def test_tls_name(new_mosquitto, tmp_path):
+    broker = new_mosquitto(certificates(tmp_path, "elsewhere.example")).start()
+    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == ["tls_name"]
+
+
+@paho_leaves_sockets
+def test_tls_expired(new_mosquitto, tmp_path):
+    broker = new_mosquitto(certificates(tmp_path, days=-2)).start()
+    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == ["tls_expired"]
+
+
+def test_tls_client(new_mosquitto, tmp_path):
+    settings = certificates(tmp_path) + f"cafile {tmp_path}/ca.pem\nrequire_certificate true\n"
+    broker = new_mosquitto(settings).start()
+    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == ["tls_client"]
+
+
+@paho_leaves_sockets
+def test_broker_not_tls(mosquitto, tmp_path):
+    certificates(tmp_path)
+    assert asked(mosquitto.port, f'ca_file = "{tmp_path}/ca.pem"') == ["broker_not_tls"]

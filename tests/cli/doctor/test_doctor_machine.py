@@ -1,0 +1,167 @@
+"""Faults of the machine itself: packages, models, clock, power, disk."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from doctor_findings import in_child, needs_root, words
+from edge import inference
+from edge.cli._doctor_machine import Machine, disk, models, packages, power
+from edge.cli._doctor_machine import clock as clock_step
+from edge.cli.doctor import findings
+from edge.config import parse
+from edge.types import ModelError
+
+
+def test_package_missing_and_runtime_missing(monkeypatch):
+    for name in ("serial", "cv2", "soundfile", "onnxruntime", "ai_edge_litert", "tflite_runtime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    config = parse('[sources.node]\nkind = "serial_port"\nport = "/dev/x"')
+    found = list(packages(config))
+    assert [(one.fault, one.state) for one in found] == [("package_missing", "fail"), ("runtime_missing", "fail")]
+    assert found[0].remedy == "pip install 'edge-vitals[serial]'"
+    assert words(packages(None)) == ["package_missing"] * 3 + ["runtime_missing"]
+
+
+def test_one_runtime_is_enough(own_models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert words([*packages(None), *models(None)]) == []
+
+
+@pytest.fixture
+def own_models(tmp_path, monkeypatch):
+    root = inference.models_root(None)
+    for name in ("murmur",):
+        shutil.copytree(root / name, tmp_path / "models" / name)
+    monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models" / "murmur"
+
+
+def test_model_altered(own_models):
+    assert words(models(None)) == []
+    file = next(own_models.glob("*.onnx"))
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw)
+    found = list(models(None))
+    assert words(found) == ["model_altered"]
+    assert file.name in found[0].text
+
+
+def test_model_missing(own_models, tmp_path, monkeypatch):
+    next(own_models.glob("*.onnx")).unlink()
+    assert words(models(None)) == ["model_missing"]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / "empty"))
+    assert words(models(None)) == ["model_missing"]
+
+
+def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeypatch):
+    build = inference.build_engine
+
+    def broken(runtimes):
+        def made(runtime, *given):
+            if runtime in runtimes:
+                raise ModelError("illegal instruction")
+            return build(runtime, *given)
+
+        return made
+
+    monkeypatch.setattr(inference, "build_engine", broken(["onnx"]))
+    (found,) = models(None)
+    assert (found.fault, found.state) == ("model_variant", "warn")
+    assert "illegal instruction" in found.text
+    monkeypatch.setattr(inference, "build_engine", broken(["onnx", "litert", "tflite"]))
+    assert [(one.fault, one.state) for one in models(None)] == [("model_variant", "fail")]
+
+
+def test_face_models_missing(monkeypatch, tmp_path):
+    from edge.cli.doctor import _face_models
+
+    monkeypatch.setattr("edge.face_models.missing", lambda: ["face_short"])
+    assert words(_face_models()) == ["face_models_missing"]
+
+
+def test_clocks(tmp_path):
+    machine = Machine(run=tmp_path)
+    assert clock_step(machine).fault == "clock_unknown"
+    (tmp_path / "systemd" / "timesync").mkdir(parents=True)
+    assert clock_step(machine).fault == "clock_unsynchronised"
+    (tmp_path / "systemd" / "timesync" / "synchronized").touch()
+    assert clock_step(machine).state == "ok"
+    assert clock_step(Machine(run=tmp_path, wall=lambda: 1e6)).fault == "clock_unset"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0x0", []),
+        ("0x1", ["under_voltage"]),
+        ("0x4", ["throttled"]),
+        ("0x50005", ["under_voltage", "throttled"]),
+        ("0x10000", ["was_under_voltage"]),
+        ("0x40000", ["was_throttled"]),
+        ("0x8", ["hot"]),
+    ],
+)
+def test_power_by_the_boards_program(tmp_path, value, expected):
+    program = tmp_path / "vcgencmd"
+    program.write_text(f"#!/bin/sh\necho throttled={value}\n")
+    program.chmod(0o755)
+    assert words(power(Machine(sys=tmp_path, vcgencmd=str(program)))) == expected
+
+
+def test_power_by_sysfs(tmp_path):
+    (tmp_path / "devices/platform/soc/soc:firmware").mkdir(parents=True)
+    (tmp_path / "devices/platform/soc/soc:firmware/get_throttled").write_text("50000\n")
+    machine = Machine(sys=tmp_path, vcgencmd="none")
+    assert words(power(machine)) == ["was_under_voltage", "was_throttled"]
+    (tmp_path / "class/hwmon/hwmon0").mkdir(parents=True)
+    (tmp_path / "class/hwmon/hwmon0/name").write_text("rpi_volt\n")
+    (tmp_path / "class/hwmon/hwmon0/in0_lcrit_alarm").write_text("1\n")
+    (tmp_path / "class/thermal/thermal_zone0").mkdir(parents=True)
+    (tmp_path / "class/thermal/thermal_zone0/temp").write_text("86500\n")
+    assert words(power(machine)) == ["under_voltage", "hot", "was_throttled"]
+
+
+@needs_root
+def test_state_read_only(tmp_path):
+    folder = tmp_path / "state"
+    folder.mkdir()
+    for path in (folder, *folder.parents):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    assert in_child(lambda: words(disk(folder)), nobody=True) == ["state_read_only"]
+
+
+def test_state_full(tmp_path):
+    assert in_child(lambda: words(disk(tmp_path)), file_bytes=100) == ["state_full"]
+    assert not (tmp_path / ".doctor").exists()
+
+
+def test_a_state_folder_that_is_not_there_yet_is_not_made(tmp_path):
+    assert words(disk(tmp_path / "lib" / "edge-vitals")) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
+    """cv2 cannot be found while another thread is importing it."""
+    order = []
+    monkeypatch.setattr("edge.cli._doctor_machine.installed", lambda module: order.append(module) or True)
+    monkeypatch.setattr("edge.cli._doctor_source.listen", lambda *given: order.append("listen") or [])
+    list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
+    assert order.index("cv2") < order.index("listen")
+
+
+def test_state_low(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.cli._doctor_machine.DISK_MIN_MB", 1e12)
+    assert words(disk(tmp_path)) == ["state_low"]
+
+
+def test_state_damaged(tmp_path):
+    (tmp_path / "outbox.sqlite").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
+    assert words(disk(tmp_path)) == ["state_damaged"]

@@ -1,0 +1,133 @@
+"""Faults of a serial device, each produced with a real terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import tty
+
+import numpy as np
+import pytest
+
+from doctor_findings import PPG, in_child, listening, needs_root, serial, wave, words
+from firmware_bridge.frames import Hello
+from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
+
+
+def test_a_device_that_is_well(device):
+    found = serial(device())
+    assert words(found) == []
+    assert "node/ppg" in found[-1].text
+
+
+def test_port_missing(tmp_path):
+    assert words(serial(tmp_path / "none")) == ["port_missing"]
+
+
+@needs_root
+def test_port_permission():
+    master, slave = os.openpty()
+    path = os.ttyname(slave)
+    os.chmod(path, 0o600)
+    assert in_child(lambda: words(serial(path)), nobody=True) == ["port_permission"]
+    os.close(master)
+    os.close(slave)
+
+
+def test_port_busy():
+    master, slave = os.openpty()
+    fcntl.flock(slave, fcntl.LOCK_EX)
+    assert words(serial(os.ttyname(slave))) == ["port_busy"]
+    os.close(master)
+    os.close(slave)
+
+
+def test_port_not_serial(tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert words(serial(tmp_path / "file")) == ["port_not_serial"]
+
+
+class Talks:
+    """A device that sends what it is told to."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def step(self, now):
+        return self.content(now)
+
+    def receive(self, data, now):
+        pass
+
+
+def test_port_silent(device):
+    assert words(serial(device(device=Talks(lambda now: b"")))) == ["port_silent"]
+
+
+def test_port_noise(device):
+    noise = np.random.default_rng(1).bytes
+    assert words(serial(device(device=Talks(lambda now: noise(200))), 3.5)) == ["port_noise"]
+
+
+def test_port_framing_and_samples_lost(device):
+    found = words(serial(device(faults=Faults(corruption=0.2)), 2.5))
+    assert "port_framing" in found
+    assert "samples_lost" in found
+
+
+def test_port_unplugged():
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    name = os.ttyname(slave)
+    pulled = threading.Timer(0.5, lambda: (os.close(slave), os.close(master)))
+    pulled.start()
+    assert words(serial(name, 3.5)) == ["port_unplugged"]
+    pulled.join()
+
+
+def test_firmware_old_by_its_version(device, monkeypatch):
+    monkeypatch.setattr("firmware_bridge.simulator.Hello", lambda *said, fw: Hello(*said, fw="0.9.3"))
+    (old,) = [one for one in serial(device()) if one.fault]
+    assert old.fault == "firmware_old"
+    assert "0.9.3" in old.text
+
+
+def test_firmware_old_by_its_wire_format(device, monkeypatch):
+    monkeypatch.setattr("firmware_bridge.frames.VERSION", 7)
+    path = device()
+    simulator = Simulator([SimulatedStream(PPG, wave, 10)])
+    frames = [simulator.step(i * 0.05) for i in range(40)]
+    monkeypatch.setattr("firmware_bridge.frames.VERSION", 1)
+    waiting = iter(frames)
+    assert path.exists()
+    assert words(serial(device(device=Talks(lambda now: next(waiting, b"")))))[0] == "firmware_old"
+
+
+def test_device_resets(device):
+    assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
+
+
+def test_stream_missing(device):
+    text = f'kind = "serial_port"\nport = "{device()}"\nanalyzers = ["pulse", "murmur"]\n'
+    (missing,) = [one for one in listening(text) if one.fault]
+    assert missing.fault == "stream_missing"
+    assert "no pcg, which murmur" in missing.text
+
+
+def test_rate_wrong(device):
+    class Fast(Simulator):
+        def step(self, now):
+            return super().step(now * 1.5)
+
+    fast = Fast([SimulatedStream(PPG, wave, 10)])
+    assert "rate_wrong" in words(serial(device(device=fast), 3.0))
+
+
+@pytest.mark.parametrize(("bit", "word"), [(1, "saturated"), (2, "sensor_off")])
+def test_what_the_device_flags(device, bit, word):
+    assert words(serial(device(flags=lambda first: bit))) == [word]
+
+
+def test_signal_flat(device):
+    assert words(serial(device(samples=lambda first, count: [[77]] * count))) == ["signal_flat"]

@@ -1,0 +1,3 @@
+"""The models under test."""
+
+from tiny_models import root  # noqa: F401

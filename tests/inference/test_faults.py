@@ -1,0 +1,182 @@
+"""What is spoiled or missing is left out and said; only when nothing is left does loading fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge import inference, model_card
+from edge.types import ModelError
+from tiny_models import edit_card, timed, without
+
+
+def altered(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+SPOILS = {
+    "altered": altered,
+    "truncated": lambda p: p.write_bytes(p.read_bytes()[:-100]),
+    "empty": lambda p: p.write_bytes(b""),
+    "missing": lambda p: p.unlink(),
+    "a folder": lambda p: (p.unlink(), p.mkdir()),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
+def test_a_spoiled_file_is_left_out_and_said(root: Path, spoil: Any) -> None:
+    spoil(root / "tiny" / "tiny.int8.onnx")
+    model = inference.load("tiny", root=root)
+    assert model.variant == "onnx-fp32"
+    assert len(model.faults) == 1
+    assert "tiny.int8.onnx" in model.faults[0]
+    assert [c.file for c in inference.verify(root) if not c.ok] == ["tiny.int8.onnx"]
+    timings = {t.variant: t for t in inference.measure("tiny", root=root, runs=1)}
+    assert not timings["onnx-int8"].ok
+    assert "tiny.int8.onnx" in timings["onnx-int8"].text
+    assert timings["onnx-fp32"].median_ms > 0
+
+
+def test_a_spoiled_file_is_said_even_when_another_variant_is_stored(root: Path, tmp_path: Path) -> None:
+    chosen = inference.load("tiny", root=root, state_dir=tmp_path).variant
+    other = next(v for v in model_card.find_card("tiny", root).variants if v.id != chosen)
+    altered(root / "tiny" / other.file)
+    model = inference.load("tiny", root=root, state_dir=tmp_path)
+    assert model.variant == chosen
+    assert other.file in model.faults[0]
+
+
+def test_a_variant_asked_for_that_fails_gives_way_with_a_fault(root: Path) -> None:
+    altered(root / "tiny" / "tiny.fp32.tflite")
+    model = inference.load("tiny", root=root, variant="litert-fp32")
+    assert model.variant == "onnx-int8"
+    assert any("litert-fp32 was asked for; using onnx-int8" in f for f in model.faults)
+
+
+def test_a_stored_choice_that_fails_gives_way(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed(monkeypatch, {"OnnxEngine": [4.0, 3.0], "LitertEngine": [1.0, 2.0]})
+    inference.load("tiny", root=root, state_dir=tmp_path)
+    altered(root / "tiny" / "tiny.int8.tflite")
+    timed(monkeypatch, {"OnnxEngine": [4.0, 3.0], "LitertEngine": [2.0]})
+    model = inference.load("tiny", root=root, state_dir=tmp_path)
+    assert model.variant == "litert-fp32"
+    assert "tiny.int8.tflite" in model.faults[0]
+
+
+def resealed(root: Path, file: str, content: bytes) -> None:
+    """Replace a file and give the card its hash: the file is whole, what it does is another matter."""
+    card = model_card.find_card("tiny", root)
+    old = next(f.sha256 for f in (*card.variants, card.golden) if f.file == file)
+    (root / "tiny" / file).write_bytes(content)
+    edit_card(root, old, inference_hash(content))
+
+
+def inference_hash(content: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
+
+
+def golden_with(root: Path, **changes: np.ndarray) -> bytes:
+    import io
+
+    with np.load(root / "tiny" / "golden.npz") as golden:
+        arrays = {k: golden[k] for k in golden.files}
+    arrays.update({k.replace("__", "/").replace("_int8", "-int8"): v for k, v in changes.items()})
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_a_variant_that_does_not_give_the_golden_answers_here_is_left_out(root: Path) -> None:
+    wrong = np.tile(np.float32([9.0, -9.0, 0.0]), (4, 1))
+    resealed(root, "golden.npz", golden_with(root, onnx_int8__out_0=wrong))
+    model = inference.load("tiny", root=root)
+    assert model.variant == "onnx-fp32"
+    assert "onnx-int8: self-test failed: off the golden answers by" in model.faults[0]
+
+
+def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
+    resealed(root, "tiny.int8.tflite", (root / "tiny" / "tiny.int8.onnx").read_bytes())
+    model = inference.load("tiny", root=root, variant="litert-int8")
+    assert model.variant == "onnx-int8"
+    assert "LiteRT refuses the file" in model.faults[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", None], ids=["empty", "text", "wrong inputs"])
+def test_without_golden_answers_no_variant_is_used(root: Path, content: bytes | None) -> None:
+    if content is None:
+        content = golden_with(root, in_1=np.zeros((4, 1, 1, 8), np.float32))
+    resealed(root, "golden.npz", content)
+    with pytest.raises(ModelError, match=r"model tiny: no variant works: .*golden") as error:
+        inference.load("tiny", root=root)
+    assert "\n" not in str(error.value)
+
+
+def test_all_variants_broken_is_one_line(root: Path) -> None:
+    for path in (root / "tiny").glob("tiny.*"):
+        altered(path)
+    with pytest.raises(ModelError, match="model tiny: no variant works: ") as error:
+        inference.load("tiny", root=root)
+    assert "\n" not in str(error.value)
+
+
+def test_a_runtime_that_is_not_installed_is_a_note_and_no_fault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "onnxruntime")
+    model = inference.load("tiny", root=root)
+    assert model.variant == "litert-int8"
+    assert model.faults == ()
+    assert "onnx is not installed: pip install 'edge-vitals[onnx]'" in model.notes[0]
+
+
+def test_no_runtime_at_all_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "onnxruntime", "ai_edge_litert", "tflite_runtime")
+    with pytest.raises(ModelError, match=r"pip install 'edge-vitals\[onnx\]'.*pip install 'edge-vitals\[litert\]'"):
+        inference.load("tiny", root=root)
+
+
+def test_a_runtime_that_imports_and_cannot_build_is_no_fault_of_the_model(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+
+    def broken(**_: Any) -> None:
+        raise SystemError("initialization of _pywrap failed")
+
+    monkeypatch.setattr(interpreter, "Interpreter", broken)
+    model = inference.load("tiny", root=root, variant="litert-fp32")
+    assert model.variant == "onnx-int8"
+    assert any("needs numpy below 2" in n for n in model.notes)
+
+
+def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> None:
+    edit_card(root, 'inputs = ["in_0", "in_1"]', 'inputs = ["in_0", "in_9"]')
+    assert "the file has in_0, in_1 where the card says in_0, in_9" in inference.load("tiny", root=root).faults[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('version = "1.0.0"\n', "", "missing required field `version`"),
+        ('name = "tiny"', 'name = "teeny"', "name: 'teeny' is not the folder's name"),
+        ('kind = ["softmax", "values"]', 'kind = ["softmax"]', "output.kind: needs one word for each of 2 outputs"),
+        ('kind = ["softmax", "values"]', 'kind = ["softmax", "hardmax"]', r"output.kind\[\d\]: invalid enum value"),
+        ('id = "onnx-int8"', 'id = "onnx-int4"', r"variants\[\d\].id: invalid enum value 'onnx-int4'"),
+        ('id = "onnx-int8"', 'id = "onnx-fp32"', "variants: an id stands twice"),
+        ('file = "tiny.int8.onnx"', 'file = "../tiny.int8.onnx"', r"variants\[\d\].file: expected `str` matching"),
+        ("shape = [[1, 2], [1, 1, 1, 32]]", "shape = [[4, 2], [1, 1, 1, 32]]", "the batch, first, must be 1"),
+        ('task = "', "task = ", "not valid TOML"),
+    ],
+)
+def test_a_card_that_does_not_hold_together_names_file_and_key(root: Path, old: str, new: str, said: str) -> None:
+    edit_card(root, old, new)
+    with pytest.raises(ModelError, match=rf"card\.toml: .*{said}") as error:
+        inference.load("tiny", root=root)
+    assert "\n" not in str(error.value)
+    assert isinstance(inference.catalogue(root)["tiny"], ModelError)
+    assert [c.ok for c in inference.verify(root)] == [False]

@@ -1,0 +1,53 @@
+"""WAV and FLAC: the same sound of every width, and a pulse wave where the rate says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from files_played import SOUND, joined, play, refused, wav
+
+
+@pytest.mark.parametrize(("code", "bits"), [(1, 8), (1, 16), (1, 24), (1, 32), (3, 32), (3, 64)])
+def test_wav_of_every_width_is_the_same_sound(tmp_path: Path, code: int, bits: int) -> None:
+    path = tmp_path / "heart.wav"
+    path.write_bytes(wav(SOUND, code=code, bits=bits, extra=b"LIST\x03\0\0\0abc\0"))
+    blocks = play(path)
+    assert {b.stream for b in blocks} == {"file/pcg"}
+    assert blocks[0].rate == 2000.0
+    np.testing.assert_allclose(joined(blocks, "pcg")[:, 0], SOUND, atol=0.01 if bits == 8 else 1e-4)
+
+
+def test_flac_and_wav_give_equal_numbers(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    (tmp_path / "a.wav").write_bytes(wav(SOUND))
+    whole = np.round(SOUND * 32767).astype(np.int16)
+    soundfile.write(tmp_path / "a.flac", whole, 2000, subtype="PCM_16")
+    for block_s in (0.1, 0.0333):
+        np.testing.assert_array_equal(
+            joined(play(tmp_path / "a.wav", block_s=block_s), "pcg"), joined(play(tmp_path / "a.flac"), "pcg")
+        )
+
+
+def test_stereo_gives_the_first_channel_or_the_one_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "two.wav"
+    path.write_bytes(wav(np.stack([SOUND, -SOUND], axis=1), 8000))
+    left, right = joined(play(path), "pcg"), joined(play(path, channel=1), "pcg")
+    np.testing.assert_allclose(left, -right)
+    assert left.shape == (9000, 1)
+    refused(path, r"has 2 channel\(s\), counted from 0; there is no channel 2", channel=2)
+
+
+def test_a_slow_wav_is_a_pulse_wave_and_kind_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "finger.wav"
+    path.write_bytes(wav(SOUND, 100))
+    assert {b.kind for b in play(path)} == {"ppg"}
+    assert {b.kind for b in play(path, signal="ecg")} == {"ecg"}
+
+
+def test_content_decides_not_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "heart.csv"
+    path.write_bytes(wav(SOUND))
+    assert len(joined(play(path), "pcg")) == 9000

@@ -1,0 +1,136 @@
+"""CSV and NPZ: columns go to their streams, what is missing is a gap, what is wrong is named."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from files_played import joined, play, refused
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_csv_columns_go_to_their_streams(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i / 50:.2f},{i},{-i},{i % 7},0,1,SR" for i in range(200))
+    blocks = play(table(tmp_path / "t.csv", "time,ir,red,acc_x,acc_y,acc_z,label\n" + rows))
+    assert {(b.kind, b.rate, b.labels) for b in blocks} == {
+        ("ppg", 50.0, ("ir", "red")),
+        ("acc", 50.0, ("acc_x", "acc_y", "acc_z")),
+    }
+    np.testing.assert_array_equal(joined(blocks, "ppg"), np.stack([np.arange(200), -np.arange(200)], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("time_ms,ppg", lambda i: f"{i * 10},{i}"),
+        ("t (ms);ppg", lambda i: f"{i * 10};{i}"),
+        ("time,ppg", lambda i: f"{i * 10},{i}"),  # nothing here is sampled every ten seconds
+        ("timestamp,ppg", lambda i: f"{1.7e9 + i / 100:.2f},{i}"),
+        ("time_us\tppg", lambda i: f"{i * 10000}\t{i}"),
+        ("Zeit;ppg", None),
+        (None, lambda i: f"{i / 100} {i}"),
+        ('"time","ppg"', lambda i: f'"{i / 100}","{i}"'),
+        ("time;ppg", lambda i: f"{i // 100},{i % 100:02d};{i}"),
+    ],
+)
+def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], str] | None) -> None:
+    if row is None:
+        text, given = "ppg\n" + "\n".join(str(i) for i in range(300)), {"rate_hz": 100.0}
+    else:
+        text, given = "\n".join([*([header] if header else []), *(row(i) for i in range(300))]), {}
+    blocks = play(table(tmp_path / "t.csv", "# comment\n" + text + "\n\n"), **given)
+    assert blocks[0].rate == pytest.approx(100.0, abs=1e-6)
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300))
+
+
+def test_missing_rows_and_missing_numbers_are_gaps(tmp_path: Path) -> None:
+    rows = [f"{i / 100:.2f},{'' if i in (50, 51) else i}" for i in range(200) if not 120 <= i < 140]
+    blocks = play(table(tmp_path / "t.csv", "time,ppg\n" + "\n".join(rows)))
+    seen = [s for b in blocks for s in range(b.seq, b.next_seq)]
+    assert seen == [i for i in range(200) if i not in (50, 51) and not 120 <= i < 140]
+    assert all(b.data[0, 0] == b.seq for b in blocks)
+    assert all(b.t0 == pytest.approx(b.seq / 100.0) for b in blocks)
+
+
+def test_uneven_times_are_kept_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    t = np.cumsum(rng.uniform(0.02, 0.05, 200))
+    text = "time,ppg\n" + "\n".join(f"{x:.4f},{i}" for i, x in enumerate(t))
+    blocks = play(table(tmp_path / "t.csv", text))
+    assert [len(b.data) for b in blocks] == [1] * 200
+    np.testing.assert_allclose([b.t0 for b in blocks], np.round(t - t[0], 4), atol=2e-4)
+    assert [b.seq for b in blocks] == list(range(200))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("\n# nothing\n", "empty"),
+        ("time,ppg\n", "a header and no rows"),
+        ("time,ppg\n0,1\n", "one row is no signal"),
+        ("ppg\n1\n2\n3\n", r"does not say its sampling rate; give rate_hz \(--rate\)"),
+        ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\)"),
+        ("time,ppg\n0,1\n0.02,2\n0.01,3\n", r"line 4: time goes back \(0.01 s after 0.02 s\)"),
+        ("time,ppg\n0,1\n,2\n0.02,3\n", "line 3: no time"),
+        ("time,ppg\n0,1\n0.01,2\n0.02,3\n0.03", "line 5: 1 of 2 columns: half-written?"),
+        ("time,ppg\n0,1\n0.01,2,9\n0.02,3\n", "line 3: 3 of 2 columns"),
+        ("time,ppg\n0,1\n0.01,2x\n0.02,3\n", "line 3: '2x' is not a number"),
+        ("time,ppg\n0,nan\n0.01,\n0.02,NaN\n", "ppg: no row holds numbers"),
+        ("A short story.\nIt has two lines, and a comma.\n", "text, but no table of numbers"),
+    ],
+)
+def test_a_table_that_is_wrong_names_the_line(tmp_path: Path, text: str, said: str) -> None:
+    refused(table(tmp_path / "t.csv", text), said)
+
+
+def test_archives_of_every_layout(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ppg, acc, many = rng.normal(size=(2, 500)), rng.normal(size=(3, 500)), rng.integers(0, 99, (40, 300))
+    np.savez(tmp_path / "spc.npz", ppg=ppg, acc=acc, fs=125)
+    blocks = play(tmp_path / "spc.npz")
+    np.testing.assert_array_equal(joined(blocks, "ppg"), ppg.T)
+    np.testing.assert_array_equal(joined(blocks, "acc"), acc.T)
+    np.savez(tmp_path / "windows.npz", ppg=many, fs=100, label=np.arange(40))
+    np.testing.assert_array_equal(joined(play(f"{tmp_path}/windows.npz#17"), "ppg")[:, 0], many[17])
+    np.testing.assert_array_equal(joined(play(tmp_path / "windows.npz", record=3), "ppg")[:, 0], many[3])
+    np.savez(tmp_path / "icu.npz", pleth=many[:2], record=["a1", "b2"], fs=125, ecg_beats_250hz=np.arange(9))
+    np.testing.assert_array_equal(joined(play(f"{tmp_path}/icu.npz#b2"), "ppg")[:, 0], many[1])
+    np.savez(tmp_path / "both.npz", ppg=many[0], pcg=rng.normal(size=6000), fs_ppg=100, fs_pcg=2000)
+    assert {(b.kind, b.rate) for b in play(tmp_path / "both.npz")} == {("ppg", 100.0), ("pcg", 2000.0)}
+    assert {b.kind for b in play(tmp_path / "both.npz", signal="pcg")} == {"pcg"}
+    refused(tmp_path / "windows.npz", "holds 40 records; say which: windows.npz#0 to #39")
+    refused(f"{tmp_path}/icu.npz#c3", "no record 'c3': there are 2, from 0, for example a1")
+    refused(tmp_path / "spc.npz", "holds no pcg", signal="pcg")
+
+
+def test_archives_that_are_wrong(tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", x=np.arange(4))
+    refused(tmp_path / "other.npz", "holds none of ppg, pleth, .*; it holds: x")
+    np.savez(tmp_path / "norate.npz", ppg=np.arange(400.0))
+    refused(tmp_path / "norate.npz", "does not say its sampling rate")
+    np.savez(tmp_path / "nan.npz", ppg=np.full(400, np.nan), fs=100)
+    refused(tmp_path / "nan.npz", "ppg: holds no numbers")
+    np.savez(tmp_path / "none.npz", ppg=np.zeros(0), fs=100)
+    refused(tmp_path / "none.npz", "ppg: empty")
+    np.savez(tmp_path / "words.npz", ppg=np.array(["a", "b"]), fs=100)
+    refused(tmp_path / "words.npz", "ppg: holds no numbers")
+    np.savez(tmp_path / "deep.npz", ppg=np.zeros((9, 9, 9)), fs=100)
+    refused(tmp_path / "deep.npz", "is no signal")
+    np.savez(tmp_path / "objects.npz", ppg=np.array([{}], dtype=object), fs=100)
+    refused(tmp_path / "objects.npz", "damaged, half-written or not a NumPy archive")
+    np.savez(tmp_path / "good.npz", ppg=np.arange(4000.0), fs=100)
+    content = (tmp_path / "good.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(content[: len(content) // 2])
+    refused(tmp_path / "half.npz", "damaged, half-written or not a NumPy archive")
+    with zipfile.ZipFile(tmp_path / "office.xlsx", "w") as archive:
+        archive.writestr("sheet.xml", "<x/>")
+    refused(tmp_path / "office.xlsx", "holds none of ppg")
