@@ -14,6 +14,8 @@ from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import Change, Lifecycle
 from edge.types import Alarm, Command, Reading
 
+_NESTED: Final = ("overruled", "patient", "lanes", "models")
+"""What of a reading's detail goes with an alarm although it is no plain figure or word."""
 _FROM_READINGS: Final = ("sensor_off", "low_quality", "model_fault")
 NOTHING_WATCHED: Final = AlarmRules(
     MappingProxyType({name: replace(rule, enabled=False) for name, rule in AlarmRules().conditions.items()}),
@@ -137,7 +139,8 @@ class Bed:
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
-            "card": self._cards.get(str(line.evidence.get("model", "")).partition(" ")[0]),
+            "card": self._card(line.evidence.get("model", "")),
+            "cards": self._cards_of(line.evidence.get("detail", {}).get("models", {})),
             "recording": recording_of(line.occurrence) if self._keeps_evidence else None,
         }
         evidence: dict[str, Any] = {
@@ -168,6 +171,14 @@ class Bed:
             drill=rule.name == DRILL,
             epoch=self.epoch,
         )
+
+    def _card(self, identity: str) -> str | None:
+        return self._cards.get(identity.partition(" ")[0])
+
+    def _cards_of(self, models: Mapping[str, str]) -> dict[str, str] | None:
+        """The card of each lane's model, where several lanes made a reading."""
+        cards = {lane: card for lane, identity in models.items() if (card := self._card(identity)) is not None}
+        return cards or None
 
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""
@@ -216,7 +227,9 @@ def recording_of(occurrence: str) -> str:
 def evidence_of(reading: Reading) -> dict[str, Any]:
     """What of a reading goes with an alarm, in JSON's types."""
     plain = {k: v for k, v in reading.detail.items() if v is None or isinstance(v, bool | int | float | str)}
-    told = {key: dict(reading.detail[key]) for key in ("overruled", "patient") if key in reading.detail}
+    told: dict[str, Any] = {key: dict(reading.detail[key]) for key in _NESTED if key in reading.detail}
+    if "agree" in reading.detail:
+        told["agree"] = list(reading.detail["agree"])
     return {
         "metric": reading.metric,
         "source": reading.source,
