@@ -77,7 +77,12 @@ class Outbox:
             encoded = [(row, encode(fields_of(row.alarm))) for row in new]
             self._last_row += len(new)
             self._held += encoded
-            return self._write(state)
+            if state is None:
+                return self._commit()
+            self._turn += 1
+            written = self._commit(board=state, turn=b"%d" % self._turn)
+            self._copy.write(self._turn, state)  # after the database: it is ahead only of one that took nothing
+            return written
 
     def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The oldest transitions behind row ``after`` that still wait, in order."""
@@ -105,11 +110,14 @@ class Outbox:
         """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
         with self._lock:
             self._copy.sync()
+            turn = (
+                b"%d" % self._turn
+            )  # no new one: a commit that waits for no disk may be lost, and leave the copy ahead
             if self._held:  # transitions of that state: they are not left behind, and waited for
-                self._write(state, coverage)
+                self._commit(board=state, coverage=coverage, turn=turn)
                 return
             with contextlib.suppress(sqlite3.Error), self._unsynced():
-                self._write(state, coverage)
+                self._commit(board=state, coverage=coverage, turn=turn)
 
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None."""
@@ -136,25 +144,18 @@ class Outbox:
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            self._write(None)
+            self._commit()
             self._db.close()
         self._copy.close()
 
-    def _write(self, state: bytes | None, coverage: bytes | None = None) -> bool:
-        turn = None if state is None else self._turn + 1
-        written = self._commit(state, coverage, turn)
-        if state is not None and turn is not None:  # after the database: it is never ahead of what the others heard
-            self._turn = turn
-            self._copy.write(turn, state)
-        return written
-
-    def _commit(self, state: bytes | None, coverage: bytes | None, turn: int | None) -> bool:
+    def _commit(self, **state: bytes) -> bool:
+        """What is held, what is gone, and entries of the state, all or nothing; whether it is on disk."""
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
                 self._delete()
                 self._db.executemany(_INSERT, rows)
-                self._put_state(self._db, board=state, coverage=coverage, turn=None if turn is None else b"%d" % turn)
+                self._put_state(self._db, **state)
         except sqlite3.Error:
             return False
         self._held = []
@@ -208,9 +209,8 @@ class Outbox:
         self._turn, self.doubtful = copied.turn, not copied.certain
 
     @staticmethod
-    def _put_state(db: sqlite3.Connection, **entries: bytes | None) -> None:
-        known = [(key, value) for key, value in entries.items() if value is not None]
-        db.executemany("insert or replace into state values (?, ?)", known)
+    def _put_state(db: sqlite3.Connection, **entries: bytes) -> None:
+        db.executemany("insert or replace into state values (?, ?)", list(entries.items()))
 
     @staticmethod
     def _read_state(db: sqlite3.Connection, key: str) -> bytes | None:

@@ -134,6 +134,20 @@ def test_where_the_database_is_lost_the_copy_says_what_was_and_whether_it_is_sur
     assert (third.state(), third.faults, third.doubtful) == (b"three", [], False)
 
 
+def test_what_is_kept_now_and_then_never_puts_the_copy_ahead(tmp_path, open_box):
+    """A power cut may undo a commit that waited for no disk; the copy must not be taken for newer then."""
+    box = open_box()
+    box.append([alarm(1)], b"one")
+    before = [(tmp_path / f"outbox.sqlite{tail}").read_bytes() for tail in ("", "-wal")]
+    box.keep(b"one, a little later", b"watched")
+    box.close()
+    for tail, content in zip(("", "-wal"), before, strict=True):
+        (tmp_path / f"outbox.sqlite{tail}").write_bytes(content)
+    (tmp_path / "outbox.sqlite-shm").unlink(missing_ok=True)
+    again = open_box("start-2")
+    assert (again.state(), again.faults, again.doubtful) == (b"one", [], False)
+
+
 def test_a_database_that_somebody_deleted_is_replaced_from_the_copy(tmp_path, open_box):
     box = open_box()
     box.append([alarm(1)], b"one")
