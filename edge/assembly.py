@@ -118,7 +118,12 @@ def build_board(
         cards=models.cards(),
         keeps_evidence=keeps_evidence,
         places={
-            name: Place(bed.person, bed.site, calibration if name in heard else None)
+            name: Place(
+                bed.person,
+                bed.site,
+                calibration if name in heard else None,
+                frozenset(s.name for s in config.sources.values() if s.bed == name) if config.sources else None,
+            )
             for name, bed in config.beds.items()
         },
     )

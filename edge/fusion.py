@@ -145,6 +145,8 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         "overruled": {name: rates[name] for name in overruled},
         **_findings(given, rates, speaking),
     }
+    if models := {name: reading.model for name, reading in given.items() if reading.model}:
+        detail["models"] = models
     detail["suppressed"] = _suppressed(given, rates, overruled, detail)
     value, quality, reason = None, 0.0, _why_none(given)
     if rates:
@@ -155,7 +157,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
         quality = min(1.0, surely * of_agreeing / sum(weights.values()))
     fused = [Reading("fused.hr", t, value, "bpm", quality, reason, detail, bed=bed)]
-    return fused + _spread(given, rates, detail["suppressed"], t, bed)
+    return fused + _spread(given, rates, detail, t, bed)
 
 
 def _live(lane: Sequence[Reading], second: int) -> bool:
@@ -236,7 +238,7 @@ def _why_none(given: Mapping[str, Reading]) -> str:
 
 
 def _spread(
-    given: Mapping[str, Reading], rates: Mapping[str, float], suppressed: Sequence[str], t: float, bed: str
+    given: Mapping[str, Reading], rates: Mapping[str, float], found: Mapping[str, Any], t: float, bed: str
 ) -> list[Reading]:
     if len(given) < 2:
         return []
@@ -245,5 +247,6 @@ def _spread(
         return [Reading("fused.spread", t, None, "bpm", 0.0, "low_quality", bed=bed)]
     spread = max(rates[name] for name in good) - min(rates[name] for name in good)
     quality = min(given[name].quality for name in good)
-    told = {"suppressed": ", ".join(suppressed)} if suppressed else {}
+    told = {"suppressed": ", ".join(found["suppressed"])} if found["suppressed"] else {}
+    told |= {"models": found["models"]} if "models" in found else {}
     return [Reading("fused.spread", t, spread, "bpm", quality, detail={**{n: rates[n] for n in good}, **told}, bed=bed)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -35,6 +35,9 @@ from edge.runtime import Runtime, new_mailbox
 from edge.sinks._payloads import SYNCED_AFTER, encode
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
+
+SEQ_SKIPPED: Final = 1_000_000
+"""No bed has so many events in the half minute after which a power cut loses none."""
 
 
 @runtime_checkable
@@ -225,6 +228,8 @@ def _board(config: Config, boot: str, outbox: Outbox, clock: Clock, models: Mode
             saved = msgspec.json.decode(state, type=dict[str, Any])
             shift_s = _shift_s(saved, clock)
             _put_back(saved, watched)
+            if outbox.doubtful:
+                _count_anew(saved, boot)
             return new(state=saved, shift_s=shift_s), shift_s
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
@@ -238,6 +243,12 @@ def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:
         kept = msgspec.json.decode(coverage, type=dict[str, Any])
         for name, bed in saved["beds"].items():
             bed["coverage"] = kept.get(name, bed["coverage"])
+
+
+def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
+    """Numbers of a state that may not be the last: a new epoch, and beyond any that could have been given away."""
+    for bed in saved["beds"].values():
+        bed["epoch"], bed["seq"] = boot, bed["seq"] + SEQ_SKIPPED
 
 
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:

@@ -220,7 +220,8 @@ class Alarm:
     presence: ``on`` present, not acknowledged; ``ack`` present, acknowledged; ``latched`` no longer present, not
     acknowledged; ``off`` over (words of HL7 FHIR DeviceAlert). since: when the condition began, s.
     delivery: where receipt is asked for, the roles ``asked`` so far, which one has ``received`` it and ``by`` whom, and
-    whether the local ``annunciator`` is on. drill: a test of the path; nobody is in danger.
+    whether the local ``annunciator`` is on. drill: a test of the path; nobody is in danger. epoch: where the bed's numbers
+    began; another one means that they were lost and begin anew.
     """
 
     id: str
@@ -240,6 +241,7 @@ class Alarm:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     delivery: Mapping[str, Any] = field(default_factory=dict)
     drill: bool = False
+    epoch: str = ""
 
     def __post_init__(self) -> None:
         _require(self.kind in ("physiological", "technical"), f"unknown kind {self.kind!r}")
@@ -293,12 +295,12 @@ HEARTBEAT_EVERY_S: Final = 5.0
 class Heartbeat:
     """The part that makes alarms is alive, every ``interval_s``; its absence is for listeners to alarm on.
 
-    beds: by bed, the ``seq`` of its last event, and how many alarms are ``standing`` and how many ``unconfirmed``.
+    beds: by bed, the ``seq`` of its last event and its ``epoch``, and how many alarms are ``standing`` and how many ``unconfirmed``.
     """
 
     t: float
     interval_s: float
-    beds: Mapping[str, Mapping[str, int]]
+    beds: Mapping[str, Mapping[str, int | str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,21 @@ def test_agreeing_lanes_are_weighed_by_quality_and_raise_it():
     assert hr.detail["agree"] == ["node/ppg.hr", "cam/camera.hr"]
 
 
+def test_an_alarm_of_several_lanes_names_them_and_the_models_and_cards_they_came_from():
+    cards = {"camera_pulse": "c" * 64, "rhythm": "d" * 64}
+    board = Board({"bed1": rules_from({"tachy": {"severe_on_delay_s": 0}}, fused=True)}, boot="b", cards=cards)
+    seen = Reading("camera.hr", 10.0, 151.0, "bpm", 0.8, bed="bed1", source="cam", model="camera_pulse 1 onnx-int8")
+    told = fuse({"node/ppg.hr": lane("node/ppg.hr", 150.0), "cam/camera.hr": seen}, bed="bed1")
+    (alarm,) = [a for r in told for a in board.update(r) if a.condition == "tachy"]
+    detail = alarm.evidence["reading"]["detail"]
+    assert detail["models"] == {"cam/camera.hr": "camera_pulse 1 onnx-int8"}
+    assert (detail["lanes"], detail["agree"]) == (
+        {"node/ppg.hr": 150.0, "cam/camera.hr": 151.0},
+        ["node/ppg.hr", "cam/camera.hr"],
+    )
+    assert alarm.evidence["cards"] == {"cam/camera.hr": "c" * 64}
+
+
 def test_two_that_disagree_have_no_value_and_hide_no_alarm():
     told = fused(lane("node/ppg.hr", 36.0, 0.8, brady_bpm=35.0, asystole=0), lane("cam/camera.hr", 72.0, 0.7))
     hr = told["fused.hr"]

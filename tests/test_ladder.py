@@ -150,7 +150,7 @@ def scene():
             if dropping:
                 for _ in range(4):
                     reader.inboxes[0].put(frame(0))
-            runtime._tick(clock.now())
+            runtime.main.tick(clock.now())
 
     let.runtime = runtime
     return let, sink, reader, node, state
@@ -197,7 +197,7 @@ def test_readings_that_come_late_bring_the_camera_down_too(scene):
     let(2)
     for _ in range(round(DOWN_AFTER_S) + 2):
         runtime, now = let.runtime, let.runtime._clock.now()
-        runtime._handle(Reading("ppg.hr", now - 5.0, 60.0, "bpm", bed="bed1", source="node"))
+        runtime.main.handle(Reading("ppg.hr", now - 5.0, 60.0, "bpm", bed="bed1", source="node"))
         let(1)
     assert reader.weak == "half the pictures: this machine cannot keep up"
     overload = [a for a in sink.of(Alarm) if a.condition == "overload"]

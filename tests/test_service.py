@@ -13,6 +13,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.service import build_service, hops_of
+from edge.sinks._copy import StateCopy
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, Command, CommandResult, ConfigError, Reading
 
@@ -164,7 +165,7 @@ def test_how_much_was_watched_is_known_over_restarts_and_the_time_between_is_bli
             service.runtime._main.put(Reading("ppg.hr", 50.0 + t, 70.0, "bpm", 1.0, bed="bed1", source="node"))
         clock.advance(400.0)
         assert service.run() == 0
-    (row,) = service.runtime._board.coverage("bed1", clock.now())
+    (row,) = service.runtime.main._board.coverage("bed1", clock.now())
     spans = [(round(b["start"]), round(b["end"]), b["cause"]) for b in row["blind"]]
     assert spans == [(-1550, -950, "not running"), (-550, 50, "not running")]
     assert row["hour"] == pytest.approx(1200 / 2400, abs=0.01)
@@ -261,10 +262,11 @@ def test_the_next_run_finds_a_state_again(run, folder, clock):
 def test_a_damaged_outbox_is_a_technical_alarm_and_the_service_runs(run, folder, clock, outbox_after):
     run(fast(clock))
     (folder / "outbox.sqlite").write_bytes(b"no database at all" * 500)
-    sink = run(fast(clock))
+    clock.advance(5.0)
+    sink = run(command("ack", clock, id="bed1/tachy"))
     (said,) = sink.alarms("outbox_full")
     assert "the outbox was damaged" in said.text
-    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+    assert [a.presence for a in sink.alarms("tachy")] == ["ack"]
     assert {row.alarm.condition for row in outbox_after().waiting()} == {"outbox_full", "tachy"}
 
 
@@ -285,7 +287,7 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
-    box = service.runtime._out._durable
+    box = service.runtime.main._out._durable
     box._db.execute("pragma query_only=on")
     service.runtime._main.put(fast(clock))
     assert service.runtime._take(0.0)
@@ -295,7 +297,7 @@ def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_ag
     box._db.execute("pragma query_only=off")
     for _ in range(2):
         clock.advance(10.0)
-        service.runtime._tick(clock.now())
+        service.runtime.main.tick(clock.now())
     assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
     assert [row.alarm.condition for row in outbox_after().waiting()] == ["tachy", "outbox_full", "outbox_full"]
     service.opened.close()
@@ -337,3 +339,56 @@ def test_hops_are_by_metric_and_a_heart_rate_is_fused_too():
     assert hops_of([lane(murmur)]) == {"pcg.murmur": 2.5}
     expected = {"pcg.murmur": 2.5, "ppg.hr": 1.5, "b": 1.5, "fused.hr": 1.0}
     assert hops_of([lane(murmur), lane(pulse)]) == expected
+
+
+# ---- the outbox damaged: numbers go on, or say that they do not ---------------------------------------------
+
+
+def header_lost(content):
+    return b"\0" * 100 + content[100:]
+
+
+def all_lost(content):
+    return b"\xff" * len(content)
+
+
+def damage(folder, how):
+    path = folder / "outbox.sqlite"
+    path.write_bytes(how(path.read_bytes()))
+
+
+@pytest.mark.parametrize("how", [header_lost, all_lost])
+def test_numbers_and_what_stands_go_on_over_a_damaged_outbox(run, clock, folder, how):
+    (on,) = run(fast(clock)).alarms("tachy")
+    clock.advance(5.0)
+    damage(folder, how)
+    again = run(command("ack", clock, id="bed1/tachy"))
+    (acked,) = again.alarms("tachy")
+    assert (acked.presence, acked.occurrence, acked.seq, acked.epoch) == ("ack", on.occurrence, on.seq + 1, on.epoch)
+    assert [a.presence for a in again.alarms("outbox_full")] == ["on"]
+
+
+def test_after_a_power_cut_that_cost_the_outbox_numbers_begin_a_new_epoch(run, clock, folder):
+    (on,) = run(fast(clock)).alarms("tachy")
+    clock.advance(5.0)
+    last = StateCopy(folder / "outbox.copy").read()
+    damage(folder, all_lost)
+    before = StateCopy(folder / "outbox.copy", machine="the start before the power cut")
+    before.write(last.turn + 1, last.state)
+    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
+    before.close()
+    assert (acked.presence, acked.occurrence) == ("ack", on.occurrence)
+    assert acked.epoch != on.epoch
+    assert acked.seq > on.seq + 1000
+
+
+def test_where_everything_is_lost_numbers_begin_at_one_in_a_new_epoch(run, clock, folder):
+    (on,) = run(fast(clock)).alarms("tachy")
+    clock.advance(5.0)
+    damage(folder, all_lost)
+    for path in folder.glob("outbox.copy.*"):
+        path.unlink()
+    (new,) = run(fast(clock)).alarms("tachy")
+    assert (new.seq, on.seq) == (1, 1)
+    assert new.epoch != on.epoch
+    assert new.occurrence != on.occurrence

@@ -26,11 +26,13 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the configuration says of a bed. calibration: of what listens there; None = nothing does."""
+    """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
+    watch it; None = not said."""
 
     person: str = ""
     site: str = ""
     calibration: Calibration | None = None
+    sources: frozenset[str] | None = None
 
 
 NO_PLACE: Final = Place()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from edge.alarms.auscultation import NO_PLACE, Auscultation, Place
 from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
@@ -14,6 +14,8 @@ from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import Change, Lifecycle
 from edge.types import Alarm, Command, Reading
 
+_NESTED: Final = ("overruled", "patient", "lanes", "models")
+"""What of a reading's detail goes with an alarm although it is no plain figure or word."""
 _FROM_READINGS: Final = ("sensor_off", "low_quality", "model_fault")
 NOTHING_WATCHED: Final = AlarmRules(
     MappingProxyType({name: replace(rule, enabled=False) for name, rule in AlarmRules().conditions.items()}),
@@ -22,10 +24,18 @@ NOTHING_WATCHED: Final = AlarmRules(
 )
 
 
+class Answered(NamedTuple):
+    """What came of a command. asked: which one it was, as ``asked_by`` says; "" in states that did not keep it."""
+
+    ok: bool
+    text: str
+    asked: str = ""
+
+
 class Bed:
     """The state of one bed.
 
-    seq: number of its last event. heard: per source the tick that first found it silent, s; None = it spoke since.
+    seq: number of its last event; epoch: where the numbers began. heard: per source the tick that first found it silent, s; None = it spoke since.
     """
 
     def __init__(
@@ -41,16 +51,17 @@ class Bed:
     ) -> None:
         self.name = name
         self.rules = rules
-        self.seq = 0
+        self.seq, self.epoch = 0, boot
         self.paused_until: float | None = None
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
         self.heard: dict[str, float | None] = {}
         self.coverage = Coverage()
         self.coverage_due = 0.0
-        self.answered: dict[str, tuple[bool, str]] = {}
+        self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
+        self.watches = place.sources
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
@@ -79,8 +90,13 @@ class Bed:
         return (line for line in self.lines.values() if line.standing)
 
     def ignores(self, t: float) -> bool:
-        """Whether the bed was in standby at ``t``."""
-        return self.standby is not None and self.standby[0] <= t < self.standby[1]
+        """Whether the bed was in standby at ``t``, or that is older: a reading late by then would stand until its end."""
+        return self.standby is not None and t < self.standby[1]
+
+    def unfed(self, feed: str) -> bool:
+        """Whether no source of the configuration feeds it: it is of a source that is no more, or of several and none is."""
+        source, watches = feed.partition("/")[0], self.watches or frozenset()
+        return source not in watches if source else not watches
 
     def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
         """The event of a transition, numbered; none without a transition."""
@@ -123,7 +139,8 @@ class Bed:
             "realarms": line.realarms or None,
             "by": command and command.by,
             "command_id": command and command.command_id,
-            "card": self._cards.get(str(line.evidence.get("model", "")).partition(" ")[0]),
+            "card": self._card(line.evidence.get("model", "")),
+            "cards": self._cards_of(line.evidence.get("detail", {}).get("models", {})),
             "recording": recording_of(line.occurrence) if self._keeps_evidence else None,
         }
         evidence: dict[str, Any] = {
@@ -152,12 +169,22 @@ class Bed:
             evidence=evidence,
             delivery=self.deliveries.says(line.id) if delivery is None else delivery,
             drill=rule.name == DRILL,
+            epoch=self.epoch,
         )
+
+    def _card(self, identity: str) -> str | None:
+        return self._cards.get(identity.partition(" ")[0])
+
+    def _cards_of(self, models: Mapping[str, str]) -> dict[str, str] | None:
+        """The card of each lane's model, where several lanes made a reading."""
+        cards = {lane: card for lane, identity in models.items() if (card := self._card(identity)) is not None}
+        return cards or None
 
     def snapshot(self, *, coverage: bool = True) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""
         return {
             "seq": self.seq,
+            "epoch": self.epoch,
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": dict(self.heard),
@@ -171,12 +198,12 @@ class Bed:
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: what the device said must be said anew."""
-        self.seq = saved["seq"]
+        self.seq, self.epoch = saved["seq"], saved.get("epoch", "")
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard = {} if doubt else dict(saved["heard"])
-        self.answered = {name: (bool(ok), str(text)) for name, (ok, text) in saved["answered"].items()}
+        self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
         if not doubt:
@@ -200,7 +227,9 @@ def recording_of(occurrence: str) -> str:
 def evidence_of(reading: Reading) -> dict[str, Any]:
     """What of a reading goes with an alarm, in JSON's types."""
     plain = {k: v for k, v in reading.detail.items() if v is None or isinstance(v, bool | int | float | str)}
-    told = {key: dict(reading.detail[key]) for key in ("overruled", "patient") if key in reading.detail}
+    told: dict[str, Any] = {key: dict(reading.detail[key]) for key in _NESTED if key in reading.detail}
+    if "agree" in reading.detail:
+        told["agree"] = list(reading.detail["agree"])
     return {
         "metric": reading.metric,
         "source": reading.source,

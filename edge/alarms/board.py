@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from edge.alarms.auscultation import NO_PLACE, Place
-from edge.alarms.bed import NOTHING_WATCHED, Bed, evidence_of
-from edge.alarms.commands import COMMANDS, unknown
+from edge.alarms.bed import NOTHING_WATCHED, Answered, Bed, evidence_of
+from edge.alarms.commands import COMMANDS, asked_by, unknown
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE, AlarmRules
 from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import judge
@@ -114,13 +114,16 @@ class Board:
         answer = bed.answered.get(command.command_id) if command.command_id else None
         if answer is None:
             ok, text, told = COMMANDS.get(command.name, unknown)(bed, command)
-            answer = (ok, text)
+            answer = Answered(ok, text, asked_by(command))
             found += told
             if command.command_id:
                 bed.answered[command.command_id] = answer
                 while len(bed.answered) > ANSWERED_KEPT:
                     del bed.answered[next(iter(bed.answered))]
-        return CommandResult(command, command.t, *answer), found
+        elif answer.asked not in ("", asked_by(command)):
+            text = f"command_id {command.command_id!r} was used for another command; nothing was done"
+            return CommandResult(command, command.t, False, text), found
+        return CommandResult(command, command.t, answer.ok, answer.text), found
 
     def active(self) -> list[Alarm]:
         """Every alarm that stands now, as a late listener must be told; no new events, no new numbers."""
@@ -130,11 +133,12 @@ class Board:
             if line.standing
         ]
 
-    def heartbeat(self) -> dict[str, dict[str, int]]:
-        """By bed: the number of its last event, and how many alarms are standing and unconfirmed."""
+    def heartbeat(self) -> dict[str, dict[str, int | str]]:
+        """By bed: the number of its last event and where numbers began, and how many alarms are standing and unconfirmed."""
         return {
             name: {
                 "seq": bed.seq,
+                "epoch": bed.epoch,
                 "standing": sum(1 for _ in bed.standing()),
                 "unconfirmed": bed.deliveries.unconfirmed(),
             }
@@ -246,7 +250,10 @@ class Board:
             for bed, line in self._lines():
                 if not line.rule.enabled:
                     found += bed.tell(line, line.end(t, "unwatched"))
-                elif bed.auscultation.new_person and line.rule.kind == "physiological":
+                elif bed.watches is not None and line.rule.kind == "physiological":
+                    found += bed.tell(line, line.unwatch(bed.unfed, t))
+            for bed, line in self._lines():
+                if bed.auscultation.new_person and line.rule.kind == "physiological":
                     found += bed.tell(line, line.end(t, "person"))
         self._t = t if self._t is None else max(self._t, t)
         return found

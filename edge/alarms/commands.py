@@ -7,6 +7,7 @@ one occurrence, shelving of one alarm line, pause of one bed's sound and standby
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -19,6 +20,12 @@ from edge.types import Alarm, Command
 
 Answer = tuple[bool, str, list[Alarm]]
 _PERSON_LONGEST: Final = 64
+
+
+def asked_by(command: Command) -> str:
+    """All that makes a command what it is but its time: a repeat has the same."""
+    said = (command.name, command.by, command.id, command.occurrence, command.site, command.person, command.role)
+    return f"{zlib.crc32(repr((said, command.seconds)).encode()):08x}"
 
 
 def acknowledge(bed: Bed, command: Command) -> Answer:

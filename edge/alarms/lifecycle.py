@@ -8,7 +8,7 @@ sounds again and takes the acknowledgement away, a fall does neither; so does a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -202,6 +202,12 @@ class Lifecycle:
         """Forget restored states that nothing has confirmed since."""
         self._feeds = {name: feed for name, feed in self._feeds.items() if not feed.doubt}
         return self._settle(t)
+
+    def unwatch(self, gone: Callable[[str], bool], t: float) -> Change | None:
+        """Forget feeds that nobody feeds any more; what only they held is over, since nothing could ever end it."""
+        self._feeds = {name: feed for name, feed in self._feeds.items() if feed.clocked or not gone(name)}
+        present = any(feed.present for feed in self._feeds.values())
+        return self._over("unwatched", t) if self.presence in ("on", "ack") and not present else None
 
     def _settle(self, t: float) -> Change | None:
         present = any(feed.present for feed in self._feeds.values())

@@ -19,7 +19,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "state_read_only": ("the state folder cannot be written", "set device.state_dir to a folder that can"),
     "state_full": ("the state folder's disk takes no more", "make room: alarms must survive a power cut"),
     "state_low": ("the state folder's disk is almost full", "make room: outbox, journal and recorder need it"),
-    "state_damaged": ("the outbox is damaged", "move outbox.sqlite away; a new one is made, old alarms are lost"),
+    "state_damaged": (
+        "the outbox is damaged",
+        "start the program: it puts the file aside and goes on with what can be read and with the second copy",
+    ),
     "under_voltage": ("the board has too little voltage", "a supply of 5.1 V 3 A (Pi 4) or 5 A (Pi 5), a short cable"),
     "was_under_voltage": ("the board had too little voltage since its start", "a stronger supply, a shorter cable"),
     "throttled": ("the board is slowed down", "a heat sink or fan; see its temperature"),

@@ -8,81 +8,117 @@ duration is stretched by the device's measured skew, so that sample n is where t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli._export_tracks import Mark, Session, Track, marks_with_gaps
+from edge.cli._export_grid import Grid
+from edge.cli._export_tracks import Session, Track
+from edge.types import Block
 
 MISSING = -32768
 _LOWEST, _HIGHEST = -32767, 32767
+_PAGE_RECORDS = 60
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 def write_edf(session: Session, out: Path) -> list[Path]:
     """One ``<out>/<source>.edf`` a source with streams on a grid; returns the files."""
-    made = []
-    for source in sorted({track.source for track in session.tracks if track.on_grid}):
-        tracks = [track for track in session.tracks if track.source == source and track.on_grid]
-        path = out / f"{source}.edf"
-        _write(session, tracks, path)
-        made.append(path)
-    return made
-
-
-def _write(session: Session, tracks: Sequence[Track], path: Path) -> None:
-    skew = tracks[0].true_hz / tracks[0].rate_hz
-    nominal_s = _record_s([track.rate_hz for track in tracks])
-    record_s = nominal_s / skew
-    records = max(1, math.ceil((session.end - session.start) / record_s - 1e-6))
-    digital: list[NDArray[np.int16]] = []
-    fields: list[dict[str, str]] = []
-    gaps: dict[str, list[tuple[float, float]]] = {}
-    for track in tracks:
-        a_record = round(track.rate_hz * nominal_s)
-        samples, gaps[track.stream] = track.grid(session.start, a_record * records)
-        for channel, label in enumerate(track.labels):
-            whole, low, high = _quantise(samples[:, channel])
-            digital.append(whole.reshape(records, a_record))
-            kind = track.stream.partition("/")[2]
-            fields.append(
-                {
-                    "label": f"{kind} {label}"[:16],
-                    "transducer": track.stream,
-                    "unit": "",
-                    "pmin": _number(low),
-                    "pmax": _number(high),
-                    "dmin": str(MISSING),
-                    "dmax": str(_HIGHEST),
-                    "filter": "none",
-                    "n": str(a_record),
-                    "reserved": "",
-                }
+    sources = sorted({track.source for track in session.tracks if track.on_grid})
+    paths = {source: out / f"{source}.edf" for source in sources}
+    with ExitStack() as files:
+        made = [
+            _Edf(
+                [t for t in session.tracks if t.source == source and t.on_grid],
+                session,
+                files.enter_context(path.open("wb")),
             )
-    notes = _annotations(marks_with_gaps(session, gaps), session, records, record_s)
-    size = len(notes[0])
-    fields.append(
-        {
-            "label": "EDF Annotations",
-            "transducer": "",
-            "unit": "",
-            "pmin": "-1",
-            "pmax": "1",
-            "dmin": "-32768",
-            "dmax": "32767",
-            "filter": "",
-            "n": str(size // 2),
-            "reserved": "",
-        }
-    )
-    with path.open("wb") as file:
-        file.write(_header(session, fields, records, record_s))
-        for index in range(records):
-            for signal in digital:
-                file.write(signal[index].astype("<i2").tobytes())
-            file.write(notes[index])
+            for source, path in paths.items()
+        ]
+        grids = {stream: grid for edf in made for stream, grid in edf.grids.items()}
+        for entry in session.recording if grids else ():
+            if isinstance(entry, Block) and entry.stream in grids:
+                grids[entry.stream].add(entry)
+        for grid in grids.values():
+            grid.finish()
+    return list(paths.values())
+
+
+class _Edf:
+    """One file, whose places are known beforehand: samples are written where they belong, some records at once."""
+
+    def __init__(self, tracks: Sequence[Track], session: Session, file: BinaryIO) -> None:
+        self._file = file
+        skew = tracks[0].true_hz / tracks[0].rate_hz
+        nominal_s = _record_s([track.rate_hz for track in tracks])
+        record_s = nominal_s / skew
+        records = max(1, math.ceil((session.end - session.start) / record_s - 1e-6))
+        texts = _texts(session, [track.stream for track in tracks])
+        notes_bytes = _notes_bytes(texts, records, session, record_s)
+        fields: list[dict[str, str]] = []
+        self.grids: dict[str, Grid] = {}
+        offset = 0
+        for track in tracks:
+            a_record, channels = round(track.rate_hz * nominal_s), []
+            for label, low, high, whole in zip(track.labels, track.low, track.high, track.whole, strict=True):
+                scale = _scale(float(low), float(high), whole=bool(whole))
+                fields.append(_signal(track.stream, label, a_record, scale))
+                channels.append((offset, scale))
+                offset += 2 * a_record
+            self.grids[track.stream] = Grid(
+                session.start, track.true_hz, a_record * records,
+                channels=len(channels), size=a_record * _PAGE_RECORDS, page=self._page_of(a_record, channels),
+            )  # fmt: skip
+        fields.append(_annotation_signal(notes_bytes))
+        header = _header(session, fields, records, record_s)
+        self._first, self._record_bytes = len(header), offset + notes_bytes
+        file.write(header)
+        for record, (notes, _) in enumerate(_notes(texts, records, session, record_s, notes_bytes)):
+            file.seek(self._first + record * self._record_bytes + offset)
+            file.write(notes)
+
+    def _page_of(self, a_record: int, channels: list[tuple[int, _Scale]]) -> Callable[[int, NDArray[np.float64]], None]:
+        def page(at: int, samples: NDArray[np.float64]) -> None:
+            for channel, (offset, scale) in enumerate(channels):
+                for index, part in enumerate(scale.digital(samples[:, channel]).reshape(-1, a_record)):
+                    self._file.seek(self._first + (at // a_record + index) * self._record_bytes + offset)
+                    self._file.write(part.astype("<i2").tobytes())
+
+        return page
+
+
+def _signal(stream: str, label: str, a_record: int, scale: _Scale) -> dict[str, str]:
+    return {
+        "label": f"{stream.partition('/')[2]} {label}"[:16],
+        "transducer": stream,
+        "unit": "",
+        "pmin": _number(scale.of(MISSING)),
+        "pmax": _number(scale.of(_HIGHEST)),
+        "dmin": str(MISSING),
+        "dmax": str(_HIGHEST),
+        "filter": "none",
+        "n": str(a_record),
+        "reserved": "",
+    }
+
+
+def _annotation_signal(notes_bytes: int) -> dict[str, str]:
+    return {
+        "label": "EDF Annotations",
+        "transducer": "",
+        "unit": "",
+        "pmin": "-1",
+        "pmax": "1",
+        "dmin": "-32768",
+        "dmax": "32767",
+        "filter": "",
+        "n": str(notes_bytes // 2),
+        "reserved": "",
+    }
 
 
 def _record_s(rates: Sequence[float]) -> float:
@@ -93,24 +129,35 @@ def _record_s(rates: Sequence[float]) -> float:
     return 10.0
 
 
-def _quantise(x: NDArray[np.float64]) -> tuple[NDArray[np.int16], float, float]:
-    """Digital values, and the physical values of the digital extremes -32768 and 32767."""
-    known = x[np.isfinite(x)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-    exact = bool(len(known)) and high - low <= _HIGHEST - _LOWEST and bool((known == np.rint(known)).all())
-    if exact:
-        offset = 0.0 if low >= _LOWEST and high <= _HIGHEST else math.floor((low + high) / 2)
-        step = 1.0
-    else:
-        low, high = _outward(low, math.floor), _outward(max(high, low + 1e-6), math.ceil)
-        step = (high - low) / (_HIGHEST - MISSING - 2)
-        offset = low - (MISSING + 1) * step
-        low, high = _outward(offset + MISSING * step, math.floor), _outward(offset + _HIGHEST * step, math.ceil)
-        step = (high - low) / (_HIGHEST - MISSING)  # as readers compute it from eight characters
-        offset = low - MISSING * step
-    whole = np.full(len(x), MISSING, np.int16)
-    whole[np.isfinite(x)] = np.clip(np.rint((known - offset) / step), _LOWEST, _HIGHEST).astype(np.int16)
-    return whole, offset + MISSING * step, offset + _HIGHEST * step
+class _Scale(NamedTuple):
+    """Physical value = offset + step * digital value."""
+
+    offset: float
+    step: float
+
+    def of(self, digital: int) -> float:
+        return self.offset + digital * self.step
+
+    def digital(self, x: NDArray[np.float64]) -> NDArray[np.int16]:
+        """Digital values, ``MISSING`` where there is no sample."""
+        whole = np.full(len(x), MISSING, np.int16)
+        known = np.isfinite(x)
+        whole[known] = np.clip(np.rint((x[known] - self.offset) / self.step), _LOWEST, _HIGHEST).astype(np.int16)
+        return whole
+
+
+def _scale(low: float, high: float, *, whole: bool) -> _Scale:
+    """For samples between ``low`` and ``high``; whole: all of them are whole numbers. Both infinite: there are none."""
+    known = math.isfinite(low)
+    low, high = (low, high) if known else (0.0, 1.0)
+    if known and whole and high - low <= _HIGHEST - _LOWEST:
+        return _Scale(0.0 if low >= _LOWEST and high <= _HIGHEST else math.floor((low + high) / 2), 1.0)
+    low, high = _outward(low, math.floor), _outward(max(high, low + 1e-6), math.ceil)
+    step = (high - low) / (_HIGHEST - MISSING - 2)
+    offset = low - (MISSING + 1) * step
+    low, high = _outward(offset + MISSING * step, math.floor), _outward(offset + _HIGHEST * step, math.ceil)
+    step = (high - low) / (_HIGHEST - MISSING)  # as readers compute it from eight characters
+    return _Scale(low - MISSING * step, step)
 
 
 def _outward(value: float, rounded: Callable[[float], int]) -> float:
@@ -133,26 +180,38 @@ def _number(value: float) -> str:
     return f"{value:.0f}"[:8]
 
 
-def _annotations(marks: Sequence[Mark], session: Session, records: int, record_s: float) -> list[bytes]:
-    """The annotation signal of every record: its own onset first, then what fits of what waits."""
+def _texts(session: Session, streams: list[str]) -> list[tuple[float, bytes]]:
+    """When, and the annotation, of every mark in order."""
     first_s = session.started().microsecond / 1e6
-    texts = [_tal(first_s + max(0.0, m.t - session.start), m.seconds, f"{m.kind}: {m.text}") for m in marks]
-    size = 64 + max((len(text) for text in texts), default=0)
-    while True:
-        size += size % 2
-        out, index = [], 0
-        for record in range(records):
-            content = _onset(first_s + record * record_s) + b"\x14\x14\x00"
-            upto = session.start + (record + 1) * record_s
-            while index < len(texts) and (marks[index].t < upto or record == records - 1):
-                if len(content) + len(texts[index]) > size:
-                    break
-                content += texts[index]
-                index += 1
-            out.append(content.ljust(size, b"\x00"))
-        if index == len(texts):
-            return out
+    return [
+        (m.t, _tal(first_s + max(0.0, m.t - session.start), m.seconds, f"{m.kind}: {m.text}"))
+        for m in session.marks_with_gaps(streams)
+    ]
+
+
+def _notes_bytes(texts: Sequence[tuple[float, bytes]], records: int, session: Session, record_s: float) -> int:
+    """Room for annotations in each record, so that all of them find a place."""
+    size = 64 + max((len(text) for _, text in texts), default=0)
+    size += size % 2
+    while sum(count for _, count in _notes(texts, records, session, record_s, size)) < len(texts):
         size *= 2
+    return size
+
+
+def _notes(
+    texts: Sequence[tuple[float, bytes]], records: int, session: Session, record_s: float, size: int
+) -> Iterator[tuple[bytes, int]]:
+    """The annotation signal of every record, its own onset first, then what fits of what waits; and how many that is."""
+    first_s, index = session.started().microsecond / 1e6, 0
+    for record in range(records):
+        content = _onset(first_s + record * record_s) + b"\x14\x14\x00"
+        upto, before = session.start + (record + 1) * record_s, index
+        while index < len(texts) and (texts[index][0] < upto or record == records - 1):
+            if len(content) + len(texts[index][1]) > size:
+                break
+            content += texts[index][1]
+            index += 1
+        yield content.ljust(size, b"\x00"), index - before
 
 
 def _onset(seconds: float) -> bytes:

@@ -46,7 +46,7 @@ class Grader:
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _reading_seq: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-    _event_seq: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _event_seq: dict[str, tuple[Any, Any, int]] = field(default_factory=dict)
     _events: set[tuple[str, int]] = field(default_factory=set)
     answers: dict[str, bool] = field(default_factory=dict)
     beds: set[str] = field(default_factory=set)
@@ -281,10 +281,11 @@ class Grader:
         self._events.add((occurrence, seq))
         self._presence[str(fields.get("id"))] = (str(fields.get("presence")), arrival)
         self._clock(fields, "published", arrival)
-        before = self._event_seq.get(bed)
+        before, epoch, boot = self._event_seq.get(bed), fields.get("epoch"), fields.get("boot")
         if before is not None:
-            self._note("event seq", seq == before[1] + 1, f"{bed}: {before[1]} then {seq}")
-        self._event_seq[bed] = (occurrence, seq)
+            anew = epoch != before[0] and boot != before[1]  # numbers are lost with a run, never within one
+            self._note("event seq", seq == before[2] + 1 or anew, f"{bed}: {before[2]} then {seq}")
+        self._event_seq[bed] = (epoch, boot, seq)
 
 
 def _unix(t: Any) -> float:

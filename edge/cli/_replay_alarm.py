@@ -59,8 +59,8 @@ def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
         "reading": f"{of} {told.get('value', '')} quality {told.get('quality', '-')}" if of else None,
         "limit": rule["limit"],
         "delays": f"on {rule['on_delay_s']:g} s, off {rule['off_delay_s']:g} s, {rule['confirm'][0]} of {rule['confirm'][1]}",
-        "model": told.get("model"),
-        "card": evidence.get("card"),
+        "model": told.get("model") or ", ".join(told.get("detail", {}).get("models", {}).values()),
+        "card": evidence.get("card") or ", ".join(evidence.get("cards", {}).values()),
     }
     for name, figure in figures.items():
         if figure not in (None, ""):

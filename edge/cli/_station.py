@@ -39,7 +39,7 @@ class Station:
         self._prefix, self._role = prefix, role
         self._devices: dict[str, _Device] = {}
         self._confirmed: dict[str, int] = {}
-        self._seqs: dict[tuple[str, str], int] = {}
+        self._seqs: dict[tuple[str, str], tuple[object, int]] = {}
 
     def connected(self) -> None:
         """A new connection: what was confirmed on the last one may not have arrived."""
@@ -94,9 +94,13 @@ class Station:
         seq, bed = fields.get("seq"), (parts[0], parts[1])
         if not isinstance(seq, int):
             return []
-        before = self._seqs.get(bed)
-        self._seqs[bed] = max(seq, before or 0)
-        if before is None or seq <= before + 1:
+        epoch, (known, before) = fields.get("epoch"), self._seqs.get(bed, (None, None))
+        if before is None or epoch != known:
+            self._seqs[bed] = (epoch, seq)
+            anew = f"{parts[0]}/{parts[1]}: numbers of alarm events begin anew; some may be missing"
+            return [] if before is None else [anew]
+        self._seqs[bed] = (epoch, max(seq, before))
+        if seq <= before + 1:
             return []
         return [f"{parts[0]}/{parts[1]}: {seq - before - 1} alarm event(s) missed before number {seq}"]
 

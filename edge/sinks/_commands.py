@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -20,6 +21,7 @@ _TEXT = ("command_id", "by")
 _OPTIONAL_TEXT = ("id", "occurrence", "site", "role", "person")
 _KEPT = 256
 _MAX_BYTES = 4096
+_TEXT_MAX = 200  # of each text; what is answered is kept with the alarms' state
 
 
 class RefusedCommandError(ValueError):
@@ -69,8 +71,12 @@ class CommandInbox:
     def _tell(self, result: CommandResult, reply_topic: str) -> None:
         payload = self._payloads.result(result)
         self._publish(self._topics.result(result.command.bed), payload)
-        if reply_topic:
+        if reply_topic and self._may_answer_on(reply_topic):
             self._publish(reply_topic, payload)
+
+    def _may_answer_on(self, topic: str) -> bool:
+        """A response topic is somebody else's: never one of ours, on which it would be taken for what we say."""
+        return not (set("+#\0") & set(topic) or topic == self._topics.root or topic.startswith(f"{self._topics.root}/"))
 
     def _parse(self, bed: str, name: str, message: Any) -> Command:
         if message.retain:
@@ -81,7 +87,7 @@ class CommandInbox:
             raise RefusedCommandError("too long")
         try:
             fields = json.loads(message.payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RefusedCommandError("not JSON") from None
         if not isinstance(fields, dict):
             raise RefusedCommandError("not a JSON object")
@@ -91,9 +97,13 @@ class CommandInbox:
         for key in _OPTIONAL_TEXT:
             if not isinstance(fields.get(key, ""), str):
                 raise RefusedCommandError(f"{key!r} must be a text")
-        seconds = fields.get("seconds")
-        if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
-            raise RefusedCommandError("'seconds' must be a number")
+        for key in (*_TEXT, *_OPTIONAL_TEXT):
+            if not plain_text(fields.get(key, "")):
+                raise RefusedCommandError(f"{key!r} has at most {_TEXT_MAX} characters, all of them printable")
+        try:
+            seconds = seconds_of(fields.get("seconds"))
+        except ValueError:
+            raise RefusedCommandError("'seconds' must be a number") from None
         self._check_age(fields.get("t"))
         texts = {key: fields.get(key, "") for key in _OPTIONAL_TEXT}
         return Command(
@@ -104,21 +114,38 @@ class CommandInbox:
     def _check_age(self, t: Any) -> None:
         try:
             sent = datetime.fromisoformat(t)
-        except (TypeError, ValueError):
-            sent = None
+            age_s = self._clock.wall() - sent.timestamp()
+        except (TypeError, ValueError, OverflowError):
+            sent, age_s = None, math.inf
         if sent is None or sent.tzinfo is None:
             raise RefusedCommandError("needs 't', ISO 8601 with a time zone")
-        age_s = self._clock.wall() - sent.timestamp()
         if abs(age_s) > STALE_S:
             raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s")
+
+
+def plain_text(text: str) -> bool:
+    """Whether a text is short and can be written down anywhere: JSON may name halves of characters, and the character 0."""
+    return len(text) <= _TEXT_MAX and text.isprintable()
+
+
+def seconds_of(value: object) -> float | None:
+    """A command's ``seconds``, or None; raises ValueError for what is no number. JSON's whole numbers have no end."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("no number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _said(payload: bytes, key: str) -> str:
     try:
         value = json.loads(payload)[key]
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
         return ""
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and plain_text(value) else ""
 
 
 def _reply_topic(message: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.types import ConfigError
+
+log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
 _INFLIGHT = 20  # what a broker surely takes that does not say how many
@@ -87,6 +90,19 @@ class Connection:
         """Another program uses our client id."""
         return self.reason == _TAKEN_OVER
 
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool = False, expiry_s: float | None = None
+    ) -> int:
+        """Hand a message to the client; its id. expiry_s: after so long the broker need not deliver it (MQTT 5)."""
+        properties = None
+        if expiry_s is not None and self.version == 5:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = max(1, round(expiry_s))
+        return int(self.client.publish(topic, payload, qos, retain, properties).mid)
+
     def close(self) -> None:
         """Say good-bye and end the client's thread."""
         self.client.disconnect()
@@ -123,6 +139,14 @@ def connect(
 
 def _answer(reason: Any) -> tuple[str, bool]:
     return (str(reason).lower() if reason.is_failure else ""), reason.value == _NO_SUBSCRIBERS
+
+
+def _taken(on_message: Callable[[Any], None], message: Any) -> None:
+    """No message, whoever sent it, may end the client's thread: nobody would notice."""
+    try:
+        on_message(message)
+    except Exception:
+        log.exception("a message on %s could not be taken", message.topic)
 
 
 class _UnsupportedError(Exception):
@@ -177,7 +201,7 @@ def _connect(
 
     client.on_connect, client.on_disconnect = connected, disconnected
     if on_message is not None:
-        client.on_message = lambda _client, _user, message: on_message(message)
+        client.on_message = lambda _client, _user, message: _taken(on_message, message)
     if on_publish is not None:
         client.on_publish = lambda _client, _user, mid, reason, _properties: on_publish(mid, *_answer(reason))
     try:

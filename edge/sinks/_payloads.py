@@ -61,8 +61,9 @@ class Topics:
         return f"{self.root}/+/cmd/+"
 
     @property
-    def alarms(self) -> str:
-        return f"{self.root}/+/alarm/#"
+    def retained(self) -> tuple[str, ...]:
+        """What an earlier run may have left at the broker."""
+        return (f"{self.root}/+/alarm/#", f"{self.root}/+/state", self.source("+"))
 
 
 class Payloads:
@@ -145,6 +146,7 @@ class Payloads:
             "bed": alarm.bed,
             "source": alarm.source,
             "seq": alarm.seq,
+            "epoch": alarm.epoch,
             "evidence": alarm.evidence,
             **({"delivery": alarm.delivery} if alarm.delivery else {}),
             **({"drill": True} if alarm.drill else {}),

@@ -162,7 +162,9 @@ class Annunciator:
         for output in self._outputs:
             try:
                 do(output)
-            except OSError as error:
+            except Exception as error:  # whatever it is: the others ring, and somebody is told
+                if not isinstance(error, OSError):
+                    log.exception("annunciator: %s", type(output).__name__)
                 broken.append(str(error))
         text = "; ".join(broken)
         if text != self._broken:

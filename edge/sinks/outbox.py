@@ -2,8 +2,9 @@
 
 One SQLite file (WAL, ``synchronous=FULL``). The main thread appends, one commit for all transitions of a tick together
 with the board's state; the sink's thread reads in order and removes on PUBACK. A damaged file is put aside under
-another name and a new one begun with what could still be read; ``faults`` say so. Readings never enter, and nothing
-that waits is ever dropped to make room.
+another name and a new one begun with what could still be read; ``faults`` say so. The board's state, with the numbers
+of events, is also in a second copy, which is used where it is newer. Readings never enter, and nothing that waits is ever
+dropped to make room.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from edge.clock import Clock
+from edge.sinks._copy import StateCopy
 from edge.sinks._payloads import encode, fields_of
+from edge.sinks._salvage import salvage
 from edge.types import Alarm
 
 _TIMEOUT_S = 1.0
@@ -30,7 +32,6 @@ create table if not exists event (
 create table if not exists state (key text primary key, value blob not null);
 create table if not exists unreadable (row integer primary key, alarm blob);
 """
-_ROW_TYPES = [int, str, int, str, float, str, bytes]
 _INSERT = "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -44,16 +45,22 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """See the module. Safe to use from several threads; ``append`` waits at most a second for the disk."""
+    """See the module. Safe to use from several threads; ``append`` waits at most a second for the disk.
 
-    def __init__(self, path: str | Path, *, clock: Clock, boot: str = "") -> None:
+    doubtful: the state is not surely the last one there was, so that its numbers must not be counted on.
+    """
+
+    def __init__(self, path: str | Path, *, clock: Clock, boot: str = "", copy: StateCopy | None = None) -> None:
         self.path = Path(path)
         self._clock, self._boot = clock, boot
         self._lock = threading.Lock()
         self.faults: list[str] = []
         self._held: list[tuple[Row, bytes]] = []  # what the disk would not take, in order
         self._gone: set[int] = set()  # what the disk would not let go
+        self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
+        self._turn, self.doubtful = 0, False
         self._db = self._open()
+        self._take_newer_copy()
         self._last_row = self._db.execute(
             "select max((select coalesce(max(row), 0) from event),"
             " (select coalesce(max(seq), 0) from sqlite_sequence where name = 'event'))"
@@ -70,7 +77,12 @@ class Outbox:
             encoded = [(row, encode(fields_of(row.alarm))) for row in new]
             self._last_row += len(new)
             self._held += encoded
-            return self._write(state)
+            if state is None:
+                return self._commit()
+            self._turn += 1
+            written = self._commit(board=state, turn=b"%d" % self._turn)
+            self._copy.write(self._turn, state)  # after the database: it is ahead only of one that took nothing
+            return written
 
     def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The oldest transitions behind row ``after`` that still wait, in order."""
@@ -97,17 +109,20 @@ class Outbox:
     def keep(self, state: bytes, coverage: bytes) -> None:
         """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
         with self._lock:
+            self._copy.sync()
+            turn = (
+                b"%d" % self._turn
+            )  # no new one: a commit that waits for no disk may be lost, and leave the copy ahead
             if self._held:  # transitions of that state: they are not left behind, and waited for
-                self._write(state, coverage)
+                self._commit(board=state, coverage=coverage, turn=turn)
                 return
             with contextlib.suppress(sqlite3.Error), self._unsynced():
-                self._write(state, coverage)
+                self._commit(board=state, coverage=coverage, turn=turn)
 
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            found = self._db.execute("select value from state where key = ?", (key,)).fetchone()
-            return None if found is None else bytes(found[0])
+            return self._read_state(self._db, key)
         return None
 
     def __len__(self) -> int:
@@ -129,18 +144,18 @@ class Outbox:
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            self._write(None)
+            self._commit()
             self._db.close()
+        self._copy.close()
 
-    def _write(self, state: bytes | None, coverage: bytes | None = None) -> bool:
+    def _commit(self, **state: bytes) -> bool:
+        """What is held, what is gone, and entries of the state, all or nothing; whether it is on disk."""
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
                 self._delete()
                 self._db.executemany(_INSERT, rows)
-                for key, value in (("board", state), ("coverage", coverage)):
-                    if value is not None:
-                        self._db.execute("insert or replace into state values (?, ?)", (key, value))
+                self._put_state(self._db, **state)
         except sqlite3.Error:
             return False
         self._held = []
@@ -170,14 +185,37 @@ class Outbox:
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
             db = self._connect()
-            rows, state = _readable(aside)
+            rows, state = salvage(aside, _SCHEMA)
             with db:
                 db.executemany(_INSERT, rows)
-                db.executemany("insert into state values ('board', ?)", [] if state is None else [(state,)])
+                self._put_state(db, **state)
+            self.doubtful = "board" in state
             saved = f"; {len(rows)} alarms that waited were read from it" if rows else ""
             self.faults.append(f"the outbox was damaged ({error}); it was put aside as {aside.name}{saved}")
             self._set_unreadable_apart(db)
             return db
+
+    def _take_newer_copy(self) -> None:
+        """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts."""
+        kept = self._read_state(self._db, "turn")
+        self._turn = int(kept) if kept is not None and kept.isdigit() else 0
+        copied = self._copy.read()
+        if copied is None or copied.turn < self._turn or (copied.turn == self._turn and not self.doubtful):
+            return
+        if copied.turn > self._turn:
+            self.faults.append("the alarm state was taken from its second copy")
+            with contextlib.suppress(sqlite3.Error), self._db:
+                self._put_state(self._db, board=copied.state, turn=b"%d" % copied.turn)
+        self._turn, self.doubtful = copied.turn, not copied.certain
+
+    @staticmethod
+    def _put_state(db: sqlite3.Connection, **entries: bytes) -> None:
+        db.executemany("insert or replace into state values (?, ?)", list(entries.items()))
+
+    @staticmethod
+    def _read_state(db: sqlite3.Connection, key: str) -> bytes | None:
+        found = db.execute("select value from state where key = ?", (key,)).fetchone()
+        return None if found is None else bytes(found[0])
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=_TIMEOUT_S, check_same_thread=False)
@@ -211,21 +249,3 @@ class Outbox:
 
 def _decode(alarm: bytes) -> Alarm:
     return msgspec.convert(msgspec.json.decode(alarm), Alarm)
-
-
-def _readable(path: Path) -> tuple[list[tuple[Any, ...]], bytes | None]:
-    """Rows and state of a damaged file: from both ends, each up to where it cannot be read; nothing in it is changed."""
-    found: dict[int, tuple[Any, ...]] = {}
-    state = None
-    with (
-        contextlib.suppress(sqlite3.Error),
-        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db,
-    ):
-        for order in ("asc", "desc"):
-            with contextlib.suppress(sqlite3.Error):
-                rows = f"select row, bed, seq, occurrence, wall, boot, alarm from event order by row {order}"
-                found.update((one[0], one) for one in db.execute(rows))
-        with contextlib.suppress(sqlite3.Error):
-            kept = db.execute("select value from state where key = 'board'").fetchone()
-            state = None if kept is None else bytes(kept[0])
-    return [one for _, one in sorted(found.items()) if [type(value) for value in one] == _ROW_TYPES], state

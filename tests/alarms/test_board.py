@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.types import Command, Fault, Reading, SourceStatus
@@ -216,6 +217,38 @@ def test_standby_ignores_readings_ends_what_they_raised_and_has_an_end():
     assert rates(one, [38], 104.9) == []
     assert rates(one, [38], 105.0) == [(105.0, "on", "raised")]
     assert one.standby_until("bed1", 105.0) is None
+
+
+def test_a_reading_of_before_standby_that_comes_late_raises_nothing_that_would_stand_until_its_end():
+    one = board()
+    one.command(say("standby", 5.0, seconds=100))
+    assert what(one.update(hr(4.9, 70.0, asystole=1))) == []
+    assert what(one.update(hr(105.0, 70.0, asystole=1))) == [("bed1/asystole", "on", "raised")]
+
+
+def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_with_it_it_stands():
+    one = board()
+    rates(one, [43] * 4)
+    one.update(hr(4.0, None, reason="sensor_off"))
+    one.update(hr(6.0, None, reason="sensor_off"))
+    state = through_json(one)
+    for sources, ended in ((["node", "cam"], []), (["cam"], [("bed1/brady", "off", "unwatched")]), (None, [])):
+        places = {"bed1": Place(sources=None if sources is None else frozenset(sources))}
+        two = board(boot="next", state=state, shift_s=0.0, places=places)
+        assert [w for w in what(two.tick(7.0)) if w[0] == "bed1/brady"] == ended
+
+
+def test_one_command_id_is_one_command():
+    one = board()
+    rates(one, [43] * 4)
+    one.command(say("ack", 5.0, command_id="same", id="bed1/brady"))
+    result, told = one.command(say("pause", 6.0, command_id="same", seconds=60))
+    assert (result.ok, told) == (False, [])
+    assert result.text == "command_id 'same' was used for another command; nothing was done"
+    assert one.paused_until("bed1") is None
+    two = board(boot="next", state=through_json(one))
+    assert two.command(say("ack", 7.0, command_id="same", id="bed1/brady"))[0].text == "bed1/brady acknowledged"
+    assert not two.command(say("ack", 8.0, command_id="same"))[0].ok
 
 
 def test_standby_can_be_ended_early():

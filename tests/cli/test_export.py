@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import tracemalloc
 import warnings
 from datetime import UTC, datetime
 
@@ -17,8 +18,8 @@ from edge.cli import main
 from edge.cli._export_edf import MISSING, write_edf
 from edge.cli._export_tracks import session
 from edge.cli._export_wfdb import write_wfdb
-from edge.recording import ClockMark, Recording, RecordingWriter
-from edge.types import Alarm, Block, Reading, SourceStatus
+from edge.recording import ClockMark, MainState, Recording, RecordingWriter
+from edge.types import Alarm, Block, Command, Reading, SourceStatus
 
 with warnings.catch_warnings():  # of the packages it stands on
     warnings.simplefilter("ignore")
@@ -238,6 +239,61 @@ def test_many_marks_in_one_second_all_arrive(tmp_path):
     path = tmp_path / "a.evrec"
     (out,) = write_edf(session(record(path, [*blocks("node/ppg", 100.0, PPG), *marks])), tmp_path)
     assert sum("reason" in a.text for a in edfio.read_edf(out).annotations) == 400
+
+
+def long_recording(path, minutes):
+    """One stream of noise a tenth of a second a block, a reading a second, written as it is made."""
+    noise = RNG.integers(-30_000, 30_000, (6000, 2)).astype(float)
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"device": "ward 3", "mono": START, "wall": WALL})
+        for minute in range(minutes):
+            first = minute * 6000
+            for block in blocks("node/ppg", 100.0, noise, t0=START + 60.0 * minute, size=100):
+                writer.add(Block(block.stream, first + block.seq, block.t0, 100.0, block.data, 0, block.labels))
+            for second in range(60):
+                t = START + 60.0 * minute + second
+                writer.add(Reading("ppg.hr", t, 61.5, "bpm", 0.9, detail={"a": 1.0}, bed="bed1", source="node"))
+    return Recording(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["edf", "wfdb", "csv", "parquet"])
+def test_memory_does_not_grow_with_the_recording(tmp_path, form):
+    """Three times as long, and no more memory: a day of all streams would not fit into a board's."""
+    import pyarrow.parquet  # noqa: F401 - imported here, or its import would count
+
+    peaks = []
+    for minutes in (20, 60):
+        long_recording(tmp_path / f"{minutes}.evrec", minutes)
+        tracemalloc.start()
+        assert main(["export", str(tmp_path / f"{minutes}.evrec"), f"--{form}"]) == 0
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    samples_bytes = 40 * 6000 * 2 * 8  # what the longer one holds more
+    assert peaks[1] - peaks[0] < 0.1 * samples_bytes, peaks
+
+
+def test_a_long_recording_is_whole_over_the_edges_of_pages(tmp_path):
+    recording = long_recording(tmp_path / "a.evrec", 13)
+    whole = session(recording)
+    data = np.concatenate([b.data for b in recording if isinstance(b, Block)])
+    write_wfdb(whole, tmp_path)
+    np.testing.assert_array_equal(wfdb.rdrecord(str(tmp_path / "node-ppg")).p_signal, data)
+    (path,) = write_edf(whole, tmp_path)
+    for channel in (0, 1):
+        np.testing.assert_array_equal(edfio.read_edf(path).signals[channel].digital, data[:, channel])
+
+
+def test_where_the_microphone_sat_is_a_mark(tmp_path):
+    at = {"beds": {"bed1": {"auscultation": {"site": "MV"}}, "bed2": {"auscultation": {"site": ""}}}}
+    moved = Command("site", "bed1", START + 3.0, "c1", "nurse", site="AV")
+    later = {"beds": {"bed1": {"auscultation": {"site": "AV"}}}}
+    entries = [MainState(START + 1.0, at, {}), moved, MainState(START + 5.0, later, {})]
+    whole = session(record(tmp_path / "a.evrec", [*blocks("node/ppg", 100.0, PPG), *entries]))
+    assert [(m.t - START, m.kind, m.text) for m in whole.marks] == [
+        (1.0, "site", "bed1 MV"),
+        (3.0, "command", "site bed1 AV by nurse"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,16 @@ def test_missed_events_are_said():
 
     assert [told(seq) for seq in (3, 4, 4, 2, 5)] == [[]] * 5
     assert told(8) == ["dev/bed1: 2 alarm event(s) missed before number 8"]
+
+
+def told(station, payload):
+    return station.take("vitals/dev/bed1/event", payload, now=0.0)[1]
+
+
+def test_numbers_that_begin_anew_are_said_once_and_counted_on_from_there():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    assert told(station, event(9, epoch="a")) == ["dev/bed1: 1 alarm event(s) missed before number 9"]
+    assert told(station, event(1, epoch="b")) == ["dev/bed1: numbers of alarm events begin anew; some may be missing"]
+    assert told(station, event(2, epoch="b")) == []
+    assert told(station, event(4, epoch="b")) == ["dev/bed1: 1 alarm event(s) missed before number 4"]

@@ -119,6 +119,18 @@ def test_a_broken_device_fails_in_that_respect(messages, check):
     assert check in grade(messages)
 
 
+@pytest.mark.parametrize(
+    ("fields", "failed"),
+    [
+        ({"seq": 900, "epoch": "e2", "boot": "b2"}, []),
+        ({"seq": 900, "epoch": "e2"}, ["event seq"]),
+        ({"seq": 900, "boot": "b2"}, ["event seq"]),
+    ],
+)
+def test_numbers_may_begin_anew_with_another_run_and_a_new_epoch_only(fields, failed):
+    assert grade([*GOOD, ("bed1/event", {**event(1), "occurrence": "o9", **fields}, False, 1)]) == set(failed)
+
+
 def component(key, **fields):
     changed = {**DISCOVERY["components"][key], **fields}
     kept = {name: value for name, value in changed.items() if value is not None}

@@ -121,6 +121,16 @@ def test_sound_is_paused_and_a_bed_put_in_standby_and_back(browser, monitor):
         assert seen.complaints == []
 
 
+def test_the_microphone_is_moved_and_the_page_says_where_it_sits(browser, monitor):
+    with Seen(browser, monitor.page_url) as seen:
+        seen.until("() => document.querySelector('#murmur small').textContent === 'at MV'")
+        seen.page.get_by_role("button", name="Site").click()
+        seen.page.get_by_role("button", name="Aortic").click()
+        seen.until("() => document.querySelector('#murmur small').textContent === 'at AV'")
+        seen.until("() => document.querySelector('#answer').textContent === 'listening at AV'")
+        assert seen.complaints == []
+
+
 def test_the_other_bed_is_one_key_away(browser, watched):
     with Seen(browser, watched.page_url) as seen:
         seen.page.locator("[data-stream='one/ppg']").wait_for()

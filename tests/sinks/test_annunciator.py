@@ -126,9 +126,10 @@ def test_readings_are_no_business_of_it(annunciator, bell):
     assert bell.told == ["closed"]
 
 
-def test_an_output_that_fails_is_told_once_and_the_other_still_rings(clock, caplog):
+@pytest.mark.parametrize("error", [OSError("no bell"), ValueError("no bell")])
+def test_an_output_that_fails_is_told_once_and_the_other_still_rings(clock, caplog, error):
     broken, good, told, changed = Bell(), Bell(), [], threading.Condition()
-    broken.error = OSError("no bell")
+    broken.error = error
 
     def on_fault(*what):
         with changed:

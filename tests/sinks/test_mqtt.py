@@ -14,6 +14,7 @@ import textwrap
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from paho.mqtt.client import Client
@@ -22,6 +23,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.clock import SystemClock
+from edge.sinks._commands import CommandInbox
+from edge.sinks._payloads import Topics
 from edge.sinks.mqtt import build, probe
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, BedStatus, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
@@ -254,6 +257,12 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("pause", {"command_id": "c", "by": "n", "t": now_iso(), "seconds": "long"}, "'seconds'"),
         ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
         ("ack", b"{" + b" " * 5000 + b"}", "too long"),
+        ("ack", b"[" * 4000, "not JSON"),
+        ("ack", {"command_id": "c", "by": "n", "t": "0001-01-01T00:00:00+23:59"}, "stale"),
+        ("ack", b'{"command_id": "\\ud800", "by": "n"}', "'command_id' has at most 200"),
+        ("ack", {"command_id": "c", "by": "n" * 201, "t": now_iso()}, "'by' has at most 200"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "occurrence": "\ud83d"}, "'occurrence' has at most 200"),
+        ("drill", {"command_id": "c", "by": "n\0", "t": now_iso()}, "all of them printable"),
     ],
 )
 def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payload, said, caplog):
@@ -263,6 +272,62 @@ def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payl
     assert said in answer["text"]
     assert device.commands == []
     assert "refused" in caplog.text
+
+
+def test_a_number_without_an_end_is_handed_on_as_infinite(device, subscriber):
+    fields = b'{"command_id": "c", "by": "n", "t": "%b", "seconds": 1%b}' % (now_iso().encode(), b"0" * 400)
+    send(subscriber, "pause", fields)
+    device.wait(lambda d: d.commands)
+    assert device.commands[0].seconds == float("inf")
+
+
+def test_a_message_that_trips_the_program_does_not_end_its_connection(device, subscriber, caplog):
+    def trip(_command):
+        raise RuntimeError("a bug")
+
+    device.sink._commands._on_command = trip
+    send(subscriber, "ack", {"command_id": "c1", "by": "n", "t": now_iso()})
+    send(subscriber, "ack", {"command_id": "c2", "by": "", "t": now_iso()})
+    assert "'by'" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
+    assert "could not be taken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("topic", "answered"),
+    [
+        ("nurse/answers", True),
+        ("homeassistant/device/x/config", True),
+        ("vitals/dev/bed1/event", False),
+        ("vitals/dev", False),
+        ("vitals/+/x", False),
+        ("#", False),
+    ],
+)
+def test_an_answer_is_never_said_on_a_topic_of_ours_and_never_retained(topic, answered):
+    said = []
+    inbox = CommandInbox(Topics("vitals/dev"), CLOCK, print, lambda topic, _payload: said.append(topic))
+    fields = json.dumps({"command_id": "c", "by": "n"}).encode()
+    message = SimpleNamespace(
+        topic="vitals/dev/bed1/cmd/ack", payload=fields, retain=False, properties=SimpleNamespace(ResponseTopic=topic)
+    )
+    inbox.message(message)
+    assert said == ["vitals/dev/bed1/cmd/result", *([topic] if answered else [])]
+
+
+def test_what_an_earlier_run_left_of_sources_and_beds_that_are_no_more_is_emptied(outbox, mosquitto, subscriber):
+    left = ("source/old/status", "source/node/status", "bed9/state", "bed1/state")
+    for topic in left:
+        subscriber.client.publish(f"vitals/dev/{topic}", b'{"state": "online"}', 1, True)
+        subscriber.wait(f"vitals/dev/{topic}")
+    one = Device(outbox, mosquitto.port, layout={"bed1": {"sources": {"node": "serial_port"}}}).up()
+    for topic in ("source/old/status", "bed9/state"):
+        subscriber.wait(f"vitals/dev/{topic}", lambda payload: payload is None)
+    one.sink.close()
+    late = Subscriber(mosquitto.port)
+    late.wait("vitals/dev/status")
+    kept = {m.topic.removeprefix("vitals/dev/") for m in late.messages if m.topic.removeprefix("vitals/dev/") in left}
+    late.close()
+    assert kept == {"source/node/status", "bed1/state"}
 
 
 def test_a_retained_command_is_refused(outbox, mosquitto, subscriber):

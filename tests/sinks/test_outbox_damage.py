@@ -70,19 +70,57 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_had_committed(tmp_path,
 # ---- damaged ----------------------------------------------------------------------------------------------
 
 
-def no_database(content):
-    return b"\0" * 100 + content[100:]
-
-
 def page_lost(content, at=4096):
     return content[:at] + b"\xff" * 8192 + content[at + 8192 :]
+
+
+def no_database(content):
+    return b"no database at all" * (len(content) // 18)
 
 
 def cut_short(content):
     return content[: len(content) // 2]
 
 
-@pytest.mark.parametrize("damage", [no_database, page_lost, cut_short])
+def header_lost(content):
+    return b"\0" * 100 + content[100:]
+
+
+def first_page_lost(content):
+    return b"\xff" * 4096 + content[4096:]
+
+
+@pytest.mark.parametrize("damage", [header_lost, first_page_lost])
+@pytest.mark.parametrize("log", [False, True])
+def test_a_first_page_that_is_gone_costs_no_alarm_and_no_state(tmp_path, open_box, damage, log):
+    box = open_box(path=tmp_path / "before.sqlite")
+    box.append([alarm(n) for n in range(1, 200)], b"the board")
+    box.close()
+    last = 199
+    (tmp_path / "outbox.sqlite").write_bytes(damage((tmp_path / "before.sqlite").read_bytes()))
+    if log:
+        died = open_box(path=tmp_path / "before.sqlite")
+        died.append([alarm(200)])
+        last = 200
+        shutil.copy(tmp_path / "before.sqlite-wal", tmp_path / "outbox.sqlite-wal")
+    again = open_box()
+    assert (seqs(again), again.state()) == (list(range(1, last + 1)), b"the board")
+    assert again.doubtful  # nobody can say whether that was the last state there was
+    assert f"{last} alarms that waited were read from it" in again.faults[0]
+
+
+def test_of_a_file_that_was_cut_short_what_is_left_is_read(tmp_path, open_box):
+    box = open_box()
+    box.append([alarm(n) for n in range(1, 200)])
+    box.close()
+    path = tmp_path / "outbox.sqlite"
+    path.write_bytes(cut_short(path.read_bytes()))
+    found = seqs(open_box())
+    assert found == list(range(1, len(found) + 1))
+    assert len(found) > 30
+
+
+@pytest.mark.parametrize("damage", [page_lost, no_database])
 def test_a_file_that_nobody_can_read_is_put_aside_whole_and_a_new_one_begun(tmp_path, clock, open_box, damage):
     box = open_box()
     box.append([alarm(n) for n in range(1, 200)])

@@ -135,6 +135,8 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
         '{"command":"pause","command_id":"c","bed":"bed1","seconds":"9"}',
         json.dumps({"command": "ack", "command_id": "c" * 300}),
         json.dumps({"command": "ack", "command_id": "c", "bed": ["bed1"]}),
+        json.dumps({"command": "ack", "command_id": "\ud800"}),
+        "[" * 3000,
     ],
 )
 def test_what_is_no_command_is_answered_and_does_nothing(page, text):

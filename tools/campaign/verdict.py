@@ -52,14 +52,13 @@ def judge_events(
     *,
     wall_offsets: Sequence[float],
     killed: bool,
-    seq_restarts: bool = False,
     speed: float = 1.0,
 ) -> None:
     """Hold what arrived against what was said.
 
     wall_offsets: wall minus monotonic time, every value it had. killed: a run may have ended between the durable write
-    and saying so, so more may arrive than was said. seq_restarts: the numbers were lost with the file. speed: of the clock; what this
-    machine takes for anything is so much longer by it.
+    and saying so, so more may arrive than was said. speed: of the clock; what this machine takes for anything is so much
+    longer by it.
     """
     told = {(one["occurrence"], one["seq"]): one for one in said}
     first: dict[tuple[str, int], Message] = {}
@@ -75,7 +74,7 @@ def judge_events(
     verdict.demand(killed or not more, f"{len(more)} transitions that never were, the first {more[:1]}")
     wrong = [k for k, one in told.items() if k in first and _differs(one, first[k].fields or {})]
     verdict.demand(not wrong, f"{len(wrong)} transitions changed on the way, the first {wrong[:1]}")
-    _judge_order(verdict, list(first.values()), seq_restarts)
+    _judge_order(verdict, list(first.values()))
     _judge_times(verdict, told, list(first.values()), wall_offsets, HISTORICAL_AFTER_S + _TRANSIT_S * speed)
 
 
@@ -83,15 +82,15 @@ def _differs(said: Mapping[str, Any], got: Mapping[str, Any]) -> bool:
     return (said["alarm"], said["bed"], said["presence"]) != (got["id"], got["bed"], got["presence"])
 
 
-def _judge_order(verdict: Verdict, first: Sequence[Message], seq_restarts: bool) -> None:
+def _judge_order(verdict: Verdict, first: Sequence[Message]) -> None:
     by_bed: dict[str, list[int]] = {}
     for message in first:
         assert message.fields is not None
         by_bed.setdefault(message.fields["bed"], []).append(message.fields["seq"])
     for bed, seqs in by_bed.items():
         steps = [b - a for a, b in itertools.pairwise(seqs)]
-        allowed = [s for s in steps if s != 1 and not (seq_restarts and s < 1)]
-        verdict.demand(seqs[0] == 1 and not allowed, f"{bed}: seq is not gapless and in order: {allowed[:3]}")
+        wrong = [s for s in steps if s != 1]
+        verdict.demand(seqs[0] == 1 and not wrong, f"{bed}: seq is not gapless and in order: {wrong[:3]}")
 
 
 def _judge_times(

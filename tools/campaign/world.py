@@ -45,7 +45,7 @@ _COMPLETE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. run: does it; speed: of the device's clock in the short form; killed, seq_restarts: see
+    """One fault. run: does it; speed: of the device's clock in the short form; killed: see
     ``judge_events``; tracebacks: the log may hold some; forgetful: so is the broker, when it ends;
     alone: not beside others, whose figures it would spoil."""
 
@@ -61,7 +61,6 @@ class Fault:
     broker: str = OPEN
     wire: bool = False
     killed: bool = False
-    seq_restarts: bool = False
     tracebacks: bool = False
     forgetful: bool = False
     alone: bool = False
@@ -198,7 +197,7 @@ class World:
         events = self.nurse.events()
         judge.judge_events(
             self.verdict, self.device.said, events,
-            wall_offsets=self.wall_offsets, killed=self.fault.killed, seq_restarts=self.fault.seq_restarts, speed=self.speed,
+            wall_offsets=self.wall_offsets, killed=self.fault.killed, speed=self.speed,
         )  # fmt: skip
         judge.judge_readings(self.verdict, self.nurse.readings(), speed=self.speed)
         judge.judge_memory(self.verdict, self.device.settled_kb, self.device.peak_kb, self.device.most_files)

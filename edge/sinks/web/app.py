@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
+from edge.sinks._commands import plain_text, seconds_of
 from edge.sinks.web.access import SESSION_S, Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes
@@ -51,7 +52,6 @@ HEADERS: Final = {
 _BODY_MAX: Final = 2048
 _SEND_S: Final = 10.0  # a viewer that takes nothing for so long is gone
 _COMMANDS: Final = (20, 10.0)  # so many in so many seconds from one viewer
-_TEXT_MAX: Final = 200
 
 
 class Page:
@@ -130,7 +130,7 @@ class Page:
         body = await _body(request)
         try:
             token = json.loads(body or b"")["token"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             token = None
         session = self._access.login(token, now) if isinstance(token, str) else None
         if session is None:
@@ -212,16 +212,17 @@ def _command(text: str, now: float, person: Person) -> Command | bytes:
     """A message of the page as a command, or the answer that refuses it."""
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     keys = ("command", "command_id", "bed", "id", "occurrence", "site")
     if not isinstance(fields, dict) or not all(isinstance(fields.get(k, ""), str) for k in keys):
         return _refusal("", "not a command")
     said = {k: fields.get(k, "") for k in keys}
-    if any(len(value) > _TEXT_MAX for value in said.values()) or not (said["command"] and said["command_id"]):
-        return _refusal(said["command_id"][:_TEXT_MAX], "not a command")
-    seconds = fields.get("seconds")
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
+    if not all(map(plain_text, said.values())) or not (said["command"] and said["command_id"]):
+        return _refusal("", "not a command")
+    try:
+        seconds = seconds_of(fields.get("seconds"))
+    except ValueError:
         return _refusal(said["command_id"], "seconds must be a number")
     if not person.may(said["command"]):
         return _refusal(said["command_id"], f"the role {person.role!r} may not {said['command']}")

@@ -1,0 +1,324 @@
+"""The MQTT sink itself: a thread that connects, drains and publishes, so that ``send`` never waits.
+
+Readings are live or nothing: without a broker they are dropped. A transition stays in the outbox until the broker's
+PUBACK. After every connection the retained topics are made to say what is true now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from edge.clock import Clock
+from edge.sinks._commands import CommandInbox
+from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
+from edge.sinks._drain import Drain
+from edge.sinks._flight import Answer, Flight
+from edge.sinks._payloads import Payloads, Topics, encode
+from edge.sinks._redial import TRUCE_S, Redial
+from edge.sinks._retained import Retained
+from edge.sinks.outbox import Outbox, Row
+from edge.types import (
+    Alarm,
+    BedStatus,
+    Command,
+    CommandResult,
+    ConfigError,
+    Event,
+    Heartbeat,
+    Reading,
+    SourceStatus,
+    Stats,
+)
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 0.5
+_WAITING_READINGS = 1000
+_HOPS_KEPT = 3.0
+_HA_STATUS = "homeassistant/status"
+
+
+class MqttSink:
+    """See ``edge.sinks.mqtt.build``."""
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        topics: Topics,
+        payloads: Payloads,
+        clock: Clock,
+        outbox: Outbox,
+        boot: str,
+        about: Mapping[str, Any],
+        hops: Mapping[str, float],
+        on_command: Callable[[Command], None],
+        on_link: Callable[[bool, str], None],
+        standing: Sequence[Alarm],
+        layout: Mapping[str, Any],
+        backlog_per_s: float,
+        discovery_message: tuple[str, bytes] | None,
+    ) -> None:
+        self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
+        self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
+        self._on_link, self._discovery = on_link, discovery_message
+        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot)
+        # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
+        # deque and set the event, and never take our lock.
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._flight = Flight(clock)
+        self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
+        self._settled = threading.Condition()
+        self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
+        # topic, payload, QoS, retained, and until when it may still be said (None: always)
+        self._retained = Retained(
+            {topics.bed(bed) for bed in layout} | {topics.source(s) for bed in layout.values() for s in bed["sources"]}
+        )
+        for alarm in standing:
+            self._retained.say(topics.alarm(alarm), alarm)
+        self._seq: dict[tuple[str, str], int] = {}
+        self._served = False
+        self._connection: Connection | None = None
+        self._link: tuple[bool, str] | None = None
+        self._stopping = threading.Event()
+        self.sent_events = 0
+        self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
+        self._thread.start()
+
+    # ---- the sink ------------------------------------------------------------------------------------------
+
+    def send(self, event: Event) -> None:
+        """Take an event; never waits."""
+        with self._lock:
+            match event:
+                case Reading():
+                    self._take_reading(event)
+                case Alarm():
+                    self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
+                case SourceStatus():
+                    self._retained.say(self._topics.source(event.source), self._payloads.source(event))
+                case BedStatus():
+                    self._retained.say(self._topics.bed(event.bed), self._payloads.bed(event))
+                case CommandResult():
+                    self._commands.answered(event)
+                case Stats() if self._connection is not None:
+                    payload = self._payloads.stats(event, self._waiting())
+                    self._live.append((self._topics.stats, payload, 0, False, None))
+                case Heartbeat() if self._connection is not None:
+                    payload = self._payloads.heartbeat(event, self._waiting())
+                    self._live.append((self._topics.heartbeat, payload, 0, False, event.t + event.interval_s))
+        self._wake.set()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the outbox is empty and everything live is out; False at once when there is no broker."""
+        self._wake.set()
+        with self._settled:
+            self._settled.wait_for(lambda: self._connection is None or self._idle(), timeout_s)
+        return self._idle()
+
+    def close(self) -> None:
+        """Say ``stopped`` and disconnect; calling twice is harmless."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(5.0)
+
+    def _idle(self) -> bool:
+        return not (self._live or self._retained or len(self._flight) or len(self._outbox))
+
+    def _waiting(self) -> dict[str, Any]:
+        return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
+
+    def _take_reading(self, reading: Reading) -> None:
+        key = (reading.bed, reading.metric)
+        self._seq[key] = self._seq.get(key, 0) + 1
+        if self._connection is None:
+            return
+        payload = self._payloads.reading(reading, self._seq[key])
+        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
+        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
+        self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
+
+    def _answer(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """A command's answer, or discovery once more; any thread."""
+        self._live.append((topic, payload, 1, retain, None))
+        self._wake.set()
+
+    # ---- the thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        redial = Redial()
+        while not self._stopping.is_set():
+            try:
+                connection = connect(
+                    self._options,
+                    will=(self._topics.status, self._status("offline", key="connected_at")),
+                    on_message=self._on_message,
+                    on_publish=self._on_publish,
+                    on_lost=self._on_lost,
+                )
+            except (RefusedError, ConfigError) as error:  # a password file may be gone for a while
+                self._say_link(False, str(error))
+                self._pause(redial.refused())
+                continue
+            started = self._clock.now()
+            try:
+                self._serve(connection)
+            except Exception:  # a bug must not keep alarms from the next connection
+                log.exception("%s: the connection is given up", self._options)
+                self._leave(connection)
+            if self._stopping.is_set():
+                return
+            refusal = self._flight.refusal
+            pause_s = redial.ended(
+                self._clock.now() - started,
+                taken_over=connection.taken_over,
+                by_nobody=self._cut_off,
+            )
+            if pause_s == TRUCE_S:
+                reason = f"another program seems to use the client id {self._options.client_id!r}; not fighting over it"
+                log.error("%s: %s", self._options, reason)
+            else:
+                lost = f"connection lost: {connection.reason.lower() or 'no answer'}"
+                reason = f"alarms refused: {refusal}" if refusal else lost
+            self._say_link(False, reason)
+            self._pause(pause_s)
+
+    def _cut_off(self) -> bool:
+        return not self._flight.refusal and listens(self._options)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt; events that come meanwhile do not shorten it, stopping does."""
+        end = self._clock.now() + seconds
+        while not self._stopping.is_set() and (left := end - self._clock.now()) > 0:
+            self._wake.wait(min(left, _IDLE_S))
+            self._wake.clear()
+
+    def _serve(self, connection: Connection) -> None:
+        client = connection.client
+        wanted = (self._topics.commands, *self._topics.retained, _HA_STATUS)
+        client.subscribe([(topic, 1) for topic in wanted])
+        with self._lock:
+            self._connection = connection
+            self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
+            self._served = True
+        self._retained.all_again()
+        first = [(self._topics.status, self._status("online"))]
+        if self._discovery is not None:
+            first.append(self._discovery)
+        self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
+        self._drain_live()
+        while not connection.lost.is_set():
+            self._wake.clear()
+            busy = self._take_answers() | self._drain_outbox() | self._drain_retained() | self._drain_live()
+            refusal = self._flight.refusal
+            self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
+            with self._settled:
+                self._settled.notify_all()
+            if not busy:
+                if self._stopping.is_set():
+                    break
+                self._wake.wait(self._drain.wait_s(_IDLE_S))
+        self._take_answers()  # some brokers refuse and hang up
+        if not connection.lost.is_set():
+            with contextlib.suppress(RuntimeError, ValueError):
+                client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
+        self._leave(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        with self._lock:
+            self._connection = None
+            self._live.clear()
+        with self._settled:
+            self._settled.notify_all()
+        connection.close()
+
+    def _take_answers(self) -> bool:
+        settled = self._flight.settle()
+        if settled.rows:
+            self._outbox.remove(settled.rows)
+        self._retained.again(settled.topics)
+        return bool(settled.rows)
+
+    def _drain_live(self) -> bool:
+        some = False
+        while self._live and (self._live[0][2] == 0 or self._flight.room()):
+            topic, payload, qos, retain, until = self._live.popleft()
+            left_s = None if until is None else until - self._clock.now()
+            if left_s is None or left_s > 0:  # else stale: it waited too long on its way through this program
+                self._publish(topic, payload, qos, retain, left_s)
+            some = True
+        return some
+
+    def _drain_outbox(self) -> bool:
+        rows = self._drain.due()
+        for row, _ in rows:
+            self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
+            self.sent_events += 1
+        return bool(rows)
+
+    def _event(self, row: Row) -> bytes:
+        return self._payloads.alarm(
+            row.alarm,
+            wall=None if row.boot == self._boot else row.wall,
+            boot=row.boot,
+            historical=self._drain.is_late(row),
+            published=self._payloads.now(),
+            delay_s=round(self._outbox.age_s(row), 3),
+        )
+
+    def _drain_retained(self) -> bool:
+        if self._flight.held:
+            return False
+        taken = self._retained.take(self._flight.room())
+        for topic, content in taken.items():
+            payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
+            self._publish(topic, payload, 1, True, what=topic)
+        return bool(taken)
+
+    def _publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        retain: bool,
+        expiry_s: float | None = None,
+        what: int | str | None = None,
+    ) -> None:
+        assert self._connection is not None  # this thread alone sets it
+        mid = self._connection.publish(topic, payload, qos, retain=retain, expiry_s=expiry_s)
+        if qos:
+            self._flight.sent(mid, what)
+
+    # ---- the client's thread -------------------------------------------------------------------------------
+
+    def _on_publish(self, mid: int, refused: str, nobody: bool) -> None:
+        self._flight.answered(mid, Answer(refused, nobody))
+        self._wake.set()
+
+    def _on_lost(self) -> None:
+        self._wake.set()
+
+    def _on_message(self, message: Any) -> None:
+        if message.topic == _HA_STATUS:
+            if message.payload == b"online" and self._discovery is not None:
+                self._answer(*self._discovery, retain=True)
+        elif "/cmd/" in message.topic:
+            self._commands.message(message)
+        elif message.retain and message.payload:
+            self._retained.found(message.topic)  # an alarm that no longer stands, a source or bed that is no more?
+            self._wake.set()
+
+    def _status(self, state: str, *, key: str = "t") -> bytes:
+        return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})
+
+    def _say_link(self, up: bool, reason: str) -> None:
+        if self._link != (up, reason):
+            self._link = (up, reason)
+            log.log(logging.INFO if up else logging.WARNING, "%s %s", self._options, "connected" if up else reason)
+            self._on_link(up, reason)

@@ -1,0 +1,46 @@
+"""How long to wait before the next attempt at a broker, and when not to fight for a client id. Pure.
+
+Two programs with one client id throw each other off for ever, and not every broker says so (reason 0x8E): connections
+cut off again and again, soon after they began and by a broker that is still there, mean the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+TRUCE_S = 300.0
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_SHORT_LIFE_S = 5.0
+_CUT_OFFS = 3
+_JITTER = (0.8, 1.2)
+
+
+class Redial:
+    """Counts failures. jitter: a number between two; so that many devices do not come back at once."""
+
+    def __init__(self, jitter: Callable[[float, float], float] = random.uniform) -> None:
+        self._jitter = jitter
+        self._failures = self._cut_off = 0
+
+    def refused(self) -> float:
+        """There was no connection: seconds to wait."""
+        pause_s = self._pause_s()
+        self._failures += 1
+        return pause_s
+
+    def ended(self, lived_s: float, *, taken_over: bool, by_nobody: Callable[[], bool]) -> float:
+        """A connection is over after ``lived_s``: seconds to wait, ``TRUCE_S`` where another program has the client id.
+
+        taken_over: the broker said so. by_nobody: whether it ended without a reason while the broker is there.
+        """
+        short = lived_s < _SHORT_LIFE_S
+        self._failures = self._failures + 1 if short else 0
+        self._cut_off = self._cut_off + 1 if short and by_nobody() else 0
+        if taken_over or self._cut_off >= _CUT_OFFS:
+            self._cut_off = 0
+            return TRUCE_S
+        return self._pause_s()
+
+    def _pause_s(self) -> float:
+        return _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)] * self._jitter(*_JITTER)

@@ -1,0 +1,47 @@
+"""When a broker is tried again, and when another program with our client id is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.sinks._redial import TRUCE_S, Redial
+
+
+def redial():
+    return Redial(jitter=lambda low, _high: low / 0.8)
+
+
+def ended(one, lived_s, *, taken_over=False, by_nobody=True):
+    return one.ended(lived_s, taken_over=taken_over, by_nobody=lambda: by_nobody)
+
+
+def test_the_pause_grows_to_half_a_minute_and_begins_anew_after_a_connection_that_lasted():
+    one = redial()
+    assert [one.refused() for _ in range(8)] == [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 30.0, 30.0]
+    assert ended(one, 60.0) == 0.5
+    assert one.refused() == 0.5
+
+
+def test_pauses_of_many_devices_are_not_the_same():
+    assert len({Redial().refused() for _ in range(20)}) == 20
+
+
+def test_a_session_that_was_taken_over_is_a_truce_at_once():
+    assert ended(redial(), 60.0, taken_over=True) == TRUCE_S
+
+
+def test_three_connections_cut_off_soon_by_a_broker_that_is_there_are_a_truce_and_then_three_more():
+    one = redial()
+    for _ in range(2):
+        assert ended(one, 1.0) < TRUCE_S
+        assert ended(one, 1.0) < TRUCE_S
+        assert ended(one, 1.0) == TRUCE_S
+
+
+@pytest.mark.parametrize(("lived_s", "by_nobody"), [(6.0, True), (1.0, False)])
+def test_a_connection_that_lasted_or_ended_for_a_reason_is_none_of_the_three(lived_s, by_nobody):
+    one = redial()
+    ended(one, 1.0)
+    ended(one, 1.0)
+    assert ended(one, lived_s, by_nobody=by_nobody) < TRUCE_S
+    assert ended(one, 1.0) < TRUCE_S
