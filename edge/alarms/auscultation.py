@@ -1,6 +1,6 @@
 """Where the microphone of one bed sits, and what the person's heart sounds like over all sites heard: pure.
 
-Windows of sound make a stretch at one site, a stretch is judged as a recording is, and the latest stretch of each of up
+Windows of sound, at most half a minute of them, make a stretch at one site, a stretch is judged as a recording is, and the latest stretch of each of up
 to four sites makes the patient's verdict (``edge.dsp.murmur_decision``), in the order of readings and commands. A window
 that began before the microphone was moved belongs to no site. Another person begins without any; a site left an hour ago
 is forgotten, since by then nobody knows who lies there. Without a site there is no verdict but the recording's own.
@@ -20,7 +20,9 @@ SITES: Final = ("AV", "MV", "PV", "TV")
 METRIC: Final = "pcg.murmur"
 KEPT_S: Final = 3600.0
 _WINDOW_S: Final = 5.0
-_STRETCH: Final = 60  # windows a second apart; the recordings the verdict was calibrated on last 5 to 65 s
+_STRETCH: Final = 30  # windows a second apart, as the analyzer's own recording
+STRETCH_S: Final = 30.0
+"""After so long at one site nothing of before counts there."""
 _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 
 

@@ -58,10 +58,10 @@ class Row:
     worst_s: float | None
 
 
-def rows(conditions: Iterable[Condition], lanes: Sequence[Lane]) -> Iterator[Row]:
-    """The alarms that can come with these lanes, each severe form after its own."""
+def rows(conditions: Iterable[Condition], lanes: Sequence[Lane], *, site: bool = False) -> Iterator[Row]:
+    """The alarms that can come with these lanes, each severe form after its own. site: see ``worst_case_s``."""
     for condition in conditions:
-        worst_s = worst_case_s(condition, lanes)
+        worst_s = worst_case_s(condition, lanes, site=site)
         if not condition.enabled or (worst_s is None and condition.name not in OF_DEVICE):
             continue
         yield Row(condition.name, condition.priority, condition, worst_s)
@@ -70,8 +70,12 @@ def rows(conditions: Iterable[Condition], lanes: Sequence[Lane]) -> Iterator[Row
             yield Row(f"{condition.name} severe", condition.severe_priority, condition.severe, worst_s)
 
 
-def worst_case_s(condition: Condition, lanes: Sequence[Lane]) -> float | None:
-    """Seconds from the event to MQTT at most; None where no lane feeds the condition, or MQTT is what is lost."""
+def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = False) -> float | None:
+    """Seconds from the event to MQTT at most; None where no lane feeds the condition, or MQTT is what is lost.
+
+    site: it is known where the microphone sits, so that a murmur is judged over all that was heard there of late.
+    """
+    from edge.alarms.auscultation import METRIC, STRETCH_S
     from edge.reader import LOST_AFTER_S
     from edge.runtime import TICK_S
 
@@ -92,7 +96,8 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane]) -> float | None:
     if fusion_s is None:
         return None
     slowest = max(a.window_s + a.hop_s + _confirm_s(condition, max(a.hop_s, step_s)) for a in feeding)
-    return slowest + fusion_s + PROCESSING_S
+    stretch_s = STRETCH_S if site and METRIC in condition.metrics else 0.0
+    return slowest + stretch_s + fusion_s + PROCESSING_S
 
 
 def _feeding(condition: Condition, lanes: Sequence[Lane]) -> list[Analyzer]:

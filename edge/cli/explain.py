@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {lane.source} ({source.kind}) -> {lane.primary}")
             for name, analyzer in lane.analyzers.items():
                 print(f"    {name}: {analyzer.window_s:g} s windows every {analyzer.hop_s:g} s")
-        _alarms(bed.alarms, [name for name in bed.alarms.conditions if name not in OF_DEVICE], mine)
+        _alarms(
+            bed.alarms, [name for name in bed.alarms.conditions if name not in OF_DEVICE], mine, site=bool(bed.site)
+        )
     print("\nthe device itself")
     rings = "annunciator" in config.sinks
     of_device = OF_DEVICE if rings else OF_DEVICE - {"annunciator_lost"}
@@ -55,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _alarms(rules: AlarmRules, names: list[str], lanes: list[Lane]) -> None:
+def _alarms(rules: AlarmRules, names: list[str], lanes: list[Lane], *, site: bool = False) -> None:
     from edge.cli._latency import rows
 
     print(f"  {'alarm':<16} {'priority':<9} {'limit':>7} {'confirm':>8} {'on-delay':>9} {'worst case':>11}")
-    for row in rows([rules.conditions[name] for name in names], lanes):
+    for row in rows([rules.conditions[name] for name in names], lanes, site=site):
         rule = row.condition
         limit = "" if rule.limit is None else f"{rule.limit:g}"
         confirm = f"{rule.k} of {rule.n}" if rule.k > 1 else ""

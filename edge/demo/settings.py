@@ -24,7 +24,8 @@ off_delay_s = 2
 """Delays short enough for the script; the same that a replay of its patient needs."""
 
 _TEMPLATE = """\
-# The demo's delays are shorter than those for a patient, so that its script raises and clears every alarm in 90 s.
+# The demo's delays are shorter than those for a patient, so that its script raises and clears every alarm in 90 s. No
+# site is named: its murmur comes and goes, which no heart's does, and a verdict on the person would rightly stand.
 [device]
 name = "demo"
 state_dir = "{folder}"
@@ -35,7 +36,6 @@ port = {broker_port}
 
 [beds.bed1]
 person = "demo"
-site = "MV"
 
 [sources.node]
 bed = "bed1"

@@ -90,6 +90,15 @@ class Connection:
         """Another program uses our client id."""
         return self.reason == _TAKEN_OVER
 
+    def subscribe(self, *topics: str, as_published: bool = False) -> None:
+        """With QoS 1. as_published: a message that was published as retained says so although it comes live (MQTT 5)."""
+        wanted: list[tuple[str, Any]] = [(topic, 1) for topic in topics]
+        if as_published and self.version == 5:
+            from paho.mqtt.subscribeoptions import SubscribeOptions
+
+            wanted = [(topic, SubscribeOptions(qos=1, retainAsPublished=True)) for topic in topics]
+        self.client.subscribe(wanted)
+
     def publish(
         self, topic: str, payload: bytes, qos: int, *, retain: bool = False, expiry_s: float | None = None
     ) -> int:

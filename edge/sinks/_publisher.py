@@ -201,8 +201,8 @@ class MqttSink:
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client
-        wanted = (self._topics.commands, *self._topics.retained, _HA_STATUS)
-        client.subscribe([(topic, 1) for topic in wanted])
+        connection.subscribe(self._topics.commands, as_published=True)
+        connection.subscribe(*self._topics.retained, _HA_STATUS)
         with self._lock:
             self._connection = connection
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)

@@ -83,7 +83,7 @@ def test_one_site_by_configuration_is_heard_from_the_first_window_on():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(SITES), st.integers(5, 40), st.integers(0, 5)), min_size=1, max_size=6))
+@given(st.lists(st.tuples(st.sampled_from(SITES), st.integers(5, 25), st.integers(0, 5)), min_size=1, max_size=6))
 def test_the_verdict_is_that_of_whole_recordings(moves):
     """Each site's latest stretch judged as a recording is, then the patient as in evaluation."""
     rng, one, t, latest = np.random.default_rng(7), auscultation(""), 0.0, {}
@@ -120,7 +120,7 @@ def test_a_real_patient_over_four_sites_is_judged_as_evaluation_judges_it():
     one, t, verdicts = auscultation(""), 0.0, []
     for site in SITES:
         samples, rate = soundfile.read(DATA / mine[site], always_2d=True)
-        samples = samples[: 60 * rate]
+        samples = samples[: 34 * rate]
         lane = Lane(
             bed="bed1", source="node", primary="pcg", analyzers={"murmur": murmur.build(models=lambda _: model)}
         )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,9 +16,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import PER_SOURCE, rules_from
 from edge.alarms.delivery import Chain, Role
+from edge.dsp.murmur_decision import FEATURES, Calibration
 from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
 
 BEDS = ("bed1", "bed2")
@@ -28,11 +31,18 @@ SETTINGS = {
     "af": {"k": 2, "n": 3, "spacing_s": 2, "off_delay_s": 1},
     "sensor_off": {"on_delay_s": 2, "off_delay_s": 1, "priority": "high"},
     "low_quality": {"on_delay_s": 4, "off_delay_s": 1},
+    "murmur": {"k": 1, "n": 1, "off_delay_s": 1},
     "silent_s": 6,
 }
+LINE = (1.0, 0.0, 0.0, 0.5)
+WEIGHTS = np.zeros((3, len(FEATURES) + 1))
+WEIGHTS[0, 0], WEIGHTS[2, 0] = 1.0, -1.0  # the loudest site decides
+CALIBRATION = Calibration(LINE, LINE, 0.5, 0.5, np.zeros(len(FEATURES)), np.ones(len(FEATURES)), WEIGHTS)
+PLACES = {bed: Place("p1", "MV", CALIBRATION) for bed in BEDS}
 CHAIN = Chain((Role("station", 3.0), Role("charge", 5.0)))
 BY_A_PERSON = {"acknowledged", "reset", "standby", "shelved", "unshelved", "paused", "resumed", "received"}
 BY_A_PERSON |= {"raised", "cleared"}  # a drill
+BY_A_PERSON |= {"person"}
 BY_THE_CLOCK = {"realarmed", "resumed", "unshelved", "raised", "cleared", "latched", "returned", "unconfirmed"}
 OF_DELIVERY = {"realarmed", "resumed", "unshelved", "unconfirmed"}
 NEXT = {
@@ -46,6 +56,7 @@ NEXT = {
     "cleared": ({"on", "ack"}, {"off"}),
     "reset": ({"latched"}, {"off"}),
     "standby": ({"on", "ack", "latched"}, {"off"}),
+    "person": ({"on", "ack", "latched"}, {"off"}),
     "paused": ({"on", "latched"}, {"on", "latched"}),
     "resumed": ({"on", "latched"}, {"on", "latched"}),
     "shelved": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
@@ -61,8 +72,9 @@ class Life(RuleBasedStateMachine):
     def begin(self, boot):
         self.rules = {bed: rules_from(SETTINGS) for bed in BEDS}
         self.boot = boot
-        self.board = Board(self.rules, boot=boot, chain=CHAIN)
+        self.board = Board(self.rules, boot=boot, chain=CHAIN, places=PLACES)
         self.shadow = None
+        self.lies = dict.fromkeys(BEDS, "p1")
         self.t = 0.0
         self.number = self.runs = 0
         self.seq = {}
@@ -116,6 +128,27 @@ class Life(RuleBasedStateMachine):
             self.t += 1.0
             told = self._update(Reading(metric, self.t, None, "", 0.0, reason, bed=bed, source=source))
             self._nothing_physiological(told)
+
+    @rule(bed=st.sampled_from(BEDS), murmur=st.sampled_from([-5.0, 5.0]), times=st.integers(1, 7))
+    def heart_sound(self, bed, murmur, times):
+        scores = {"murmur": murmur, "unknown": -5.0, "foreign": -5.0, "periodicity": 0.8, "low": -0.3, "high": -3.0}
+        for _ in range(times):
+            self.t += 1.0
+            detail = {"scores": scores, "complete": True, "decision": "absent"}
+            heard = Reading("pcg.murmur", self.t, 0.5, "", 0.9, "", detail, bed, "node")
+            self._both(lambda board, heard=heard: board.update(board.locate(heard)))
+
+    @rule(bed=st.sampled_from(BEDS), site=st.sampled_from([*SITES, "none"]), person=st.sampled_from(["", "p1", "p2"]))
+    def microphone(self, bed, site, person):
+        result, told = self._command("site", bed, site=site, person=person)
+        assert result.ok, result.text
+        if person in ("", self.lies[bed]):
+            assert told == [], "to move the microphone raises and ends nothing"
+            return
+        self.lies[bed] = person
+        assert all(a.kind == "technical" for a in self.shown.values() if a.bed == bed), (
+            "what was somebody else's is over"
+        )
 
     @rule(bed=st.sampled_from(BEDS), source=st.sampled_from(SOURCES), state=st.sampled_from(["online", "offline"]))
     def source(self, bed, source, state):
@@ -257,18 +290,18 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self):
         """From here on a second board, made from what the first one saved, must tell the same."""
-        self.shadow = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0)
+        self.shadow = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0, places=PLACES)
 
     @rule()
     def restart_for_good(self):
-        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0)
+        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0, places=PLACES)
 
     @rule()
     def restart_as_another_run(self):
         """What only the last run could know is in doubt for a minute; everything else stands as it stood."""
         self.runs += 1
         self.boot, self.shadow = f"r{self.runs}", None
-        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0)
+        self.board = Board(self.rules, boot=self.boot, state=self._saved(), chain=CHAIN, shift_s=0.0, places=PLACES)
 
     def _saved(self):
         return json.loads(json.dumps(self.board.snapshot()))

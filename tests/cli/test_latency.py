@@ -32,7 +32,8 @@ def planned(text):
     models = ModelShelf()
     lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
     (bed,) = config.beds.values()
-    found = list(rows([rule for name, rule in bed.alarms.conditions.items() if name not in OF_DEVICE], lanes))
+    watched = [rule for name, rule in bed.alarms.conditions.items() if name not in OF_DEVICE]
+    found = list(rows(watched, lanes, site=bool(bed.site)))
     device = [rule for name, rule in config.device_alarms.conditions.items() if name in OF_DEVICE]
     return {row.name: row.worst_s for row in [*found, *rows(device, lanes)]}, lanes, config
 
@@ -78,16 +79,18 @@ def test_what_makes_it_longer():
     assert brady("[analyzers.pulse]\nhop_s = 4") == plain + 3.0 + 2.0  # 14 s of delay end with the fourth hop, at 16 s
 
 
-def delay_s(condition, heart, text="", sound=None):
+def delay_s(condition, heart, text="", sound=None, site=False):
     """Seconds of reading time from ``EVENT_S`` to the alarm, and the worst case of the same configuration."""
     kind, rate = ("pcg", 2000.0) if sound else ("ppg", 100.0)
     analyzers = '["murmur"]' if sound else '["pulse", "rhythm"]'
     source = f'[sources.node]\nkind = "synthetic"\nstreams = ["{kind}"]\nanalyzers = {analyzers}\n'
-    worst, lanes, config = planned(source + text)
+    worst, lanes, config = planned(source + text + ('[beds.bed1]\nsite = "MV"\n' if site else ""))
     t = np.arange(0.0, 115.0, 1.0 / rate)
     wave = sound(heart, t) if sound else 50_000 + 2000 * ppg(heart, t)
     feed = blocks(wave, stream=f"node/{kind}", rate=rate, chunk=round(rate / 10))
-    board = build_board(config, boot="b")
+    models = ModelShelf()
+    models("murmur")
+    board = build_board(config, boot="b", models=models)
     events = replay(feed, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion())
     alarms = [e for e in events if isinstance(e, Alarm) and e.condition == condition and e.presence == "on"]
     assert alarms, f"{condition} never came"
@@ -110,9 +113,12 @@ def test_a_generated_event_alarms_within_the_worst_case(condition, after):
     assert took_s <= worst_s
 
 
-def test_a_generated_murmur_alarms_within_the_worst_case():
+@pytest.mark.parametrize("site", [False, True])
+def test_a_generated_murmur_alarms_within_the_worst_case(site):
     heart = beats([Episode(0.0, "sinus", 75.0)], 120.0, seed=3)
-    took_s, worst_s = delay_s("murmur", heart, sound=lambda heart, t: pcg(heart, t, murmur=[(EVENT_S, 120.0)]))
+    took_s, worst_s = delay_s(
+        "murmur", heart, sound=lambda heart, t: pcg(heart, t, murmur=[(EVENT_S, 120.0)]), site=site
+    )
     assert took_s <= worst_s
 
 

@@ -339,6 +339,12 @@ def test_a_retained_command_is_refused(outbox, mosquitto, subscriber):
     one.sink.close()
 
 
+def test_a_command_published_as_retained_is_refused_while_connected_too(device, subscriber):
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()}, retain=True)
+    assert "retained" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
+    assert device.commands == []
+
+
 def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
     device.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "offline", "unplugged", since=CLOCK.now()))
     device.sink.send(Stats(CLOCK.now(), {"readings": {"ppg.hr": 3}}))

@@ -38,7 +38,6 @@ CONFIG = (
 name = "proof"
 [beds.bed1]
 person = "demo"
-site = "MV"
 [sources.node]
 bed = "bed1"
 kind = "serial_port"
