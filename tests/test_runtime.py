@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import numpy as np
@@ -17,6 +18,7 @@ from edge.replay import blocks_of, replay
 from edge.runtime import Runtime
 from edge.types import Alarm, Command, CommandResult, Fault, Heartbeat, Reading, SourceError, SourceStatus, Stats
 from signals import Echo, blocks
+from source_and_sink import Kept, Playback
 
 PPG = np.round(np.random.default_rng(3).normal(size=3000) * 100)
 PULSE_RATES = [60.0] * 8 + [180.0] * 12 + [70.0] * 10
@@ -30,49 +32,6 @@ class Rate(Echo):
         if window.coverage < 1.0:
             return [Reading("ppg.hr", window.end, None, "bpm", reason="warming_up")]
         return [Reading("ppg.hr", window.end, float(np.median(window.data)), "bpm", quality=1.0)]
-
-
-class Playback:
-    """A source that gives prepared blocks, then ends; with ``then`` it raises that instead."""
-
-    def __init__(self, feed, then=None):
-        self.feed, self.then, self.opened = list(feed), then, 0
-
-    def open(self):
-        self.opened += 1
-
-    def read(self):
-        if not self.feed:
-            raise self.then or EOFError
-        return [self.feed.pop(0)]
-
-    def close(self):
-        pass
-
-
-class Kept:
-    """A sink that keeps everything and wakes whoever waits for it."""
-
-    def __init__(self):
-        self.events, self.closed, self._changed = [], 0, threading.Condition()
-
-    def send(self, event):
-        with self._changed:
-            self.events.append(event)
-            self._changed.notify_all()
-
-    def wait(self, found, timeout=10.0):
-        with self._changed:
-            assert self._changed.wait_for(lambda: any(found(e) for e in self.events), timeout)
-
-    def of(self, kind):
-        return [e for e in self.events if isinstance(e, kind)]
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        self.closed += 1
 
 
 def rates(chunk=10):
@@ -92,6 +51,29 @@ def live(readers, one_board, *, clock=None, **kw):
     sink = Kept()
     runtime = Runtime(readers=readers, board=one_board, sinks=[sink], clock=clock or ManualClock(), **kw)
     return runtime, sink
+
+
+@contextlib.contextmanager
+def waiting(clock, *, one_board=None, sink=None):
+    """(runtime, sink) of a program that runs in a thread, with a source that gives nothing until the test is done."""
+    hold = threading.Event()
+
+    class Waits(Playback):
+        def read(self):
+            hold.wait(10.0)
+            raise EOFError
+
+    sink = sink or Kept()
+    reader = Reader("node", "bed1", Waits([]), [lane()])
+    runtime = Runtime(readers=[reader], board=one_board or board(), sinks=[sink], clock=clock)
+    thread = threading.Thread(target=runtime.run, name="edge-test-main")
+    thread.start()
+    try:
+        yield runtime, sink
+    finally:
+        hold.set()
+        thread.join(10.0)
+    assert not thread.is_alive()
 
 
 def key(alarm):
@@ -260,42 +242,20 @@ def test_a_broken_sink_does_not_silence_the_others(caplog):
 
 
 def test_commands_and_faults_come_in_from_any_thread():
-    clock, hold = ManualClock(), threading.Event()
-
-    class Waits(Playback):
-        def read(self):
-            hold.wait(10.0)
-            raise EOFError
-
-    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
-    thread = threading.Thread(target=runtime.run, name="edge-test-main")
-    thread.start()
-    runtime.post(Fault("model_fault", 0.0, True, "altered", bed="bed1"))
-    sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "model_fault" and e.presence == "on")
-    runtime.post(Command("ack", "bed1", 1.0, "c1", "nurse", id="bed1/model_fault"))
-    sink.wait(lambda e: isinstance(e, CommandResult) and e.ok)
-    sink.wait(lambda e: isinstance(e, Alarm) and e.presence == "ack")
-    hold.set()
-    thread.join(10.0)
-    assert not thread.is_alive()
+    with waiting(ManualClock()) as (runtime, sink):
+        runtime.post(Fault("model_fault", 0.0, True, "altered", bed="bed1"))
+        sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "model_fault" and e.presence == "on")
+        runtime.post(Command("ack", "bed1", 1.0, "c1", "nurse", id="bed1/model_fault"))
+        sink.wait(lambda e: isinstance(e, CommandResult) and e.ok)
+        sink.wait(lambda e: isinstance(e, Alarm) and e.presence == "ack")
 
 
 def test_a_clock_step_is_announced():
-    clock, hold = ManualClock(), threading.Event()
-
-    class Waits(Playback):
-        def read(self):
-            hold.wait(10.0)
-            raise EOFError
-
-    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
-    thread = threading.Thread(target=runtime.run, name="edge-test-main")
-    thread.start()
-    clock.step_wall(7200.0)
-    clock.advance(1.0)
-    sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "clock_step" and "+7200.0 s" in e.text)
-    hold.set()
-    thread.join(10.0)
+    clock = ManualClock()
+    with waiting(clock) as (_, sink):
+        clock.step_wall(7200.0)
+        clock.advance(1.0)
+        sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "clock_step" and "+7200.0 s" in e.text)
 
 
 def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
@@ -311,30 +271,15 @@ def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
 
 
 def test_stats_come_every_ten_seconds_and_can_be_published():
-    clock, hold = ManualClock(), threading.Event()
-
-    class Waits(Playback):
-        def read(self):
-            hold.wait(10.0)
-            raise EOFError
-
-    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], board(), clock=clock)
-    thread = threading.Thread(target=runtime.run, name="edge-test-main")
-    thread.start()
-    clock.advance(11.0)
-    sink.wait(lambda e: isinstance(e, Stats))
-    hold.set()
-    thread.join(10.0)
+    clock = ManualClock()
+    with waiting(clock) as (_, sink):
+        clock.advance(11.0)
+        sink.wait(lambda e: isinstance(e, Stats))
     assert sink.of(Stats)[0].figures["frames_written"] == 0
 
 
 def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that_makes_alarms():
-    clock, hold, stuck = ManualClock(), threading.Event(), threading.Event()
-
-    class Waits(Playback):
-        def read(self):
-            hold.wait(10.0)
-            raise EOFError
+    clock, stuck = ManualClock(), threading.Event()
 
     class Sticks(Kept):
         """Holds the main thread up from the second heartbeat on."""
@@ -344,22 +289,16 @@ def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that
             if len(self.of(Heartbeat)) == 2:
                 stuck.wait(10.0)
 
-    sink = Sticks()
-    reader = Reader("node", "bed1", Waits([]), [lane()])
-    runtime = Runtime(readers=[reader], board=board(), sinks=[sink], clock=clock)
-    thread = threading.Thread(target=runtime.run, name="edge-test-main")
-    thread.start()
-    sink.wait(lambda e: isinstance(e, Heartbeat))
-    runtime.post(Fault("outbox_full", 0.0, True))
-    sink.wait(lambda e: isinstance(e, Alarm))
-    clock.advance(5.0)
-    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 5.0)
-    clock.advance(60.0)
-    assert [h.t for h in sink.of(Heartbeat)] == [0.0, 5.0]
-    stuck.set()
-    sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 65.0)
-    hold.set()
-    thread.join(10.0)
+    with waiting(clock, sink=Sticks()) as (runtime, sink):
+        sink.wait(lambda e: isinstance(e, Heartbeat))
+        runtime.post(Fault("outbox_full", 0.0, True))
+        sink.wait(lambda e: isinstance(e, Alarm))
+        clock.advance(5.0)
+        sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 5.0)
+        clock.advance(60.0)
+        assert [h.t for h in sink.of(Heartbeat)] == [0.0, 5.0]
+        stuck.set()
+        sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 65.0)
     first, second, _ = sink.of(Heartbeat)
     assert first.beds["_device"] == {"seq": 0, "epoch": "b", "standing": 0, "unconfirmed": 0}
     assert second.beds["_device"] == {"seq": 1, "epoch": "b", "standing": 1, "unconfirmed": 0}
@@ -367,23 +306,13 @@ def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that
 
 
 def test_what_nobody_confirms_is_logged_and_told(caplog):
-    clock, hold = ManualClock(), threading.Event()
-
-    class Waits(Playback):
-        def read(self):
-            hold.wait(10.0)
-            raise EOFError
-
+    clock = ManualClock()
     one = Board({"bed1": rules_from({})}, boot="b", chain=Chain((Role("station", 2.0),)))
-    runtime, sink = live([Reader("node", "bed1", Waits([]), [lane()])], one, clock=clock)
-    thread = threading.Thread(target=runtime.run, name="edge-test-main")
-    thread.start()
-    runtime.post(Fault("outbox_full", 0.0, True, "disk full"))
-    sink.wait(lambda e: isinstance(e, Alarm))
-    clock.advance(2.0)
-    sink.wait(lambda e: isinstance(e, Alarm) and e.delivery["annunciator"])
-    hold.set()
-    thread.join(10.0)
+    with waiting(clock, one_board=one) as (runtime, sink):
+        runtime.post(Fault("outbox_full", 0.0, True, "disk full"))
+        sink.wait(lambda e: isinstance(e, Alarm))
+        clock.advance(2.0)
+        sink.wait(lambda e: isinstance(e, Alarm) and e.delivery["annunciator"])
     assert "_device/outbox_full: not confirmed, ringing at the bed; asked: station" in caplog.text
 
 

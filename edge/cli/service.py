@@ -10,23 +10,31 @@ import sys
 from pathlib import Path
 
 STATE = "var/lib/edge-vitals"
+CONFIG = "/etc/edge-vitals/config.toml"
 _COMMAND_S = 30.0
+_ACTIONS = {
+    "install": "write the unit (watchdog, sandbox), udev rules and the service's user, then start it",
+    "uninstall": "stop it and remove those files",
+    "status": "is it installed, current and running",
+}
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = subparsers.add_parser(
         "service",
         help="install, remove or look at the systemd service",
-        description="install: write the unit (watchdog, sandbox), udev rules and the service's user, then start it. "
-        "uninstall: stop it and remove those files; --purge its state and user, too. status: is it installed, current "
-        "and running. Needs root but for status and --root.",
+        description="Run at every start of the machine, watched and in a sandbox. Needs root but for status and --root.",
         epilog="example: sudo edge-vitals service install /etc/edge-vitals/config.toml",
     )
-    command.add_argument("action", choices=("install", "uninstall", "status"))
-    command.add_argument("config", nargs="?", default="/etc/edge-vitals/config.toml")
-    command.add_argument("--root", metavar="FOLDER", default="/", help="put the files below this folder; start nothing")
-    command.add_argument("--program", help="what to start; by default this Python with `-m edge`")
-    command.add_argument("--purge", action="store_true", help="uninstall: remove state and user as well")
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in _ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name != "uninstall":
+            action.add_argument("config", nargs="?", default=CONFIG, help=f"an absolute path (default {CONFIG})")
+            action.add_argument("--program", help="what to start; by default this Python with `-m edge`")
+        else:
+            action.add_argument("--purge", action="store_true", help="remove state and user as well")
+        action.add_argument("--root", metavar="FOLDER", default="/", help="files below this folder; nothing is started")
     command.set_defaults(func=run)
 
 
@@ -34,11 +42,11 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; status exits with 3 when the service is not installed, not current or not running."""
     root = Path(args.root)
     live = root == Path("/") and shutil.which("systemctl") is not None
+    if args.action == "uninstall":
+        return _uninstall(root, live=live, purge=args.purge)
     program = args.program or _program()
     if args.action == "install":
         return _install(root, program, args.config, live=live)
-    if args.action == "uninstall":
-        return _uninstall(root, live=live, purge=args.purge)
     return _status(root, program, args.config, live=live)
 
 

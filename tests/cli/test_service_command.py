@@ -66,11 +66,11 @@ def test_what_a_package_brought_is_used_and_left_to_it(root, capsys):
     assert main(["service", "install", *program]) == 0
     assert everything(root) == before
     assert main(["service", "status", *program]) == 0
-    assert main(["service", "uninstall", *program]) == 0
+    assert main(["service", "uninstall", "--root", str(root)]) == 0
     assert everything(root) == before
     config = root / "etc/edge-vitals/other.toml"
     config.write_text((root / "etc/edge-vitals/config.toml").read_text())
-    assert main(["service", "install", "/etc/edge-vitals/other.toml", *program]) == 0
+    assert main(["service", "install", *program, "/etc/edge-vitals/other.toml"]) == 0
     assert everything(root) - before == {UNIT, "etc/edge-vitals/other.toml"}  # /etc goes before /usr/lib
     assert main(["service", "status", "/etc/edge-vitals/other.toml", *program]) == 0
 

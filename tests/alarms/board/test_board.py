@@ -1,0 +1,191 @@
+"""Readings, silence and faults become occurrences, from raise to end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from board_told import board, hr, rates, say, what
+from edge.types import Fault, Reading, SourceStatus
+
+
+def test_an_occurrence_from_raise_to_end_and_the_next_one_is_new():
+    one = board()
+    assert rates(one, [43] * 4 + [70] * 3) == [(2.0, "on", "raised"), (5.0, "off", "cleared")]
+    told = [a for i in range(3) for a in one.update(hr(10.0 + i, 43))]
+    assert [a.occurrence for a in told] == ["boot.bed1.brady.2"]
+    assert (told[0].since, told[0].value, told[0].limit, told[0].seq, told[0].priority) == (10.0, 43, 45.0, 3, "medium")
+
+
+def test_an_alarm_carries_its_evidence():
+    one = board()
+    for t in range(3):
+        told = one.update(hr(float(t), 43, brady_bpm=42.0))
+    (alarm,) = told
+    evidence = json.loads(json.dumps(alarm.evidence))
+    assert evidence["reading"] == {
+        "metric": "ppg.hr",
+        "source": "node",
+        "t": 2.0,
+        "value": 43,
+        "quality": 0.9,
+        "reason": "",
+        "model": "",
+        "detail": {"brady_bpm": 42.0},
+    }
+    assert evidence["rule"]["limit"] == 45.0
+    assert evidence["rule"]["on_delay_s"] == 2.0
+    assert evidence["span"] == [0.0, 2.0]
+    assert alarm.text == "Heart rate 42 below 45 bpm"
+
+
+def test_escalation_sounds_again_and_deescalation_does_not():
+    one = board()
+    rates(one, [43] * 3)
+    one.command(say("ack", 2.5, id="bed1/brady"))
+    escalated = one.update(hr(3.0, 38))
+    assert what(escalated) == [("bed1/brady", "on", "escalated")]
+    assert (escalated[0].priority, escalated[0].limit) == ("high", 40.0)
+    one.command(say("ack", 3.5, id="bed1/brady"))
+    assert rates(one, [44, 44, 44], 4.0) == [(5.0, "ack", "deescalated")]
+    assert one.active()[0].priority == "medium"
+
+
+def test_what_was_high_latches_and_an_acknowledgement_ends_it():
+    one = board()
+    assert rates(one, [38, 70, 70, 70]) == [(0.0, "on", "raised"), (2.0, "latched", "latched")]
+    assert what(one.command(say("ack", 5.0))[1]) == [("bed1/brady", "off", "acknowledged")]
+    assert one.active() == []
+
+
+def test_what_was_high_and_acknowledged_does_not_latch():
+    one = board()
+    rates(one, [38])
+    one.command(say("ack", 0.5))
+    assert rates(one, [70, 70, 70], 1.0) == [(2.0, "off", "cleared")]
+
+
+def test_a_latched_alarm_that_returns_is_the_same_occurrence():
+    one = board()
+    rates(one, [38, 70, 70])
+    assert rates(one, [38], 3.0) == [(3.0, "on", "returned")]
+    assert one.active()[0].occurrence == "boot.bed1.brady.1"
+
+
+def test_a_standing_alarm_sounds_again_acknowledged_or_not():
+    one = board()
+    rates(one, [43] * 3)
+    assert one.tick(101.9) == []
+    assert [(a.t, a.evidence["realarms"]) for a in one.tick(102.5)] == [(102.0, 1)]
+    one.command(say("ack", 150.0))
+    assert one.tick(249.9) == []
+    assert what(one.tick(250.0)) == [("bed1/brady", "on", "realarmed")]
+
+
+def test_sources_come_and_go():
+    one = board()
+    assert one.update(SourceStatus("node", "bed1", 10.0, "offline", "unplugged")) == []
+    assert one.state_of("bed1/source_lost/node") == "pending"
+    (told,) = one.tick(14.0)
+    assert (told.id, told.t, told.text, told.source) == (
+        "bed1/source_lost/node",
+        13.0,
+        "No data from node: unplugged",
+        "node",
+    )
+    one.update(SourceStatus("node", "bed1", 20.0, "online"))
+    assert [(a.t, a.presence) for a in one.tick(30.0)] == [(23.0, "off")]
+
+
+def test_a_source_without_readings_is_lost_even_if_nobody_says_so():
+    one = board()
+    one.update(hr(0.0, 70))
+    one.update(hr(0.0, 70, metric="camera.hr", source="cam"))
+    told = []
+    for t in range(1, 30):
+        told += one.update(hr(float(t), 70)) + one.tick(t + 0.5)
+    assert [(a.id, a.text) for a in told] == [("bed1/source_lost/cam", "No readings from cam for 15 s")]
+    one.update(hr(30.0, 70, metric="camera.hr", source="cam"))
+    assert [(a.t, a.presence) for a in one.tick(40.0)] == [(33.0, "off")]
+
+
+def test_a_disabled_source_is_not_missed():
+    one = board()
+    one.update(hr(0.0, 70))
+    one.update(SourceStatus("node", "bed1", 1.0, "disabled"))
+    assert [one.tick(float(t)) for t in range(2, 60)] == [[]] * 58
+
+
+def test_sensor_off_is_of_the_source_and_of_any_of_its_streams():
+    one = board()
+    told = []
+    for t in range(4):
+        told += one.update(hr(float(t), None, reason="sensor_off"))
+        told += one.update(hr(t + 0.1, 0.1, metric="pcg.murmur"))
+    assert [(a.id, a.t, a.priority, a.kind) for a in told] == [("bed1/sensor_off/node", 1.0, "medium", "technical")]
+    assert what(one.update(hr(5.0, 70))) == [("bed1/sensor_off/node", "off", "cleared")]
+
+
+def test_faults_of_the_device_stand_on_its_own_bed():
+    one = board()
+    assert what(one.update(Fault("outbox_full", 1.0, True, "disk full", bed="bed1"))) == [
+        ("_device/outbox_full", "on", "raised")
+    ]
+    assert one.active()[0].text == "disk full"
+    one.update(Fault("outbox_full", 2.0, False))
+    assert what(one.tick(7.0)) == [("_device/outbox_full", "off", "cleared")]
+    one.update(Fault("model_fault", 8.0, True, "murmur: golden mismatch", bed="bed1", source="murmur"))
+    assert one.active()[0].id == "bed1/model_fault"
+    with pytest.raises(ValueError, match="not a technical condition"):
+        one.update(Fault("brady", 1.0, True))
+    with pytest.raises(ValueError, match="no bed 'bed9'"):
+        one.update(hr(1.0, 70, bed="bed9"))
+
+
+def test_a_clock_step_ends_by_itself():
+    one = board()
+    assert what(one.update(Fault("clock_step", 1.0, True))) == [("_device/clock_step", "on", "raised")]
+    assert one.tick(300.0) == []
+    assert what(one.tick(301.0)) == [("_device/clock_step", "off", "cleared")]
+
+
+def test_a_condition_that_is_off_says_nothing():
+    one = board({"brady": {"enabled": False}, "source_lost": {"enabled": False}})
+    assert rates(one, [30] * 60) == []
+    one.update(SourceStatus("node", "bed1", 60.0, "offline"))
+    assert one.tick(100.0) == []
+
+
+def test_the_same_input_gives_the_same_alarms():
+    def told():
+        one = board()
+        return [a for t in range(60) for a in one.update(hr(float(t), 38 if t % 20 > 10 else 70)) + one.tick(t + 0.5)]
+
+    assert told() == told()
+    assert len(told()) > 2
+
+
+def test_an_alarm_carries_the_readings_that_decided_its_model_card_and_its_recording():
+    one = board(cards={"rhythm": "ab" * 32}, keeps_evidence=True)
+    quiet = hr(0.0, 70)
+    for t in range(12):
+        one.update(hr(float(t), 70))
+    rates(one, [44, None, 43, 46], start=12.0)
+    (brady,) = [a for t in (16.0, 17.0, 18.0) for a in one.update(hr(t, 42)) if a.condition == "brady"]
+    recent = brady.evidence["readings"]
+    assert [(t, value, verdict) for t, value, _, verdict in recent[-5:]] == [
+        (14.0, 43, "yes"), (15.0, 46, "between"), (16.0, 42, "yes"), (17.0, 42, "yes"), (18.0, 42, "yes"),
+    ]  # fmt: skip
+    assert [row[2] for row in recent] == [quiet.quality] * 8
+    assert brady.evidence["recording"] == "boot.bed1.brady.1.evrec"
+    assert "card" not in brady.evidence
+    reading = Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node", "rhythm 1.1.0 onnx-int8")
+    (af,) = one.update(reading)
+    assert af.evidence["card"] == "ab" * 32
+    assert json.loads(json.dumps(af.evidence)) == af.evidence
+
+
+def test_without_recordings_none_is_named():
+    (af,) = board().update(Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node"))
+    assert "recording" not in af.evidence

@@ -1,0 +1,94 @@
+"""The board after a restart: what it goes on with, what it ends, what it refuses to read."""
+
+from __future__ import annotations
+
+import pytest
+
+from board_told import board, hr, rates, say, through_json, what
+from edge.alarms.auscultation import Place
+from edge.alarms.board import Board
+from edge.alarms.conditions import rules_from
+from edge.types import Fault, Reading, SourceStatus
+
+
+def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_with_it_it_stands():
+    one = board()
+    rates(one, [43] * 4)
+    one.update(hr(4.0, None, reason="sensor_off"))
+    one.update(hr(6.0, None, reason="sensor_off"))
+    state = through_json(one)
+    for sources, ended in ((["node", "cam"], []), (["cam"], [("bed1/brady", "off", "unwatched")]), (None, [])):
+        places = {"bed1": Place(sources=None if sources is None else frozenset(sources))}
+        two = board(boot="next", state=state, shift_s=0.0, places=places)
+        assert [w for w in what(two.tick(7.0)) if w[0] == "bed1/brady"] == ended
+
+
+def test_after_a_restart_acknowledged_stays_and_numbers_go_on():
+    one = board()
+    rates(one, [43] * 3)
+    one.update(Reading("ppg.rhythm", 3.0, "af", quality=0.9, bed="bed1"))
+    one.command(say("ack", 4.0, id="bed1/brady"))
+    one.command(say("pause", 4.0, seconds=60))
+    two = board(boot="next", state=through_json(one))
+    assert {a.id: (a.presence, a.occurrence) for a in two.active()} == {
+        "bed1/brady": ("ack", "boot.bed1.brady.1"),
+        "bed1/af": ("on", "boot.bed1.af.1"),
+    }
+    last = one.active()[0].seq
+    two.tick(1000.0)  # the monotonic clock of another boot
+    assert two.paused_until("bed1") == 1060.0
+    told = [a for i in range(3) for a in two.update(hr(1001.0 + i, 70))]
+    assert [(a.presence, a.seq, a.occurrence) for a in told] == [("off", last + 1, "boot.bed1.brady.1")]
+    told = [a for i in range(3) for a in two.update(hr(1010.0 + i, 43))]
+    assert told[0].occurrence == "next.bed1.brady.2"
+
+
+def test_a_known_shift_of_the_clock_is_used():
+    one = board()
+    one.command(say("pause", 4.0, seconds=60))
+    two = board(boot="next", state=through_json(one), shift_s=-4.0)
+    assert two.paused_until("bed1") == 60.0
+
+
+def test_what_only_the_last_run_knew_is_forgotten_unless_said_again():
+    one = board()
+    one.update(SourceStatus("node", "bed1", 0.0, "offline"))
+    one.update(SourceStatus("cam", "bed1", 0.0, "offline"))
+    one.update(Fault("outbox_full", 0.0, True))
+    one.tick(5.0)
+    two = board(boot="next", state=through_json(one))
+    assert two.tick(0.0) == []
+    two.update(SourceStatus("node", "bed1", 1.0, "offline"))
+    assert sorted(what(two.tick(60.0))) == [
+        ("_device/outbox_full", "off", "cleared"),
+        ("bed1/source_lost/cam", "off", "cleared"),
+    ]
+
+
+def test_what_is_no_longer_watched_is_ended():
+    one = board(beds=("bed1", "bed2"))
+    rates(one, [38] * 3)
+    rates(one, [38] * 3, bed="bed2")
+    two = Board({"bed1": rules_from({"brady": {"enabled": False}})}, boot="next", state=through_json(one))
+    assert sorted(what(two.tick(0.0))) == [("bed1/brady", "off", "unwatched"), ("bed2/brady", "off", "unwatched")]
+    assert two.active() == []
+
+
+def test_a_state_of_another_version_is_refused():
+    with pytest.raises(ValueError, match="version 9, not 1"):
+        board(state={"version": 9})
+
+
+def test_a_damaged_state_is_refused():
+    one = board()
+    rates(one, [43] * 3)
+    for break_it in (
+        lambda state: state.pop("beds"),
+        lambda state: state["beds"]["bed1"].pop("seq"),
+        lambda state: state["beds"]["bed1"]["lines"]["bed1/brady"].pop("feeds"),
+        lambda state: state["beds"]["bed1"].update(standby="soon"),
+    ):
+        state = through_json(one)
+        break_it(state)
+        with pytest.raises(ValueError, match="alarm state is damaged"):
+            board(state=state)

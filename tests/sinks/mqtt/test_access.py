@@ -1,0 +1,148 @@
+"""Who may connect and how: passwords, certificates, protocol versions, two devices with one name."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import threading
+
+import pytest
+
+from edge.sinks.mqtt import probe
+from edge.sinks.outbox import Outbox
+from edge.types import ConfigError
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm
+
+
+def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscriber, tmp_path):
+    changed = threading.Condition()
+    first = Device(outbox, mosquitto.port, changed=changed).up()
+    box = Outbox(tmp_path / "second.sqlite", clock=CLOCK, boot="boot2")
+    second = Device(box, mosquitto.port, changed=changed).up()
+    both = (first, second)
+    first.wait(lambda d: any("another program" in w for one in both for _, w in one.links))
+    (quiet,) = [one for one in both if "another program" in one.links[-1][1]]
+    (other,) = [one for one in both if one is not quiet]
+    other.up()
+    seen = len(quiet.links)
+    other.raise_alarm(alarm(1))
+    assert other.sink.flush(WAIT_S)
+    assert len(quiet.links) == seen
+    second.sink.close()
+    first.sink.close()
+    box.close()
+
+
+@pytest.mark.slow
+def test_a_broker_that_restarts_again_and_again_is_not_taken_for_another_program(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    for _ in range(3):
+        broker.stop(kill=True)
+        one.wait(lambda d: not d.links[-1][0])
+        broker.start()
+        one.up()
+    assert not any("another program" in why for _, why in one.links)
+    one.sink.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # amqtt leaves refused sockets open
+def test_a_broker_that_knows_only_3_1_1_is_spoken_to(outbox):
+    from edge.demo.broker import Broker
+
+    with Broker() as broker:
+        one = Device(outbox, broker.port).up()
+        assert one.sink._connection.version == 4
+        one.raise_alarm(alarm(1))
+        assert one.sink.flush(WAIT_S)
+        one.sink.close()
+    gc.collect()
+
+
+def password_broker(new_mosquitto, tmp_path):
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "dev", "right"], check=True, capture_output=True)
+    os.chmod(passwords, 0o644)
+    return new_mosquitto(f"allow_anonymous false\npassword_file {passwords}\n").start()
+
+
+def test_a_wrong_password_is_named_without_the_password(outbox, new_mosquitto, tmp_path, caplog):
+    broker = password_broker(new_mosquitto, tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    one = Device(outbox, broker.port, username="dev", password_file=str(secret))
+    one.wait(lambda d: d.links)
+    assert "not authorized" in one.links[0][1] or "bad user name or password" in one.links[0][1]
+    assert "hunter2" not in caplog.text + repr(one.sink._options)
+    one.sink.close()
+    secret.write_text("right\n")
+    assert probe(host="127.0.0.1", port=broker.port, username="dev", password_file=str(secret)) == ""
+    assert "refused" in probe(host="127.0.0.1", port=broker.port)
+
+
+def certificates(tmp_path, name="127.0.0.1"):
+    def openssl(*args):
+        subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=tmp_path)
+
+    days = ["-days", "2", "-nodes", "-newkey", "rsa:2048"]
+    openssl("req", "-x509", *days, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    for who in ("server", "client"):
+        openssl("req", *days[2:], "-keyout", f"{who}.key", "-out", f"{who}.csr", "-subj", f"/CN={who}")
+        (tmp_path / "ext").write_text(
+            f"subjectAltName=IP:{name}" if name[0].isdigit() else f"subjectAltName=DNS:{name}"
+        )
+        openssl("x509", "-req", "-in", f"{who}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-out", f"{who}.pem", "-days", "2", "-extfile", "ext")  # fmt: skip
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+    tmp_path.chmod(0o755)
+
+
+def tls_broker(new_mosquitto, tmp_path, *, clients=False):
+    lines = f"allow_anonymous true\ncafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\nkeyfile {tmp_path}/server.key\n"
+    return new_mosquitto(lines + ("require_certificate true\n" if clients else "")).start()
+
+
+def test_tls_with_a_client_certificate(outbox, new_mosquitto, tmp_path):
+    certificates(tmp_path)
+    broker = tls_broker(new_mosquitto, tmp_path, clients=True)
+    ca, cert, key = (str(tmp_path / name) for name in ("ca.pem", "client.pem", "client.key"))
+    one = Device(outbox, broker.port, ca_file=ca, cert_file=cert, key_file=key).up()
+    one.raise_alarm(alarm(1))
+    assert one.sink.flush(WAIT_S)
+    one.sink.close()
+    assert probe(host="127.0.0.1", port=broker.port, ca_file=ca) != ""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho drops the socket unclosed
+def test_a_certificate_for_another_name_or_from_elsewhere_is_refused(new_mosquitto, tmp_path):
+    certificates(tmp_path, name="elsewhere.example")
+    broker = tls_broker(new_mosquitto, tmp_path)
+    said = probe(host="127.0.0.1", port=broker.port, ca_file=str(tmp_path / "ca.pem"))
+    assert said.startswith("TLS: ")
+    assert "127.0.0.1" in said
+    assert probe(host="127.0.0.1", port=broker.port, tls=True).startswith("TLS: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"password_file": "/none"}, "password_file"),
+        ({"password_env": "EDGE_VITALS_NO_SUCH"}, "EDGE_VITALS_NO_SUCH"),
+        ({"ca_file": "/none.pem"}, "/none.pem"),
+    ],
+)
+def test_missing_secrets_and_files_are_configuration_errors(outbox, settings, said):
+    with pytest.raises(ConfigError, match=said):
+        Device(outbox, 1, **settings)
+
+
+def test_a_session_taken_over_is_said_at_once_and_not_fought_over(outbox):
+    broker = Scripted(after_connect=b"\xe0\x02\x8e\0")
+    one = Device(outbox, broker.port)
+    one.wait(lambda d: any("another program" in why for _, why in d.links))
+    assert broker.connects == 1
+    one.sink.close()
+    assert broker.connects == 1
+    broker.close()

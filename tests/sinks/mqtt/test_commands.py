@@ -1,0 +1,161 @@
+"""Commands by MQTT: handed on, answered where they asked, refused with the reason, never taken when retained."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.sinks._commands import CommandInbox
+from edge.sinks._payloads import Topics
+from edge.types import BedStatus, Command, CommandResult
+from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, load
+
+
+def send(subscriber, name, payload, **kw):
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    subscriber.client.publish(f"vitals/dev/bed1/cmd/{name}", raw, qos=1, **kw)
+
+
+def now_iso(shift_s=0.0):
+    return (datetime.now(UTC) + timedelta(seconds=shift_s)).isoformat()
+
+
+def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic = "my/answers"
+    fields = {"command_id": "c1", "by": "nurse", "t": now_iso(), "id": "bed1/af"}
+    send(subscriber, "ack", fields, properties=properties)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.bed, command.by, command.id) == ("ack", "bed1", "nurse", "bed1/af")
+    device.sink.send(CommandResult(command, CLOCK.now(), True, "acknowledged"))
+    for topic in ("my/answers", "vitals/dev/bed1/cmd/result"):
+        answer = load(subscriber.wait(topic))
+        assert (answer["command_id"], answer["ok"], answer["text"]) == ("c1", True, "acknowledged")
+        assert answer["boot"] == "boot1"
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "said"),
+    [
+        ("ack", b"{", "not JSON"),
+        ("ack", [1], "not a JSON object"),
+        ("ack", {"by": "n", "t": now_iso()}, "command_id"),
+        ("ack", {"command_id": "c", "t": now_iso()}, "'by'"),
+        ("ack", {"command_id": "c", "by": "n"}, "'t'"),
+        ("ack", {"command_id": "c", "by": "n", "t": "2026-01-01T12:00:00"}, "time zone"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(-60)}, "stale"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": 5}, "'id'"),
+        ("pause", {"command_id": "c", "by": "n", "t": now_iso(), "seconds": "long"}, "'seconds'"),
+        ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
+        ("ack", b"{" + b" " * 5000 + b"}", "too long"),
+        ("ack", b"[" * 4000, "not JSON"),
+        ("ack", {"command_id": "c", "by": "n", "t": "0001-01-01T00:00:00+23:59"}, "stale"),
+        ("ack", b'{"command_id": "\\ud800", "by": "n"}', "'command_id' has at most 200"),
+        ("ack", {"command_id": "c", "by": "n" * 201, "t": now_iso()}, "'by' has at most 200"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "occurrence": "\ud83d"}, "'occurrence' has at most 200"),
+        ("drill", {"command_id": "c", "by": "n\0", "t": now_iso()}, "all of them printable"),
+    ],
+)
+def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payload, said, caplog):
+    send(subscriber, name, payload)
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
+    assert answer["ok"] is False
+    assert said in answer["text"]
+    assert device.commands == []
+    assert "refused" in caplog.text
+
+
+def test_a_number_without_an_end_is_handed_on_as_infinite(device, subscriber):
+    fields = b'{"command_id": "c", "by": "n", "t": "%b", "seconds": 1%b}' % (now_iso().encode(), b"0" * 400)
+    send(subscriber, "pause", fields)
+    device.wait(lambda d: d.commands)
+    assert device.commands[0].seconds == float("inf")
+
+
+def test_a_message_that_trips_the_program_does_not_end_its_connection(device, subscriber, caplog):
+    def trip(_command):
+        raise RuntimeError("a bug")
+
+    device.sink._commands._on_command = trip
+    send(subscriber, "ack", {"command_id": "c1", "by": "n", "t": now_iso()})
+    send(subscriber, "ack", {"command_id": "c2", "by": "", "t": now_iso()})
+    assert "'by'" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
+    assert "could not be taken" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("topic", "answered"),
+    [
+        ("nurse/answers", True),
+        ("homeassistant/device/x/config", True),
+        ("vitals/dev/bed1/event", False),
+        ("vitals/dev", False),
+        ("vitals/+/x", False),
+        ("#", False),
+    ],
+)
+def test_an_answer_is_never_said_on_a_topic_of_ours_and_never_retained(topic, answered):
+    said = []
+    inbox = CommandInbox(Topics("vitals/dev"), CLOCK, print, lambda topic, _payload: said.append(topic))
+    fields = json.dumps({"command_id": "c", "by": "n"}).encode()
+    message = SimpleNamespace(
+        topic="vitals/dev/bed1/cmd/ack", payload=fields, retain=False, properties=SimpleNamespace(ResponseTopic=topic)
+    )
+    inbox.message(message)
+    assert said == ["vitals/dev/bed1/cmd/result", *([topic] if answered else [])]
+
+
+def test_a_retained_command_is_refused(outbox, mosquitto, subscriber):
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()}, retain=True)
+    subscriber.wait("vitals/dev/bed1/cmd/ack")
+    one = Device(outbox, mosquitto.port).up()
+    assert "retained" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
+    assert one.commands == []
+    one.sink.close()
+
+
+def test_a_command_published_as_retained_is_refused_while_connected_too(device, subscriber):
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()}, retain=True)
+    assert "retained" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
+    assert device.commands == []
+
+
+def test_where_the_microphone_sits_is_asked_by_command_and_retained(device, subscriber, mosquitto):
+    subscriber.wait("vitals/dev/status")
+    fields = {"command_id": "c1", "t": now_iso(), "by": "nurse", "site": "MV", "person": "p2"}
+    send(subscriber, "site", fields)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.site, command.person) == ("site", "MV", "p2")
+    device.sink.send(BedStatus("bed1", CLOCK.now(), "p2", "MV", CLOCK.now(), "nurse", CLOCK.now() + 60.0))
+    subscriber.wait("vitals/dev/bed1/state")
+    late = Subscriber(mosquitto.port)
+    told = load(late.wait("vitals/dev/bed1/state"))
+    late.close()
+    assert (told["site"], told["by"], told["standby_until"], "person" in told) == ("MV", "nurse", None, False)
+    assert told["paused_until"] > told["site_since"]
+
+
+def test_a_confirmation_is_a_command_with_a_role(device, subscriber):
+    fields = {"command_id": "c9", "by": "program", "t": now_iso(), "role": "station", "occurrence": "o1"}
+    send(subscriber, "received", fields)
+    device.wait(lambda d: d.commands)
+    (command,) = device.commands
+    assert (command.name, command.role, command.occurrence) == ("received", "station", "o1")
+    send(subscriber, "received", {**fields, "command_id": "c10", "role": 5})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result", lambda p: p["command_id"] == "c10"))
+    assert "'role' must be a text" in answer["text"]
+
+
+def test_unanswered_commands_are_forgotten_in_time(device):
+    for number in range(400):
+        device.sink._commands._reply[f"c{number}"] = ("x", None)
+    command = Command("ack", "bed1", CLOCK.now(), "c0", "n")
+    device.sink.send(CommandResult(command, CLOCK.now(), True))
+    assert device.sink.flush(WAIT_S)

@@ -1,0 +1,94 @@
+"""What a device publishes, against a real mosquitto."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge.types import Heartbeat, Reading, SourceStatus, Stats
+from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load
+
+
+def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosquitto, subscriber):
+    one = Device(outbox, mosquitto.port).up()
+    online = load(subscriber.wait("vitals/dev/status"))
+    assert (online["state"], online["version"], online["models"]) == ("online", "9", {"rhythm": "rhythm 1 x"})
+    assert (online["v"], online["heartbeat_s"]) == (1, 5.0)
+    assert {"t", "mono", "boot", "clock_synced"} <= set(online)
+    one.sink.close()
+    subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
+    late = Subscriber(mosquitto.port, "vitals/dev/status")
+    assert load(late.wait("vitals/dev/status"))["state"] == "stopped"
+    late.close()
+
+
+def test_a_reading_has_every_field_and_expires(device, subscriber):
+    device.sink.send(Reading("ppg.hr", CLOCK.now(), 61.25, "bpm", 0.9, detail={"sd": 1}, bed="bed1", source="node"))
+    device.sink.send(Reading("ppg.hr", CLOCK.now(), None, "bpm", reason="motion", bed="bed1", source="node"))
+    topic = "vitals/dev/bed1/reading/ppg.hr"
+    message = subscriber.wait(topic, lambda p: p["value"] is None)
+    assert load(message)["reason"] == "motion"
+    first, second = subscriber.on(topic)
+    assert (first["value"], first["unit"], first["quality"], first["source"]) == (61.25, "bpm", 0.9, "node")
+    assert second["seq"] == first["seq"] + 1
+    assert 0 < message.properties.MessageExpiryInterval <= 3
+    assert not message.retain
+
+
+def test_an_alarm_is_an_event_and_stands_retained_until_it_is_over(device, subscriber, mosquitto):
+    device.raise_alarm(alarm(1))
+    event = load(subscriber.wait("vitals/dev/bed1/event"))
+    assert (event["presence"], event["seq"], event["historical"]) == ("on", 1, False)
+    assert 0.0 <= event["delay_s"] < 5.0
+    subscriber.wait("vitals/dev/bed1/alarm/af")
+    late = Subscriber(mosquitto.port, "vitals/dev/bed1/alarm/#")
+    assert load(late.wait("vitals/dev/bed1/alarm/af"))["presence"] == "on"
+    device.raise_alarm(alarm(2, "off"))
+    late.wait("vitals/dev/bed1/alarm/af", lambda p: p is None)
+    late.close()
+    assert device.sink.flush(WAIT_S)
+    assert len(device.outbox) == 0
+    assert [e["presence"] for e in subscriber.on("vitals/dev/bed1/event")] == ["on", "off"]
+
+
+def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
+    device.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "offline", "unplugged", since=CLOCK.now()))
+    device.sink.send(Stats(CLOCK.now(), {"readings": {"ppg.hr": 3}}))
+    source = load(subscriber.wait("vitals/dev/source/node/status"))
+    assert (source["state"], source["reason"]) == ("offline", "unplugged")
+    stats = load(subscriber.wait("vitals/dev/stats"))
+    assert stats["outbox"] == {"depth": 0, "oldest_s": 0.0}
+    found = load(subscriber.wait("homeassistant/device/dev/config"))
+    assert {"device", "origin", "components", "availability"} <= set(found)
+    assert {c["platform"] for c in found["components"].values()} == {"sensor", "binary_sensor", "event", "button"}
+
+
+def test_a_heartbeat_is_live_or_nothing_and_carries_the_outbox(device, subscriber, mosquitto):
+    beds = {"bed1": {"seq": 7, "standing": 1, "unconfirmed": 0}}
+    device.sink.send(Heartbeat(CLOCK.now(), 5.0, beds))
+    message = subscriber.wait("vitals/dev/heartbeat")
+    beat = load(message)
+    assert (beat["interval_s"], beat["beds"], beat["outbox"]["depth"], beat["v"]) == (5.0, beds, 0, 1)
+    assert (message.qos, message.retain) == (0, False)
+    assert 0 < message.properties.MessageExpiryInterval <= 5
+    late = Subscriber(mosquitto.port, "vitals/dev/#")
+    late.wait("vitals/dev/status")
+    assert late.on("vitals/dev/heartbeat") == []
+    late.close()
+
+
+def test_delivery_and_drill_are_in_the_event_and_on_the_alarms_topic_and_only_where_there_are_any(device, subscriber):
+    told = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
+    device.raise_alarm(replace(alarm(1), delivery=told, drill=True))
+    device.raise_alarm(alarm(2, condition="brady"))
+    for topic in ("vitals/dev/bed1/event", "vitals/dev/bed1/alarm/af"):
+        marked = load(subscriber.wait(topic, lambda p: p["id"] == "bed1/af"))
+        assert (marked["delivery"], marked["drill"]) == (told, True)
+    plain = load(subscriber.wait("vitals/dev/bed1/event", lambda p: p["id"] == "bed1/brady"))
+    assert not {"delivery", "drill"} & set(plain)
+
+
+def test_discovery_is_said_again_when_home_assistant_starts(device, subscriber):
+    subscriber.wait("homeassistant/device/dev/config")
+    subscriber.messages.clear()
+    subscriber.client.publish("homeassistant/status", b"online")
+    subscriber.wait("homeassistant/device/dev/config")
