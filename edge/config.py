@@ -95,16 +95,21 @@ class Config:
     delivery: Chain = NOBODY
 
 
-def load(path: str | Path) -> Config:
-    """Read and check a configuration file; raises ConfigError."""
+def load(path: str | Path, *, to_watch: bool = False) -> Config:
+    """Read and check a configuration file; raises ConfigError. to_watch: it must name a source."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    return parse(text, path=str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file; a configuration is TOML in UTF-8") from None
+    config = parse(text, path=str(path))
+    if to_watch and not config.sources:
+        raise ConfigError(f"{path}: no [sources.NAME]: there is nothing to watch")
+    return config
 
 
 def parse(text: str, *, path: str = "configuration") -> Config:

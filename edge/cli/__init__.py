@@ -7,6 +7,7 @@ Errors are one line on stderr. Command files import what is heavy inside ``run``
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -51,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     args = parser().parse_args(argv)
     try:
-        return int(args.func(args))
+        code = int(args.func(args))
+        if sys.stdout is not None:  # it may have been closed before we began
+            sys.stdout.flush()
+        return code
     except (ConfigError, ModelError) as error:
         print(f"edge-vitals: {error}", file=sys.stderr)
         return 2
@@ -61,5 +65,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _no_more_output()
         return 0
+    except OSError as error:
+        if error.filename is not None:  # a file or folder that cannot be reached is no bug of ours
+            print(f"edge-vitals: {error.filename}: {error.strerror}", file=sys.stderr)
+        elif error.errno == errno.ENOSPC:
+            _no_more_output()
+            print("edge-vitals: no space left for the output", file=sys.stderr)
+        else:
+            raise
+        return 1
+
+
+def _no_more_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge.alarms.delivery import in_words
 from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus
 
 _TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
@@ -48,18 +49,18 @@ def clock_text(t_s: float) -> str:
 
 
 def value_text(reading: Reading) -> str:
-    """The value in words, or why there is none."""
-    if reading.value is None:
-        return f"-- ({reading.reason.replace('_', ' ')})"
-    if isinstance(reading.value, str):
-        return reading.value
-    digits = 0 if abs(reading.value) >= 10 else 2
-    return f"{reading.value:.{digits}f} {reading.unit}".strip()
+    """A reading's value in words, or why there is none."""
+    from edge.sinks.console import in_short
+
+    return in_short(reading.value, reading.unit, reading.reason)
 
 
 def alarm_text(alarm: Alarm) -> str:
-    """``ON  medium  bed1/af  Atrial fibrillation likely``."""
-    return f"{alarm.presence.upper():<7} {alarm.priority:<6} {alarm.id:<24} {alarm.text}"
+    """``ON  medium  bed1/af  Atrial fibrillation likely``, and whether somebody has it where that is asked after."""
+    words = in_words(alarm.delivery) if alarm.presence != "off" else ""
+    return f"{alarm.presence.upper():<7} {alarm.priority:<6} {alarm.id:<24} {alarm.text}" + (
+        f" ({words})" if words else ""
+    )
 
 
 class Summary:

@@ -38,10 +38,14 @@ class Client:
             raise ConfigError(f"--broker: everybody can read a password there; set {PASSWORD_ENV} instead")
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
             raise ConfigError(f"--broker {url}: write mqtt://host:port or mqtts://host:port")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ConfigError(f"--broker {url}: the port is a number from 1 to 65535") from None
         tls = parts.scheme == "mqtts" or ca_file is not None
         options = Options(
             host=parts.hostname,
-            port=parts.port or (8883 if tls else 1883),
+            port=port or (8883 if tls else 1883),
             client_id=f"edge-vitals-watch-{uuid.uuid4().hex[:8]}",
             username=parts.username,
             password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,

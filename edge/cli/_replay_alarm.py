@@ -54,8 +54,9 @@ def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
     """The alarm's evidence in words, and the readings that led to it."""
     evidence, rule = alarm.evidence, alarm.evidence["rule"]
     told = evidence["reading"]
+    of = told.get("metric", told.get("text", ""))
     figures = {
-        "reading": f"{told.get('metric', told.get('text', ''))} {told.get('value', '')} quality {told.get('quality', '-')}",
+        "reading": f"{of} {told.get('value', '')} quality {told.get('quality', '-')}" if of else None,
         "limit": rule["limit"],
         "delays": f"on {rule['on_delay_s']:g} s, off {rule['off_delay_s']:g} s, {rule['confirm'][0]} of {rule['confirm'][1]}",
         "model": told.get("model") or ", ".join(told.get("detail", {}).get("models", {}).values()),

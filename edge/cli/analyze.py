@@ -6,6 +6,7 @@ import argparse
 import importlib
 
 from edge.cli._events import JSONL_HELP
+from edge.cli._options import rate
 
 TASKS = {
     "murmur": "heart sound (WAV, FLAC, CSV, NPZ): is there a murmur, how sure, and is the recording good enough",
@@ -24,7 +25,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     command.add_argument("task", choices=TASKS)
     command.add_argument("file", nargs="+")
-    command.add_argument("--rate", type=float, metavar="HZ", help="sampling rate, where the file does not say")
+    command.add_argument("--rate", type=rate, metavar="HZ", help="sampling rate, where the file does not say")
     command.add_argument("--jsonl", action="store_true", help="print every reading as a line of JSON")
     command.add_argument("--plot", metavar="OUT.png", help="draw the signal and the verdict (needs the extra 'plot')")
     command.set_defaults(func=run)

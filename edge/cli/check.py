@@ -21,11 +21,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.assembly import ModelShelf, build_lanes, build_source
     from edge.clock import SystemClock
     from edge.config import load
-    from edge.types import ConfigError
 
-    config = load(args.config)
-    if not config.sources:
-        raise ConfigError(f"{args.config}: no [sources.NAME]: there is nothing to watch")
+    config = load(args.config, to_watch=True)
     models = ModelShelf(variant=config.variant)
     for source in config.sources.values():
         build_source(source, SystemClock())

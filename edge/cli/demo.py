@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.cli._options import port, seconds
+
 if TYPE_CHECKING:
     from edge.clock import Clock
 
@@ -33,13 +35,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "demo's alarm delays are shortened for it. Runs until Ctrl-C, or for --seconds.",
         epilog="example: edge-vitals demo --seconds 90",
     )
-    command.add_argument("--seconds", type=float, metavar="N", help="stop after so long, with exit code 0")
+    command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long, with exit code 0")
     command.add_argument("--no-web", action="store_true", help="without the page")
     command.add_argument(
-        "--port", type=int, default=0, metavar="P", help="port of the embedded broker; by default a free one"
+        "--port", type=port, default=0, metavar="P", help="port of the embedded broker; by default a free one"
     )
     command.add_argument(
-        "--web-port", type=int, default=0, metavar="P", help=f"port of the page; by default {PAGE_PORT}, or a free one"
+        "--web-port", type=port, default=0, metavar="P", help=f"port of the page; by default {PAGE_PORT}, or a free one"
     )
     command.set_defaults(func=run)
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         for word, (meaning, remedy) in FAULTS.items():
             print(f"{word}: {meaning} -> {remedy}")
         return 0
-    config = load(args.config) if args.config else None
+    config = load(args.config, to_watch=True) if args.config else None
     failed = False
     for finding in findings(config):
         print(finding, flush=True)

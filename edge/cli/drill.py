@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device
+from edge.cli._options import bed, name, seconds
 from edge.types import SinkError
 
 BY = "edge-vitals drill"
@@ -26,9 +27,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="example: edge-vitals drill --broker mqtt://127.0.0.1:1883 --device ward-3 --bed bed1",
     )
     add_options(command)
-    command.add_argument("--device", default="", help="by default the first one seen")
-    command.add_argument("--bed", default="_device", help="by default the alarm line of the device itself")
-    command.add_argument("--wait", type=float, default=60.0, metavar="S", help="for a confirmation, at most (60)")
+    command.add_argument("--device", type=name, default="", help="by default the first one seen")
+    command.add_argument("--bed", type=bed, default="_device", help="by default the alarm line of the device itself")
+    command.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="for a confirmation, at most (60)")
     command.set_defaults(func=run)
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.assembly import ModelShelf, build_lanes
     from edge.config import load
 
-    config = load(args.config)
+    config = load(args.config, to_watch=True)
     models = ModelShelf(variant=config.variant)
     lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
     print(f"device {config.device}")
@@ -46,21 +46,24 @@ def run(args: argparse.Namespace) -> int:
             bed.alarms, [name for name in bed.alarms.conditions if name not in OF_DEVICE], mine, site=bool(bed.site)
         )
     print("\nthe device itself")
-    _alarms(config.device_alarms, [name for name in config.device_alarms.conditions if name in OF_DEVICE], lanes)
+    rings = "annunciator" in config.sinks
+    of_device = OF_DEVICE if rings else OF_DEVICE - {"annunciator_lost"}
+    _alarms(config.device_alarms, [name for name in config.device_alarms.conditions if name in of_device], lanes)
     if config.delivery:
         steps = ", then ".join(f"{role.name} within {role.confirm_within_s:g} s" for role in config.delivery.roles)
         joins = "at the end" if config.delivery.last_resort else "from the first silence on"
-        print(f"\n{config.delivery.minimum} priority and above is confirmed by {steps}; the annunciator rings {joins}")
+        bell = f"the annunciator rings {joins}" if rings else "no [sinks.annunciator]: nothing rings at the bed"
+        print(f"\n{config.delivery.minimum} priority and above is confirmed by {steps}; {bell}")
     return 0
 
 
 def _alarms(rules: AlarmRules, names: list[str], lanes: list[Lane], *, site: bool = False) -> None:
     from edge.cli._latency import rows
 
-    print(f"  {'alarm':<13} {'priority':<9} {'limit':>7} {'confirm':>8} {'on-delay':>9} {'worst case':>11}")
+    print(f"  {'alarm':<16} {'priority':<9} {'limit':>7} {'confirm':>8} {'on-delay':>9} {'worst case':>11}")
     for row in rows([rules.conditions[name] for name in names], lanes, site=site):
         rule = row.condition
         limit = "" if rule.limit is None else f"{rule.limit:g}"
         confirm = f"{rule.k} of {rule.n}" if rule.k > 1 else ""
         last = "when the broker is back" if row.worst_s is None else f"{row.worst_s:>9.1f} s"
-        print(f"  {row.name:<13} {row.priority:<9} {limit:>7} {confirm:>8} {rule.on_delay_s:>7g} s {last}")
+        print(f"  {row.name:<16} {row.priority:<9} {limit:>7} {confirm:>8} {rule.on_delay_s:>7g} s {last}")

@@ -24,7 +24,10 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; 3 when verification fails."""
     if args.action == "pull":
         from edge import face_models
+        from edge.types import ConfigError
 
+        if args.root is not None:
+            raise ConfigError("models pull: --root is for list and verify; the face models have a place of their own")
         return face_models.pull(quiet=args.quiet)
     return _list(args.root) if args.action == "list" else _verify(args.root)
 
@@ -61,5 +64,5 @@ def _verify(root: str | None) -> int:
             print(f"{word:<5} {name} {timing.variant}: {'golden answers match' if timing.ok else timing.text}")
             failed += [] if timing.ok or absent else [inference.FileCheck(name, timing.variant, False, timing.text)]
     if not checks:
-        print("no models there")
-    return 3 if failed else 0
+        print(f"FAIL  {inference.models_root(root)}: no models there")
+    return 3 if failed or not checks else 0

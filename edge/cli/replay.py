@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
+from edge.cli._options import rate
 from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--config", help="limits, delays and analyzers; by default those of the recording, or plain ones"
     )
-    command.add_argument("--rate", type=float, metavar="HZ", help="sampling rate, where the file does not say")
+    command.add_argument("--rate", type=rate, metavar="HZ", help="sampling rate, where the file does not say")
     command.add_argument("--speed", choices=("max", "1"), default="max", help="as fast as possible, or as it happened")
     command.add_argument(
         "--exact", action="store_true", help="exit with 3 where readings or alarms differ from those made live"

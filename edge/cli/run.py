@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
+from edge.cli._options import seconds
 from edge.logs import JsonFormatter, LogSink
 from edge.types import Sink
 
@@ -22,7 +23,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="example: edge-vitals run bedside.toml --record night.evrec",
     )
     command.add_argument("config")
-    command.add_argument("--seconds", type=float, metavar="N", help="stop after so long")
+    command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long")
     command.add_argument(
         "--record", metavar="FILE.evrec", help="record what the analyzers see, for replay; never frames"
     )
@@ -49,11 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Run until stopped."""
     from edge.config import load
     from edge.service import build_service
-    from edge.types import ConfigError
 
-    config = load(args.config)
-    if not config.sources:
-        raise ConfigError(f"{args.config}: no [sources.NAME]: there is nothing to watch")
+    config = load(args.config, to_watch=True)
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)
     with stop_signals() as told:

@@ -56,8 +56,7 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
     at = root / config.lstrip("/") if root != Path("/") else Path(config)
     if not Path(config).is_absolute():
         raise ConfigError(f"{config}: the service needs an absolute path")
-    if not load(at).sources:
-        raise ConfigError(f"{at}: no [sources.NAME]: there is nothing to watch")
+    load(at, to_watch=True)
     for name, content in files(program, config).items():
         if _read(root / packaged(name)) == content:
             print(f"{root / packaged(name)}: current, of the package")
@@ -119,7 +118,8 @@ def _status(root: Path, program: str, config: str, *, live: bool) -> int:
         command = ["systemctl", "is-active", "edge-vitals"]
         said = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
         good &= said.returncode == 0
-        print(f"edge-vitals: {said.stdout.strip() or said.stderr.strip() or 'unknown'}")
+        lines = (said.stdout.strip() or said.stderr.strip() or "unknown").splitlines()
+        print(f"edge-vitals: {lines[0]}")
     return 0 if good else 3
 
 

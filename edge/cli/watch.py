@@ -11,6 +11,7 @@ from datetime import datetime
 from edge.alarms.delivery import in_words
 from edge.cli._grade_live import grade
 from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
+from edge.cli._options import name, seconds
 from edge.cli._station import Station
 from edge.types import ConfigError, SinkError
 
@@ -29,10 +30,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="example: edge-vitals watch --broker mqtt://127.0.0.1:1883 --as nurse-station",
     )
     add_options(command)
-    command.add_argument("--device", default="", help="one device; by default all, or the first one seen with --grade")
-    command.add_argument("--as", dest="role", default="", metavar="ROLE", help="confirm alarms as this role")
-    command.add_argument("--seconds", type=float, metavar="N", help="stop after so long")
-    command.add_argument("--grade", type=float, metavar="SECONDS", help="judge one device for so long")
+    command.add_argument(
+        "--device", type=name, default="", help="one device; by default all, or the first one seen with --grade"
+    )
+    command.add_argument("--as", dest="role", type=name, default="", metavar="ROLE", help="confirm alarms as this role")
+    command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long")
+    command.add_argument("--grade", type=seconds, metavar="SECONDS", help="judge one device for so long")
     command.add_argument("--drill", action="store_true", help="with --grade: acknowledge a test alarm, too")
     command.add_argument(
         "--cut",
@@ -104,6 +107,8 @@ def _say(text: str) -> None:
 
 def _line(topic: str, payload: bytes) -> str:
     """A message in words; "" for those that say nothing to a person."""
+    from edge.sinks.console import in_short
+
     parts = topic.split("/")
     if not payload or len(parts) < 2 or parts[-1] in ("stats", "heartbeat", "result") or "cmd" in parts:
         return ""
@@ -119,10 +124,8 @@ def _line(topic: str, payload: bytes) -> str:
             told += [f"{what} until {fields[key]}" for what, key in _SILENCES if fields[key]]
             return f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
         if parts[2] == "reading":
-            value = fields["value"]
-            text = f"{value:.0f} {fields['unit']}" if isinstance(value, float) and value > 10 else str(value)
             held = ", ".join(fields.get("detail", {}).get("suppressed", ()))
-            text = text if value is not None else f"-- {fields['reason']}"
+            text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))
             return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
         if parts[2] == "event":
             late = " (late)" if fields.get("historical") else ""

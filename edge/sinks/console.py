@@ -59,7 +59,7 @@ class Console:
 
     def _reading(self, reading: Reading) -> None:
         key = (reading.bed, reading.source, reading.metric)
-        shown: object = reading.value if reading.value is not None else f"-- ({reading.reason.replace('_', ' ')})"
+        shown: object = reading.value if reading.value is not None else reading.reason
         before = self._shown.get(key)
         if isinstance(shown, float):
             near = isinstance(before, float) and abs(shown - before) < (_SAME_BPM if reading.unit == "bpm" else 0.1)
@@ -68,15 +68,9 @@ class Console:
         if near:
             return
         self._shown[key] = shown
-        text = (
-            f"{shown:.0f}"
-            if isinstance(shown, float) and abs(shown) >= 10
-            else f"{shown:.2f}"
-            if isinstance(shown, float)
-            else str(shown)
-        )
+        text = in_short(reading.value, reading.unit, reading.reason)
         where = f"{reading.bed}/{reading.source}" if reading.source else reading.bed
-        self._line(reading.t, f"{where:<16} {reading.metric:<14} {text} {reading.unit}".rstrip(), "")
+        self._line(reading.t, f"{where:<16} {reading.metric:<14} {text}", "")
 
     def _line(self, t: float, text: str, colour: str) -> None:
         line = f"{self._time(t)} {text}"
@@ -91,3 +85,12 @@ class Console:
             return f"{t:12.1f}"
         wall = self._clock.wall() - self._clock.now() + t
         return datetime.fromtimestamp(wall).astimezone().strftime("%H:%M:%S")
+
+
+def in_short(value: float | str | None, unit: str, reason: str) -> str:
+    """A reading's value in words, or why there is none."""
+    if value is None:
+        return f"-- ({reason.replace('_', ' ')})"
+    if isinstance(value, str):
+        return value
+    return f"{value:.{0 if abs(value) >= 10 else 2}f} {unit}".strip()

@@ -22,6 +22,7 @@ state_dir = "state"
 kind = "synthetic"
 streams = ["ppg", "acc", "pcg"]
 """
+CONFIG_COMMANDS = ("run", "check", "explain", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -49,10 +50,22 @@ def test_the_contract_names_are_there():
         (["analyze", "ppg", "none.csv"], "none.csv"),
         (["analyze", "camera", "none.mp4"], "none.mp4"),
         (["replay", "a.evrec", "b.wav"], "one recording at a time"),
+        *(([command, "folder"], "folder: cannot be read: Is a directory") for command in CONFIG_COMMANDS),
+        *(([command, "bytes.toml"], "bytes.toml: not a text file") for command in CONFIG_COMMANDS),
+        *(([command, "empty.toml"], "empty.toml: no [sources.NAME]") for command in CONFIG_COMMANDS),
+        (["replay", "folder"], "folder: a folder"),
+        (["export", "folder", "--csv"], "folder: no recording in this folder"),
+        (["analyze", "ppg", "bytes.toml"], "bytes.toml: "),
+        (["drill", "--broker", "foo:bar"], "--broker foo:bar"),
+        (["watch", "--broker", "mqtt://host:port"], "the port is a number from 1 to 65535"),
+        (["watch", "--broker", "mqtt://host:99999"], "the port is a number from 1 to 65535"),
     ],
 )
-def test_what_is_not_there_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
+def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\0bad")
+    (tmp_path / "empty.toml").touch()
     assert main(argv) in (1, 2)
     err = capsys.readouterr().err
     assert said in err
@@ -182,3 +195,53 @@ def test_a_closed_pipe_is_no_traceback(config):
     command = f"{sys.executable} -m edge explain {config} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["drill", "--bed", "+"], "names match"),
+        (["drill", "--device", "a/b"], "names match"),
+        (["drill", "--wait", "-3"], "seconds from 0 on"),
+        (["watch", "--as", "Night Nurse"], "names match"),
+        (["watch", "--seconds", "nan"], "a number"),
+        (["run", "c.toml", "--seconds", "-1"], "seconds from 0 on"),
+        (["replay", "a.csv", "--rate", "0"], "a rate above 0 Hz"),
+        (["demo", "--port", "70000"], "a port, 0 to 65535"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_a_usage_error(argv, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_one_line(monkeypatch, capsys):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_dir", refuse)
+    assert main(["replay", "closed/x.evrec"]) == 1
+    assert capsys.readouterr().err == "edge-vitals: closed/x.evrec: Permission denied\n"
+
+
+def test_a_full_disk_under_the_output_is_one_line():
+    command = [sys.executable, "-m", "edge", "models", "list"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "edge-vitals: no space left for the output\n")
+
+
+def test_a_plan_says_who_is_asked_and_promises_no_bell_that_is_not_there(tmp_path, capsys):
+    config = tmp_path / "c.toml"
+    config.write_text(SYNTHETIC + '[delivery]\nroles = ["station"]\n')
+    assert main(["explain", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "confirmed by station within 15 s; no [sinks.annunciator]: nothing rings at the bed" in said
+    assert "annunciator_lost" not in said
+    config.write_text(config.read_text() + '[sinks.annunciator]\ncommand = ["true"]\n')
+    assert main(["explain", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "the annunciator rings from the first silence on" in said
+    assert "annunciator_lost" in said

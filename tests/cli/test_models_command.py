@@ -10,7 +10,7 @@ import pytest
 
 from edge import face_models
 from edge.cli import models
-from edge.types import ModelError
+from edge.types import ConfigError, ModelError
 
 TINY = Path(__file__).parent.parent / "models" / "tiny"
 
@@ -67,3 +67,10 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_pull_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(face_models, "pull", lambda *, quiet=False: 3)
     assert call("pull") == 3
+    with pytest.raises(ConfigError, match="--root is for list and verify"):
+        call("pull", "--root", "somewhere")
+
+
+def test_a_folder_without_models_does_not_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("verify", "--root", str(tmp_path)) == 3
+    assert capsys.readouterr().out == f"FAIL  {tmp_path}: no models there\n"

@@ -9,6 +9,7 @@ import pytest
 
 from edge.cli import main
 from edge.config import parse
+from edge.dsp.synthesis import Episode, beats, ppg
 from edge.recording import Recording, RecordingWriter
 from edge.service import build_service
 from edge.types import Alarm, Block, Fault
@@ -169,3 +170,18 @@ def test_no_frame_of_a_camera_is_ever_kept(tmp_path):
     ring = Ring({"cam": "bed1"}, before_s=30.0, after_s=30.0)
     with pytest.raises(ValueError, match="never"):
         ring.take(frame, dict)
+
+
+@pytest.mark.slow
+def test_an_accelerometer_that_fell_silent_long_before_an_alarm_spoils_nothing_of_it(tmp_path, capsys):
+    t = np.arange(40_000) / 100.0
+    rhythm = [Episode(0.0, "sinus", 70.0), Episode(320.0, "sinus", 170.0)]
+    still = np.tile([[0.0], [0.0], [1000.0]], 2000)
+    np.savez(tmp_path / "bed.npz", ppg=ppg(beats(rhythm, 400.0, seed=1), t, seed=1), acc=still, fs=100.0)
+    source = f'[sources.node]\nkind = "files"\npath = "{tmp_path}/bed.npz"\npace = "max"\nanalyzers = ["pulse"]\n'
+    run_to_its_end(f'[device]\nname = "ward"\nstate_dir = "{tmp_path}/state"\n{source}')
+    assert main(["replay", "--alarm", "bed1/tachy", str(tmp_path / "state" / "evidence")]) == 0
+    verdict = capsys.readouterr().err
+    assert "the same alarm" in verdict
+    assert "bit for bit" in verdict
+    assert "taken as recorded" not in verdict

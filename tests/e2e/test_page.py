@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge.types import Block
+from tools.campaign.broker import free_port
 from web_browser import SCREENS, Seen
 from web_server import WebServer
 from whole_program import running
@@ -148,14 +149,6 @@ def program(folder, port):
     return subprocess.Popen(
         [sys.executable, "-m", "edge", "run", str(config), "--quiet"], stderr=subprocess.DEVNULL, cwd=Path.cwd()
     )
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])

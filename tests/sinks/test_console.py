@@ -71,7 +71,7 @@ def test_a_source_is_told_with_why_and_how_long_nothing_was_seen(status, line):
         (reading(-9.994), "bed1/node        ppg.hr         -9.99 bpm"),
         (reading(0.25, "pcg.murmur", ""), "bed1/node        pcg.murmur     0.25"),
         (reading("af", "ppg.rhythm", ""), "bed1/node        ppg.rhythm     af"),
-        (reading(None, reason="sensor_off"), "bed1/node        ppg.hr         -- (sensor off) bpm"),
+        (reading(None, reason="sensor_off"), "bed1/node        ppg.hr         -- (sensor off)"),
         (reading(70.0, "fused.hr", source=""), "bed1             fused.hr       70 bpm"),
     ],
 )

@@ -130,29 +130,30 @@ def train(people, *, samples: int, epochs: int, seed: int):
     return net.eval(), x.numpy()
 
 
-def measure(run, people, *, faces: int, seed: int) -> dict[str, dict[str, float]]:
-    """Share of faces within 5 bpm by pulse strength and motion, for POS, CHROM, the network and POS with it,
-    without any refusal."""
+def measure(runs, people, *, faces: int, seed: int) -> dict[str, dict[str, float]]:
+    """Share of faces within 5 bpm by pulse strength and motion, without any refusal, all on the same faces: POS, CHROM,
+    each network of ``runs`` by its name, POS and the first network together; and what each network gains over POS, with
+    the standard error of that difference."""
     table = {}
     for cell, (ac_dc, motion) in enumerate(CELLS):
         rng = np.random.default_rng([seed, cell])
-        right: dict[str, list[bool]] = {"pos": [], "chrom": [], "network": [], "both": []}
+        right: dict[str, list[bool]] = {name: [] for name in ("pos", "chrom", *runs, "both")}
         for _ in range(faces):
             face = generate(rng, people[rng.integers(len(people))], ac_dc=ac_dc, motion=motion)
             regions = region_traces(face)
             pulses = [band_pass(pos(rgb)) for rgb in regions]
-            waves = run(np.stack([network_input(rgb, p) for rgb, p in zip(regions, pulses, strict=True)]))
-            seen = {"pos": pos_spectrum(regions, pulses), "network": network_spectrum(waves)}
+            given = np.stack([network_input(rgb, p) for rgb, p in zip(regions, pulses, strict=True)])
+            networks = {name: network_spectrum(run(given)) for name, run in runs.items()}
+            seen = {"pos": pos_spectrum(regions, pulses), **networks}
             seen["chrom"] = pos_spectrum(regions, [band_pass(chrom(rgb)) for rgb in regions], chrom)
-            seen["both"] = both_spectra(seen["pos"], seen["network"])
+            seen["both"] = both_spectra(seen["pos"], next(iter(networks.values())))
             for name, spectrum in seen.items():
                 right[name].append(abs(GRID_BPM[spectrum.argmax()] - face.bpm) <= 5)
-        cell_table = {name: float(np.mean(hits)) for name, hits in right.items()}
-        gain = np.array(right["network"], float) - np.array(right["pos"], float)
-        cell_table["gain_standard_error"] = float(gain.std() / np.sqrt(faces))
-        table[f"pulse {ac_dc * 100:.2f} % motion {motion * 100:.0f} %"] = {
-            k: round(v, 3) for k, v in cell_table.items()
-        }
+        row = {name: float(np.mean(hits)) for name, hits in right.items()}
+        for name in runs:
+            gain = np.array(right[name], float) - np.array(right["pos"], float)
+            row |= {f"{name} gain": float(gain.mean()), f"{name} gain_se": float(gain.std() / np.sqrt(faces))}
+        table[f"pulse {ac_dc * 100:.2f} % motion {motion * 100:.0f} %"] = {k: round(v, 4) for k, v in row.items()}
     return table
 
 
@@ -212,7 +213,7 @@ def main() -> int:
         with torch.no_grad():
             return net(torch.tensor(batch)).numpy()
 
-    print(json.dumps(measure(run, held_out, faces=options.faces, seed=SEED + 1000), indent=1))
+    print(json.dumps(measure({"network": run}, held_out, faces=options.faces, seed=SEED + 1000), indent=1))
     ship(net, x, options.out)
     print("next: tools/train/camera_rule.py, then tools/train/camera_report.py")
     return 0

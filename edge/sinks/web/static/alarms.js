@@ -2,9 +2,7 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { may, standing, state } from "./state.js";
-import { duration, mark, number, PRESENCES, rankName, receipt, textOf } from "./words.js";
-
-const several = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
+import { duration, mark, number, PRESENCES, rankName, receipt, several, textOf } from "./words.js";
 
 export function showAlarms(now, severalBeds) {
   const shown = state.connected ? standing() : [];

@@ -54,10 +54,10 @@ function showVerdict(tile, reading, judge, now, more = []) {
   return set(tile, text, [...about, qualityWord(reading.q), ...more], false, notable);
 }
 
-// What all sites heard of this person say together; nothing where no site is known.
+// What several sites heard of this person say together; one says no more than the verdict itself.
 function overSites(reading) {
   const patient = reading?.d.patient, sites = Object.keys(patient?.sites ?? {});
-  return sites.length ? [`${sites.join(", ")}: ${VERDICT[patient.decision]}`] : [];
+  return sites.length > 1 ? [`${sites.join(", ")}: ${VERDICT[patient.decision]}`] : [];
 }
 
 function showSite(reading) {

@@ -2,7 +2,7 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { drawWaves, KEY } from "./past_waves.js";
-import { dateAndTime, duration, happened, mark, metric, PRESENCES, rankName, reason, receipt, textOf } from "./words.js";
+import { dateAndTime, duration, happened, mark, metric, PRESENCES, rankName, reason, receipt, several, textOf } from "./words.js";
 
 const PAGE = 50, SOON_S = 120;
 let shown = [], chosen = null, latest = 0;
@@ -64,7 +64,7 @@ async function list(before = null) {
     options("condition", said.conditions);
     options("bed", [...new Set(shown.map((a) => a.bed))].sort());
     fill($("alarms"), shown.map(row));
-    put($("none"), shown.length ? `${shown.length} alarms${$("older").hidden ? "" : ", and older ones"}` : "no such alarm");
+    put($("none"), shown.length ? `${several(shown.length, "alarm")}${$("older").hidden ? "" : ", and older ones"}` : "no such alarm");
     $("one").dataset.exports = said.exports ? "1" : "";
   } catch (error) {
     put($("none"), `not to be had now: ${error.message}`);

@@ -99,6 +99,7 @@ export function happened(alarm, what) {
   return (["received", "unconfirmed"].includes(what) && receipt(alarm)?.text) || HAPPENED[what] || what;
 }
 
+export const several = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
 export const rankName = (alarm) => (alarm.drill ? "drill" : alarm.priority);
 export const mark = (alarm) => (alarm.drill ? "DRILL" : MARKS[alarm.priority]);
 

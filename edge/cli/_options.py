@@ -1,0 +1,55 @@
+"""Values that several commands take, checked where they are read, so that a wrong one is a usage error (exit code 2)."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from typing import Final
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def seconds(text: str) -> float:
+    """A length of time that is not negative, s."""
+    value = _number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: seconds from 0 on")
+    return value
+
+
+def rate(text: str) -> float:
+    """A sampling rate, Hz."""
+    value = _number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: a rate above 0 Hz")
+    return value
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 = any free one."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r}: a port, 0 to 65535")
+    return int(text)
+
+
+def name(text: str) -> str:
+    """The name of a device or role, as the contract has them; "" = none."""
+    if text and not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: names match {_NAME.pattern}")
+    return text
+
+
+def bed(text: str) -> str:
+    """A bed's name, or that of the device's own alarms."""
+    return text if text == "_device" else name(text)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r}: a number")
+    return value
