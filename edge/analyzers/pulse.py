@@ -21,6 +21,7 @@ With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -142,7 +143,7 @@ class Pulse:
 
     def _of_spectrum(self, t: float, tracked: tuple[float, float], moved: float | None, reason: str) -> Reading:
         bpm, sd = tracked
-        trust = float(np.clip(1.0 - sd / (_MAX_SD_SHARE * bpm), 0.0, 1.0))
+        trust = min(1.0, max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm)))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
         value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
         identity = "" if self._model is None else str(self._model.identity)
@@ -154,13 +155,16 @@ class Pulse:
         start = max(window.start, float(window.t[0]) if len(window.t) else window.end)
         if window.end - start < _LEAST_S - 0.5 / window.rate:
             return None
-        ppg = _gridded(window, start)
-        axes = _gridded(acc, start) if ppg is not None else None
+        ppg, axes = _live(window, start), _live(acc, start)
         if ppg is None or axes is None:
             return None
+        both = _gridded(ppg, axes, start, window.end)
+        if both is None:
+            return None
+        count = len(ppg.rows)
         dt_s = self.hop_s if self._last_t is None else window.end - self._last_t
         self._last_t = window.end
-        return self._motion.update(ppg, axes, dt_s)
+        return self._motion.update(both[:, :count], both[:, count:], dt_s)
 
     def _upright(self, wave: Floats) -> Floats:
         if self._upside_down == "auto":
@@ -172,24 +176,44 @@ class Pulse:
         return wave * self._sign
 
 
-def _gridded(window: Window, start: float) -> Floats | None:
-    """The channels of a window from ``start`` on at 25 Hz, without those that are dead (constant or mostly not a
-    number); None when none is left or less than 0.9 of the last 8 s was seen."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Live:
+    """Samples of a stream's living channels, ``(channels, n)``, at times ``t (n,)``, taken at ``rate_hz``."""
+
+    t: Floats
+    rows: Floats
+    rate_hz: float
+
+
+def _live(window: Window, start: float) -> _Live | None:
+    """The channels of a window from ``start`` on without those that are dead (constant or mostly not a number); None
+    when none is left."""
     first = int(np.searchsorted(window.t, start - 0.5))
-    t, x = window.t[first:], quality.columns(window)[first:]
-    finite = np.isfinite(x)
-    if not finite.all():
-        x = x[:, finite.mean(axis=0) >= 0.9]
-        whole = np.isfinite(x).all(axis=1)
-        t, x = t[whole], x[whole]
+    t, rows = window.t[first:], np.ascontiguousarray(quality.columns(window)[first:].T)
+    if not np.isfinite(rows).all():
+        rows = rows[np.isfinite(rows).mean(axis=1) >= 0.9]
+        whole = np.isfinite(rows).all(axis=0)
+        t, rows = t[whole], rows[:, whole]
     if len(t) < 2:
         return None
-    x = x[:, x.max(axis=0) > x.min(axis=0)]
-    if not x.shape[1]:
-        return None
-    even = even_to_grid(t, x, start, window.end, window.rate, motion_spectra.RATE_HZ)
-    if even is not None:
-        return even
-    values, valid = to_grid(t, x, start, window.end, motion_spectra.RATE_HZ, 0.25)
-    last = valid[-round(_LEAST_S * motion_spectra.RATE_HZ) :]
-    return values if len(last) and last.mean() >= 0.9 else None
+    alive = rows.max(axis=1) > rows.min(axis=1)
+    rows = rows if alive.all() else rows[alive]
+    return _Live(t, rows, window.rate) if len(rows) else None
+
+
+def _gridded(ppg: _Live, axes: _Live, start: float, end: float) -> Floats | None:
+    """All channels side by side at 25 Hz, ``(n, channels)``; None when less than 0.9 of a stream's last 8 s was seen.
+    Streams whose samples were taken at the same times go through together."""
+    streams = [ppg, axes]
+    if ppg.rate_hz == axes.rate_hz and np.array_equal(ppg.t, axes.t):
+        streams = [_Live(ppg.t, np.concatenate([ppg.rows, axes.rows]), ppg.rate_hz)]
+    found = []
+    for s in streams:
+        values = even_to_grid(s.t, s.rows.T, start, end, s.rate_hz, motion_spectra.RATE_HZ)
+        if values is None:
+            values, valid = to_grid(s.t, s.rows.T, start, end, motion_spectra.RATE_HZ, 0.25)
+            last = valid[-round(_LEAST_S * motion_spectra.RATE_HZ) :]
+            if not len(last) or last.mean() < 0.9:
+                return None
+        found.append(values)
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)

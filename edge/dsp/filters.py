@@ -69,15 +69,24 @@ def zero_phase(x: Floats, sections: Floats, pad: int | None = None) -> Floats:
     if n < 2:
         return np.zeros_like(x)
     pad = min(n - 1, n - 1 if pad is None else pad)
-    longer = np.concatenate([2 * x[0] - x[pad:0:-1], x, 2 * x[-1] - x[-2 : -pad - 2 : -1]]) if pad else x
-    length = fft.next_fast_len(len(longer) + pad, real=True)
-    gain = _gain_squared(sections.tobytes(), length)
-    level = longer[-1:]
-    shape = (-1, *([1] * (x.ndim - 1)))
-    drop = longer[:1] - level
-    tail = level + drop * np.linspace(0.0, 1.0, length - len(longer) + 2)[1:-1].reshape(shape)
-    spectrum = fft.rfft(np.concatenate([longer, tail]), axis=0) * gain.reshape(shape)
-    return np.asarray(fft.irfft(spectrum, length, axis=0)[pad : pad + n])
+    end = n + 2 * pad
+    length = fft.next_fast_len(end + pad, real=True)
+    rows = x.T  # a transform runs along memory
+    longer = np.empty((*rows.shape[:-1], length))
+    longer[..., pad : pad + n] = rows
+    longer[..., :pad] = 2 * rows[..., :1] - rows[..., pad:0:-1]
+    longer[..., pad + n : end] = 2 * rows[..., -1:] - rows[..., -2 : -pad - 2 : -1]
+    level = longer[..., end - 1 : end]
+    longer[..., end:] = level + (longer[..., :1] - level) * _ramp(length - end)
+    spectrum = fft.rfft(longer)
+    spectrum *= _gain_squared(sections.tobytes(), length)
+    return np.asarray(fft.irfft(spectrum, length)[..., pad : pad + n].T)
+
+
+@lru_cache(maxsize=64)
+def _ramp(n: int) -> Floats:
+    """``n`` steps from above 0 to below 1."""
+    return np.linspace(0.0, 1.0, n + 2)[1:-1]
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,8 @@
 """What the last seconds of pulse and movement hold at each heart rate, with what the accelerometer explains taken out.
 
-Every PPG channel is regressed on the accelerometer's axes at lags up to 160 ms (ridge), over the last 8 s and over the
-last 14 s, and the residuals' Hann spectra are read at every whole bpm (after Zhang et al., IEEE TBME 2015;62:522).
-Only samples before the window's end are used.
+Every PPG channel is regressed on the accelerometer's axes at lags up to 240 ms (ridge) over the last 14 s, and the
+residual's Hann spectra of the last 8 s and of all 14 s are read at every whole bpm (after Zhang et al., IEEE TBME
+2015;62:522). A fit over the 8 s alone takes more of the pulse out. Only samples before the window's end are used.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CHANNELS: Final = (
 )
 _TWICE = np.minimum(2 * GRID_BPM, 445)
 _BAND_HZ = (0.4, 8.0)
-_LAGS = (-4, -2, 0, 2, 4)
-_RIDGE = 0.3
+_LAGS = (-6, -4, -2, 0, 2, 4, 6)
+_RIDGE = 0.1
 _FFT = 1500  # at 25 Hz a bin is one bpm
 _BINS = 446
 _PAD = 100
@@ -52,75 +52,77 @@ class Spectra:
 def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
     """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end."""
     n, long = round(SHORT_S * RATE_HZ), min(len(ppg), round(LONG_S * RATE_HZ))
-    both = ppg if acc is None else np.concatenate([ppg, acc], axis=1)
-    both = zero_phase(both, butterworth(2, _BAND_HZ, RATE_HZ, "band"), _PAD)
+    both = ppg if acc is None else np.concatenate([ppg.T, acc.T]).T
+    both = zero_phase(both, butterworth(2, _BAND_HZ, RATE_HZ, "band"), _PAD).T
     count = ppg.shape[1]
-    x, motion = both[:, :count], both[:, count:]
-    if acc is None:
-        raw = _shares(_power(_centred(x[-n:])))
-        return Spectra(raw, _shares(_power(_centred(x[-long:]))), raw, None)
-    columns = _lagged(motion, long)
-    short = _power(np.concatenate([_residual(x[-n:], columns[-n:]), _centred(both[-n:])], axis=1))
-    moved = short[2 * count :].sum(axis=0, keepdims=True)
-    moved = moved / (moved[:, GRID_BPM[0] :].sum() + 1e-12)
-    slow = _shares(_power(_residual(x[-long:], columns)))
-    return Spectra(_shares(short[:count]), slow, _shares(short[count : 2 * count]), moved)
+    slow = _centred(both[:, -long:]) if acc is None else _residual(both[:count, -long:], _lagged(both[count:], long))
+    rows = np.zeros((2 * count + len(both), long))  # all 14 s of the residual, its last 8 s, the last 8 s as they are
+    recent = rows[count:, long - n :]  # where a row begins does not change its power
+    recent[:count], recent[count:] = slow[:, long - n :], both[:, -n:]
+    recent -= recent.sum(axis=1, keepdims=True) / n
+    recent *= _hann(n)
+    np.multiply(slow, _hann(long), out=rows[:count])
+    spectrum = fft.rfft(rows, _FFT)[:, :_BINS]
+    power = spectrum.real**2 + spectrum.imag**2
+    shares = _shares(power[: 3 * count])
+    moved = None
+    if acc is not None:
+        moved = power[3 * count :].sum(axis=0, keepdims=True)
+        moved /= moved[:, GRID_BPM[0] :].sum() + 1e-12
+    return Spectra(shares[count : 2 * count], shares[:count], shares[2 * count :], moved)
 
 
 def network_input(found: Spectra) -> NDArray[np.float32]:
     """``CHANNELS`` over ``GRID_BPM``, ``(1, 7, 1, 193)``; ValueError without an accelerometer."""
     if found.movement is None:
         raise ValueError("without an accelerometer there is no movement to show")
-    mean, moved = found.residual.mean(axis=0), found.movement[0]
+    count, moved = len(found.residual), found.movement[0]
+    mean = found.residual.sum(axis=0) / count
     grid = slice(GRID_BPM[0], GRID_BPM[-1] + 1)
-    rows = np.stack(
-        [
-            *(mean[grid], found.residual.min(axis=0)[grid], found.long_residual.mean(axis=0)[grid]),
-            *(mean[_TWICE], found.raw.mean(axis=0)[grid], moved[grid], moved[_TWICE]),
-        ]
-    )
-    return np.asarray(((np.log(rows + _FLOOR) - _CENTRE) / _SCALE)[None, :, None, :], dtype=np.float32)
+    rows = np.empty((len(CHANNELS), len(GRID_BPM)), dtype=np.float32)
+    rows[0], rows[1], rows[3] = mean[grid], found.residual.min(axis=0)[grid], mean[_TWICE]
+    rows[2], rows[4] = found.long_residual.sum(axis=0)[grid] / count, found.raw.sum(axis=0)[grid] / count
+    rows[5], rows[6] = moved[grid], moved[_TWICE]
+    return np.asarray((np.log(rows + np.float32(_FLOOR)) - np.float32(_CENTRE)) / np.float32(_SCALE))[None, :, None, :]
 
 
 def residual(x: Floats, motion: Floats) -> Floats:
-    """The last 8 s of ``x`` ``(n, channels)`` minus what lagged copies of ``motion`` ``(n, axes)`` explain."""
-    n = round(SHORT_S * RATE_HZ)
-    return _residual(x[-n:], _lagged(motion, n))
+    """``x`` ``(n, channels)`` minus what lagged copies of ``motion`` ``(n, axes)`` explain of it; no mean is left."""
+    return _residual(x.T, _lagged(motion.T, len(x))).T
 
 
 def _lagged(motion: Floats, n: int) -> Floats:
-    """The last ``n`` rows of the axes at every lag, ``(n, axes * lags)``; the ends are held."""
-    reach = max(_LAGS)
-    padded = np.concatenate([motion, np.repeat(motion[-1:], reach, axis=0)])
-    if len(motion) < n + reach:
-        padded = np.concatenate([np.repeat(motion[:1], n + reach - len(motion), axis=0), padded])
-    end = len(padded) - reach
-    return np.concatenate([padded[end - n - lag : end - lag] for lag in _LAGS], axis=1)
+    """The last ``n`` samples of the axes ``(axes, m)`` at every lag, ``(lags * axes, n)``; the ends are held."""
+    reach, axes, m = max(_LAGS), *motion.shape
+    padded = np.empty((axes, n + 2 * reach))
+    known = min(m, n + reach)
+    padded[:, n + reach - known : n + reach] = motion[:, m - known :]
+    padded[:, : n + reach - known] = motion[:, :1]
+    padded[:, n + reach :] = motion[:, -1:]
+    return np.concatenate([padded[:, reach - lag : reach - lag + n] for lag in _LAGS])
 
 
 def _residual(x: Floats, columns: Floats) -> Floats:
-    columns, y = _centred(columns), _centred(x)
-    gram = columns.T @ columns
-    small = 1.0 / (np.sqrt(gram.diagonal() / len(x)) + 1e-9)
-    gram = gram * small * small[:, None]
-    gram.flat[:: len(gram) + 1] += _RIDGE * gram.trace() / len(gram) + 1e-9
-    weights = np.linalg.solve(gram, (columns.T @ y) * small[:, None]) * small[:, None]
-    return np.asarray(y - columns @ weights)
+    """``x`` ``(channels, n)`` without what ``columns`` ``(k, n)`` and a constant explain of it."""
+    k, n = columns.shape
+    rows = np.concatenate([columns, np.ones((1, n)), x])
+    products = rows @ rows.T
+    own, sums = products.diagonal()[:k].copy(), products[k, :k]
+    power = own - sums * sums / n
+    guarded = (np.sqrt(np.maximum(power, 0.0) / n) + 1e-9) ** 2
+    ridge = _RIDGE * float((power / guarded).sum()) / k + 1e-9
+    products[np.arange(k), np.arange(k)] = own + ridge * guarded
+    weights = np.linalg.solve(products[: k + 1, : k + 1], products[: k + 1, k + 1 :])
+    return np.asarray(x - weights.T @ rows[: k + 1])
 
 
-def _centred(x: Floats) -> Floats:
-    return np.asarray(x - np.ones(len(x)) @ x / len(x))
+def _centred(rows: Floats) -> Floats:
+    return np.asarray(rows - rows.sum(axis=1, keepdims=True) / rows.shape[1])
 
 
 @lru_cache(maxsize=8)
 def _hann(n: int) -> Floats:
     return np.hanning(n)
-
-
-def _power(x: Floats) -> Floats:
-    """``(n, channels)`` to ``(channels, 446)``."""
-    spectrum = fft.rfft(x.T * _hann(len(x)), _FFT)[:, :_BINS]
-    return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 
 def _shares(power: Floats) -> Floats:

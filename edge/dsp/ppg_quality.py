@@ -30,6 +30,7 @@ SHAKEN: Final = 0.25
 MIN_QUALITY: Final = 0.18
 _MIN_RATE_HZ = 20.0
 _CLIPPED_SHARE = 0.06
+_CLIPPED_SHARE_FLAGGED = 0.01
 _FLAT_S = 1.0  # the same number for so long is no pulse
 _JUMP = 4.0
 _FEW = 4
@@ -78,10 +79,10 @@ def _unbroken(window: Window, span_s: float, channel: int, least_s: float) -> tu
         if why == "no_signal" and "sensor_off" in window.flags:
             why = "sensor_off"
         return nothing, nothing, begin, why
-    keep = t >= begin - 0.25 / window.rate
-    t, x = t[keep], x[keep]
+    first = int(np.searchsorted(t, begin - 0.25 / window.rate))
+    t, x = t[first:], x[first:]
     clipped = _clipped(x)
-    saturated = clipped >= _CLIPPED_SHARE or ("saturated" in window.flags and clipped > 0.01)
+    saturated = clipped >= _CLIPPED_SHARE or ("saturated" in window.flags and clipped > _CLIPPED_SHARE_FLAGGED)
     return t, x, begin, "saturated" if saturated else ""
 
 
@@ -97,7 +98,7 @@ def samples(window: Window, start: float, channel: int) -> tuple[Floats, Floats]
     if channel >= data.shape[1]:
         return np.empty(0), np.empty(0)
     first = int(np.searchsorted(window.t, start - 0.25 / window.rate))
-    t, x = window.t[first:], data[first:, channel]
+    t, x = window.t[first:], np.ascontiguousarray(data[first:, channel])
     finite = np.isfinite(x)
     return (t, x) if finite.all() else (t[finite], x[finite])
 
@@ -111,11 +112,11 @@ def _after_last_break(window: Window, t: Floats, x: Floats, start: float) -> tup
     if float(t[0]) - start > MAX_BRIDGE_S:
         began = any(a <= window.start + step and b > start for a, b in window.holes[:1])
         begin, why = float(t[0]), "warming_up" if began else "gap"
-    gaps = np.flatnonzero(np.diff(t) - step > MAX_BRIDGE_S)
-    if len(gaps):
-        begin, why = float(t[gaps[-1] + 1]), "gap"
-    same = np.diff(x) == 0
-    flat = _runs_at(same, round(_FLAT_S * window.rate)) if same.any() else np.empty(0, dtype=np.int64)
+    steps = t[1:] - t[:-1]
+    if len(steps) and float(steps.max()) - step > MAX_BRIDGE_S:
+        gap = int(np.flatnonzero(steps - step > MAX_BRIDGE_S)[-1])
+        begin, why = float(t[gap + 1]), "gap"
+    flat = _runs_at(x[1:] == x[:-1], round(_FLAT_S * window.rate))
     if len(flat):
         last = min(int(flat[-1]) + 1, len(t) - 1)
         if t[last] > begin:
@@ -131,6 +132,8 @@ def _after_last_break(window: Window, t: Floats, x: Floats, start: float) -> tup
 
 def _runs_at(mark: NDArray[np.bool_], least: int) -> NDArray[np.int64]:
     """Ends (exclusive) of the runs of True at least so long."""
+    if np.count_nonzero(mark) < least:
+        return np.empty(0, dtype=np.int64)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mark.astype(np.int8), [0]])))
     begin, end = edges[::2], edges[1::2]
     return np.asarray(end[end - begin >= max(1, least)], dtype=np.int64)
@@ -151,8 +154,10 @@ def _last_jump(x: Floats, rate_hz: float) -> int | None:
     if len(x) < 4 * width:
         return None
     rows = x[len(x) % width :].reshape(-1, width)
-    swings = np.sort(rows.max(axis=1) - rows.min(axis=1))
-    usual = float(swings[int(0.6 * (len(swings) - 1))])
+    swings = sorted((rows.max(axis=1) - rows.min(axis=1)).tolist())
+    usual = swings[int(0.6 * (len(swings) - 1))]
+    if x.max() - x.min() <= _JUMP * usual + 1e-12:
+        return None
     far = np.flatnonzero(abs(x[lag:] - x[:-lag]) > _JUMP * usual + 1e-12)
     return int(far[-1]) + lag + 1 if len(far) and far[-1] + lag + 1 < len(x) else None
 
@@ -167,7 +172,10 @@ def _clipped(x: Floats) -> float:
     at = [x == extreme for extreme in (x.max(), x.min())]
     runs = np.concatenate([_runs(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at])
     runs = runs[runs >= 3]
-    return float(runs[runs >= 3 * _usual_run(x)].sum()) / len(x) if len(runs) else 0.0
+    share = float(runs.sum()) / len(x)
+    if share <= _CLIPPED_SHARE_FLAGGED:  # too little to matter, whatever the usual repetition is
+        return share
+    return float(runs[runs >= 3 * _usual_run(x)].sum()) / len(x)
 
 
 def _usual_run(x: Floats) -> int:
@@ -245,22 +253,22 @@ def motion_level(acc: Window | None, span_s: float) -> float | None:
     that are mostly not a number or stuck at full scale are left out."""
     if acc is None:
         return None
-    data = columns(acc)
-    data = data[np.searchsorted(acc.t, acc.end - span_s) :]
-    finite = np.isfinite(data)
-    if not finite.all():
-        data = data[:, finite.mean(axis=0) >= 0.9]
-        data = data[np.isfinite(data).all(axis=1)]
-    if not data.size:
+    rows = np.ascontiguousarray(columns(acc)[np.searchsorted(acc.t, acc.end - span_s) :].T)
+    if not np.isfinite(rows).all():
+        rows = rows[np.isfinite(rows).mean(axis=1) >= 0.9]
+        rows = rows[:, np.isfinite(rows).all(axis=0)]
+    if not rows.size:
         return None
-    stuck = [low == high and _looks_full_scale(abs(low)) for low, high in zip(data.min(0), data.max(0), strict=True)]
-    data = data[:, ~np.array(stuck)] if any(stuck) else data
-    if not data.shape[1] or len(data) < 0.5 * span_s * acc.rate:
+    extremes = zip(rows.min(axis=1), rows.max(axis=1), strict=True)
+    stuck = [low == high and _looks_full_scale(abs(low)) for low, high in extremes]
+    rows = rows[~np.array(stuck)] if any(stuck) else rows
+    n = rows.shape[1]
+    if not len(rows) or n < 0.5 * span_s * acc.rate:
         return None
-    gravity = float(np.sqrt(np.einsum("na,na->n", data, data)).mean())
-    away = data - data[0]
-    centre = np.ones(len(away)) @ away / len(away)
-    moved = float(np.sqrt(max(0.0, np.vdot(away, away) / len(away) - centre @ centre)))
+    gravity = float(np.sqrt((rows * rows).sum(axis=0)).sum()) / n
+    away = rows - rows[:, :1]
+    centre = away.sum(axis=1) / n
+    moved = float(np.sqrt(max(0.0, np.vdot(away, away) / n - centre @ centre)))
     return moved / gravity if gravity > 0 else 0.0
 
 

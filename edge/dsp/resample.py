@@ -76,7 +76,7 @@ def even_to_grid(t: Floats, x: Floats, start: float, end: float, own_hz: float, 
     y[:, end + half :] = y[:, end + half - 1 : end + half]
     shape = (x.shape[1], seconds, matrix.shape[1])
     strides = (y.strides[0], round(own_hz) * y.strides[1], y.strides[1])
-    rows = np.lib.stride_tricks.as_strided(y, shape, strides, writeable=False)
+    rows = np.ndarray(shape, y.dtype, y, strides=strides)
     return np.asarray((rows @ matrix.T).reshape(x.shape[1], -1)[:, :count].T)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.dsp.motion_rate import MotionRate, evidence
+from edge.dsp.filters import butterworth, zero_phase
+from edge.dsp.motion_rate import MotionRate, log_evidence
 from edge.dsp.motion_spectra import CHANNELS, GRID_BPM, RATE_HZ, network_input, residual, spectra
 
 
@@ -52,6 +53,39 @@ def test_a_residual_holds_nothing_of_the_motion():
     assert left.std() < 0.5 * ppg[-200:].std()
 
 
+def plainly(ppg, acc):
+    """Residual and movement of ``spectra`` written out: one regression a channel, one transform a row."""
+    sections = butterworth(2, (0.4, 8.0), RATE_HZ, "band")
+    x, motion = zero_phase(ppg, sections, 100)[-350:], zero_phase(acc, sections, 100)
+    held = np.concatenate([np.repeat(motion[:1], 20, axis=0), motion, np.repeat(motion[-1:], 20, axis=0)])
+    n, end = len(x), len(held) - 20
+    columns = np.concatenate([held[end - n - lag : end - lag] for lag in range(-6, 7, 2)], axis=1)
+    columns = columns - columns.mean(axis=0)
+    rms2 = (columns.std(axis=0) + 1e-9) ** 2
+    ridge = np.diag((0.1 * (n * columns.std(axis=0) ** 2 / rms2).mean() + 1e-9) * rms2)
+
+    def share(row):
+        power = abs(np.fft.rfft((row - row.mean()) * np.hanning(len(row)), 1500)[:446]) ** 2
+        return power / power[30:223].sum()
+
+    weights = np.linalg.solve(columns.T @ columns + ridge, columns.T @ (x - x.mean(axis=0)))
+    left = (x - x.mean(axis=0) - columns @ weights).T
+    moved = sum(abs(np.fft.rfft((a - a.mean()) * np.hanning(200), 1500)[:446]) ** 2 for a in motion[-200:].T)
+    raw = [share(row) for row in x[-200:].T]
+    return [share(row[-200:]) for row in left], [share(row) for row in left], raw, moved / moved[30:].sum()
+
+
+@pytest.mark.parametrize("seconds", [8.0, 11.0, 16.0])
+def test_the_shared_sums_change_nothing(seconds):
+    ppg, acc = walk(seconds)
+    found = spectra(ppg, acc)
+    short, long, raw, moved = plainly(ppg, acc)
+    np.testing.assert_allclose(found.residual, short, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.long_residual, long, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.raw, raw, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.movement[0], moved, rtol=1e-6, atol=1e-9)
+
+
 def test_noise_leaves_doubt():
     rng = np.random.default_rng(3)
     found = follow(rng.normal(size=(1000, 1)), rng.normal(size=(1000, 3)))
@@ -59,7 +93,7 @@ def test_noise_leaves_doubt():
 
 
 def test_silence_is_no_evidence():
-    assert evidence(spectra(np.zeros((400, 1)), None)) == pytest.approx(np.ones(193))
+    assert log_evidence(spectra(np.zeros((400, 1)), None)) == pytest.approx(np.zeros(193))
 
 
 def loudest(x):

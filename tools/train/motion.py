@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Train the network that weighs spectra under motion, on ``pulse/spc2015``; cross-validate by recording; export.
 
-    python tools/train/motion.py --cross-validate --out predictions.csv   # every recording by a network that never saw it
     python tools/train/motion.py                                          # on all 13, and write models/motion
+    python tools/train/motion.py --cross-validate --out predictions.csv   # every recording by a network that never saw it
 
 One seed, fixed beforehand. Each recording is also played at other speeds, so that its rates become others. The
-recording a fold's network never saw goes through the shipped analyzer with that network as an int8 file. Networks that
-are fitted are kept in ``--work`` and taken up again; delete it to begin afresh.
+recording a fold's network never saw goes through the shipped analyzer with that network, as int8 and fp32 files of both
+runtimes; their figures go into the card, the predictions of int8 in ONNX Runtime into ``--out``. Networks that are
+fitted are kept in ``--work`` and taken up again; delete it to begin afresh.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from edge.dsp.resample import even_to_grid, to_grid
 SEED = 2015
 SPEEDS = (1.0, 0.7, 0.78, 0.86, 0.93, 1.08, 1.17, 1.27, 1.4)
 HOP_S, KEEP_S = 2.0, 16.0
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 
 
 def sequence(path: Path, speed: float):
@@ -128,19 +130,30 @@ def ship(net, training, folder: Path) -> None:
 
 
 class Fold:
-    """A fold's network as an int8 ONNX file, in the place of a loaded model."""
+    """A fold's network as a file of one runtime, in the place of a loaded model."""
 
-    identity = "motion in training"
-
-    def __init__(self, net, rows) -> None:
-        import torch
-        from quantize import OnnxRunner, onnx_fp32, onnx_int8
-
-        calibration = [(np.ascontiguousarray(row),) for row in rows[::6]]
-        self._runner = OnnxRunner(onnx_int8(onnx_fp32(net, (torch.zeros(*rows[0].shape),), 1), calibration))
+    def __init__(self, runner, variant: str) -> None:
+        self._runner, self.identity = runner, f"motion in training {variant}"
 
     def run(self, *inputs):
         return self._runner(*inputs)
+
+
+def as_files(net, rows):
+    """The network as each of ``VARIANTS``, quantized on ``rows``."""
+    import torch
+    from quantize import LitertRunner, OnnxRunner, litert_fp32, litert_int8, onnx_fp32, onnx_int8
+
+    example = (torch.zeros(*rows[0].shape),)
+    calibration = [(np.ascontiguousarray(row),) for row in rows[::6]]
+    onnx, litert = onnx_fp32(net, example, 1), litert_fp32(net, example)
+    runners = (
+        OnnxRunner(onnx_int8(onnx, calibration)),
+        OnnxRunner(onnx),
+        LitertRunner(litert_int8(litert, calibration)),
+        LitertRunner(litert),
+    )
+    return {variant: Fold(runner, variant) for variant, runner in zip(VARIANTS, runners, strict=True)}
 
 
 def rows_of(training):
@@ -148,24 +161,44 @@ def rows_of(training):
     return np.concatenate([pairs[0][0] for pairs in training.values()])[:, None, :, None, :]
 
 
-def cross_validate(data: Path, work: Path, out: Path) -> None:
-    """Each recording by the network fitted on the other twelve, quantized, through the shipped analyzer; and by the
-    rule without learned weights, beside ``out``."""
+def cross_validate(data: Path, work: Path, out: Path, models: Path) -> None:
+    """Each recording by the network fitted on the other twelve, as each kind of file, through the shipped analyzer; and
+    by the rule without learned weights, beside ``out``. Their figures go into the card of ``models``."""
     from evaluation.pulse import HEADER, follow, table
+    from quantize import amend_card
 
     found = sequences(data, work)
-    rule = out.with_name(f"{out.stem}.rule{out.suffix}")
-    with out.open("w", newline="", encoding="utf-8") as file, rule.open("w", newline="", encoding="utf-8") as beside:
-        writers = [csv.writer(f) for f in (file, beside)]
-        for writer in writers:
-            writer.writerow(HEADER)
-        for k, name in enumerate(found):
-            others = {other: pairs for other, pairs in found.items() if other != name}
-            net = fitted(work / f"fold_{k}.pt", others)
-            for writer, model in zip(writers, (Fold(net, rows_of(others)), None), strict=True):
-                readings, _, windows = follow(data / name, model)
-                writer.writerows(table(name, readings, windows))
-            print(f"{name} done", flush=True)
+    rows = {kind: [] for kind in (*VARIANTS, "rule")}
+    for k, name in enumerate(found):
+        others = {other: pairs for other, pairs in found.items() if other != name}
+        net = fitted(work / f"fold_{k}.pt", others)
+        for kind, model in {**as_files(net, rows_of(others)), "rule": None}.items():
+            readings, _, windows = follow(data / name, model)
+            rows[kind] += table(name, readings, windows)
+        print(f"{name} done", flush=True)
+    for kind, path in ((VARIANTS[0], out), ("rule", out.with_name(f"{out.stem}.rule{out.suffix}"))):
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([HEADER, *rows[kind]])
+    truth = {name: np.load(data / name)["bpm"] for name in found}
+    figures = {kind: figures_of(rows[kind], truth) for kind in (*VARIANTS, "rule")}
+    amend_card(models, {"figures": figures})
+    for kind, figure in figures.items():
+        print(kind, figure)
+
+
+def figures_of(rows, truth):
+    """What the card says of predictions in the columns of ``evaluation.pulse``."""
+    said = [(name, abs(float(bpm) - truth[name][int(k)]), float(sd)) for name, k, bpm, sd, *_ in rows if bpm]
+    error, sd = (np.array([row[i] for row in said]) for i in (1, 2))
+    surest = np.argsort(sd, kind="stable")[: int(0.8 * len(sd))]
+    by_recording = [np.mean([e for n, e, _ in said if n == name]) for name in truth]
+    figures = {
+        "mean_absolute_error_bpm": np.mean(by_recording),
+        "surest_80_percent_bpm": error[surest].mean(),
+        "under_two_sd": (error < 2 * sd).mean(),
+        "answered": len(said) / len(rows),
+    }
+    return {name: round(float(value), 4) for name, value in figures.items()}
 
 
 def fitted(kept: Path, training):
@@ -199,7 +232,7 @@ def main() -> int:
     options.work.mkdir(parents=True, exist_ok=True)
     data = options.data / "pulse" / "spc2015"
     if options.cross_validate:
-        cross_validate(data, options.work, options.out)
+        cross_validate(data, options.work, options.out, options.models)
     else:
         found = sequences(data, options.work)
         net = fitted(options.work / "final.pt", found)
