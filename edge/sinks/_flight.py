@@ -3,7 +3,11 @@
 A broker may answer a PUBLISH with a refusal (quota exceeded, not authorized); such a message has not been delivered.
 Then everything behind it waits, and one message at a time tries whether the broker takes it now, so that order is kept.
 A broker that has lost its sessions answers "no matching subscribers" until the subscribers are back; soon after a
-return that counts as a refusal, too, later as the truth.
+return that counts as a refusal, too, later as the truth. One that hangs up on what it refuses may take its answer with
+it: rows on their way when a connection ended soon after it began count as refused.
+
+How many may be on their way follows the answers' time, as TCP's window does (additive increase, multiplicative
+decrease; Chiu & Jain 1989): what waits in the buffers of a slow network makes the readings behind it stale.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ LISTENERS_BACK_S = 30.0
 _MOST = 200
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 _NOBODY_EVERY_S = 0.5
+_SHORT_LIFE_S = 5.0
+_PACE = 20  # on their way at once, to begin with
+_QUICK_S, _SLOW_S = 0.5, 1.0  # until the answer: one more at once, half as many
 
 
 class Answer(NamedTuple):
@@ -41,23 +48,37 @@ class Flight:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._answers: deque[tuple[int, Answer]] = deque()
-        self._sent: dict[int, int | str | None] = {}
-        self._window = 1
-        self._held_until = self._listeners_due = 0.0
-        self._tries = 0
+        self._answers: deque[tuple[int, Answer, float]] = deque()
+        self._sent: dict[int, tuple[int | str | None, float]] = {}
+        self._window = self._pace = 1
+        self._began = self._slowed_at = clock.now()
+        self._held_until = self._rows_held_until = self._listeners_due = 0.0
+        self._tries = self._hung_up = 0
         self.after = 0
         self.refusal = ""
 
     def begin(self, *, window: int, returned: bool) -> None:
         """A new connection: nothing is on its way. window: how many messages the broker takes at once; returned: its
         subscribers may still be coming back."""
-        self._window = min(window, _MOST)
+        now = self._clock.now()
+        self._window, self._pace = min(window, _MOST), min(window, _PACE)
+        self._began = self._slowed_at = now
         self._sent.clear()
         self._answers.clear()
         self.after = 0
         self._held_until = 0.0
-        self._listeners_due = self._clock.now() + (LISTENERS_BACK_S if returned else 0.0)
+        self._rows_held_until = now + (_RETRY_S[min(self._hung_up, len(_RETRY_S)) - 1] if self._hung_up else 0.0)
+        self._listeners_due = now + (LISTENERS_BACK_S if returned else 0.0)
+
+    def end(self) -> None:
+        """The connection is over. Where it was short and rows had no answer, they may be why: the next one waits with
+        rows, so that readings and what stands get through, and sends one at a time."""
+        unanswered = any(isinstance(what, int) for what, _ in self._sent.values())
+        if unanswered and self._clock.now() - self._began < _SHORT_LIFE_S:
+            self._hung_up += 1
+            self._tries = max(self._tries, 1)
+        else:
+            self._hung_up = 0
 
     @property
     def held(self) -> bool:
@@ -66,31 +87,33 @@ class Flight:
 
     def room(self) -> int:
         """How many messages may be on their way beside those that are."""
-        return max(0, self._window - len(self._sent))
+        return max(0, self._pace - len(self._sent))
 
     def room_for_rows(self) -> int:
         """How many rows may be sent now."""
-        if self.held:
+        if self.held or self._clock.now() < self._rows_held_until:
             return 0
         return self.room() if not self._tries else int(not self._sent)
 
     def sent(self, mid: int, what: int | str | None) -> None:
         """A row of the outbox, the topic of a retained message, or something else with QoS 1 is on its way as ``mid``."""
-        self._sent[mid] = what
+        self._sent[mid] = (what, self._clock.now())
         if isinstance(what, int):
             self.after = what
 
     def answered(self, mid: int, answer: Answer) -> None:
         """The broker's answer to ``mid``."""
-        self._answers.append((mid, answer))
+        self._answers.append((mid, answer, self._clock.now()))
 
     def settle(self) -> Settled:
         """Go through the answers since the last call."""
         settled = Settled([], [])
         refused: dict[int, Answer] = {}
         while self._answers:
-            mid, answer = self._answers.popleft()
-            what = self._sent.pop(mid, None)
+            mid, answer, answered_at = self._answers.popleft()
+            full = len(self._sent) >= self._pace
+            what, sent_at = self._sent.pop(mid, (None, answered_at))
+            self._keep_pace(sent_at, answered_at, full=full)
             if isinstance(what, str):
                 if answer.refused:
                     settled.topics.append(what)
@@ -100,7 +123,7 @@ class Flight:
                 else:
                     settled.rows.append(what)
         if settled.rows and not refused:
-            self._tries, self.refusal = 0, ""
+            self._tries, self._hung_up, self.refusal = 0, 0, ""
         if refused:
             first = min(refused)
             self.after = min(self.after, first - 1)
@@ -112,6 +135,14 @@ class Flight:
             wait_s = _NOBODY_EVERY_S if only_nobody else _RETRY_S[tries - 1]
             self._held_until = self._clock.now() + wait_s
         return settled
+
+    def _keep_pace(self, sent_at: float, answered_at: float, *, full: bool) -> None:
+        took_s = answered_at - sent_at
+        if took_s > _SLOW_S and sent_at >= self._slowed_at:  # once for all that was on its way then
+            self._slowed_at = answered_at
+            self._pace = max(1, self._pace // 2)
+        elif took_s < _QUICK_S and full:
+            self._pace = min(self._pace + 1, self._window)
 
     def __len__(self) -> int:
         return len(self._sent)

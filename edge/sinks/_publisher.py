@@ -19,7 +19,7 @@ from edge.sinks._connection import Connection, Options, RefusedError, connect, l
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
-from edge.sinks._redial import TRUCE_S, Redial
+from edge.sinks._redial import Redial
 from edge.sinks._retained import Retained
 from edge.sinks.outbox import Outbox, Row
 from edge.types import (
@@ -174,20 +174,23 @@ class MqttSink:
                 self._leave(connection)
             if self._stopping.is_set():
                 return
-            refusal = self._flight.refusal
             pause_s = redial.ended(
-                self._clock.now() - started,
-                taken_over=connection.taken_over,
-                by_nobody=self._cut_off,
+                self._clock.now() - started, taken_over=connection.taken_over, by_nobody=self._cut_off
             )
-            if pause_s == TRUCE_S:
-                reason = f"another program seems to use the client id {self._options.client_id!r}; not fighting over it"
+            reason = self._why_over(connection, suspected=redial.suspects)
+            if connection.taken_over or redial.suspects:
                 log.error("%s: %s", self._options, reason)
-            else:
-                lost = f"connection lost: {connection.reason.lower() or 'no answer'}"
-                reason = f"alarms refused: {refusal}" if refusal else lost
             self._say_link(False, reason)
             self._pause(pause_s)
+
+    def _why_over(self, connection: Connection, *, suspected: bool) -> str:
+        if connection.taken_over:
+            return f"another program uses the client id {self._options.client_id!r}; not fighting over it"
+        if suspected:
+            return f"cut off again and again; does another program use the client id {self._options.client_id!r}?"
+        if self._flight.refusal:
+            return f"alarms refused: {self._flight.refusal}"
+        return f"connection lost: {connection.reason.lower() or 'no answer'}"
 
     def _cut_off(self) -> bool:
         return not self._flight.refusal and listens(self._options)
@@ -234,6 +237,7 @@ class MqttSink:
         with self._lock:
             self._connection = None
             self._live.clear()
+            self._flight.end()
         with self._settled:
             self._settled.notify_all()
         connection.close()

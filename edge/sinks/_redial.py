@@ -1,7 +1,9 @@
 """How long to wait before the next attempt at a broker, and when not to fight for a client id. Pure.
 
-Two programs with one client id throw each other off for ever, and not every broker says so (reason 0x8E): connections
-cut off again and again, soon after they began and by a broker that is still there, mean the same.
+Two programs with one client id throw each other off for ever. A broker that says so (reason 0x8E) is believed, and the
+other is left alone for minutes. Not every broker does: connections cut off again and again, soon after they began and by
+a broker that is still there, may mean the same, or a network that comes and goes. That is a suspicion worth saying, but
+no reason to keep alarms back for longer than any other failure does.
 """
 
 from __future__ import annotations
@@ -23,6 +25,11 @@ class Redial:
         self._jitter = jitter
         self._failures = self._cut_off = 0
 
+    @property
+    def suspects(self) -> bool:
+        """Whether the last connections ended as if another program had the client id."""
+        return self._cut_off >= _CUT_OFFS
+
     def refused(self) -> float:
         """There was no connection: seconds to wait."""
         pause_s = self._pause_s()
@@ -36,11 +43,8 @@ class Redial:
         """
         short = lived_s < _SHORT_LIFE_S
         self._failures = self._failures + 1 if short else 0
-        self._cut_off = self._cut_off + 1 if short and by_nobody() else 0
-        if taken_over or self._cut_off >= _CUT_OFFS:
-            self._cut_off = 0
-            return TRUCE_S
-        return self._pause_s()
+        self._cut_off = self._cut_off + 1 if short and not taken_over and by_nobody() else 0
+        return TRUCE_S if taken_over else self._pause_s()
 
     def _pause_s(self) -> float:
         return _BACKOFF_S[min(self._failures, len(_BACKOFF_S) - 1)] * self._jitter(*_JITTER)

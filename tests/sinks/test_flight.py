@@ -116,6 +116,75 @@ def test_a_new_connection_forgets_what_was_on_its_way_but_not_that_the_broker_re
     assert flight.room_for_rows() == 1
 
 
+def answered(flight, clock, rows, took_s):
+    send(flight, *rows)
+    clock.advance(took_s)
+    for row in rows:
+        flight.answered(row, TAKEN)
+    flight.settle()
+
+
+def test_quick_answers_let_more_be_on_their_way_up_to_what_the_broker_takes(flight, clock):
+    rooms, row = [], 0
+    for _ in range(4):
+        rooms.append(flight.room_for_rows())
+        answered(flight, clock, range(row, row + rooms[-1]), 0.01)
+        row += rooms[-1]
+    assert rooms == sorted(rooms)
+    assert rooms[0] < rooms[-1] <= WINDOW
+    for _ in range(200):
+        answered(flight, clock, range(row, row + flight.room_for_rows()), 0.01)
+        row += WINDOW
+    assert flight.room_for_rows() == WINDOW
+
+
+def test_few_on_their_way_say_nothing_of_how_many_the_network_would_carry(flight, clock):
+    room = flight.room_for_rows()
+    for row in range(100):
+        answered(flight, clock, [row], 0.01)
+    assert flight.room_for_rows() == room
+
+
+def test_slow_answers_halve_what_is_on_its_way_once_a_round_and_never_to_nothing(flight, clock):
+    rooms, row = [], 0
+    for _ in range(8):
+        rooms.append(flight.room_for_rows())
+        answered(flight, clock, range(row, row + rooms[-1]), 3.0)
+        row += rooms[-1]
+    assert rooms[1:] == [max(1, room // 2) for room in rooms[:-1]]
+    assert rooms[-1] == 1
+
+
+def test_a_broker_that_hangs_up_on_a_row_gets_the_next_one_alone_and_later_each_time(flight, clock):
+    waits = []
+    for _ in range(5):
+        send(flight, 1, 2)
+        flight.end()
+        flight.begin(window=WINDOW, returned=True)
+        assert (flight.held, flight.room() > 1) == (False, True)  # what stands can be said
+        begin = clock.now()
+        while not flight.room_for_rows():
+            clock.advance(0.5)
+        waits.append(clock.now() - begin)
+        assert flight.room_for_rows() == 1
+        flight.begin(window=WINDOW, returned=True)
+    assert waits == [1.0, 2.0, 5.0, 10.0, 10.0]
+    send(flight, 1)
+    flight.answered(1, TAKEN)
+    flight.settle()
+    flight.end()
+    flight.begin(window=WINDOW, returned=True)
+    assert flight.room_for_rows() > 1
+
+
+def test_a_connection_that_lasted_did_not_end_because_of_what_was_on_its_way(flight, clock):
+    clock.advance(60.0)
+    send(flight, 1)
+    flight.end()
+    flight.begin(window=WINDOW, returned=True)
+    assert flight.room_for_rows() > 1
+
+
 @given(st.lists(st.sampled_from([TAKEN, QUOTA, NOBODY]), max_size=60), st.integers(1, 40))
 def test_whatever_the_broker_answers_every_row_is_delivered_and_none_before_it_was_taken(answers, count):
     clock = ManualClock()

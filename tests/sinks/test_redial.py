@@ -30,12 +30,14 @@ def test_a_session_that_was_taken_over_is_a_truce_at_once():
     assert ended(redial(), 60.0, taken_over=True) == TRUCE_S
 
 
-def test_three_connections_cut_off_soon_by_a_broker_that_is_there_are_a_truce_and_then_three_more():
+def test_three_connections_cut_off_soon_by_a_broker_that_is_there_are_suspicious_and_delay_no_alarm_further():
     one = redial()
-    for _ in range(2):
-        assert ended(one, 1.0) < TRUCE_S
-        assert ended(one, 1.0) < TRUCE_S
-        assert ended(one, 1.0) == TRUCE_S
+    assert [ended(one, 1.0) for _ in range(2)] == [1.0, 2.0]
+    assert not one.suspects
+    assert [ended(one, 1.0) for _ in range(5)] == [5.0, 10.0, 30.0, 30.0, 30.0]
+    assert one.suspects
+    assert ended(one, 6.0) == 0.5
+    assert not one.suspects
 
 
 @pytest.mark.parametrize(("lived_s", "by_nobody"), [(6.0, True), (1.0, False)])
@@ -43,5 +45,6 @@ def test_a_connection_that_lasted_or_ended_for_a_reason_is_none_of_the_three(liv
     one = redial()
     ended(one, 1.0)
     ended(one, 1.0)
-    assert ended(one, lived_s, by_nobody=by_nobody) < TRUCE_S
-    assert ended(one, 1.0) < TRUCE_S
+    ended(one, lived_s, by_nobody=by_nobody)
+    ended(one, 1.0)
+    assert not one.suspects
