@@ -8,6 +8,7 @@ import shlex
 
 import pytest
 
+from edge import inference
 from edge.cli import main
 from edge.recording import Recording
 from web_browser import SCREENS, Seen
@@ -87,7 +88,8 @@ def test_an_alarm_shows_what_it_rested_on(browser, url, folder):
         facts = seen.text("#one .facts")
         occurrence = seen.page.url.partition("#")[2]
         recording = Recording(folder / "evidence" / f"{occurrence}.evrec")
-        for part in ("5 of 7 windows 10 s apart", "rhythm 1.1.0", recording.header["cards"]["rhythm"], occurrence):
+        model = f"rhythm {inference.load('rhythm').card['version']}"
+        for part in ("5 of 7 windows 10 s apart", model, recording.header["cards"]["rhythm"], occurrence):
             assert part in facts
         assert "began" in seen.text("#one .two")
         assert seen.page.locator("#one tbody").first.locator("tr").count() >= 5

@@ -1,10 +1,11 @@
-"""Train the rhythm network from ``ppg/liu2022.npz`` and ``ppg/rr``: cross-validate by person, fit, export.
+"""Train the rhythm network from ``ppg/liu2022.npz``, ``ppg/cinc2015.npz`` and ``ppg/rr``: cross-validate, fit, export.
 
     python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
     python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
 
-One seed, fixed beforehand. Synthetic windows carry no person, so one pre-training serves every fold. Work that is done
-is kept in ``--work`` and taken up again; delete it to begin afresh.
+One seed, fixed beforehand. Synthetic windows carry no person, so one pre-training serves every fold. Each fold also
+leaves out a seventh of the ICU records, so that no network is judged on a record it was fitted to. Work that is done is
+kept in ``--work`` and taken up again; delete it to begin afresh.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
+import icu_pulses
 import rhythm_report
 from rhythm_data import DATA, Windows, cached, made, synthetic, varied
-from rhythm_fit import Scale, fit, logits_of, scale_of
+from rhythm_fit import Scale, Weak, fit, logits_of, scale_of
 from rhythm_net import RhythmNet, parameters
 
 from edge.dsp.rhythm_features import FEATURES
@@ -34,7 +36,9 @@ FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
 PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0, "average": 0.995, "mixup": 0.2}
-FINE = {"epochs": 20, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
+FINE = {"epochs": 28, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
+WEAKLY = (2, 1, 3)
+"""ICU windows added to a batch of fine-tuning: AF, not AF, not AF though irregular."""
 
 
 def real_windows(work: Path) -> tuple[list[Windows], NDArray[np.int64]]:
@@ -84,14 +88,16 @@ def pretrained(pool: Windows, scale: Scale, work: Path) -> RhythmNet:
     return model
 
 
-def fitted(name: str, start: RhythmNet, real: list[Windows], pool: Windows, scale: Scale, work: Path) -> RhythmNet:
-    """``start`` fitted to ``real``, kept under ``name``."""
+def fitted(
+    name: str, start: RhythmNet, real: list[Windows], pool: Windows, weak: Weak, scale: Scale, work: Path
+) -> RhythmNet:
+    """``start`` fitted to ``real`` and ``weak``, kept under ``name``."""
     path = work / f"{name}.pt"
     if path.exists():
         model = RhythmNet(pool.feature.shape[1])
         model.load_state_dict(torch.load(path, weights_only=True))
         return model.eval()
-    model = fit(start, real, pool, scale=scale, seed=SEED, log=name, **FINE)
+    model = fit(start, real, pool, scale=scale, seed=SEED, log=name, weak=weak, weakly=WEAKLY, **FINE)
     torch.save(model.state_dict(), path)
     return model
 
@@ -116,6 +122,7 @@ def main() -> int:
         args.work / "synthetic.npz", f"{PER_CLASS}/{SEED}/{len(FEATURES)}", lambda: synthetic(PER_CLASS, SEED)
     )
     real, person = real_windows(args.work)
+    icu = icu_pulses.kept(args.work / "icu.npz", SEED)
     if args.only == "prepare":
         return 0
     scale = scale_of(pool.feature)
@@ -123,13 +130,14 @@ def main() -> int:
     if args.only == "pretrain":
         return 0
     if args.cross_validate:
-        fold = folds(person, real[0].label)
+        fold, icu_fold = folds(person, real[0].label), icu.folds(FOLDS)
         logits = np.zeros((len(fold), 7))
         for k in range(FOLDS):
             if args.only not in ("", str(k)):
                 continue
             training = np.flatnonzero(fold != k)
-            model = fitted(f"fold{k}", start, [w.take(training) for w in real], pool, scale, args.work)
+            weak = icu.take(icu_fold != k).weak()
+            model = fitted(f"fold{k}", start, [w.take(training) for w in real], pool, weak, scale, args.work)
             test = np.flatnonzero(fold == k)
             logits[test] = logits_of(model, real[0].take(test), scale)
             print(rhythm_report.line(f"fold {k}", logits[test], real[0].label[test]), flush=True)
@@ -141,7 +149,7 @@ def main() -> int:
         (args.work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         print(json.dumps(figures, indent=1))
     else:
-        model = fitted("final", start, real, pool, scale, args.work)
+        model = fitted("final", start, real, pool, icu.weak(), scale, args.work)
         if args.only:
             return 0
         rhythm_report.export(model, scale, real[0], pool, args.work, args.models, SEED)

@@ -1,4 +1,4 @@
-"""Fitting one rhythm network: synthetic pulses first, then real ones with synthetic ones mixed in."""
+"""Fitting one rhythm network: synthetic pulses first, then real ones with synthetic and weakly labelled ones mixed in."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ BATCH = 64
 _SMOOTHING = 0.05
 _SYNTHETIC_SHARES = (0.25, 0.2, 0.2, 0.03, 0.04, 0.28)
 """Of the synthetic pulses mixed into fine-tuning: which classes. Drawn tachycardias are the least like real ones."""
+NOT_AF = -1
+"""Label of a window of which no more is known than that it is a pulse and not atrial fibrillation."""
+_NEITHER = slice(0, CLASSES - 2)  # all classes but AF and "not a pulse"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +38,40 @@ def scale_of(feature: NDArray[np.float32]) -> Scale:
     return Scale(feature.mean(axis=0), np.maximum(feature.std(axis=0), 1e-3))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Weak:
+    """Windows labelled AF or ``NOT_AF`` by what stood beside the pulse; ``groups`` of them: rows of each record."""
+
+    windows: Windows
+    groups: tuple[list[NDArray[np.int64]], ...]
+
+    def drawn(self, counts: tuple[int, ...], rng: np.random.Generator) -> Windows:
+        """``counts`` windows of each group, a record first and then a window of it: no record weighs more."""
+        rows = [
+            int(rng.choice(group[rng.integers(len(group))]))
+            for group, count in zip(self.groups, counts, strict=True)
+            for _ in range(count)
+        ]
+        return self.windows.take(np.array(rows))
+
+
 class _Draw:
     """Rows of real windows, their variants, synthetic pulses and what is not a pulse, in fixed shares of a batch."""
 
-    def __init__(self, real: list[Windows], synthetic: Windows, mixed: int, none: int, scale: Scale, seed: int) -> None:
+    def __init__(
+        self,
+        real: list[Windows],
+        synthetic: Windows,
+        mixed: int,
+        none: int,
+        weak: Weak | None,
+        counts: tuple[int, ...],
+        scale: Scale,
+        seed: int,
+    ) -> None:
         self._rng = np.random.default_rng(seed)
         self._real, self._synthetic = real, synthetic
+        self._weak, self._counts = weak, counts
         self._mixed, self._none = mixed, none
         self._scale = scale
         self._by_class = [np.flatnonzero(synthetic.label == c) for c in range(CLASSES)]
@@ -54,6 +85,8 @@ class _Draw:
         classes = np.concatenate([picked, np.full(self._none, CLASSES - 1)])
         if len(classes):
             parts.append(self._synthetic.take(np.array([rng.choice(self._by_class[c]) for c in classes])))
+        if self._weak is not None:
+            parts.append(self._weak.drawn(self._counts, rng))
         wave = np.concatenate([p.wave for p in parts])
         feature = self._scale(np.concatenate([p.feature for p in parts]))
         label = np.concatenate([p.label for p in parts])
@@ -80,12 +113,14 @@ def fit(
     scale: Scale,
     seed: int,
     log: str,
+    weak: Weak | None = None,
+    weakly: tuple[int, ...] = (),
 ) -> RhythmNet:
     """A copy of ``start`` fitted for ``epochs`` over ``real[0]``; the average of its weights.
 
     real: the same rows as windows and variants of them. mixed, none: synthetic pulses and not-a-pulse per batch of 64.
     average: how much of the averaged weights stays at each step. mixup: the Beta distribution's parameter, on every
-    second batch.
+    second batch. weakly: windows of each group of ``weak`` that are added to a batch.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -95,7 +130,7 @@ def fit(
     steps = epochs * (len(real[0]) // size)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.02, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.2)
-    draw = _Draw(real, synthetic, mixed, none, scale, seed)
+    draw = _Draw(real, synthetic, mixed, none, weak, weakly, scale, seed)
     began, total = time.time(), 0.0
     model.train()
     for step, rows in enumerate(_orders(len(real[0]), size, epochs, rng)):
@@ -107,9 +142,9 @@ def fit(
             wave = share * wave + (1 - share) * wave[other]
             feature = share * feature + (1 - share) * feature[other]
         logits = model(wave.contiguous(memory_format=torch.channels_last), feature)
-        loss = share * functional.cross_entropy(logits, label, label_smoothing=_SMOOTHING)
+        loss = share * _loss(logits, label)
         if share < 1.0:
-            loss = loss + (1 - share) * functional.cross_entropy(logits, label[other], label_smoothing=_SMOOTHING)
+            loss = loss + (1 - share) * _loss(logits, label[other])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
@@ -122,6 +157,13 @@ def fit(
             print(f"{log}: step {step + 1} of {steps}, loss {mean:.3f}, {time.time() - began:.0f} s", flush=True)
             total = 0.0
     return mean_model.eval()
+
+
+def _loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy; of ``NOT_AF`` the share of the five classes it may be."""
+    told = functional.cross_entropy(logits, label, label_smoothing=_SMOOTHING, ignore_index=NOT_AF, reduction="none")
+    one_of = -torch.logsumexp(torch.log_softmax(logits, dim=1)[:, _NEITHER], dim=1)
+    return torch.where(label == NOT_AF, one_of, told).mean()
 
 
 def _blend(average: RhythmNet, model: RhythmNet, keep: float) -> None:

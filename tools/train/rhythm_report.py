@@ -23,7 +23,7 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm_decision import LABELS
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 NONE_LIMIT = 0.5
 SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
@@ -182,9 +182,11 @@ def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: P
         "training": {
             "script": "tools/train/rhythm.py",
             "data": "Liu et al., J Am Heart Assoc 2022;11:e023555 (28 people, 10,620 windows); synthetic pulses from "
-            "MIT-BIH AF, Long-Term AF and Arrhythmia databases (PhysioNet)",
+            "MIT-BIH AF, Long-Term AF and Arrhythmia databases (PhysioNet); ICU pulses of the PhysioNet/CinC Challenge "
+            "2015, which carry no rhythm labels: weakly labelled AF or not AF by a rule on the intervals of their ECG, "
+            "only where it is sure in the minute around and in the whole record and pulse and ECG show the same beats",
             "terms": "Liu: cite, recordings not redistributed; PhysioNet: ODC-By 1.0",
-            "split": "7 folds of 4 people for the figures; shipped weights fitted on all 28",
+            "split": "7 folds of 4 people and a seventh of the ICU records for the figures; shipped weights fitted on all",
             "seed": seed,
             "parameters": parameters(model),
             "first_window_crc32": zlib.crc32(np.load(DATA / "ppg" / "liu2022.npz")["ppg"][0].tobytes()),
