@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, runtime_checkable
-
-import msgspec
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
 from edge.assembly import (
     ModelShelf,
     boot_id,
-    build_board,
     build_lanes,
     build_source,
-    keeps_evidence,
     state_dir_of,
 )
 from edge.board_health import read_health
@@ -31,13 +27,14 @@ from edge.notify import Watchdog
 from edge.reader import Reader
 from edge.recording import Entry, RecordingWriter
 from edge.relief import rungs
+from edge.resume import resumed
 from edge.runtime import Runtime, new_mailbox
-from edge.sinks._payloads import SYNCED_AFTER, encode
+from edge.sinks._payloads import encode
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
-SEQ_SKIPPED: Final = 1_000_000
-"""No bed has so many events in the half minute after which a power cut loses none."""
+DAMAGE_TOLD_S: Final = 3600.0
+_DAMAGE: Final = "damage"
 
 
 @runtime_checkable
@@ -103,7 +100,7 @@ def _build(
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
-    board, shift_s = _board(config, boot, outbox, clock, models)
+    board, shift_s = resumed(config, boot, outbox, clock, models)
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
     def state() -> bytes:
@@ -175,6 +172,12 @@ def _build(
         taps.append(RecordingWriter(_open_record(Path(record), opened), header()).add)
     watchdog = Watchdog()
     opened.callback(watchdog.stopping)
+    damage_over = _DamageOver(outbox, clock, mailbox)
+
+    def ticked(seen: Sequence[Reader]) -> None:
+        watchdog.tick(seen)
+        damage_over.look()
+
     runtime = Runtime(
         readers=readers,
         board=board,
@@ -188,16 +191,31 @@ def _build(
         mailbox=mailbox,
         ladder=Ladder(rungs(readers, models.loaded, models.faster())),
         health=read_health,
-        on_tick=watchdog.tick,
+        on_tick=ticked,
         keep=keep,
         board_shift_s=shift_s,
     )
     for text in outbox.faults:
-        mailbox.put(Fault("outbox_full", clock.now(), True, text))
+        mailbox.put(Fault("outbox_full", clock.now(), True, text, source=_DAMAGE))
     for name, model in models.loaded.items():
         for fault in model.faults:
             mailbox.put(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
     return Service(runtime, models, boot, next((url for s in built if (url := getattr(s, "url", ""))), ""), opened)
+
+
+class _DamageOver:
+    """Ends the alarm of an outbox that was damaged at the start after an hour: it works again, and nobody else would."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, mailbox: queue.Queue[Any]) -> None:
+        self._outbox, self._clock, self._mailbox = outbox, clock, mailbox
+        self._until = clock.now() + DAMAGE_TOLD_S
+
+    def look(self) -> None:
+        """Called by the main loop, whose own queue may be full: then another time."""
+        if self._outbox.faults and self._clock.now() >= self._until:
+            with contextlib.suppress(queue.Full):
+                self._mailbox.put_nowait(Fault("outbox_full", self._clock.now(), False, source=_DAMAGE))
+                self._outbox.faults.clear()
 
 
 def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
@@ -215,56 +233,6 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
             tap(entry)
 
     return taps[0] if len(taps) == 1 else all_of_them if taps else None
-
-
-def _board(config: Config, boot: str, outbox: Outbox, clock: Clock, models: ModelShelf) -> tuple[Board, float | None]:
-    """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
-    new = partial(build_board, config, boot=boot, models=models, keeps_evidence=keeps_evidence(config))
-    state, coverage = outbox.state(), outbox.state("coverage")
-    if state is None:
-        return new(), None
-    for watched in dict.fromkeys((coverage, None)):
-        try:
-            saved = msgspec.json.decode(state, type=dict[str, Any])
-            shift_s = _shift_s(saved, clock)
-            _put_back(saved, watched)
-            if outbox.doubtful:
-                _count_anew(saved, boot)
-            return new(state=saved, shift_s=shift_s), shift_s
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
-            outbox.faults.append(f"{lost} not readable ({error}); it begins anew")
-    return new(), None
-
-
-def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:
-    """The record of watching into the state it was written with, where there is one."""
-    if coverage is not None:
-        kept = msgspec.json.decode(coverage, type=dict[str, Any])
-        for name, bed in saved["beds"].items():
-            bed["coverage"] = kept.get(name, bed["coverage"])
-
-
-def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
-    """Numbers of a state that may not be the last: a new epoch, and beyond any that could have been given away."""
-    for bed in saved["beds"].values():
-        bed["epoch"], bed["seq"] = boot, bed["seq"] + SEQ_SKIPPED
-
-
-def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
-    """What makes monotonic times of the run that saved this times of this run, s.
-
-    By the wall clock, so that a pause ends when it was said to; as if no time had passed where that clock cannot be
-    right: not set, or the past would lie ahead.
-    """
-    now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
-    if last is None:
-        return 0.0
-    if offset is not None and min(clock.wall(), last + offset) > SYNCED_AFTER:
-        shift_s = float(offset - (clock.wall() - now))
-        if last + shift_s <= now:
-            return shift_s
-    return float(now - last)
 
 
 def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:

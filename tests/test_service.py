@@ -12,7 +12,7 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.service import build_service, hops_of
+from edge.service import DAMAGE_TOLD_S, build_service, hops_of
 from edge.sinks._copy import StateCopy
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, Command, CommandResult, ConfigError, Reading
@@ -244,11 +244,24 @@ DAMAGED = {
 def test_a_state_that_cannot_be_read_is_left_behind_and_said_to_be(run, folder, clock, what):
     run(fast(clock))
     spoil(folder, what)
+    for path in folder.glob("outbox.copy.*"):
+        path.unlink()
     sink = run(fast(clock))
     (said,) = sink.alarms("outbox_full")
     assert (said.bed, said.presence, said.kind) == ("_device", "on", "technical")
     assert "the alarm state was not readable" in said.text
     assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+
+
+@pytest.mark.parametrize("what", DAMAGED.values(), ids=DAMAGED)
+def test_for_a_state_that_cannot_be_read_the_second_copy_stands_in(run, folder, clock, what):
+    (on,) = run(fast(clock)).alarms("tachy")
+    clock.advance(5.0)
+    spoil(folder, what)
+    sink = run(command("ack", clock, id="bed1/tachy"))
+    (acked,) = sink.alarms("tachy")
+    assert (acked.presence, acked.occurrence, acked.seq, acked.epoch) == ("ack", on.occurrence, on.seq + 1, on.epoch)
+    assert "not readable" in sink.alarms("outbox_full")[0].text
 
 
 def test_the_next_run_finds_a_state_again(run, folder, clock):
@@ -268,6 +281,23 @@ def test_a_damaged_outbox_is_a_technical_alarm_and_the_service_runs(run, folder,
     assert "the outbox was damaged" in said.text
     assert [a.presence for a in sink.alarms("tachy")] == ["ack"]
     assert {row.alarm.condition for row in outbox_after().waiting()} == {"outbox_full", "tachy"}
+
+
+def test_the_alarm_of_a_damaged_outbox_ends_after_an_hour_by_itself(folder, clock):
+    sink = Kept()
+    folder.mkdir()
+    (folder / "outbox.sqlite").write_bytes(b"no database at all" * 500)
+    service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink])
+    runtime = service.runtime
+    with service.opened:
+        for advance_s, presences in ((0.0, ["on"]), (DAMAGE_TOLD_S - 1.0, ["on"]), (1.0, ["on"]), (6.0, ["on", "off"])):
+            clock.advance(advance_s)
+            runtime._on_tick(())
+            while runtime._take(0.0):
+                pass
+            runtime.main.tick(clock.now())
+            alarms = [a for a in sink.alarms("outbox_full") if a.evidence["change"] != "realarmed"]
+            assert [a.presence for a in alarms] == presences
 
 
 def test_a_condition_the_program_no_longer_knows_does_not_stop_it(run, folder, clock):

@@ -1,9 +1,10 @@
 """Where the microphone of one bed sits, and what the person's heart sounds like over all sites heard: pure.
 
-Windows of sound, at most half a minute of them, make a stretch at one site, a stretch is judged as a recording is, and the latest stretch of each of up
-to four sites makes the patient's verdict (``edge.dsp.murmur_decision``), in the order of readings and commands. A window
-that began before the microphone was moved belongs to no site. Another person begins without any; a site left an hour ago
-is forgotten, since by then nobody knows who lies there. Without a site there is no verdict but the recording's own.
+The last half minute of sound at one site is judged as a recording is, and the latest usable one of each of up to four
+sites makes the patient's verdict (``edge.dsp.murmur_decision``), in the order of readings and commands. A window that
+began before the microphone was moved belongs to no site, and the noise of a head that is lifted takes nothing back.
+Another person begins without any; a site left an hour ago is forgotten, since by then nobody knows who lies there.
+Without a site there is no verdict but the recording's own.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ SITES: Final = ("AV", "MV", "PV", "TV")
 METRIC: Final = "pcg.murmur"
 KEPT_S: Final = 3600.0
 _WINDOW_S: Final = 5.0
-_STRETCH: Final = 30  # windows a second apart, as the analyzer's own recording
+_ENOUGH: Final = 5  # windows that replace what was heard at a site before
 STRETCH_S: Final = 30.0
-"""After so long at one site nothing of before counts there."""
+"""After so long at one site nothing of before counts there; the analyzer's own recording is as long."""
 _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 
 
@@ -42,8 +43,9 @@ NO_PLACE: Final = Place()
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """One window of a stretch: scores, None when it was refused; whether all of its samples were there."""
+    """One window that ended at ``t``: scores, None when it was refused; whether all of its samples were there."""
 
+    t: float
     scores: Scores | None
     complete: bool
     reason: str
@@ -70,19 +72,20 @@ class Auscultation:
         self.by = ""
         self.new_person = False
         self._source = ""
-        self._stretch: deque[_Heard] = deque(maxlen=_STRETCH)
-        self._heard_at = 0.0
-        self._left: dict[str, _Site] = {}
+        self._stretch: deque[_Heard] = deque()
+        self._judged: dict[str, _Site] = {}
+        self._mine = False  # whether what is judged at this site is of this stretch
 
     def move(self, site: str, t: float, *, by: str = "", person: str = "") -> None:
         """The microphone sits at ``site`` ("" = nobody knows where) from ``t`` on; another person begins anew."""
         if person and person != self.person:
             self.person = person
-            self._left = {}
-        else:
-            self._left = self._sites(t)
+            self._judged = {}
         self.site, self.since, self.by = site, t, by
-        self._source = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._source, self._mine = "", False
         self._stretch.clear()
 
     def hear(self, reading: Reading) -> Reading:
@@ -94,40 +97,33 @@ class Auscultation:
         if self.site and calibration is not None and self._source in ("", reading.source):
             here = self.since is None or reading.t - _WINDOW_S >= self.since - 1e-6
             if here:
-                self._take(reading)
+                self._take(reading, calibration)
             detail |= {"site": self.site if here else "", "patient": self._patient(reading.t, calibration)}
         return reading if detail == reading.detail else replace(reading, detail=detail)
 
-    def _take(self, reading: Reading) -> None:
+    def _take(self, reading: Reading, calibration: Calibration) -> None:
         if reading.reason == "warming_up" or (reading.value is not None and "scores" not in reading.detail):
             return
-        if reading.t - self._heard_at > KEPT_S:
-            self._stretch.clear()
-        self._source, self._heard_at = reading.source, reading.t
+        self._source = reading.source
         scores = None if reading.value is None else Scores(**reading.detail["scores"])
-        self._stretch.append(_Heard(scores, bool(reading.detail.get("complete")), reading.reason))
+        self._stretch.append(_Heard(reading.t, scores, bool(reading.detail.get("complete")), reading.reason))
+        while self._stretch[0].t <= reading.t - STRETCH_S:
+            self._stretch.popleft()
+        verdict, before = self._verdict(calibration), self._judged.get(self.site)
+        known = before is not None and before.verdict.p is not None and reading.t - before.t <= KEPT_S
+        if not known or (verdict.p is not None and (self._mine or verdict.windows >= _ENOUGH)):
+            self._judged[self.site], self._mine = _Site(verdict, reading.t), True
 
-    def _current(self) -> _Site:
-        """The stretch at the present site as it is judged now."""
-        calibration = self.place.calibration
-        assert calibration is not None  # nothing is taken without
+    def _verdict(self, calibration: Calibration) -> Verdict:
+        """What is heard at the present site, as a recording is judged."""
         heard = [one for one in self._stretch if one.scores is not None]
         full = [one.scores for one in heard if one.complete] or [one.scores for one in heard]
         refused = [one.reason for one in self._stretch if one.scores is None]
-        return _Site(judge_recording([s for s in full if s is not None], calibration, refused), self._heard_at)
-
-    def _sites(self, t: float) -> dict[str, _Site]:
-        """The latest usable stretch of every site; one that was refused counts where there is no better."""
-        self._left = {site: one for site, one in self._left.items() if t - one.t <= KEPT_S}
-        found = dict(self._left)
-        if self._stretch and self.site and t - self._heard_at <= KEPT_S:
-            current = self._current()
-            if current.verdict.p is not None or self.site not in found or found[self.site].verdict.p is None:
-                found[self.site] = current
-        return {site: found[site] for site in SITES if site in found}
+        return judge_recording([s for s in full if s is not None], calibration, refused)
 
     def _patient(self, t: float, calibration: Calibration) -> dict[str, Any]:
-        sites = self._sites(t)
+        sites = {site: self._judged[site] for site in SITES if site in self._judged}
+        sites = {site: one for site, one in sites.items() if t - one.t <= KEPT_S}
         told = {
             site: {"p": one.verdict.p, "decision": one.verdict.decision, "windows": one.verdict.windows, "t": one.t}
             for site, one in sites.items()
@@ -146,9 +142,9 @@ class Auscultation:
             "since": self.since,
             "by": self.by,
             "source": self._source,
-            "heard_at": self._heard_at,
-            "stretch": [[one.scores and one.scores.row(), one.complete, one.reason] for one in self._stretch],
-            "left": {site: {"verdict": asdict(one.verdict), "t": one.t} for site, one in self._left.items()},
+            "mine": self._mine,
+            "stretch": [[one.t, one.scores and one.scores.row(), one.complete, one.reason] for one in self._stretch],
+            "judged": {site: {"verdict": asdict(one.verdict), "t": one.t} for site, one in self._judged.items()},
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
@@ -159,17 +155,16 @@ class Auscultation:
             return
         self.person, self.site, self.by = saved["person"], saved["site"], saved["by"]
         self.since = None if saved["since"] is None else saved["since"] + shift_s
-        self._source, self._heard_at = saved["source"], saved["heard_at"] + shift_s
+        self._source, self._mine = saved["source"], saved["mine"]
         self._stretch = deque(
-            (
-                _Heard(None if row is None else Scores(*row), complete, reason)
-                for row, complete, reason in saved["stretch"]
-            ),
-            maxlen=_STRETCH,
+            _Heard(t + shift_s, None if row is None else Scores(*row), complete, reason)
+            for t, row, complete, reason in saved["stretch"]
         )
-        self._left = {name: _Site(_verdict(one["verdict"]), one["t"] + shift_s) for name, one in saved["left"].items()}
+        judged = saved["judged"].items()
+        self._judged = {name: _Site(_verdict(one["verdict"]), one["t"] + shift_s) for name, one in judged}
         if site != self.place.site:
-            self.move(self.place.site, self._heard_at)
+            self.site, self.since, self.by = self.place.site, None, ""
+            self._begin()
 
 
 def _verdict(saved: Mapping[str, Any]) -> Verdict:

@@ -27,7 +27,9 @@ CHANNELS: Final = (
     *("residual", "weaker residual", "long residual", "residual at twice the rate"),
     *("raw", "movement", "movement at twice the rate"),
 )
-_TWICE = np.minimum(2 * GRID_BPM, 445)
+ON_GRID: Final = slice(30, 223)
+TWICE: Final = slice(60, 446, 2)
+"""Bins of the grid's rates, and of twice each."""
 _BAND_HZ = (0.4, 8.0)
 _LAGS = (-6, -4, -2, 0, 2, 4, 6)
 _RIDGE = 0.1
@@ -68,7 +70,7 @@ def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
     moved = None
     if acc is not None:
         moved = power[3 * count :].sum(axis=0, keepdims=True)
-        moved /= moved[:, GRID_BPM[0] :].sum() + 1e-12
+        moved /= moved[:, ON_GRID.start :].sum() + 1e-12
     return Spectra(shares[count : 2 * count], shares[:count], shares[2 * count :], moved)
 
 
@@ -78,11 +80,11 @@ def network_input(found: Spectra) -> NDArray[np.float32]:
         raise ValueError("without an accelerometer there is no movement to show")
     count, moved = len(found.residual), found.movement[0]
     mean = found.residual.sum(axis=0) / count
-    grid = slice(GRID_BPM[0], GRID_BPM[-1] + 1)
+    grid = ON_GRID
     rows = np.empty((len(CHANNELS), len(GRID_BPM)), dtype=np.float32)
-    rows[0], rows[1], rows[3] = mean[grid], found.residual.min(axis=0)[grid], mean[_TWICE]
+    rows[0], rows[1], rows[3] = mean[grid], found.residual.min(axis=0)[grid], mean[TWICE]
     rows[2], rows[4] = found.long_residual.sum(axis=0)[grid] / count, found.raw.sum(axis=0)[grid] / count
-    rows[5], rows[6] = moved[grid], moved[_TWICE]
+    rows[5], rows[6] = moved[grid], moved[TWICE]
     return np.asarray((np.log(rows + np.float32(_FLOOR)) - np.float32(_CENTRE)) / np.float32(_SCALE))[None, :, None, :]
 
 
@@ -126,5 +128,5 @@ def _hann(n: int) -> Floats:
 
 
 def _shares(power: Floats) -> Floats:
-    total = power[:, GRID_BPM[0] : GRID_BPM[-1] + 1].sum(axis=1, keepdims=True)
+    total = power[:, ON_GRID].sum(axis=1, keepdims=True)
     return power / np.where(total > 1e-12, total, np.inf)

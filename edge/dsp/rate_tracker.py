@@ -6,6 +6,7 @@ output is mean and standard deviation of the posterior, so doubt shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,7 +77,7 @@ class RateTracker:
             belief = (1.0 - leak) * belief + leak / len(belief)
         weighted = belief * likelihood
         total = float(weighted.sum())
-        self._posterior = weighted / total if total > 0 and np.isfinite(total) else belief / belief.sum()
+        self._posterior = weighted / total if total > 0 and math.isfinite(total) else belief / belief.sum()
         self._started = True
         return self.estimate()
 

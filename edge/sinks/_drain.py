@@ -16,6 +16,8 @@ from edge.sinks.outbox import Outbox, Row
 LATE_S = 10.0
 """An event older than this when it is sent is historical."""
 _BURST_S = 0.1  # so much of a second's worth at once, so that a slow loop keeps the rate
+_TICK_S = 0.001
+_EPS = 1e-9
 _BATCH = 100  # of what is not late
 
 
@@ -35,12 +37,12 @@ class Drain:
         self._at = now
         room = min(_BATCH, self._flight.room_for_rows())
         if self._behind:
-            room = min(room, math.floor(self._allowed))
+            room = min(room, math.floor(self._allowed + _EPS))
         found: list[tuple[Row, bool]] = []
         for row in self._outbox.waiting(self._flight.after, room) if room else ():
             late = self.is_late(row)
             self._behind = late
-            if late and self._allowed < 1.0:
+            if late and self._allowed < 1.0 - _EPS:
                 break
             self._allowed -= late
             found.append((row, late))
@@ -54,4 +56,5 @@ class Drain:
         """After so long more may be due, s; ``longest_s`` where no rate holds anything back."""
         if not self._behind or self._flight.room_for_rows() == 0:
             return longest_s
-        return min(longest_s, max(0.0, (self._most / 2 - self._allowed) / self._per_s))
+        lacking = max(1.0, self._most / 2) - self._allowed
+        return min(longest_s, max(_TICK_S, lacking / self._per_s))

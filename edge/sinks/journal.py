@@ -17,9 +17,9 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._payloads import encode, fields_of, iso
-from edge.types import Alarm, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
+from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
-_KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command"}
+_KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
 _FLUSH_EVERY_S = 5.0
 
 

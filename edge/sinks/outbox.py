@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from edge.clock import Clock
-from edge.sinks._copy import StateCopy
+from edge.sinks._copy import Copied, StateCopy
 from edge.sinks._payloads import encode, fields_of
 from edge.sinks._salvage import salvage
 from edge.types import Alarm
@@ -47,7 +47,8 @@ class Row(msgspec.Struct, frozen=True):
 class Outbox:
     """See the module. Safe to use from several threads; ``append`` waits at most a second for the disk.
 
-    doubtful: the state is not surely the last one there was, so that its numbers must not be counted on.
+    doubtful: the state is not surely the last one there was, so that its numbers must not be counted on. copied: what the
+    second copy held at the start, for whoever cannot make sense of the state.
     """
 
     def __init__(self, path: str | Path, *, clock: Clock, boot: str = "", copy: StateCopy | None = None) -> None:
@@ -59,6 +60,7 @@ class Outbox:
         self._gone: set[int] = set()  # what the disk would not let go
         self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
         self._turn, self.doubtful = 0, False
+        self.copied: Copied | None = None
         self._db = self._open()
         self._take_newer_copy()
         self._last_row = self._db.execute(
@@ -199,7 +201,7 @@ class Outbox:
         """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts."""
         kept = self._read_state(self._db, "turn")
         self._turn = int(kept) if kept is not None and kept.isdigit() else 0
-        copied = self._copy.read()
+        copied = self.copied = self._copy.read()
         if copied is None or copied.turn < self._turn or (copied.turn == self._turn and not self.doubtful):
             return
         if copied.turn > self._turn:

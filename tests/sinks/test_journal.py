@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.clock import ManualClock
 from edge.sinks.journal import Journal, build, read
-from edge.types import Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
+from edge.types import Alarm, BedStatus, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
 
 READING = Reading("ppg.hr", 99.5, 61.25, "bpm", 0.9, detail={"sd": 1.5}, bed="bed1", source="node", model="m 1 x")
 ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", 99.0, "AF", "af", "bed1", seq=7, evidence={"k": [5, 7]})
@@ -58,6 +58,11 @@ def seqs(path):
     [
         (READING, "reading", {"metric": "ppg.hr", "value": 61.25, "detail": {"sd": 1.5}, "source": "node", "t": 99.5}),
         (ALARM, "alarm", {"id": "bed1/af", "presence": "on", "seq": 7, "evidence": {"k": [5, 7]}, "t": 99.0}),
+        (
+            BedStatus("bed1", 99.0, "p1", "MV", 98.0, "nurse"),
+            "bed",
+            {"site": "MV", "by": "nurse", "paused_until": None},
+        ),
         (SourceStatus("node", "bed1", 99.0, "offline", "unplugged"), "source", {"state": "offline", "bed": "bed1"}),
         (
             CommandResult(Command("ack", "bed1", 98.0, "c1", "nurse"), 99.0, True, "done"),

@@ -1,0 +1,72 @@
+"""The alarm board as it was left: state, numbers and times of the run before, as far as they can be read and trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from edge.alarms.board import Board
+from edge.assembly import ModelShelf, build_board, keeps_evidence
+from edge.clock import Clock
+from edge.config import Config
+from edge.sinks._payloads import SYNCED_AFTER
+from edge.sinks.outbox import Outbox
+
+SEQ_SKIPPED: Final = 1_000_000
+"""No bed has so many events in the half minute after which a power cut loses none."""
+
+
+def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: ModelShelf) -> tuple[Board, float | None]:
+    """The board as it was left, and by how much its times were moved; what cannot be read is left behind, and said to be."""
+    new = partial(build_board, config, boot=boot, models=models, keeps_evidence=keeps_evidence(config))
+    state, coverage = outbox.state(), outbox.state("coverage")
+    if state is None:
+        return new(), None
+    tries = [(state, watched, outbox.doubtful) for watched in dict.fromkeys((coverage, None))]
+    if outbox.copied is not None:
+        tries.append((outbox.copied.state, coverage, not outbox.copied.certain))
+    for state, watched, doubtful in tries:
+        try:
+            saved = msgspec.json.decode(state, type=dict[str, Any])
+            shift_s = _shift_s(saved, clock)
+            _put_back(saved, watched)
+            if doubtful:
+                _count_anew(saved, boot)
+            return new(state=saved, shift_s=shift_s), shift_s
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
+            outbox.faults.append(f"{lost} not readable ({error}); it begins anew, or from the second copy")
+    return new(), None
+
+
+def _put_back(saved: Mapping[str, Any], coverage: bytes | None) -> None:
+    """The record of watching into the state it was written with, where there is one."""
+    if coverage is not None:
+        kept = msgspec.json.decode(coverage, type=dict[str, Any])
+        for name, bed in saved["beds"].items():
+            bed["coverage"] = kept.get(name, bed["coverage"])
+
+
+def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
+    """Numbers of a state that may not be the last: a new epoch, and beyond any that could have been given away."""
+    for bed in saved["beds"].values():
+        bed["epoch"], bed["seq"] = boot, bed["seq"] + SEQ_SKIPPED
+
+
+def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
+    """What makes monotonic times of the run that saved this times of this run, s.
+
+    By the wall clock, so that a pause ends when it was said to; as if no time had passed where that clock cannot be
+    right: not set, or the past would lie ahead.
+    """
+    now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
+    if last is None:
+        return 0.0
+    if offset is not None and min(clock.wall(), last + offset) > SYNCED_AFTER:
+        shift_s = float(offset - (clock.wall() - now))
+        if last + shift_s <= now:
+            return shift_s
+    return float(now - last)
