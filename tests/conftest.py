@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mosquitto_broker import mosquitto, new_mosquitto  # noqa: F401 - fixtures for every test
 from web_browser import browser  # noqa: F401 - the same
 
 ROOT = Path(__file__).resolve().parent.parent
+settings.register_profile(
+    "no_deadline", deadline=None
+)  # how long an example takes is the machine's load, not a property
+settings.load_profile("no_deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
