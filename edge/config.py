@@ -23,7 +23,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "watching"),
+        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
         *("on_fault", "history"),
     }
 )
@@ -154,7 +154,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         device_alarms=where.alarms(common_alarms, "alarms"),
         variant=where.value(models, "models", "variant"),
         text=text,
-        delivery=delivery,
+        delivery=replace(delivery, bell="annunciator" in sinks),
     )
 
 

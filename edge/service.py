@@ -146,6 +146,7 @@ def _build(
         "on_command": mailbox.put,
         "on_link": on_link,
         "on_fault": on_fault,
+        "roles": config.delivery.names,
         "layout": {
             bed.name: {
                 "person": bed.person,

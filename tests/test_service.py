@@ -145,13 +145,13 @@ def test_a_repeated_command_is_not_done_again_after_a_restart(run, clock):
 def test_a_confirmation_and_the_asking_for_one_survive_a_restart(run, clock):
     chained = CONFIG + '[delivery]\nroles = ["station"]\nconfirm_within_s = 60\n'
     (raised,) = run(fast(clock), config=chained).alarms("tachy")
-    assert (raised.delivery["asked"], raised.delivery["annunciator"]) == (["station"], False)
+    assert (raised.delivery["asked"], raised.delivery["nobody"]) == (["station"], False)
     clock.advance(61.0)
     (step,) = run(config=chained).alarms("tachy")
-    assert (step.evidence["change"], step.delivery["annunciator"], step.seq) == ("unconfirmed", True, 2)
+    assert (step.evidence["change"], step.delivery["nobody"], step.seq) == ("unconfirmed", True, 2)
     confirm = command("received", clock, role="station", occurrence=raised.occurrence)
     (received,) = run(confirm, config=chained).alarms("tachy")
-    assert (received.delivery["received"], received.delivery["annunciator"], received.seq) == ("station", False, 3)
+    assert (received.delivery["received"], received.delivery["nobody"], received.seq) == ("station", False, 3)
     clock.advance(120.0)
     assert run(config=chained).alarms("tachy") == []
 

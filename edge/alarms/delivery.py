@@ -34,12 +34,14 @@ class Role:
 class Chain:
     """Who is asked, in order. minimum: the lowest priority that must be confirmed; a drill always must.
 
-    last_resort: the local annunciator waits for the end of the chain instead of joining in at the first silence.
+    last_resort: the local annunciator waits for the end of the chain instead of joining in at the first silence. bell:
+    whether there is one.
     """
 
     roles: tuple[Role, ...] = ()
     minimum: str = "medium"
     last_resort: bool = False
+    bell: bool = True
 
     def __bool__(self) -> bool:
         return bool(self.roles)
@@ -57,7 +59,7 @@ NOBODY: Final = Chain()
 
 
 class _Post:
-    """One alarm on its way. asked: how many roles so far; due: when the next step is, s; local: the annunciator is on."""
+    """One alarm on its way. asked: how many roles so far; due: when the next step is, s; local: the annunciator's turn."""
 
     __slots__ = ("asked", "by", "due", "local", "received")
 
@@ -70,8 +72,13 @@ class _Post:
 
     @property
     def open(self) -> bool:
-        """Whether somebody still is asked, or nobody answered and the annunciator is on."""
+        """Whether somebody still is asked, or nobody answered."""
         return self.due is not None or self.local
+
+    @property
+    def nobody(self) -> bool:
+        """Whether the last role of the chain kept silent, too, and nobody has acknowledged the alarm since."""
+        return self.local and self.due is None
 
 
 class Deliveries:
@@ -162,7 +169,8 @@ class Deliveries:
             "asked": list(self.chain.names[: post.asked]),
             "received": post.received,
             "by": post.by,
-            "annunciator": post.local,
+            "nobody": post.nobody,
+            "annunciator": post.local and self.chain.bell,
         }
 
 
@@ -214,5 +222,6 @@ def in_words(delivery: Mapping[str, Any]) -> str:
         return ""
     if delivery["received"]:
         return f"received by {delivery['received']}"
-    asked = ", ".join(delivery["asked"])
-    return f"not confirmed, ringing at the bed; asked: {asked}" if delivery["annunciator"] else f"asked: {asked}"
+    asked = f"asked: {', '.join(delivery['asked'])}"
+    rings = ", ringing at the bed" if delivery["annunciator"] else ""
+    return f"not confirmed{rings}; {asked}" if rings or delivery["nobody"] else asked

@@ -39,6 +39,7 @@ class Station:
         self._prefix, self._role = prefix, role
         self._devices: dict[str, _Device] = {}
         self._confirmed: dict[str, int] = {}
+        self._passed_over: set[str] = set()
         self._seqs: dict[tuple[str, str], tuple[object, int]] = {}
 
     def connected(self) -> None:
@@ -79,7 +80,18 @@ class Station:
                 self._devices.setdefault(name, _Device(now, float(promised_s)))
         else:
             self._devices.pop(name, None)  # it said good-bye, or the broker did in its name
-        return []
+        return self._never_asked(name, fields.get("roles"))
+
+    def _never_asked(self, name: str, roles: object) -> list[str]:
+        """Say so, once, where a device asks others: a misspelt role would confirm nothing and nobody would notice."""
+        if not self._role or not isinstance(roles, list) or self._role in roles:
+            self._passed_over.discard(name)
+            return []
+        if name in self._passed_over:
+            return []
+        self._passed_over.add(name)
+        asks = f"it asks {', '.join(map(str, roles))}" if roles else "it has no [delivery]"
+        return [f"{name} never asks {self._role} to confirm an alarm: {asks}"]
 
     def _beat(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
         device = self._devices.setdefault(name, _Device(now, HEARTBEAT_EVERY_S))

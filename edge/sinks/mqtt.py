@@ -31,6 +31,7 @@ def build(
     hops: Mapping[str, float] | None = None,
     standing: Sequence[Alarm] = (),
     layout: Mapping[str, Any] | None = None,
+    roles: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
     port: int = 0,
     username: str | None = None,
@@ -73,7 +74,7 @@ def build(
     )
     options.password()
     options.context()
-    about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S}
+    about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S, "roles": [*roles]}
     root, hops = f"{prefix}/{device_name}", dict(hops or {})
     found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
     return MqttSink(

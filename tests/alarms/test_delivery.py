@@ -6,7 +6,7 @@ import pytest
 
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
-from edge.alarms.delivery import Chain, Role, chain_from
+from edge.alarms.delivery import Chain, Role, chain_from, in_words
 from edge.types import Command, ConfigError, Reading
 
 RULES = {
@@ -220,3 +220,15 @@ def test_a_chain_from_a_configuration():
 def test_a_wrong_chain_is_one_line(given, says):
     with pytest.raises(ConfigError, match=says):
         chain_from(given)
+
+
+def test_nobody_is_said_at_the_end_of_the_chain_and_a_bell_only_where_there_is_one():
+    for bell in (True, False):
+        one = board(Chain(CHAIN.roles, bell=bell))
+        told = [a.delivery for t, reading in ((0.0, hr(0.0, 43.0)),) for a in one.update(reading)]
+        for t in (10.0, 30.0):
+            told += [a.delivery for a in one.tick(t)]
+        assert [d["nobody"] for d in told] == [False, False, True]
+        assert [d["annunciator"] for d in told] == [False, bell, bell]
+        rings = ", ringing at the bed" if bell else ""
+        assert in_words(told[-1]) == f"not confirmed{rings}; asked: station, charge"

@@ -89,6 +89,20 @@ def test_a_device_that_never_promised_a_heartbeat_is_not_missed():
     assert station.missing(100.0) == []
 
 
+def test_a_role_that_a_device_never_asks_is_said_once():
+    def told(station, roles):
+        return station.take("vitals/dev/status", json.dumps({"state": "online", "roles": roles}).encode(), now=0.0)[1]
+
+    misspelt = Station("vitals", "staton")
+    said = ["dev never asks staton to confirm an alarm: it asks station, charge"]
+    assert [told(misspelt, ["station", "charge"]) for _ in range(2)] == [said, []]
+    assert told(Station("vitals", "station"), []) == [
+        "dev never asks station to confirm an alarm: it has no [delivery]"
+    ]
+    assert told(Station("vitals", "charge"), ["station", "charge"]) == []
+    assert told(Station("vitals"), ["station"]) == [], "who only listens confirms nothing"
+
+
 def test_missed_events_are_said():
     station = Station("vitals")
 

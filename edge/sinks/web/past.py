@@ -84,12 +84,7 @@ class Past:
 
 
 def _with_receipts(transitions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = []
-    for transition in transitions:
-        before = told[-1]["receipt"] if told else None
-        known = receipt(transition.get("delivery", {}), transition["evidence"].get("change", ""), before)
-        told.append({**transition, "receipt": known})
-    return told
+    return [{**transition, "receipt": receipt(transition.get("delivery", {}))} for transition in transitions]
 
 
 def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Picture:
             self._urgent.append(item)
 
     def _take_alarm(self, alarm: Alarm) -> None:
-        told = _alarm(alarm, self._alarms.get(alarm.id))
+        told = _alarm(alarm)
         if alarm.presence == "off":
             self._alarms.pop(alarm.id, None)
         else:
@@ -173,9 +173,7 @@ def _short(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | list | set | frozenset) else value
 
 
-def _alarm(alarm: Alarm, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    change = str(alarm.evidence.get("change", ""))
-    known = before["receipt"] if before and before["occurrence"] == alarm.occurrence else None
+def _alarm(alarm: Alarm) -> dict[str, Any]:
     return {
         "k": "a",
         **{key: getattr(alarm, key) for key in ("id", "occurrence", "kind", "priority", "presence", "text")},
@@ -184,9 +182,9 @@ def _alarm(alarm: Alarm, before: Mapping[str, Any] | None = None) -> dict[str, A
         "limit": alarm.limit,
         "t": round(alarm.t, 3),
         "since": round(alarm.since, 3),
-        "what": change,
+        "what": str(alarm.evidence.get("change", "")),
         "drill": alarm.drill,
-        "receipt": receipt(alarm.delivery, change, known),
+        "receipt": receipt(alarm.delivery),
     }
 
 
