@@ -202,7 +202,10 @@ class Outbox:
         kept = self._read_state(self._db, "turn")
         self._turn = int(kept) if kept is not None and kept.isdigit() else 0
         copied = self.copied = self._copy.read()
-        if copied is None or copied.turn < self._turn or (copied.turn == self._turn and not self.doubtful):
+        if copied is None or (copied.turn <= self._turn and not self.doubtful):
+            return
+        if copied.turn < self._turn:  # a program that died between both writes is ahead by one, and by no more
+            self.doubtful = not (copied.certain and copied.turn + 1 == self._turn)
             return
         if copied.turn > self._turn:
             self.faults.append("the alarm state was taken from its second copy")

@@ -110,6 +110,28 @@ def test_a_program_that_died_between_both_writes_goes_on_from_the_database(tmp_p
     assert copy(tmp_path).read() == Copied(3, b"three", certain=True)
 
 
+@pytest.mark.parametrize(
+    ("missed", "machine", "doubtful"), [(1, "start-1", False), (1, "start-2", True), (2, "start-1", True)]
+)
+def test_a_damaged_database_that_is_one_write_ahead_of_a_sure_copy_is_sure(
+    tmp_path, open_box, missed, machine, doubtful
+):
+    box = open_box()
+    box.append([alarm(1)], b"one")
+    box._copy.write = lambda *_: None
+    for n in range(missed):
+        box.append([alarm(2 + n)], b"two")
+    box._db.execute("pragma wal_checkpoint(truncate)")
+    path = tmp_path / "outbox.sqlite"
+    content = path.read_bytes()
+    path.unlink()
+    (tmp_path / "outbox.sqlite-wal").unlink()
+    (tmp_path / "outbox.sqlite-shm").unlink()
+    path.write_bytes(b"\xff" * 100 + content[100:])
+    again = open_box(machine)
+    assert (again.state(), again.doubtful) == (b"two", doubtful)
+
+
 @pytest.mark.parametrize(("machine", "closed", "doubtful"), [
     ("start-1", False, False),
     ("start-1", True, False),
