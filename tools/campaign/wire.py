@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from typing import Final
@@ -75,6 +76,7 @@ class _Link:
         self.dead = wire.stalled
         self.closed = False
         self._broker = socket.create_connection(("127.0.0.1", target), timeout=2.0)
+        self._broker.settimeout(None)
         self._lock = threading.Lock()
         self._rest = b""
         self._threads = [
@@ -96,7 +98,6 @@ class _Link:
         self._broker.close()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        source.settimeout(_POLL_S)
         pause = threading.Event()
         while not self.closed:
             if self.dead:
@@ -104,10 +105,11 @@ class _Link:
                 continue
             rate = self._wire.bytes_per_s
             try:
+                # not settimeout, which would also change it for the thread that sends on this socket
+                if not select.select([source], [], [], _POLL_S)[0]:
+                    continue
                 data = source.recv(64 if rate else _CHUNK)
-            except TimeoutError:
-                continue
-            except OSError:
+            except (OSError, ValueError):  # closed meanwhile
                 break
             if not data:
                 break
@@ -128,9 +130,7 @@ class _Link:
 
     def _send(self, sink: socket.socket, data: bytes) -> None:
         with self._lock if sink is self._client else contextlib.nullcontext():
-            sink.settimeout(None)
             sink.sendall(data)
-            sink.settimeout(_POLL_S)
 
     def _without_events(self, data: bytes) -> bytes:
         """What the broker is to see: while it is over its quota, no alarm events, which are refused with 0x97."""
