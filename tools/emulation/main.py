@@ -270,7 +270,7 @@ def main() -> int:
     parser.add_argument("stage", nargs="?", default="all", choices=["root", *STAGES, "all"])
     parser.add_argument("--again", action="store_true", help="run stages that passed before, too")
     parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long tests may take (default 60)")
-    parser.add_argument("--file-limit", type=float, default=900.0, metavar="S", help="the same for one file, s")
+    parser.add_argument("--file-limit", type=float, default=1800.0, metavar="S", help="the same for one file, s")
     options = parser.parse_args()
     cache = Path(os.environ.get("EDGE_VITALS_CACHE", CHECKOUT / ".cache")) / "aarch64"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -16,6 +16,7 @@ LEFT_OUT = {
     "tests/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
     "tests/e2e/test_real_replay.py": "needs real recordings, which are not in the root",
     "tests/e2e/test_page.py": "needs a browser",
+    "tests/docs/test_documents.py": "reads a whole checkout",
 }
 """Test files that are not run under emulation, and why."""
 DESELECTED = {
@@ -24,6 +25,9 @@ DESELECTED = {
     "tests/test_face_models.py::test_pip_itself_without_index_and_wheel_is_one_line": "the root has no pip",
     "tests/test_logs.py::test_the_service_logs_in_json": "ONNX Runtime complains of the emulated processor on stderr",
     "tests/test_stats.py::test_memory_is_what_the_kernel_says_or_nothing": "the emulator gives no figure of memory",
+    "tests/cli/test_grade_live.py::test_a_device_that_keeps_the_contract_passes_in_every_respect": "the root has no kill",
+    "tests/cli/test_grade_live.py::test_a_wrong_will_fails": "the root has no kill",
+    "tests/cli/test_grade_live.py::test_our_own_device_passes_in_every_respect": "the root has no kill",
     "tests/cli/test_cli.py::test_starting_costs_little": "times mean nothing under emulation",
 }
 """Tests of the other files that cannot hold under emulation, and why."""
