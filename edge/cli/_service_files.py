@@ -93,9 +93,12 @@ u edge-vitals - "edge-vitals" /var/lib/edge-vitals /usr/sbin/nologin
 """
 
 
+_HOMES = ("/home/", "/root/", "/run/user/")  # what ProtectHome= hides: systemd.exec(5)
+
+
 def files(program: str, config: str = CONFIG) -> dict[str, str]:
     """Path, below the root, to content. program: what starts edge-vitals, such as ``/usr/bin/python3 -m edge``."""
-    at_home = program.startswith(("/home/", "/root/")) or config.startswith(("/home/", "/root/"))
+    at_home = program.startswith(_HOMES) or config.startswith(_HOMES)
     unit = _UNIT.format(program=program, config=config, protect_home="read-only" if at_home else "yes")
     return {UNIT: unit, UDEV: _UDEV, SYSUSERS: _SYSUSERS}
 

@@ -1,11 +1,11 @@
 """The board as a state machine: random readings, states, commands and restarts against the rules of the life cycle."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from board_rules import BEDS, BY_A_PERSON, BY_THE_CLOCK, HELD, NEXT, OF_DELIVERY, SETTINGS, SOURCES
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,48 +23,12 @@ from edge.alarms.delivery import Chain, Role
 from edge.dsp.murmur_decision import FEATURES, Calibration
 from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
 
-BEDS = ("bed1", "bed2")
-SOURCES = ("node", "cam")
-SETTINGS = {
-    "brady": {"on_delay_s": 3, "severe_on_delay_s": 1, "off_delay_s": 2, "realarm_s": 20},
-    "tachy": {"on_delay_s": 0, "severe_on_delay_s": 0, "off_delay_s": 0, "severe_limit": None},
-    "af": {"k": 2, "n": 3, "spacing_s": 2, "off_delay_s": 1},
-    "sensor_off": {"on_delay_s": 2, "off_delay_s": 1, "priority": "high"},
-    "low_quality": {"on_delay_s": 4, "off_delay_s": 1},
-    "murmur": {"k": 1, "n": 1, "off_delay_s": 1},
-    "silent_s": 6,
-}
 LINE = (1.0, 0.0, 0.0, 0.5)
 WEIGHTS = np.zeros((3, len(FEATURES) + 1))
 WEIGHTS[0, 0], WEIGHTS[2, 0] = 1.0, -1.0  # the loudest site decides
 CALIBRATION = Calibration(LINE, LINE, 0.5, 0.5, np.zeros(len(FEATURES)), np.ones(len(FEATURES)), WEIGHTS)
 PLACES = {bed: Place("p1", "MV", CALIBRATION) for bed in BEDS}
 CHAIN = Chain((Role("station", 3.0), Role("charge", 5.0)))
-BY_A_PERSON = {"acknowledged", "reset", "standby", "shelved", "unshelved", "paused", "resumed", "received"}
-BY_A_PERSON |= {"raised", "cleared"}  # a drill
-BY_A_PERSON |= {"person"}
-BY_THE_CLOCK = {"realarmed", "resumed", "unshelved", "raised", "cleared", "latched", "returned", "unconfirmed"}
-OF_DELIVERY = {"realarmed", "resumed", "unshelved", "unconfirmed"}
-NEXT = {
-    "raised": ({""}, {"on"}),
-    "returned": ({"latched"}, {"on"}),
-    "escalated": ({"on", "ack"}, {"on"}),
-    "deescalated": ({"on", "ack"}, {"on", "ack"}),
-    "realarmed": ({"on", "ack"}, {"on"}),
-    "acknowledged": ({"on", "latched"}, {"ack", "off"}),
-    "latched": ({"on"}, {"latched"}),
-    "cleared": ({"on", "ack"}, {"off"}),
-    "reset": ({"latched"}, {"off"}),
-    "standby": ({"on", "ack", "latched"}, {"off"}),
-    "person": ({"on", "ack", "latched"}, {"off"}),
-    "paused": ({"on", "latched"}, {"on", "latched"}),
-    "resumed": ({"on", "latched"}, {"on", "latched"}),
-    "shelved": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
-    "unshelved": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
-    "unconfirmed": ({"on", "latched"}, {"on", "latched"}),
-    "received": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
-}
-HELD = ("deescalated", "paused", "resumed", "shelved", "unshelved", "unconfirmed", "received")
 
 
 class Life(RuleBasedStateMachine):
@@ -406,32 +370,3 @@ def test_life_cycle_in_random_stories():
 def test_life_cycle_in_two_thousand_random_stories(part):
     """In four parts, for two cores."""
     run_state_machine_as_test(Life, settings=settings(QUICK, max_examples=500, stateful_step_count=50))
-
-
-SLOW_BEATS = [43.0 if t % 40 > 20 else 30.0 if t % 40 > 15 else 70.0 for t in range(90)]
-LANES = [
-    [Reading("ppg.hr", float(t), SLOW_BEATS[t], "", 0.9, bed="bed1", source="node") for t in range(90)],
-    [
-        Reading("ppg.rhythm", t + 0.5, "af" if t > 30 else "sinus", "", 0.9, bed="bed1", source="node")
-        for t in range(90)
-    ],
-    [Reading("camera.hr", t + 0.2, None, "", 0.0, "no_face", bed="bed1", source="cam") for t in range(90)],
-    [Reading("ppg.hr", float(t), 150.0, "", 0.9, bed="bed2", source="x") for t in range(90)],
-]
-
-
-def told_of(events):
-    board = Board({bed: rules_from(SETTINGS) for bed in BEDS}, boot="b")
-    return sorted((replace(a, seq=0) for e in events for a in board.update(e)), key=lambda a: (a.t, a.id))
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, len(LANES) - 1), max_size=400))
-def test_lanes_may_arrive_in_any_order(picks):
-    """Each lane in its own order is enough: the transitions are the same but for their numbers."""
-    waiting = [list(reversed(lane)) for lane in LANES]
-    arrived = [waiting[pick].pop() for pick in picks if waiting[pick]]
-    arrived += [event for lane in waiting for event in reversed(lane)]
-    expected = told_of(sorted((e for lane in LANES for e in lane), key=lambda e: e.t))
-    assert len(expected) > 5
-    assert told_of(arrived) == expected

@@ -148,6 +148,8 @@ def strap_ahead_s(trace: Floats, rr: Floats) -> float:
 
     beats, best = np.cumsum(rr), (np.inf, 0.0)
     for channel in trace.T:
+        if np.ptp(channel) == 0.0:
+            continue  # all there is to find in it is rounding
         peak = find_beats(-band_pass(channel), RATE_HZ).peak
         if len(peak) < 8:
             continue

@@ -1,109 +1,20 @@
-"""A service goes on where it was: alarms, acknowledgements, pauses, numbers; what it cannot read it says."""
+"""A service goes on where it was: alarms, acknowledgements, pauses, numbers."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from service_runs import CONFIG, command, fast
 
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.service import DAMAGE_TOLD_S, build_service, hops_of
-from edge.sinks._copy import StateCopy
-from edge.sinks.outbox import Outbox
-from edge.types import Alarm, Command, CommandResult, ConfigError, Reading
-
-CONFIG = """
-[device]
-name = "ward-3"
-state_dir = "{folder}"
-
-[beds.bed1]
-[beds.bed2]
-
-[alarms.tachy]
-metrics = ["ppg.hr"]
-on_delay_s = 0
-severe_on_delay_s = 0
-"""
-
-
-class Kept:
-    """A sink that keeps what it is sent."""
-
-    def __init__(self):
-        self.events = []
-
-    def send(self, event):
-        self.events.append(event)
-
-    def flush(self, timeout_s):
-        return True
-
-    def close(self):
-        pass
-
-    def alarms(self, condition):
-        return [e for e in self.events if isinstance(e, Alarm) and e.condition == condition]
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(1000.0, wall=1_800_000_000.0)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def run(folder, clock):
-    """One run of the whole service that takes ``items`` and ends; it has no sources, so that it ends by itself."""
-
-    def runner(*items, config=CONFIG):
-        sink = Kept()
-        service = build_service(parse(config.format(folder=folder)), clock=clock, console=False, sinks=[sink])
-        for item in items:
-            service.runtime._main.put(item)
-        assert service.run() == 0
-        return sink
-
-    return runner
-
-
-@pytest.fixture
-def outbox_after(folder, clock):
-    opened = []
-
-    def opener():
-        opened.append(Outbox(folder / "outbox.sqlite", clock=clock))
-        return opened[-1]
-
-    yield opener
-    for box in opened:
-        box.close()
-
-
-def fast(clock, bed="bed1"):
-    """A reading that raises ``tachy`` at once: latching, with high priority."""
-    return Reading("ppg.hr", clock.now(), 180.0, "bpm", 1.0, bed=bed, source="node")
-
-
-def command(name, clock, bed="bed1", **fields):
-    return Command(name, bed, clock.now(), f"{name}-{clock.now()}", "nurse", **fields)
-
-
-def spoil(folder, what):
-    """Write something else where the board's state lies."""
-    db = sqlite3.connect(folder / "outbox.sqlite")
-    with db:
-        db.execute("insert or replace into state values ('board', ?)", (what,))
-    db.close()
+from edge.service import build_service, hops_of
+from edge.types import CommandResult, ConfigError, Reading
+from source_and_sink import Kept
 
 
 def test_every_transition_is_in_the_outbox_and_seen_by_the_sinks(run, clock, outbox_after):
@@ -225,90 +136,6 @@ def test_a_clock_that_cannot_be_right_does_not_move_what_was_saved(run, clock, s
     assert alarm.evidence["paused_until"] == clock.now() + 60.0
 
 
-# ---- what cannot be read ----------------------------------------------------------------------------------
-
-DAMAGED = {
-    "no JSON": b"\xff\x00",
-    "cut short": b'{"version": 1, "boot": "x", "be',
-    "another version": json.dumps({"version": 99}).encode(),
-    "no object": b"[]",
-    "null": b"null",
-    "a number": b"3",
-    "without its parts": json.dumps({"version": 1, "boot": "x", "beds": {}}).encode(),
-    "a bed without its parts": json.dumps({"version": 1, "boot": "x", "t": 1.0, "beds": {"bed1": {}}}).encode(),
-    "times that are none": json.dumps({"version": 1, "boot": "x", "t": "noon", "beds": {}}).encode(),
-}
-
-
-@pytest.mark.parametrize("what", DAMAGED.values(), ids=DAMAGED)
-def test_a_state_that_cannot_be_read_is_left_behind_and_said_to_be(run, folder, clock, what):
-    run(fast(clock))
-    spoil(folder, what)
-    for path in folder.glob("outbox.copy.*"):
-        path.unlink()
-    sink = run(fast(clock))
-    (said,) = sink.alarms("outbox_full")
-    assert (said.bed, said.presence, said.kind) == ("_device", "on", "technical")
-    assert "the alarm state was not readable" in said.text
-    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
-
-
-@pytest.mark.parametrize("what", DAMAGED.values(), ids=DAMAGED)
-def test_for_a_state_that_cannot_be_read_the_second_copy_stands_in(run, folder, clock, what):
-    (on,) = run(fast(clock)).alarms("tachy")
-    clock.advance(5.0)
-    spoil(folder, what)
-    sink = run(command("ack", clock, id="bed1/tachy"))
-    (acked,) = sink.alarms("tachy")
-    assert (acked.presence, acked.occurrence, acked.seq, acked.epoch) == ("ack", on.occurrence, on.seq + 1, on.epoch)
-    assert "not readable" in sink.alarms("outbox_full")[0].text
-
-
-def test_the_next_run_finds_a_state_again(run, folder, clock):
-    run()
-    spoil(folder, b"null")
-    (on,) = run(fast(clock)).alarms("tachy")
-    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
-    assert (acked.occurrence, acked.seq) == (on.occurrence, on.seq + 1)
-
-
-def test_a_damaged_outbox_is_a_technical_alarm_and_the_service_runs(run, folder, clock, outbox_after):
-    run(fast(clock))
-    (folder / "outbox.sqlite").write_bytes(b"no database at all" * 500)
-    clock.advance(5.0)
-    sink = run(command("ack", clock, id="bed1/tachy"))
-    (said,) = sink.alarms("outbox_full")
-    assert "the outbox was damaged" in said.text
-    assert [a.presence for a in sink.alarms("tachy")] == ["ack"]
-    assert {row.alarm.condition for row in outbox_after().waiting()} == {"outbox_full", "tachy"}
-
-
-def test_the_alarm_of_a_damaged_outbox_ends_after_an_hour_by_itself(folder, clock):
-    sink = Kept()
-    folder.mkdir()
-    (folder / "outbox.sqlite").write_bytes(b"no database at all" * 500)
-    service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink])
-    runtime = service.runtime
-    with service.opened:
-        for advance_s, presences in ((0.0, ["on"]), (DAMAGE_TOLD_S - 1.0, ["on"]), (1.0, ["on"]), (6.0, ["on", "off"])):
-            clock.advance(advance_s)
-            runtime._on_tick(())
-            while runtime._take(0.0):
-                pass
-            runtime.main.tick(clock.now())
-            alarms = [a for a in sink.alarms("outbox_full") if a.evidence["change"] != "realarmed"]
-            assert [a.presence for a in alarms] == presences
-
-
-def test_a_condition_the_program_no_longer_knows_does_not_stop_it(run, folder, clock):
-    run(fast(clock))
-    db = sqlite3.connect(folder / "outbox.sqlite")
-    (state,) = db.execute("select value from state").fetchone()
-    db.close()
-    spoil(folder, state.replace(b"bed1/tachy", b"bed1/older"))
-    assert [a.presence for a in run(fast(clock)).alarms("tachy")] == ["on"]
-
-
 def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
     run(fast(clock, "bed2"))
     (end,) = run(config=CONFIG.replace("[beds.bed2]", "")).alarms("tachy")
@@ -369,56 +196,3 @@ def test_hops_are_by_metric_and_a_heart_rate_is_fused_too():
     assert hops_of([lane(murmur)]) == {"pcg.murmur": 2.5}
     expected = {"pcg.murmur": 2.5, "ppg.hr": 1.5, "b": 1.5, "fused.hr": 1.0}
     assert hops_of([lane(murmur), lane(pulse)]) == expected
-
-
-# ---- the outbox damaged: numbers go on, or say that they do not ---------------------------------------------
-
-
-def header_lost(content):
-    return b"\0" * 100 + content[100:]
-
-
-def all_lost(content):
-    return b"\xff" * len(content)
-
-
-def damage(folder, how):
-    path = folder / "outbox.sqlite"
-    path.write_bytes(how(path.read_bytes()))
-
-
-@pytest.mark.parametrize("how", [header_lost, all_lost])
-def test_numbers_and_what_stands_go_on_over_a_damaged_outbox(run, clock, folder, how):
-    (on,) = run(fast(clock)).alarms("tachy")
-    clock.advance(5.0)
-    damage(folder, how)
-    again = run(command("ack", clock, id="bed1/tachy"))
-    (acked,) = again.alarms("tachy")
-    assert (acked.presence, acked.occurrence, acked.seq, acked.epoch) == ("ack", on.occurrence, on.seq + 1, on.epoch)
-    assert [a.presence for a in again.alarms("outbox_full")] == ["on"]
-
-
-def test_after_a_power_cut_that_cost_the_outbox_numbers_begin_a_new_epoch(run, clock, folder):
-    (on,) = run(fast(clock)).alarms("tachy")
-    clock.advance(5.0)
-    last = StateCopy(folder / "outbox.copy").read()
-    damage(folder, all_lost)
-    before = StateCopy(folder / "outbox.copy", machine="the start before the power cut")
-    before.write(last.turn + 1, last.state)
-    (acked,) = run(command("ack", clock, id="bed1/tachy")).alarms("tachy")
-    before.close()
-    assert (acked.presence, acked.occurrence) == ("ack", on.occurrence)
-    assert acked.epoch != on.epoch
-    assert acked.seq > on.seq + 1000
-
-
-def test_where_everything_is_lost_numbers_begin_at_one_in_a_new_epoch(run, clock, folder):
-    (on,) = run(fast(clock)).alarms("tachy")
-    clock.advance(5.0)
-    damage(folder, all_lost)
-    for path in folder.glob("outbox.copy.*"):
-        path.unlink()
-    (new,) = run(fast(clock)).alarms("tachy")
-    assert (new.seq, on.seq) == (1, 1)
-    assert new.epoch != on.epoch
-    assert new.occurrence != on.occurrence
