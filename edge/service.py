@@ -142,6 +142,7 @@ def _build(
             bed: sorted(hops_of([lane for reader in readers for lane in reader.lanes if lane.bed == bed]))
             for bed in config.beds
         },
+        "bed_rules": {name: bed.alarms for name, bed in config.beds.items()},
         "state_dir": state_dir,
         "on_command": mailbox.put,
         "on_link": on_link,

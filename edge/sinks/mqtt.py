@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
 from edge.sinks._connection import Options, RefusedError, connect
 from edge.sinks._discovery import discovery
@@ -33,6 +34,7 @@ def build(
     layout: Mapping[str, Any] | None = None,
     roles: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
+    bed_rules: Mapping[str, AlarmRules] | None = None,
     port: int = 0,
     username: str | None = None,
     password_file: str | None = None,
@@ -76,7 +78,7 @@ def build(
     options.context()
     about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S, "roles": [*roles]}
     root, hops = f"{prefix}/{device_name}", dict(hops or {})
-    found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
+    found = discovery(device_name, root, metrics or {}, version, hops, bed_rules or {}) if discovery_prefix else None
     return MqttSink(
         options=options,
         topics=Topics(root),
