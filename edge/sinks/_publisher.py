@@ -15,11 +15,12 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
+from edge.sinks._connection import Connection, Message, Options, RefusedError, connect, listens
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
+from edge.sinks._replies import ReplyRules
 from edge.sinks._retained import Retained
 from edge.sinks.outbox import Outbox, Row
 from edge.types import (
@@ -40,7 +41,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _WAITING_READINGS = 1000
 _HOPS_KEPT = 3.0
-_HA_STATUS = "homeassistant/status"
+HOME_ASSISTANT = "homeassistant"
+_HA_STATUS = f"{HOME_ASSISTANT}/status"
 
 
 class MqttSink:
@@ -62,12 +64,13 @@ class MqttSink:
         standing: Sequence[Alarm],
         layout: Mapping[str, Any],
         backlog_per_s: float,
-        discovery_message: tuple[str, bytes] | None,
+        discovery_message: Message | None,
+        replies: ReplyRules,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
         self._on_link, self._discovery = on_link, discovery_message
-        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot)
+        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot, replies=replies)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
@@ -75,8 +78,7 @@ class MqttSink:
         self._flight = Flight(clock)
         self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
-        self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
-        # topic, payload, QoS, retained, and until when it may still be said (None: always)
+        self._live: deque[Message] = deque(maxlen=_WAITING_READINGS)
         self._retained = Retained(
             {topics.bed(bed) for bed in layout} | {topics.source(s) for bed in layout.values() for s in bed["sources"]}
         )
@@ -84,6 +86,9 @@ class MqttSink:
             self._retained.say(topics.alarm(alarm), alarm)
         self._seq: dict[tuple[str, str], int] = {}
         self._served = False
+        self._garbled = (
+            False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
+        )
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
         self._stopping = threading.Event()
@@ -109,10 +114,10 @@ class MqttSink:
                     self._commands.answered(event)
                 case Stats() if self._connection is not None:
                     payload = self._payloads.stats(event, self._waiting())
-                    self._live.append((self._topics.stats, payload, 0, False, None))
+                    self._live.append(Message(self._topics.stats, payload))
                 case Heartbeat() if self._connection is not None:
                     payload = self._payloads.heartbeat(event, self._waiting())
-                    self._live.append((self._topics.heartbeat, payload, 0, False, event.t + event.interval_s))
+                    self._live.append(Message(self._topics.heartbeat, payload, until=event.t + event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -142,11 +147,11 @@ class MqttSink:
         payload = self._payloads.reading(reading, self._seq[key])
         kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
         until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
-        self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
+        self._live.append(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
 
-    def _answer(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """A command's answer, or discovery once more; any thread."""
-        self._live.append((topic, payload, 1, retain, None))
+    def _answer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
+        """A command's answer; any thread."""
+        self._live.append(Message(topic, payload, 1, correlation=correlation))
         self._wake.set()
 
     # ---- the thread ----------------------------------------------------------------------------------------
@@ -169,6 +174,7 @@ class MqttSink:
             started = self._clock.now()
             try:
                 self._serve(connection)
+                self._garbled |= connection.garbled
             except Exception:  # a bug must not keep alarms from the next connection
                 log.exception("%s: the connection is given up", self._options)
                 self._leave(connection)
@@ -204,17 +210,18 @@ class MqttSink:
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client
-        connection.subscribe(self._topics.commands, as_published=True)
-        connection.subscribe(*self._topics.retained, _HA_STATUS)
+        connection.subscribe(self._topics.commands, as_published=True, live_only=self._garbled)
+        connection.subscribe(_HA_STATUS, live_only=self._garbled)
+        connection.subscribe(*self._topics.retained)
         with self._lock:
             self._connection = connection
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        first = [(self._topics.status, self._status("online"))]
+        first = [Message(self._topics.status, self._status("online"), 1, retain=True)]
         if self._discovery is not None:
             first.append(self._discovery)
-        self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
+        self._live.extendleft(reversed(first))
         self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
@@ -251,18 +258,18 @@ class MqttSink:
 
     def _drain_live(self) -> bool:
         some = False
-        while self._live and (self._live[0][2] == 0 or self._flight.room()):
-            topic, payload, qos, retain, until = self._live.popleft()
-            left_s = None if until is None else until - self._clock.now()
+        while self._live and (self._live[0].qos == 0 or self._flight.room()):
+            message = self._live.popleft()
+            left_s = None if message.until is None else message.until - self._clock.now()
             if left_s is None or left_s > 0:  # else stale: it waited too long on its way through this program
-                self._publish(topic, payload, qos, retain, left_s)
+                self._publish(message, expiry_s=left_s)
             some = True
         return some
 
     def _drain_outbox(self) -> bool:
         rows = self._drain.due()
         for row, _ in rows:
-            self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
+            self._publish(Message(self._topics.event(row.alarm.bed), self._event(row), 1), row.row)
             self.sent_events += 1
         return bool(rows)
 
@@ -282,21 +289,13 @@ class MqttSink:
         taken = self._retained.take(self._flight.room())
         for topic, content in taken.items():
             payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
-            self._publish(topic, payload, 1, True, what=topic)
+            self._publish(Message(topic, payload, 1, retain=True), topic)
         return bool(taken)
 
-    def _publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        retain: bool,
-        expiry_s: float | None = None,
-        what: int | str | None = None,
-    ) -> None:
+    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> None:
         assert self._connection is not None  # this thread alone sets it
-        mid = self._connection.publish(topic, payload, qos, retain=retain, expiry_s=expiry_s)
-        if qos:
+        mid = self._connection.publish(message, expiry_s=expiry_s)
+        if message.qos:
             self._flight.sent(mid, what)
 
     # ---- the client's thread -------------------------------------------------------------------------------
@@ -311,7 +310,8 @@ class MqttSink:
     def _on_message(self, message: Any) -> None:
         if message.topic == _HA_STATUS:
             if message.payload == b"online" and self._discovery is not None:
-                self._answer(*self._discovery, retain=True)
+                self._live.append(self._discovery)
+                self._wake.set()
         elif "/cmd/" in message.topic:
             self._commands.message(message)
         elif message.retain and message.payload:
