@@ -39,9 +39,9 @@ def grade(client: Client, args: argparse.Namespace) -> int:
 class _Exam:
     def __init__(self, client: Client, args: argparse.Namespace, grader: Grader) -> None:
         self._client, self._args, self.grader = client, args, grader
-        self._reply_to = f"edge-vitals-watch/{uuid.uuid4().hex[:8]}"
-        self.asked, self.replied = "", False
-        client.subscribe(f"{grader.root}/#", grader.discovery_topic, self._reply_to)
+        self._reply_to = self.asked = ""
+        self.replied = False
+        client.subscribe(f"{grader.root}/#", grader.discovery_topic)
 
     def listen(self, seconds: float) -> None:
         """Take messages for so long, and a little longer where an answer is still to come."""
@@ -88,6 +88,7 @@ class _Exam:
 
     def _ask(self, bed: str) -> None:
         """A command that changes nothing: an acknowledgement of an occurrence there is not."""
+        self._reply_to = f"{self.grader.root}/{bed}/cmd/result/watch-{uuid.uuid4().hex[:8]}"  # by no further rights
         nothing = {"id": f"{bed}/af", "occurrence": "no such occurrence"}
         self.asked = self._client.command(f"{self.grader.root}/{bed}/cmd/ack", BY, response=self._reply_to, **nothing)
         if self._args.drill:
