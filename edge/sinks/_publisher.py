@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +18,7 @@ from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Message, Options, RefusedError, connect, listens
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
+from edge.sinks._live import Live
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
 from edge.sinks._replies import ReplyRules
@@ -39,8 +40,7 @@ from edge.types import (
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_WAITING_READINGS = 1000
-_HOPS_KEPT = 3.0
+_LAST_WORDS_S = 2.0  # what a stop may wait for the broker to take the last states of sources
 HOME_ASSISTANT = "homeassistant"
 _HA_STATUS = f"{HOME_ASSISTANT}/status"
 
@@ -68,7 +68,7 @@ class MqttSink:
         replies: ReplyRules,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
-        self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
+        self._outbox, self._boot, self._about = outbox, boot, about
         self._on_link, self._discovery = on_link, discovery_message
         self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot, replies=replies)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
@@ -78,20 +78,20 @@ class MqttSink:
         self._flight = Flight(clock)
         self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
-        self._live: deque[Message] = deque(maxlen=_WAITING_READINGS)
+        self._live = Live(topics, payloads, clock, hops)
         self._retained = Retained(
             {topics.bed(bed) for bed in layout} | {topics.source(s) for bed in layout.values() for s in bed["sources"]}
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
-        self._seq: dict[tuple[str, str], int] = {}
         self._served = False
         self._garbled = (
             False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
         )
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
-        self._stopping = threading.Event()
+        self._sources: dict[str, SourceStatus] = {}
+        self._stopping, self._stop_by = threading.Event(), math.inf
         self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
         self._thread.start()
@@ -103,10 +103,11 @@ class MqttSink:
         with self._lock:
             match event:
                 case Reading():
-                    self._take_reading(event)
+                    self._live.reading(event, heard=self._connection is not None)
                 case Alarm():
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
                 case SourceStatus():
+                    self._sources[event.source] = event
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
                 case BedStatus():
                     self._retained.say(self._topics.bed(event.bed), self._payloads.bed(event))
@@ -114,10 +115,10 @@ class MqttSink:
                     self._commands.answered(event)
                 case Stats() if self._connection is not None:
                     payload = self._payloads.stats(event, self._waiting())
-                    self._live.append(Message(self._topics.stats, payload))
+                    self._live.add(Message(self._topics.stats, payload))
                 case Heartbeat() if self._connection is not None:
                     payload = self._payloads.heartbeat(event, self._waiting())
-                    self._live.append(Message(self._topics.heartbeat, payload, until=event.t + event.interval_s))
+                    self._live.add(Message(self._topics.heartbeat, payload, until=event.t + event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -128,7 +129,15 @@ class MqttSink:
         return self._idle()
 
     def close(self) -> None:
-        """Say ``stopped`` and disconnect; calling twice is harmless."""
+        """Say that no source is watched any more, then ``stopped``, and disconnect; calling twice is harmless."""
+        if not self._stopping.is_set():
+            now = self._clock.now()
+            with self._lock:
+                for name, was in self._sources.items():
+                    if was.state != "disabled":  # else it says already why
+                        last = SourceStatus(name, was.bed, now, "disabled", "the program was stopped", since=now)
+                        self._retained.say(self._topics.source(name), self._payloads.source(last))
+            self._stop_by = now + _LAST_WORDS_S
         self._stopping.set()
         self._wake.set()
         self._thread.join(5.0)
@@ -139,19 +148,9 @@ class MqttSink:
     def _waiting(self) -> dict[str, Any]:
         return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
 
-    def _take_reading(self, reading: Reading) -> None:
-        key = (reading.bed, reading.metric)
-        self._seq[key] = self._seq.get(key, 0) + 1
-        if self._connection is None:
-            return
-        payload = self._payloads.reading(reading, self._seq[key])
-        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
-        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
-        self._live.append(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
-
     def _answer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
         """A command's answer; any thread."""
-        self._live.append(Message(topic, payload, 1, correlation=correlation))
+        self._live.add(Message(topic, payload, 1, correlation=correlation))
         self._wake.set()
 
     # ---- the thread ----------------------------------------------------------------------------------------
@@ -218,10 +217,8 @@ class MqttSink:
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        first = [Message(self._topics.status, self._status("online"), 1, retain=True)]
-        if self._discovery is not None:
-            first.append(self._discovery)
-        self._live.extendleft(reversed(first))
+        online = Message(self._topics.status, self._status("online"), 1, retain=True)
+        self._live.add_first(online, *([self._discovery] if self._discovery is not None else ()))
         self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
@@ -231,7 +228,7 @@ class MqttSink:
             with self._settled:
                 self._settled.notify_all()
             if not busy:
-                if self._stopping.is_set():
+                if self._stopping.is_set() and self._said_all():
                     break
                 self._wake.wait(self._drain.wait_s(_IDLE_S))
         self._take_answers()  # some brokers refuse and hang up
@@ -239,6 +236,10 @@ class MqttSink:
             with contextlib.suppress(RuntimeError, ValueError):
                 client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
         self._leave(connection)
+
+    def _said_all(self) -> bool:
+        """Whether what is retained is on its way, or cannot be said in time."""
+        return not self._retained or self._flight.held or self._clock.now() >= self._stop_by
 
     def _leave(self, connection: Connection) -> None:
         with self._lock:
@@ -258,11 +259,9 @@ class MqttSink:
 
     def _drain_live(self) -> bool:
         some = False
-        while self._live and (self._live[0].qos == 0 or self._flight.room()):
-            message = self._live.popleft()
-            left_s = None if message.until is None else message.until - self._clock.now()
-            if left_s is None or left_s > 0:  # else stale: it waited too long on its way through this program
-                self._publish(message, expiry_s=left_s)
+        while (taken := self._live.take(self._flight.room())) is not None:
+            message, left_s = taken
+            self._publish(message, expiry_s=left_s)
             some = True
         return some
 
@@ -310,7 +309,7 @@ class MqttSink:
     def _on_message(self, message: Any) -> None:
         if message.topic == _HA_STATUS:
             if message.payload == b"online" and self._discovery is not None:
-                self._live.append(self._discovery)
+                self._live.add(self._discovery)
                 self._wake.set()
         elif "/cmd/" in message.topic:
             self._commands.message(message)
