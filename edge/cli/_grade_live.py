@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.cli._grade import DEAD_S, Grader
 from edge.cli._grade_ack import AckTrial
-from edge.cli._mqtt_client import ANSWER_S, Client, first_device
+from edge.cli._mqtt_client import ANSWER_S, Client, first_device, known_devices
 from edge.types import ConfigError
 
 BY = "edge-vitals watch --grade"
@@ -32,6 +32,8 @@ def grade(client: Client, args: argparse.Namespace) -> int:
     verdicts = exam.grader.verdicts(asked=exam.asked, replied=exam.replied or client.version != 5)
     print("\n".join(str(v) for v in verdicts))
     failed = sum(v.state == "FAIL" for v in verdicts)
+    if not exam.grader.state and not exam.grader.beds:
+        print(f"{device}: nothing was heard of it below {args.prefix}/; {known_devices(client, args.prefix)}")
     print(f"{device}: " + (f"{failed} of {len(verdicts)} checks failed" if failed else "keeps the contract"))
     return 3 if failed else 0
 

@@ -65,8 +65,9 @@ class Options:
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"mqtt: {self.ca_file or ''} {self.cert_file or ''}: {error}".strip()) from None
+        except OSError as error:  # an SSLError, too
+            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+            raise ConfigError(f"mqtt: {files}: {error.strerror or error}") from None
         return context
 
 
@@ -258,7 +259,8 @@ def _connect(
     except ssl.SSLError as error:
         raise RefusedError(f"TLS: {error.reason}") from None
     except OSError as error:
-        raise RefusedError(f"not reachable: {error.strerror or error}") from None
+        hint = "; does that port speak TLS?" if context is not None and isinstance(error, ConnectionResetError) else ""
+        raise RefusedError(f"not reachable: {error.strerror or error}{hint}") from None
     client.loop_start()
     answered.wait(CONNECT_TIMEOUT_S)
     if answer and not answer[0].is_failure:
