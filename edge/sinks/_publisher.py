@@ -238,8 +238,8 @@ class MqttSink:
         self._leave(connection)
 
     def _said_all(self) -> bool:
-        """Whether what is retained is on its way, or cannot be said in time."""
-        return not self._retained or self._flight.held or self._clock.now() >= self._stop_by
+        """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
+        return not self._retained or self._clock.now() >= self._stop_by
 
     def _leave(self, connection: Connection) -> None:
         with self._lock:
