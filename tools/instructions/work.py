@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from edge import face_models, inference
 from edge.assembly import ModelShelf
-from edge.cli import _bench_stages as bench
+from edge.cli.bench import stages as bench
 from edge.types import Block, EdgeVitalsError, Reading
 
 VARIANT = "onnx-int8"

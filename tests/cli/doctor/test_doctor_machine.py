@@ -10,9 +10,9 @@ import pytest
 
 from doctor_findings import in_child, needs_root, words
 from edge import inference
-from edge.cli._doctor_machine import Machine, disk, models, packages, power
-from edge.cli._doctor_machine import clock as clock_step
 from edge.cli.doctor import findings
+from edge.cli.doctor.machine import Machine, disk, models, packages, power
+from edge.cli.doctor.machine import clock as clock_step
 from edge.config import parse
 from edge.types import ModelError
 
@@ -151,14 +151,14 @@ def test_a_state_folder_that_is_not_there_yet_is_not_made(tmp_path):
 def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
     """cv2 cannot be found while another thread is importing it."""
     order = []
-    monkeypatch.setattr("edge.cli._doctor_machine.installed", lambda module: order.append(module) or True)
-    monkeypatch.setattr("edge.cli._doctor_source.listen", lambda *given: order.append("listen") or [])
+    monkeypatch.setattr("edge.cli.doctor.machine.installed", lambda module: order.append(module) or True)
+    monkeypatch.setattr("edge.cli.doctor.source.listen", lambda *given: order.append("listen") or [])
     list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
     assert order.index("cv2") < order.index("listen")
 
 
 def test_state_low(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.cli._doctor_machine.DISK_MIN_MB", 1e12)
+    monkeypatch.setattr("edge.cli.doctor.machine.DISK_MIN_MB", 1e12)
     assert words(disk(tmp_path)) == ["state_low"]
 
 

@@ -1,7 +1,7 @@
 """One synthetic bed in real time in a process of its own: what ``edge-vitals bench`` starts to see latency, processor
 time and memory as a service would have them. Prints JSON:
 
-    python -m edge.cli._bench_live SECONDS VARIANTS.json STREAM…
+    python -m edge.cli.bench.live SECONDS VARIANTS.json STREAM…
 """
 
 from __future__ import annotations

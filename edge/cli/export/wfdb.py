@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli._export_grid import Grid
-from edge.cli._export_tracks import Mark, Session, Track
+from edge.cli.export.grid import Grid
+from edge.cli.export.tracks import Mark, Session, Track
 from edge.types import Block
 
 _NOTE, _SKIP, _AUX = 22, 59, 63

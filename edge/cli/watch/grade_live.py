@@ -11,9 +11,9 @@ import time
 import uuid
 from typing import Any
 
-from edge.cli._grade import DEAD_S, Grader
-from edge.cli._grade_ack import AckTrial
 from edge.cli._mqtt_client import ANSWER_S, Client, first_device
+from edge.cli.watch.grade_ack import AckTrial
+from edge.cli.watch.grader import DEAD_S, Grader
 from edge.types import ConfigError
 
 BY = "edge-vitals watch --grade"

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge.cli._doctor_faults import Finding, fault, fine
+from edge.cli.doctor.faults import Finding, fault, fine
 from edge.types import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli._doctor_faults import Finding, fault, fine
+from edge.cli.doctor.faults import Finding, fault, fine
 from edge.types import Block
 
 DARK, BRIGHT = 35.0, 250.0

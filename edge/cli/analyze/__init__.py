@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plot and len(args.file) > 1:
         raise ConfigError("--plot draws one file at a time")
-    report = importlib.import_module(f"edge.cli.analyze_{args.task}").report
+    report = importlib.import_module(f"edge.cli.analyze.{args.task}").report
     options = {"plot": args.plot, "jsonl": args.jsonl}
     if args.task != "camera":
         options["rate_hz"] = args.rate

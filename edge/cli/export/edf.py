@@ -16,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli._export_grid import Grid
-from edge.cli._export_tracks import Session, Track
+from edge.cli.export.grid import Grid
+from edge.cli.export.tracks import Session, Track
 from edge.types import Block
 
 MISSING = -32768

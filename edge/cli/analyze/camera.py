@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge.analyzers import camera_pulse
-from edge.cli._one_file import all_of, tell, through
+from edge.cli.analyze.one_file import all_of, tell, through
 from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS, SKIN
 from edge.lane import Lane
@@ -41,7 +41,7 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
     rates = [r for r in readings if r.metric == "camera.hr"]
     tell(readings, in_words(rates, traces), jsonl=jsonl)
     if plot is not None:
-        from edge.cli._plot_camera import draw
+        from edge.cli.analyze.plot_camera import draw
 
         draw(plot, rates, traces, title=Path(path).name)
     return 0

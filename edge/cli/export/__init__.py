@@ -30,10 +30,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Write the files asked for; prints their names."""
-    from edge.cli._export_edf import write_edf
-    from edge.cli._export_tables import write_csv, write_parquet
-    from edge.cli._export_tracks import session
-    from edge.cli._export_wfdb import write_wfdb
+    from edge.cli.export.edf import write_edf
+    from edge.cli.export.tables import write_csv, write_parquet
+    from edge.cli.export.tracks import session
+    from edge.cli.export.wfdb import write_wfdb
     from edge.recording import Recording
     from edge.types import ConfigError
 

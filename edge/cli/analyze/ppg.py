@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import pulse, rhythm
-from edge.cli._one_file import blocks_of, tell, through
+from edge.cli.analyze.one_file import blocks_of, tell, through
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Analyzer, Reading
@@ -55,7 +55,7 @@ def report(
     readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
     tell(readings, in_words(readings, model), jsonl=jsonl)
     if plot is not None:
-        from edge.cli._plot_ppg import draw
+        from edge.cli.analyze.plot_ppg import draw
 
         draw(plot, [b for b in blocks if b.kind == "ppg"], readings, title=Path(path).name)
     return 0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.cli._doctor_camera import Pictures
-from edge.cli._doctor_faults import Finding, fault, fine
+from edge.cli.doctor.camera import Pictures
+from edge.cli.doctor.faults import Finding, fault, fine
 from edge.types import EdgeVitalsError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.cli._export_tracks import Session, Track, channels_of
+from edge.cli.export.tracks import Session, Track, channels_of
 from edge.sinks._payloads import encode, iso
 from edge.types import Block, ConfigError, Reading
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.cli._doctor_faults import FAULTS, Finding, fault, fine
+from edge.cli.doctor.faults import FAULTS, Finding, fault, fine
 
 if TYPE_CHECKING:
-    from edge.cli._doctor_machine import Machine
+    from edge.cli.doctor.machine import Machine
     from edge.config import Config, SourceConfig
 
 LISTEN_S = 5.5  # longer than the 5 s after which a device says HELLO again
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 def findings(config: Config | None, *, machine: Machine | None = None, listen_s: float = LISTEN_S) -> Iterator[Finding]:
     """Every step's findings. machine: where the board and the clock tell of themselves."""
     from edge.assembly import state_dir_of
-    from edge.cli import _doctor_machine as checks
+    from edge.cli.doctor import machine as checks
 
     machine = machine or checks.Machine()
     missing = list(checks.packages(config))  # before threads import them: cv2 is not to be found while it is imported
@@ -74,8 +74,8 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
     """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from edge.cli._doctor_broker import broker
-    from edge.cli._doctor_source import listen
+    from edge.cli.doctor.broker import broker
+    from edge.cli.doctor.source import listen
     from edge.clock import SystemClock
 
     pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))

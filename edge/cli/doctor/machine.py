@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.board_health import read_health
-from edge.cli._doctor_faults import Finding, fault, fine
+from edge.cli.doctor.faults import Finding, fault, fine
 from edge.sinks._payloads import SYNCED_AFTER
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = load(args.config) if args.config else None
     if args.alarm:
-        from edge.cli._replay_alarm import replay_alarm
+        from edge.cli.replay.alarm import replay_alarm
 
         return replay_alarm(args.alarm, args.input, config, as_json=args.jsonl)
     if not args.input:

@@ -57,7 +57,7 @@ def _program() -> str:
 
 
 def _install(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli._service_files import files, packaged
+    from edge.cli.service.files import files, packaged
     from edge.config import load
     from edge.types import ConfigError
 
@@ -86,7 +86,7 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
 
 
 def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
-    from edge.cli._service_files import DROP_INS, files
+    from edge.cli.service.files import DROP_INS, files
     from edge.types import ConfigError
 
     if live:
@@ -111,7 +111,7 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
 
 
 def _status(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli._service_files import files, packaged
+    from edge.cli.service.files import files, packaged
 
     good = True
     for name, content in files(program, config).items():

@@ -9,10 +9,10 @@ import time
 from datetime import datetime
 
 from edge.alarms.delivery import in_words
-from edge.cli._grade_live import grade
 from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
 from edge.cli._options import name, seconds
-from edge.cli._station import Station
+from edge.cli.watch.grade_live import grade
+from edge.cli.watch.station import Station
 from edge.types import ConfigError, SinkError
 
 _RECONNECT_S = 2.0

@@ -9,8 +9,8 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from edge.cli._grade_ack import AckTrial
-from edge.cli._grade_discovery import faults_of
+from edge.cli.watch.grade_ack import AckTrial
+from edge.cli.watch.grade_discovery import faults_of
 from edge.types import PRESENCES, REASONS, SOURCE_STATES
 
 MAX_AGE_S = 30.0  # a reading older than this when it arrives is stale

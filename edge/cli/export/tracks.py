@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli._export_grid import Gaps, Grid
+from edge.cli.export.grid import Gaps, Grid
 from edge.recording import ClockMark, Entry, Lost, MainState, Recording
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import murmur
-from edge.cli._one_file import blocks_of, tell, through
+from edge.cli.analyze.one_file import blocks_of, tell, through
 from edge.dsp.murmur_decision import Calibration, Verdict
 from edge.inference import Model
 from edge.lane import Lane
@@ -51,7 +51,7 @@ def report(
     words = in_words(verdict, readings, model)
     tell(readings, words, jsonl=jsonl)
     if plot is not None:
-        from edge.cli._plot_murmur import draw
+        from edge.cli.analyze.plot_murmur import draw
 
         draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.cli._bench_stages import Stage
+    from edge.cli.bench.stages import Stage
     from edge.inference import Timing
 
 BEDS: dict[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Measure and print; 1 when no variant of some model works."""
     from edge.assembly import ModelShelf, state_dir_of
-    from edge.cli._bench_stages import stages
+    from edge.cli.bench.stages import stages
     from edge.config import load, parse
     from edge.types import ConfigError
 
@@ -107,7 +107,7 @@ def _live(streams: Sequence[str], seconds: float, state_dir: Path) -> dict[str, 
     """The figures of one synthetic bed with the variants stored in ``state_dir``, or ``error``."""
     from edge.model_choice import FILE as VARIANTS
 
-    command = [sys.executable, "-m", "edge.cli._bench_live", f"{seconds:g}", str(state_dir / VARIANTS), *streams]
+    command = [sys.executable, "-m", "edge.cli.bench.live", f"{seconds:g}", str(state_dir / VARIANTS), *streams]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60.0, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["ended without a word"]
