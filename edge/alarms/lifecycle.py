@@ -95,13 +95,6 @@ class Lifecycle:
         return bool(self.presence)
 
     @property
-    def state(self) -> str:
-        """inactive, pending, on, ack or latched."""
-        if self.presence:
-            return self.presence
-        return "pending" if any(f.limit.pending for f in self._feeds.values()) else "inactive"
-
-    @property
     def severe(self) -> bool:
         """Whether a feed is past the severe limit."""
         return any(feed.is_severe for feed in self._feeds.values())

@@ -154,11 +154,6 @@ def network_input(picture: Floats) -> Floats:
     return np.stack([level, np.clip(beat, -CLIP, CLIP)])[None]
 
 
-def band_centres_hz() -> NDArray[np.float64]:
-    """Centre of each mel band, Hz."""
-    return _mel_edges_hz()[1:-1]
-
-
 def _log(power: Floats) -> Floats:
     mean = power.mean()
     if not mean > 0:
