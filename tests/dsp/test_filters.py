@@ -1,4 +1,4 @@
-"""Filters against scipy.signal, at every corner and of any length."""
+"""Filters against scipy.signal."""
 
 import numpy as np
 import pytest
