@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import _engines, inference
+from edge import inference
+from edge.inference import bench, engines
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +61,10 @@ def test_export_and_runtime_agree_on_the_edges_of_int8(quantize: ModuleType) -> 
     for scale, zero in ((0.0237, -3), (0.5, 127), (1e-3, -128)):
         detail = {"dtype": np.int8, "quantization": (scale, zero)}
         q = quantize.quantized(x, detail)
-        np.testing.assert_array_equal(q, _engines._to_tensor(x, detail))
-        np.testing.assert_array_equal(quantize.dequantized(q, detail), _engines._from_tensor(q, detail))
+        np.testing.assert_array_equal(q, engines._to_tensor(x, detail))
+        np.testing.assert_array_equal(quantize.dequantized(q, detail), engines._from_tensor(q, detail))
     for kind in ("softmax", "sigmoid", "values"):
-        np.testing.assert_allclose(quantize.probabilities(x[None], kind), inference._probability(x[None], kind))
+        np.testing.assert_allclose(quantize.probabilities(x[None], kind), bench._probability(x[None], kind))
 
 
 def test_figures_are_added_to_a_card_and_the_model_still_loads(quantize: ModuleType, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _chosen(timings: Sequence[Timing]) -> dict[str, str]:
 
 def _live(streams: Sequence[str], seconds: float, state_dir: Path) -> dict[str, Any]:
     """The figures of one synthetic bed with the variants stored in ``state_dir``, or ``error``."""
-    from edge.model_choice import FILE as VARIANTS
+    from edge.inference.choice import FILE as VARIANTS
 
     command = [sys.executable, "-m", "edge.cli.bench.live", f"{seconds:g}", str(state_dir / VARIANTS), *streams]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60.0, check=False)

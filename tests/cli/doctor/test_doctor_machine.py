@@ -14,6 +14,7 @@ from edge.cli.doctor import findings
 from edge.cli.doctor.machine import Machine, disk, models, packages, power
 from edge.cli.doctor.machine import clock as clock_step
 from edge.config import parse
+from edge.inference import bench
 from edge.types import ModelError
 
 
@@ -61,7 +62,7 @@ def test_model_missing(own_models, tmp_path, monkeypatch):
 
 
 def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeypatch):
-    build = inference.build_engine
+    build = bench.build_engine
 
     def broken(runtimes):
         def made(runtime, *given):
@@ -71,11 +72,11 @@ def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeyp
 
         return made
 
-    monkeypatch.setattr(inference, "build_engine", broken(["onnx"]))
+    monkeypatch.setattr(bench, "build_engine", broken(["onnx"]))
     (found,) = models(None)
     assert (found.fault, found.state) == ("model_variant", "warn")
     assert "illegal instruction" in found.text
-    monkeypatch.setattr(inference, "build_engine", broken(["onnx", "litert", "tflite"]))
+    monkeypatch.setattr(bench, "build_engine", broken(["onnx", "litert", "tflite"]))
     assert [(one.fault, one.state) for one in models(None)] == [("model_variant", "fail")]
 
 

@@ -139,8 +139,9 @@ class FileCheck:
 def models_root(root: str | Path | None = None) -> Path:
     """The folder of models: ``root``, else ``EDGE_VITALS_MODELS``, else the wheel's, else the repository's."""
     given = root or os.environ.get(ROOT_VARIABLE)
-    here = Path(__file__).resolve().parent
-    folder = Path(given) if given else next((p for p in (here / "models",) if p.is_dir()), here.parent / "models")
+    package = Path(__file__).resolve().parents[1]
+    in_wheel = package / "models"
+    folder = Path(given) if given else in_wheel if in_wheel.is_dir() else package.parent / "models"
     if not folder.is_dir():
         hint = f" (from {ROOT_VARIABLE})" if given and not root else ""
         raise ModelError(f"{folder}: no such folder of models{hint}")

@@ -13,7 +13,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.model_card import Card
+from edge.inference.card import Card
 
 FILE = "variants.json"
 
