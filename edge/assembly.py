@@ -80,7 +80,7 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
         primary = analyzer.streams[0].rstrip("?")
         by_primary.setdefault(primary, {})[name] = analyzer
         for takes, kind in TRANSFORMS_OF.get(name, {}).items():
-            built = construct("transforms", kind, config.transforms.get(kind, {}), {"models": models})
+            built = construct("transforms", kind, config.transforms.get(kind, {}), {})
             transforms.setdefault(primary, {})[takes] = built
     return [
         Lane(

@@ -47,7 +47,7 @@ def stages(models: Callable[[str], Any], signal_s: float) -> Iterator[Stage]:
     for kind in kinds("analyzers"):
         yield _guarded(f"analyzer {kind}", lambda kind=kind: _analyzer(kind, models, signal_s))  # type: ignore[misc]
     if "face_roi" in kinds("transforms"):
-        yield _guarded("face_roi, 640 x 480", lambda: _face_roi(models))
+        yield _guarded("face_roi, 640 x 480", _face_roi)
 
 
 def _guarded(name: str, measure: Callable[[], Stage]) -> Stage:
@@ -148,10 +148,10 @@ def _analyzer(kind: str, models: Callable[[str], Any], signal_s: float) -> Stage
     return Stage(f"analyzer {kind}", statistics.median(hops), 1.0 / analyzer.hop_s, share)
 
 
-def _face_roi(models: Callable[[str], Any]) -> Stage:
+def _face_roi() -> Stage:
     from edge.config import construct
 
-    transform = construct("transforms", "face_roi", {}, {"models": models})
+    transform = construct("transforms", "face_roi", {}, {})
     frame = np.full((1, 480, 640, 3), 128, np.uint8)
     frame[:, ::2, ::3] += 40
     count = 0
