@@ -13,9 +13,10 @@ from edge import inference
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.clock import Clock
-from edge.config import TRANSFORMS_OF, Config, SourceConfig, construct
+from edge.config import TRANSFORMS_OF, Config, SourceConfig
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
+from edge.kinds import construct
 from edge.lane import Lane
 from edge.types import Analyzer, Source, Transform
 

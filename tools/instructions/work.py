@@ -91,8 +91,8 @@ def _analyzer(kind: str) -> Work:
 
 def _face() -> Work:
     """Half a second of pictures: one detection and five meshes, as in every half second of a face that stays."""
-    from edge.config import construct
     from edge.demo.face_video import Scene, frames
+    from edge.kinds import construct
 
     transform = construct("transforms", "face_roi", {}, {"models": None})
     (small,) = frames(Scene(motion=0.0, fps=1.0, width=320, height=240), 1.0)

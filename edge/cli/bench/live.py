@@ -70,7 +70,8 @@ def main(arguments: Sequence[str]) -> int:
 
     import numpy as np
 
-    from edge.config import kinds, parse
+    from edge.config import parse
+    from edge.kinds import kinds
     from edge.service import build_service
     from edge.stats import resident_mb
 

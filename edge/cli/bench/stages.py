@@ -40,7 +40,7 @@ class Stage:
 
 def stages(models: Callable[[str], Any], signal_s: float) -> Iterator[Stage]:
     """Every stage in turn; signal_s: how much signal the analyzers get."""
-    from edge.config import kinds
+    from edge.kinds import kinds
 
     yield _guarded("serial decode", _serial_decode)
     yield _guarded("window cut, 10 s at 100 Hz", _window_cut)
@@ -113,7 +113,7 @@ def _window_cut() -> Stage:
 
 def bench_lane(kind: str, models: Callable[[str], Any]) -> tuple[Lane, Analyzer, list[str]]:
     """A lane with that analyzer alone, the analyzer, and the kinds of the streams it is fed."""
-    from edge.config import construct
+    from edge.kinds import construct
     from edge.lane import Lane
 
     analyzer: Analyzer = construct("analyzers", kind, {}, {"models": models})
@@ -149,7 +149,7 @@ def _analyzer(kind: str, models: Callable[[str], Any], signal_s: float) -> Stage
 
 
 def _face_roi() -> Stage:
-    from edge.config import construct
+    from edge.kinds import construct
 
     transform = construct("transforms", "face_roi", {}, {})
     frame = np.full((1, 480, 640, 3), 128, np.uint8)
@@ -185,7 +185,7 @@ def synthetic_blocks(kind: str, seconds: float) -> Sequence[Block]:
 
 
 def _roi_blocks(synthesis: Any, heart: Any, seconds: float) -> Iterator[Block]:
-    from edge.config import kind_module
+    from edge.kinds import kind_module
 
     columns = len(kind_module("transforms", "face_roi").COLUMNS)
     t = np.arange(round(seconds * 30.0)) / 30.0

@@ -202,7 +202,7 @@ def source_name(path: str | Path) -> str:
 def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float = 0.1) -> Source:
     """The source that plays a file as fast as possible, by its suffix; raises SourceError."""
     from edge.clock import ManualClock
-    from edge.config import construct
+    from edge.kinds import construct
 
     injected = {"name": source_name(path), "clock": ManualClock()}
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
