@@ -1,4 +1,4 @@
-"""A picture of a pulse wave with its beats, its rate and what was said of its rhythm. The only use of matplotlib."""
+"""A picture of a pulse wave with its beats, its rate and what was said of its rhythm."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from edge.cli.analyze.picture import picture
 from edge.dsp.beats import band_passed, find_beats, polarity
 from edge.dsp.resample import to_grid
-from edge.types import Block, ConfigError, Reading
+from edge.types import Block, Reading
 from edge.window import sample_times
 
 _RATE_HZ = 100.0
@@ -22,13 +23,6 @@ _INVERTED = -0.6
 
 def draw(plot: str | Path, blocks: Sequence[Block], readings: Sequence[Reading], *, title: str) -> None:
     """Write the picture: rows of 10 s with beats and verdicts (evenly chosen where the file is long), and the rate."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigError("--plot needs matplotlib: pip install 'edge-vitals[plot]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     t = np.concatenate([sample_times(b) for b in blocks])
     x = np.concatenate([np.asarray(b.data, dtype=np.float64).reshape(len(b.data), -1)[:, 0] for b in blocks])
     keep = np.isfinite(x)
@@ -36,15 +30,11 @@ def draw(plot: str | Path, blocks: Sequence[Block], readings: Sequence[Reading],
     starts = np.arange(t[0], max(t[0] + 1e-6, t[-1] - 0.5 * _ROW_S), _ROW_S)
     if len(starts) > _MAX_ROWS:
         starts = starts[np.linspace(0, len(starts) - 1, _MAX_ROWS).round().astype(int)]
-    figure, axes = pyplot.subplots(
-        len(starts) + 1, 1, figsize=(12, 1.6 * (len(starts) + 1.5)), squeeze=False, layout="constrained"
-    )
-    for axis, start in zip(axes[:-1, 0], starts, strict=True):
-        _row(axis, t, x, float(start), readings)
-    _rates(axes[-1, 0], readings)
-    figure.suptitle(title)
-    figure.savefig(plot, dpi=110)
-    pyplot.close(figure)
+    size = (12, 1.6 * (len(starts) + 1.5))
+    with picture(plot, len(starts) + 1, size=size, title=title) as axes:
+        for axis, start in zip(axes[:-1], starts, strict=True):
+            _row(axis, t, x, float(start), readings)
+        _rates(axes[-1], readings)
 
 
 def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequence[Reading]) -> None:
