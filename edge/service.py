@@ -23,13 +23,13 @@ from edge.clock import Clock, SystemClock
 from edge.config import Config, construct
 from edge.ladder import Ladder
 from edge.lane import Lane
+from edge.main_thread import MainThread, new_mailbox
 from edge.notify import Watchdog
 from edge.reader import Reader
 from edge.recording import Entry, RecordingWriter
 from edge.relief import rungs
-from edge.resume import resumed
-from edge.runtime import Runtime, new_mailbox
-from edge.sinks._payloads import encode
+from edge.resume import DurableBoard, resumed
+from edge.runtime import Runtime
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
@@ -103,12 +103,6 @@ def _build(
     board, shift_s = resumed(config, boot, outbox, clock, models)
     mailbox = new_mailbox()  # before the sinks: theirs is the first word
 
-    def state() -> bytes:
-        return encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)})
-
-    def keep() -> None:
-        outbox.keep(state(), encode(board.coverage_snapshot()))
-
     def on_link(up: bool, reason: str) -> None:
         mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
 
@@ -179,23 +173,21 @@ def _build(
         watchdog.tick(seen)
         damage_over.look()
 
-    runtime = Runtime(
+    main = MainThread(
         readers=readers,
         board=board,
         sinks=[*built, *sinks],
         clock=clock,
-        fusion=fusion.Fusion(),
-        durable=outbox,
-        state=state,
-        tap=_together(taps),
-        extra_stats=lambda: {"models": models.identities()},
         mailbox=mailbox,
+        fusion=fusion.Fusion(),
+        durable=DurableBoard(outbox, board, clock),
+        tap=_together(taps),
+        board_shift_s=shift_s,
+        extra_stats=lambda: {"models": models.identities()},
         ladder=Ladder(rungs(readers, models.loaded, models.faster())),
         health=read_health,
-        on_tick=ticked,
-        keep=keep,
-        board_shift_s=shift_s,
     )
+    runtime = Runtime(main, on_tick=ticked)
     for text in outbox.faults:
         mailbox.put(Fault("outbox_full", clock.now(), True, text, source=_DAMAGE))
     for name, model in models.loaded.items():
