@@ -22,7 +22,7 @@ INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
         *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
-        *("on_fault", "history"),
+        *("on_fault", "history", "bed_rules"),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
