@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,15 @@ class SosFilter:
             states.append([out - b0 * level, b2 * level - a2 * out])
             level = out
         return states
+
+
+def within_reach(x: NDArray[Any]) -> NDArray[Any]:
+    """``x`` itself, or times a power of two where the unit is so odd that squares would leave what a float32 holds."""
+    with np.errstate(invalid="ignore"):
+        size = np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape)).max(initial=0.0)
+    if size == 0.0 or 1e-15 < size < 1e15:
+        return x
+    return np.asarray(np.ldexp(np.asarray(x, np.float64), -int(np.frexp(size)[1])))
 
 
 def detrend(x: Floats) -> Floats:
