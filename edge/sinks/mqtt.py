@@ -6,15 +6,20 @@ What the configuration may say of a broker; the sink itself is ``edge.sinks._pub
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edge.clock import Clock
+from edge.ranges import Port, Positive, Text
 from edge.sinks._connection import Options, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
 from edge.sinks._publisher import MqttSink
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
+
+_NO_WILDCARD = "^[^#+]+$"
 
 
 def build(
@@ -25,7 +30,7 @@ def build(
     boot: str,
     on_command: Callable[[Command], None],
     on_link: Callable[[bool, str], None],
-    host: str,
+    host: Text,
     version: str = "",
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
@@ -33,7 +38,7 @@ def build(
     layout: Mapping[str, Any] | None = None,
     roles: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
-    port: int = 0,
+    port: Port = 0,
     username: str | None = None,
     password_file: str | None = None,
     password_env: str | None = None,
@@ -41,11 +46,11 @@ def build(
     cert_file: str | None = None,
     key_file: str | None = None,
     tls: bool = False,
-    prefix: str = "vitals",
+    prefix: Annotated[str, Meta(pattern=_NO_WILDCARD)] = "vitals",
     client_id: str | None = None,
-    keepalive_s: int = 15,
-    discovery_prefix: str = "homeassistant",
-    backlog_per_s: float = 500.0,
+    keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
+    discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = "homeassistant",
+    backlog_per_s: Positive = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
 

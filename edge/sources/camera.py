@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.clock import Clock
+from edge.ranges import Count, Positive
 from edge.types import Block, ConfigError, SourceError
 
 Frame = NDArray[np.uint8]
@@ -34,13 +35,13 @@ def build(
     name: str,
     clock: Clock,
     device: int | str = 0,
-    fps: float = 30.0,
-    width: int = 640,
-    height: int = 480,
+    fps: Positive = 30.0,
+    width: Count = 640,
+    height: Count = 480,
     backend: str = "opencv",
     pace: str = "real",
     loop: bool = False,
-    silence_s: float = 3.0,
+    silence_s: Positive = 3.0,
     exposure: float | None = None,
     gain: float | None = None,
     white_balance_k: float | None = None,
@@ -273,6 +274,7 @@ def _open(
 ) -> Any:
     if backend == "picamera2":
         return _PiCamera(wanted, locks)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # the decoder's own lines say nothing that our error does not
     try:
         import cv2
     except ImportError:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.dsp.face_boxes import FULL_RANGE, SHORT_RANGE, Face, faces
 from edge.dsp.face_columns import AREAS, COLUMNS
 from edge.dsp.face_regions import REGIONS, background_boxes, yaw_pitch_deg
+from edge.ranges import Share
 from edge.types import Block
 
 Frame = NDArray[np.uint8]
@@ -34,7 +35,7 @@ _DIM, _LIT, _MOST_GAIN = 60.0, 110.0, 20.0  # mean brightness, 0..255
 
 
 def build(
-    *, models: Callable[[str], Any] | None = None, zone: tuple[float, float, float, float] | None = None
+    *, models: Callable[[str], Any] | None = None, zone: tuple[Share, Share, Share, Share] | None = None
 ) -> FaceRoi:
     """Face regions.
 
