@@ -73,12 +73,8 @@ def draw(
     heard.set_ylabel("murmur heard")
     heard.set_xlabel("s")
     figure.suptitle(title)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--plot {path}: {error}") from error
-    finally:
-        pyplot.close(figure)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def activations(y: NDArray[np.float32], model: Model) -> tuple[NDArray[Any], NDArray[Any]]:
