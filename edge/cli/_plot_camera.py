@@ -26,6 +26,8 @@ def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *,
     t = np.array([b.t0 for b in traces]) - traces[0].t0
     figure, (colours, wave, rate, spectrum) = plt.subplots(4, 1, figsize=(10, 9), constrained_layout=True)
     figure.suptitle(title)
+    for axis in (colours, wave, rate):
+        axis.set_xlim(0, max(float(t[-1]), 1.0))
     for name, colour in (("forehead_r", "tab:red"), ("forehead_g", "tab:green"), ("forehead_b", "tab:blue")):
         colours.plot(t, data[:, COLUMNS.index(name)], colour, lw=0.8, label=name.replace("_", " "))
     colours.plot(t, data[:, COLUMNS.index("background_g")], "0.6", lw=0.8, label="background g")
@@ -39,6 +41,9 @@ def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *,
         wave.plot(np.arange(len(pulse)) / RATE_HZ, pulse, "tab:purple", lw=0.9)
         tail = pulse[-round(10 * RATE_HZ) :]
         spectrum.plot(GRID_BPM, power(tail), "tab:purple")
+    else:
+        for axis in (wave, spectrum):
+            axis.text(0.5, 0.5, "no skin seen for 2 s", transform=axis.transAxes, ha="center", va="center", color="0.4")
     wave.set(xlabel="s", ylabel="POS, forehead")
     spectrum.set(xlabel="bpm", ylabel="power, last 10 s")
     said = [(r.t - traces[0].t0, r.value) for r in rates if isinstance(r.value, float)]
@@ -46,9 +51,12 @@ def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *,
     if said:
         rate.plot(*zip(*said, strict=True), "o-", color="tab:green", label="said")
     rate.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
-    for at, reason in silent[:: max(1, len(silent) // 8)]:
-        rate.annotate(reason, (at, 46.0), rotation=45, fontsize="x-small", color="0.4")
-    rate.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, t[-1]))
+    before = ""
+    for at, reason in silent:
+        if reason != before:
+            rate.annotate(reason, (at, 46.0), rotation=30, fontsize="small", color="0.4")
+        before = reason
+    rate.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])))
     rate.legend(loc="upper right", fontsize="small")
     figure.savefig(path, dpi=110)
     plt.close(figure)
