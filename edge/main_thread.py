@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -40,6 +41,7 @@ from edge.types import (
 
 log = logging.getLogger(__name__)
 
+_MAIN_QUEUE = 1024
 _COVERAGE_EVERY_S = 60.0
 _KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
 _CLOCK_STEP_S = 1.0
@@ -55,8 +57,19 @@ class BlockWatcher(Protocol):
     def observe(self, block: Block) -> None: ...
 
 
+def new_mailbox() -> queue.Queue[Any]:
+    """The queue through which everything reaches the main thread; a Command or Fault may be put from any thread."""
+    return queue.Queue(_MAIN_QUEUE)
+
+
 class MainThread:
-    """See the module, and ``Runtime`` for what it is made of. waiting: how many items wait for it."""
+    """See the module; the thread itself, which empties the mailbox, is ``edge.runtime``'s.
+
+    mailbox: from ``new_mailbox``, for a caller with something to post before there is a main thread. durable: where
+    transitions go before the sinks see them. tap: called with every entry worth recording, in order; board_shift_s is
+    for it. extra_stats: figures from elsewhere. ladder: what to give up under load; health: what the board says of its
+    power and heat.
+    """
 
     def __init__(
         self,
@@ -65,20 +78,19 @@ class MainThread:
         board: Board,
         sinks: Sequence[Sink],
         clock: Clock,
-        fusion: Fusion | None,
-        durable: Durable | None,
-        state: Callable[[], bytes] | None,
-        tap: Callable[[Entry], None] | None,
-        extra_stats: Callable[[], Mapping[str, Any]] | None,
-        ladder: Ladder | None,
-        health: Callable[[], Health] | None,
-        keep: Callable[[], None] | None,
-        board_shift_s: float | None,
-        waiting: Callable[[], int],
+        mailbox: queue.Queue[Any] | None = None,
+        fusion: Fusion | None = None,
+        durable: Durable | None = None,
+        tap: Callable[[Entry], None] | None = None,
+        board_shift_s: float | None = None,
+        extra_stats: Callable[[], Mapping[str, Any]] | None = None,
+        ladder: Ladder | None = None,
+        health: Callable[[], Health] | None = None,
     ) -> None:
-        self._readers, self._waiting = readers, waiting
-        self._board, self._fusion, self._clock, self._tap = board, fusion, clock, tap
-        self._out = Outlet(sinks, durable, state)
+        self.readers, self.clock = tuple(readers), clock
+        self.mailbox = mailbox if mailbox is not None else new_mailbox()
+        self._board, self._fusion, self._tap = board, fusion, tap
+        self._out = Outlet(sinks, durable)
         self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
         self._status: dict[str, SourceStatus] = {}
         self._beds: dict[str, BedStatus] = {}
@@ -87,7 +99,7 @@ class MainThread:
         self._clock_step_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
-        self._keep, self._keep_due = keep, clock.now()  # at once: what was restored, by the clock of this run
+        self._keep_due = clock.now()  # at once: what was restored, by the clock of this run
         self._shift_s, self._state_due = board_shift_s, -math.inf
         self._mark = (-math.inf, self._wall_offset)
         self._disk_due = 0.0
@@ -111,7 +123,7 @@ class MainThread:
     def handle(self, item: Reading | Command | Fault) -> None:
         """Take one item; ``commit`` writes and tells what came of it."""
         if isinstance(item, Reading):
-            now = self._clock.now()
+            now = self.clock.now()
             self.stats.reading(item, now)
             self._load.heard(item, now, paced=item.source in self._paced)
             self._reading(item)
@@ -188,20 +200,20 @@ class MainThread:
     def _set_fault(self, condition: str, present: bool, text: str) -> None:
         if self._standing.get(condition, False) != present:
             self._standing[condition] = present
-            self._fault(Fault(condition, self._clock.now(), present, text))
+            self._fault(Fault(condition, self.clock.now(), present, text))
 
     # ---- silence, clocks, load -----------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """What only the clock knows."""
-        for reader in self._readers:
+        for reader in self.readers:
             self._watch(reader, now)
         if now >= self._coverage_due:
             self._coverage_due = now + _COVERAGE_EVERY_S
             for status in self._status.values():
                 covered = self._board.source_coverage(status.bed, status.source, now)
                 self._out.add(replace(status, t=now, blind_s=0.0, coverage=covered))
-        wall_offset = self._clock.wall() - now
+        wall_offset = self.clock.wall() - now
         if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
             self._mark = (now, wall_offset)
             self.record(ClockMark(now, now + wall_offset))
@@ -209,7 +221,7 @@ class MainThread:
             text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
             self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
             self._set_fault("clock_step", True, text)
-        self._load.look(self._readers, now)
+        self._load.look(self.readers, now)
         if why := self._load.overload(now):
             self._set_fault("overload", True, why)
         self._relieve(now)
@@ -228,9 +240,9 @@ class MainThread:
             self._out.add(Heartbeat(now, HEARTBEAT_EVERY_S, self._board.heartbeat()))
         self.record_state(now)
         self.commit()
-        if self._keep is not None and now >= self._keep_due:  # never a state whose transitions are not on disk
+        if now >= self._keep_due:
             self._keep_due = now + _KEEP_EVERY_S
-            self._keep()
+            self._out.keep()
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""
@@ -240,7 +252,7 @@ class MainThread:
             if self._ladder.taken:
                 self._standing["overload"] = True
                 self._fault(Fault("overload", now, True, text))
-            for reader in self._readers:
+            for reader in self.readers:
                 self._watch(reader, now)
             self.emit_stats(now)
 
@@ -255,9 +267,9 @@ class MainThread:
 
     def emit_stats(self, now: float) -> None:
         """The program's own figures, to the sinks at once."""
-        readers = self._readers
+        readers = self.readers
         queues = {
-            "main_queue": self._waiting(),
+            "main_queue": self.mailbox.qsize(),
             "inbox_blocks": {r.name: sum(len(i) for i in r.inboxes) for r in readers},
             "dropped_blocks": {r.name: sum(i.dropped_blocks for i in r.inboxes) for r in readers},
             "reopened": {r.name: r.reopened for r in readers},
@@ -273,11 +285,10 @@ class MainThread:
         """After the last item: what still waits is told, written and kept."""
         for fused in self._fusion.flush() if self._fusion else ():
             self._reading(fused)
-        for reader in self._readers:
-            self._watch(reader, self._clock.now())
+        for reader in self.readers:
+            self._watch(reader, self.clock.now())
         self.commit()
-        if self._keep is not None:
-            self._keep()
+        self._out.keep()
 
     def close(self) -> None:
         """Flush and close the sinks."""

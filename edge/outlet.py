@@ -14,20 +14,23 @@ _FLUSH_S = 3.0
 
 
 class Durable(Protocol):
-    """Where alarm transitions are written before anybody hears of them."""
+    """Where alarm transitions are written, with the state they lead to, before anybody hears of them."""
 
-    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
-        """Write in one commit; whether it is on disk."""
+    def append(self, transitions: Sequence[Alarm]) -> bool:
+        """Write in one commit; whether it is on disk. Without transitions the state alone."""
+
+    def keep(self) -> None:
+        """Write, now and then and at the end, what is not written with every transition."""
 
 
 class Outlet:
     """Gathers events until ``commit``: a write takes some ms, and in a flood there are hundreds of transitions a second.
 
-    durable: where transitions go before the sinks see them. state: gives the bytes of durable state written with them.
+    durable: where transitions go before the sinks see them.
     """
 
-    def __init__(self, sinks: Sequence[Sink], durable: Durable | None, state: Callable[[], bytes] | None) -> None:
-        self._sinks, self._durable, self._state = list(sinks), durable, state
+    def __init__(self, sinks: Sequence[Sink], durable: Durable | None) -> None:
+        self._sinks, self._durable = list(sinks), durable
         self._unsaved: list[Alarm] = []
         self._unsent: list[Any] = []
         self._save = False
@@ -48,9 +51,14 @@ class Outlet:
             transitions, events, save = self._unsaved, self._unsent, self._save
             self._unsaved, self._unsent, self._save = [], [], False
             if self._durable is not None and (transitions or save):
-                on_disk(self._durable.append(transitions, self._state() if self._state else None))
+                on_disk(self._durable.append(transitions))
             for event in events:
                 self.deliver(event)
+
+    def keep(self) -> None:
+        """Write what is not written with every transition; after ``commit``, for it must not be ahead of transitions."""
+        if self._durable is not None:
+            self._durable.keep()
 
     def deliver(self, event: Any) -> None:
         """Let every sink hear of an event at once."""

@@ -1,8 +1,8 @@
-"""The alarm board as it was left: state, numbers and times of the run before, as far as they can be read and trusted."""
+"""The alarm board across runs: written with every transition, and put back as far as it can be read and trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,11 +12,31 @@ from edge.alarms.board import Board
 from edge.assembly import ModelShelf, build_board, keeps_evidence
 from edge.clock import Clock
 from edge.config import Config
-from edge.sinks._payloads import SYNCED_AFTER
+from edge.sinks._payloads import SYNCED_AFTER, encode
 from edge.sinks.outbox import Outbox
+from edge.types import Alarm
 
 SEQ_SKIPPED: Final = 1_000_000
 """No bed has so many events in the half minute after which a power cut loses none."""
+
+
+class DurableBoard:
+    """Writes transitions into the outbox with the state of the board they lead to, as ``resumed`` reads it."""
+
+    def __init__(self, outbox: Outbox, board: Board, clock: Clock) -> None:
+        self._outbox, self._board, self._clock = outbox, board, clock
+
+    def append(self, transitions: Sequence[Alarm]) -> bool:
+        """Write in one commit; whether it is on disk."""
+        return self._outbox.append(transitions, self._state())
+
+    def keep(self) -> None:
+        """Write the state with the record of watching, which is too long to go with every transition."""
+        self._outbox.keep(self._state(), encode(self._board.coverage_snapshot()))
+
+    def _state(self) -> bytes:
+        wall_offset = self._clock.wall() - self._clock.now()
+        return encode({"wall_offset": wall_offset, **self._board.snapshot(coverage=False)})
 
 
 def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: ModelShelf) -> tuple[Board, float | None]:

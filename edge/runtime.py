@@ -16,26 +16,20 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.alarms.board import Board
-from edge.board_health import Health
-from edge.clock import Clock
-from edge.fusion import Fusion
 from edge.inbox import Inbox
-from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.main_thread import MainThread
-from edge.outlet import Durable
 from edge.reader import Reader
-from edge.recording import STATE_EVERY_S, Entry, LaneState
-from edge.types import Command, Fault, Reading, Sink
+from edge.recording import STATE_EVERY_S, LaneState
+from edge.types import Command, Fault, Reading
 
 log = logging.getLogger(__name__)
 
-_MAIN_QUEUE = 1024
+_CAMERA_FRAMES = 2  # an older picture than the last but one is no use
 TICK_S = 0.25  # the board's clock, silence and load are looked at so often
 _STATS_EVERY_S = 10.0
 _POLL_S = 0.25
@@ -51,72 +45,27 @@ class _Bug:
     error: BaseException
 
 
-def new_mailbox() -> queue.Queue[Any]:
-    """The queue through which everything reaches the main thread; a Command or Fault may be put from any thread."""
-    return queue.Queue(_MAIN_QUEUE)
-
-
 class Runtime:
-    """Runs sources through lanes and the board into sinks until stopped or all sources have ended.
+    """Runs the sources of a main thread through their lanes to it, until stopped or all sources have ended.
 
-    durable: where transitions go before the sinks see them. tap: called with every entry worth recording, in
-    order; board_shift_s is for it. state: gives the bytes of durable state written with transitions. extra_stats:
-    figures from elsewhere. mailbox: from ``new_mailbox``, for a caller with something to post before there is a runtime. ladder: what to give up
-    under load; health: what the board says of its power and heat. on_tick: called by the main loop. keep: called now and
-    then and at the end, to write down what is not written with every transition.
+    on_tick: called by the main loop.
     """
 
-    def __init__(
-        self,
-        *,
-        readers: Sequence[Reader],
-        board: Board,
-        sinks: Sequence[Sink],
-        clock: Clock,
-        fusion: Fusion | None = None,
-        durable: Durable | None = None,
-        state: Callable[[], bytes] | None = None,
-        tap: Callable[[Entry], None] | None = None,
-        extra_stats: Callable[[], Mapping[str, Any]] | None = None,
-        camera_frames: int = 2,
-        mailbox: queue.Queue[Any] | None = None,
-        ladder: Ladder | None = None,
-        health: Callable[[], Health] | None = None,
-        on_tick: Callable[[Sequence[Reader]], None] | None = None,
-        keep: Callable[[], None] | None = None,
-        board_shift_s: float | None = None,
-    ) -> None:
-        self._readers = list(readers)
-        self._clock, self._on_tick = clock, on_tick
-        self._main: queue.Queue[Any] = mailbox if mailbox is not None else new_mailbox()
+    def __init__(self, main: MainThread, *, on_tick: Callable[[Sequence[Reader]], None] | None = None) -> None:
+        self.main, self._on_tick = main, on_tick
+        self._readers, self._clock, self._mailbox = main.readers, main.clock, main.mailbox
         self._stop = threading.Event()
         self._bugs: deque[float] = deque()
-        self.main = MainThread(
-            readers=self._readers,
-            board=board,
-            sinks=sinks,
-            clock=clock,
-            fusion=fusion,
-            durable=durable,
-            state=state,
-            tap=tap,
-            extra_stats=extra_stats,
-            ladder=ladder,
-            health=health,
-            keep=keep,
-            board_shift_s=board_shift_s,
-            waiting=self._main.qsize,
-        )
         self.failed = ""
         for reader in self._readers:
             for _ in reader.lanes:
-                reader.inboxes.append(Inbox(limit_blocks={"video": camera_frames}, lossless=reader.can_wait))
-            for lane in reader.lanes if self.main.watches_blocks else ():
-                lane.observe = self.main.observe
+                reader.inboxes.append(Inbox(limit_blocks={"video": _CAMERA_FRAMES}, lossless=reader.can_wait))
+            for lane in reader.lanes if main.watches_blocks else ():
+                lane.observe = main.observe
 
     def post(self, item: Command | Fault | Reading) -> None:
         """Hand the main thread a command, a fault or a reading, from any thread."""
-        self._main.put(item)
+        self._mailbox.put(item)
 
     def stop(self) -> None:
         """Ask the program to end; safe in a signal handler and from any thread."""
@@ -173,7 +122,7 @@ class Runtime:
                 return
             except Exception as error:  # a bug: say so, go on within the budget
                 log.exception("%s failed", name)
-                self._main.put(_Bug(name, error))
+                self._mailbox.put(_Bug(name, error))
                 self._stop.wait(_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
@@ -202,7 +151,7 @@ class Runtime:
         for fault in lane.take_faults():
             log.error("analyzer %s of %s failed", fault.analyzer, lane.source, exc_info=fault.error)
         for reading in readings:
-            self._main.put(reading)
+            self._mailbox.put(reading)
 
     # ---- main ----------------------------------------------------------------------------------------------
 
@@ -213,10 +162,10 @@ class Runtime:
         """
         handled = 0
         with contextlib.suppress(queue.Empty):
-            self._handle(self._main.get(timeout=timeout_s))
+            self._handle(self._mailbox.get(timeout=timeout_s))
             handled = 1
             while handled < _TOGETHER:
-                self._handle(self._main.get_nowait())
+                self._handle(self._mailbox.get_nowait())
                 handled += 1
         self.main.commit()
         return handled > 0

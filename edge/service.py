@@ -20,16 +20,17 @@ from edge.assembly import (
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
-from edge.config import Config, construct
+from edge.config import Config
+from edge.kinds import construct
 from edge.ladder import Ladder
 from edge.lane import Lane
+from edge.main_thread import MainThread, new_mailbox
 from edge.notify import Watchdog
 from edge.reader import Reader
 from edge.recording import Entry, RecordingWriter
 from edge.relief import rungs
-from edge.resume import resumed
-from edge.runtime import Runtime, new_mailbox
-from edge.sinks._payloads import encode
+from edge.resume import DurableBoard, resumed
+from edge.runtime import Runtime
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
@@ -92,6 +93,119 @@ def _build(
     opened: contextlib.ExitStack,
     boot: str,
 ) -> Service:
+    core = _core(config, clock, boot, opened)
+    built = _sinks(core, console, opened)
+    taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
+    if record is not None:
+        taps.append(RecordingWriter(_open_record(Path(record), opened), core.header()).add)
+    main = MainThread(
+        readers=core.readers,
+        board=core.board,
+        sinks=[*built, *sinks],
+        clock=clock,
+        mailbox=core.mailbox,
+        fusion=fusion.Fusion(),
+        durable=DurableBoard(core.outbox, core.board, clock),
+        tap=_together(taps),
+        board_shift_s=core.shift_s,
+        extra_stats=lambda: {"models": core.models.identities()},
+        ladder=Ladder(rungs(core.readers, core.models.loaded, core.models.faster())),
+        health=read_health,
+    )
+    watchdog, damage_over = Watchdog(), _DamageOver(core.outbox, clock, core.mailbox)
+    opened.callback(watchdog.stopping)
+
+    def ticked(seen: Sequence[Reader]) -> None:
+        watchdog.tick(seen)
+        damage_over.look()
+
+    for fault in core.found_at_start():
+        core.mailbox.put(fault)
+    page_url = next((url for sink in built if (url := getattr(sink, "url", ""))), "")
+    return Service(Runtime(main, on_tick=ticked), core.models, boot, page_url, opened)
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What is built first: devices with their lanes, what is kept on disk, the board, and the way to the main thread."""
+
+    config: Config
+    clock: Clock
+    boot: str
+    models: ModelShelf
+    readers: Sequence[Reader]
+    outbox: Outbox
+    board: Board
+    shift_s: float | None
+    mailbox: queue.Queue[Any]
+
+    def header(self) -> dict[str, Any]:
+        """What a recording of this run begins with."""
+        return {
+            "device": self.config.device,
+            "boot": self.boot,
+            "config": self.config.text,
+            "variants": self.models.chosen(),
+            "identities": self.models.identities(),
+            "mono": self.clock.now(),
+            "wall": self.clock.wall(),
+            "version": __version__,
+            "cards": self.models.cards(),
+            "states": True,
+        }
+
+    def for_sinks(self) -> dict[str, Any]:
+        """What a sink may ask for, by the name of the argument of its ``build``."""
+        beds, sources = self.config.beds, self.config.sources.values()
+        return {
+            "header": self.header,
+            "device_name": self.config.device,
+            "clock": self.clock,
+            "outbox": self.outbox,
+            "boot": self.boot,
+            "version": __version__,
+            "identities": self.models.identities(),
+            "standing": self.board.active(),
+            "metrics": {bed: sorted(hops_of(self._lanes(bed))) for bed in beds},
+            "bed_rules": {name: bed.alarms for name, bed in beds.items()},
+            "state_dir": state_dir_of(self.config),
+            "on_command": self.mailbox.put,
+            "on_link": lambda up, reason: self.on_fault("broker_lost", not up, reason),
+            "on_fault": self.on_fault,
+            "roles": self.config.delivery.names,
+            "layout": {
+                bed.name: {
+                    "person": bed.person,
+                    "site": bed.site,
+                    "sources": {s.name: s.kind for s in sources if s.bed == bed.name},
+                }
+                for bed in beds.values()
+            },
+            "watching": lambda now: {bed: _watching(self.board, bed, now) for bed in beds},
+            "hops": hops_of(self._lanes()),
+        }
+
+    def on_fault(self, condition: str, present: bool, text: str) -> None:
+        """Any thread: something is wrong with the program's surroundings, or no longer."""
+        self.mailbox.put(Fault(condition, self.clock.now(), present, text))
+
+    def found_at_start(self) -> list[Fault]:
+        """What is known to be wrong before the first block comes."""
+        now = self.clock.now()
+        damage = [Fault("outbox_full", now, True, text, source=_DAMAGE) for text in self.outbox.faults]
+        models = [
+            Fault("model_fault", now, True, f"{name}: {fault}", source=name)
+            for name, model in self.models.loaded.items()
+            for fault in model.faults
+        ]
+        return damage + models
+
+    def _lanes(self, bed: str | None = None) -> list[Lane]:
+        lanes = [lane for reader in self.readers for lane in reader.lanes]
+        return [lane for lane in lanes if bed in (None, lane.bed)]
+
+
+def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack) -> _Core:
     state_dir = state_dir_of(config)
     models = ModelShelf(variant=config.variant, state_dir=state_dir)
     readers = []
@@ -101,108 +215,25 @@ def _build(
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
     board, shift_s = resumed(config, boot, outbox, clock, models)
-    mailbox = new_mailbox()  # before the sinks: theirs is the first word
+    return _Core(config, clock, boot, models, readers, outbox, board, shift_s, new_mailbox())
 
-    def state() -> bytes:
-        return encode({"wall_offset": clock.wall() - clock.now(), **board.snapshot(coverage=False)})
 
-    def keep() -> None:
-        outbox.keep(state(), encode(board.coverage_snapshot()))
+def _sinks(core: _Core, console: bool, opened: contextlib.ExitStack) -> list[Sink]:
+    """The configured sinks, the evidence of alarms first: others show it."""
+    named, injected = dict(core.config.sinks), core.for_sinks()
+    built: list[Sink] = []
 
-    def on_link(up: bool, reason: str) -> None:
-        mailbox.put(Fault("broker_lost", clock.now(), not up, reason))
-
-    def on_fault(condition: str, present: bool, text: str) -> None:
-        mailbox.put(Fault(condition, clock.now(), present, text))
-
-    def header() -> dict[str, Any]:
-        return {
-            "device": config.device,
-            "boot": boot,
-            "config": config.text,
-            "variants": models.chosen(),
-            "identities": models.identities(),
-            "mono": clock.now(),
-            "wall": clock.wall(),
-            "version": __version__,
-            "cards": models.cards(),
-            "states": True,
-        }
-
-    injected = {
-        "header": header,
-        "device_name": config.device,
-        "clock": clock,
-        "outbox": outbox,
-        "boot": boot,
-        "version": __version__,
-        "identities": models.identities(),
-        "standing": board.active(),
-        "metrics": {
-            bed: sorted(hops_of([lane for reader in readers for lane in reader.lanes if lane.bed == bed]))
-            for bed in config.beds
-        },
-        "bed_rules": {name: bed.alarms for name, bed in config.beds.items()},
-        "state_dir": state_dir,
-        "on_command": mailbox.put,
-        "on_link": on_link,
-        "on_fault": on_fault,
-        "roles": config.delivery.names,
-        "layout": {
-            bed.name: {
-                "person": bed.person,
-                "site": bed.site,
-                "sources": {s.name: s.kind for s in config.sources.values() if s.bed == bed.name},
-            }
-            for bed in config.beds.values()
-        },
-        "watching": lambda now: {bed: _watching(board, bed, now) for bed in config.beds},
-        "hops": hops_of([lane for reader in readers for lane in reader.lanes]),
-    }
-    evidence = construct("sinks", "evidence", config.sinks.get("evidence", {}), injected)
-    opened.callback(evidence.close)
-    injected["history"] = evidence
-    names = {name: keys for name, keys in config.sinks.items() if name != "evidence"}
-    if console:
-        names.setdefault("console", {})
-    built: list[Sink] = [evidence]
-    for name, keys in names.items():
-        built.append(construct("sinks", name, keys, injected))
+    def build(name: str, settings: Mapping[str, Any]) -> Sink:
+        built.append(construct("sinks", name, settings, injected))
         opened.callback(built[-1].close)
-    taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
-    if record is not None:
-        taps.append(RecordingWriter(_open_record(Path(record), opened), header()).add)
-    watchdog = Watchdog()
-    opened.callback(watchdog.stopping)
-    damage_over = _DamageOver(outbox, clock, mailbox)
+        return built[-1]
 
-    def ticked(seen: Sequence[Reader]) -> None:
-        watchdog.tick(seen)
-        damage_over.look()
-
-    runtime = Runtime(
-        readers=readers,
-        board=board,
-        sinks=[*built, *sinks],
-        clock=clock,
-        fusion=fusion.Fusion(),
-        durable=outbox,
-        state=state,
-        tap=_together(taps),
-        extra_stats=lambda: {"models": models.identities()},
-        mailbox=mailbox,
-        ladder=Ladder(rungs(readers, models.loaded, models.faster())),
-        health=read_health,
-        on_tick=ticked,
-        keep=keep,
-        board_shift_s=shift_s,
-    )
-    for text in outbox.faults:
-        mailbox.put(Fault("outbox_full", clock.now(), True, text, source=_DAMAGE))
-    for name, model in models.loaded.items():
-        for fault in model.faults:
-            mailbox.put(Fault("model_fault", clock.now(), True, f"{name}: {fault}", source=name))
-    return Service(runtime, models, boot, next((url for s in built if (url := getattr(s, "url", ""))), ""), opened)
+    injected["history"] = build("evidence", named.pop("evidence", {}))
+    if console:
+        named.setdefault("console", {})
+    for name, settings in named.items():
+        build(name, settings)
+    return built
 
 
 class _DamageOver:

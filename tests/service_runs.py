@@ -44,7 +44,7 @@ def run(folder, clock):
         sink = Kept()
         service = build_service(parse(config.format(folder=folder)), clock=clock, console=False, sinks=[sink])
         for item in items:
-            service.runtime._main.put(item)
+            service.runtime.post(item)
         assert service.run() == 0
         return sink
 

@@ -19,6 +19,7 @@ from edge.board_health import Health
 from edge.clock import ManualClock
 from edge.ladder import DOWN_AFTER_S, NEXT_AFTER_S, UP_AFTER_S, Ladder, Rung
 from edge.lane import Lane
+from edge.main_thread import MainThread
 from edge.reader import Reader
 from edge.relief import rungs
 from edge.runtime import Runtime
@@ -133,7 +134,7 @@ def scene():
     echo = Lane(bed="bed1", source="node", primary="ppg", analyzers={"echo": Echo()})
     reader = Reader("cam", "bed1", Camera(), [lane])
     node = Reader("node", "bed1", Camera(), [echo])
-    runtime = Runtime(
+    main = MainThread(
         readers=[reader, node],
         board=Board({"bed1": rules_from({})}, boot="b"),
         sinks=[sink],
@@ -141,6 +142,7 @@ def scene():
         ladder=Ladder(rungs([reader, node], {}, {})),
         health=lambda: state["health"],
     )
+    runtime = Runtime(main)
 
     def let(seconds, *, dropping=False):
         for _ in range(round(seconds / 0.25)):
@@ -283,6 +285,7 @@ from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.reader import Reader
 from edge.relief import rungs
+from edge.main_thread import MainThread
 from edge.runtime import Runtime
 from edge.types import Block, SourceStatus
 starved = threading.Event(); starved.set()
@@ -308,8 +311,8 @@ class Tell:
     def flush(self, t): return True
     def close(self): pass
 reader = Reader("cam", "b", Camera(), [Lane(bed="b", source="cam", primary="roi", analyzers={}, transforms={"video": Burn()})])
-runtime = Runtime(readers=[reader], board=Board({"b": rules_from({})}, boot="x"), sinks=[Tell()], clock=SystemClock(),
-                  ladder=Ladder(rungs([reader], {}, {})))
+runtime = Runtime(MainThread(readers=[reader], board=Board({"b": rules_from({})}, boot="x"), sinks=[Tell()],
+                             clock=SystemClock(), ladder=Ladder(rungs([reader], {}, {}))))
 runtime.run(30)
 """
 

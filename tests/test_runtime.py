@@ -13,6 +13,7 @@ from edge.alarms.conditions import rules_from
 from edge.alarms.delivery import Chain, Role
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
+from edge.main_thread import MainThread
 from edge.reader import Reader
 from edge.replay import blocks_of, replay
 from edge.runtime import Runtime
@@ -47,10 +48,17 @@ def board(beds=("bed1",), **rules):
     return Board({bed: rules_from(rules) for bed in beds}, boot="b")
 
 
+class Unkept:
+    """A disk that takes nothing now and then."""
+
+    def keep(self):
+        pass
+
+
 def live(readers, one_board, *, clock=None, **kw):
     sink = Kept()
-    runtime = Runtime(readers=readers, board=one_board, sinks=[sink], clock=clock or ManualClock(), **kw)
-    return runtime, sink
+    main = MainThread(readers=readers, board=one_board, sinks=[sink], clock=clock or ManualClock(), **kw)
+    return Runtime(main), sink
 
 
 @contextlib.contextmanager
@@ -65,7 +73,7 @@ def waiting(clock, *, one_board=None, sink=None):
 
     sink = sink or Kept()
     reader = Reader("node", "bed1", Waits([]), [lane()])
-    runtime = Runtime(readers=[reader], board=one_board or board(), sinks=[sink], clock=clock)
+    runtime = Runtime(MainThread(readers=[reader], board=one_board or board(), sinks=[sink], clock=clock))
     thread = threading.Thread(target=runtime.run, name="edge-test-main")
     thread.start()
     try:
@@ -153,8 +161,8 @@ def test_silence_of_a_stuck_source_is_noticed_and_ends_with_the_length_of_the_bl
 def test_every_transition_is_durable_before_a_sink_sees_it():
     order = []
 
-    class Disk:
-        def append(self, transitions, state=None):
+    class Disk(Unkept):
+        def append(self, transitions):
             order.extend(("disk", a.t, a.presence) for a in transitions)
             return True
 
@@ -164,7 +172,7 @@ def test_every_transition_is_durable_before_a_sink_sees_it():
                 order.append(("sink", event.t, event.presence))
 
     reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
-    Runtime(readers=[reader], board=board(), sinks=[Seen()], clock=ManualClock(), durable=Disk()).run()
+    Runtime(MainThread(readers=[reader], board=board(), sinks=[Seen()], clock=ManualClock(), durable=Disk())).run()
     kept, seen = ([o[1:] for o in order if o[0] == where] for where in ("disk", "sink"))
     assert [presence for _, presence in seen] == ["on", "off"]
     assert kept == seen
@@ -176,9 +184,13 @@ def test_what_is_kept_now_and_then_is_never_ahead_of_the_transitions_on_disk():
     one, clock, disk, kept = board(), ManualClock(), [], []
 
     class Disk:
-        def append(self, transitions, state=None):
+        def append(self, transitions):
             disk.extend(a.seq for a in transitions)
             return True
+
+        def keep(self):
+            kept.append(one.heartbeat()["bed1"]["seq"])
+            assert disk == list(range(1, kept[-1] + 1))
 
     class Jumping(Playback):
         def read(self):
@@ -186,12 +198,8 @@ def test_what_is_kept_now_and_then_is_never_ahead_of_the_transitions_on_disk():
             clock.advance(100.0)
             return found
 
-    def keep():
-        kept.append(one.heartbeat()["bed1"]["seq"])
-        assert disk == list(range(1, kept[-1] + 1))
-
     reader = Reader("node", "bed1", Jumping(rates(100)), [lane()], can_wait=True)
-    assert Runtime(readers=[reader], board=one, sinks=[], clock=clock, durable=Disk(), keep=keep).run() == 0
+    assert Runtime(MainThread(readers=[reader], board=one, sinks=[], clock=clock, durable=Disk())).run() == 0
     assert len(kept) > 2, "at the start, now and then, and at the end"
     assert kept[-1] >= 2
 
@@ -200,7 +208,7 @@ def test_what_waits_together_is_written_once_and_told_in_order():
     writes = []
 
     class Disk:
-        def append(self, transitions, state=None):
+        def append(self, transitions):
             writes.append([(a.source, a.presence) for a in transitions])
             assert sink.of(Alarm) == []
             return True
@@ -218,8 +226,8 @@ def test_what_waits_together_is_written_once_and_told_in_order():
 
 
 def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():
-    class Full:
-        def append(self, transitions, state=None):
+    class Full(Unkept):
+        def append(self, transitions):
             return False
 
     reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
@@ -235,8 +243,8 @@ def test_a_broken_sink_does_not_silence_the_others(caplog):
 
     sink = Kept()
     reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
-    runtime = Runtime(readers=[reader], board=board(), sinks=[Broken(), sink], clock=ManualClock())
-    assert runtime.run() == 0
+    main = MainThread(readers=[reader], board=board(), sinks=[Broken(), sink], clock=ManualClock())
+    assert Runtime(main).run() == 0
     assert len(sink.of(Reading)) == 30
     assert "far end gone" in caplog.text
 
@@ -331,7 +339,7 @@ def test_a_sink_that_fails_at_the_end_does_not_keep_the_others_from_theirs(caplo
             raise OSError("gone")
 
     last = Kept()
-    assert Runtime(readers=[], board=board(), sinks=[Broken(), last], clock=ManualClock()).run() == 0
+    assert Runtime(MainThread(readers=[], board=board(), sinks=[Broken(), last], clock=ManualClock())).run() == 0
     assert last.closed == 1
     assert "Broken" in caplog.text
 

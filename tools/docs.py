@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, SETTABLE, AlarmRules, Condition
-from edge.cli._doctor_faults import FAULTS, WARNINGS
 from edge.cli._latency import STATED_S
-from edge.config import ANALYZERS_OF, kind_module, kinds, settings_of
+from edge.cli.doctor.faults import FAULTS, WARNINGS
+from edge.config import ANALYZERS_OF
 from edge.config_keys import KEYS
+from edge.kinds import kind_module, kinds, settings_of
 from edge.types import REASONS
 
 DOCS = ROOT / "docs"
@@ -220,12 +221,14 @@ def _row(*cells: str) -> str:
 
 def _type(type_: Any) -> str:
     origin, of = typing.get_origin(type_), typing.get_args(type_)
+    if origin is typing.Annotated:
+        return _type(of[0])
     if origin is typing.Literal:
         return ", ".join(f"`{word}`" for word in of)
     if origin in (types.UnionType, typing.Union):
         return " or ".join(_type(one) for one in of if one is not type(None))
     if origin is tuple:
-        return "list of texts" if of[-1] is ... else f"list of {len(of)} {_NAMES[of[0]]}s"
+        return "list of texts" if of[-1] is ... else f"list of {len(of)} {_type(of[0])}s"
     return _NAMES[type_]
 
 

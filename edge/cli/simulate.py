@@ -102,7 +102,7 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
     from edge.alarms.auscultation import Auscultation, Place
     from edge.assembly import places_of
     from edge.dsp.murmur_decision import Calibration
-    from edge.model_card import find_card
+    from edge.inference.card import find_card
 
     calibration = Calibration.from_card(find_card("murmur").table)
     named, found = places_of(config, calibration), {}

@@ -6,10 +6,13 @@ What the configuration may say of a broker; the sink itself is ``edge.sinks._pub
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
+from edge.ranges import Port, Positive, Text
 from edge.sinks._connection import Message, Options, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
@@ -17,6 +20,8 @@ from edge.sinks._publisher import HOME_ASSISTANT, MqttSink
 from edge.sinks._replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
+
+_NO_WILDCARD = "^[^#+]+$"
 
 
 def build(
@@ -27,7 +32,7 @@ def build(
     boot: str,
     on_command: Callable[[Command], None],
     on_link: Callable[[bool, str], None],
-    host: str,
+    host: Text,
     version: str = "",
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
@@ -36,7 +41,7 @@ def build(
     roles: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
     bed_rules: Mapping[str, AlarmRules] | None = None,
-    port: int = 0,
+    port: Port = 0,
     username: str | None = None,
     password_file: str | None = None,
     password_env: str | None = None,
@@ -44,12 +49,12 @@ def build(
     cert_file: str | None = None,
     key_file: str | None = None,
     tls: bool = False,
-    prefix: str = "vitals",
+    prefix: Annotated[str, Meta(pattern=_NO_WILDCARD)] = "vitals",
     client_id: str | None = None,
-    keepalive_s: int = 15,
-    discovery_prefix: str = HOME_ASSISTANT,
-    response_prefix: str = "",
-    backlog_per_s: float = 500.0,
+    keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
+    discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
+    response_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = "",
+    backlog_per_s: Positive = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
 

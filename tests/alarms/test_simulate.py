@@ -7,7 +7,7 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.alarms.simulate import Occurrence, load_of, simulate
 from edge.dsp.murmur_decision import Calibration
-from edge.model_card import find_card
+from edge.inference.card import find_card
 from edge.types import Command, Reading
 
 
@@ -32,7 +32,7 @@ def test_a_lower_limit_misses_and_adds_nothing():
     ]
     assert [o.raised for o in told.missed] == [65.0]
     assert told.added == ()
-    assert told.a.watched_s == 299.0
+    assert (told.start, told.readings, told.a.watched_s) == (0.0, 300, 299.0)
     assert told.a.a_day == pytest.approx(2 * 86400 / 299)
     assert dict(told.b.by_condition) == {"brady": 1}
     assert "missed by B: 1" in told.lines()
@@ -116,6 +116,8 @@ def test_a_flood_is_more_than_ten_in_ten_minutes():
     assert load_of(ten, 3600.0).flood_minutes == 0
     eleven = [*ten, occurrence(595.0, 596.0, "bed1/tachy")]
     assert load_of(eleven, 3600.0).flood_minutes == 2, "minutes 9 and 10, until the first is ten minutes old"
+    later = [occurrence(o.raised + 36_000.0, o.ended + 36_000.0, o.id) for o in eleven]
+    assert load_of(later, 3600.0, 39_600.0).flood_minutes == 2
 
 
 def test_three_in_a_minute_chatter():

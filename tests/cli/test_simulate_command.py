@@ -11,7 +11,7 @@ from edge.assembly import places_of
 from edge.cli import simulate
 from edge.config import parse
 from edge.dsp.murmur_decision import Calibration
-from edge.model_card import find_card
+from edge.inference.card import find_card
 from edge.recording import MainState, RecordingWriter
 from edge.types import Command, ConfigError, Reading, SourceError, SourceStatus
 

@@ -13,6 +13,7 @@ from edge.alarms.conditions import rules_from
 from edge.analyzers import murmur, pulse, rhythm
 from edge.clock import ManualClock
 from edge.lane import Lane
+from edge.main_thread import MainThread
 from edge.reader import Reader
 from edge.replay import replay
 from edge.runtime import Runtime
@@ -76,6 +77,6 @@ def test_threads_and_chunks_change_nothing(recording, data_dir):
     for size in (1, 7, 100, len(x)):
         sink = Kept()
         reader = Reader("node", "bed1", Playback(blocks(kind, x, rate, size)), [lane(kind)], can_wait=True)
-        runtime = Runtime(readers=[reader], board=board(), sinks=[sink], clock=ManualClock())
-        assert runtime.run() == 0
+        main = MainThread(readers=[reader], board=board(), sinks=[sink], clock=ManualClock())
+        assert Runtime(main).run() == 0
         assert said(sink.events) == expected, size

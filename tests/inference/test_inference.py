@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import _engines, inference, model_card
+from edge import inference
+from edge.inference import bench, engines
+from edge.inference import card as model_card
 from edge.types import ModelError
 from tiny_models import ALL, TINY, sample, without
 
@@ -79,7 +82,7 @@ def test_the_card_is_frozen_and_whole(root: Path) -> None:
 def test_without_a_state_directory_the_first_variant_of_the_card_is_taken_and_nothing_is_timed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "_times_ms", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(bench, "_times_ms", lambda *_: pytest.fail("timed"))
     assert inference.load("tiny", root=root).variant == "onnx-int8"
 
 
@@ -130,7 +133,7 @@ def test_inputs_outside_the_calibrated_range_saturate(root: Path) -> None:
 
 def test_runtime_versions_come_from_metadata_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "onnxruntime", "ai_edge_litert")
-    assert "onnxruntime" in _engines.runtime_versions()
+    assert "onnxruntime" in engines.runtime_versions()
 
 
 def test_loading_says_nothing_on_the_terminal_and_works_without_one(root: Path) -> None:
@@ -144,3 +147,11 @@ def test_loading_says_nothing_on_the_terminal_and_works_without_one(root: Path) 
         command = [sys.executable, "-c", code, str(root), *more]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
         assert (done.stdout, done.stderr) == ("tiny 1.0.0 litert-int8\n", "")
+
+
+def test_a_runtime_keeps_nothing_below_the_home_and_tells_nobody(tmp_path):
+    pytest.importorskip("onnxruntime")
+    code = "from edge import inference; inference.load('rhythm', variant='onnx-int8')"
+    env = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    subprocess.run([sys.executable, "-c", code], env=env | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

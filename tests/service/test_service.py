@@ -73,7 +73,7 @@ def test_how_much_was_watched_is_known_over_restarts_and_the_time_between_is_bli
         clock = ManualClock(50.0, wall=1_800_000_000.0 + 1000.0 * number)
         service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[Kept()])
         for t in range(401):
-            service.runtime._main.put(Reading("ppg.hr", 50.0 + t, 70.0, "bpm", 1.0, bed="bed1", source="node"))
+            service.runtime.post(Reading("ppg.hr", 50.0 + t, 70.0, "bpm", 1.0, bed="bed1", source="node"))
         clock.advance(400.0)
         assert service.run() == 0
     (row,) = service.runtime.main._board.coverage("bed1", clock.now())
@@ -144,9 +144,9 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
-    box = service.runtime.main._out._durable
+    box = service.runtime.main._out._durable._outbox
     box._db.execute("pragma query_only=on")
-    service.runtime._main.put(fast(clock))
+    service.runtime.post(fast(clock))
     assert service.runtime._take(0.0)
     assert [a.presence for a in sink.alarms("tachy")] == ["on"]
     (full,) = sink.alarms("outbox_full")

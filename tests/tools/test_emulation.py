@@ -125,6 +125,16 @@ def test_models_are_compared_in_probabilities_against_the_limits_of_the_card(com
     assert [text.split(":")[0] for text in across.failed] == ["net onnx-fp32", "net litert-fp32"]
 
 
+def test_int8_may_differ_by_what_quantizing_itself_moves_and_no_more(compare):
+    rng = np.random.default_rng(0)
+    here, near, far = answers(0.3, rng), answers(0.3, rng), answers(2.0, rng)
+    limits = {"net": (0.001, 0.002)}
+    across, _ = compare.answers({"net": "softmax"}, limits, here, near)
+    assert across.failed == []
+    across, _ = compare.answers({"net": "softmax"}, limits, here, far)
+    assert [text.split(":")[0] for text in across.failed] == ["net onnx-int8", "net litert-int8"]
+
+
 def test_int8_that_is_worse_there_than_here_fails(compare):
     rng = np.random.default_rng(0)
     _, parity = compare.answers({"net": "softmax"}, {"net": (1.0, 1.0)}, answers(0.02, rng), answers(0.5, rng))
