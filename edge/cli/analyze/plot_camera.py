@@ -25,15 +25,19 @@ def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *,
         t = np.array([b.t0 for b in traces]) - traces[0].t0
         _colours(colours, t, data)
         _pulse(wave, spectrum, t, data)
-        _rates(rate, rates, traces[0].t0, float(t[-1]))
+        _rates(rate, rates, traces[0].t0, _end(t))
 
 
 def _colours(axis: Any, t: Floats, data: Floats) -> None:
     for name, colour in (("forehead_r", "tab:red"), ("forehead_g", "tab:green"), ("forehead_b", "tab:blue")):
         axis.plot(t, data[:, COLUMNS.index(name)], colour, lw=0.8, label=name.replace("_", " "))
     axis.plot(t, data[:, COLUMNS.index("background_g")], "0.6", lw=0.8, label="background g")
-    axis.set(xlabel="s", ylabel="mean colour")
+    axis.set(xlabel="s", ylabel="mean colour", xlim=(0, _end(t)))
     axis.legend(loc="upper right", fontsize="small")
+
+
+def _end(t: Floats) -> float:
+    return max(float(t[-1]), 1.0)
 
 
 def _pulse(wave: Any, spectrum: Any, t: Floats, data: Floats) -> None:
@@ -44,7 +48,10 @@ def _pulse(wave: Any, spectrum: Any, t: Floats, data: Floats) -> None:
         pulse = band_pass(pos(rgb))
         wave.plot(np.arange(len(pulse)) / RATE_HZ, pulse, "tab:purple", lw=0.9)
         spectrum.plot(GRID_BPM, power(pulse[-round(10 * RATE_HZ) :]), "tab:purple")
-    wave.set(xlabel="s", ylabel="POS, forehead")
+    else:
+        for axis in (wave, spectrum):
+            axis.text(0.5, 0.5, "no skin seen for 2 s", transform=axis.transAxes, ha="center", va="center", color="0.4")
+    wave.set(xlabel="s", ylabel="POS, forehead", xlim=(0, _end(t)))
     spectrum.set(xlabel="bpm", ylabel="power, last 10 s")
 
 
@@ -54,7 +61,10 @@ def _rates(axis: Any, rates: Sequence[Reading], start: float, end_s: float) -> N
     if said:
         axis.plot(*zip(*said, strict=True), "o-", color="tab:green", label="said")
     axis.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
-    for at, reason in silent[:: max(1, len(silent) // 8)]:
-        axis.annotate(reason, (at, 46.0), rotation=45, fontsize="x-small", color="0.4")
+    before = ""
+    for at, reason in silent:
+        if reason != before:
+            axis.annotate(reason, (at, 46.0), rotation=30, fontsize="small", color="0.4")
+        before = reason
     axis.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, end_s))
     axis.legend(loc="upper right", fontsize="small")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.analyzers.murmur import activation
 from edge.cli.analyze.picture import picture
 from edge.dsp import pcg_frontend as frontend
+from edge.dsp.filters import within_reach
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
 
@@ -30,21 +31,36 @@ def draw(
     title: str,
 ) -> None:
     """Write the picture to ``path``; at most the first 20 s, under ``title``. Raises ConfigError where it cannot."""
+    x, there = _on_one_grid(blocks)
     rate = blocks[0].rate
-    x = np.concatenate([b.data.reshape(len(b.data), -1)[:, 0] for b in blocks]).astype(np.float64)
-    x = x[: int(_SHOWN_S * rate)]
-    if len(x) < _LEAST_S * rate:
+    if there.sum() < _LEAST_S * rate:
         raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
-    y, _ = frontend.remove_spikes(frontend.to_internal(np.nan_to_num(x), rate))
+    y, _ = frontend.remove_spikes(frontend.to_internal(within_reach(x), rate))
     layout = {"sharex": True, "height_ratios": (2, 3, 1.2)}
     with picture(path, 3, size=(11, 6.5), title=title, **layout) as (wave, spectrum, heard):
-        _wave(wave, y)
+        _wave(wave, y, there, rate)
         _scalogram(spectrum, y)
         _heard(heard, y, [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)], model)
 
 
-def _wave(axis: Any, y: Floats) -> None:
-    axis.plot(np.arange(len(y)) / frontend.RATE_HZ, y / (np.abs(y).max() + 1e-12), linewidth=0.4, color="#27476e")
+def _on_one_grid(blocks: Sequence[Block]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The first 20 s of samples where they belong in time, the mean where there are none; and where there are some."""
+    first = blocks[0].seq
+    x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * blocks[0].rate)), np.nan)
+    for b in blocks:
+        at = b.seq - first
+        part = b.data.reshape(len(b.data), -1)[: max(0, len(x) - at), 0]
+        x[at : at + len(part)] = part
+    there = np.isfinite(x)
+    return np.where(there, x, x[there].mean() if there.any() else 0.0), there
+
+
+def _wave(axis: Any, y: Floats, there: NDArray[np.bool_], rate: float) -> None:
+    axis.plot(np.arange(len(y)) / frontend.RATE_HZ, y / (np.abs(y).max() or 1.0), linewidth=0.4, color="#27476e")
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], there, [True]]).astype(int))) / rate
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        axis.axvspan(begin, end, color="0.8")
+        axis.text((begin + end) / 2, 0.9, "missing", ha="center", va="top", fontsize="x-small", color="0.3")
     axis.set_ylabel("sound, 25–800 Hz")
     axis.set_ylim(-1.05, 1.05)
 
@@ -67,10 +83,13 @@ def _heard(axis: Any, y: Floats, judged: Sequence[Reading], model: Model) -> Non
         chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
         ends = np.array([r.t for r in judged])
         answered = ((times[:, None] <= ends) & (times[:, None] >= ends - frontend.WINDOW_S)).any(axis=1)
-        axis.fill_between(times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.7)
+        axis.fill_between(
+            times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.5, label="network, raw"
+        )
         windows = [(r.t - frontend.WINDOW_S / 2, r.value) for r in judged if r.detail["complete"]]
-        axis.plot(*np.array(windows, float).reshape(-1, 2).T, "o", markersize=3, color="black", label="per window")
-        axis.legend(loc="upper right", fontsize="small")
+        at, of_window = np.array(windows, float).reshape(-1, 2).T
+        axis.plot(at, of_window, "o", markersize=3, color="black", label="probability of a window")
+        axis.legend(loc="upper right", fontsize="small", ncols=2)
     else:
         axis.text(0.5, 0.5, "no window was answered", transform=axis.transAxes, ha="center", va="center")
     axis.set_ylim(0, 1)
