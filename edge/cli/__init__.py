@@ -1,4 +1,5 @@
-"""The command line: one file a command, each with ``add(subparsers)`` and ``run(args) -> int``.
+"""The command line: a file a command, or a folder where it takes several; each has ``add(subparsers)`` and
+``run(args) -> int``.
 
 Exit codes: 0 fine, 1 failed while running, 2 bad usage, configuration or model, 3 a grade or check that did not pass.
 Errors are one line on stderr. Command files import what is heavy inside ``run``, so that ``--help`` stays quick.

@@ -13,7 +13,7 @@ from pathlib import Path
 from root import Root
 
 LEFT_OUT = {
-    "tests/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
+    "tests/tools/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
     "tests/e2e/test_real_replay.py": "needs real recordings, which are not in the root",
     "tests/e2e/test_page.py": "needs a browser",
     "tests/docs/test_documents.py": "reads a whole checkout",
