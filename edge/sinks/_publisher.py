@@ -18,6 +18,7 @@ from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Message, Options, RefusedError, connect, listens
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
+from edge.sinks._last_words import LastWords
 from edge.sinks._live import Live
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
@@ -90,7 +91,7 @@ class MqttSink:
         )
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
-        self._sources: dict[str, SourceStatus] = {}
+        self._last_words = LastWords(topics, payloads, layout)
         self._stopping, self._stop_by = threading.Event(), math.inf
         self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
@@ -107,7 +108,7 @@ class MqttSink:
                 case Alarm():
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
                 case SourceStatus():
-                    self._sources[event.source] = event
+                    self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
                 case BedStatus():
                     self._retained.say(self._topics.bed(event.bed), self._payloads.bed(event))
@@ -133,10 +134,8 @@ class MqttSink:
         if not self._stopping.is_set():
             now = self._clock.now()
             with self._lock:
-                for name, was in self._sources.items():
-                    if was.state != "disabled":  # else it says already why
-                        last = SourceStatus(name, was.bed, now, "disabled", "the program was stopped", since=now)
-                        self._retained.say(self._topics.source(name), self._payloads.source(last))
+                for topic, payload in self._last_words.at(now):
+                    self._retained.say(topic, payload)
             self._stop_by = now + _LAST_WORDS_S
         self._stopping.set()
         self._wake.set()
@@ -238,8 +237,8 @@ class MqttSink:
         self._leave(connection)
 
     def _said_all(self) -> bool:
-        """Whether what is retained is on its way, or cannot be said in time."""
-        return not self._retained or self._flight.held or self._clock.now() >= self._stop_by
+        """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
+        return not self._retained or self._clock.now() >= self._stop_by
 
     def _leave(self, connection: Connection) -> None:
         with self._lock:

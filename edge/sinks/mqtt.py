@@ -53,7 +53,7 @@ def build(
     client_id: str | None = None,
     keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
     discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
-    response_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = "",
+    response_prefix: Annotated[str, Meta(pattern="^[^#+$]*$")] = "",
     backlog_per_s: Positive = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
@@ -70,10 +70,6 @@ def build(
     """
     if not 1.0 <= backlog_per_s <= 100_000.0:
         raise ConfigError(f"mqtt.backlog_per_s: events a second, 1 to 100000, not {backlog_per_s:g}")
-    if set("+#$") & set(response_prefix):
-        raise ConfigError(
-            f"mqtt.response_prefix: the first part of a topic, without +, # and $, not {response_prefix!r}"
-        )
     options = Options(
         host=host,
         port=port or (8883 if tls or ca_file or cert_file else 1883),

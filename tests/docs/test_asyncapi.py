@@ -292,6 +292,7 @@ def test_every_payload_of_a_running_device_obeys(mosquitto, tmp_path):
             subscriber.wait(lambda ms: sum(came("status", state="online")([m]) for m in ms) == 2)
             device.terminate()
         subscriber.wait(came("status", state="stopped"))
+        assert came("source/node/status", state="disabled", reason="the program was stopped")(subscriber.messages)
     finally:
         subscriber.close()
 

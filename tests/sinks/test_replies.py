@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.config import parse
 from edge.sinks._replies import MAX_BYTES, Reply, ReplyRules, asked
-from edge.sinks.mqtt import build
 from edge.types import ConfigError
 
 ROOT = "vitals/dev"
@@ -81,9 +81,7 @@ def test_a_message_without_properties_asks_for_nothing():
     assert asked(None) == Reply("", None)
 
 
-def test_a_prefix_with_a_wildcard_is_no_prefix():
-    with pytest.raises(ConfigError, match=r"mqtt.response_prefix: the first part of a topic, without \+"):
-        build(
-            device_name="d", clock=None, outbox=None, boot="", on_command=print, on_link=print, host="h",
-            response_prefix="a/+",
-        )  # fmt: skip
+@pytest.mark.parametrize("prefix", ["a/+", "#", "$SYS/answers"])
+def test_a_prefix_with_a_wildcard_is_no_prefix(prefix):
+    with pytest.raises(ConfigError, match=r"mqtt\.response_prefix"):
+        parse(f'[mqtt]\nhost = "h"\nresponse_prefix = "{prefix}"')

@@ -52,6 +52,28 @@ def test_an_orderly_stop_says_of_every_source_that_it_is_not_watched_and_then_st
     assert kept["film"]["bed"] == kept["gone"]["bed"] == "bed2"
 
 
+def test_a_stop_before_a_source_was_heard_takes_back_what_an_earlier_run_said(outbox, mosquitto, subscriber):
+    topic = "vitals/dev/source/node/status"
+    subscriber.client.publish(topic, b'{"state": "online"}', qos=1, retain=True)
+    subscriber.wait(topic)
+    Device(outbox, mosquitto.port, layout={"bed1": {"sources": {"node": "serial_port"}}}).up().sink.close()
+    told = load(subscriber.wait(topic, lambda p: p["state"] != "online"))
+    assert (told["state"], told["reason"], told["bed"]) == ("disabled", "the program was stopped", "bed1")
+
+
+def test_an_orderly_stop_is_told_although_nobody_listens_to_the_events_that_wait(outbox, mosquitto):
+    assert outbox.append([alarm(1)])
+    curious = Subscriber(mosquitto.port, "vitals/dev/source/#")
+    one = Device(outbox, mosquitto.port).up()
+    one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
+    curious.wait("vitals/dev/source/node/status")
+    assert not one.sink.flush(0.5), "the event waits for a listener, and holds everything back now and then:"
+    one.sink._flight._held_until = CLOCK.now() + 1.0
+    one.sink.close()
+    curious.wait("vitals/dev/source/node/status", lambda p: p["state"] == "disabled")
+    curious.close()
+
+
 def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
     broker = Scripted(silent=True)
     one = Device(outbox, broker.port).up()
