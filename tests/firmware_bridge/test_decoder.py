@@ -229,7 +229,7 @@ def test_an_endless_run_is_dropped_and_counted_once():
 def test_a_frame_of_the_most_bytes_is_read_and_one_more_is_not(encoded, counter):
     decoder = Decoder()
     assert decoder.feed(b"\x01" * encoded + b"\0") == []
-    assert {name for name, n in decoder.counters.items() if n} == {counter}
+    assert {name: n for name, n in decoder.counters.items() if n} == {counter: 1}
 
 
 def test_data_of_more_channels_than_announced_waits_for_a_new_hello():
