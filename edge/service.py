@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
@@ -33,6 +34,7 @@ from edge.sinks._payloads import encode
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
+log = logging.getLogger(__name__)
 DAMAGE_TOLD_S: Final = 3600.0
 _DAMAGE: Final = "damage"
 
@@ -170,7 +172,9 @@ def _build(
         opened.callback(built[-1].close)
     taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
     if record is not None:
-        taps.append(RecordingWriter(_open_record(Path(record), opened), header()).add)
+        asked = _Record(Path(record), header())
+        opened.callback(asked.close)
+        taps.append(asked.add)
     watchdog = Watchdog()
     opened.callback(watchdog.stopping)
     damage_over = _DamageOver(outbox, clock, mailbox)
@@ -250,8 +254,31 @@ def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
         raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
 
 
-def _open_record(path: Path, opened: contextlib.ExitStack) -> BinaryIO:
-    try:
-        return opened.enter_context(path.open("wb"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+class _Record:
+    """The recording that was asked for; when its disk takes no more it ends, and the watching goes on."""
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self._path, self._ended = path, False
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+        self._writer = RecordingWriter(self._file, header)
+
+    def add(self, entry: Entry) -> None:
+        if not self._ended:
+            try:
+                self._writer.add(entry)
+            except OSError as error:
+                self._end(error)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:  # what was still in memory does not fit, either
+            self._end(error)
+
+    def _end(self, error: OSError) -> None:
+        if not self._ended:
+            self._ended = True
+            log.error("%s: the recording ends here: %s; the watching goes on", self._path, error.strerror)
