@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +35,6 @@ from edge.runtime import Runtime
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault, Sink
 
-log = logging.getLogger(__name__)
 DAMAGE_TOLD_S: Final = 3600.0
 _DAMAGE: Final = "damage"
 

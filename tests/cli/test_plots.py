@@ -31,7 +31,7 @@ def marks(axis):
 
 
 def test_a_row_without_a_verdict_has_no_beats_and_the_scale_of_the_others(tmp_path, drawn):
-    from edge.cli._plot_ppg import draw
+    from edge.cli.analyze.plot_ppg import draw
 
     t = np.arange(2000) / 100.0
     beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 22, seed=4)
@@ -56,7 +56,7 @@ def test_a_row_without_a_verdict_has_no_beats_and_the_scale_of_the_others(tmp_pa
 
 def test_a_hole_in_the_sound_is_shaded_and_what_follows_keeps_its_time(tmp_path, drawn):
     from edge import inference
-    from edge.cli._plot_murmur import draw
+    from edge.cli.analyze.plot_murmur import draw
 
     sound = np.random.default_rng(0).normal(0, 0.1, 14_000)
     sound[12_000:13_000] *= 2.0
