@@ -13,9 +13,10 @@ from edge import inference
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.clock import Clock
-from edge.config import TRANSFORMS_OF, Config, SourceConfig, construct
+from edge.config import TRANSFORMS_OF, Config, SourceConfig
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
+from edge.kinds import construct
 from edge.lane import Lane
 from edge.types import Analyzer, Source, Transform
 
@@ -80,7 +81,7 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
         primary = analyzer.streams[0].rstrip("?")
         by_primary.setdefault(primary, {})[name] = analyzer
         for takes, kind in TRANSFORMS_OF.get(name, {}).items():
-            built = construct("transforms", kind, config.transforms.get(kind, {}), {"models": models})
+            built = construct("transforms", kind, config.transforms.get(kind, {}), {})
             transforms.setdefault(primary, {})[takes] = built
     return [
         Lane(

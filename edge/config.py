@@ -9,20 +9,15 @@
     [alarms.CONDITION]   limits and delays for every bed; ``[beds.NAME.alarms.CONDITION]`` for one
     [delivery]      roles, confirm_within_s, minimum, annunciator: who must confirm alarms (``edge.alarms.delivery``)
 
-The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose
-keywords are its configuration keys. It is imported only when the configuration names it.
+A kind is a file of its group's folder (``edge.kinds``).
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.util
 import inspect
 import re
 import tomllib
-import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,20 +28,11 @@ from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import AlarmRules, rules_from
 from edge.alarms.delivery import NOBODY, Chain, chain_from
 from edge.config_keys import KEYS
+from edge.kinds import kind_module, kinds, nearest, settings_of
 from edge.types import ConfigError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_KIND = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
-
-INJECTED = frozenset(
-    {
-        *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
-        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
-        *("on_fault", "history"),
-    }
-)
-"""Keywords of ``build`` that the program fills in; they are never configuration keys."""
 
 ANALYZERS_OF = {
     "serial_port": ("pulse", "rhythm", "murmur"),
@@ -158,36 +144,6 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     )
 
 
-def kind_module(group: str, kind: str) -> Any:
-    """The module of a kind, imported now; raises ConfigError naming the kinds there are."""
-    if not _KIND.fullmatch(kind) or importlib.util.find_spec(f"edge.{group}.{kind}") is None:
-        raise ConfigError(f"unknown kind {kind!r} in {group}{_nearest(kind, kinds(group))}")
-    return importlib.import_module(f"edge.{group}.{kind}")
-
-
-def kinds(group: str) -> list[str]:
-    """The kinds of a group: the files, and packages, in its folder."""
-    folder = Path(__file__).parent / group
-    files = {p.stem: p for p in folder.glob("[a-z]*.py")} | {
-        p.parent.name: p for p in folder.glob("[a-z]*/__init__.py")
-    }
-    return sorted(name for name, p in files.items() if "\ndef build(" in p.read_text(encoding="utf-8"))
-
-
-def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """Configuration keys of a ``build``: name to (type, default); ``inspect.Parameter.empty`` = required."""
-    hints = typing.get_type_hints(build)
-    parameters = inspect.signature(build).parameters.values()
-    return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
-
-
-def construct(group: str, kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any]) -> Any:
-    """Call the kind's ``build`` with its settings and those of ``injected`` that it asks for."""
-    build = kind_module(group, kind).build
-    wanted = inspect.signature(build).parameters
-    return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
-
-
 class _Where:
     """Checks tables of one file and words the errors."""
 
@@ -201,7 +157,7 @@ class _Where:
         valid = sorted(valid)
         for name in table:
             if name not in valid:
-                raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{_nearest(name, valid)}")
+                raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{nearest(name, valid)}")
 
     def table(self, table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         value = table.get(name, {})
@@ -298,22 +254,14 @@ def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedCon
         kind = where.convert(table.pop("kind"), str, f"{key}.kind")
         bed = where.convert(table.pop("bed", next(iter(beds))), str, f"{key}.bed")
         if bed not in beds:
-            raise where.error(f"{key}.bed", f"no bed {bed!r}{_nearest(bed, beds)}")
+            raise where.error(f"{key}.bed", f"no bed {bed!r}{nearest(bed, beds)}")
         analyzers = where.convert(
             table.pop("analyzers", list(ANALYZERS_OF.get(kind, ()))), tuple[str, ...], f"{key}.analyzers"
         )
         for analyzer in analyzers:
             if analyzer not in kinds("analyzers"):
                 raise where.error(
-                    f"{key}.analyzers", f"unknown analyzer {analyzer!r}{_nearest(analyzer, kinds('analyzers'))}"
+                    f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
         sources[name] = SourceConfig(name, bed, kind, analyzers, where.settings("sources", kind, name, table))
     return sources
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    valid = sorted(valid)
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; valid: {', '.join(valid)}" if valid else ""

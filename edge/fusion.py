@@ -36,17 +36,16 @@ _CARRY_S: Final = 2.0
 class Fusion:
     """Readings of all beds in, fused readings out; keeps a few seconds of readings per lane and nothing else."""
 
-    def __init__(self, metrics: Sequence[str] = METRICS) -> None:
-        self._metrics = tuple(metrics)
+    def __init__(self) -> None:
         self._beds: dict[str, _BedFusion] = {}
 
     def update(self, reading: Reading) -> list[Reading]:
         """Take a reading of any lane; the fused readings of every second it completes, oldest first."""
-        if reading.metric not in self._metrics or reading.reason == "standby":
+        if reading.metric not in METRICS or reading.reason == "standby":
             return []
         bed = self._beds.get(reading.bed)
         if bed is None:
-            bed = self._beds[reading.bed] = _BedFusion(reading.bed, self._metrics)
+            bed = self._beds[reading.bed] = _BedFusion(reading.bed)
         return bed.update(reading)
 
     def state(self) -> dict[str, Any]:
@@ -55,7 +54,7 @@ class Fusion:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state()``."""
-        self._beds = {name: _BedFusion(name, self._metrics) for name in state}
+        self._beds = {name: _BedFusion(name) for name in state}
         for name, bed in self._beds.items():
             bed.restore(state[name])
 
@@ -65,15 +64,14 @@ class Fusion:
 
 
 class _BedFusion:
-    def __init__(self, bed: str, metrics: tuple[str, ...]) -> None:
+    def __init__(self, bed: str) -> None:
         self._bed = bed
-        self._metrics = metrics
         self._lanes: dict[tuple[int, str], list[Reading]] = {}
         self._second: int | None = None
         self._newest = -math.inf
 
     def update(self, reading: Reading) -> list[Reading]:
-        lane = self._lanes.setdefault((self._metrics.index(reading.metric), reading.source), [])
+        lane = self._lanes.setdefault((METRICS.index(reading.metric), reading.source), [])
         if lane and reading.t <= lane[-1].t:
             return []
         lane.append(reading)

@@ -30,7 +30,6 @@ class Inbox:
         self._changed = threading.Condition()
         self._closed = False
         self.dropped_blocks = 0
-        self.received_blocks = 0
         self.asked = 0
 
     def put(self, block: Block) -> None:
@@ -42,7 +41,6 @@ class Inbox:
                 self._changed.wait()
             if self._closed:
                 return
-            self.received_blocks += 1
             self._blocks.append(block)
             held[0] += 1
             held[1] += len(block.data) / block.rate

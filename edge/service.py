@@ -20,7 +20,8 @@ from edge.assembly import (
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
-from edge.config import Config, construct
+from edge.config import Config
+from edge.kinds import construct
 from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.main_thread import MainThread, new_mailbox

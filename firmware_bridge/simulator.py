@@ -69,7 +69,6 @@ class Simulator:
     faults: Faults = field(default_factory=Faults)
     seed: int = 0
     start_us: int = 0
-    sent_frames: int = 0
     lost_samples: dict[int, int] = field(default_factory=dict)
     _rng: random.Random = field(init=False)
     _started: float | None = None
@@ -164,7 +163,6 @@ class Simulator:
 
     def _send(self, frame: bytes, at: float) -> bool:
         """Put a frame on the line; whether it will arrive whole."""
-        self.sent_frames += 1
         if self._rng.random() < self.faults.loss:
             return False
         whole = True

@@ -41,6 +41,10 @@ def say(name, t=100.0, bed="bed1", **kw):
 say.count = 0
 
 
+def standing(one):
+    return {alarm.id: alarm.presence for alarm in one.active()}
+
+
 def what(alarms):
     return [(a.id, a.presence, a.evidence["change"]) for a in alarms]
 

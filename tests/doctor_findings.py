@@ -10,7 +10,7 @@ import signal
 import numpy as np
 import pytest
 
-from edge.cli._doctor_source import listen
+from edge.cli.doctor.source import listen
 from edge.clock import SystemClock
 from edge.config import parse
 from edge.demo.pty_device import PtyDevice

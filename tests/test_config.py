@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.config import kinds, load, parse
+from edge.config import load, parse
+from edge.kinds import kinds
 from edge.types import ConfigError
 
 GOOD = """

@@ -12,8 +12,8 @@ import pytest
 
 from edge import inference
 from edge.clock import ManualClock, SystemClock
-from edge.config import INJECTED, construct, kind_module, kinds, settings_of
 from edge.dsp.face_columns import COLUMNS
+from edge.kinds import INJECTED, construct, kind_module, kinds, settings_of
 from edge.lane import Lane
 from edge.types import (
     Alarm,

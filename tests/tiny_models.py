@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import inference
+from edge.inference import bench
 
 ALL = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 TINY = Path(__file__).parent / "models" / "tiny"
@@ -59,5 +59,5 @@ def timed(monkeypatch: pytest.MonkeyPatch, by_class: dict[str, list[float]]) -> 
         seen.append(name)
         return [by_class[name][seen.count(name) - 1]] * 3
 
-    monkeypatch.setattr(inference, "_times_ms", times)
+    monkeypatch.setattr(bench, "_times_ms", times)
     return seen

@@ -13,7 +13,7 @@ import pytest
 from websockets.sync.client import connect
 
 from edge.clock import SystemClock
-from edge.config import construct
+from edge.kinds import construct
 
 WAIT_S = 10.0
 LAYOUT = {"bed1": {"person": "", "site": "MV", "sources": {"node": "serial_port", "cam": "camera"}}}

@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, SETTABLE, AlarmRules, Condition
-from edge.cli._doctor_faults import FAULTS, WARNINGS
 from edge.cli._latency import STATED_S
-from edge.config import ANALYZERS_OF, kind_module, kinds, settings_of
+from edge.cli.doctor.faults import FAULTS, WARNINGS
+from edge.config import ANALYZERS_OF
 from edge.config_keys import KEYS
+from edge.kinds import kind_module, kinds, settings_of
 from edge.types import REASONS
 
 DOCS = ROOT / "docs"

@@ -180,12 +180,6 @@ class Board:
         mine = [row for row in self.coverage(bed, now) if row["source"] == source]
         return {row["metric"]: {key: row[key] for key in ("hour", "day", "blind")} for row in mine}
 
-    def state_of(self, alarm_id: str) -> str:
-        """inactive, pending, on, ack or latched."""
-        bed = self._beds.get(alarm_id.partition("/")[0])
-        line = None if bed is None else bed.lines.get(alarm_id)
-        return "inactive" if line is None else line.state
-
     def coverage_snapshot(self) -> dict[str, Any]:
         """What ``snapshot`` leaves out without coverage, by bed; to be put back in as each bed's ``coverage``."""
         return {name: bed.coverage.snapshot() for name, bed in self._beds.items()}

@@ -79,11 +79,6 @@ class Condition:
             return None
         return replace(self, limit=self.severe_limit, on_delay_s=self.severe_on_delay_s, severe_limit=None)
 
-    @property
-    def longest_confirm_s(self) -> float:
-        """From the first window that shows it to the alarm, at most, s: confirmation and on-delay."""
-        return (self.k * self.spacing_s if self.k > 1 else 0.0) + self.on_delay_s
-
 
 def priority_of(condition: Condition, severe: bool) -> str:
     """The priority of an occurrence: the only place where it is decided."""

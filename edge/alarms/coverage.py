@@ -66,9 +66,9 @@ class _Stream:
             self._close(t)
             self.last = t
 
-    def down(self, which: int, now: int) -> int:
-        """How long the program did not run in the last span, ms."""
-        start = now - _SPANS_MS[which]
+    def down(self, now: int) -> int:
+        """How long the program did not run in the last hour, ms."""
+        start = now - _SPANS_MS[0]
         return sum(max(0, b - max(a, start)) for a, b in self.downs)
 
     def share(self, which: int, now: int) -> float | None:
@@ -145,7 +145,7 @@ class Coverage:
         if stream is None or share is None:
             return None
         span = min(self._ms(now) - stream.first, _SPANS_MS[0])
-        ran = span - min(span, stream.down(0, self._ms(now)))
+        ran = span - min(span, stream.down(self._ms(now)))
         return min(1.0, share * span / ran) if ran > 0 else None
 
     def watched_s(self, source: str, metric: str, now: float) -> float:

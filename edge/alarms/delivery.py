@@ -174,28 +174,28 @@ class Deliveries:
         }
 
 
-def chain_from(mapping: Mapping[str, Any], *, where: str = "delivery") -> Chain:
+def chain_from(mapping: Mapping[str, Any]) -> Chain:
     """The chain of a plain mapping: ``roles`` (names, or tables of name and confirm_within_s), ``confirm_within_s``,
     ``minimum`` (priority), ``annunciator`` ("first" or "last"). Raises ConfigError naming the key."""
     known = ("roles", "confirm_within_s", "minimum", "annunciator")
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"{where}.{key}: unknown; valid: {', '.join(known)}")
-    within_s = _seconds(f"{where}.confirm_within_s", mapping.get("confirm_within_s", CONFIRM_WITHIN_S))
+            raise ConfigError(f"delivery.{key}: unknown; valid: {', '.join(known)}")
+    within_s = _seconds("delivery.confirm_within_s", mapping.get("confirm_within_s", CONFIRM_WITHIN_S))
     roles = mapping.get("roles", ())
     if not isinstance(roles, Sequence) or isinstance(roles, str):
-        raise ConfigError(f'{where}.roles: a list of names such as ["nurse-station"], not {roles!r}')
+        raise ConfigError(f'delivery.roles: a list of names such as ["nurse-station"], not {roles!r}')
     minimum = mapping.get("minimum", "medium")
     if minimum not in PRIORITIES:
-        raise ConfigError(f"{where}.minimum: one of {', '.join(PRIORITIES)}, not {minimum!r}")
+        raise ConfigError(f"delivery.minimum: one of {', '.join(PRIORITIES)}, not {minimum!r}")
     joins = mapping.get("annunciator", "first")
     if joins not in ("first", "last"):
-        raise ConfigError(f'{where}.annunciator: "first" (when the first role is silent) or "last", not {joins!r}')
-    found = tuple(_role(f"{where}.roles[{i}]", given, within_s) for i, given in enumerate(roles))
+        raise ConfigError(f'delivery.annunciator: "first" (when the first role is silent) or "last", not {joins!r}')
+    found = tuple(_role(f"delivery.roles[{i}]", given, within_s) for i, given in enumerate(roles))
     if len({role.name for role in found}) < len(found):
-        raise ConfigError(f"{where}.roles: each role once")
+        raise ConfigError("delivery.roles: each role once")
     if mapping and not found:
-        raise ConfigError(f'{where}.roles: who is to confirm? for example roles = ["nurse-station"]')
+        raise ConfigError('delivery.roles: who is to confirm? for example roles = ["nurse-station"]')
     return Chain(found, minimum, joins == "last")
 
 

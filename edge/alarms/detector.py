@@ -36,11 +36,6 @@ class Detector:
         self.changed_at = 0.0
 
     @property
-    def pending(self) -> bool:
-        """Whether the condition holds and waits for its on-delay."""
-        return not self.present and self._held_s is not None
-
-    @property
     def last(self) -> Verdict:
         return self._last
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.alarms.conditions import Condition, priority_of
-from edge.alarms.detector import Detector
+from edge.alarms.feed import Feed
 from edge.alarms.judge import Finding
 
 DOUBT_S: Final = 60.0
 """After a restart, states nobody has confirmed for so long are taken as gone."""
-RECENT: Final = 8
-"""So many of the readings that decided go with an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +29,6 @@ class Change:
     what: str
     t: float
     presence: str
-
-
-class _Feed:
-    """One reading metric, source state or fault that can make the condition hold."""
-
-    __slots__ = ("clocked", "doubt", "evidence", "limit", "recent", "severe", "text", "value")
-
-    def __init__(self, rule: Condition, clocked: bool) -> None:
-        self.clocked = clocked
-        self.doubt = False
-        self.value: float | str | None = None
-        self.text = ""
-        self.evidence: dict[str, Any] = {}
-        self.recent: list[list[Any]] = []
-        self.limit = Detector(rule, clocked=clocked)
-        self.severe = None if rule.severe is None else Detector(rule.severe, clocked=clocked)
-
-    @property
-    def present(self) -> bool:
-        return self.limit.present or self.is_severe
-
-    @property
-    def is_severe(self) -> bool:
-        return self.severe is not None and self.severe.present
-
-    @property
-    def since(self) -> float | None:
-        starts = [d.since for d in (self.limit, self.severe) if d is not None and d.present and d.since is not None]
-        return min(starts, default=None)
-
-    @property
-    def changed_at(self) -> float:
-        return max(d.changed_at for d in (self.limit, self.severe) if d is not None)
 
 
 class Lifecycle:
@@ -87,19 +52,12 @@ class Lifecycle:
         self._number = 0
         self._top = rule.priority
         self._sounded = 0.0
-        self._feeds: dict[str, _Feed] = {}
+        self._feeds: dict[str, Feed] = {}
 
     @property
     def standing(self) -> bool:
         """Whether an occurrence is shown: on, ack or latched."""
         return bool(self.presence)
-
-    @property
-    def state(self) -> str:
-        """inactive, pending, on, ack or latched."""
-        if self.presence:
-            return self.presence
-        return "pending" if any(f.limit.pending for f in self._feeds.values()) else "inactive"
 
     @property
     def severe(self) -> bool:
@@ -125,20 +83,14 @@ class Lifecycle:
         """Take what one feed says at ``t``; severe is the finding at the severe limit, where the rule has one."""
         known = self._feeds.get(feed)
         if known is None:
-            known = self._feeds[feed] = _Feed(self.rule, clocked)
-        known.doubt = False
-        known.limit.feed(t, finding.verdict)
-        if known.severe is not None and severe is not None:
-            known.severe.feed(t, severe.verdict)
+            known = self._feeds[feed] = Feed(self.rule, clocked)
+        known.take(t, finding, severe, evidence, text)
         if finding.verdict != "unknown" and evidence is not None:
-            known.evidence = self.evidence = evidence
+            self.evidence = evidence
             if not clocked:
-                told = [t, evidence["value"], evidence["quality"], finding.verdict]
-                known.recent = self.recent = [*known.recent[1 - RECENT :], told]
-        if finding.verdict == "yes":
-            known.value, known.text = finding.value, text
-            if self.standing and not clocked:
-                self.value = finding.value
+                self.recent = known.recent
+        if finding.verdict == "yes" and self.standing and not clocked:
+            self.value = finding.value
         if not self.presence and not known.present:
             return None  # where no occurrence stands no other feed is present: most readings end here
         return self._settle(known.changed_at if clocked else t)
@@ -147,13 +99,7 @@ class Lifecycle:
         """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
         changed_at: float | None = None
         for feed in self._feeds.values():
-            if not feed.clocked:
-                continue
-            was = feed.present
-            feed.limit.tick(now)
-            if self.rule.lasts_s and feed.limit.present and now >= feed.limit.changed_at + self.rule.lasts_s:
-                feed.limit.feed(now, "no")
-            if feed.present != was:
+            if feed.clocked and feed.tick(now):
                 changed_at = feed.changed_at
         if not self.presence and changed_at is None:
             return None
@@ -273,19 +219,7 @@ class Lifecycle:
             "number": self._number,
             "top": self._top,
             "sounded": self._sounded,
-            "feeds": {
-                name: {
-                    "clocked": feed.clocked,
-                    "doubt": feed.doubt,
-                    "value": feed.value,
-                    "text": feed.text,
-                    "evidence": feed.evidence,
-                    "recent": feed.recent,
-                    "limit": feed.limit.state(),
-                    "severe": None if feed.severe is None else feed.severe.state(),
-                }
-                for name, feed in self._feeds.items()
-            },
+            "feeds": {name: feed.snapshot() for name, feed in self._feeds.items()},
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
@@ -300,13 +234,8 @@ class Lifecycle:
         until = saved["shelved_until"]
         self.shelved_until = None if until is None else until + shift_s
         for name, state in saved["feeds"].items():
-            feed = self._feeds[name] = _Feed(self.rule, state["clocked"])
-            feed.doubt = state["doubt"] or (doubt and self.rule.kind == "technical")
-            feed.value, feed.text, feed.evidence = state["value"], state["text"], dict(state["evidence"])
-            feed.recent = [list(told) for told in state.get("recent", [])]
-            feed.limit.restore(state["limit"], shift_s)
-            if feed.severe is not None and state["severe"] is not None:
-                feed.severe.restore(state["severe"], shift_s)
+            feed = self._feeds[name] = Feed(self.rule, state["clocked"])
+            feed.restore(state, shift_s, doubt=doubt and self.rule.kind == "technical")
 
 
 def _rank(priority: str) -> int:

@@ -32,7 +32,7 @@ class Device(Protocol):
 class PtyDevice:
     """Runs a device in its own thread; a context manager that stops within two seconds.
 
-    path: the link that stands for the port. speed: device seconds per real second. on_step: called with the
+    path: the link that stands for the port. on_step: called with the
     device's own time, s, after every step.
     """
 
@@ -42,11 +42,10 @@ class PtyDevice:
         path: str | Path,
         *,
         clock: Clock | None = None,
-        speed: float = 1.0,
         on_step: Callable[[float], None] | None = None,
     ) -> None:
         self.path = Path(path)
-        self._device, self._clock, self._speed, self._on_step = device, clock or SystemClock(), speed, on_step
+        self._device, self._clock, self._on_step = device, clock or SystemClock(), on_step
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._master: int | None = None
@@ -89,7 +88,7 @@ class PtyDevice:
     def _pump(self) -> None:
         started = self._clock.now()
         while not self._stop.is_set():
-            now = (self._clock.now() - started) * self._speed
+            now = self._clock.now() - started
             data = self._device.step(now)
             with self._lock:
                 if self._master is not None:

@@ -25,6 +25,7 @@ _SLOWEST_BPM = 30.0
 _SNAP_S = 0.05
 _EDGE_HEIGHT = 0.5
 _FOOT_S = 0.8
+_GAIN_SPAN_S = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +57,9 @@ def find_beats(wave: Floats, rate_hz: float) -> BeatList:
     return _described(peaks, wave, rate_hz)
 
 
-def gain_controlled(wave: Floats, rate_hz: float, span_s: float = 1.5) -> Floats:
-    """The wave over its own RMS of ``span_s``: weak and strong beats alike; a dicrotic wave grows too."""
-    width = max(1, round(span_s * rate_hz))
+def gain_controlled(wave: Floats, rate_hz: float) -> Floats:
+    """The wave over its own RMS of 1.5 s: weak and strong beats alike; a dicrotic wave grows too."""
+    width = max(1, round(_GAIN_SPAN_S * rate_hz))
     power = np.convolve(wave * wave, np.ones(width) / width, mode="same")
     share = np.convolve(np.ones(len(wave)), np.ones(width) / width, mode="same")
     level = np.sqrt(power / share)

@@ -1,13 +1,11 @@
 """Butterworth filters without ``scipy.signal``, whose import costs a second and 80 MB.
 
 ``butterworth`` designs second-order sections (bilinear transform of the analogue prototype, as in Oppenheim and
-Schafer, Discrete-Time Signal Processing); ``zero_phase`` applies them to a whole window in the frequency domain;
-``SosFilter`` runs them sample by sample with the same result for every chunking, for rates of some hundred hertz.
+Schafer, Discrete-Time Signal Processing); ``zero_phase`` applies them to a whole window in the frequency domain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -94,44 +92,6 @@ def _gain_squared(sections: bytes, length: int) -> Floats:
     """Squared gain at every bin of a real transform of ``length``, ``(length // 2 + 1,)``."""
     rows = np.frombuffer(sections, dtype=np.float64).reshape(-1, 6)
     return np.asarray(np.abs(_at(rows, np.exp(2j * np.pi * np.arange(length // 2 + 1) / length))) ** 2)
-
-
-class SosFilter:
-    """A cascade of second-order sections with state, ``(n,)`` in and ``(n,)`` out; starts settled on the first sample.
-
-    The output of a sample depends on the samples before it only, bit for bit, however they were chunked.
-    """
-
-    def __init__(self, sections: Floats) -> None:
-        self._sections = [tuple(float(c) for c in row) for row in sections]
-        self._state: list[list[float]] | None = None
-
-    def reset(self) -> None:
-        self._state = None
-
-    def __call__(self, x: Sequence[float] | Floats) -> Floats:
-        values = np.asarray(x, dtype=np.float64).tolist()
-        if not values:
-            return np.empty(0)
-        if self._state is None:
-            self._state = self._settled(values[0])
-        for (b0, b1, b2, _, a1, a2), state in zip(self._sections, self._state, strict=True):
-            z1, z2 = state
-            for i, value in enumerate(values):
-                y = b0 * value + z1
-                z1 = b1 * value - a1 * y + z2
-                z2 = b2 * value - a2 * y
-                values[i] = y
-            state[0], state[1] = z1, z2
-        return np.array(values)
-
-    def _settled(self, level: float) -> list[list[float]]:
-        states = []
-        for b0, b1, b2, _, a1, a2 in self._sections:
-            out = level * (b0 + b1 + b2) / (1.0 + a1 + a2)
-            states.append([out - b0 * level, b2 * level - a2 * out])
-            level = out
-        return states
 
 
 def detrend(x: Floats) -> Floats:

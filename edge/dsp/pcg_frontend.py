@@ -109,13 +109,13 @@ def mel_power(y: Floats) -> Floats:
     return np.asarray(bank @ power.T, np.float32)
 
 
-def scalogram(y: Floats, scales: int = BANDS) -> Floats:
+def scalogram(y: Floats) -> Floats:
     """Log of ``wavelet_power``, floor 50 dB below the mean."""
-    return _log(wavelet_power(y, scales))
+    return _log(wavelet_power(y))
 
 
-def wavelet_power(y: Floats, scales: int = BANDS) -> Floats:
-    """Power of a Morlet wavelet transform of ``y`` at 2 kHz, ``(scales, len(y) // 40)``, low frequencies first.
+def wavelet_power(y: Floats) -> Floats:
+    """Power of a Morlet wavelet transform of ``y`` at 2 kHz, ``(BANDS, len(y) // 40)``, low frequencies first.
 
     Constant-Q bands from 25 to 800 Hz; each octave's inverse FFT is cropped to its band, then power is averaged over
     the 20 ms frames.
@@ -123,8 +123,8 @@ def wavelet_power(y: Floats, scales: int = BANDS) -> Floats:
     frames = len(y) // HOP_SAMPLES
     n = frames * HOP_SAMPLES
     spectrum = rfft(y[:n])
-    out = np.zeros((scales, frames), np.float32)
-    for first, last, low, length, responses in _wavelets(n, scales):
+    out = np.zeros((BANDS, frames), np.float32)
+    for first, last, low, length, responses in _wavelets(n):
         part = np.zeros((last - first, length), np.complex64)
         width = responses.shape[1]
         part[:, :width] = spectrum[low : low + width] * responses
@@ -152,11 +152,6 @@ def network_input(picture: Floats) -> Floats:
     beat = level - level.mean(axis=1, keepdims=True)
     beat /= beat.std() + np.float32(1e-3)
     return np.stack([level, np.clip(beat, -CLIP, CLIP)])[None]
-
-
-def band_centres_hz() -> NDArray[np.float64]:
-    """Centre of each mel band, Hz."""
-    return _mel_edges_hz()[1:-1]
 
 
 def _log(power: Floats) -> Floats:
@@ -206,15 +201,15 @@ def _mel_bank() -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=4)
-def _wavelets(n: int, scales: int) -> tuple[tuple[int, int, int, int, Floats], ...]:
+def _wavelets(n: int) -> tuple[tuple[int, int, int, int, Floats], ...]:
     """Per group of scales: first, last, lowest bin, inverse FFT length (a multiple of the frames), responses."""
     frames = n // HOP_SAMPLES
-    centres = np.geomspace(BAND_HZ[0] * 1.2, BAND_HZ[1] / 1.1, scales)
+    centres = np.geomspace(BAND_HZ[0] * 1.2, BAND_HZ[1] / 1.1, BANDS)
     bin_hz = RATE_HZ / n
     f = np.arange(n // 2 + 1) * bin_hz
     groups = []
     size = 8
-    for first in range(0, scales, size):
+    for first in range(0, BANDS, size):
         chosen = centres[first : first + size]
         sigma = chosen / 8.0
         low = max(0, int((chosen[0] - 3.0 * sigma[0]) / bin_hz))

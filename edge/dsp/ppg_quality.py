@@ -189,12 +189,6 @@ def _runs(mark: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(edges[1::2] - edges[::2], dtype=np.int64)
 
 
-def longest_run(mark: NDArray[np.bool_]) -> int:
-    """Length of the longest run of True."""
-    runs = _runs(mark)
-    return int(runs.max()) if len(runs) else 0
-
-
 def noise_quality(raw: Floats, wave: Floats, beats: BeatList, rate_hz: float) -> float:
     """0 to 1: how likely the beats found are the heart's. raw: on the grid; wave: band-passed, upright.
 

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 RHYTHMS = ("sinus", "af", "pvc", "pac", "asystole")
 _NOISE_LENGTH = 1 << 15
+_BAND_HZ, _BAND_RATE_HZ = (90.0, 320.0), 4000.0  # of a murmur, and of the table it is read from
 _TAIL_BEATS = 4  # a pulse wave still shows after so many further beats at 220 bpm
 
 
@@ -182,15 +183,15 @@ def _noise(t: Floats, rate_hz: float, seed: int) -> Floats:
     return _table(seed)[index]
 
 
-def _band_noise(t: Floats, seed: int, rate_hz: float = 4000.0) -> Floats:
-    index = np.round(t * rate_hz).astype(np.int64) % _NOISE_LENGTH
-    return np.asarray(_band_table(seed + 1, 90.0, 320.0, rate_hz)[index])
+def _band_noise(t: Floats, seed: int) -> Floats:
+    index = np.round(t * _BAND_RATE_HZ).astype(np.int64) % _NOISE_LENGTH
+    return np.asarray(_band_table(seed + 1)[index])
 
 
 @lru_cache(maxsize=8)
-def _band_table(seed: int, low_hz: float, high_hz: float, rate_hz: float) -> Floats:
+def _band_table(seed: int) -> Floats:
     spectrum = np.fft.rfft(_table(seed))
-    frequency = np.fft.rfftfreq(_NOISE_LENGTH, 1.0 / rate_hz)
-    spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0.0
+    frequency = np.fft.rfftfreq(_NOISE_LENGTH, 1.0 / _BAND_RATE_HZ)
+    spectrum[(frequency < _BAND_HZ[0]) | (frequency > _BAND_HZ[1])] = 0.0
     table = np.fft.irfft(spectrum, _NOISE_LENGTH)
     return np.asarray(0.5 * table / table.std())

@@ -65,9 +65,9 @@ def read_bytes(path: Path, offset: int, size: int) -> bytes:
     return content
 
 
-def array_track(kind: str, rate_hz: float, data: Floats, labels: tuple[str, ...] = ()) -> Track:
+def array_track(kind: str, rate_hz: float, data: Floats) -> Track:
     """A track of an array ``(n, channels)`` in memory."""
-    return Track(kind, rate_hz, len(data), lambda a, b: data[a:b], labels)
+    return Track(kind, rate_hz, len(data), lambda a, b: data[a:b])
 
 
 def checked_rate(path: str, stated: float | None, asked: float | None) -> float:

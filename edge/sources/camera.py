@@ -8,20 +8,15 @@ file's own times. Frames go to the lane's inbox and nowhere else.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.clock import Clock
+from edge.sources._capture import Capture, Frame, open_capture
 from edge.types import Block, ConfigError, SourceError
-
-Frame = NDArray[np.uint8]
 
 _WAIT_S = 0.4
 _JOIN_S = 1.0
@@ -93,7 +88,7 @@ class Camera:
         self._is_file = isinstance(device, str) and backend == "opencv" and _looks_like_file(device)
         self.can_wait = at_once and self._is_file
         self.counters: dict[str, int] = {"frames": 0, "dropped": 0, "refused": 0}
-        self._capture: Any = None
+        self._capture: Capture | None = None
         self._epoch, self._seq, self._shape = -1, 0, (0, 0)
         self._start, self._offset, self._last_t = 0.0, 0.0, -1.0
         self._rate = wanted[0]
@@ -105,7 +100,7 @@ class Camera:
 
     def open(self) -> None:
         self._stop.clear()
-        self._capture = _open(self._device, self._backend, self._is_file, self._wanted, self._locks)
+        self._capture = open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks)
         self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
         self._start = self._last_frame = self._clock.now()
         self._offset, self._last_t = 0.0, -1.0
@@ -120,7 +115,7 @@ class Camera:
         EOFError at a file's end."""
         if self._capture is None:
             return []
-        return self._read_file() if self._is_file else self._read_live()
+        return self._read_file(self._capture) if self._is_file else self._read_live()
 
     def close(self) -> None:
         self._stop.set()
@@ -132,7 +127,7 @@ class Camera:
             with contextlib.suppress(Exception):  # a driver may complain about a device that is gone already
                 capture.release()
 
-    def _grab(self, capture: Any) -> None:
+    def _grab(self, capture: Capture) -> None:
         while not self._stop.is_set():
             frame = capture.read()
             stamp = self._clock.now()
@@ -163,25 +158,25 @@ class Camera:
             blocks += self._block(frame, stamp)
         return blocks
 
-    def _read_file(self) -> list[Block]:
-        frame = self._capture.read()
+    def _read_file(self, capture: Capture) -> list[Block]:
+        frame = capture.read()
         if frame is None:
             if not self._seq:
                 raise SourceError(f"{self._device}: not a video, or a video without a frame")
             if not self._loop:
                 raise EOFError
-            self._capture.release()
-            self._capture = _open(self._device, self._backend, True, self._wanted, self._locks)
+            capture.release()
+            self._capture = open_capture(self._device, self._backend, True, self._wanted, self._locks)
             self._offset = self._last_t + 1.0 / self._rate
             return []
-        t = self._offset + self._file_time()
+        t = self._offset + self._file_time(capture)
         if not self.can_wait:
             self._clock.sleep(max(0.0, min(_WAIT_S, self._start + t - self._clock.now())))
         return self._block(frame, self._start + t)
 
-    def _file_time(self) -> float:
+    def _file_time(self, capture: Capture) -> float:
         """The file's own time of the frame, where it rises; else counted by the nominal rate, s."""
-        t = self._capture.time_s()
+        t = capture.time_s()
         before = self._last_t - self._offset
         if t is None or t <= before or t - before > 10.0:
             t = max(0.0, before) + (1.0 / self._rate if self._seq else 0.0)
@@ -215,120 +210,3 @@ def _three_channels(frame: Frame) -> Frame:
 
 def _looks_like_file(device: str) -> bool:
     return "://" not in device and not device.startswith("/dev/")
-
-
-class _OpenCv:
-    """What the source needs of an OpenCV capture."""
-
-    def __init__(self, cv2: Any, capture: Any) -> None:
-        self._cv2, self._capture = cv2, capture
-        fps = float(capture.get(cv2.CAP_PROP_FPS) or 0.0)
-        self.rate_hz = fps if 1.0 <= fps <= 240.0 else 0.0
-
-    def read(self) -> Frame | None:
-        ok, frame = self._capture.read()
-        return frame if ok else None
-
-    def time_s(self) -> float | None:
-        ms = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC))
-        return ms / 1000.0 if np.isfinite(ms) and ms >= 0.0 else None
-
-    def release(self) -> None:
-        self._capture.release()
-
-
-class _PiCamera:
-    """What the source needs of a CSI camera through picamera2."""
-
-    def __init__(self, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
-        try:
-            from picamera2 import Picamera2
-        except ImportError:
-            raise SourceError("picamera2 is missing; apt install python3-picamera2") from None
-        fps, width, height = wanted
-        self.rate_hz = fps
-        controls: dict[str, Any] = {"FrameRate": fps}
-        if "exposure" in locks:
-            controls |= {"AeEnable": False, "ExposureTime": int(locks["exposure"])}
-        if "gain" in locks:
-            controls |= {"AeEnable": False, "AnalogueGain": locks["gain"]}
-        self._camera = Picamera2()
-        video = {"size": (width, height), "format": "RGB888"}  # which is B, G, R in memory
-        self._camera.configure(self._camera.create_video_configuration(main=video, controls=controls))
-        self._camera.start()
-
-    def read(self) -> Frame | None:
-        frame: Frame = self._camera.capture_array("main")
-        return frame
-
-    def time_s(self) -> float | None:
-        return None
-
-    def release(self) -> None:
-        self._camera.close()
-
-
-def _open(
-    device: int | str, backend: str, is_file: bool, wanted: tuple[float, int, int], locks: Mapping[str, float]
-) -> Any:
-    if backend == "picamera2":
-        return _PiCamera(wanted, locks)
-    try:
-        import cv2
-    except ImportError:
-        raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
-    cv2.setNumThreads(1)
-    quiet = getattr(cv2, "setLogLevel", None)  # not in every build
-    if quiet is not None:
-        quiet(0)
-    if is_file:
-        _check_file(str(device))
-    elif isinstance(device, int) or str(device).startswith("/dev/"):
-        _check_device(device)
-    if backend == "gstreamer":
-        capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
-    elif isinstance(device, int):
-        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
-    else:
-        capture = cv2.VideoCapture(device)
-    if not capture.isOpened():
-        capture.release()
-        hint = "not a video" if is_file else "busy, unreachable, or not a camera"
-        raise SourceError(f"{device}: cannot be opened: {hint}")
-    if not is_file and backend == "opencv":
-        _set(cv2, capture, wanted, locks)
-    return _OpenCv(cv2, capture)
-
-
-def _check_file(path: str) -> None:
-    if not Path(path).exists():
-        raise SourceError(f"{path}: no such file")
-    if not os.access(path, os.R_OK):
-        raise SourceError(f"{path}: no permission to read it")
-    if Path(path).is_dir() or Path(path).stat().st_size == 0:
-        raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
-
-
-def _check_device(device: int | str) -> None:
-    path = f"/dev/video{device}" if isinstance(device, int) else str(device)
-    if not os.path.exists(path):
-        raise SourceError(f"{path}: no such camera; is it plugged in?")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise SourceError(f"{path}: no permission; add the user to the group video")
-
-
-def _set(cv2: Any, capture: Any, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
-    """Ask for a format and lock what was configured; a camera that cannot simply does not."""
-    fps, width, height = wanted
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-    capture.set(cv2.CAP_PROP_FPS, fps)
-    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    if "exposure" in locks:
-        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, 1)  # V4L2: manual
-        capture.set(cv2.CAP_PROP_EXPOSURE, locks["exposure"])
-    if "gain" in locks:
-        capture.set(cv2.CAP_PROP_GAIN, locks["gain"])
-    if "white_balance_k" in locks:
-        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
-        capture.set(cv2.CAP_PROP_WB_TEMPERATURE, locks["white_balance_k"])

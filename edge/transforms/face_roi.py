@@ -7,8 +7,7 @@ view is kept: when another one takes its place, it is said (``moved``) before it
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,28 +32,22 @@ _SMALL = (32, 24)
 _DIM, _LIT, _MOST_GAIN = 60.0, 110.0, 20.0  # mean brightness, 0..255
 
 
-def build(
-    *, models: Callable[[str], Any] | None = None, zone: tuple[float, float, float, float] | None = None
-) -> FaceRoi:
+def build(*, zone: tuple[float, float, float, float] | None = None) -> FaceRoi:
     """Face regions.
 
-    models: not used; the face models are third-party files (``edge-vitals models pull``). zone: the bed in the
-    picture as x, y, width, height in shares of the frame; faces outside it are ignored. Raises ModelError when the
-    face models are missing.
+    zone: the bed in the picture as x, y, width, height in shares of the frame; faces outside it are ignored. Raises
+    ModelError when the face models (``edge-vitals models pull``) are missing.
     """
     from edge import face_models
     from edge.inference import load_plain
 
-    del models
     names = ("face_detection_short_range", "face_detection_full_range_sparse", "face_landmark")
     short, full, mesh = (load_plain(face_models.path(f"{name}.tflite")) for name in names)
     return FaceRoi(short, full, mesh, zone)
 
 
 class FaceRoi:
-    """See ``build``. ``frames_written`` is published as proof: no frame is kept, written or sent."""
-
-    frames_written: Final = 0
+    """See ``build``. No frame is kept, written or sent."""
 
     def __init__(self, short: Any, full: Any, mesh: Any, zone: tuple[float, float, float, float] | None) -> None:
         import cv2

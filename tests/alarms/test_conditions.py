@@ -65,11 +65,6 @@ def test_priority_and_latching():
     assert always.realarms_after_s("low") == 0
 
 
-def test_longest_confirmation_counts_windows_and_delay():
-    assert DEFAULTS["af"].longest_confirm_s == 50.0
-    assert DEFAULTS["brady"].longest_confirm_s == 14.0
-
-
 @pytest.mark.parametrize(
     ("mapping", "says"),
     [

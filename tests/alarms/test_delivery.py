@@ -182,8 +182,7 @@ def test_a_drill_can_be_ended_and_changes_no_other_alarm():
     assert one.command(say("drill", 3.0, seconds=0))[1] == []
     _, (second,) = one.command(say("drill", 4.0))
     assert second.occurrence != first.occurrence
-    assert [a.id for a in one.active()] == ["bed1/brady", "bed1/drill"]
-    assert one.state_of("bed1/brady") == "on"
+    assert {a.id: a.presence for a in one.active()} == {"bed1/brady": "on", "bed1/drill": "on"}
 
 
 def test_a_drill_can_be_forbidden():

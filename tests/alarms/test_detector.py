@@ -48,6 +48,9 @@ def test_a_hole_in_the_data_is_no_evidence():
     assert not one.feed(0.0, "yes")
     assert not one.feed(60.0, "yes")
     assert one.since == 0.0
+    for t in (65.0, 70.001):  # five seconds count, more do not
+        assert not one.feed(t, "yes")
+    assert one.feed(75.001, "yes")
 
 
 def test_old_readings_are_ignored():

@@ -61,7 +61,7 @@ def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
     assert said("murmur", "pcg.murmur", 0.4, decision="present") == "yes"
     assert said("murmur", "pcg.murmur", 0.9, decision="absent") == "no"
     assert said("murmur", "pcg.murmur", 0.9, decision="unknown") == "unknown"
-    assert said("murmur", "pcg.murmur", 0.9) == "yes"
+    assert [said("murmur", "pcg.murmur", p) for p in (0.5, 0.499)] == ["yes", "no"]
     assert said("murmur", "pcg.murmur", 0.9, decision="absent", rules=rules_from({"murmur": {"limit": 0.8}})) == "yes"
 
 

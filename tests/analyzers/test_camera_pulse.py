@@ -215,7 +215,7 @@ def watch_scene(scene, model, seconds=14.0):
 
 @needs_faces
 def test_real_clips_are_right_or_silent(model, data_dir):
-    from edge.cli.analyze_camera import watch
+    from edge.cli.analyze.camera import watch
 
     for clip, allowed in (
         ("light/50_light.avi", (64.0, 70.0)),
@@ -231,7 +231,7 @@ def test_real_clips_are_right_or_silent(model, data_dir):
 @needs_faces
 @pytest.mark.slow
 def test_compressed_clips_without_a_pulse_are_silent(model, data_dir):
-    from edge.cli.analyze_camera import watch
+    from edge.cli.analyze.camera import watch
 
     folder = data_dir / "camera" / "refuse"
     if not folder.is_dir():

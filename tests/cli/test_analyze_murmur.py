@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.cli.analyze_murmur import WHY, report
+from edge.cli.analyze.murmur import WHY, report
 from edge.dsp import synthesis
 from edge.types import ConfigError, EdgeVitalsError
 
@@ -129,9 +129,9 @@ def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_refused_sound_is_drawn_without_a_murmur(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
-    from edge.cli import _plot_murmur
+    from edge.cli.analyze import plot_murmur
 
-    monkeypatch.setattr(_plot_murmur, "activations", lambda *_: pytest.fail("refused, yet the network was asked"))
+    monkeypatch.setattr(plot_murmur, "activations", lambda *_: pytest.fail("refused, yet the network was asked"))
     soundfile.write(tmp_path / "a.wav", speech(T), 4000)
     assert report(tmp_path / "a.wav", plot=tmp_path / "out.png") == 0
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli import _bench_stages, bench
+from edge.cli import bench
+from edge.cli.bench import stages
 from edge.types import ConfigError
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -25,7 +26,7 @@ def call(*arguments: str) -> int:
 def only_the_tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_VITALS_MODELS", str(MODELS))
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr(_bench_stages, "stages", lambda *_: iter([_bench_stages._window_cut()]))
+    monkeypatch.setattr(stages, "stages", lambda *_: iter([stages._window_cut()]))
 
 
 def test_json_names_variants_stages_and_the_choice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -57,10 +58,10 @@ def test_a_bed_that_cannot_run_is_said_in_one_line(
 
 
 def test_a_stage_that_needs_what_is_not_here_says_so() -> None:
-    def missing() -> _bench_stages.Stage:
+    def missing() -> stages.Stage:
         raise ImportError("No module named 'cv2'")
 
-    stage = _bench_stages._guarded("face_roi", missing)
+    stage = stages._guarded("face_roi", missing)
     assert stage.text == "not run: No module named 'cv2'"
 
 

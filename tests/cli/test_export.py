@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.cli import main
-from edge.cli._export_edf import MISSING, write_edf
-from edge.cli._export_tracks import session
-from edge.cli._export_wfdb import write_wfdb
+from edge.cli.export.edf import MISSING, write_edf
+from edge.cli.export.tracks import session
+from edge.cli.export.wfdb import write_wfdb
 from edge.recording import ClockMark, MainState, Recording, RecordingWriter
 from edge.types import Alarm, Block, Command, Reading, SourceStatus
 

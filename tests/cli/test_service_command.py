@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from edge.cli import main
-from edge.cli._service_files import DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
+from edge.cli.service.files import DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
 from edge.config import parse
 from edge.notify import Watchdog
 from edge.reader import Reader

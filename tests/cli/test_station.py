@@ -2,7 +2,7 @@
 
 import json
 
-from edge.cli._station import Station
+from edge.cli.watch.station import Station
 
 ASKED = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
 

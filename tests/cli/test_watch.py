@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge.cli import main
-from edge.cli._grade import Grader
+from edge.cli.watch.grader import Grader
 from whole_program import running
 
 ROOT = "vitals/dev"

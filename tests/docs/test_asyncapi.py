@@ -21,7 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DEFAULTS, PER_SOURCE
 from edge.clock import ManualClock
-from edge.config import kind_module, kinds
+from edge.kinds import kind_module, kinds
 from edge.sinks._payloads import Payloads, Topics
 from edge.types import (
     PRESENCES,

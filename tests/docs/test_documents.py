@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from edge.cli import main, parser
-from edge.config import kinds, parse
+from edge.config import parse
 from edge.config_keys import KEYS
+from edge.kinds import kinds
 from edge.types import ConfigError
 from tests.docs.markdown_blocks import DOCUMENTS, ROOT, blocks_of
 from tests.docs.test_asyncapi import faults

@@ -1,13 +1,9 @@
-"""Filters against scipy.signal, and streaming that does not depend on chunks."""
-
-from itertools import pairwise
+"""Filters against scipy.signal."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edge.dsp.filters import SosFilter, butterworth, detrend, response, zero_phase
+from edge.dsp.filters import butterworth, detrend, response, zero_phase
 
 CASES = [
     (2, 8.0, "low"),
@@ -30,26 +26,6 @@ def test_a_design_is_scipys(order, cut, kind, rate):
     freq = np.linspace(0.05, rate / 2 - 0.1, 300)
     _, expected = signal.sosfreqz(theirs, worN=freq, fs=rate)
     np.testing.assert_allclose(response(ours, freq, rate), expected, atol=1e-6)
-
-
-def test_streaming_is_scipys_and_starts_settled():
-    signal = pytest.importorskip("scipy.signal")
-    x = np.random.default_rng(0).normal(size=500) + 40.0
-    sections = butterworth(2, (0.5, 8.0), 100.0, "band")
-    zi = signal.sosfilt_zi(sections.copy()) * x[0]
-    expected, _ = signal.sosfilt(sections.copy(), x, zi=zi)
-    np.testing.assert_allclose(SosFilter(sections)(x), expected, atol=1e-8)
-    np.testing.assert_allclose(SosFilter(sections)(np.full(50, 7.0)), 0.0, atol=1e-9)
-
-
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
-def test_chunks_do_not_matter(sizes):
-    x = np.random.default_rng(1).normal(size=sum(sizes))
-    sections = butterworth(3, (0.5, 8.0), 100.0, "band")
-    whole, parts = SosFilter(sections), SosFilter(sections)
-    cut = np.cumsum([0, *sizes])
-    pieces = [parts(x[a:b]) for a, b in pairwise(cut)]
-    assert np.array_equal(whole(x), np.concatenate(pieces))
 
 
 def test_zero_phase_is_scipys_away_from_the_ends():

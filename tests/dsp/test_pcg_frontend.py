@@ -82,7 +82,7 @@ def test_a_tone_shows_in_its_band_in_both_pictures() -> None:
     for hz in (60.0, 200.0, 500.0):
         y = (np.sin(2 * np.pi * hz * t) + 0.01 * rng.standard_normal(10_000)).astype(np.float32)
         mel = frontend.log_mel(y).mean(axis=1)
-        assert abs(frontend.band_centres_hz()[mel.argmax()] - hz) < 25
+        assert abs(frontend._mel_edges_hz()[1:-1][mel.argmax()] - hz) < 25
         scales = frontend.scalogram(y)
         assert scales.shape == (40, 250)
         centres = np.geomspace(30.0, 800 / 1.1, 40)

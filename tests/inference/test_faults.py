@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import inference, model_card
+from edge import inference
+from edge.inference import card as model_card
 from edge.types import ModelError
 from tiny_models import edit_card, timed, without
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import _engines, inference, model_card
+from edge import inference
+from edge.inference import bench, engines
+from edge.inference import card as model_card
 from edge.types import ModelError
 from tiny_models import ALL, TINY, sample, without
 
@@ -79,7 +81,7 @@ def test_the_card_is_frozen_and_whole(root: Path) -> None:
 def test_without_a_state_directory_the_first_variant_of_the_card_is_taken_and_nothing_is_timed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "_times_ms", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(bench, "_times_ms", lambda *_: pytest.fail("timed"))
     assert inference.load("tiny", root=root).variant == "onnx-int8"
 
 
@@ -130,7 +132,7 @@ def test_inputs_outside_the_calibrated_range_saturate(root: Path) -> None:
 
 def test_runtime_versions_come_from_metadata_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "onnxruntime", "ai_edge_litert")
-    assert "onnxruntime" in _engines.runtime_versions()
+    assert "onnxruntime" in engines.runtime_versions()
 
 
 def test_loading_says_nothing_on_the_terminal_and_works_without_one(root: Path) -> None:

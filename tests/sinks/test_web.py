@@ -265,7 +265,8 @@ def test_markup_has_no_script_or_style_of_its_own():
 def test_nothing_of_the_page_is_imported_without_its_table_in_the_configuration():
     code = (
         "import sys, edge.cli.run, edge.service, edge.sinks.mqtt\n"
-        "from edge.config import kinds, parse\n"
+        "from edge.config import parse\n"
+        "from edge.kinds import kinds\n"
         'parse(\'[mqtt]\\nhost = "127.0.0.1"\\n[sources.a]\\nkind = "synthetic"\')\n'
         "assert 'web' in kinds('sinks')\n"
         "print([m for m in ('starlette','uvicorn','websockets','edge.sinks.web') if m in sys.modules])"

@@ -131,7 +131,7 @@ FRAME = np.zeros((48, 64, 3), np.uint8)
 
 def live(monkeypatch, frames, clock, **kw):
     capture = FakeCapture(frames)
-    monkeypatch.setattr(camera, "_open", lambda *a: capture)
+    monkeypatch.setattr(camera, "open_capture", lambda *a: capture)
     return camera.build(name="cam", clock=clock, device=0, **kw), capture
 
 

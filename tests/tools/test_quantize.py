@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,21 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import _engines, inference
+from edge import inference
+from edge.inference import bench, engines
 
 
 @pytest.fixture(scope="module")
-def quantize() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "tools" / "quantize.py"
-    spec = importlib.util.spec_from_file_location("quantize", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["quantize"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def quantize() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "tools"))
+        yield importlib.import_module("quantize")
 
 
 VALUES = st.recursive(
@@ -59,11 +54,11 @@ def test_export_and_runtime_agree_on_the_edges_of_int8(quantize: ModuleType) -> 
     x = np.random.default_rng(0).normal(0, 3, 1000).astype(np.float32)
     for scale, zero in ((0.0237, -3), (0.5, 127), (1e-3, -128)):
         detail = {"dtype": np.int8, "quantization": (scale, zero)}
-        q = quantize.quantized(x, detail)
-        np.testing.assert_array_equal(q, _engines._to_tensor(x, detail))
-        np.testing.assert_array_equal(quantize.dequantized(q, detail), _engines._from_tensor(q, detail))
+        q = quantize.runners.quantized(x, detail)
+        np.testing.assert_array_equal(q, engines._to_tensor(x, detail))
+        np.testing.assert_array_equal(quantize.runners.dequantized(q, detail), engines._from_tensor(q, detail))
     for kind in ("softmax", "sigmoid", "values"):
-        np.testing.assert_allclose(quantize.probabilities(x[None], kind), inference._probability(x[None], kind))
+        np.testing.assert_allclose(quantize.probabilities(x[None], kind), bench._probability(x[None], kind))
 
 
 def test_figures_are_added_to_a_card_and_the_model_still_loads(quantize: ModuleType, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def _service(tree: Path) -> str:
     """Unit, udev rules and user, as ``service install`` writes them, where packages keep them; the version."""
     sys.path.insert(0, str(ROOT))
     from edge import __version__
-    from edge.cli._service_files import files, packaged
+    from edge.cli.service.files import files, packaged
 
     for name, content in files(PROGRAM).items():
         path = tree / packaged(name)

@@ -18,10 +18,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from edge.config import construct
 from edge.demo.face_video import Scene, frames, write_video
 from edge.demo.patient import RATES_HZ, ROUND_S, Patient
 from edge.demo.settings import ALARMS
+from edge.kinds import construct
 from edge.recording import RecordingWriter
 from edge.types import Block
 

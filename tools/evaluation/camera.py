@@ -13,7 +13,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
     from evaluate import progress
 
     from edge import inference
-    from edge.cli.analyze_camera import watch
+    from edge.cli.analyze.camera import watch
     from edge.transforms import face_roi
     from edge.types import ConfigError, SourceError
 

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from edge import face_models, inference
 from edge.assembly import ModelShelf
-from edge.cli import _bench_stages as bench
+from edge.cli.bench import stages as bench
 from edge.types import Block, EdgeVitalsError, Reading
 
 VARIANT = "onnx-int8"
@@ -91,8 +91,8 @@ def _analyzer(kind: str) -> Work:
 
 def _face() -> Work:
     """Half a second of pictures: one detection and five meshes, as in every half second of a face that stays."""
-    from edge.config import construct
     from edge.demo.face_video import Scene, frames
+    from edge.kinds import construct
 
     transform = construct("transforms", "face_roi", {}, {"models": None})
     (small,) = frames(Scene(motion=0.0, fps=1.0, width=320, height=240), 1.0)

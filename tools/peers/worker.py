@@ -114,7 +114,7 @@ def open_rppg(path: str) -> Job:
 
 def ours_camera(path: str) -> Job:
     from edge import inference
-    from edge.cli.analyze_camera import watch
+    from edge.cli.analyze.camera import watch
     from edge.transforms import face_roi
 
     parts = (inference.load("camera_pulse"), face_roi.build())

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CLASSES = ("SR", "PVC", "PAC", "VT", "SVT", "AF", "none")
-NOT_A_PULSE = CLASSES.index("none")
 RATE_HZ, SAMPLES, SPAN_S = 100.0, 1000, 10.0
 _BEFORE_S, _AFTER_S = 3.0, 1.0
 _ATRIAL, _VENTRICULAR = ("A", "a", "J", "S"), ("V", "E")

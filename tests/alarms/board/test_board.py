@@ -86,7 +86,7 @@ def test_a_standing_alarm_sounds_again_acknowledged_or_not():
 def test_sources_come_and_go():
     one = board()
     assert one.update(SourceStatus("node", "bed1", 10.0, "offline", "unplugged")) == []
-    assert one.state_of("bed1/source_lost/node") == "pending"
+    assert one.tick(12.9) == []
     (told,) = one.tick(14.0)
     assert (told.id, told.t, told.text, told.source) == (
         "bed1/source_lost/node",
@@ -189,3 +189,40 @@ def test_an_alarm_carries_the_readings_that_decided_its_model_card_and_its_recor
 def test_without_recordings_none_is_named():
     (af,) = board().update(Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node"))
     assert "recording" not in af.evidence
+
+
+def test_times_of_an_occurrence_never_go_back_and_the_next_one_has_its_own():
+    one = board()
+    rates(one, [43] * 3)
+    one.command(say("ack", 50.0))  # by the clock; the readings are older
+    assert rates(one, [70] * 2 + [43] * 3, 3.0) == [(50.0, "off", "cleared"), (7.0, "on", "raised")]
+
+
+def test_of_several_voices_the_severe_one_is_told_else_the_one_that_has_lasted_longest():
+    one = board()
+    for t in range(4):
+        one.update(hr(float(t), 44 if t else 70, source="node"))
+        one.update(hr(t + 0.5, 43, source="cam"))
+    (standing,) = one.active()
+    assert (standing.since, standing.evidence["reading"]["source"]) == (0.5, "cam")
+    (escalated,) = one.update(hr(4.0, 38, source="node"))
+    assert (escalated.value, escalated.evidence["reading"]["source"], escalated.priority) == (38, "node", "high")
+    (realarmed,) = one.tick(105.0)
+    assert (realarmed.evidence["change"], realarmed.priority) == ("realarmed", "high")
+
+
+def test_coverage_is_looked_at_once_a_minute():
+    one = board()
+    for now in (0.0, 30.0, 59.9):
+        one.tick(now)
+        assert one.snapshot()["beds"]["bed1"]["coverage_due"] == 60.0
+    one.tick(60.0)
+    assert one.snapshot()["beds"]["bed1"]["coverage_due"] == 120.0
+
+
+def test_of_states_that_come_together_the_first_is_told():
+    one = board()
+    for t, part, present in ((0.5, "a", False), (1.0, "b", True), (3.0, "a", True)):
+        one.update(Fault("overload", t, present, f"{part} is slow", source=part))
+    (told,) = one.tick(10.0)
+    assert (told.t, told.since, told.text) == (6.0, 1.0, "b is slow")

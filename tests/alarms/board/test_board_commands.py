@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from board_told import board, hr, rates, say, through_json, what
+from board_told import board, hr, rates, say, standing, through_json, what
 from edge.types import Reading, SourceStatus
 
 
@@ -12,7 +12,7 @@ def test_poor_signal_pauses_and_neither_raises_nor_clears():
     one = board()
     assert rates(one, [43, 43, None, None, 43, 43]) == [(5.0, "on", "raised")]
     assert rates(one, [None] * 50, 6.0) == []
-    assert one.state_of("bed1/brady") == "on"
+    assert standing(one) == {"bed1/brady": "on"}
 
 
 def test_acknowledging_one_leaves_the_others():
@@ -36,7 +36,7 @@ def test_an_acknowledgement_is_of_its_occurrence_only():
         result, told = one.command(say("ack", 10.0, **named))
         assert (result.ok, told) == (False, [])
     assert one.command(say("ack", 10.0, occurrence="boot.bed1.brady.2"))[0].ok
-    assert one.state_of("bed1/brady") == "ack"
+    assert standing(one) == {"bed1/brady": "ack"}
     result, told = one.command(say("ack", 11.0, occurrence="boot.bed1.brady.2"))
     assert (result.ok, told) == (True, [])
 
@@ -49,7 +49,7 @@ def test_a_repeated_command_is_answered_again_and_not_done_again():
     rates(one, [70] * 2 + [43] * 3, 6.0)
     again, told = one.command(say("ack", 20.0, command_id="same"))
     assert (again.ok, again.text, told) == (first.ok, first.text, [])
-    assert one.state_of("bed1/brady") == "on"
+    assert standing(one) == {"bed1/brady": "on"}
 
 
 def test_pause_has_an_end_and_changes_no_presence():

@@ -92,3 +92,31 @@ def test_a_damaged_state_is_refused():
         break_it(state)
         with pytest.raises(ValueError, match="alarm state is damaged"):
             board(state=state)
+
+
+def test_shelving_and_re_alarm_keep_their_distance_over_a_restart():
+    one = board()
+    rates(one, [43] * 3)
+    two = board(boot="next", state=through_json(one), shift_s=1000.0)
+    assert two.tick(1101.9) == []
+    assert what(two.tick(1102.0)) == [("bed1/brady", "on", "realarmed")]
+    one.command(say("shelve", 4.0, id="bed1/brady", seconds=30))
+    two = board(boot="next", state=through_json(one), shift_s=1000.0)
+    assert two.tick(1033.9) == []
+    assert what(two.tick(1034.0)) == [("bed1/brady", "on", "unshelved")]
+
+
+def test_standby_keeps_its_end_over_a_restart():
+    one = board()
+    one.command(say("standby", 5.0, seconds=60))
+    two = board(boot="next", state=through_json(one), shift_s=1000.0)
+    assert two.standby_until("bed1", 1064.9) == 1065.0
+    assert two.standby_until("bed1", 1065.0) is None
+
+
+def test_a_state_that_is_no_longer_watched_is_ended_too():
+    one = board()
+    one.update(SourceStatus("node", "bed1", 0.0, "offline"))
+    assert what(one.tick(5.0)) == [("bed1/source_lost/node", "on", "raised")]
+    two = board({"source_lost": {"enabled": False}}, boot="next", state=through_json(one))
+    assert what(two.tick(0.0)) == [("bed1/source_lost/node", "off", "unwatched")]

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from edge.cli import main
-from edge.cli._doctor_faults import FAULTS, WARNINGS
-from edge.cli._doctor_machine import Machine
 from edge.cli.doctor import findings
+from edge.cli.doctor.faults import FAULTS, WARNINGS
+from edge.cli.doctor.machine import Machine
 
 
 def test_all_together_is_under_ten_seconds_and_exits_with_3(device, mosquitto, tmp_path, capsys, monkeypatch):

@@ -46,7 +46,7 @@ def certificates(folder, name="localhost", days=30):
 
 
 def asked(port, more="", host="localhost"):
-    from edge.cli._doctor_broker import broker
+    from edge.cli.doctor.broker import broker
 
     return words(broker(parse(f'[device]\nname = "dev"\n[mqtt]\nhost = "{host}"\nport = {port}\n{more}')))
 
@@ -68,7 +68,7 @@ def test_broker_timeout(monkeypatch):
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen(8)
-        monkeypatch.setattr("edge.cli._doctor_broker._ANSWER_S", 0.3)
+        monkeypatch.setattr("edge.cli.doctor.broker._ANSWER_S", 0.3)
         assert asked(mute.getsockname()[1], host="127.0.0.1") == ["broker_timeout"]
 
 

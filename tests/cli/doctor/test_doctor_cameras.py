@@ -91,7 +91,7 @@ def test_camera_silent(video, monkeypatch):
         def release(self):
             hangs.set()
 
-    monkeypatch.setattr("edge.sources.camera._open", lambda *given: Capture())
+    monkeypatch.setattr("edge.sources.camera.open_capture", lambda *given: Capture())
     live = 'kind = "camera"\ndevice = "rtsp://127.0.0.1/bed1"\nsilence_s = 0.5\n'
     assert words(listening(live, 5.0)) == ["camera_silent"]
     hangs.set()

@@ -10,10 +10,11 @@ import pytest
 
 from doctor_findings import in_child, needs_root, words
 from edge import inference
-from edge.cli._doctor_machine import Machine, disk, models, packages, power
-from edge.cli._doctor_machine import clock as clock_step
 from edge.cli.doctor import findings
+from edge.cli.doctor.machine import Machine, disk, models, packages, power
+from edge.cli.doctor.machine import clock as clock_step
 from edge.config import parse
+from edge.inference import bench
 from edge.types import ModelError
 
 
@@ -61,7 +62,7 @@ def test_model_missing(own_models, tmp_path, monkeypatch):
 
 
 def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeypatch):
-    build = inference.build_engine
+    build = bench.build_engine
 
     def broken(runtimes):
         def made(runtime, *given):
@@ -71,11 +72,11 @@ def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeyp
 
         return made
 
-    monkeypatch.setattr(inference, "build_engine", broken(["onnx"]))
+    monkeypatch.setattr(bench, "build_engine", broken(["onnx"]))
     (found,) = models(None)
     assert (found.fault, found.state) == ("model_variant", "warn")
     assert "illegal instruction" in found.text
-    monkeypatch.setattr(inference, "build_engine", broken(["onnx", "litert", "tflite"]))
+    monkeypatch.setattr(bench, "build_engine", broken(["onnx", "litert", "tflite"]))
     assert [(one.fault, one.state) for one in models(None)] == [("model_variant", "fail")]
 
 
@@ -151,14 +152,14 @@ def test_a_state_folder_that_is_not_there_yet_is_not_made(tmp_path):
 def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
     """cv2 cannot be found while another thread is importing it."""
     order = []
-    monkeypatch.setattr("edge.cli._doctor_machine.installed", lambda module: order.append(module) or True)
-    monkeypatch.setattr("edge.cli._doctor_source.listen", lambda *given: order.append("listen") or [])
+    monkeypatch.setattr("edge.cli.doctor.machine.installed", lambda module: order.append(module) or True)
+    monkeypatch.setattr("edge.cli.doctor.source.listen", lambda *given: order.append("listen") or [])
     list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
     assert order.index("cv2") < order.index("listen")
 
 
 def test_state_low(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.cli._doctor_machine.DISK_MIN_MB", 1e12)
+    monkeypatch.setattr("edge.cli.doctor.machine.DISK_MIN_MB", 1e12)
     assert words(disk(tmp_path)) == ["state_low"]
 
 

@@ -1,0 +1,54 @@
+"""``edge-vitals analyze``: one file, one report, in words and numbers."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from edge.cli._events import JSONL_HELP
+from edge.cli._options import rate
+
+TASKS = {
+    "murmur": "heart sound (WAV, FLAC, CSV, NPZ): is there a murmur, how sure, and is the recording good enough",
+    "ppg": "contact PPG (NPZ, CSV, WAV): heart rate, rhythm, signal quality",
+    "camera": "face video: heart rate where the picture earns it",
+}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "analyze",
+        help="report on one file: murmur, ppg or camera",
+        description="What the models say of a file, with quality and reasons; a picture where asked.",
+        epilog="\n".join([*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", JSONL_HELP]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("task", choices=TASKS)
+    command.add_argument("file", nargs="+")
+    command.add_argument("--rate", type=rate, metavar="HZ", help="sampling rate, where the file does not say")
+    command.add_argument("--jsonl", action="store_true", help="print every reading as a line of JSON")
+    command.add_argument("--plot", metavar="OUT.png", help="draw the signal and the verdict (needs the extra 'plot')")
+    command.set_defaults(func=run)
+
+
+_EXAMPLE = "example: edge-vitals analyze murmur heart.wav --plot heart.png"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Report on every file; the worst exit code of them."""
+    from edge.types import ConfigError
+
+    if args.plot and len(args.file) > 1:
+        raise ConfigError("--plot draws one file at a time")
+    report = importlib.import_module(f"edge.cli.analyze.{args.task}").report
+    options = {"plot": args.plot, "jsonl": args.jsonl}
+    if args.task != "camera":
+        options["rate_hz"] = args.rate
+    elif args.rate:
+        raise ConfigError("--rate is not for video: frame times come from the file")
+    worst = 0
+    for index, path in enumerate(args.file):
+        if len(args.file) > 1 and not args.jsonl:
+            print(("\n" if index else "") + f"{path}")
+        worst = max(worst, report(path, **options))
+    return worst

@@ -1,0 +1,94 @@
+"""``edge-vitals analyze camera FILE``: the heart rate a face video gives, second by second, or why it gives none.
+
+The file goes through the same source, region transform, lane and analyzer as a live camera. A video without a pulse
+is no failure of the command (exit code 0); a file that is no video ends it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.analyzers import camera_pulse
+from edge.cli.analyze.one_file import all_of, tell, through
+from edge.clock import ManualClock
+from edge.dsp.face_columns import COLUMNS, SKIN
+from edge.lane import Lane
+from edge.types import Block, Reading
+
+WHY = {
+    "warming_up": "less than the ten seconds that a rate needs",
+    "no_face": "no face in view",
+    "face_moved": "the face moved away, or another one took its place",
+    "too_dark": "too dark",
+    "static_image": "the picture does not change: a photo, or a frozen stream",
+    "flicker": "the light flickers as strongly as the skin: nothing can be told apart",
+    "motion": "too much motion",
+    "gap": "too few frames",
+    "saturated": "the face is overexposed",
+    "low_quality": "the pulse does not stand out from the noise: compression, low light or small movements",
+    "no_pulse": "the colour changes are not those of blood",
+    "disagreement": "two methods see different rates",
+}
+
+
+def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> int:
+    """Print what one video gives; with ``plot`` also draw it. Returns the exit code."""
+    readings, traces = watch(path)
+    rates = [r for r in readings if r.metric == "camera.hr"]
+    tell(readings, in_words(rates, traces), jsonl=jsonl)
+    if plot is not None:
+        from edge.cli.analyze.plot_camera import draw
+
+        draw(plot, rates, traces, title=Path(path).name)
+    return 0
+
+
+def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) -> tuple[list[Reading], list[Block]]:
+    """Readings of a video and its region traces. parts: ``(model, transform)`` to use again for many files."""
+    from edge import inference
+    from edge.sources import camera
+    from edge.transforms import face_roi
+
+    model, transform = parts or (inference.load("camera_pulse", variant=variant), face_roi.build())
+    transform.reset()
+    lane = Lane(
+        bed="file",
+        source="file",
+        primary="roi",
+        analyzers={"camera_pulse": camera_pulse.build(models=lambda _: model)},
+        transforms={"video": transform},
+    )
+    traces: list[Block] = []
+    lane.observe = traces.append
+    source = camera.build(name="file", clock=ManualClock(), device=str(path), pace="max")
+    return through(lane, all_of(source)), traces
+
+
+def in_words(rates: list[Reading], traces: list[Block]) -> list[str]:
+    """The report's lines."""
+    seconds = traces[-1].t_end - traces[0].t0 if traces else 0.0
+    present = np.mean([b.data[0, COLUMNS.index("present")] for b in traces]) if traces else 0.0
+    lines = [f"{seconds:.1f} s, {len(traces)} frames, a face in {present:.0%} of them"]
+    known = [r.value for r in rates if isinstance(r.value, float)]
+    judged = [r for r in rates if r.reason != "warming_up"]
+    if known:
+        low, middle, high = np.percentile(known, (0, 50, 100))
+        lines.append(f"heart rate {middle:.0f} bpm ({low:.0f} to {high:.0f}) in {len(known)} of {len(judged)} seconds")
+    else:
+        lines.append("no heart rate")
+    reasons = Counter(r.reason for r in rates if r.value is None)
+    for reason, count in reasons.most_common():
+        if reason == "warming_up" and judged:
+            continue
+        lines.append(f"  silent for {count} s: {WHY.get(reason, reason)}")
+    last = next((r for r in reversed(rates) if r.detail), None)
+    if last is not None:
+        names = ("probability", "snr_db", "agreement", "background", "green_excess", "sd")
+        lines.append("last window: " + ", ".join(f"{n} {last.detail[n]}" for n in names if n in last.detail))
+        lines.append(f"regions: {', '.join(SKIN)}; model {last.model}")
+    lines.append("No frame was kept. Not a medical device; never compared with a reference across people.")
+    return lines

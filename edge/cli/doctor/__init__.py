@@ -1,0 +1,118 @@
+"""``edge-vitals doctor``: one line a step, and one remedy for each that fails."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.cli.doctor.faults import FAULTS, Finding, fault, fine
+
+if TYPE_CHECKING:
+    from edge.cli.doctor.machine import Machine
+    from edge.config import Config, SourceConfig
+
+LISTEN_S = 5.5  # longer than the 5 s after which a device says HELLO again
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "doctor",
+        help="find what is wrong with ports, cameras, broker, clock and models",
+        description="Look at every part that a configuration needs, in the order in which they depend on each other; "
+        "sources and broker at the same time, in under ten seconds. Without a configuration: packages, models, clock, "
+        "disk, power and the ports there are. Opens devices: stop the service first.",
+        epilog="example: edge-vitals doctor bedside.toml",
+    )
+    command.add_argument("config", nargs="?")
+    command.add_argument("--faults", action="store_true", help="list every fault it knows, with its remedy")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line a step; 3 when one failed."""
+    from edge.config import load
+
+    if args.faults:
+        for word, (meaning, remedy) in FAULTS.items():
+            print(f"{word}: {meaning} -> {remedy}")
+        return 0
+    config = load(args.config, to_watch=True) if args.config else None
+    failed = False
+    for finding in findings(config):
+        print(finding, flush=True)
+        failed |= finding.state == "fail"
+    return 3 if failed else 0
+
+
+def findings(config: Config | None, *, machine: Machine | None = None, listen_s: float = LISTEN_S) -> Iterator[Finding]:
+    """Every step's findings. machine: where the board and the clock tell of themselves."""
+    from edge.assembly import state_dir_of
+    from edge.cli.doctor import machine as checks
+
+    machine = machine or checks.Machine()
+    missing = list(checks.packages(config))  # before threads import them: cv2 is not to be found while it is imported
+    with contextlib.ExitStack() as stack:
+        waited = _listen_to_all(config, listen_s, stack) if config is not None else []
+        yield from missing
+        yield from checks.models(config)
+        yield checks.clock(machine)
+        yield from checks.power(machine)
+        yield from checks.disk(state_dir_of(config) if config else Path.cwd())
+        if config is None:
+            yield from _ports()
+        elif any(source.kind == "camera" for source in config.sources.values()):
+            yield from _face_models()
+        for future in waited:
+            yield from future.result()
+
+
+def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack) -> list[Any]:
+    """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from edge.cli.doctor.broker import broker
+    from edge.cli.doctor.source import listen
+    from edge.clock import SystemClock
+
+    pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))
+
+    def listened(source: SourceConfig) -> list[Finding]:
+        return list(listen(source, SystemClock(), listen_s, _progress(source.name)))
+
+    jobs = [pool.submit(listened, source) for source in config.sources.values()]
+    if "mqtt" in config.sinks:
+        jobs.append(pool.submit(lambda: list(broker(config))))
+    return jobs
+
+
+def _progress(name: str) -> Callable[[float], None]:
+    def told(left_s: float) -> None:
+        if sys.stderr.isatty():
+            print(f"... listening to {name}, {left_s:.0f} s ", end="\r", file=sys.stderr)
+
+    return told
+
+
+def _face_models() -> Iterator[Finding]:
+    from edge import face_models
+
+    missing = face_models.missing()
+    if missing:
+        yield fault("models", "face_models_missing", ", ".join(missing))
+
+
+def _ports() -> Iterator[Finding]:
+    by_id = sorted(Path("/dev/serial/by-id").glob("*"))
+    cameras = sorted(Path("/dev").glob("video[0-9]*"))
+    for path in by_id:
+        yield fine("port", f"found {path}")
+    for path in cameras:
+        yield fine("camera", f"found {path}")
+    if not by_id:
+        yield fault("port", "port_missing", "no USB serial device", state="warn")
+    if not cameras:
+        yield fault("camera", "camera_missing", "no /dev/video*", state="warn")

@@ -1,0 +1,120 @@
+"""What ``doctor`` finds on the way to the broker: name, port, TLS, credentials, and whether our topics are taken."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from edge.cli.doctor.faults import Finding, fault, fine
+from edge.types import ConfigError
+
+if TYPE_CHECKING:
+    from edge.config import Config
+
+_ANSWER_S = 2.0
+_WORDS = (
+    ("hostname mismatch", "tls_name"),
+    ("ip address mismatch", "tls_name"),
+    ("has expired", "tls_expired"),
+    ("not yet valid", "tls_expired"),
+    ("self-signed", "tls_untrusted"),
+    ("self signed", "tls_untrusted"),
+    ("unable to get local issuer", "tls_untrusted"),
+    ("certificate_required", "tls_client"),
+    ("wrong_version_number", "broker_not_tls"),
+    ("record_layer_failure", "broker_not_tls"),
+    ("name or service not known", "broker_name"),
+    ("temporary failure in name resolution", "broker_name"),
+    ("no address associated", "broker_name"),
+    ("timed out", "broker_timeout"),
+    ("not reachable", "broker_unreachable"),
+    ("refused:", "broker_not_authorised"),
+)
+
+
+def broker(config: Config) -> Iterator[Finding]:
+    """Connect as the service would, under a client id of its own, and publish one message that nobody keeps."""
+    from edge.sinks._connection import Options, RefusedError, connect
+
+    given = config.sinks["mqtt"]
+    known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
+    tls = any(known.get(key) for key in ("tls", "ca_file", "cert_file"))
+    known["port"] = known.get("port") or (8883 if tls else 1883)
+    options = Options(**{"client_id": f"edge-vitals-doctor-{config.device}", **known})
+    where = f"{options.host}:{options.port}"
+    try:
+        options.password()
+        options.context()
+    except ConfigError as error:
+        yield fault("broker", "broker_credentials", str(error))
+        return
+    try:
+        socket.getaddrinfo(options.host, options.port)
+    except OSError as error:
+        yield fault("broker", "broker_name", f"{options.host}: {error.strerror}")
+        return
+    try:
+        connection = connect(options)
+    except RefusedError as error:
+        yield fault("broker", _word(str(error), given, options.host, options.port), f"{where}: {error}")
+        return
+    try:
+        topic = f"{given.get('prefix', 'vitals')}/{config.device}/doctor"
+        refused = _refused(connection.client, topic)
+    finally:
+        connection.close()
+    yield (
+        fault("broker", "broker_acl", f"{topic}: {refused}")
+        if refused
+        else fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
+    )
+
+
+def _word(text: str, given: Mapping[str, Any], host: str, port: int) -> str:
+    low = text.lower()
+    word = next((word for sign, word in _WORDS if sign in low), "")
+    wants_tls = any(given.get(k) for k in ("tls", "ca_file", "cert_file"))
+    if wants_tls and word in ("broker_unreachable", "") and _listens(host, port) and not _speaks_tls(host, port):
+        return "broker_not_tls"
+    if word in ("broker_not_authorised", "") and not wants_tls:
+        return "broker_needs_tls" if _speaks_tls(host, port) else word or "broker_timeout"
+    if not word or (word == "broker_not_authorised" and "unspecified" in low):
+        return "tls_client" if given.get("ca_file") and not given.get("cert_file") else "broker_timeout"
+    return word
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), _ANSWER_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, port), _ANSWER_S) as plain, context.wrap_socket(plain):
+            return True
+    except OSError:
+        return False
+
+
+def _refused(client: Any, topic: str) -> str:
+    answered = threading.Event()
+    answer: list[Any] = []
+
+    def published(_client: Any, _user: Any, _mid: int, reason: Any, _properties: Any) -> None:
+        answer.append(reason)
+        answered.set()
+
+    client.on_publish = published
+    client.publish(topic, b'{"v":1}', qos=1, retain=False)
+    if not answered.wait(_ANSWER_S):
+        return "not confirmed"
+    return str(answer[0]) if answer[0].is_failure else ""

@@ -1,0 +1,142 @@
+"""What ``doctor`` asks of the machine itself: packages, models, clock, disk, power and heat."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.board_health import read_health
+from edge.cli.doctor.faults import Finding, fault, fine
+from edge.sinks._payloads import SYNCED_AFTER
+
+if TYPE_CHECKING:
+    from edge.config import Config
+
+DISK_MIN_MB = 200
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+EXTRAS = {
+    "serial": ("serial", "serial devices"),
+    "cv2": ("camera", "cameras and video files"),
+    "soundfile": ("files", "FLAC files"),
+}
+_NEEDED_BY = {"serial": "serial_port", "cv2": "camera"}
+_RUNTIMES = ("onnxruntime", "ai_edge_litert", "tflite_runtime")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where the machine says what it is like; another one in tests."""
+
+    sys: Path = Path("/sys")
+    run: Path = Path("/run")
+    vcgencmd: str = "vcgencmd"
+    wall: Callable[[], float] = time.time
+
+
+def installed(module: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # marked as absent
+        return False
+
+
+def packages(config: Config | None) -> Iterator[Finding]:
+    """What a configuration needs and is not there; without one, whatever could be needed."""
+    kinds = {source.kind for source in config.sources.values()} if config is not None else set()
+    for module, (extra, what) in EXTRAS.items():
+        needed = _NEEDED_BY.get(module) in kinds
+        if not installed(module) and (needed or config is None):
+            remedy = f"pip install 'edge-vitals[{extra}]'"
+            state = "fail" if needed else "warn"
+            yield fault("packages", "package_missing", f"no {module}: no {what}", remedy=remedy, state=state)
+    if not any(map(installed, _RUNTIMES)):
+        yield fault("packages", "runtime_missing")
+
+
+def models(config: Config | None) -> Iterator[Finding]:
+    from edge import inference
+    from edge.types import ModelError
+
+    if not inference.catalogue():
+        yield fault("models", "model_missing", str(inference.models_root(None)))
+    altered = {check.model: check for check in inference.verify(None) if not check.ok}
+    for name, check in altered.items():
+        word = "model_missing" if "missing" in check.text or "no such" in check.text else "model_altered"
+        yield fault("models", word, f"{name}/{check.file}: {check.text}")
+    for name in sorted(set(inference.catalogue()) - set(altered)):
+        try:
+            model = inference.load(name, state_dir=config.state_dir if config else None)
+        except ModelError as error:
+            yield fault("models", "model_variant", str(error), state="fail")
+            continue
+        wrong = [note for note in model.notes if "is not installed" not in note]  # one runtime is enough
+        yield fault("models", "model_variant", "; ".join(wrong)) if wrong else fine("models", str(model.identity))
+
+
+def clock(machine: Machine) -> Finding:
+    if machine.wall() < SYNCED_AFTER:
+        return fault("clock", "clock_unset", time.strftime("%Y-%m-%d", time.gmtime(machine.wall())))
+    if any((machine.run / flag).exists() for flag in ("systemd/timesync/synchronized", "chrony/synchronized")):
+        return fine("clock", "synchronised")
+    known = (machine.run / "systemd/timesync").exists()
+    return fault("clock", "clock_unsynchronised" if known else "clock_unknown")
+
+
+def power(machine: Machine) -> Iterator[Finding]:
+    health = read_health(machine.sys, machine.vcgencmd)
+    found: list[str] = [word for word in ("under_voltage", "throttled", "hot") if word in health.now]
+    found += [f"was_{w}" for w in ("under_voltage", "throttled") if w in health.since and w not in health.now]
+    warmth = "" if health.temperature_c is None else f"{health.temperature_c:.0f} °C"
+    for word in found:
+        yield fault("power", word, warmth)
+    if not found:
+        yield fine("power", warmth or "the board does not say how warm it is")
+
+
+def disk(folder: Path) -> Iterator[Finding]:
+    """Whether the state folder, or the one it will be made in, takes a file; nothing is left behind."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        probe = there / ".doctor"
+        try:
+            probe.write_bytes(b"x" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        word = "state_full" if error.errno in _FULL else "state_read_only"
+        yield fault("disk", word, f"{folder}: {error.strerror}")
+        return
+    free_mb = shutil.disk_usage(there).free / 1e6
+    if free_mb < DISK_MIN_MB:
+        yield fault("disk", "state_low", f"{folder}: {free_mb:.0f} MB left")
+    else:
+        yield fine("disk", f"{folder}: {free_mb / 1000:.1f} GB left")
+    yield from _outbox(folder / "outbox.sqlite")
+
+
+def _outbox(path: Path) -> Iterator[Finding]:
+    if not path.exists():
+        return
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
+        try:
+            said = db.execute("pragma quick_check").fetchone()[0]
+        finally:
+            db.close()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return
+        said = str(error)
+    except sqlite3.DatabaseError as error:
+        said = str(error)
+    if said != "ok":
+        yield fault("disk", "state_damaged", f"{path}: {said}")

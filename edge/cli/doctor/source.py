@@ -1,0 +1,177 @@
+"""What ``doctor`` finds by opening a source and listening: one fault a cause, the likeliest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge.cli.doctor.camera import Pictures
+from edge.cli.doctor.faults import Finding, fault, fine
+from edge.types import EdgeVitalsError
+
+if TYPE_CHECKING:
+    from edge.clock import Clock
+    from edge.config import SourceConfig
+    from edge.types import Block, Source
+
+OLDEST_FIRMWARE = (1, 0)
+RATE_TOLERANCE = 0.1
+_FRAMING_SHARE = 0.01
+_STREAM_OF = {"pulse": "ppg", "rhythm": "ppg", "murmur": "pcg", "camera_pulse": "video"}
+_WORDS = (  # what a source's error says, by kind of source, and the fault it is
+    ("no such port", "port_missing"),
+    ("dialout", "port_permission"),
+    ("busy: another", "port_busy"),
+    ("not a serial port", "port_not_serial"),
+    ("unplugged", "port_unplugged"),
+    ("no such camera", "camera_missing"),
+    ("group video", "camera_permission"),
+    ("busy, unreachable", "camera_busy"),
+    ("is the camera connected", "camera_silent"),
+    ("the stream ended", "camera_silent"),
+    ("too small", "camera_small"),
+    ("is missing; pip", "package_missing"),
+    ("no such file", "file_unreadable"),
+    ("not a video", "file_unreadable"),
+    ("permission", "file_unreadable"),
+    ("not a recording", "file_unreadable"),
+)
+
+
+@dataclass(slots=True)
+class _Stream:
+    rate: float
+    first_t: float = 0.0
+    last_t: float = 0.0
+    samples: int = 0
+    lost: int = 0
+    expected: int | None = None
+    epoch: int = 0
+    flagged: dict[str, int] = field(default_factory=dict)
+    low: float = np.inf
+    high: float = -np.inf
+
+    def add(self, block: Block, arrival: float | None) -> None:
+        """Note a block; arrival: when it came, for a device; a file has only its own times."""
+        n = len(block.data)
+        if not self.samples:
+            self.first_t = block.t0 if arrival is None else arrival - n / block.rate
+        if self.expected is not None and block.epoch == self.epoch:
+            self.lost += max(0, block.seq - self.expected)
+        self.expected, self.epoch = block.next_seq, block.epoch
+        self.samples += n
+        self.last_t = block.t_end if arrival is None else arrival
+        for word in block.flags:
+            self.flagged[word] = self.flagged.get(word, 0) + n
+        self.low, self.high = min(self.low, float(block.data.min())), max(self.high, float(block.data.max()))
+
+
+def listen(config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None]) -> Iterator[Finding]:
+    """Open the source and listen; told: called with the seconds left."""
+    from edge.assembly import build_source
+
+    step = f"source {config.name}"
+    source = build_source(config, clock)
+    waits = getattr(source, "can_wait", False)
+    streams: dict[str, _Stream] = {}
+    pictures = Pictures()
+    error = ""
+    started = clock.now()
+    try:
+        source.open()
+        while (left_s := started + listen_s - clock.now()) > 0:
+            told(left_s)
+            for block in source.read():
+                if block.kind == "video":
+                    pictures.add(block)
+                streams.setdefault(block.stream, _Stream(block.rate)).add(block, None if waits else clock.now())
+    except EOFError:
+        pass
+    except EdgeVitalsError as failed:
+        error = str(failed)
+    finally:
+        listened_s = clock.now() - started
+        source.close()
+    yield from _judge(step, config, source, streams, pictures, error, listened_s)
+
+
+def _judge(
+    step: str,
+    config: SourceConfig,
+    source: Source,
+    streams: Mapping[str, _Stream],
+    pictures: Pictures,
+    error: str,
+    listened_s: float,
+) -> Iterator[Finding]:
+    counters: Mapping[str, int] = getattr(source, "counters", None) or {}
+    bad = sum(counters.get(name, 0) for name in ("crc_errors", "too_long", "too_short", "bad_body"))
+    good = counters.get("frames_ok", 0)
+    if counters.get("unknown_version", 0) > good:
+        yield fault(step, "firmware_old", "it speaks another version of the wire format", state="fail")
+        return
+    if error:
+        word = next((word for text, word in _WORDS if text in error), "")
+        if not word and ("silent" in error or "no frame" in error):
+            word = "port_noise" if bad or "bytes" in error else "port_silent"
+        yield fault(step, word or "source_failed", error)
+        return
+    if not streams:
+        word = "camera_silent" if config.kind == "camera" else "port_noise" if bad and not good else "port_silent"
+        yield fault(step, word, f"listened {listened_s:.0f} s")
+        return
+    yield from _wire(step, source, counters, bad, good)
+    wanted = {_STREAM_OF[name] for name in config.analyzers if name in _STREAM_OF}
+    sent = {stream.partition("/")[2] for stream in streams}
+    for kind in sorted(wanted - sent) if config.kind in ("serial_port", "synthetic") else ():
+        needy = [name for name in config.analyzers if _STREAM_OF.get(name) == kind]
+        yield fault(step, "stream_missing", f"no {kind}, which {', '.join(needy)} need(s)")
+    for name, stream in streams.items():
+        if name.endswith("/video"):
+            yield from pictures.judge(step, stream.rate)
+        else:
+            yield from _stream(step, name, stream)
+
+
+def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: int) -> Iterator[Finding]:
+    if bad > _FRAMING_SHARE * (good + bad) and bad > 1:
+        yield fault(step, "port_framing", f"{bad} of {good + bad} frames")
+    if counters.get("resets", 0) > 1:
+        yield fault(step, "device_resets", f"{counters['resets']} times")
+    hello = getattr(source, "hello", None)
+    if hello is not None:
+        version = _version(hello.fw)
+        if version and version < OLDEST_FIRMWARE:
+            oldest = ".".join(map(str, OLDEST_FIRMWARE))
+            yield fault(step, "firmware_old", f"{hello.device} has {hello.fw}, {oldest} is the oldest")
+        else:
+            yield fine(step, f"{hello.device}, firmware {hello.fw or 'of no version'}")
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
+    found = False
+    total = stream.samples + stream.lost
+    if stream.lost > 0.002 * total:
+        found = True
+        yield fault(step, "samples_lost", f"{name}: {stream.lost} of {total}")
+    span_s = stream.last_t - stream.first_t
+    measured = total / span_s if span_s > 0 else stream.rate
+    if span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
+        found = True
+        yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
+    for word in ("sensor_off", "saturated"):
+        if stream.flagged.get(word, 0) > 0.5 * stream.samples:
+            found = True
+            yield fault(step, word, name)
+    if stream.low == stream.high and stream.samples > stream.rate and not found:
+        found = True
+        yield fault(step, "signal_flat", f"{name} is always {stream.low:g}")
+    if not found:
+        yield fine(step, f"{name}: {measured:.1f} samples a second")

@@ -1,0 +1,166 @@
+"""CSV and Parquet: every sample with both its times, and tables of marks and readings. What is not there has no row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from edge.cli.export.tracks import Session, Track, channels_of
+from edge.sinks._payloads import encode, iso
+from edge.types import Block, ConfigError, Reading
+
+Columns = dict[str, Any]
+_ROWS, _TEXT_ROWS = 20_000, 1_000  # together in memory, of a table of samples, and of one of words
+_NUMBERS = {"mono": np.dtype(np.float64), "wall": np.dtype(np.float64)}
+_READINGS: Mapping[str, np.dtype[Any] | None] = {
+    **_NUMBERS, "time": None, "bed": None, "source": None, "metric": None, "value": None, "unit": None,
+    "quality": np.dtype(np.float64), "reason": None, "model": None, "detail": None,
+}  # fmt: skip
+_MARKS: Mapping[str, np.dtype[Any] | None] = {
+    **_NUMBERS, "time": None, "seconds": np.dtype(np.float64), "kind": None, "text": None,
+}  # fmt: skip
+Types = Mapping[str, np.dtype[Any] | None]
+"""Of each column; None = text."""
+
+
+class Table(Protocol):
+    """A file that takes rows, as columns, until it is closed."""
+
+    def add(self, columns: Columns) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def write_csv(session: Session, out: Path) -> list[Path]:
+    """``<source>-<kind>.csv``, ``marks.csv`` and ``readings.csv``; times to the microsecond, values as they were."""
+    return _write(session, out, ".csv", _Csv)
+
+
+def write_parquet(session: Session, out: Path) -> list[Path]:
+    """The same tables as Parquet, one file each; needs pyarrow."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        raise ConfigError("Parquet needs pyarrow: pip install 'edge-vitals[parquet]'; or use --csv") from None
+    return _write(session, out, ".parquet", _Parquet)
+
+
+def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Types], Table]) -> list[Path]:
+    streams: dict[str, Types] = {
+        track.stream: {**_NUMBERS, "epoch": np.dtype(np.int64), "seq": np.dtype(np.int64)}
+        | dict.fromkeys(track.labels, track.dtype)
+        for track in session.tracks
+    }
+    paths = {stream: out / f"{stream.replace('/', '-')}{suffix}" for stream in streams}
+    marks, readings = (out / f"{name}{suffix}" for name in ("marks", "readings"))
+    with ExitStack() as files:
+
+        def begun(path: Path, types: Types) -> _Gathered:
+            table = _Gathered(opened(path, types), _TEXT_ROWS if None in types.values() else _ROWS)
+            files.callback(table.close)
+            return table
+
+        tracks = {track.stream: track for track in session.tracks}
+        tables = {stream: begun(paths[stream], types) for stream, types in streams.items()}
+        told = begun(readings, _READINGS)
+        for entry in session.recording:
+            if isinstance(entry, Block):
+                tables[entry.stream].add(_samples(session, tracks[entry.stream], entry))
+            elif isinstance(entry, Reading):
+                told.add(_reading(session, entry))
+        happened = begun(marks, _MARKS)
+        for mark in session.marks_with_gaps([track.stream for track in session.tracks if track.on_grid]):
+            row = (mark.t, session.wall(mark.t), iso(session.wall(mark.t)), mark.seconds, mark.kind, mark.text)
+            happened.add({name: [value] for name, value in zip(_MARKS, row, strict=True)})
+    return [*paths.values(), marks, readings]
+
+
+def _samples(session: Session, track: Track, block: Block) -> Columns:
+    data = channels_of(block).astype(track.dtype, copy=False)
+    t = block.t0 + np.arange(len(data)) / block.rate
+    return {
+        "mono": t,
+        "wall": session.walls(t),
+        "epoch": np.full(len(data), block.epoch),
+        "seq": block.seq + np.arange(len(data)),
+        **{label: data[:, i] for i, label in enumerate(track.labels)},
+    }
+
+
+def _reading(session: Session, r: Reading) -> Columns:
+    wall, value = session.wall(r.t), None if r.value is None else str(r.value)
+    detail = json.dumps(json.loads(encode(r.detail)))
+    row = (r.t, wall, iso(wall), r.bed, r.source, r.metric, value, r.unit, r.quality, r.reason, r.model, detail)
+    return {name: [cell] for name, cell in zip(_READINGS, row, strict=True)}
+
+
+class _Gathered:
+    """Rows on their way to a table, some thousands at once."""
+
+    def __init__(self, table: Table, most: int) -> None:
+        self._table, self._most = table, most
+        self._waiting, self._rows = list[Columns](), 0
+
+    def add(self, columns: Columns) -> None:
+        self._waiting.append(columns)
+        self._rows += len(columns["mono"])
+        if self._rows >= self._most:
+            self._hand_over()
+
+    def close(self) -> None:
+        self._hand_over()
+        self._table.close()
+
+    def _hand_over(self) -> None:
+        if self._waiting:
+            self._table.add({name: _joined([one[name] for one in self._waiting]) for name in self._waiting[0]})
+        self._waiting, self._rows = [], 0
+
+
+def _joined(parts: list[Any]) -> Any:
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else [cell for part in parts for cell in part]
+
+
+class _Csv:
+    def __init__(self, path: Path, types: Types) -> None:
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(types)
+
+    def add(self, columns: Columns) -> None:
+        self._writer.writerows(zip(*(_texts(name, values) for name, values in columns.items()), strict=True))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _texts(name: str, values: Any) -> Iterator[Any]:
+    if name in _NUMBERS:
+        return (f"{value:.6f}" for value in values)
+    return iter(values.tolist() if isinstance(values, np.ndarray) else values)
+
+
+class _Parquet:
+    def __init__(self, path: Path, types: Types) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        kinds = [
+            (name, pyarrow.string() if kind is None else pyarrow.from_numpy_dtype(kind)) for name, kind in types.items()
+        ]
+        self._schema = pyarrow.schema(kinds)
+        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+
+    def add(self, columns: Columns) -> None:
+        import pyarrow
+
+        self._writer.write_table(pyarrow.table(columns, schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,248 @@
+"""A recording laid out for other programs: samples on one grid a stream, gaps left open, marks on the same time line.
+
+A day does not fit into memory, so it is read several times: once for what must be known before the first sample is
+written (``session``: spans, rates, ranges, clocks), once for the gaps (``Session.gaps``), and once for each format.
+Each source's true rate is measured against the monotonic clock, since the files of other programs have one rate for all
+time. Streams whose samples come one by one at times of their own (a camera) have no grid: only tables hold them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.cli.export.grid import Gaps, Grid
+from edge.recording import ClockMark, Entry, Lost, MainState, Recording
+from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
+
+STEP_S = 1.0
+_MEASURED_FROM_S = 60.0
+_SKEW_MOST = 1e-3  # a device further off than this has the wrong rate declared, and keeps it
+_LOOKED_AT = 4096  # samples at once
+
+
+@dataclass(slots=True)
+class Run:
+    """Blocks without a missing sample, first and last of them: what a rate is measured by."""
+
+    t0: float
+    seq: int
+    last_t0: float
+    last_seq: int
+
+    @property
+    def seconds(self) -> float:
+        return self.last_t0 - self.t0
+
+
+@dataclass(slots=True)
+class Track:
+    """One stream. rate_hz: nominal; true_hz: measured; low, high: of each channel's finite samples; whole: whether those
+    are whole numbers; on_grid: whether samples come at a fixed rate (not so where each has a time of its own)."""
+
+    stream: str
+    rate_hz: float
+    labels: tuple[str, ...]
+    true_hz: float
+    dtype: np.dtype[Any]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    whole: NDArray[np.bool_]
+    on_grid: bool = False
+    longest: Run | None = None
+    _run: Run | None = None
+    _expected: tuple[int, int] = (0, 0)
+    _unseen: list[NDArray[np.generic]] = field(default_factory=list)
+    _waiting: int = 0
+
+    @classmethod
+    def begin(cls, block: Block) -> Track:
+        """The track that this block opens."""
+        channels = channels_of(block).shape[1]
+        labels = block.labels if len(block.labels) == channels else tuple(map(str, range(channels)))
+        nothing = np.full(channels, np.inf)
+        return cls(
+            block.stream, block.rate, labels, block.rate, block.data.dtype, nothing, -nothing, np.ones(channels, bool)
+        )
+
+    @property
+    def source(self) -> str:
+        return self.stream.partition("/")[0]
+
+    def survey(self, block: Block) -> None:
+        """Take a block into what is known of the whole stream."""
+        data = channels_of(block)
+        self.on_grid = self.on_grid or len(data) > 1
+        self.dtype = np.result_type(self.dtype, data.dtype)
+        if self._run is None or (block.epoch, block.seq) != self._expected:
+            self._run = Run(block.t0, block.seq, block.t0, block.seq)
+        self._run.last_t0, self._run.last_seq = block.t0, block.seq
+        self._expected = (block.epoch, block.next_seq)
+        if self.longest is None or self._run.seconds > self.longest.seconds:
+            self.longest = self._run
+        self._unseen.append(data)
+        self._waiting += len(data)
+        if self._waiting >= _LOOKED_AT:
+            self.look()
+
+    def look(self) -> None:
+        """The range of the samples not yet looked at."""
+        if not self._unseen:
+            return
+        data = np.concatenate(self._unseen).astype(np.float64)
+        self._unseen.clear()
+        self._waiting = 0
+        for channel, x in enumerate(data.T):
+            known = x[np.isfinite(x)]
+            if len(known):
+                self.low[channel] = min(self.low[channel], known.min())
+                self.high[channel] = max(self.high[channel], known.max())
+                self.whole[channel] &= bool((known == np.rint(known)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened: monotonic time, s; how long, s (0: a moment); of what kind; in words."""
+
+    t: float
+    seconds: float
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of a whole recording: its streams, what happened, and what the wall clock said when."""
+
+    recording: Recording
+    device: str
+    start: float
+    end: float
+    tracks: list[Track]
+    marks: list[Mark]
+    clocks: list[ClockMark]
+    _gaps: dict[str, Gaps] | None = None
+    _offsets: NDArray[np.float64] | None = None
+
+    def wall(self, t: float) -> float:
+        """Unix time that the wall clock showed at monotonic ``t``, s."""
+        mark = self.clocks[max(bisect_right(self.clocks, t, key=lambda one: one.t) - 1, 0)]
+        return t + mark.wall - mark.t
+
+    def walls(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same for many times."""
+        if self._offsets is None:
+            self._offsets = np.array([(mark.t, mark.wall - mark.t) for mark in self.clocks]).T
+        index = np.maximum(np.searchsorted(self._offsets[0], t, side="right") - 1, 0)
+        return np.asarray(t + self._offsets[1, index], np.float64)
+
+    def started(self) -> datetime:
+        """Wall time of ``start``, UTC."""
+        return datetime.fromtimestamp(self.wall(self.start), UTC)
+
+    def count(self, track: Track) -> int:
+        """Samples on the track's grid from the session's start to its end."""
+        return max(1, round((self.end - self.start) * track.true_hz))
+
+    def gaps(self) -> dict[str, Gaps]:
+        """By stream on a grid, the gaps (t, seconds); the recording is read for it, once."""
+        if self._gaps is None:
+            grids = {t.stream: Grid(self.start, t.true_hz, self.count(t)) for t in self.tracks if t.on_grid}
+            for entry in self.recording:
+                if isinstance(entry, Block) and entry.stream in grids:
+                    grids[entry.stream].add(entry)
+            self._gaps = {stream: grid.finish() for stream, grid in grids.items()}
+        return self._gaps
+
+    def marks_with_gaps(self, streams: list[str]) -> list[Mark]:
+        """The session's marks and the gaps of some of its streams, in order of time."""
+        gaps = [(stream, gap) for stream in streams for gap in self.gaps()[stream]]
+        found = [Mark(t, s, "gap", f"gap in {stream}: {s:.3f} s") for stream, (t, s) in gaps]
+        return sorted([*self.marks, *found], key=lambda mark: mark.t)
+
+
+def session(recording: Recording) -> Session:
+    """Read all of a recording once; what is kept of it does not grow with its samples."""
+    tracks: dict[str, Track] = {}
+    marks: list[Mark] = []
+    clocks: list[ClockMark] = []
+    sites: dict[str, str] = {}
+    start, end = np.inf, -np.inf
+    header = recording.header
+    for entry in recording:
+        if isinstance(entry, Block):
+            if entry.stream not in tracks:
+                tracks[entry.stream] = Track.begin(entry)
+            tracks[entry.stream].survey(entry)
+            start, end = min(start, entry.t0), max(end, entry.t_end)
+        elif isinstance(entry, ClockMark):
+            marks += _clock_marks(clocks, entry)
+            clocks.append(entry)
+        elif isinstance(entry, MainState):
+            marks += _site_marks(sites, entry)
+        elif not isinstance(entry, Reading):
+            marks += _marks(entry)
+    clocks = clocks or [ClockMark(float(header.get("mono", 0.0)), float(header.get("wall", 0.0)))]
+    if not tracks:
+        start = end = clocks[0].t
+    for track in tracks.values():
+        track.look()
+    marks += [Mark(start, 0.0, "recording", text) for text in (recording.torn, recording.missing) if text]
+    _measure(list(tracks.values()))
+    marks.sort(key=lambda mark: mark.t)
+    return Session(recording, str(header.get("device", "")), start, end, list(tracks.values()), marks, clocks)
+
+
+def channels_of(block: Block) -> NDArray[np.generic]:
+    """A block's samples as (n, channels)."""
+    return block.data.reshape(len(block.data), -1)
+
+
+def _measure(tracks: list[Track]) -> None:
+    """Every source's rates by the monotonic clock, from its longest run without a gap."""
+    for source in {track.source for track in tracks}:
+        mine = [track for track in tracks if track.source == source and track.on_grid and track.longest is not None]
+        best = max(mine, key=lambda one: one.longest.seconds if one.longest else 0.0, default=None)
+        if best is None or best.longest is None or best.longest.seconds < _MEASURED_FROM_S:
+            continue
+        factor = (best.longest.last_seq - best.longest.seq) / best.longest.seconds / best.rate_hz
+        if abs(factor - 1.0) <= _SKEW_MOST:
+            for one in mine:
+                one.true_hz = one.rate_hz * round(factor, 6)
+
+
+def _clock_marks(before: list[ClockMark], mark: ClockMark) -> Iterator[Mark]:
+    if before:
+        step_s = (mark.wall - mark.t) - (before[-1].wall - before[-1].t)
+        if abs(step_s) > STEP_S:
+            yield Mark(mark.t, 0.0, "clock_step", f"wall clock stepped by {step_s:+.3f} s")
+    yield Mark(mark.t, 0.0, "clock", f"monotonic {mark.t:.3f} s is {mark.wall:.3f} s Unix time")
+
+
+def _site_marks(before: dict[str, str], state: MainState) -> Iterator[Mark]:
+    """Where each bed's microphone sat when the recording began; later moves are commands, with their own time."""
+    for bed, kept in state.board.get("beds", {}).items():
+        site = kept.get("auscultation", {}).get("site", "") if isinstance(kept, dict) else ""
+        if site and bed not in before:
+            yield Mark(state.t, 0.0, "site", f"{bed} {site}")
+        before.setdefault(bed, site)
+
+
+def _marks(entry: Entry) -> Iterator[Mark]:
+    if isinstance(entry, Alarm):
+        yield Mark(entry.t, 0.0, "alarm", f"{entry.id} {entry.presence} ({entry.priority}): {entry.text}")
+    elif isinstance(entry, SourceStatus):
+        yield Mark(entry.t, 0.0, "source", f"{entry.source} {entry.state} {entry.reason}".rstrip())
+    elif isinstance(entry, Fault):
+        yield Mark(entry.t, 0.0, "fault", f"{entry.condition} {'on' if entry.present else 'off'} {entry.text}".rstrip())
+    elif isinstance(entry, Command):
+        what = " ".join(part for part in (entry.name, entry.bed, entry.id or entry.site) if part)
+        yield Mark(entry.t, 0.0, "command", f"{what} by {entry.by}")
+    elif isinstance(entry, Lost):
+        yield Mark(entry.t, 0.0, "lost", f"{entry.entries} entries could not be recorded before this moment")

@@ -1,0 +1,151 @@
+"""``edge-vitals service``: run at every start of the machine, watched and in a sandbox, by systemd."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+STATE = "var/lib/edge-vitals"
+CONFIG = "/etc/edge-vitals/config.toml"
+_COMMAND_S = 30.0
+_ACTIONS = {
+    "install": "write the unit (watchdog, sandbox), udev rules and the service's user, then start it",
+    "uninstall": "stop it and remove those files",
+    "status": "is it installed, current and running",
+}
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "service",
+        help="install, remove or look at the systemd service",
+        description="Run at every start of the machine, watched and in a sandbox. Needs root but for status and --root.",
+        epilog="example: sudo edge-vitals service install /etc/edge-vitals/config.toml",
+    )
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, text in _ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name != "uninstall":
+            action.add_argument("config", nargs="?", default=CONFIG, help=f"an absolute path (default {CONFIG})")
+            action.add_argument("--program", help="what to start; by default this Python with `-m edge`")
+        else:
+            action.add_argument("--purge", action="store_true", help="remove state and user as well")
+        action.add_argument("--root", metavar="FOLDER", default="/", help="files below this folder; nothing is started")
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; status exits with 3 when the service is not installed, not current or not running."""
+    root = Path(args.root)
+    live = root == Path("/") and shutil.which("systemctl") is not None
+    if args.action == "uninstall":
+        return _uninstall(root, live=live, purge=args.purge)
+    program = args.program or _program()
+    if args.action == "install":
+        return _install(root, program, args.config, live=live)
+    return _status(root, program, args.config, live=live)
+
+
+def _program() -> str:
+    """What was started now: the script edge-vitals, or this Python with the module."""
+    script = Path(sys.argv[0]).absolute()
+    return str(script) if script.name == "edge-vitals" and os.access(script, os.X_OK) else f"{sys.executable} -m edge"
+
+
+def _install(root: Path, program: str, config: str, *, live: bool) -> int:
+    from edge.cli.service.files import files, packaged
+    from edge.config import load
+    from edge.types import ConfigError
+
+    at = root / config.lstrip("/") if root != Path("/") else Path(config)
+    if not Path(config).is_absolute():
+        raise ConfigError(f"{config}: the service needs an absolute path")
+    load(at, to_watch=True)
+    for name, content in files(program, config).items():
+        if _read(root / packaged(name)) == content:
+            print(f"{root / packaged(name)}: current, of the package")
+            continue
+        path = root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+        print(path)
+    if live:
+        _do("systemd-sysusers", "edge-vitals.conf")
+        _do("systemctl", "daemon-reload")
+        _do("udevadm", "control", "--reload")
+        _do("systemctl", "enable", "edge-vitals")
+        _do("systemctl", "restart", "edge-vitals")
+    return 0
+
+
+def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
+    from edge.cli.service.files import DROP_INS, files
+    from edge.types import ConfigError
+
+    if live:
+        _do("systemctl", "disable", "--now", "edge-vitals", may_fail=True)
+    for name in files("", ""):
+        path = root / name
+        try:
+            if path.exists():
+                path.unlink()
+                print(f"removed {path}")
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+    if purge:
+        for folder in (STATE, "etc/edge-vitals", DROP_INS):
+            shutil.rmtree(root / folder, ignore_errors=True)
+    if live:
+        _do("systemctl", "daemon-reload")
+        _do("udevadm", "control", "--reload", may_fail=True)
+        if purge:
+            _do("userdel", "edge-vitals", may_fail=True)
+    return 0
+
+
+def _status(root: Path, program: str, config: str, *, live: bool) -> int:
+    from edge.cli.service.files import files, packaged
+
+    good = True
+    for name, content in files(program, config).items():
+        path = root / name
+        if not path.exists() and (root / packaged(name)).exists():
+            path = root / packaged(name)
+        found = _read(path)
+        word = "current" if found == content else "another version: install it again" if found else "not installed"
+        good &= found == content
+        print(f"{path}: {word}")
+    if live:
+        command = ["systemctl", "is-active", "edge-vitals"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+        good &= said.returncode == 0
+        lines = (said.stdout.strip() or said.stderr.strip() or "unknown").splitlines()
+        print(f"edge-vitals: {lines[0]}")
+    return 0 if good else 3
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _do(*command: str, may_fail: bool = False) -> None:
+    from edge.types import EdgeVitalsError
+
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        if not may_fail:
+            raise EdgeVitalsError(f"{' '.join(command)}: {error}") from None
+        return
+    if done.returncode and not may_fail:
+        raise EdgeVitalsError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:] or done.returncode}")

@@ -1,0 +1,138 @@
+"""``edge-vitals watch``: a subscriber that shows what devices publish, or judges one against the contract."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import time
+from datetime import datetime
+
+from edge.alarms.delivery import in_words
+from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
+from edge.cli._options import name, seconds
+from edge.cli.watch.grade_live import grade
+from edge.cli.watch.station import Station
+from edge.types import ConfigError, SinkError
+
+_RECONNECT_S = 2.0
+_SILENCES = (("sound paused", "paused_until"), ("standby", "standby_until"))
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = subparsers.add_parser(
+        "watch",
+        help="show what devices publish, or grade one against the contract",
+        description="Subscribe to a broker and show readings and alarms as they come, and say when a device's heartbeat "
+        "stays away. With --as ROLE, be that role of its [delivery]: confirm every alarm the role is asked for, and stay "
+        "when the broker goes. With --grade, judge one device against the public contract and exit with 3 when it fails. "
+        f"A password is read from the environment variable {PASSWORD_ENV}, never from the command line.",
+        epilog="example: edge-vitals watch --broker mqtt://127.0.0.1:1883 --as nurse-station",
+    )
+    add_options(command)
+    command.add_argument(
+        "--device", type=name, default="", help="one device; by default all, or the first one seen with --grade"
+    )
+    command.add_argument("--as", dest="role", type=name, default="", metavar="ROLE", help="confirm alarms as this role")
+    command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long")
+    command.add_argument("--grade", type=seconds, metavar="SECONDS", help="judge one device for so long")
+    command.add_argument("--drill", action="store_true", help="with --grade: acknowledge a test alarm, too")
+    command.add_argument(
+        "--cut",
+        metavar="COMMAND",
+        help="with --grade: at the end run this, which cuts the device off, and judge its will",
+    )
+    command.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show, confirm or grade."""
+    if args.grade is not None and args.role:
+        raise ConfigError("watch: --grade judges and --as takes part; use one of them")
+    end = None if args.seconds is None else time.monotonic() + args.seconds
+    station = Station(args.prefix, args.role)
+    while True:
+        try:
+            client = Client(args.broker, args.ca_file)
+            try:
+                return grade(client, args) if args.grade is not None else _show(client, args, station, end)
+            finally:
+                client.close()
+        except SinkError as error:
+            if not args.role or (end is not None and time.monotonic() >= end):
+                raise
+            _say(f"NOT WATCHING: {error}; trying again")
+            time.sleep(_RECONNECT_S)
+
+
+def _show(client: Client, args: argparse.Namespace, station: Station, end: float | None) -> int:
+    station.connected()
+    client.subscribe(f"{args.prefix}/{args.device or '+'}/#")
+    shown: dict[str, str] = {}
+    ours: dict[str, str] = {}
+    while end is None or time.monotonic() < end:
+        for _, message in client.take(0.5):
+            topic = message.topic.removeprefix(f"{args.prefix}/")
+            confirms, told = station.take(message.topic, message.payload, now=message.timestamp)
+            line = "" if args.role and "/reading/" in topic else _line(topic, message.payload)
+            if line and shown.get(message.topic) != line:
+                shown[message.topic] = line
+                _say(line)
+            for one in confirms:
+                fields = {"role": args.role, "id": one.id, "occurrence": one.occurrence}
+                ours[client.command(one.topic, f"{args.role}@{socket.gethostname()}", **fields)] = one.id
+                _say(f"{one.id} confirmed as {args.role}: {one.text}")
+            if topic.endswith("/cmd/result"):
+                told += _refused(message.payload, ours)
+            for text in told:
+                _say(text)
+        for text in station.missing(time.monotonic()):
+            _say(text)
+    return 0
+
+
+def _refused(payload: bytes, ours: dict[str, str]) -> list[str]:
+    """What a device would not take of ours."""
+    try:
+        fields = dict(json.loads(payload))
+    except (ValueError, TypeError):
+        return []
+    alarm_id = ours.pop(fields.get("command_id", ""), None)
+    return [] if alarm_id is None or fields.get("ok") else [f"{alarm_id} NOT CONFIRMED: {fields.get('text')}"]
+
+
+def _say(text: str) -> None:
+    print(f"{datetime.now():%H:%M:%S}  {text}", flush=True)
+
+
+def _line(topic: str, payload: bytes) -> str:
+    """A message in words; "" for those that say nothing to a person."""
+    from edge.sinks.console import in_short
+
+    parts = topic.split("/")
+    if not payload or len(parts) < 2 or parts[-1] in ("stats", "heartbeat", "result") or "cmd" in parts:
+        return ""
+    try:
+        fields = json.loads(payload)
+        if parts[-1] == "status":
+            reason = f": {fields['reason']}" if fields.get("reason") else ""
+            shares = [row["hour"] for row in fields.get("coverage", {}).values() if row["hour"] is not None]
+            watched = f", watched {min(shares):.0%} of the last hour" if shares else ""
+            return f"{'/'.join(parts[:-1])} {fields['state']}{reason}{watched}"
+        if parts[2] == "state":
+            told = [f"listening at {fields['site']}"] if fields["site"] else []
+            told += [f"{what} until {fields[key]}" for what, key in _SILENCES if fields[key]]
+            return f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
+        if parts[2] == "reading":
+            held = ", ".join(fields.get("detail", {}).get("suppressed", ()))
+            text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))
+            return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
+        if parts[2] == "event":
+            late = " (late)" if fields.get("historical") else ""
+            words = in_words(fields.get("delivery", {})) if fields["presence"] != "off" else ""
+            text = f"{fields['text']} ({words})" if words else fields["text"]
+            kind = "DRILL" if fields.get("drill") else "ALARM"
+            return f"{parts[0]} {kind} {fields['presence']:<8} {fields['priority']:<7} {fields['id']}: {text}{late}"
+    except (ValueError, KeyError, TypeError, IndexError):
+        return f"{topic}: not what the contract says"
+    return ""

@@ -1,0 +1,67 @@
+"""The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose keywords
+are its configuration keys. It is imported only when the configuration names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edge.types import ConfigError
+
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+
+INJECTED = frozenset(
+    {
+        *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
+        *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
+        *("on_fault", "history"),
+    }
+)
+"""Keywords of ``build`` that the program fills in; they are never configuration keys."""
+
+
+def kind_module(group: str, kind: str) -> Any:
+    """The module of a kind, imported now; raises ConfigError naming the kinds there are."""
+    if not _KIND.fullmatch(kind) or importlib.util.find_spec(f"edge.{group}.{kind}") is None:
+        raise ConfigError(f"unknown kind {kind!r} in {group}{nearest(kind, kinds(group))}")
+    return importlib.import_module(f"edge.{group}.{kind}")
+
+
+def kinds(group: str) -> list[str]:
+    """The kinds of a group: the files, and packages, in its folder."""
+    folder = Path(__file__).parent / group
+    files = {p.stem: p for p in folder.glob("[a-z]*.py")} | {
+        p.parent.name: p for p in folder.glob("[a-z]*/__init__.py")
+    }
+    return sorted(name for name, p in files.items() if "\ndef build(" in p.read_text(encoding="utf-8"))
+
+
+def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Configuration keys of a ``build``: name to (type, default); ``inspect.Parameter.empty`` = required."""
+    hints = typing.get_type_hints(build)
+    parameters = inspect.signature(build).parameters.values()
+    return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
+
+
+def construct(group: str, kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any]) -> Any:
+    """Call the kind's ``build`` with its settings and those of ``injected`` that it asks for."""
+    build = kind_module(group, kind).build
+    wanted = inspect.signature(build).parameters
+    return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """What to say of a word that is none of ``valid``: the closest one, or all of them."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; valid: {', '.join(valid)}" if valid else ""

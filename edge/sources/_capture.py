@@ -1,0 +1,151 @@
+"""What the camera source needs of a driver, OpenCV or picamera2: a frame, the time a file gives it, an end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import SourceError
+
+Frame = NDArray[np.uint8]
+
+
+class Capture(Protocol):
+    """An open camera or file. rate_hz: frames a second as the driver says, 0 where what it says makes no sense."""
+
+    rate_hz: float
+
+    def read(self) -> Frame | None:
+        """The next frame; None at the end, or when the camera is gone."""
+
+    def time_s(self) -> float | None:
+        """The file's own time of the last frame, s; None where it has none."""
+
+    def release(self) -> None:
+        """Let go of the device."""
+
+
+class _OpenCv:
+    """A capture of OpenCV."""
+
+    def __init__(self, cv2: Any, capture: Any) -> None:
+        self._cv2, self._capture = cv2, capture
+        fps = float(capture.get(cv2.CAP_PROP_FPS) or 0.0)
+        self.rate_hz = fps if 1.0 <= fps <= 240.0 else 0.0
+
+    def read(self) -> Frame | None:
+        ok, frame = self._capture.read()
+        return frame if ok else None
+
+    def time_s(self) -> float | None:
+        ms = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC))
+        return ms / 1000.0 if np.isfinite(ms) and ms >= 0.0 else None
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+class _PiCamera:
+    """A CSI camera through picamera2."""
+
+    def __init__(self, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
+        try:
+            from picamera2 import Picamera2
+        except ImportError:
+            raise SourceError("picamera2 is missing; apt install python3-picamera2") from None
+        fps, width, height = wanted
+        self.rate_hz = fps
+        controls: dict[str, Any] = {"FrameRate": fps}
+        if "exposure" in locks:
+            controls |= {"AeEnable": False, "ExposureTime": int(locks["exposure"])}
+        if "gain" in locks:
+            controls |= {"AeEnable": False, "AnalogueGain": locks["gain"]}
+        self._camera = Picamera2()
+        video = {"size": (width, height), "format": "RGB888"}  # which is B, G, R in memory
+        self._camera.configure(self._camera.create_video_configuration(main=video, controls=controls))
+        self._camera.start()
+
+    def read(self) -> Frame | None:
+        frame: Frame = self._camera.capture_array("main")
+        return frame
+
+    def time_s(self) -> float | None:
+        return None
+
+    def release(self) -> None:
+        self._camera.close()
+
+
+def open_capture(
+    device: int | str, backend: str, is_file: bool, wanted: tuple[float, int, int], locks: Mapping[str, float]
+) -> Capture:
+    """Open a camera, an address or a video file; raises SourceError with a remedy.
+
+    wanted: frames a second, width and height in pixels, asked of a live camera; locks: see ``camera.build``.
+    """
+    if backend == "picamera2":
+        return _PiCamera(wanted, locks)
+    try:
+        import cv2
+    except ImportError:
+        raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
+    cv2.setNumThreads(1)
+    quiet = getattr(cv2, "setLogLevel", None)  # not in every build
+    if quiet is not None:
+        quiet(0)
+    if is_file:
+        _check_file(str(device))
+    elif isinstance(device, int) or str(device).startswith("/dev/"):
+        _check_device(device)
+    if backend == "gstreamer":
+        capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
+    elif isinstance(device, int):
+        capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    else:
+        capture = cv2.VideoCapture(device)
+    if not capture.isOpened():
+        capture.release()
+        hint = "not a video" if is_file else "busy, unreachable, or not a camera"
+        raise SourceError(f"{device}: cannot be opened: {hint}")
+    if not is_file and backend == "opencv":
+        _set(cv2, capture, wanted, locks)
+    return _OpenCv(cv2, capture)
+
+
+def _check_file(path: str) -> None:
+    if not Path(path).exists():
+        raise SourceError(f"{path}: no such file")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path}: no permission to read it")
+    if Path(path).is_dir() or Path(path).stat().st_size == 0:
+        raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+
+
+def _check_device(device: int | str) -> None:
+    path = f"/dev/video{device}" if isinstance(device, int) else str(device)
+    if not os.path.exists(path):
+        raise SourceError(f"{path}: no such camera; is it plugged in?")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise SourceError(f"{path}: no permission; add the user to the group video")
+
+
+def _set(cv2: Any, capture: Any, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
+    """Ask for a format and lock what was configured; a camera that cannot simply does not."""
+    fps, width, height = wanted
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+    capture.set(cv2.CAP_PROP_FPS, fps)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    if "exposure" in locks:
+        capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, 1)  # V4L2: manual
+        capture.set(cv2.CAP_PROP_EXPOSURE, locks["exposure"])
+    if "gain" in locks:
+        capture.set(cv2.CAP_PROP_GAIN, locks["gain"])
+    if "white_balance_k" in locks:
+        capture.set(cv2.CAP_PROP_AUTO_WB, 0)
+        capture.set(cv2.CAP_PROP_WB_TEMPERATURE, locks["white_balance_k"])
