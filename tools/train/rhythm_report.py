@@ -23,7 +23,7 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm_decision import LABELS
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 NONE_LIMIT = 0.5
 SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
@@ -60,7 +60,7 @@ class Fitted:
     def __init__(self, model: RhythmNet, scale: Scale, temperature: float, threshold: float) -> None:
         self._model = model.eval()
         self.identity = "rhythm in training"
-        self.card = {"calibration": calibration_card(scale, temperature, threshold)}
+        self.card = {"name": "rhythm", "calibration": calibration_card(scale, temperature, threshold)}
 
     def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         with torch.no_grad():
