@@ -24,7 +24,8 @@ from edge.dsp.rhythm_decision import LABELS
 from edge.dsp.rhythm_features import FEATURES
 
 VERSION = "1.3.0"
-NONE_LIMIT = 0.5
+NONE_LIMIT = 0.25
+"""Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
 SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
 _AF = 5
