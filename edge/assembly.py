@@ -107,9 +107,6 @@ def build_board(
     """The board of every bed and of the device itself, as it was left where a state is given. models: those in use."""
     beds = {name: bed.alarms for name, bed in config.beds.items()}
     models = models or ModelShelf()
-    calibration = models.calibration()
-    listening = {s.bed for s in config.sources.values() if "murmur" in s.analyzers}
-    heard = listening if config.sources else set(beds)
     return Board(
         {**beds, "_device": config.device_alarms},
         boot=boot,
@@ -118,16 +115,23 @@ def build_board(
         chain=config.delivery,
         cards=models.cards(),
         keeps_evidence=keeps_evidence,
-        places={
-            name: Place(
-                bed.person,
-                bed.site,
-                calibration if name in heard else None,
-                frozenset(s.name for s in config.sources.values() if s.bed == name) if config.sources else None,
-            )
-            for name, bed in config.beds.items()
-        },
+        places=places_of(config, models.calibration()),
     )
+
+
+def places_of(config: Config, calibration: Calibration | None) -> dict[str, Place]:
+    """Who lies in each bed and where its microphone sits. calibration: of what listens where something does."""
+    listening = {s.bed for s in config.sources.values() if "murmur" in s.analyzers}
+    heard = listening if config.sources else set(config.beds)
+    return {
+        name: Place(
+            bed.person,
+            bed.site,
+            calibration if name in heard else None,
+            frozenset(s.name for s in config.sources.values() if s.bed == name) if config.sources else None,
+        )
+        for name, bed in config.beds.items()
+    }
 
 
 def keeps_evidence(config: Config) -> bool:

@@ -15,6 +15,7 @@ A kind is a file of its group's folder (``edge.kinds``).
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,8 @@ from edge.config_keys import KEYS
 from edge.kinds import kind_module, kinds, nearest, settings_of
 from edge.types import ConfigError
 
+_MOST_BYTES = 1_000_000  # a configuration has a few thousand; a device such as /dev/zero never ends
+_LONGEST_NAME = 64  # device, bed and source together name topics and files
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 
@@ -85,7 +88,11 @@ def load(path: str | Path, *, to_watch: bool = False) -> Config:
     """Read and check a configuration file; raises ConfigError. to_watch: it must name a source."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(f"{path}: more than {_MOST_BYTES // 1_000_000} MB is no configuration")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except OSError as error:
@@ -104,6 +111,8 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
     where = _Where(path)
     where.known(
         table,
@@ -179,6 +188,11 @@ class _Where:
         return self.convert(table[name], known.type, f"{key}.{name}") if name in table else known.default
 
     def convert(self, value: Any, type_: Any, key: str) -> Any:
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, float) and not math.isfinite(one):
+                raise self.error(key, f"a number, not {one}")
+            if isinstance(one, str) and not one.isprintable():
+                raise self.error(key, f"a text of one line, not {one!r}")
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
@@ -186,8 +200,8 @@ class _Where:
             raise self.error(key, f"{said[0].lower()}{said[1:]}") from None
 
     def name(self, value: str, key: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise self.error(key, f"{value!r} must match [a-z0-9][a-z0-9_-]*")
+        if not _NAME.fullmatch(value) or len(value) > _LONGEST_NAME:
+            raise self.error(key, f"{value[:80]!r} must match {_NAME.pattern} and have at most {_LONGEST_NAME} letters")
         return value
 
     def alarms(

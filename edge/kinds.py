@@ -22,7 +22,7 @@ INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
         *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
-        *("on_fault", "history"),
+        *("on_fault", "history", "bed_rules"),
     }
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys."""
@@ -46,7 +46,7 @@ def kinds(group: str) -> list[str]:
 
 def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Configuration keys of a ``build``: name to (type, default); ``inspect.Parameter.empty`` = required."""
-    hints = typing.get_type_hints(build)
+    hints = typing.get_type_hints(build, include_extras=True)
     parameters = inspect.signature(build).parameters.values()
     return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
 

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 import numpy as np
 
+from edge.plain import plain
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceError, SourceStatus
 
 MAGIC: Final = b"EVREC1\n"
@@ -134,7 +135,7 @@ class RecordingWriter:
         self._file.close()
 
     def _append(self, kind: str, content: Any) -> int:
-        return self._write(msgspec.msgpack.encode([kind, content], enc_hook=_plain))
+        return self._write(msgspec.msgpack.encode([kind, content], enc_hook=plain))
 
     def _write(self, payload: bytes) -> int:
         record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
@@ -148,9 +149,9 @@ def pack(entry: Entry) -> bytes:
     if isinstance(entry, Block):
         if entry.kind == "video":
             raise ValueError("camera frames are never recorded")
-        return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=_plain)
+        return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=plain)
     named = {one.name: getattr(entry, one.name) for one in fields(entry)}
-    return msgspec.msgpack.encode([_KIND_OF[type(entry)], named], enc_hook=_plain)
+    return msgspec.msgpack.encode([_KIND_OF[type(entry)], named], enc_hook=plain)
 
 
 class Recording:
@@ -255,15 +256,3 @@ def _block(named: dict[str, Any]) -> Block:
         labels=tuple(named["labels"]),
         flags=frozenset(named["flags"]),
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, (frozenset, set)):
-        return sorted(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"cannot record {type(value).__name__}")

@@ -167,6 +167,7 @@ class _Core:
             "identities": self.models.identities(),
             "standing": self.board.active(),
             "metrics": {bed: sorted(hops_of(self._lanes(bed))) for bed in beds},
+            "bed_rules": {name: bed.alarms for name, bed in beds.items()},
             "state_dir": state_dir_of(self.config),
             "on_command": self.mailbox.put,
             "on_link": lambda up, reason: self.on_fault("broker_lost", not up, reason),

@@ -154,8 +154,7 @@ class Windower:
         )
 
     def _holes_within(self, start: float, end: float, limit_s: float) -> tuple[tuple[float, float], ...]:
-        spans = [(start, self._first_t)] if start < self._first_t else []
-        spans += [h for h in self._holes if h[1] > start and h[0] < end]
+        spans = [(start, self._first_t), *self._holes]
         if self._end < end - limit_s:
             spans.append((self._end, end))
         return tuple((max(a, start), min(b, end)) for a, b in spans if min(b, end) > max(a, start))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from edge.config import load, parse
@@ -111,3 +113,29 @@ def test_the_folder_is_the_registry():
     assert {"serial_port", "camera", "files", "synthetic"} <= set(kinds("sources"))
     assert {"murmur", "rhythm", "pulse", "camera_pulse"} <= set(kinds("analyzers"))
     assert {"mqtt", "journal", "console"} <= set(kinds("sinks"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[mqtt]\nhost = "b"\nport = 99999', "mqtt.port: expected `int` <= 65535"),
+        ('[mqtt]\nhost = ""', "mqtt.host: expected `str` of length >= 1"),
+        ('[mqtt]\nhost = "b"\nkeepalive_s = -3', "mqtt.keepalive_s: expected `int` >= 1"),
+        ('[mqtt]\nhost = "b"\nprefix = "a/#"', "mqtt.prefix: expected `str` matching regex"),
+        ("[sinks.web]\nmax_viewers = -1", "sinks.web.max_viewers: expected `int` >= 1"),
+        ("[sinks.metrics]\nport = -2", "sinks.metrics.port: expected `int` >= 0"),
+        ("[sinks.journal]\nkeep = -1", "sinks.journal.keep: expected `int` >= 0"),
+        ("[sinks.recorder]\nbatch_s = nan", "sinks.recorder.batch_s: a number, not nan"),
+        ("[sinks.evidence]\nbefore_s = inf", "sinks.evidence.before_s: a number, not inf"),
+        ('[sources.c]\nkind = "camera"\nfps = 0', "sources.c.fps: expected `float` > 0"),
+        ('[sources.s]\nkind = "synthetic"\nseconds = -1', "sources.s.seconds: expected `float` >= 0"),
+        ('[sources.f]\nkind = "files"\npath = ""', "sources.f.path: expected `str` of length >= 1"),
+        ('[sources.f]\nkind = "files"\npath = "a\\u0000b"', "sources.f.path: a text of one line"),
+        ('[device]\nstate_dir = "a\\u0000b"', "device.state_dir: a text of one line"),
+        ("[transforms.face_roi]\nzone = [0, 0, 2, 1]", "transforms.face_roi.zone: expected `float` <= 1"),
+        (f'[device]\nname = "{"a" * 65}"', "at most 64 letters"),
+    ],
+)
+def test_a_value_out_of_its_range_is_found_where_the_file_is_read(text, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse(text)

@@ -30,6 +30,11 @@ def test_one_lane_is_itself():
     assert (hr.value, hr.quality, hr.t, hr.bed, hr.reason) == (70.0, pytest.approx(0.6), 10.0, "bed1", "")
 
 
+@pytest.mark.parametrize(("quality", "value"), [(0.2, 70.0), (0.19, None)])
+def test_a_lane_of_too_little_quality_is_not_asked(quality, value):
+    assert fused(lane("node/ppg.hr", 70.0, quality))["fused.hr"].value == value
+
+
 def test_agreeing_lanes_are_weighed_by_quality_and_raise_it():
     hr = fused(lane("node/ppg.hr", 70.0, 0.9), lane("cam/camera.hr", 73.0, 0.3, t=10.4))["fused.hr"]
     assert hr.value == pytest.approx(70.75)

@@ -67,3 +67,15 @@ def test_closing_lets_go_of_a_waiting_writer_and_keeps_what_is_held():
     assert not writer.is_alive()
     assert inbox.get(0.0) is feed[0]
     assert inbox.drained
+
+
+def test_whoever_waits_is_woken_by_a_block():
+    inbox, got = Inbox(), []
+    waiter = threading.Thread(target=lambda: got.append(inbox.get(60.0)), name="edge-test-waiter")
+    waiter.start()
+    while not inbox.asked:  # it holds the lock from here until it waits
+        pass
+    (block,) = blocks(np.zeros(10))
+    inbox.put(block)
+    waiter.join(10.0)
+    assert got == [block]

@@ -124,3 +124,73 @@ def test_sample_times_do_not_depend_on_chunks_at_usual_rates():
         whole = np.concatenate([sample_times(b) for b in blocks(np.zeros(4000), rate=rate, chunk=4000)])
         small = np.concatenate([sample_times(b) for b in blocks(np.zeros(4000), rate=rate, chunk=7)])
         assert whole.tolist() == small.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rate", "pause_s", "is_hole"),
+    [
+        (100.0, 0.049, False),  # the time base may shift a block by so much
+        (100.0, 0.051, True),
+        (10.0, 0.24, False),  # two and a half samples
+        (10.0, 0.26, True),
+    ],
+)
+def test_a_pause_is_a_hole_from_two_and_a_half_samples_and_fifty_milliseconds_on(rate, pause_s, is_hole):
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.zeros(20), rate=rate, chunk=20):
+        windower.add(block)
+    windower.add(Block("node/ppg", 20, 20 / rate + pause_s, rate, np.zeros((10, 1))))
+    assert bool(windower.cut(0.0, 30 / rate + pause_s).holes) is is_hole
+
+
+def test_an_edge_may_fall_a_quarter_of_a_sample_beside_one():
+    for start, first in ((1.0024, 100.0), (1.0026, 101.0), (0.9976, 100.0), (1.0, 100.0)):
+        window = cut_all(np.arange(300.0), chunk=10, start=start, end=start + 1.0)
+        assert (window.data[0, 0], len(window.t)) == (first, 100)
+
+
+def test_repeats_show_by_seq_or_by_time():
+    windower = Windower(keep_s=10.0)
+    windower.add(Block("node/ppg", 0, 0.0, 100.0, np.arange(10.0)[:, None]))
+    windower.add(Block("node/ppg", 5, 0.1, 100.0, np.arange(5.0, 15.0)[:, None]))  # stamped late, counted right
+    assert windower.cut(0.0, 0.3).data[:, 0].tolist() == [*range(15)]
+    windower.add(Block("node/ppg", 15, windower.cut(0.0, 0.3).t[-1], 100.0, np.array([[15.0], [16.0]])))
+    assert windower.cut(0.0, 0.3).data[:, 0].tolist() == [*range(15), 16.0]
+
+
+def test_flags_are_those_of_the_blocks_inside():
+    windower = Windower(keep_s=10.0)
+    for i, flag in enumerate(("overrun", "saturated", "sensor_off")):
+        windower.add(Block("node/ppg", 100 * i, float(i), 100.0, np.zeros((100, 1)), flags=frozenset({flag})))
+    assert windower.cut(1.0, 2.0).flags == {"saturated"}
+    assert windower.cut(0.5, 2.0).flags == {"overrun", "saturated"}
+
+
+def test_a_stream_goes_on_from_a_state_only_with_the_samples_it_needs():
+    whole = list(blocks(np.arange(400.0), lost=range(150, 160)))
+    one = Windower(keep_s=3.0)
+    for block in whole:
+        one.add(block)
+    for before, works in ((0, True), (90, True), (130, False)):
+        two = Windower(keep_s=3.0)
+        for block in whole:
+            if block.seq >= before:
+                two.add(block)
+        assert two.restore(one.state()) is works
+        assert not works or (two.first_t == 0.0 and two.cut(1.0, 4.0).holes == one.cut(1.0, 4.0).holes)
+    assert not two.restore({**one.state(), "oldest": two.first_t, "end": 3.9})
+
+
+def test_the_end_of_a_window_may_be_as_far_past_the_last_sample_as_a_pause_is_no_hole():
+    assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.04).holes == ()
+    assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.06).holes == ((1.0, 1.06),)
+
+
+def test_of_a_hole_that_began_before_what_is_kept_the_rest_is_known():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.zeros(500), lost=range(250, 300)):
+        windower.add(block)
+    windower.forget(2.75)
+    assert windower.cut(2.75, 4.0).holes == ((2.75, 3.0),)
+    windower.forget(3.5)
+    assert windower.cut(2.75, 4.0).holes == ()

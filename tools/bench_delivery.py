@@ -118,9 +118,11 @@ def main() -> int:
     parser.add_argument("--singles", type=int, default=200, help="single alarms for the latency")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if not (args.seconds > 0 and args.rate > 0 and args.singles > 0 and args.seconds * args.rate >= 1):
+        parser.error("--seconds, --rate and --singles: each above 0, and at least one transition in all")
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
-        parser.error("mosquitto is not installed")
+        parser.error("mosquitto is not installed: sudo apt install mosquitto")
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

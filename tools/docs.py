@@ -221,12 +221,14 @@ def _row(*cells: str) -> str:
 
 def _type(type_: Any) -> str:
     origin, of = typing.get_origin(type_), typing.get_args(type_)
+    if origin is typing.Annotated:
+        return _type(of[0])
     if origin is typing.Literal:
         return ", ".join(f"`{word}`" for word in of)
     if origin in (types.UnionType, typing.Union):
         return " or ".join(_type(one) for one in of if one is not type(None))
     if origin is tuple:
-        return "list of texts" if of[-1] is ... else f"list of {len(of)} {_NAMES[of[0]]}s"
+        return "list of texts" if of[-1] is ... else f"list of {len(of)} {_type(of[0])}s"
     return _NAMES[type_]
 
 

@@ -1,5 +1,6 @@
 """What would have alarmed: two sets of rules over one sequence of readings, compared.
 
+A bed is in standby, and another person lies in it, when that was so: what had been raised is over then, as it was live.
 Nobody acknowledges in a simulation, so nothing latches and nothing is re-alarmed: an occurrence lasts as long as its
 condition. Measures follow ISA-18.2 and EEMUA 191: a flood is more than 10 new alarms within 10 minutes, a chattering
 alarm comes 3 times or more within a minute, a standing alarm lasts longer than ``STANDING_S``.
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import AlarmRules
 from edge.types import Alarm, Command, Fault, Reading, SourceStatus
@@ -24,6 +26,7 @@ CHATTER_ALARMS: Final = 3
 CHATTER_S: Final = 60.0
 STANDING_S: Final = 3600.0
 DAY_S: Final = 86400.0
+_OF_THE_BED: Final = ("standby", "site")
 Happening = Reading | SourceStatus | Fault | Command
 
 
@@ -88,14 +91,16 @@ def simulate(
     a: Mapping[str, AlarmRules],
     b: Mapping[str, AlarmRules],
     *,
+    places: Mapping[str, Place] = MappingProxyType({}),
     tick_s: float = 1.0,
     within_s: float = 30.0,
 ) -> Comparison:
     """Run the rules of each bed, ``a`` and ``b``, over the same events in order of arrival.
 
-    Of commands only standby counts. Two alarms of one id are the same when they are within ``within_s`` of each other.
+    Of commands only those count that say who lies there, and whether anybody: site and standby. places: who lies in each
+    bed when it begins. Two alarms of one id are the same when they are within ``within_s`` of each other.
     """
-    one, two = _Run(a), _Run(b)
+    one, two = _Run(a, places), _Run(b, places)
     first: float | None = None
     readings, last, next_tick = 0, 0.0, 0.0
     for event in events:
@@ -172,14 +177,15 @@ def load_of(occurrences: Sequence[Occurrence], watched_s: float, until: float = 
 class _Run:
     """One set of rules with nobody there."""
 
-    def __init__(self, rules: Mapping[str, AlarmRules]) -> None:
-        self.board = Board({bed: _unattended(bed_rules) for bed, bed_rules in rules.items()}, boot="simulated")
+    def __init__(self, rules: Mapping[str, AlarmRules], places: Mapping[str, Place]) -> None:
+        unattended = {bed: _unattended(bed_rules) for bed, bed_rules in rules.items()}
+        self.board = Board(unattended, boot="simulated", places=places)
         self._found: dict[str, Occurrence] = {}
 
     def take(self, event: Happening) -> None:
         if not isinstance(event, Command):
             self.hear(self.board.update(event))
-        elif event.name == "standby":
+        elif event.name in _OF_THE_BED:
             self.hear(self.board.command(event)[1])
 
     def hear(self, alarms: Iterable[Alarm]) -> None:

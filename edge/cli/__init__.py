@@ -1,4 +1,5 @@
-"""The command line: one file a command, each with ``add(subparsers)`` and ``run(args) -> int``.
+"""The command line: a file a command, or a folder where it takes several; each has ``add(subparsers)`` and
+``run(args) -> int``.
 
 Exit codes: 0 fine, 1 failed while running, 2 bad usage, configuration or model, 3 a grade or check that did not pass.
 Errors are one line on stderr. Command files import what is heavy inside ``run``, so that ``--help`` stays quick.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -50,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     args = parser().parse_args(argv)
     try:
         code = int(args.func(args))

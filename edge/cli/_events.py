@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from edge.alarms.delivery import in_words
+from edge.plain import plain
 from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus
 
 _TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
@@ -28,19 +27,6 @@ def jsonl(event: Event) -> str:
     """One event as one line of JSON, without a line end."""
     fields = {"type": _TYPES.get(type(event), "stats"), **asdict(event)}
     return msgspec.json.encode(fields, enc_hook=plain).decode()
-
-
-def plain(value: Any) -> Any:
-    """numpy values and frozen mappings as what JSON knows; for ``enc_hook``."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def clock_text(t_s: float) -> str:

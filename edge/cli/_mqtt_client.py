@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from edge.types import ConfigError, SinkError
 
 PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
 ANSWER_S: Final = 5.0
+_AT_ONCE_S: Final = 0.5  # retained messages come at once
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -42,6 +44,8 @@ class Client:
             port = parts.port
         except ValueError:
             raise ConfigError(f"--broker {url}: the port is a number from 1 to 65535") from None
+        if ca_file is not None and not os.access(ca_file, os.R_OK):
+            raise ConfigError(f"--ca-file {ca_file}: cannot be read")
         tls = parts.scheme == "mqtts" or ca_file is not None
         options = Options(
             host=parts.hostname,
@@ -99,6 +103,27 @@ class Client:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify()
+
+
+def known_devices(client: Client, prefix: str) -> str:
+    """In words, which devices a broker tells of within a moment."""
+    client.subscribe(f"{prefix}/+/status")
+    names: set[str] = set()
+    end = time.monotonic() + _AT_ONCE_S
+    while (left := end - time.monotonic()) > 0:
+        names |= {name for _, message in client.take(left) if (name := of_status(message.topic, prefix))}
+    return named(names)
+
+
+def of_status(topic: str, prefix: str) -> str:
+    """The device whose own status is said on a topic; "" for any other topic."""
+    name, _, rest = topic.removeprefix(f"{prefix}/").partition("/")
+    return name if rest == "status" and topic.startswith(f"{prefix}/") else ""
+
+
+def named(devices: Collection[str]) -> str:
+    """Which devices there are, in words."""
+    return f"devices there: {', '.join(sorted(devices))}" if devices else "no device is known there"
 
 
 def first_device(client: Client, prefix: str) -> str:

@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device
+from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, known_devices
 from edge.cli._options import bed, name, seconds
 from edge.types import SinkError
 
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         device = args.device or first_device(client, args.prefix)
         state = _state_of(client, f"{args.prefix}/{device}/status")
         if state != "online":
-            print(f"FAIL {device}: its status is {state or 'not known to this broker'}")
+            known = state or f"not known to this broker; {known_devices(client, args.prefix)}"
+            print(f"FAIL {device}: its status is {known}")
             return 3
         drill = _Drill(client, f"{args.prefix}/{device}/{args.bed}")
         return drill.play(device, args.wait)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.types import Command, ConfigError, Fault, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
+    from edge.alarms.auscultation import Place
     from edge.alarms.conditions import AlarmRules
     from edge.alarms.simulate import Happening, Load
     from edge.config import Config
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         beds = set(live.beds)  # readings are of these; a recording without a configuration has them only in readings
         if not recording.header.get("config"):
             beds |= {event.bed for event in _happenings(recording) if isinstance(event, Reading)}
-        told = simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds))
+        places = _places(live, beds, _first_state(recording))
+        told = simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds), places=places)
         if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
         parts.append(told)
@@ -80,6 +82,37 @@ def _happenings(recording: Recording) -> Iterator[Happening]:
     for entry in recording.entries(samples=False):
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
+
+
+def _first_state(recording: Recording) -> Mapping[str, Any]:
+    """The beds as the board remembered them when the recording began; empty where somebody moved in before it said so."""
+    from edge.recording import MainState
+
+    for entry in recording.entries(samples=False):
+        if isinstance(entry, MainState):
+            beds: Mapping[str, Any] = entry.board.get("beds", {})
+            return beds
+        if isinstance(entry, Command) and entry.name == "site":
+            break
+    return {}
+
+
+def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[str, Place]:
+    """Who lies in each recorded bed when it begins: by the configuration, or by a command before that."""
+    from edge.alarms.auscultation import Auscultation, Place
+    from edge.assembly import places_of
+    from edge.dsp.murmur_decision import Calibration
+    from edge.inference.card import find_card
+
+    calibration = Calibration.from_card(find_card("murmur").table)
+    named, found = places_of(config, calibration), {}
+    for bed in beds:
+        place = named.get(bed, Place(calibration=calibration))
+        one = Auscultation(place)
+        if "auscultation" in state.get(bed, {}):
+            one.restore(state[bed]["auscultation"])
+        found[bed] = replace(place, person=one.person, site=one.site)
+    return found
 
 
 def _rules(config: Config, beds: set[str]) -> dict[str, AlarmRules]:

@@ -7,6 +7,7 @@ Schafer, Discrete-Time Signal Processing); ``zero_phase`` applies them to a whol
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,15 @@ def _gain_squared(sections: bytes, length: int) -> Floats:
     """Squared gain at every bin of a real transform of ``length``, ``(length // 2 + 1,)``."""
     rows = np.frombuffer(sections, dtype=np.float64).reshape(-1, 6)
     return np.asarray(np.abs(_at(rows, np.exp(2j * np.pi * np.arange(length // 2 + 1) / length))) ** 2)
+
+
+def within_reach(x: NDArray[Any]) -> NDArray[Any]:
+    """``x`` itself, or times a power of two where the unit is so odd that squares would leave what a float32 holds."""
+    with np.errstate(invalid="ignore"):
+        size = np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape)).max(initial=0.0)
+    if size == 0.0 or 1e-15 < size < 1e15:
+        return x
+    return np.asarray(np.ldexp(np.asarray(x, np.float64), -int(np.frexp(size)[1])))
 
 
 def detrend(x: Floats) -> Floats:

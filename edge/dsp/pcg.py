@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
+from edge.dsp.filters import within_reach
 from edge.types import Window
 
 MIN_SOUND_S = 3.0
@@ -60,6 +61,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
         return None, "too_short"
     if _is_silent(x):
         return None, "no_signal"
+    x = within_reach(x)
     clipped = quality.clipped_share(x)
     if clipped > quality.MAX_CLIPPED:
         return None, "saturated"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from edge.dsp.beats import BeatList
+from edge.dsp.filters import within_reach
 from edge.dsp.resample import to_grid
 from edge.types import Window
 
@@ -87,8 +88,8 @@ def _unbroken(window: Window, span_s: float, channel: int, least_s: float) -> tu
 
 
 def columns(window: Window) -> Floats:
-    """The samples as float64 ``(n, channels)``, also where there are none."""
-    data = np.asarray(window.data, dtype=np.float64)
+    """The samples as float64 ``(n, channels)``, also where there are none; in another unit where theirs is too odd."""
+    data = within_reach(np.asarray(window.data, dtype=np.float64))
     return data if data.ndim == 2 else data.reshape(len(data), int(np.prod(data.shape[1:])))
 
 

@@ -59,9 +59,14 @@ def runtime_versions() -> dict[str, str]:
 
 
 class OnnxEngine:
-    """ONNX Runtime. The graph clean-up of quantize-dequantize pairs stays off: it gives wrong results."""
+    """ONNX Runtime. The graph clean-up of quantize-dequantize pairs stays off: it gives wrong results.
+
+    Newer builds for Linux keep a device id and a database of events below the home and send them to their
+    maker; only this variable, read at the import, stops it.
+    """
 
     def __init__(self, content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

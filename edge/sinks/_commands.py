@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._payloads import COMMANDS, Payloads, Topics
+from edge.sinks._replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
 
 log = logging.getLogger(__name__)
@@ -29,26 +30,33 @@ class RefusedCommandError(ValueError):
 
 
 class CommandInbox:
-    """Turns messages into Commands and remembers where each wants its answer."""
+    """Turns messages into Commands and remembers where each wants its answer.
+
+    publish: is given a topic, a payload and the correlation data. replies: where an answer may go.
+    """
 
     def __init__(
         self,
         topics: Topics,
         clock: Clock,
         on_command: Callable[[Command], None],
-        publish: Callable[[str, bytes], None],
+        publish: Callable[[str, bytes, bytes | None], None],
         *,
         boot: str = "",
+        replies: ReplyRules | None = None,
     ) -> None:
         self._topics, self._clock, self._on_command, self._publish = topics, clock, on_command, publish
         self._payloads = Payloads(clock, boot)
-        self._reply: OrderedDict[str, tuple[str, bytes | None]] = OrderedDict()
+        self._replies = replies or ReplyRules(topics.root)
+        # By the command itself, not by its id: two senders may use the same id, and each is answered for its own.
+        self._waiting: OrderedDict[int, tuple[Command, Reply]] = OrderedDict()
 
     def message(self, message: Any) -> None:
         """One message on a command topic."""
         bed, _, name = message.topic.removeprefix(f"{self._topics.root}/").split("/", 2)
         if name == "result":
             return
+        reply = self._reply_to(bed, name, message)
         try:
             command = self._parse(bed, name, message)
         except RefusedCommandError as refused:
@@ -56,27 +64,31 @@ class CommandInbox:
             known = Command(
                 name, bed, self._clock.now(), _said(message.payload, "command_id"), _said(message.payload, "by")
             )
-            self._tell(CommandResult(known, self._clock.now(), False, str(refused)), _reply_topic(message))
+            self._tell(CommandResult(known, self._clock.now(), False, str(refused)), reply)
             return
-        self._reply[command.command_id] = (_reply_topic(message), None)
-        while len(self._reply) > _KEPT:
-            self._reply.popitem(last=False)
+        self._waiting[id(command)] = (command, reply)
+        while len(self._waiting) > _KEPT:
+            self._waiting.popitem(last=False)
         self._on_command(command)
 
     def answered(self, result: CommandResult) -> None:
-        """What came of a command: to its response topic and to the bed's."""
-        topic, _ = self._reply.get(result.command.command_id, ("", None))
-        self._tell(result, topic)
+        """What came of a command: to the bed's topic, and to the one it asked for."""
+        _, reply = self._waiting.pop(id(result.command), (None, Reply()))
+        self._tell(result, reply)
 
-    def _tell(self, result: CommandResult, reply_topic: str) -> None:
-        payload = self._payloads.result(result)
-        self._publish(self._topics.result(result.command.bed), payload)
-        if reply_topic and self._may_answer_on(reply_topic):
-            self._publish(reply_topic, payload)
+    def _tell(self, result: CommandResult, reply: Reply) -> None:
+        payload, topic = self._payloads.result(result), self._topics.result(result.command.bed)
+        self._publish(topic, payload, reply.correlation if reply.topic == topic else None)
+        if reply.topic not in ("", topic):
+            self._publish(reply.topic, payload, reply.correlation)
 
-    def _may_answer_on(self, topic: str) -> bool:
-        """A response topic is somebody else's: never one of ours, on which it would be taken for what we say."""
-        return not (set("+#\0") & set(topic) or topic == self._topics.root or topic.startswith(f"{self._topics.root}/"))
+    def _reply_to(self, bed: str, name: str, message: Any) -> Reply:
+        """What it asks for, where that may be given; the command is obeyed and answered for all either way."""
+        reply = asked(message.properties)
+        refusal = self._replies.refusal(reply, self._topics.result(bed)) if reply.topic else ""
+        if refusal:
+            log.warning("command %s for %s is answered on the bed's topic only: %s", name, bed, refusal)
+        return Reply() if refusal else reply
 
     def _parse(self, bed: str, name: str, message: Any) -> Command:
         if message.retain:
@@ -146,7 +158,3 @@ def _said(payload: bytes, key: str) -> str:
     except (ValueError, RecursionError, KeyError, TypeError, IndexError):
         return ""
     return value if isinstance(value, str) and plain_text(value) else ""
-
-
-def _reply_topic(message: Any) -> str:
-    return str(getattr(message.properties, "ResponseTopic", "") or "")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge.types import ConfigError
 
@@ -20,6 +20,7 @@ CONNECT_TIMEOUT_S = 5.0
 _INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
+_GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 
@@ -64,9 +65,22 @@ class Options:
             context = ssl.create_default_context(cafile=self.ca_file)
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"mqtt: {self.ca_file or ''} {self.cert_file or ''}: {error}".strip()) from None
+        except OSError as error:  # an SSLError, too
+            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+            raise ConfigError(f"mqtt: {files}: {error.strerror or error}") from None
         return context
+
+
+class Message(NamedTuple):
+    """One to be published. until: it may be said until then, monotonic s (None: always); correlation: MQTT 5's, to whom it
+    answers."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    until: float | None = None
+    correlation: bytes | None = None
 
 
 class RefusedError(Exception):
@@ -76,7 +90,8 @@ class RefusedError(Exception):
 class Connection:
     """A connected client. Made by ``connect``; callbacks run in the client's own thread.
 
-    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it.
+    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it. garbled: it ended over a
+    message that the client could not read.
     """
 
     def __init__(self, client: Any, version: int) -> None:
@@ -84,33 +99,39 @@ class Connection:
         self.lost = threading.Event()
         self.reason = ""
         self.window = _INFLIGHT
+        self.garbled = False
 
     @property
     def taken_over(self) -> bool:
         """Another program uses our client id."""
         return self.reason == _TAKEN_OVER
 
-    def subscribe(self, *topics: str, as_published: bool = False) -> None:
-        """With QoS 1. as_published: a message that was published as retained says so although it comes live (MQTT 5)."""
+    def subscribe(self, *topics: str, as_published: bool = False, live_only: bool = False) -> None:
+        """With QoS 1. as_published: a message that was published as retained says so although it comes live; live_only:
+        what the broker has kept is not asked for (both MQTT 5)."""
         wanted: list[tuple[str, Any]] = [(topic, 1) for topic in topics]
-        if as_published and self.version == 5:
+        if self.version == 5:
             from paho.mqtt.subscribeoptions import SubscribeOptions
 
-            wanted = [(topic, SubscribeOptions(qos=1, retainAsPublished=True)) for topic in topics]
+            kept = SubscribeOptions.RETAIN_DO_NOT_SEND if live_only else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+            options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
+            wanted = [(topic, options) for topic in topics]
         self.client.subscribe(wanted)
 
-    def publish(
-        self, topic: str, payload: bytes, qos: int, *, retain: bool = False, expiry_s: float | None = None
-    ) -> int:
+    def publish(self, message: Message, *, expiry_s: float | None = None) -> int:
         """Hand a message to the client; its id. expiry_s: after so long the broker need not deliver it (MQTT 5)."""
         properties = None
-        if expiry_s is not None and self.version == 5:
+        if self.version == 5 and (expiry_s, message.correlation) != (None, None):
             from paho.mqtt.packettypes import PacketTypes
             from paho.mqtt.properties import Properties
 
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = max(1, round(expiry_s))
-        return int(self.client.publish(topic, payload, qos, retain, properties).mid)
+            if expiry_s is not None:
+                properties.MessageExpiryInterval = max(1, round(expiry_s))
+            if message.correlation is not None:
+                properties.CorrelationData = message.correlation
+        sent = self.client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        return int(sent.mid)
 
     def close(self) -> None:
         """Say good-bye and end the client's thread."""
@@ -202,12 +223,27 @@ def _connect(
         answered.set()
 
     def disconnected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        connection.reason = connection.reason or str(reason)
+        over(str(reason))
+
+    def over(reason: str) -> None:
+        connection.reason = connection.reason or reason
+        connection.garbled |= reason in _GARBLED
         answered.set()
         connection.lost.set()
         if on_lost is not None:
             on_lost()
 
+    loop = client.loop_forever
+
+    def loop_and_say_its_end(*args: Any, **settings: Any) -> Any:
+        """Some versions of the client let go of the connection over what they cannot read, and tell nobody."""
+        try:
+            return loop(*args, **settings)
+        except Exception:
+            log.exception("%s: the client failed", options)
+            over(_GARBLED[0])
+
+    client.loop_forever = loop_and_say_its_end  # type: ignore[method-assign]
     client.on_connect, client.on_disconnect = connected, disconnected
     if on_message is not None:
         client.on_message = lambda _client, _user, message: _taken(on_message, message)
@@ -223,7 +259,8 @@ def _connect(
     except ssl.SSLError as error:
         raise RefusedError(f"TLS: {error.reason}") from None
     except OSError as error:
-        raise RefusedError(f"not reachable: {error.strerror or error}") from None
+        hint = "; does that port speak TLS?" if context is not None and isinstance(error, ConnectionResetError) else ""
+        raise RefusedError(f"not reachable: {error.strerror or error}{hint}") from None
     client.loop_start()
     answered.wait(CONNECT_TIMEOUT_S)
     if answer and not answer[0].is_failure:

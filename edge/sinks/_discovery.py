@@ -1,16 +1,20 @@
 """Home Assistant: one device-based discovery message with everything a dashboard needs.
 
 Component keys hold only letters, digits, ``_`` and ``-`` and are unique in the message; a ``unique_id`` is unique among
-all devices, because names of devices and beds cannot hold its ``/``. A drill is an event type of its own, so that no
-automation takes it for an alarm.
+all devices, because names of devices and beds cannot hold its ``/``. No key's part after the bed ends in another one's,
+so that beds whose names run together stay apart. A drill is an event type of its own, so that no automation takes it
+for an alarm. A bed's state says whether what was pressed came about; nothing is shown before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE
+from edge.alarms.auscultation import METRIC as HEART_SOUND
+from edge.alarms.auscultation import SITES
+from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE, AlarmRules
 from edge.sinks._payloads import encode
 from edge.types import HEARTBEAT_EVERY_S
 
@@ -25,6 +29,8 @@ _EVENT = (
 _OF_DEVICE = tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
 _OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)
 _BEATS_MISSED = 3
+_PAUSE_S, _STANDBY_S = 120.0, 3600.0  # what a button asks for, where the rules allow as much
+_NOT_SAID = "not said"  # "none" would be no state at all to a select
 _AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # "stopped" is no word it knows
 
 
@@ -34,8 +40,12 @@ def discovery(
     beds: Mapping[str, Sequence[str]],
     version: str,
     hops: Mapping[str, float],
+    rules: Mapping[str, AlarmRules] = MappingProxyType({}),
 ) -> bytes:
-    """The payload for ``homeassistant/device/<device>/config``. beds: the metrics of each; hops: s, by metric."""
+    """The payload for ``homeassistant/device/<device>/config``.
+
+    beds: the metrics of each; hops: s, by metric; rules: of each bed, where they are not the shipped ones.
+    """
     components: dict[str, dict[str, Any]] = {
         f"{DEVICE_BED}_heartbeat": {
             "platform": "binary_sensor",
@@ -50,30 +60,11 @@ def discovery(
     }
     for bed, metrics in beds.items():
         for metric in metrics:
-            key = f"{bed}_{metric}".replace(".", "_")
-            component: dict[str, Any] = {
-                "platform": "sensor",
-                "unique_id": f"{device}/{bed}/{metric}",
-                "name": f"{bed} {metric}",
-                "state_topic": f"{root}/{bed}/reading/{metric}",
-                "value_template": "{{ value_json.value if value_json.value is not none else None }}",
-                "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
-                "expire_after": max(5, round(3 * hops.get(metric, 1.0)) + 2),
-            }
-            if metric not in _STRINGS:
-                component["state_class"] = "measurement"
-                unit = _UNITS.get(metric.rpartition(".")[2])
-                if unit:
-                    component["unit_of_measurement"] = unit
-            components[key] = component
+            components[f"{bed}_{metric}".replace(".", "_")] = _sensor(device, root, bed, metric, hops)
         components |= _alarm_components(device, root, bed, bed, _OF_BED)
-        components[f"{bed}_pause"] = {
-            "platform": "button",
-            "unique_id": f"{device}/{bed}/pause",
-            "name": f"{bed} pause alarm sound",
-            "command_topic": f"{root}/{bed}/cmd/pause",
-            "command_template": _template(', "seconds": 120'),
-        }
+        components |= _bed_components(device, root, bed, rules.get(bed, AlarmRules()))
+        if HEART_SOUND in metrics:
+            components[f"{bed}_site"] = _site(device, root, bed)
     message = {
         "device": {
             "identifiers": [f"edge-vitals-{device}"],
@@ -89,10 +80,68 @@ def discovery(
     return encode(message)
 
 
+def _sensor(device: str, root: str, bed: str, metric: str, hops: Mapping[str, float]) -> dict[str, Any]:
+    component: dict[str, Any] = {
+        "platform": "sensor",
+        "unique_id": f"{device}/{bed}/{metric}",
+        "name": f"{bed} {metric}",
+        "state_topic": f"{root}/{bed}/reading/{metric}",
+        "value_template": "{{ value_json.value if value_json.value is not none else None }}",
+        "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
+        "expire_after": max(5, round(3 * hops.get(metric, 1.0)) + 2),
+    }
+    if metric not in _STRINGS:
+        component["state_class"] = "measurement"
+        unit = _UNITS.get(metric.rpartition(".")[2])
+        if unit:
+            component["unit_of_measurement"] = unit
+    return component
+
+
+def _bed_components(device: str, root: str, bed: str, rules: AlarmRules) -> dict[str, dict[str, Any]]:
+    """What silences a bed and whether something does. Standby makes it blind: its buttons are there when asked for."""
+    pause_s, standby_s = min(_PAUSE_S, rules.pause_max_s), min(_STANDBY_S, rules.standby_max_s)
+    hidden = {"enabled_by_default": False}
+    return {
+        f"{bed}_pause": _button(device, root, bed, "pause", f"{bed} pause alarm sound", f', "seconds": {pause_s:g}'),
+        f"{bed}_standby_begin": hidden
+        | _button(device, root, bed, "standby", f"{bed} begin standby", f', "seconds": {standby_s:g}', "/begin"),
+        f"{bed}_standby_end": hidden
+        | _button(device, root, bed, "standby", f"{bed} end standby", ', "seconds": 0', "/end"),
+        f"{bed}_paused": _silenced(device, root, bed, "paused", f"{bed} alarm sound paused"),
+        f"{bed}_standby": _silenced(device, root, bed, "standby", f"{bed} in standby"),
+    }
+
+
+def _silenced(device: str, root: str, bed: str, what: str, shown: str) -> dict[str, Any]:
+    return {
+        "platform": "binary_sensor",
+        "unique_id": f"{device}/{bed}/{what}",
+        "name": shown,
+        "state_topic": f"{root}/{bed}/state",
+        "value_template": f"{{{{ 'ON' if value_json.{what}_until else 'OFF' }}}}",
+        "json_attributes_topic": f"{root}/{bed}/state",
+    }
+
+
+def _site(device: str, root: str, bed: str) -> dict[str, Any]:
+    """Where the microphone sits: what the bed says now, and the command that moves it. Who lies there is not asked."""
+    return {
+        "platform": "select",
+        "unique_id": f"{device}/{bed}/site",
+        "name": f"{bed} auscultation site",
+        "options": [*SITES, _NOT_SAID],
+        "state_topic": f"{root}/{bed}/state",
+        "value_template": f"{{{{ value_json.site or '{_NOT_SAID}' }}}}",
+        "command_topic": f"{root}/{bed}/cmd/site",
+        "command_template": _template(f""", "site": "{{{{ 'none' if value == '{_NOT_SAID}' else value }}}}\""""),
+    }
+
+
 def _alarm_components(
     device: str, root: str, bed: str, shown: str, conditions: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """A bed's alarms as events, and a button for each condition that acknowledges what stands now."""
+    """A bed's alarms as events, a button for each condition that acknowledges what stands now, and one for a drill."""
     components: dict[str, dict[str, Any]] = {
         f"{bed}_event": {
             "platform": "event",
@@ -104,14 +153,25 @@ def _alarm_components(
         }
     }
     for condition in conditions:
-        components[f"{bed}_ack_{condition}"] = {
-            "platform": "button",
-            "unique_id": f"{device}/{bed}/ack/{condition}",
-            "name": f"{shown} acknowledge {condition.replace('_', ' ')}",
-            "command_topic": f"{root}/{bed}/cmd/ack",
-            "command_template": _template(f', "id": "{bed}/{condition}"'),
-        }
+        text = f"{shown} acknowledge {condition.replace('_', ' ')}"
+        fields = f', "id": "{bed}/{condition}"'
+        components[f"{bed}_ack_{condition}"] = _button(device, root, bed, "ack", text, fields, f"/{condition}")
+    test = _button(device, root, bed, DRILL, f"{shown} test alarm")
+    components[f"{bed}_test"] = test | {"entity_category": "diagnostic"}
     return components
+
+
+def _button(
+    device: str, root: str, bed: str, command: str, shown: str, fields: str = "", part: str = ""
+) -> dict[str, Any]:
+    """A button that sends ``command`` with further fields; part: of its unique id, where there are several."""
+    return {
+        "platform": "button",
+        "unique_id": f"{device}/{bed}/{command}{part}",
+        "name": shown,
+        "command_topic": f"{root}/{bed}/cmd/{command}",
+        "command_template": _template(fields),
+    }
 
 
 def _template(fields: str) -> str:

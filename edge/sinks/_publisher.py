@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Options, RefusedError, connect, listens
+from edge.sinks._connection import Connection, Message, Options, RefusedError, connect, listens
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
+from edge.sinks._last_words import LastWords
+from edge.sinks._live import Live
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
+from edge.sinks._replies import ReplyRules
 from edge.sinks._retained import Retained
 from edge.sinks.outbox import Outbox, Row
 from edge.types import (
@@ -38,9 +41,9 @@ from edge.types import (
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_WAITING_READINGS = 1000
-_HOPS_KEPT = 3.0
-_HA_STATUS = "homeassistant/status"
+_LAST_WORDS_S = 2.0  # what a stop may wait for the broker to take the last states of sources
+HOME_ASSISTANT = "homeassistant"
+_HA_STATUS = f"{HOME_ASSISTANT}/status"
 
 
 class MqttSink:
@@ -62,12 +65,13 @@ class MqttSink:
         standing: Sequence[Alarm],
         layout: Mapping[str, Any],
         backlog_per_s: float,
-        discovery_message: tuple[str, bytes] | None,
+        discovery_message: Message | None,
+        replies: ReplyRules,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
-        self._outbox, self._boot, self._about, self._hops = outbox, boot, about, hops
+        self._outbox, self._boot, self._about = outbox, boot, about
         self._on_link, self._discovery = on_link, discovery_message
-        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot)
+        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot, replies=replies)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
@@ -75,18 +79,20 @@ class MqttSink:
         self._flight = Flight(clock)
         self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
-        self._live: deque[tuple[str, bytes, int, bool, float | None]] = deque(maxlen=_WAITING_READINGS)
-        # topic, payload, QoS, retained, and until when it may still be said (None: always)
+        self._live = Live(topics, payloads, clock, hops)
         self._retained = Retained(
             {topics.bed(bed) for bed in layout} | {topics.source(s) for bed in layout.values() for s in bed["sources"]}
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
-        self._seq: dict[tuple[str, str], int] = {}
         self._served = False
+        self._garbled = (
+            False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
+        )
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
-        self._stopping = threading.Event()
+        self._last_words = LastWords(topics, payloads, layout)
+        self._stopping, self._stop_by = threading.Event(), math.inf
         self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
         self._thread.start()
@@ -98,10 +104,11 @@ class MqttSink:
         with self._lock:
             match event:
                 case Reading():
-                    self._take_reading(event)
+                    self._live.reading(event, heard=self._connection is not None)
                 case Alarm():
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
                 case SourceStatus():
+                    self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
                 case BedStatus():
                     self._retained.say(self._topics.bed(event.bed), self._payloads.bed(event))
@@ -109,10 +116,10 @@ class MqttSink:
                     self._commands.answered(event)
                 case Stats() if self._connection is not None:
                     payload = self._payloads.stats(event, self._waiting())
-                    self._live.append((self._topics.stats, payload, 0, False, None))
+                    self._live.add(Message(self._topics.stats, payload))
                 case Heartbeat() if self._connection is not None:
                     payload = self._payloads.heartbeat(event, self._waiting())
-                    self._live.append((self._topics.heartbeat, payload, 0, False, event.t + event.interval_s))
+                    self._live.add(Message(self._topics.heartbeat, payload, until=event.t + event.interval_s))
         self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -123,7 +130,13 @@ class MqttSink:
         return self._idle()
 
     def close(self) -> None:
-        """Say ``stopped`` and disconnect; calling twice is harmless."""
+        """Say that no source is watched any more, then ``stopped``, and disconnect; calling twice is harmless."""
+        if not self._stopping.is_set():
+            now = self._clock.now()
+            with self._lock:
+                for topic, payload in self._last_words.at(now):
+                    self._retained.say(topic, payload)
+            self._stop_by = now + _LAST_WORDS_S
         self._stopping.set()
         self._wake.set()
         self._thread.join(5.0)
@@ -134,19 +147,9 @@ class MqttSink:
     def _waiting(self) -> dict[str, Any]:
         return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
 
-    def _take_reading(self, reading: Reading) -> None:
-        key = (reading.bed, reading.metric)
-        self._seq[key] = self._seq.get(key, 0) + 1
-        if self._connection is None:
-            return
-        payload = self._payloads.reading(reading, self._seq[key])
-        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
-        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
-        self._live.append((self._topics.reading(reading.bed, reading.metric), payload, 0, False, until))
-
-    def _answer(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """A command's answer, or discovery once more; any thread."""
-        self._live.append((topic, payload, 1, retain, None))
+    def _answer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
+        """A command's answer; any thread."""
+        self._live.add(Message(topic, payload, 1, correlation=correlation))
         self._wake.set()
 
     # ---- the thread ----------------------------------------------------------------------------------------
@@ -169,6 +172,7 @@ class MqttSink:
             started = self._clock.now()
             try:
                 self._serve(connection)
+                self._garbled |= connection.garbled
             except Exception:  # a bug must not keep alarms from the next connection
                 log.exception("%s: the connection is given up", self._options)
                 self._leave(connection)
@@ -204,17 +208,16 @@ class MqttSink:
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client
-        connection.subscribe(self._topics.commands, as_published=True)
-        connection.subscribe(*self._topics.retained, _HA_STATUS)
+        connection.subscribe(self._topics.commands, as_published=True, live_only=self._garbled)
+        connection.subscribe(_HA_STATUS, live_only=self._garbled)
+        connection.subscribe(*self._topics.retained)
         with self._lock:
             self._connection = connection
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        first = [(self._topics.status, self._status("online"))]
-        if self._discovery is not None:
-            first.append(self._discovery)
-        self._live.extendleft((topic, payload, 1, True, None) for topic, payload in reversed(first))
+        online = Message(self._topics.status, self._status("online"), 1, retain=True)
+        self._live.add_first(online, *([self._discovery] if self._discovery is not None else ()))
         self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
@@ -224,7 +227,7 @@ class MqttSink:
             with self._settled:
                 self._settled.notify_all()
             if not busy:
-                if self._stopping.is_set():
+                if self._stopping.is_set() and self._said_all():
                     break
                 self._wake.wait(self._drain.wait_s(_IDLE_S))
         self._take_answers()  # some brokers refuse and hang up
@@ -232,6 +235,10 @@ class MqttSink:
             with contextlib.suppress(RuntimeError, ValueError):
                 client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
         self._leave(connection)
+
+    def _said_all(self) -> bool:
+        """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
+        return not self._retained or self._clock.now() >= self._stop_by
 
     def _leave(self, connection: Connection) -> None:
         with self._lock:
@@ -251,18 +258,16 @@ class MqttSink:
 
     def _drain_live(self) -> bool:
         some = False
-        while self._live and (self._live[0][2] == 0 or self._flight.room()):
-            topic, payload, qos, retain, until = self._live.popleft()
-            left_s = None if until is None else until - self._clock.now()
-            if left_s is None or left_s > 0:  # else stale: it waited too long on its way through this program
-                self._publish(topic, payload, qos, retain, left_s)
+        while (taken := self._live.take(self._flight.room())) is not None:
+            message, left_s = taken
+            self._publish(message, expiry_s=left_s)
             some = True
         return some
 
     def _drain_outbox(self) -> bool:
         rows = self._drain.due()
         for row, _ in rows:
-            self._publish(self._topics.event(row.alarm.bed), self._event(row), 1, False, what=row.row)
+            self._publish(Message(self._topics.event(row.alarm.bed), self._event(row), 1), row.row)
             self.sent_events += 1
         return bool(rows)
 
@@ -282,21 +287,13 @@ class MqttSink:
         taken = self._retained.take(self._flight.room())
         for topic, content in taken.items():
             payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
-            self._publish(topic, payload, 1, True, what=topic)
+            self._publish(Message(topic, payload, 1, retain=True), topic)
         return bool(taken)
 
-    def _publish(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        retain: bool,
-        expiry_s: float | None = None,
-        what: int | str | None = None,
-    ) -> None:
+    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> None:
         assert self._connection is not None  # this thread alone sets it
-        mid = self._connection.publish(topic, payload, qos, retain=retain, expiry_s=expiry_s)
-        if qos:
+        mid = self._connection.publish(message, expiry_s=expiry_s)
+        if message.qos:
             self._flight.sent(mid, what)
 
     # ---- the client's thread -------------------------------------------------------------------------------
@@ -311,7 +308,8 @@ class MqttSink:
     def _on_message(self, message: Any) -> None:
         if message.topic == _HA_STATUS:
             if message.payload == b"online" and self._discovery is not None:
-                self._answer(*self._discovery, retain=True)
+                self._live.add(self._discovery)
+                self._wake.set()
         elif "/cmd/" in message.topic:
             self._commands.message(message)
         elif message.retain and message.payload:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.clock import Clock
+from edge.ranges import FromZero, Positive
 from edge.sinks._gpio import OutputLine
 from edge.sinks._tones import PULSES, write_bursts
 from edge.types import PRIORITIES, Alarm, ConfigError, Event
@@ -50,10 +51,10 @@ def build(
     command: tuple[str, ...] = (),
     sound: str = "",
     player: tuple[str, ...] = ("aplay", "-q"),
-    gpio_line: int | None = None,
+    gpio_line: FromZero | None = None,
     gpio_chip: str = "/dev/gpiochip0",
     active_low: bool = False,
-    repeat_s: float = 10.0,
+    repeat_s: Positive = 10.0,
 ) -> Annunciator:
     """What rings at the bedside.
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 from edge.alarms.bed import recording_of
 from edge.clock import Clock
 from edge.evidence import Ring, Span, exact_part
+from edge.ranges import NotNegative
 from edge.recording import Entry, RecordingWriter, pack
 from edge.sinks.history import History
 from edge.types import Alarm, ConfigError, Event
@@ -41,10 +42,10 @@ def build(
     header: Callable[[], Mapping[str, Any]] = dict,
     layout: Mapping[str, Any] | None = None,
     path: str = "evidence",
-    before_s: float = 30.0,
-    after_s: float = 30.0,
-    quota_mb: float = 500.0,
-    keep_free_mb: float = 200.0,
+    before_s: NotNegative = 30.0,
+    after_s: NotNegative = 30.0,
+    quota_mb: NotNegative = 500.0,
+    keep_free_mb: NotNegative = 200.0,
 ) -> Evidence:
     """A folder of recordings, one an alarm; on unless told otherwise.
 

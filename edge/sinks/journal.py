@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
+from edge.ranges import FromZero, Positive
 from edge.sinks._payloads import encode, fields_of, iso
 from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
@@ -29,8 +30,8 @@ def build(
     boot: str,
     state_dir: Path = Path(),
     path: str = "journal.jsonl",
-    max_mb: float = 50.0,
-    keep: int = 4,
+    max_mb: Positive = 50.0,
+    keep: FromZero = 4,
 ) -> Journal:
     """A journal file.
 

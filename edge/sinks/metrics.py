@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge.ranges import Port
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
 
@@ -45,7 +46,7 @@ def build(
     outbox: Outbox | None = None,
     version: str = "",
     host: str = "127.0.0.1",
-    port: int = 9464,
+    port: Port = 9464,
 ) -> MetricsSink:
     """An endpoint for Prometheus.
 

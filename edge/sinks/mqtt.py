@@ -6,15 +6,22 @@ What the configuration may say of a broker; the sink itself is ``edge.sinks._pub
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
+
+from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
-from edge.sinks._connection import Options, RefusedError, connect
+from edge.ranges import Port, Positive, Text
+from edge.sinks._connection import Message, Options, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
-from edge.sinks._publisher import MqttSink
+from edge.sinks._publisher import HOME_ASSISTANT, MqttSink
+from edge.sinks._replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
+
+_NO_WILDCARD = "^[^#+]+$"
 
 
 def build(
@@ -25,7 +32,7 @@ def build(
     boot: str,
     on_command: Callable[[Command], None],
     on_link: Callable[[bool, str], None],
-    host: str,
+    host: Text,
     version: str = "",
     identities: Mapping[str, str] | None = None,
     hops: Mapping[str, float] | None = None,
@@ -33,7 +40,8 @@ def build(
     layout: Mapping[str, Any] | None = None,
     roles: Sequence[str] = (),
     metrics: Mapping[str, Sequence[str]] | None = None,
-    port: int = 0,
+    bed_rules: Mapping[str, AlarmRules] | None = None,
+    port: Port = 0,
     username: str | None = None,
     password_file: str | None = None,
     password_env: str | None = None,
@@ -41,11 +49,12 @@ def build(
     cert_file: str | None = None,
     key_file: str | None = None,
     tls: bool = False,
-    prefix: str = "vitals",
+    prefix: Annotated[str, Meta(pattern=_NO_WILDCARD)] = "vitals",
     client_id: str | None = None,
-    keepalive_s: int = 15,
-    discovery_prefix: str = "homeassistant",
-    backlog_per_s: float = 500.0,
+    keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
+    discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
+    response_prefix: Annotated[str, Meta(pattern="^[^#+$]*$")] = "",
+    backlog_per_s: Positive = 500.0,
 ) -> MqttSink:
     """An MQTT broker.
 
@@ -55,6 +64,8 @@ def build(
     broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
     prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
     a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
+    response_prefix: a command may ask for its answer on a topic below this, too; "" = on any that is no device's, Home
+    Assistant's or the broker's. Always on one below the bed's own ``cmd/result``.
     backlog_per_s: after a time without a broker, so many late events a second; what happens now is not bounded.
     """
     if not 1.0 <= backlog_per_s <= 100_000.0:
@@ -76,7 +87,7 @@ def build(
     options.context()
     about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S, "roles": [*roles]}
     root, hops = f"{prefix}/{device_name}", dict(hops or {})
-    found = discovery(device_name, root, metrics or {}, version, hops) if discovery_prefix else None
+    found = discovery(device_name, root, metrics or {}, version, hops, bed_rules or {}) if discovery_prefix else None
     return MqttSink(
         options=options,
         topics=Topics(root),
@@ -91,7 +102,10 @@ def build(
         standing=standing,
         layout=layout or {},
         backlog_per_s=backlog_per_s,
-        discovery_message=(f"{discovery_prefix}/device/{device_name}/config", found) if found else None,
+        discovery_message=Message(f"{discovery_prefix}/device/{device_name}/config", found, 1, retain=True)
+        if found
+        else None,
+        replies=ReplyRules(root, reserved=(HOME_ASSISTANT, discovery_prefix), below=response_prefix),
     )
 
 

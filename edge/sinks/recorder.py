@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
+from edge.ranges import NotNegative, Positive
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
 from edge.types import Alarm, ConfigError, Event
 
@@ -36,10 +37,10 @@ def build(
     state_dir: Path = Path(),
     header: Callable[[], Mapping[str, Any]] = dict,
     path: str = "recordings",
-    batch_s: float = 10.0,
-    part_mb: float = 64.0,
-    quota_mb: float = 4000.0,
-    keep_free_mb: float = 500.0,
+    batch_s: Positive = 10.0,
+    part_mb: Positive = 64.0,
+    quota_mb: NotNegative = 4000.0,
+    keep_free_mb: NotNegative = 500.0,
 ) -> Recorder:
     """A folder of recordings.
 

@@ -90,6 +90,7 @@ def open_capture(
     """
     if backend == "picamera2":
         return _PiCamera(wanted, locks)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # the decoder's own lines say nothing that our error does not
     try:
         import cv2
     except ImportError:

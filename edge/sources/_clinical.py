@@ -150,7 +150,7 @@ def _tracks(
         if found is not None:
             by_kind.setdefault(found, []).append(signal)
     if kind != "auto":
-        by_kind = {kind: by_kind.get(kind) or (list(signals) if len(signals) == 1 else [])}
+        by_kind = {kind: by_kind.get(kind) or (list(signals) if len(signals) == 1 and not by_kind else [])}
     elif not by_kind and len(signals) == 1:
         by_kind = {kind_by_rate(signals[0].rate_hz): list(signals)}
     tracks = []

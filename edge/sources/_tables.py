@@ -1,7 +1,8 @@
 """Tables as tracks: CSV with a time column or a given rate, and NumPy archives.
 
-Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg). Uneven times, as cameras
-give them, stay as they are; times that repeat or go back are an error that names the line.
+Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg); one whose name says another
+signal is never taken for the one asked for. Uneven times, as cameras give them, stay as they are; times that repeat or
+go back are an error that names the line. A column that counts the rows is no signal; a number missing in it is a hole.
 """
 
 from __future__ import annotations
@@ -20,32 +21,46 @@ from edge.types import SourceError
 _TIME = re.compile(
     r"(t|time|times|timestamp|timestamps|sec|secs|second|seconds|s|ms|us)?[ _(\[]*(s|sec|ms|us|ns)?[\])]*"
 )
+_COUNTER = re.compile(
+    r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
+)
 _UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
 _MAX_CHANNELS = 8
 _ARCHIVE_KEYS = {"ppg": "ppg", "pleth": "ppg", "bvp": "ppg", "pcg": "pcg", "sound": "pcg", "acc": "acc", "ecg": "ecg"}
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
 
 
 def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
     """Tracks of a CSV file: one per kind its columns name."""
     names, table, first_line = _csv_table(path)
-    time = _time_column(names, table, rate_hz)
+    counter = _counter_column(names, table)
+    time = _time_column(names, table, counter)
     if time is None:
         rate, index, times = checked_rate(str(path), None, rate_hz), None, None
+        if counter is not None:
+            index = _counted(path, table[:, counter], first_line)
     else:
         rate, index, times = _grid(path, table[:, time] * _time_unit(names, table, time), first_line)
         rate = checked_rate(str(path), rate, rate_hz)
-    columns = [i for i in range(table.shape[1]) if i != time]
+    columns = [i for i in range(table.shape[1]) if i not in (time, counter)]
     by_kind: dict[str, list[int]] = {}
+    nameless = []
     for i in columns:
-        found = kind_of(names[i]) if names else None
-        if found is not None:
+        tells = names and (len(columns) > 1 or len(names[i]) > 1)  # a lone x or y is whatever was plotted
+        found = kind_of(names[i]) if tells else None
+        if found is None:
+            nameless.append(i)
+        else:
             by_kind.setdefault(found, []).append(i)
     if kind != "auto":
-        by_kind = {kind: by_kind.get(kind) or columns}
-    elif not by_kind:
-        by_kind = {kind_by_rate(rate): columns}
+        by_kind = {kind: by_kind.get(kind) or nameless}
+        if not by_kind[kind]:
+            raise SourceError(f"{path}: no column is named {kind}; there are: {', '.join(names)[:120]}")
+    elif not by_kind and nameless:
+        by_kind = {kind_by_rate(rate): nameless}
     tracks = []
     for found, members in by_kind.items():
         chosen = _chosen(path, members, channel)
@@ -104,7 +119,7 @@ def _signals(path: Path, key: str, array: NDArray[Any], record: str | int | None
         array = array.T
     if array.ndim != 2 or array.shape[1] > _MAX_CHANNELS:
         raise SourceError(f"{path}: {key}: an array of shape {array.shape} is no signal")
-    if not len(array):
+    if not array.size:
         raise SourceError(f"{path}: {key}: empty")
     return array
 
@@ -132,10 +147,7 @@ def _chosen(path: Path, columns: list[int], channel: int | None) -> list[int]:
 
 def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise SourceError(f"{path}: is neither a known recording nor text") from None
+    lines = _text(path).splitlines()
     rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
     if not rows:
         raise SourceError(f"{path}: empty")
@@ -147,7 +159,8 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
         return [c.strip().strip('"').replace(",", ".") if comma_decimal else c.strip().strip('"') for c in found]
 
     head = cells(rows[0][1])
-    names = [] if all(_is_number(c) for c in head) else head
+    unnamed = not head[0] and len(rows) > 1 and cells(rows[1][1])[0] != ""  # a table's index has no name of its own
+    names = [] if all(_is_number(c) for c in head) and not unnamed else head
     body = rows[1:] if names else rows
     if not body:
         raise SourceError(f"{path}: has a header and no rows")
@@ -174,6 +187,17 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     return names, values, body[0][0]
 
 
+def _text(path: Path) -> str:
+    """UTF-8, UTF-16 with its mark, or the one-byte letters that Windows programs write into headers."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-16" if content[:2] in UTF_16_MARKS else "utf-8-sig")
+    except UnicodeDecodeError:
+        if _NO_TEXT.search(content) is None and content[:2] not in UTF_16_MARKS:
+            return content.decode("latin-1")
+    raise SourceError(f"{path}: is neither a known recording nor text")
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell)
@@ -186,13 +210,33 @@ def _is_time(name: str) -> bool:
     return bool(name) and _TIME.fullmatch(name.strip().lower()) is not None
 
 
-def _time_column(names: Sequence[str], table: Floats, rate_hz: float | None) -> int | None:
+def _counter_column(names: Sequence[str], table: Floats) -> int | None:
+    """The column that counts the rows: by its name, or without names a first one of whole numbers in steps of one."""
+    if table.shape[1] < 2 or len(table) < 3:
+        return None
+    if names:
+        return next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
+    first = table[:, 0]
+    return 0 if np.isfinite(first).all() and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
+
+
+def _time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
     for i, name in enumerate(names):
         if _is_time(name):
             return i
-    if not names and rate_hz is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
+    if not names and counter is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
         return 0
     return None
+
+
+def _counted(path: Path, count: Floats, first_line: int) -> NDArray[np.int64] | None:
+    """Where the rows stand on an even grid: None where none is missing."""
+    steps = np.diff(count)
+    if not (np.isfinite(count).all() and (count % 1 == 0).all() and (steps >= 1).all()):
+        at = int(np.argmax(~(steps >= 1))) + 1
+        raise SourceError(f"{path}: line {first_line + at}: the row number does not rise ({count[at]:g})")
+    index = (count - count[0]).astype(np.int64)
+    return None if index[-1] == len(index) - 1 else index
 
 
 def _time_unit(names: Sequence[str], table: Floats, time: int) -> float:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge.clock import Clock
+from edge.ranges import Count, Positive
 from edge.sources._capture import Capture, Frame, open_capture
 from edge.types import Block, ConfigError, SourceError
 
@@ -29,13 +30,13 @@ def build(
     name: str,
     clock: Clock,
     device: int | str = 0,
-    fps: float = 30.0,
-    width: int = 640,
-    height: int = 480,
+    fps: Positive = 30.0,
+    width: Count = 640,
+    height: Count = 480,
     backend: str = "opencv",
     pace: str = "real",
     loop: bool = False,
-    silence_s: float = 3.0,
+    silence_s: Positive = 3.0,
     exposure: float | None = None,
     gain: float | None = None,
     white_balance_k: float | None = None,

@@ -7,26 +7,30 @@ one SourceError line when it is opened. Video is read by the camera source.
 from __future__ import annotations
 
 import math
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from edge.clock import Clock
+from edge.ranges import Text
 from edge.sources._audio import read_flac, read_wav
 from edge.sources._clinical import read_edf, read_wfdb
-from edge.sources._tables import read_csv, read_npz
+from edge.sources._tables import UTF_16_MARKS, read_csv, read_npz
 from edge.sources._track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
+_LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RF64", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, large WAV …
 _PACES = ("max", "real")
 _MAX_WAIT_S = 0.25
+_MP3 = (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)  # second byte of a frame: MPEG 1, 2 and 2.5, with and without a checksum
 _NOT_SIGNALS = (
     (b"\x1a\x45\xdf\xa3", 0, "a video (Matroska or WebM): use a source of kind camera"),
     (b"ftyp", 4, "a video or compressed sound (MP4): use a source of kind camera, or convert sound to WAV"),
     (b"AVI ", 8, "a video (AVI): use a source of kind camera"),
     (b"ID3", 0, "MP3, which loses what a murmur is made of: record WAV or FLAC"),
-    (b"\xff\xfb", 0, "MP3, which loses what a murmur is made of: record WAV or FLAC"),
+    *((bytes((0xFF, b)), 0, "MP3, which loses what a murmur is made of: record WAV or FLAC") for b in _MP3),
     (b"\x89PNG", 0, "a picture"),
     (b"\xff\xd8\xff", 0, "a picture"),
     (b"%PDF", 0, "a PDF document"),
@@ -38,7 +42,7 @@ _NOT_SIGNALS = (
 def build(
     *,
     name: str,
-    path: str,
+    path: Text,
     signal: str = "auto",
     channel: int | None = None,
     rate_hz: float | None = None,
@@ -165,6 +169,8 @@ def open_tracks(
     """The streams of a recorded file; raises SourceError in one line."""
     path = Path(path)
     try:
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # it might never end, or never begin
+            raise SourceError(f"{path}: a pipe or a device, not a file")
         with path.open("rb") as file:
             head = file.read(16)
         if path.suffix.lower() in (".hea", ".dat") or path.with_suffix(".hea").is_file():
@@ -176,13 +182,13 @@ def open_tracks(
                 raise SourceError(f"{path}: is {what}")
         if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
             return read_wav(path, kind, channel, rate_hz)
-        if head[:4] in (b"fLaC", b"OggS") or head[:4] == b"FORM":
+        if head[:4] in _LIBSNDFILE:
             return read_flac(path, kind, channel, rate_hz)
         if head[:4] == b"PK\x03\x04":
             return read_npz(path, kind, channel, rate_hz, record)
         if head[:8] == b"0       ":
             return read_edf(path, kind, channel, rate_hz)
-        if b"\0" in head:
+        if b"\0" in head and head[:2] not in UTF_16_MARKS:
             raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
         return read_csv(path, kind, channel, rate_hz)
     except FileNotFoundError:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.clock import Clock
+from edge.ranges import Count, Positive, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
 from firmware_bridge.frames import FLAGS, Data, Hello, RequestHello, encode
@@ -26,7 +27,7 @@ _READ_BYTES = 65_536
 
 
 def build(
-    *, name: str, clock: Clock, port: str, baud: int = 921_600, silence_s: float = 3.0, exclusive: bool = True
+    *, name: str, clock: Clock, port: Text, baud: Count = 921_600, silence_s: Positive = 3.0, exclusive: bool = True
 ) -> SerialPort:
     """A serial device.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.dsp.synthesis import Beats, Episode, acceleration, beats, pcg, ppg
+from edge.ranges import FromZero, NotNegative
 from edge.types import Block, ConfigError
 
 RATES_HZ = {"ppg": 100.0, "acc": 100.0, "pcg": 4000.0}
@@ -24,9 +25,9 @@ def build(
     rate_bpm: float = 72.0,
     murmur: bool = False,
     streams: tuple[str, ...] = ("ppg", "acc"),
-    seed: int = 0,
+    seed: FromZero = 0,
     pace: str = "real",
-    seconds: float = 0.0,
+    seconds: NotNegative = 0.0,
 ) -> Synthetic:
     """A synthetic heart.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.dsp.face_boxes import FULL_RANGE, SHORT_RANGE, Face, faces
 from edge.dsp.face_columns import AREAS, COLUMNS
 from edge.dsp.face_regions import REGIONS, background_boxes, yaw_pitch_deg
+from edge.ranges import Share
 from edge.types import Block
 
 Frame = NDArray[np.uint8]
@@ -32,7 +33,7 @@ _SMALL = (32, 24)
 _DIM, _LIT, _MOST_GAIN = 60.0, 110.0, 20.0  # mean brightness, 0..255
 
 
-def build(*, zone: tuple[float, float, float, float] | None = None) -> FaceRoi:
+def build(*, zone: tuple[Share, Share, Share, Share] | None = None) -> FaceRoi:
     """Face regions.
 
     zone: the bed in the picture as x, y, width, height in shares of the frame; faces outside it are ignored. Raises

@@ -62,6 +62,9 @@ def test_short_gaps_count_and_are_not_listed():
     one = watch((0, 11, ""), (11, 14, "motion"), (14, 21, ""))
     assert one.share("node", "ppg.hr", 20.0) == pytest.approx(17 / 20)
     assert blind(one, 20.0) == []
+    five_s = watch((0, 11, ""), (11, 16, "motion"), (16, 21, ""))
+    assert blind(five_s, 20.0) == [(10.0, 15.0, "motion")]
+    assert blind(watch((0, 11, ""), (11, 16, "motion")), 15.0) == [(10.0, 15.0, "motion")]
 
 
 def test_standby_is_listed_and_left_out_of_the_share():
@@ -147,7 +150,7 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
         told += board.update(reading(t, "motion" if t < 900 and t % 10 < 6 else "")) + board.tick(t + 0.5)
     assert [(a.t, a.id, a.presence) for a in told] == [
         (610.5, "bed1/low_quality/node", "on"),
-        (told[1].t, "bed1/low_quality/node", "off"),
+        (1560.5, "bed1/low_quality/node", "off"),
     ]
     assert told[0].text == "ppg.hr of node known for 40% of the last hour: motion"
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
@@ -211,3 +214,10 @@ def test_a_restart_is_not_blamed_on_a_signal():
     (row,) = second.coverage("bed1", 9999.0)
     assert row["hour"] == pytest.approx(999 / 3600, abs=0.02)
     assert row["blind"] == [{"start": 3599.0, "end": 9000.0, "cause": "not running"}]
+
+
+def test_right_after_a_long_stop_nothing_can_be_blamed_yet():
+    two = restarted(watch((0, 601, "")), shift_s=0.0)
+    two.reading(reading(10_000))
+    assert two.share_running("node", "ppg.hr", 10_000.0) is None
+    assert two.watched_s("node", "ppg.hr", 10_000.0) == 0.0

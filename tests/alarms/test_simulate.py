@@ -2,8 +2,12 @@
 
 import pytest
 
+from edge.alarms.auscultation import Place
+from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.alarms.simulate import Occurrence, load_of, simulate
+from edge.dsp.murmur_decision import Calibration
+from edge.inference.card import find_card
 from edge.types import Command, Reading
 
 
@@ -28,7 +32,7 @@ def test_a_lower_limit_misses_and_adds_nothing():
     ]
     assert [o.raised for o in told.missed] == [65.0]
     assert told.added == ()
-    assert told.a.watched_s == 299.0
+    assert (told.start, told.readings, told.a.watched_s) == (0.0, 300, 299.0)
     assert told.a.a_day == pytest.approx(2 * 86400 / 299)
     assert dict(told.b.by_condition) == {"brady": 1}
     assert "missed by B: 1" in told.lines()
@@ -55,6 +59,53 @@ def test_standby_is_kept():
     assert simulate(events, rules(), rules()).a.occurrences == ()
 
 
+def listening(person="p1"):
+    return {"bed1": Place(person, "MV", Calibration.from_card(find_card("murmur").table))}
+
+
+def moved(t, **fields):
+    return Command("site", "bed1", t, f"c{t}", "nurse", site="AV", **fields)
+
+
+def slow_with(*commands):
+    """A slow pulse from 10 s on, with commands in between."""
+    return sorted([*rates([70.0] * 10 + [42.0] * 90), *commands], key=lambda event: event.t)
+
+
+@pytest.mark.parametrize(
+    ("commands", "spans"),
+    [
+        ([], [(15.0, None)]),
+        ([moved(50.5, person="p2")], [(15.0, 50.5), (56.0, None)]),
+        ([moved(50.5)], [(15.0, None)]),
+        ([moved(50.5, person="p1")], [(15.0, None)]),
+        ([moved(12.5, person="p2")], [(18.0, None)]),
+        ([moved(50.5, person="p2"), moved(70.5, person="p2")], [(15.0, 50.5), (56.0, None)]),
+        ([moved(50.5, person="p2"), moved(70.5, person="p1")], [(15.0, 50.5), (56.0, 70.5), (76.0, None)]),
+    ],
+)
+def test_what_one_person_raised_is_over_with_the_next_and_begins_anew(commands, spans):
+    told = simulate(slow_with(*commands), rules(), rules(), places=listening())
+    assert [(one.raised, one.ended) for one in told.a.occurrences] == spans
+    assert told.a == told.b
+    live = Board({"bed1": rules()["bed1"]}, places=listening())
+    found = [alarm for event in slow_with(*commands) for alarm in heard_live(live, event)]
+    assert [alarm.t for alarm in found if alarm.evidence["change"] == "raised"] == [raised for raised, _ in spans]
+    assert [alarm.t for alarm in found if alarm.presence == "off"] == [ended for _, ended in spans if ended]
+
+
+def heard_live(board, event):
+    return board.command(event)[1] if isinstance(event, Command) else board.update(event)
+
+
+def test_a_person_who_cannot_have_come_ends_nothing():
+    events = slow_with(moved(50.5, person="p2"))
+    assert [one.ended for one in simulate(events, rules(), rules()).a.occurrences] == [None], "nothing listens there"
+    wrong = Command("site", "bed1", 50.5, "c", "nurse", site="XX", person="p2")
+    told = simulate(slow_with(wrong), rules(), rules(), places=listening())
+    assert [one.ended for one in told.a.occurrences] == [None]
+
+
 def test_nothing_is_nothing():
     told = simulate([], rules(), rules())
     assert (told.a.watched_s, told.a.a_day, told.lines()[0]) == (0.0, 0.0, "0.00 h of readings")
@@ -65,6 +116,8 @@ def test_a_flood_is_more_than_ten_in_ten_minutes():
     assert load_of(ten, 3600.0).flood_minutes == 0
     eleven = [*ten, occurrence(595.0, 596.0, "bed1/tachy")]
     assert load_of(eleven, 3600.0).flood_minutes == 2, "minutes 9 and 10, until the first is ten minutes old"
+    later = [occurrence(o.raised + 36_000.0, o.ended + 36_000.0, o.id) for o in eleven]
+    assert load_of(later, 3600.0, 39_600.0).flood_minutes == 2
 
 
 def test_three_in_a_minute_chatter():

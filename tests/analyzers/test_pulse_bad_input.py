@@ -159,3 +159,11 @@ def test_an_accelerometer_that_comes_and_goes(lost):
             parts.append(Block("node/acc", block.seq, block.t0, RATE, acc[block.seq : block.next_seq].copy()))
         parts.append(block)
     assert right_or_silent(run(parts)) > 30
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-30, 1e30, 1e200, 1e300])
+def test_the_unit_may_be_as_odd_as_a_number_can_be(unit):
+    usual = [(r.value, r.reason) for r in run(blocks(heart(seconds=20.0)))]
+    odd = [(r.value, r.reason) for r in run(blocks(heart(seconds=20.0) * unit))]
+    assert [r[1] for r in odd] == [r[1] for r in usual]
+    assert [r[0] for r in odd if r[0]] == pytest.approx([r[0] for r in usual if r[0]], abs=0.1)

@@ -56,6 +56,14 @@ def test_the_contract_names_are_there():
         (["replay", "folder"], "folder: a folder"),
         (["export", "folder", "--csv"], "folder: no recording in this folder"),
         (["analyze", "ppg", "bytes.toml"], "bytes.toml: "),
+        (["analyze", "ppg", "pipe"], "pipe: a pipe or a device, not a file"),
+        (["check", "/dev/zero"], "/dev/zero: more than 1 MB is no configuration"),
+        (["check", "deep.toml"], "deep.toml: not a configuration: nested too deeply"),
+        (["analyze", "ppg", "none.csv", "--plot", "none/x.png"], "--plot none/x.png: no such folder"),
+        (["analyze", "ppg", "none.csv", "--plot", "x.xyz"], "--plot x.xyz: a name that ends in .png"),
+        (["analyze", "camera", "none.mp4", "--plot", ""], "--plot : a name that ends in .png"),
+        (["analyze", "murmur", "none.wav", "--plot", "folder"], "--plot folder: a name that ends in .png"),
+        (["analyze", "murmur", "none.wav", "--plot", "dir.png"], "--plot dir.png: a folder"),
         (["drill", "--broker", "foo:bar"], "--broker foo:bar"),
         (["watch", "--broker", "mqtt://host:port"], "the port is a number from 1 to 65535"),
         (["watch", "--broker", "mqtt://host:99999"], "the port is a number from 1 to 65535"),
@@ -66,6 +74,9 @@ def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_
     (tmp_path / "folder").mkdir()
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\0bad")
     (tmp_path / "empty.toml").touch()
+    (tmp_path / "deep.toml").write_text("a=" + "[" * 5000 + "]" * 5000)
+    (tmp_path / "dir.png").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     assert main(argv) in (1, 2)
     err = capsys.readouterr().err
     assert said in err
@@ -245,3 +256,34 @@ def test_a_plan_says_who_is_asked_and_promises_no_bell_that_is_not_there(tmp_pat
     said = capsys.readouterr().out
     assert "the annunciator rings from the first silence on" in said
     assert "annunciator_lost" in said
+
+
+def test_one_file_that_cannot_be_read_does_not_keep_the_others_from_being_judged(tmp_path, capsys):
+    t = np.arange(1500) / 100.0
+    for name in ("a", "c"):
+        np.savez(tmp_path / f"{name}.npz", ppg=1000.0 + np.sin(2 * np.pi * 1.2 * t), fs=100)
+    paths = [str(tmp_path / f"{name}.npz") for name in "abc"]
+    assert main(["analyze", "ppg", *paths]) == 1
+    said = capsys.readouterr()
+    assert said.out.count("Heart rate:") == 2
+    assert said.err == f"edge-vitals: {paths[1]}: no such file\n"
+
+
+def test_a_stop_while_the_parts_load_is_no_traceback(monkeypatch):
+    from edge.__main__ import main as started
+
+    class Loading:
+        def __getattr__(self, _):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "edge.cli", Loading())
+    assert started() == 130
+
+
+def test_a_broken_video_is_one_line_and_not_the_decoders(tmp_path):
+    pytest.importorskip("cv2")
+    (tmp_path / "half.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 40)
+    command = [sys.executable, "-m", "edge", "analyze", "camera", str(tmp_path / "half.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"edge-vitals: {tmp_path / 'half.mp4'}: cannot be opened: not a video\n"

@@ -5,9 +5,15 @@ import json
 
 import pytest
 
+from edge.alarms.board import Board
+from edge.alarms.conditions import AlarmRules
+from edge.assembly import places_of
 from edge.cli import simulate
-from edge.recording import RecordingWriter
-from edge.types import ConfigError, Reading, SourceError, SourceStatus
+from edge.config import parse
+from edge.dsp.murmur_decision import Calibration
+from edge.inference.card import find_card
+from edge.recording import MainState, RecordingWriter
+from edge.types import Command, ConfigError, Reading, SourceError, SourceStatus
 
 PLAIN = '[alarms.brady]\nlimit = 45\nsevere_limit = 30\non_delay_s = 5\nmetrics = ["ppg.hr"]\n'
 
@@ -55,6 +61,62 @@ def test_two_proposals_over_several_recordings(files, tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert (told["a"]["alarms"], told["b"]["alarms"], len(told["added"]), told["missed"]) == (1, 2, 1, [])
     assert told["watched_s"] == 358.0
+
+
+def slow_night(path, *entries, config=PLAIN):
+    """A slow pulse all night, with other entries at their times."""
+    readings = [Reading("ppg.hr", 1000.0 + i, 42.0, "bpm", 0.9, bed="bed1", source="node") for i in range(100)]
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"config": config})
+        for one in sorted([*readings, *entries], key=lambda entry: entry.t):
+            writer.add(one)
+    return path
+
+
+def moved(t, person):
+    return Command("site", "bed1", t, f"c{t}", "nurse", site="AV", person=person)
+
+
+def remembered(t, person):
+    """The board's state when somebody was named by command before the recording began."""
+    board = Board(
+        {"bed1": AlarmRules()}, places=places_of(parse(PLAIN), Calibration.from_card(find_card("murmur").table))
+    )
+    if person:
+        board.command(moved(t - 50.0, person))
+    return MainState(t, board.snapshot(), {})
+
+
+NOBODY_LISTENS = f"""{PLAIN}
+[sources.node]
+kind = "synthetic"
+analyzers = ["pulse"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("entries", "config", "alarms"),
+    [
+        ([moved(1050.5, "p2")], PLAIN, 2),
+        ([remembered(999.0, "p1"), moved(1050.5, "p2")], PLAIN, 2),
+        ([remembered(999.0, "p2"), moved(1050.5, "p2")], PLAIN, 1),
+        ([moved(1050.5, "p2"), remembered(1060.0, "p2"), moved(1070.5, "p2")], PLAIN, 2),
+        ([moved(1050.5, "p2")], f'{PLAIN}[beds.bed1]\nperson = "p2"\n', 1),
+        ([remembered(999.0, "p1"), moved(1050.5, "p2")], f'{PLAIN}[beds.bed1]\nperson = "p2"\n', 1),
+        ([moved(1050.5, "p2")], NOBODY_LISTENS, 1),
+    ],
+    ids=[
+        "the first who is named", "another than before", "the same as before", "named once, then again",
+        "who is configured already", "configured anew since", "refused when it was asked",
+    ],
+)  # fmt: skip
+def test_another_person_in_the_bed_is_another_alarm(tmp_path, files, capsys, entries, config, alarms):
+    night = slow_night(tmp_path / "slow.evrec", *entries, config=config)
+    now = tmp_path / "now.toml"
+    now.write_text(PLAIN)
+    assert call(night, "--config", now, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["a"]["alarms"], told["b"]["alarms"], told["missed"], told["added"]) == (alarms, alarms, [], [])
 
 
 def test_what_cannot_be_simulated_is_said(files, tmp_path):

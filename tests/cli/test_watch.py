@@ -205,3 +205,30 @@ def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):
     assert main(["watch", "--broker", "http://x"]) == 2
     assert main(["watch", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--grade", "1"]) == 1
     assert "no device below vitals/" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_said_with_those_that_are(device, capsys):
+    url = f"mqtt://127.0.0.1:{device}"
+    assert main(["watch", "--broker", url, "--device", "owl", "--seconds", "6"]) == 0
+    assert [line[10:] for line in capsys.readouterr().out.splitlines()] == [
+        "nothing from owl below vitals/ so far; devices there: own"
+    ]
+    assert main(["watch", "--broker", url, "--device", "owl", "--grade", "0.5"]) == 3
+    assert "owl: nothing was heard of it below vitals/; devices there: own" in capsys.readouterr().out
+
+
+def test_the_wrong_prefix_is_said(device, capsys):
+    assert main(["watch", "--broker", f"127.0.0.1:{device}", "--prefix", "vital", "--seconds", "6"]) == 0
+    assert "nothing from any device below vital/ so far; no device is known there" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho drops the socket unclosed
+def test_tls_errors_name_what_to_look_at(mosquitto, capsys, tmp_path):
+    url = f"mqtts://127.0.0.1:{mosquitto.port}"
+    assert main(["watch", "--broker", url, "--seconds", "1"]) == 1
+    assert capsys.readouterr().err.rstrip().endswith("; does that port speak TLS?")
+    assert main(["watch", "--broker", url, "--ca-file", "/no/ca.pem", "--seconds", "1"]) == 2
+    assert capsys.readouterr().err == "edge-vitals: --ca-file /no/ca.pem: cannot be read\n"
+    (tmp_path / "ca.pem").write_text("no certificate")
+    assert main(["watch", "--broker", url, "--ca-file", str(tmp_path / "ca.pem"), "--seconds", "1"]) == 2
+    assert capsys.readouterr().err.startswith(f"edge-vitals: mqtt: {tmp_path}/ca.pem: ")

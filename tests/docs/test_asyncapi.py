@@ -16,6 +16,8 @@ import paho.mqtt.client as mqtt
 import pytest
 import yaml
 from jsonschema import Draft7Validator, FormatChecker
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.alarms.commands import COMMANDS
@@ -126,6 +128,7 @@ def test_its_topics_are_those_of_the_code():
         "event": topics.event("bed1"),
         "command": topics.commands.replace("+/cmd/+", "bed1/cmd/ack"),
         "commandResult": topics.result("bed1"),
+        "commandReply": f"{topics.result('bed1')}/node-red",
         "discovery": "homeassistant/device/ward-3/config",
     }
     assert {name: channel_of(topic) for name, topic in made.items()} == {name: name for name in CHANNELS}
@@ -260,7 +263,10 @@ def test_every_payload_of_a_running_device_obeys(mosquitto, tmp_path):
 
     def wish(name, **fields):
         stamp = {"command_id": f"{name}-{time.monotonic_ns()}", "t": datetime.now(UTC).isoformat(), "by": "nurse"}
-        subscriber.client.publish(f"vitals/ward-3/bed1/cmd/{name}", json.dumps({**stamp, **fields}), qos=1)
+        asks = Properties(PacketTypes.PUBLISH)
+        asks.ResponseTopic = "vitals/ward-3/bed1/cmd/result/nurse"
+        payload = json.dumps({**stamp, **fields})
+        subscriber.client.publish(f"vitals/ward-3/bed1/cmd/{name}", payload, qos=1, properties=asks)
 
     try:
         with subprocess.Popen(command, env=os.environ) as device:
@@ -286,6 +292,7 @@ def test_every_payload_of_a_running_device_obeys(mosquitto, tmp_path):
             subscriber.wait(lambda ms: sum(came("status", state="online")([m]) for m in ms) == 2)
             device.terminate()
         subscriber.wait(came("status", state="stopped"))
+        assert came("source/node/status", state="disabled", reason="the program was stopped")(subscriber.messages)
     finally:
         subscriber.close()
 

@@ -22,7 +22,19 @@ from tests.docs.markdown_blocks import DOCUMENTS, ROOT, blocks_of
 from tests.docs.test_asyncapi import faults
 
 NOT_RUN = "not run by tests: "
-PROGRAMS = {"ls", "journalctl", "systemctl", "apt", "python3", "pip", "cp", "mkdir", "true"}
+PROGRAMS = {
+    "ls",
+    "journalctl",
+    "systemctl",
+    "apt",
+    "python3",
+    "pip",
+    "cp",
+    "mkdir",
+    "true",
+    "mosquitto_sub",
+    "mosquitto_rr",
+}
 BEDSIDE = """
 [device]
 name = "ward-3"

@@ -8,6 +8,7 @@ import pytest
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp import synthesis
+from edge.dsp.pcg import MIN_RATE_PERIODICITY
 
 
 def picture_of(x: np.ndarray, rate: float) -> np.ndarray:
@@ -59,3 +60,24 @@ def test_sustained_voicing_is_seen_in_vowels_and_not_in_a_heart() -> None:
     heart = synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.01)
     y = frontend.to_internal(heart, rate)
     assert quality.voiced_s(y, frontend.log_mel(y)) < quality.SPEECH_RUN_S
+
+
+@pytest.mark.parametrize("bpm", [30, 35, 42, 60, 120, 175])
+def test_a_rate_that_is_told_apart_is_right(bpm: int) -> None:
+    """S1 and S2 of a slow heart are as alike as two beats; their distance is not its period."""
+    told = 0
+    for seed in range(8):
+        heart = synthesis.beats([synthesis.Episode(0.0, "sinus", float(bpm))], 9.0, seed=seed)
+        sound = synthesis.pcg(heart, np.arange(3.0, 8.0, 1 / 4000), noise=0.02, seed=seed)
+        found = quality.heart_rate(picture_of(sound, 4000))
+        if found.told_apart and found.periodicity >= MIN_RATE_PERIODICITY:
+            told += 1
+            assert found.rate_bpm == pytest.approx(bpm, rel=0.08)
+    assert told >= (6 if bpm >= 60 else 0)
+
+
+def test_a_systole_of_half_the_cycle_is_not_told_from_twice_the_rate() -> None:
+    """Equal sounds 0.26 s apart: 115 bpm with S2 in the middle, or 230 bpm."""
+    t = np.arange(0, 5, 1 / 4000)
+    sound = sum(np.exp(-(((t - at) / 0.02) ** 2)) * np.sin(2 * np.pi * 60 * t) for at in np.arange(0.1, 5, 0.27))
+    assert not quality.heart_rate(picture_of(sound, 4000)).told_apart

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from binascii import crc_hqx
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -129,6 +132,36 @@ def test_a_new_boot_is_one_reset():
     assert (decoder.counters["resets"], decoder.counters["lost_samples"]) == (1, 0)
 
 
+def test_hello_said_again_by_the_same_boot_is_no_reset():
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 0) + encode(ppg(0), 1))
+    items = decoder.feed(encode(HELLO, 2) + encode(ppg(20), 3))
+    assert [type(i) for i in items] == [Hello, Samples]
+    assert (items[1].start, decoder.counters["resets"], decoder.counters["lost_samples"]) == (20, 0, 10)
+
+
+def test_a_boot_after_one_that_samples_told_of_is_a_reset_again():
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 0) + encode(ppg(5000), 1) + encode(ppg(0), 1))
+    decoder.feed(encode(Hello("node", 2, (PPG,)), 2))
+    assert [type(i) for i in decoder.feed(encode(Hello("node", 3, (PPG,)), 0))] == [Reset, Hello]
+    assert decoder.counters["resets"] == 2
+
+
+@pytest.mark.parametrize(("ahead", "lost"), [(0x8000, 0x7FFF), (0x8001, 0)])
+def test_frames_that_seem_more_than_half_the_counter_ahead_are_late_ones(ahead, lost):
+    decoder = Decoder()
+    decoder.feed(encode(RequestHello(), 5) + encode(RequestHello(), 5 + ahead))
+    assert decoder.counters["lost_frames"] == lost
+
+
+@pytest.mark.parametrize(("jump", "resets"), [(WRAP // 2 - 1, 0), (WRAP // 2, 1)])
+def test_an_index_half_the_counter_away_went_back(jump, resets):
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 0) + encode(ppg(0), 1) + encode(ppg(10 + jump, device_us=100_000), 2))
+    assert (decoder.counters["resets"], decoder.counters["lost_samples"]) == (resets, 0 if resets else jump)
+
+
 def test_an_index_that_goes_back_is_a_reset_though_hello_comes_later():
     decoder = Decoder()
     decoder.feed(encode(HELLO, 0) + encode(ppg(5000), 1))
@@ -143,6 +176,15 @@ def test_a_device_time_that_goes_back_is_a_reset_where_no_wrap_explains_it():
     decoder = Decoder()
     decoder.feed(encode(HELLO, 0) + encode(ppg(100, device_us=60_000_000), 1))
     assert isinstance(decoder.feed(encode(ppg(110, device_us=100), 2))[0], Reset)
+
+
+@pytest.mark.parametrize(("missed_min", "resets"), [(10, 1), (40, 0)])
+def test_a_device_time_that_goes_back_over_a_long_silence_may_have_wrapped(missed_min, resets):
+    decoder = Decoder()
+    missed = missed_min * 60 * 100
+    decoder.feed(encode(HELLO, 0) + encode(ppg(0, device_us=0), 1))
+    decoder.feed(encode(ppg(10 + missed, device_us=WRAP // 2), 2))
+    assert decoder.counters["resets"] == resets
 
 
 def test_a_device_time_that_wraps_is_no_reset():
@@ -167,8 +209,10 @@ def test_unknown_kinds_and_keys_are_named_once():
     decoder.feed(encode(odd, 0))
     decoder.feed(encode(odd, 1))
     assert decoder.unknown == {"stream kind spo2"}
-    frame = encode(Hello("node", 1, ()), 0)
-    assert frame
+    body = b'{"device":"node","boot":1,"streams":[{"id":1,"kind":"spo2","channels":["a"],"rate_hz":1}],"colour":"red"}'
+    frame = struct.pack("<BBH", 1, 1, 1) + body
+    decoder.feed(cobs_encode(frame + struct.pack("<H", crc_hqx(frame, 0xFFFF))) + b"\0")
+    assert decoder.unknown == {"stream kind spo2", "key colour"}
     assert decoder.feed(encode(ppg(0), 2)) != []  # of unknown kind, still handed on: the caller says what it takes
 
 
@@ -179,3 +223,17 @@ def test_an_endless_run_is_dropped_and_counted_once():
         assert hold(decoder) == 0 or decoder.counters["too_long"] == 0
     assert decoder.counters["too_long"] == 1
     assert decoder.feed(b"\0" + encode(HELLO, 0)) == [HELLO]
+
+
+@pytest.mark.parametrize(("encoded", "counter"), [(MAX_ENCODED - 1, "crc_errors"), (MAX_ENCODED, "too_long")])
+def test_a_frame_of_the_most_bytes_is_read_and_one_more_is_not(encoded, counter):
+    decoder = Decoder()
+    assert decoder.feed(b"\x01" * encoded + b"\0") == []
+    assert {name: n for name, n in decoder.counters.items() if n} == {counter: 1}
+
+
+def test_data_of_more_channels_than_announced_waits_for_a_new_hello():
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 0))
+    assert decoder.feed(encode(Data(1, 1, 2, 0, 5, 0, 0, bytes(20)), 1)) == []
+    assert (decoder.counters["no_hello"], decoder.wants_hello(0.0)) == (1, True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.frames import (
     MAX_ENCODED,
+    MAX_FRAME,
     MAX_SAMPLE_BYTES,
     Ack,
     BadFrameError,
@@ -173,3 +174,11 @@ def test_what_is_no_frame_names_its_counter(stuffed, counter):
 def test_what_fits_in_no_frame_is_refused(message):
     with pytest.raises(ValueError, match=r"at most|unknown|needs|not"):
         encode(message, 0)
+
+
+def test_a_frame_of_the_most_bytes_goes_and_one_more_is_refused():
+    head = len('{"key":"k","value":""}') + 6
+    whole = Set("k", "x" * (MAX_FRAME - head))
+    assert parse(encode(whole, 0)[:-1]) == (0, whole)
+    with pytest.raises(ValueError, match=f"a frame of {MAX_FRAME + 1} bytes; at most {MAX_FRAME}"):
+        encode(Set("k", "x" * (MAX_FRAME - head + 1)), 0)

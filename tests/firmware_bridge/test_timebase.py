@@ -96,3 +96,24 @@ def test_a_single_late_frame_moves_nothing():
     late, anew = base.map(frames[-1][1], frames[-1][2] + 2.0)
     assert not anew
     assert late == pytest.approx(before[-1] + FRAME_S, abs=1e-6)
+
+
+@pytest.mark.parametrize(("early_s", "anew"), [(0.9, False), (1.1, True)])
+def test_what_arrives_a_second_before_it_was_sent_begins_anew(early_s, anew):
+    base, frames = TimeBase(), list(arrivals(20))
+    for _, us, arrival in frames:
+        base.map(us, arrival)
+    true, us, _ = frames[-1]
+    host, began_anew = base.map((us + round((FRAME_S + early_s) * 1e6)) % WRAP, true + FRAME_S)
+    assert began_anew is anew
+    assert (host == true + FRAME_S) is anew
+
+
+def test_what_is_a_second_late_for_over_four_seconds_begins_anew():
+    base, late = TimeBase(), []
+    for true, us, arrival in arrivals(30):
+        stopped = true >= 1020.0
+        _, anew = base.map(us, arrival + 1.1 * stopped)
+        if anew:
+            late.append(true)
+    assert late == [pytest.approx(1024.1, abs=0.11)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -146,3 +147,11 @@ def test_loading_says_nothing_on_the_terminal_and_works_without_one(root: Path) 
         command = [sys.executable, "-c", code, str(root), *more]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
         assert (done.stdout, done.stderr) == ("tiny 1.0.0 litert-int8\n", "")
+
+
+def test_a_runtime_keeps_nothing_below_the_home_and_tells_nobody(tmp_path):
+    pytest.importorskip("onnxruntime")
+    code = "from edge import inference; inference.load('rhythm', variant='onnx-int8')"
+    env = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    subprocess.run([sys.executable, "-c", code], env=env | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []

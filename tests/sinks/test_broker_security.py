@@ -17,10 +17,15 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
+from edge.cli import main
+from edge.cli._mqtt_client import PASSWORD_ENV
 from edge.recording import Recording
 from edge.sinks.mqtt import probe
 from tools.campaign.broker import free_port
+from whole_program import running
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "tools" / "mosquitto"
@@ -229,6 +234,49 @@ def test_a_device_with_a_certificate_is_who_the_certificate_says(new_mosquitto, 
     assert why_not("forged") != ""
     assert why_not("") != ""
     broker.close()
+
+
+DEVICE = """
+[device]
+name = "ward-3"
+state_dir = "{folder}/state"
+[mqtt]
+host = "127.0.0.1"
+port = {port}
+username = "ward-3"
+password_file = "{folder}/secret"
+ca_file = "{ca}"
+[sources.patient]
+kind = "synthetic"
+analyzers = ["pulse"]
+"""
+
+
+def test_a_nurse_judges_a_device_and_its_answers_cost_it_no_connection(shipped, tmp_path, monkeypatch, capsys):
+    """The program under these rules: a response topic below its own is answered, one that it may not write does no harm."""
+    ca = shipped.keys / "ca.pem"
+    (tmp_path / "secret").write_text("secret of ward-3")
+    monkeypatch.setenv(PASSWORD_ENV, "secret of nurse")
+    own = "vitals/ward-3/bed1/cmd/result/nurse"
+    nurse = shipped.join("nurse", port=shipped.people, topics=["vitals/ward-3/+/cmd/result/#", "vitals/ward-3/status"])
+
+    def ask(topic):
+        asks = Properties(PacketTypes.PUBLISH)
+        asks.ResponseTopic = topic
+        nurse.client.publish("vitals/ward-3/bed1/cmd/ack", b"{", qos=1, properties=asks)
+
+    with running(DEVICE.format(folder=tmp_path, port=shipped.devices, ca=ca)):
+        assert nurse.hears()[0] == "vitals/ward-3/status"
+        for topic in ("elsewhere/nurse", own):
+            ask(topic)
+        assert [nurse.hears()[0] for _ in range(3)] == [own.removesuffix("/nurse")] * 2 + [own]
+        broker = f"mqtts://nurse@127.0.0.1:{shipped.people}"
+        code = main(["watch", "--broker", broker, "--ca-file", str(ca), "--device", "ward-3", "--grade", "4"])
+    said = capsys.readouterr().out
+    assert code == 0, said
+    assert "command answered" in said
+    heard = [nurse.heard.get_nowait()[0] for _ in range(nurse.heard.qsize())]
+    assert heard.count("vitals/ward-3/status") <= 1, "only its good-bye"
 
 
 # ---- secrets ----------------------------------------------------------------------------------------------

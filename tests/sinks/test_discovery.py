@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE, AlarmRules
+from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE, AlarmRules, rules_from
 from edge.clock import ManualClock
+from edge.dsp.murmur_decision import Calibration
 from edge.sinks._commands import CommandInbox
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
@@ -27,6 +30,7 @@ REQUIRED = {
     "event": {"state_topic", "event_types"},
     "button": {"command_topic"},
     "binary_sensor": {"state_topic"},
+    "select": {"command_topic", "options"},
 }
 COMMON = {"platform", "unique_id", "name"}
 OPTIONAL = {
@@ -34,8 +38,9 @@ OPTIONAL = {
         *("value_template", "json_attributes_topic", "expire_after", "state_class", "unit_of_measurement"),
     },
     "event": {"value_template"},
-    "button": {"command_template"},
-    "binary_sensor": {"value_template", "expire_after", "device_class"},
+    "button": {"command_template", "entity_category", "enabled_by_default"},
+    "binary_sensor": {"value_template", "expire_after", "device_class", "json_attributes_topic"},
+    "select": {"state_topic", "value_template", "command_template"},
 }
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
 
@@ -146,9 +151,10 @@ def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
 @given(device=NAMES, beds=st.lists(NAMES, min_size=1, max_size=4, unique=True))
 def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
     components = message(device, f"vitals/{device}", beds)["components"]
-    buttons = len(CONDITIONS) - len(OF_DEVICE) + 1
-    of_device = 2 + len(OF_DEVICE) + 1  # heartbeat, event; a model can fail for all beds at once
-    assert len(components) == len(beds) * (len(HOPS) + 1 + buttons) + of_device
+    buttons = len(CONDITIONS) - len(OF_DEVICE) + 4  # pause, a test alarm, begin and end of standby
+    of_device = 3 + len(OF_DEVICE) + 1  # heartbeat, event, test alarm; a model can fail for all beds at once
+    states = 4  # event, paused, standby, site
+    assert len(components) == len(beds) * (len(HOPS) + states + buttons) + of_device
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
     assert len({one["unique_id"] for one in components.values()}) == len(components)
 
@@ -170,6 +176,8 @@ def test_beds_and_devices_whose_names_run_together_stay_apart():
     assert not ids[0] & ids[1]
     none, one, two = (len(message(beds=beds)["components"]) for beds in ([], ["b"], ["b-1", "b_1"]))
     assert two - none == 2 * (one - none)
+    parts = [key.removeprefix("b_") for key in message(beds=["b"])["components"] if key.startswith("b_")]
+    assert not [(a, b) for a in parts for b in parts if a.endswith(f"_{b}")]  # else bed b_a could hide a part of bed b
 
 
 # ---- buttons ----------------------------------------------------------------------------------------------
@@ -182,9 +190,9 @@ class Pressed:
         self.commands, self.answers, self._board = [], [], board
         self._inbox = CommandInbox(Topics(ROOT), clock, self.commands.append, lambda *a: self.answers.append(a))
 
-    def press(self, button):
+    def press(self, button, **known):
         now = "2023-11-14T22:13:20+00:00"
-        known = {"utcnow().isoformat()": now, "utcnow().timestamp()": str(len(self.commands))}
+        known |= {"utcnow().isoformat()": now, "utcnow().timestamp()": str(len(self.commands))}
         self.topic, self.retain, self.properties = button["command_topic"], False, None
         self.payload = render(button["command_template"], **known).encode()
         self._inbox.message(self)
@@ -266,3 +274,101 @@ def test_the_pause_button_pauses_its_bed_and_no_other(components, clock):
     result, _ = Pressed(board, clock).press(button)
     assert result.ok
     assert (board.paused_until("bed1"), board.paused_until("bed2")) == (None, clock.now() + 120.0)
+
+
+def test_a_button_asks_for_no_longer_than_the_rules_allow(clock):
+    rules = {"bed1": rules_from({"pause_max_s": 60, "standby_max_s": 900.5})}
+    board = Board(rules, boot="b")
+    found = json.loads(discovery("ward-3", ROOT, {"bed1": []}, "1", {}, rules))["components"]
+    device = Pressed(board, clock)
+    for name, until in (("pause alarm sound", board.paused_until), ("begin standby", standby_of(board, clock))):
+        (button,) = [c for c in of(found, "button") if c["name"] == f"bed1 {name}"]
+        result, _ = device.press(button)
+        assert result.ok, result.text
+        assert until("bed1") - clock.now() == {"pause alarm sound": 60.0, "begin standby": 900.5}[name]
+
+
+def standby_of(board, clock):
+    return lambda bed: board.standby_until(bed, clock.now())
+
+
+def test_the_standby_buttons_begin_and_end_it_and_must_be_asked_for(components, clock):
+    board = Board({"bed1": AlarmRules(), "bed2": AlarmRules()}, boot="b")
+    begin, end = (one for one in of(components, "button") if re.fullmatch("bed1 (begin|end) standby", one["name"]))
+    assert begin["enabled_by_default"] is end["enabled_by_default"] is False
+    device = Pressed(board, clock)
+    assert device.press(begin)[0].ok
+    assert (board.standby_until("bed1", clock.now()), board.standby_until("bed2", clock.now())) == (3700.0, None)
+    assert device.press(end)[0].text == "standby ended"
+    assert board.standby_until("bed1", clock.now()) is None
+
+
+@pytest.mark.parametrize("bed", ["bed1", "_device"])
+def test_the_test_alarm_is_a_drill(components, clock, bed):
+    (button,) = [one for one in of(components, "button") if one["unique_id"] == f"ward-3/{bed}/drill"]
+    result, told = Pressed(Board({"bed1": AlarmRules()}, boot="b"), clock).press(button)
+    assert (result.ok, [(one.id, one.drill) for one in told]) == (True, [(f"{bed}/drill", True)])
+
+
+# ---- what a bed says of itself ----------------------------------------------------------------------------
+
+
+def listening(site=""):
+    calibration = Calibration(**dict.fromkeys((f.name for f in fields(Calibration)), 0.5))
+    return Board({"bed1": AlarmRules()}, boot="b", places={"bed1": Place("p1", site, calibration)})
+
+
+def shown(component, board, clock):
+    """What Home Assistant shows of a bed's state: the expression of the template, which is Python's as well."""
+    (state,) = [json.loads(Payloads(clock, "b").bed(one)) for one in board.statuses(clock.now())]
+    (expression,) = re.findall(r"^\{\{ (.*) \}\}$", component["value_template"])
+    return eval(expression, {"value_json": SimpleNamespace(**state)})
+
+
+def the_select(components):
+    (one,) = [c for c in of(components, "select") if c["unique_id"] == "ward-3/bed1/site"]
+    assert one["state_topic"] == one["command_topic"].replace("cmd/site", "state") == Topics(ROOT).bed("bed1")
+    return one
+
+
+@pytest.mark.parametrize("option", [*SITES, "not said"])
+def test_every_option_of_the_site_can_be_chosen_and_is_what_the_bed_then_says(components, clock, option):
+    select, board = the_select(components), listening("AV" if option != "AV" else "MV")
+    assert option in select["options"]
+    choice = "none" if option == "not said" else option
+    result, _ = Pressed(board, clock).press(select, **{"'none' if value == 'not said' else value": choice})
+    assert result.ok, result.text
+    assert shown(select, board, clock) == option
+    (status,) = board.statuses(clock.now())
+    assert (status.by, status.person, status.site_since) == ("home-assistant", "p1", clock.now())
+
+
+def test_a_refused_site_stays_as_it_was(components, clock):
+    select, board = the_select(components), Board({"bed1": AlarmRules()}, boot="b")
+    result, _ = Pressed(board, clock).press(select, **{"'none' if value == 'not said' else value": "AV"})
+    assert (result.ok, result.text) == (False, "nothing listens to a heart in bed1")
+    assert shown(select, board, clock) == "not said"
+
+
+def test_only_a_bed_with_a_microphone_has_a_site():
+    found = json.loads(discovery("x", ROOT, {"bed1": ["ppg.hr"], "bed2": ["pcg.murmur"]}, "1", HOPS))
+    assert [one["unique_id"] for one in of(found["components"], "select")] == ["x/bed2/site"]
+
+
+def test_what_silences_a_bed_is_shown_until_it_ends(components, clock):
+    paused, standby = (components[f"bed1_{what}"] for what in ("paused", "standby"))
+    assert paused["state_topic"] == paused["json_attributes_topic"] == Topics(ROOT).bed("bed1")
+    board = listening()
+    device = Pressed(board, clock)
+
+    def both():
+        return shown(paused, board, clock), shown(standby, board, clock)
+
+    assert both() == ("OFF", "OFF")
+    device.press(components["bed1_pause"])
+    assert both() == ("ON", "OFF")
+    device.press(components["bed1_standby_begin"])
+    assert both() == ("ON", "ON")
+    clock.advance(3600.0)
+    board.tick(clock.now())
+    assert both() == ("OFF", "OFF")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import CONDITIONS, OF_DEVICE
 from edge.clock import ManualClock
 from edge.sinks._discovery import discovery
@@ -60,10 +62,21 @@ def test_every_entity_of_the_contract_is_there(ours):
     assert {("sensor", topics.reading(bed, metric)) for bed in BEDS for metric in METRICS} <= by
     assert {("event", topics.event(bed)) for bed in (*BEDS, "_device")} <= by
     assert {("button", f"{ROOT}/{bed}/cmd/{name}") for bed in BEDS for name in ("ack", "pause")} <= by
+    assert {("button", f"{ROOT}/{bed}/cmd/drill") for bed in (*BEDS, "_device")} <= by
+    assert {("button", f"{ROOT}/{bed}/cmd/standby") for bed in BEDS} <= by
+    assert {("select", topics.bed(bed)) for bed in BEDS} <= by
     assert ("binary_sensor", topics.heartbeat) in by
     acknowledged = {one["unique_id"] for one in ours["components"].values() if "/ack/" in one["unique_id"]}
     beds = {condition: ("_device",) if condition in OF_DEVICE else BEDS for condition in CONDITIONS}
     assert {f"ward-3/{bed}/ack/{condition}" for condition, where in beds.items() for bed in where} <= acknowledged
+
+
+def test_every_command_has_an_entity_or_the_documentation_says_why_not(ours):
+    asked = {one["command_topic"].rpartition("/")[2] for one in ours["components"].values() if "command_topic" in one}
+    text = (HERE.parents[1] / "docs" / "mqtt.md").read_text(encoding="utf-8").partition("## Home Assistant")[2]
+    without = set(re.findall(r"^- `(\w+)` has none", text, re.MULTILINE))
+    assert asked | without == set(COMMANDS)
+    assert not asked & without
 
 
 def test_what_expires_outlives_a_missed_message_and_no_more(ours):
@@ -71,7 +84,7 @@ def test_what_expires_outlives_a_missed_message_and_no_more(ours):
         if one["platform"] == "sensor":
             metric = one["state_topic"].rpartition("/")[2]
             assert 2 * METRICS[metric] < one["expire_after"] <= 3 * METRICS[metric] + 2
-    (beat,) = [one for one in ours["components"].values() if one["platform"] == "binary_sensor"]
+    (beat,) = [one for one in ours["components"].values() if one.get("state_topic") == Topics(ROOT).heartbeat]
     sent = json.loads(Payloads(ManualClock(), "b").heartbeat(Heartbeat(0.0, HEARTBEAT_EVERY_S, {}), {}))
     assert beat["expire_after"] == 3 * sent["interval_s"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from root import Root
 
 LEFT_OUT = {
-    "tests/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
+    "tests/tools/test_evaluate_murmur.py": "scores real recordings, which are not in the root",
     "tests/e2e/test_real_replay.py": "needs real recordings, which are not in the root",
     "tests/e2e/test_page.py": "needs a browser",
     "tests/docs/test_documents.py": "reads a whole checkout",
@@ -31,6 +31,7 @@ DESELECTED = {
     "tests/sinks/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
     "which the emulator does not give",
     "tests/cli/test_cli.py::test_starting_costs_little": "times mean nothing under emulation",
+    "tests/cli/doctor/test_doctor.py::test_all_together_is_under_ten_seconds_and_exits_with_3": "as above",
 }
 """Tests of the other files that cannot hold under emulation, and why."""
 NO_TIME = "not run: the time was up"

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from evaluation._archive import arrays
 
 from edge.analyzers import pulse
 from edge.lane import Lane
@@ -23,11 +24,10 @@ CONDITIONS = ("brady", "tachy", "asystole")
 def run(data: Path, out: Path, variant: str | None) -> int:
     """Write ``out``; prints the share of records with a rate. variant is not used: no network takes part."""
     del variant
-    try:
-        d = np.load(data, allow_pickle=False)
-        waves, names, rate_hz = d["pleth"], d["record"], float(d["fs"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{data}: not an NPZ with pleth (n, samples), record and fs ({error})") from error
+    found, rate_hz = arrays(data, ("pleth", "record"), "pleth (n, samples), record and fs")
+    waves, names = found["pleth"], found["record"]
+    if waves.ndim != 2 or names.shape != waves.shape[:1]:
+        raise ConfigError(f"{data}: pleth must be (n, samples) and record (n)")
     answered = 0
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

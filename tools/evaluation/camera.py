@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 VIDEO = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg"}
@@ -29,7 +30,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
                 readings = [r for r in watch(data / path, parts=parts)[0] if r.metric == "camera.hr"]
                 rows = [(r.t, "" if r.value is None else r.value, round(r.quality, 3), r.reason) for r in readings]
             except SourceError as error:
-                print(f"{path}: {error}")
+                print(f"camera: {error}", file=sys.stderr)
                 rows = []
             for row in rows or [(0.0, "", 0.0, "too_short")]:
                 table.writerow([path, *row])
@@ -41,7 +42,7 @@ def clips(data: Path) -> list[str]:
     """Every video below the folder, relative to it: those of labels.csv in its order, then the others."""
     labels, listed = data / "labels.csv", []
     if labels.exists():
-        with labels.open(newline="") as file:
+        with labels.open(newline="", encoding="utf-8-sig") as file:
             listed = [row["path"] for row in csv.DictReader(file)]
     found = sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO)
     return listed + [path for path in found if path not in listed]

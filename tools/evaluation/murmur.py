@@ -32,8 +32,15 @@ def run(data: Path, out: Path, variant: str | None) -> int:
     calibration = Calibration.from_card(model.card)
     _say_if_trained_on(rows)
     verdicts: dict[str, Verdict] = {}
+    lost = 0
     for n, row in enumerate(rows, 1):
-        verdicts[row["path"]] = hear(data / row["path"], model, calibration)
+        try:
+            verdicts[row["path"]] = hear(data / row["path"], model, calibration)
+        except ConfigError as error:
+            if (lost := lost + 1) == len(rows):
+                raise
+            print(f"murmur: {error}", file=sys.stderr)
+            verdicts[row["path"]] = Verdict(None, "unknown", 0.0, 0, None, "no_signal")
         if sys.stderr.isatty():
             print(f"\rmurmur {n}/{len(rows)}", end="\n" if n == len(rows) else "", file=sys.stderr, flush=True)
     with out.open("w", newline="", encoding="utf-8") as file:
@@ -52,7 +59,7 @@ def read_rows(data: Path) -> list[dict[str, str]]:
     """Rows of labels.csv, or one with ``path`` for every sound file below the folder."""
     table = data / "labels.csv"
     if table.exists():
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         if rows and "path" not in rows[0]:
             raise ConfigError(f"{table}: no column named path")

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from evaluation._archive import arrays
 
 from edge import inference
 from edge.analyzers import pulse
@@ -34,9 +35,15 @@ def run(data: Path, out: Path, variant: str | None) -> int:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for path in paths:
-            readings, span_s, windows = follow(path, model)
-            seconds += span_s
             name = path.relative_to(data).as_posix() if data.is_dir() else path.name
+            try:
+                readings, span_s, windows = follow(path, model)
+            except ConfigError as error:
+                if len(paths) == 1:
+                    raise
+                print(f"pulse: {error}", file=sys.stderr)
+                readings, span_s, windows = {}, 0.0, 1
+            seconds += span_s
             rows = table(name, readings, windows)
             writer.writerows(rows)
             written += windows
@@ -65,12 +72,12 @@ def follow(path: Path, model: Model | None, *, accelerometer: bool = True) -> tu
 
     model: the network under motion; None for the rule without learned weights. accelerometer: False leaves it out.
     """
+    found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
     try:
-        d = np.load(path, allow_pickle=False)
-        rate_hz, ppg = float(d["fs"]), np.atleast_2d(d["ppg"]).T.astype(np.float64)
-        acc = np.atleast_2d(d["acc"]).T.astype(np.float64) if accelerometer and "acc" in d else None
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{path}: not of the layout ppg 2 x n, acc 3 x n, fs ({error})") from error
+        signals = {key: np.atleast_2d(x).T.astype(np.float64) for key, x in found.items()}
+    except ValueError as error:
+        raise ConfigError(f"{path}: not numbers: {error}") from None
+    ppg, acc = signals["ppg"], signals.get("acc") if accelerometer else None
     analyzer = pulse.build(hop_s=HOP_S, models=None if model is None else lambda _: model)
     lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": analyzer})
     readings: list[Reading] = []
@@ -82,7 +89,7 @@ def follow(path: Path, model: Model | None, *, accelerometer: bool = True) -> tu
     readings += lane.finish()
     if faults := lane.take_faults():
         raise faults[0].error
-    found = {round((r.t - SPAN_S) / HOP_S): r for r in readings if r.t >= SPAN_S - 1e-6}
+    by_window = {round((r.t - SPAN_S) / HOP_S): r for r in readings if r.t >= SPAN_S - 1e-6}
     span_s = len(ppg) / rate_hz
-    windows = len(d["bpm"]) if "bpm" in d else max(0, int((span_s - SPAN_S) / HOP_S) + 1)
-    return found, span_s, windows
+    windows = len(signals["bpm"]) if "bpm" in signals else max(0, int((span_s - SPAN_S) / HOP_S) + 1)
+    return by_window, span_s, windows

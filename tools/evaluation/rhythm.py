@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from evaluation._archive import arrays
 from numpy.typing import NDArray
 
 from edge import inference
@@ -47,11 +48,8 @@ def run(data: Path, out: Path, variant: str | None) -> int:
 
 def read(data: Path) -> tuple[NDArray[Any], float]:
     """Windows and their rate; ConfigError where the file is not of the layout."""
-    try:
-        d = np.load(data, allow_pickle=False)
-        windows, rate_hz = d["ppg"], float(d["fs"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{data}: not an NPZ with ppg (n, samples) and fs ({error})") from error
+    found, rate_hz = arrays(data, ("ppg",), "ppg (n, samples) and fs")
+    windows = found["ppg"]
     if windows.ndim != 2 or not len(windows):
         raise ConfigError(f"{data}: ppg must be (n, samples)")
     return windows, rate_hz

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
+from pathlib import Path
 
 from edge.cli._events import JSONL_HELP
 from edge.cli._options import rate
@@ -32,14 +35,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 _EXAMPLE = "example: edge-vitals analyze murmur heart.wav --plot heart.png"
+_PICTURES = (".png", ".svg", ".pdf", ".jpg")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Report on every file; the worst exit code of them."""
-    from edge.types import ConfigError
+    """Report on every file, the readable ones among them when one is not; the worst exit code of them."""
+    from edge.types import ConfigError, SourceError
 
-    if args.plot and len(args.file) > 1:
-        raise ConfigError("--plot draws one file at a time")
+    if args.plot is not None:
+        if len(args.file) > 1:
+            raise ConfigError("--plot draws one file at a time")
+        _can_be_drawn(args.plot)
     report = importlib.import_module(f"edge.cli.analyze.{args.task}").report
     options = {"plot": args.plot, "jsonl": args.jsonl}
     if args.task != "camera":
@@ -49,6 +55,26 @@ def run(args: argparse.Namespace) -> int:
     worst = 0
     for index, path in enumerate(args.file):
         if len(args.file) > 1 and not args.jsonl:
-            print(("\n" if index else "") + f"{path}")
-        worst = max(worst, report(path, **options))
+            print(("\n" if index else "") + f"{path}", flush=True)
+        try:
+            code = report(path, **options)
+        except SourceError as error:
+            if len(args.file) == 1:
+                raise
+            print(f"edge-vitals: {error}", file=sys.stderr)
+            code = 1
+        worst = max(worst, code)
     return worst
+
+
+def _can_be_drawn(picture: str) -> None:
+    """Said before the work, not after it; raises ConfigError."""
+    from edge.types import ConfigError
+
+    path = Path(picture)
+    if path.suffix.lower() not in _PICTURES:
+        raise ConfigError(f"--plot {picture}: a name that ends in {', '.join(_PICTURES)}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise ConfigError(f"--plot {picture}: {'a folder' if path.is_dir() else 'no such folder'}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigError(f"--plot {picture}: no permission to write there")

@@ -39,11 +39,13 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
     """Print what one video gives; with ``plot`` also draw it. Returns the exit code."""
     readings, traces = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
-    tell(readings, in_words(rates, traces), jsonl=jsonl)
-    if plot is not None:
-        from edge.cli.analyze.plot_camera import draw
+    try:
+        if plot is not None:
+            from edge.cli.analyze.plot_camera import draw
 
-        draw(plot, rates, traces, title=Path(path).name)
+            draw(plot, rates, traces, title=Path(path).name)
+    finally:  # said last: a reader that goes away takes no picture with it
+        tell(readings, in_words(rates, traces), jsonl=jsonl)
     return 0
 
 
@@ -81,6 +83,8 @@ def in_words(rates: list[Reading], traces: list[Block]) -> list[str]:
     else:
         lines.append("no heart rate")
     reasons = Counter(r.reason for r in rates if r.value is None)
+    if not rates:
+        lines.append(f"  silent: {WHY['warming_up']}")
     for reason, count in reasons.most_common():
         if reason == "warming_up" and judged:
             continue

@@ -49,11 +49,13 @@ def report(
     readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), blocks)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
     words = in_words(verdict, readings, model)
-    tell(readings, words, jsonl=jsonl)
-    if plot is not None:
-        from edge.cli.analyze.plot_murmur import draw
+    try:
+        if plot is not None:
+            from edge.cli.analyze.plot_murmur import draw
 
-        draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
+            draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
+    finally:  # said last: a reader that goes away takes no picture with it
+        tell(readings, words, jsonl=jsonl)
     return 0
 
 

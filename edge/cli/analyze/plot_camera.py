@@ -4,51 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge.cli.analyze.picture import picture
 from edge.dsp.face_columns import COLUMNS
 from edge.dsp.resample import to_grid
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos, power
-from edge.types import Block, ConfigError, Reading
+from edge.types import Block, Reading
+
+Floats = NDArray[np.float64]
 
 
 def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *, title: str) -> None:
-    """Draw to a PNG; raises ConfigError when matplotlib is missing."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise ConfigError("--plot needs matplotlib; pip install 'edge-vitals[plot]'") from None
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
+    """Draw to ``path``; raises ConfigError where it cannot."""
+    with picture(path, 4, size=(10, 9), title=title) as (colours, wave, rate, spectrum):
+        data = np.concatenate([b.data for b in traces])
+        t = np.array([b.t0 for b in traces]) - traces[0].t0
+        _colours(colours, t, data)
+        _pulse(wave, spectrum, t, data)
+        _rates(rate, rates, traces[0].t0, _end(t))
 
-    data = np.concatenate([b.data for b in traces])
-    t = np.array([b.t0 for b in traces]) - traces[0].t0
-    figure, (colours, wave, rate, spectrum) = plt.subplots(4, 1, figsize=(10, 9), constrained_layout=True)
-    figure.suptitle(title)
+
+def _colours(axis: Any, t: Floats, data: Floats) -> None:
     for name, colour in (("forehead_r", "tab:red"), ("forehead_g", "tab:green"), ("forehead_b", "tab:blue")):
-        colours.plot(t, data[:, COLUMNS.index(name)], colour, lw=0.8, label=name.replace("_", " "))
-    colours.plot(t, data[:, COLUMNS.index("background_g")], "0.6", lw=0.8, label="background g")
-    colours.set(xlabel="s", ylabel="mean colour")
-    colours.legend(loc="upper right", fontsize="small")
-    green = [COLUMNS.index(f"forehead_{c}") for c in "rgb"]
-    seen = np.isfinite(data[:, green]).all(1)
+        axis.plot(t, data[:, COLUMNS.index(name)], colour, lw=0.8, label=name.replace("_", " "))
+    axis.plot(t, data[:, COLUMNS.index("background_g")], "0.6", lw=0.8, label="background g")
+    axis.set(xlabel="s", ylabel="mean colour", xlim=(0, _end(t)))
+    axis.legend(loc="upper right", fontsize="small")
+
+
+def _end(t: Floats) -> float:
+    return max(float(t[-1]), 1.0)
+
+
+def _pulse(wave: Any, spectrum: Any, t: Floats, data: Floats) -> None:
+    forehead = [COLUMNS.index(f"forehead_{c}") for c in "rgb"]
+    seen = np.isfinite(data[:, forehead]).all(1)
     if seen.sum() > 2 * RATE_HZ:
-        rgb, _ = to_grid(t[seen], data[seen][:, green], 0.0, float(t[-1]), RATE_HZ, 0.25)
+        rgb, _ = to_grid(t[seen], data[seen][:, forehead], 0.0, float(t[-1]), RATE_HZ, 0.25)
         pulse = band_pass(pos(rgb))
         wave.plot(np.arange(len(pulse)) / RATE_HZ, pulse, "tab:purple", lw=0.9)
-        tail = pulse[-round(10 * RATE_HZ) :]
-        spectrum.plot(GRID_BPM, power(tail), "tab:purple")
-    wave.set(xlabel="s", ylabel="POS, forehead")
+        spectrum.plot(GRID_BPM, power(pulse[-round(10 * RATE_HZ) :]), "tab:purple")
+    else:
+        for axis in (wave, spectrum):
+            axis.text(0.5, 0.5, "no skin seen for 2 s", transform=axis.transAxes, ha="center", va="center", color="0.4")
+    wave.set(xlabel="s", ylabel="POS, forehead", xlim=(0, _end(t)))
     spectrum.set(xlabel="bpm", ylabel="power, last 10 s")
-    said = [(r.t - traces[0].t0, r.value) for r in rates if isinstance(r.value, float)]
-    silent = [(r.t - traces[0].t0, r.reason) for r in rates if r.value is None]
+
+
+def _rates(axis: Any, rates: Sequence[Reading], start: float, end_s: float) -> None:
+    said = [(r.t - start, r.value) for r in rates if isinstance(r.value, float)]
+    silent = [(r.t - start, r.reason) for r in rates if r.value is None]
     if said:
-        rate.plot(*zip(*said, strict=True), "o-", color="tab:green", label="said")
-    rate.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
-    for at, reason in silent[:: max(1, len(silent) // 8)]:
-        rate.annotate(reason, (at, 46.0), rotation=45, fontsize="x-small", color="0.4")
-    rate.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, t[-1]))
-    rate.legend(loc="upper right", fontsize="small")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+        axis.plot(*zip(*said, strict=True), "o-", color="tab:green", label="said")
+    axis.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
+    before = ""
+    for at, reason in silent:
+        if reason != before:
+            axis.annotate(reason, (at, 46.0), rotation=30, fontsize="small", color="0.4")
+        before = reason
+    axis.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, end_s))
+    axis.legend(loc="upper right", fontsize="small")

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.analyzers.murmur import activation
+from edge.cli.analyze.picture import picture
 from edge.dsp import pcg_frontend as frontend
+from edge.dsp.filters import within_reach
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
+
+Floats = NDArray[np.float32]
 
 _SHOWN_S = 20.0
 _LEAST_S = 0.2  # a few frames of the scalogram
@@ -27,61 +31,73 @@ def draw(
     title: str,
 ) -> None:
     """Write the picture to ``path``; at most the first 20 s, under ``title``. Raises ConfigError where it cannot."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise ConfigError("--plot needs matplotlib: pip install 'edge-vitals[plot]'") from None
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
+    x, there = _on_one_grid(blocks)
     rate = blocks[0].rate
-    x = np.concatenate([b.data.reshape(len(b.data), -1)[:, 0] for b in blocks]).astype(np.float64)
-    x = x[: int(_SHOWN_S * rate)]
-    if len(x) < _LEAST_S * rate:
+    if there.sum() < _LEAST_S * rate:
         raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
-    y, _ = frontend.remove_spikes(frontend.to_internal(np.nan_to_num(x), rate))
-    t = np.arange(len(y)) / frontend.RATE_HZ
-    figure, (wave, picture, heard) = pyplot.subplots(
-        3, 1, figsize=(11, 6.5), sharex=True, height_ratios=(2, 3, 1.2), layout="constrained"
-    )
-    wave.plot(t, y / (np.abs(y).max() + 1e-12), linewidth=0.4, color="#27476e")
-    wave.set_ylabel("sound, 25–800 Hz")
-    wave.set_ylim(-1.05, 1.05)
+    y, _ = frontend.remove_spikes(frontend.to_internal(within_reach(x), rate))
+    layout = {"sharex": True, "height_ratios": (2, 3, 1.2)}
+    with picture(path, 3, size=(11, 6.5), title=title, **layout) as (wave, spectrum, heard):
+        _wave(wave, y, there, rate)
+        _scalogram(spectrum, y)
+        _heard(heard, y, [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)], model)
+
+
+def _on_one_grid(blocks: Sequence[Block]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The first 20 s of samples where they belong in time, the mean where there are none; and where there are some."""
+    first = blocks[0].seq
+    x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * blocks[0].rate)), np.nan)
+    for b in blocks:
+        at = b.seq - first
+        part = b.data.reshape(len(b.data), -1)[: max(0, len(x) - at), 0]
+        x[at : at + len(part)] = part
+    there = np.isfinite(x)
+    return np.where(there, x, x[there].mean() if there.any() else 0.0), there
+
+
+def _wave(axis: Any, y: Floats, there: NDArray[np.bool_], rate: float) -> None:
+    axis.plot(np.arange(len(y)) / frontend.RATE_HZ, y / (np.abs(y).max() or 1.0), linewidth=0.4, color="#27476e")
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], there, [True]]).astype(int))) / rate
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        axis.axvspan(begin, end, color="0.8")
+        axis.text((begin + end) / 2, 0.9, "missing", ha="center", va="top", fontsize="x-small", color="0.3")
+    axis.set_ylabel("sound, 25–800 Hz")
+    axis.set_ylim(-1.05, 1.05)
+
+
+def _scalogram(axis: Any, y: Floats) -> None:
     scales = frontend.scalogram(y)
-    picture.imshow(
-        scales, origin="lower", aspect="auto", extent=(0, t[-1] if len(t) else 1, 0, len(scales)), cmap="magma",
+    end_s = (len(y) - 1) / frontend.RATE_HZ
+    axis.imshow(
+        scales, origin="lower", aspect="auto", extent=(0, end_s, 0, len(scales)), cmap="magma",
         vmin=float(np.quantile(scales, 0.2)),
     )  # fmt: skip
-    ticks = np.array([30, 60, 120, 240, 480, 700])
-    picture.set_yticks(
-        np.log(ticks / 30.0) / np.log(800 / 1.1 / 30.0) * (len(scales) - 1) + 0.5, [str(f) for f in ticks]
-    )
-    picture.set_ylabel("scalogram, Hz")
-    judged = [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)]
+    hz = np.array([30, 60, 120, 240, 480, 700])
+    axis.set_yticks(np.log(hz / 30.0) / np.log(800 / 1.1 / 30.0) * (len(scales) - 1) + 0.5, [str(f) for f in hz])
+    axis.set_ylabel("scalogram, Hz")
+
+
+def _heard(axis: Any, y: Floats, judged: Sequence[Reading], model: Model) -> None:
     if judged:
         times, logits = activations(y, model)
         chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
         ends = np.array([r.t for r in judged])
         answered = ((times[:, None] <= ends) & (times[:, None] >= ends - frontend.WINDOW_S)).any(axis=1)
-        heard.fill_between(times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.7)
+        axis.fill_between(
+            times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.5, label="network, raw"
+        )
         windows = [(r.t - frontend.WINDOW_S / 2, r.value) for r in judged if r.detail["complete"]]
-        heard.plot(*np.array(windows, float).reshape(-1, 2).T, "o", markersize=3, color="black", label="per window")
-        heard.legend(loc="upper right", fontsize="small")
+        at, of_window = np.array(windows, float).reshape(-1, 2).T
+        axis.plot(at, of_window, "o", markersize=3, color="black", label="probability of a window")
+        axis.legend(loc="upper right", fontsize="small", ncols=2)
     else:
-        heard.text(0.5, 0.5, "no window was answered", transform=heard.transAxes, ha="center", va="center")
-    heard.set_ylim(0, 1)
-    heard.set_ylabel("murmur heard")
-    heard.set_xlabel("s")
-    figure.suptitle(title)
-    try:
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--plot {path}: {error}") from error
-    finally:
-        pyplot.close(figure)
+        axis.text(0.5, 0.5, "no window was answered", transform=axis.transAxes, ha="center", va="center")
+    axis.set_ylim(0, 1)
+    axis.set_ylabel("murmur heard")
+    axis.set_xlabel("s")
 
 
-def activations(y: NDArray[np.float32], model: Model) -> tuple[NDArray[Any], NDArray[Any]]:
+def activations(y: Floats, model: Model) -> tuple[NDArray[Any], NDArray[Any]]:
     """Murmur logit over time from windows 2.5 s apart, where they overlap the mean: times s, logits."""
     span = int(frontend.WINDOW_S * frontend.RATE_HZ)
     if len(y) < span:

@@ -1,4 +1,4 @@
-"""A picture of a pulse wave with its beats, its rate and what was said of its rhythm. The only use of matplotlib."""
+"""A picture of a pulse wave with its beats, its rate and what was said of its rhythm."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from edge.cli.analyze.picture import picture
 from edge.dsp.beats import band_passed, find_beats, polarity
 from edge.dsp.resample import to_grid
-from edge.types import Block, ConfigError, Reading
+from edge.types import Block, Reading
 from edge.window import sample_times
 
 _RATE_HZ = 100.0
@@ -18,17 +19,14 @@ _ROW_S = 10.0
 _MAX_ROWS = 12
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
 _INVERTED = -0.6
+_LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
 
 def draw(plot: str | Path, blocks: Sequence[Block], readings: Sequence[Reading], *, title: str) -> None:
-    """Write the picture: rows of 10 s with beats and verdicts (evenly chosen where the file is long), and the rate."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigError("--plot needs matplotlib: pip install 'edge-vitals[plot]'") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    """Write the picture: rows of 10 s with verdicts (evenly chosen where the file is long), and the rate.
 
+    All rows have one scale, and beats are marked only where a verdict stands on them: noise looks like noise.
+    """
     t = np.concatenate([sample_times(b) for b in blocks])
     x = np.concatenate([np.asarray(b.data, dtype=np.float64).reshape(len(b.data), -1)[:, 0] for b in blocks])
     keep = np.isfinite(x)
@@ -36,42 +34,51 @@ def draw(plot: str | Path, blocks: Sequence[Block], readings: Sequence[Reading],
     starts = np.arange(t[0], max(t[0] + 1e-6, t[-1] - 0.5 * _ROW_S), _ROW_S)
     if len(starts) > _MAX_ROWS:
         starts = starts[np.linspace(0, len(starts) - 1, _MAX_ROWS).round().astype(int)]
-    figure, axes = pyplot.subplots(
-        len(starts) + 1, 1, figsize=(12, 1.6 * (len(starts) + 1.5)), squeeze=False, layout="constrained"
-    )
-    for axis, start in zip(axes[:-1, 0], starts, strict=True):
-        _row(axis, t, x, float(start), readings)
-    _rates(axes[-1, 0], readings)
-    figure.suptitle(title)
-    figure.savefig(plot, dpi=110)
-    pyplot.close(figure)
+    size = (12, 1.6 * (len(starts) + 1.5))
+    with picture(plot, len(starts) + 1, size=size, title=title) as axes:
+        heights = [_row(axis, t, x, float(start), readings) for axis, start in zip(axes[:-1], starts, strict=True)]
+        tallest = max(heights) or 1.0
+        for axis in axes[:-1]:
+            axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
+        _rates(axes[-1], readings, float(t[0]), float(t[-1]))
 
 
-def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequence[Reading]) -> None:
+def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequence[Reading]) -> float:
+    """Draw one row; returns its height where it was answered, else 0."""
+    middle = start + _ROW_S
+    near = [r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - middle) < 1.1]
+    verdict = min(near, key=lambda r: abs(r.t - middle)) if near else None
+    answered = verdict is not None and verdict.value is not None
     wave, valid = to_grid(t, x, start, start + _ROW_S, _RATE_HZ, 0.15)
     at = start + np.arange(len(wave)) / _RATE_HZ
     if valid.mean() > 0.5 and wave.std() > 0:
         wave = band_passed(wave, _RATE_HZ)
         if polarity(wave) < _INVERTED:
             wave = -wave
-        beats = find_beats(wave, _RATE_HZ)
-        heights = np.interp(beats.peak, at - start, wave)
-        axis.plot(start + beats.peak, heights, "v", color="#c33", markersize=4)
-    axis.plot(at, np.where(valid, wave, np.nan), linewidth=0.9, color="#247")
-    middle = start + _ROW_S
-    near = [r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - middle) < 1.1]
-    if near:
-        r = min(near, key=lambda r: abs(r.t - middle))
-        word = str(r.value) if r.value is not None else f"cannot tell: {r.reason}"
-        p = f"  p(AF) {r.detail['p_af']:.2f}" if r.value is not None else ""
-        axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(r.value), "#555"))
+        if answered:
+            beats = find_beats(wave, _RATE_HZ)
+            axis.plot(start + beats.peak, np.interp(beats.peak, at - start, wave), "v", color="#c33", markersize=4)
+    else:
+        wave = wave - wave[valid].mean() if valid.any() else np.zeros(len(wave))
+    axis.plot(at, np.where(valid, wave, np.nan), linewidth=0.9, color="#247" if answered else "0.6")
+    if verdict is not None:
+        word = str(verdict.value) if answered else f"cannot tell: {verdict.reason}"
+        p = f"  p(AF) {verdict.detail['p_af']:.2f}" if answered else ""
+        axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(verdict.value), "#555"))
     axis.set_xlim(start, start + _ROW_S)
     axis.set_yticks([])
+    return float(np.abs(wave[valid]).max()) if answered and valid.any() else 0.0
 
 
-def _rates(axis: Any, readings: Sequence[Reading]) -> None:
+def _rates(axis: Any, readings: Sequence[Reading], begin: float, end: float) -> None:
     mine = [r for r in readings if r.metric == "ppg.hr"]
     values = [np.nan if r.value is None else float(r.value) for r in mine]
     axis.plot([r.t for r in mine], values, ".-", linewidth=0.8, markersize=3, color="#247")
+    known = [float(r.value) for r in mine if r.value is not None]
+    middle = float(np.median(known)) if known else 75.0
+    axis.set_ylim(min([middle - _LEAST_BPM, *known]) - 2, max([middle + _LEAST_BPM, *known]) + 2)
+    axis.set_xlim(begin, max(end, begin + _ROW_S))
+    if not known:
+        axis.text(0.5, 0.5, "no heart rate", transform=axis.transAxes, ha="center", va="center", color="#555")
     axis.set_ylabel("bpm")
     axis.set_xlabel("s")

@@ -53,11 +53,13 @@ def report(
     blocks = sorted((b for b in found if b.kind in ("ppg", "acc")), key=lambda b: (b.t0, b.kind))
     analyzers: dict[str, Analyzer] = {"pulse": pulse.build(), "rhythm": rhythm.build(models=lambda _: model)}
     readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
-    tell(readings, in_words(readings, model), jsonl=jsonl)
-    if plot is not None:
-        from edge.cli.analyze.plot_ppg import draw
+    try:
+        if plot is not None:
+            from edge.cli.analyze.plot_ppg import draw
 
-        draw(plot, [b for b in blocks if b.kind == "ppg"], readings, title=Path(path).name)
+            draw(plot, [b for b in blocks if b.kind == "ppg"], readings, title=Path(path).name)
+    finally:  # said last: a reader that goes away takes no picture with it
+        tell(readings, in_words(readings, model), jsonl=jsonl)
     return 0
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import socket
 import time
 from datetime import datetime
 
 from edge.alarms.delivery import in_words
-from edge.cli._mqtt_client import PASSWORD_ENV, Client, add_options
+from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
 from edge.cli._options import name, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.station import Station
@@ -68,11 +69,19 @@ def run(args: argparse.Namespace) -> int:
 def _show(client: Client, args: argparse.Namespace, station: Station, end: float | None) -> int:
     station.connected()
     client.subscribe(f"{args.prefix}/{args.device or '+'}/#")
+    if args.device:
+        client.subscribe(f"{args.prefix}/+/status")  # to say which there are, where this one is none of them
     shown: dict[str, str] = {}
     ours: dict[str, str] = {}
+    others: set[str] = set()
+    hint_at = time.monotonic() + ANSWER_S
     while end is None or time.monotonic() < end:
         for _, message in client.take(0.5):
             topic = message.topic.removeprefix(f"{args.prefix}/")
+            if args.device and not topic.startswith(f"{args.device}/"):
+                others.add(topic.partition("/")[0])
+                continue
+            hint_at = math.inf
             confirms, told = station.take(message.topic, message.payload, now=message.timestamp)
             line = "" if args.role and "/reading/" in topic else _line(topic, message.payload)
             if line and shown.get(message.topic) != line:
@@ -88,6 +97,9 @@ def _show(client: Client, args: argparse.Namespace, station: Station, end: float
                 _say(text)
         for text in station.missing(time.monotonic()):
             _say(text)
+        if time.monotonic() >= hint_at:
+            hint_at = math.inf
+            _say(f"nothing from {args.device or 'any device'} below {args.prefix}/ so far; {named(others)}")
     return 0
 
 

@@ -11,7 +11,7 @@ import time
 import uuid
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, first_device
+from edge.cli._mqtt_client import ANSWER_S, Client, first_device, known_devices
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grader import DEAD_S, Grader
 from edge.types import ConfigError
@@ -32,6 +32,8 @@ def grade(client: Client, args: argparse.Namespace) -> int:
     verdicts = exam.grader.verdicts(asked=exam.asked, replied=exam.replied or client.version != 5)
     print("\n".join(str(v) for v in verdicts))
     failed = sum(v.state == "FAIL" for v in verdicts)
+    if not exam.grader.state and not exam.grader.beds:
+        print(f"{device}: nothing was heard of it below {args.prefix}/; {known_devices(client, args.prefix)}")
     print(f"{device}: " + (f"{failed} of {len(verdicts)} checks failed" if failed else "keeps the contract"))
     return 3 if failed else 0
 
@@ -39,9 +41,9 @@ def grade(client: Client, args: argparse.Namespace) -> int:
 class _Exam:
     def __init__(self, client: Client, args: argparse.Namespace, grader: Grader) -> None:
         self._client, self._args, self.grader = client, args, grader
-        self._reply_to = f"edge-vitals-watch/{uuid.uuid4().hex[:8]}"
-        self.asked, self.replied = "", False
-        client.subscribe(f"{grader.root}/#", grader.discovery_topic, self._reply_to)
+        self._reply_to = self.asked = ""
+        self.replied = False
+        client.subscribe(f"{grader.root}/#", grader.discovery_topic)
 
     def listen(self, seconds: float) -> None:
         """Take messages for so long, and a little longer where an answer is still to come."""
@@ -88,6 +90,7 @@ class _Exam:
 
     def _ask(self, bed: str) -> None:
         """A command that changes nothing: an acknowledgement of an occurrence there is not."""
+        self._reply_to = f"{self.grader.root}/{bed}/cmd/result/watch-{uuid.uuid4().hex[:8]}"  # by no further rights
         nothing = {"id": f"{bed}/af", "occurrence": "no such occurrence"}
         self.asked = self._client.command(f"{self.grader.root}/{bed}/cmd/ack", BY, response=self._reply_to, **nothing)
         if self._args.drill:

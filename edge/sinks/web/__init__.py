@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from edge.clock import Clock
+from edge.ranges import Count, Port
 from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
@@ -42,7 +43,7 @@ def build(
     watching: Watching | None = None,
     history: Kept | None = None,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: Port = 8080,
     cert_file: str | None = None,
     key_file: str | None = None,
     behind_proxy: bool = False,
@@ -50,7 +51,7 @@ def build(
     token_env: str | None = None,
     hosts: tuple[str, ...] = (),
     local_role: Literal["view", "acknowledge", "configure"] = "configure",
-    max_viewers: int = 50,
+    max_viewers: Count = 50,
 ) -> WebSink:
     """The page, at http://127.0.0.1:8080 unless told otherwise.
 

@@ -10,9 +10,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.sinks._commands import CommandInbox
-from edge.sinks._payloads import Topics
-from edge.types import BedStatus, Command, CommandResult
+from edge.types import BedStatus, CommandResult
 from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, load
 
 
@@ -25,11 +23,17 @@ def now_iso(shift_s=0.0):
     return (datetime.now(UTC) + timedelta(seconds=shift_s)).isoformat()
 
 
-def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
+def wanting(topic, correlation=None):
     properties = Properties(PacketTypes.PUBLISH)
-    properties.ResponseTopic = "my/answers"
+    properties.ResponseTopic = topic
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    return properties
+
+
+def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
     fields = {"command_id": "c1", "by": "nurse", "t": now_iso(), "id": "bed1/af"}
-    send(subscriber, "ack", fields, properties=properties)
+    send(subscriber, "ack", fields, properties=wanting("my/answers"))
     device.wait(lambda d: d.commands)
     (command,) = device.commands
     assert (command.name, command.bed, command.by, command.id) == ("ack", "bed1", "nurse", "bed1/af")
@@ -89,28 +93,6 @@ def test_a_message_that_trips_the_program_does_not_end_its_connection(device, su
     assert "could not be taken" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("topic", "answered"),
-    [
-        ("nurse/answers", True),
-        ("homeassistant/device/x/config", True),
-        ("vitals/dev/bed1/event", False),
-        ("vitals/dev", False),
-        ("vitals/+/x", False),
-        ("#", False),
-    ],
-)
-def test_an_answer_is_never_said_on_a_topic_of_ours_and_never_retained(topic, answered):
-    said = []
-    inbox = CommandInbox(Topics("vitals/dev"), CLOCK, print, lambda topic, _payload: said.append(topic))
-    fields = json.dumps({"command_id": "c", "by": "n"}).encode()
-    message = SimpleNamespace(
-        topic="vitals/dev/bed1/cmd/ack", payload=fields, retain=False, properties=SimpleNamespace(ResponseTopic=topic)
-    )
-    inbox.message(message)
-    assert said == ["vitals/dev/bed1/cmd/result", *([topic] if answered else [])]
-
-
 def test_a_retained_command_is_refused(outbox, mosquitto, subscriber):
     send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()}, retain=True)
     subscriber.wait("vitals/dev/bed1/cmd/ack")
@@ -154,8 +136,15 @@ def test_a_confirmation_is_a_command_with_a_role(device, subscriber):
 
 
 def test_unanswered_commands_are_forgotten_in_time(device):
+    fields = {"by": "n", "t": now_iso()}
     for number in range(400):
-        device.sink._commands._reply[f"c{number}"] = ("x", None)
-    command = Command("ack", "bed1", CLOCK.now(), "c0", "n")
-    device.sink.send(CommandResult(command, CLOCK.now(), True))
+        payload = json.dumps({**fields, "command_id": f"c{number}"}).encode()
+        device.sink._commands.message(
+            SimpleNamespace(topic="vitals/dev/bed1/cmd/ack", payload=payload, retain=False, properties=None)
+        )
+    assert len(device.commands) == 400
+    assert len(device.sink._commands._waiting) == 256
+    for command in device.commands:
+        device.sink.send(CommandResult(command, CLOCK.now(), True))
+    assert device.sink._commands._waiting == {}
     assert device.sink.flush(WAIT_S)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from edge.types import Heartbeat, Reading, SourceStatus, Stats
-from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
 
 
 def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosquitto, subscriber):
@@ -19,6 +20,69 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     late = Subscriber(mosquitto.port, "vitals/dev/status")
     assert load(late.wait("vitals/dev/status"))["state"] == "stopped"
     late.close()
+
+
+def test_an_orderly_stop_says_of_every_source_that_it_is_not_watched_and_then_stopped(outbox, mosquitto, subscriber):
+    one = Device(outbox, mosquitto.port).up()
+    names = [f"node{number}" for number in range(60)]  # more than may be on their way at once
+    for name in names:
+        one.sink.send(SourceStatus(name, "bed1", CLOCK.now(), "online", since=CLOCK.now() - 9.0))
+    one.sink.send(SourceStatus("film", "bed2", CLOCK.now(), "disabled", "ended", since=CLOCK.now() - 9.0))
+    one.sink.send(
+        SourceStatus("gone", "bed2", CLOCK.now(), "offline", "unplugged", since=CLOCK.now() - 9.0, blind_s=3.0)
+    )
+    assert one.sink.flush(WAIT_S)
+    for name in (*names, "film", "gone"):
+        subscriber.wait(f"vitals/dev/source/{name}/status")
+    said, before = len(subscriber.messages), CLOCK.wall()
+    one.sink.close()
+    subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
+    last = [m for m in subscriber.messages[said:] if m.topic.startswith("vitals/dev/s")]
+    assert last.pop().topic == "vitals/dev/status"
+    assert {m.topic.split("/")[3] for m in last} == {*names, "gone"}
+    for message in last:
+        told = load(message)
+        assert (told["state"], told["reason"], told["blind_s"]) == ("disabled", "the program was stopped", 0.0)
+        assert told["t"] == told["since"]
+        assert datetime.fromisoformat(told["since"]).timestamp() >= before - 0.001
+    late = Subscriber(mosquitto.port, "vitals/dev/source/#")
+    kept = {name: load(late.wait(f"vitals/dev/source/{name}/status")) for name in ("node1", "film", "gone")}
+    late.close()
+    assert [one["reason"] for one in kept.values()] == ["the program was stopped", "ended", "the program was stopped"]
+    assert kept["film"]["bed"] == kept["gone"]["bed"] == "bed2"
+
+
+def test_a_stop_before_a_source_was_heard_takes_back_what_an_earlier_run_said(outbox, mosquitto, subscriber):
+    topic = "vitals/dev/source/node/status"
+    subscriber.client.publish(topic, b'{"state": "online"}', qos=1, retain=True)
+    subscriber.wait(topic)
+    Device(outbox, mosquitto.port, layout={"bed1": {"sources": {"node": "serial_port"}}}).up().sink.close()
+    told = load(subscriber.wait(topic, lambda p: p["state"] != "online"))
+    assert (told["state"], told["reason"], told["bed"]) == ("disabled", "the program was stopped", "bed1")
+
+
+def test_an_orderly_stop_is_told_although_nobody_listens_to_the_events_that_wait(outbox, mosquitto):
+    assert outbox.append([alarm(1)])
+    curious = Subscriber(mosquitto.port, "vitals/dev/source/#")
+    one = Device(outbox, mosquitto.port).up()
+    one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
+    curious.wait("vitals/dev/source/node/status")
+    assert not one.sink.flush(0.5), "the event waits for a listener, and holds everything back now and then:"
+    one.sink._flight._held_until = CLOCK.now() + 1.0
+    one.sink.close()
+    curious.wait("vitals/dev/source/node/status", lambda p: p["state"] == "disabled")
+    curious.close()
+
+
+def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
+    broker = Scripted(silent=True)
+    one = Device(outbox, broker.port).up()
+    one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
+    before = CLOCK.now()
+    one.sink.close()
+    assert CLOCK.now() - before < 5.0
+    assert not one.sink._thread.is_alive()
+    broker.close()
 
 
 def test_a_reading_has_every_field_and_expires(device, subscriber):

@@ -51,3 +51,10 @@ def test_content_decides_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "heart.csv"
     path.write_bytes(wav(SOUND))
     assert len(joined(play(path), "pcg")) == 9000
+
+
+@pytest.mark.parametrize("name", ["RF64", "W64", "AU", "CAF", "AIFF"])
+def test_other_containers_of_sound_are_read_too(tmp_path: Path, name: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "heart", np.round(SOUND * 32767).astype(np.int16), 2000, "PCM_16", format=name)
+    np.testing.assert_allclose(joined(play(tmp_path / "heart"), "pcg")[:, 0], SOUND, atol=1e-4)

@@ -31,7 +31,8 @@ from files_played import SOUND, edf, joined, play, refused, wav
         (b"\x89HDF\r\n", "HDF5: export CSV or NPZ"),
         (b"\x1f\x8b\x08\0", "compressed with gzip"),
         (b"\x7fELF\0\0\0\0", "not a recording of a known format"),
-        ("naïve".encode("latin-1"), "neither a known recording nor text"),
+        ("naïve\1".encode("latin-1"), "neither a known recording nor text"),
+        (b"\xff\xf3\x84\xc4" + b"\0" * 60, "MP3, which loses what a murmur is made of"),
         (wav(SOUND)[:-9000], "half-written: promises 4.5 s of sound and holds 2.2 s"),
         (wav(SOUND)[:40], "half-written: no samples"),
         (wav(SOUND[:0]), "holds no sound"),
@@ -45,6 +46,12 @@ def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes, said: str
     path = tmp_path / "heart.wav"
     path.write_bytes(content)
     refused(path, said)
+
+
+def test_a_pipe_and_a_device_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "a pipe or a device, not a file")
+    refused("/dev/zero", "a pipe or a device, not a file")
 
 
 def test_a_truncated_flac_is_refused_when_opened(tmp_path: Path) -> None:

@@ -51,6 +51,49 @@ def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], s
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300))
 
 
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("sample,value", lambda i: f"{i},{i % 9}"),
+        (",0", lambda i: f"{i},{i % 9}"),  # a table's index has no name
+        (None, lambda i: f"{i + 1} {i % 9}"),
+        (None, lambda i: f"{i / 100},{i % 9}"),
+        ("time,value", lambda i: f"{i / 100},{i % 9}"),
+    ],
+)
+def test_what_counts_the_rows_is_no_signal_also_where_a_rate_is_given(
+    tmp_path: Path, header: str | None, row: Callable[[int], str]
+) -> None:
+    kept = [i for i in range(300) if not 100 <= i < 120]
+    text = "\n".join([*([header] if header else []), *(row(i) for i in kept)])
+    blocks = play(table(tmp_path / "t.csv", text), rate_hz=100.0, signal="ppg")
+    assert [s for b in blocks for s in range(b.seq, b.next_seq)] == kept
+    np.testing.assert_array_equal(joined(blocks, "ppg"), np.array(kept)[:, None] % 9)
+
+
+def test_row_numbers_that_begin_anew_are_no_one_recording(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", "n,ppg\n0,1\n1,2\n0,3\n1,4\n")
+    refused(path, r"line 4: the row number does not rise \(0\)", rate_hz=100.0)
+
+
+def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i / 50:.2f},{i},{-i},{i % 7}" for i in range(200))
+    refused(
+        table(tmp_path / "t.csv", "t,x,y,z\n" + rows), "no column is named ppg; there are: t, x, y, z", signal="ppg"
+    )
+    blocks = play(table(tmp_path / "t.csv", "t,x,value,ecg\n" + rows), signal="ppg")
+    assert blocks[0].labels == ("value",)
+    alone = "\n".join(f"{i / 50:.2f},{i}" for i in range(200))
+    assert play(table(tmp_path / "t.csv", "t,x\n" + alone), signal="ppg")[0].labels == ("x",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_text_as_other_programs_write_it(tmp_path: Path, encoding: str) -> None:
+    text = "time (s),ppg (µV)\r\n" + "\r\n".join(f"{i / 50:.2f},{i}" for i in range(200))
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    np.testing.assert_array_equal(joined(play(tmp_path / "t.csv"), "ppg")[:, 0], np.arange(200))
+
+
 def test_missing_rows_and_missing_numbers_are_gaps(tmp_path: Path) -> None:
     rows = [f"{i / 100:.2f},{'' if i in (50, 51) else i}" for i in range(200) if not 120 <= i < 140]
     blocks = play(table(tmp_path / "t.csv", "time,ppg\n" + "\n".join(rows)))
@@ -120,6 +163,8 @@ def test_archives_that_are_wrong(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", ppg=np.full(400, np.nan), fs=100)
     refused(tmp_path / "nan.npz", "ppg: holds no numbers")
     np.savez(tmp_path / "none.npz", ppg=np.zeros(0), fs=100)
+    refused(tmp_path / "none.npz", "ppg: empty")
+    np.savez(tmp_path / "none.npz", ppg=np.zeros((0, 400)), fs=100)
     refused(tmp_path / "none.npz", "ppg: empty")
     np.savez(tmp_path / "words.npz", ppg=np.array(["a", "b"]), fs=100)
     refused(tmp_path / "words.npz", "ppg: holds no numbers")

@@ -14,7 +14,7 @@ import pytest
 
 from edge.dsp import synthesis
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,38 @@ def test_a_folder_without_labels(evaluate: ModuleType, tmp_path: Path) -> None:
     for name, reason in (("short.wav", "too_short"), ("silent.wav", "no_signal")):
         assert (rows[name]["p_murmur"], rows[name]["decision"], rows[name]["reason"]) == ("", "unknown", reason)
     assert rows_of(tmp_path / "p.patients.csv") == []
+
+
+def test_a_recording_that_cannot_be_read_keeps_its_row(
+    evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wav(tmp_path / "a.wav", heart(False, 6.0))
+    (tmp_path / "half.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:30])
+    labels = "\ufeffpath,patient\na.wav,p1\nhalf.wav,p1\nnone.wav,p2\n"  # with the mark that spreadsheets write
+    (tmp_path / "labels.csv").write_text(labels, encoding="utf-8")
+    assert evaluate.main(["murmur", "--data", str(tmp_path), "--out", str(tmp_path / "p.csv")]) == 0
+    rows = rows_of(tmp_path / "p.csv")
+    assert [(r["path"], r["decision"], r["reason"]) for r in rows] == [
+        ("a.wav", "absent", ""),
+        ("half.wav", "unknown", "no_signal"),
+        ("none.wav", "unknown", "no_signal"),
+    ]
+    assert [r["patient"] for r in rows_of(tmp_path / "p.patients.csv")] == ["p1", "p2"]
+    assert capsys.readouterr().err.count("cannot be read as sound") == 2
+
+
+@pytest.mark.parametrize("task", ["rhythm", "pulse", "alarms"])
+def test_a_damaged_archive_is_one_line(
+    evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str
+) -> None:
+    np.savez(tmp_path / "a.npz", ppg=np.zeros((2, 1000)), pleth=np.zeros((2, 1000)), record=["a", "b"], fs=0)
+    (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:200])
+    (tmp_path / "c.npz").touch()
+    for name in "abc":
+        assert evaluate.main([task, "--data", str(tmp_path / f"{name}.npz"), "--out", str(tmp_path / "p.csv")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("evaluate: ") and ".npz" in line for line in lines)
 
 
 def test_bad_usage_is_one_line(evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

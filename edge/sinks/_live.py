@@ -1,0 +1,62 @@
+"""What is said now or never: readings with their numbers, heartbeats, figures, answers to commands. Not kept for later.
+
+Any thread may add; the sink's own takes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from edge.clock import Clock
+from edge.sinks._connection import Message
+from edge.sinks._payloads import Payloads, Topics
+from edge.types import Reading
+
+_MOST_WAITING = 1000
+_HOPS_KEPT = 3.0
+
+
+class Live:
+    """See the module. hops: s, by metric."""
+
+    def __init__(self, topics: Topics, payloads: Payloads, clock: Clock, hops: Mapping[str, float]) -> None:
+        self._topics, self._payloads, self._clock, self._hops = topics, payloads, clock, hops
+        self._waiting: deque[Message] = deque(maxlen=_MOST_WAITING)
+        self._seq: dict[tuple[str, str], int] = {}
+
+    def reading(self, reading: Reading, *, heard: bool) -> None:
+        """Count a reading; add it where somebody may hear it."""
+        key = (reading.bed, reading.metric)
+        self._seq[key] = self._seq.get(key, 0) + 1
+        if not heard:
+            return
+        payload = self._payloads.reading(reading, self._seq[key])
+        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
+        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
+        self.add(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
+
+    def add(self, message: Message) -> None:
+        self._waiting.append(message)
+
+    def add_first(self, *messages: Message) -> None:
+        """In front of all that waits, in this order."""
+        self._waiting.extendleft(reversed(messages))
+
+    def take(self, room: int) -> tuple[Message, float | None] | None:
+        """The next one, and for how long it may still be delivered, s (None: always); None when there is none.
+
+        room: how many that want an answer may be sent. What waited too long on its way through this program is left out.
+        """
+        while self._waiting and (self._waiting[0].qos == 0 or room):
+            message = self._waiting.popleft()
+            left_s = None if message.until is None else message.until - self._clock.now()
+            if left_s is None or left_s > 0:
+                return message, left_s
+        return None
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
