@@ -1,7 +1,7 @@
 """Heart rate from the traces of a face's skin regions: ``camera.hr``, or no number and the reason.
 
 Each second, the last 10 s: what the camera saw is judged first (face there, still, bright enough, frames fresh), then
-POS and the network on every region, a rate followed by the shared tracker, and only then whether it may be said: a
+POS and the network on all regions, a rate followed by the shared tracker, and only then whether it may be said: a
 pulse must be greener than red and blue as blood is, absent from the background, the same to POS and the network, and
 the card's rule over all evidence (how it stands out, regions and halves of the window that agree) must give it a
 high enough probability to be right. A photo under flickering light has none of the first two.
@@ -9,7 +9,7 @@ high enough probability to be right. A photo under flickering light has none of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,10 @@ from edge.dsp.face_pulse import (
     both_spectra,
     evidence,
     features,
-    network_input,
-    network_spectrum,
     peak_near,
     pos_spectrum,
 )
+from edge.dsp.face_spectra import network_answer
 from edge.dsp.rate_tracker import RateTracker
 from edge.dsp.resample import to_grid
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
@@ -133,12 +132,13 @@ class CameraPulse:
     def _pulse(self, window: Window, skin: Mapping[str, Floats], background: Floats | None) -> list[Reading]:
         regions = list(skin.values())
         pulses = [band_pass(pos(rgb)) for rgb in regions]
-        (waves,) = self._model.run(np.stack([network_input(r, p) for r, p in zip(regions, pulses, strict=True)]))
-        spectrum = both_spectra(pos_spectrum(regions, pulses), network_spectrum(waves))
+        waves, by_network = network_answer(self._model.run, regions)
+        by_pos = pos_spectrum(regions, pulses)
+        spectrum = both_spectra(by_pos, by_network)
         dt_s = 0.0 if self._last_end is None else window.end - self._last_end
         self._last_end = window.end
         bpm, sd = track(self._tracker, spectrum, dt_s)
-        found = evidence(regions, pulses, waves, background, spectrum, bpm)
+        found = evidence(regions, pulses, waves, background, (by_pos, by_network, spectrum), bpm)
         probability = self._rule.probability(found)
         reason = self._rule.refusal(found, probability) or ("low_quality" if sd > _MAX_SD_BPM else "")
         detail = {name: round(value, 3) for name, value in found.items()}
@@ -146,8 +146,7 @@ class CameraPulse:
         quality = probability * float(np.clip(1.2 - sd / 10.0, 0.1, 1.0))
         if reason:
             return self._silent(window, reason, detail, quality=min(quality, 0.3))
-        wave = band_pass(waves[:, 0, 0].astype(np.float64).mean(0))
-        bpm = beat_rate(np.asarray(wave), bpm)
+        bpm = beat_rate(joined(waves, pulses), bpm)
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]
 
@@ -170,6 +169,13 @@ class CameraPulse:
             Reading("camera.hr", window.end, None, "bpm", quality, reason, detail, model=self._identity),
             Reading("camera.quality", window.end, round(quality, 3), "", quality, reason),
         ]
+
+
+def joined(waves: Floats, pulses: Sequence[Floats]) -> Floats:
+    """The network's waves and those of POS, which fall as blood rises, as one, blood up, ``(n,)``: the first are surer
+    of a weak pulse, the second sharper where it is strong."""
+    by_network, by_pos = band_pass(waves.mean(0)), np.mean(pulses, axis=0)
+    return np.asarray(by_network / max(float(by_network.std()), 1e-12) - by_pos / max(float(by_pos.std()), 1e-12))
 
 
 def new_tracker() -> RateTracker:

@@ -1,4 +1,4 @@
-"""From the colour traces of a face's regions to a spectrum of heart rates: by POS, by the network, by both. Pure."""
+"""From the colour traces of a face's regions to a spectrum of heart rates by POS, and what speaks for a rate. Pure."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ Floats = NDArray[np.float64]
 _TINY = 1e-30
 
 
-def network_input(rgb: Floats, pulse: Floats) -> NDArray[np.float32]:
-    """What the network takes of one region, ``(4, 1, n)``: R, G, B without mean and trend, and POS, each scaled."""
-    flat = band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
-    scale = max(float(flat[:, 1].std()), 1e-9)
-    colours = np.clip(flat / scale, -4.0, 4.0)
-    wave = np.clip(pulse / max(float(pulse.std()), 1e-9), -4.0, 4.0)
-    return np.concatenate([colours.T, wave[None]]).astype(np.float32)[:, None, :]
-
-
 def pos_spectrum(
     regions: Sequence[Floats], pulses: Sequence[Floats], method: Callable[[Floats], Floats] = pos
 ) -> Floats:
@@ -37,12 +28,6 @@ def pos_spectrum(
     return _shares(_shares(power(whole)) + np.mean([_shares(power(p)) for p in pulses], axis=0))
 
 
-def network_spectrum(waves: NDArray[np.float32]) -> Floats:
-    """The same of the network's answer ``(regions, 1, 1, n)``: regions of which it is surer weigh more by themselves."""
-    wave = np.asarray(waves[:, 0, 0], dtype=np.float64).mean(0)
-    return _shares(power(band_pass(wave)))
-
-
 def colour_signature(regions: Sequence[Floats], pulses: Sequence[Floats], bpm: float) -> Floats:
     """How much R, G and B beat with the pulse at a rate and its double, as shares of their means, ``(3,)``.
 
@@ -51,13 +36,11 @@ def colour_signature(regions: Sequence[Floats], pulses: Sequence[Floats], bpm: f
     et al. 2017); a lamp on a photograph gives equal parts.
     """
     cross, own = np.zeros(3, np.complex128), 0.0
+    tones = np.concatenate([_tones(len(pulses[0]), rate) for rate in (bpm, 2.0 * bpm)])
     for rgb, pulse in zip(regions, pulses, strict=True):
-        colours = band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
-        for rate in (bpm, 2.0 * bpm):
-            tones = _tones(len(pulse), rate)
-            p, c = tones @ pulse, tones @ colours
-            cross += (np.conj(p)[:, None] * c).sum(0)
-            own += float((np.abs(p) ** 2).sum())
+        p, c = tones @ pulse, tones @ band_pass(rgb / np.maximum(rgb.mean(0), 1e-9) - 1.0)
+        cross += (np.conj(p)[:, None] * c).sum(0)
+        own += float((np.abs(p) ** 2).sum())
     return np.asarray(cross.real / max(own, _TINY))
 
 
@@ -83,32 +66,33 @@ FEATURES = (
 def evidence(
     regions: Sequence[Floats],
     pulses: Sequence[Floats],
-    waves: NDArray[np.float32],
+    waves: Floats,
     background: Floats | None,
-    spectrum: Floats,
+    spectra: tuple[Floats, Floats, Floats],
     bpm: float,
 ) -> dict[str, float]:
     """What speaks for and against a pulse at ``bpm``: the names of ``FEATURES``.
 
-    regions, pulses, waves: colours, POS and network's answers of each skin region. spectrum: over ``GRID_BPM``, sum 1.
+    regions, pulses, waves: colours, POS and the network's wave of each skin region. spectra: by POS, by the network and
+    of both, over ``GRID_BPM``, sum 1.
     snr as in de Haan 2013, dB; agreement: mean correlation between regions; share: of the spectrum within 6 % of the
     rate; green excess: 1 - (R + B) / 2G, 0.44 for blood and 0 for a lamp; background: its amplitude at the rate over
     the skin's; halves: how far, as a share, the rate of either half of the window is off; apart: ln of the ratio of
     POS's rate and the network's.
     """
     mean = np.mean(list(regions), axis=0)
-    by_network = [np.asarray(band_pass(w.astype(np.float64))) for w in waves[:, 0, 0]]
+    by_network = [np.asarray(band_pass(w)) for w in waves]
     whole, wave = band_pass(pos(mean)), np.mean(by_network, axis=0)
     red, green, blue = colour_signature(regions, pulses, bpm)
     plain = amplitude_at(mean, bpm)
     around = float(amplitude_at(background, bpm).mean()) if background is not None else 0.0
-    rates = [float(GRID_BPM[int(s.argmax())]) for s in (pos_spectrum(regions, pulses), network_spectrum(waves))]
+    rates = [float(GRID_BPM[int(s.argmax())]) for s in spectra[:2]]
     return {
         "snr_db": snr_db(whole, bpm),
         "network_snr_db": snr_db(wave, bpm),
         "agreement": _agreement(pulses),
         "network_agreement": _agreement(by_network),
-        "share": float(spectrum[np.abs(GRID_BPM / bpm - 1.0) < 0.06].sum()),
+        "share": float(spectra[2][np.abs(GRID_BPM / bpm - 1.0) < 0.06].sum()),
         "green_excess": float(1.0 - (red + blue) / (2.0 * green)) if green > _TINY else -1.0,
         "plain_green_excess": float(1.0 - (plain[0] + plain[2]) / max(2.0 * float(plain[1]), 1e-12)),
         "background": around / max(float(plain[1]), 1e-9),

@@ -22,22 +22,41 @@ GRID_BPM: Floats = np.exp(np.arange(np.log(40.0), np.log(220.0) + 1e-9, 0.01))
 """Rates in steps of 1 %, 40 to 220 per minute."""
 _NFFT = 4096
 _TINY = 1e-12
+_STILL = 1e-9  # deviation below which a colour does not move
 
 
 def pos(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
-    """Plane orthogonal to skin: ``(n, 3)`` mean colours to ``(n,)`` pulse, by overlap-adding windows of 1.6 s."""
+    """Plane orthogonal to skin: ``(n, 3)`` mean colours to ``(n,)`` pulse, by overlap-adding windows of 1.6 s.
+
+    A window's weights of R, G and B are the same for all its samples, so the windows' weights are added, not their waves.
+    """
     n, length = len(rgb), max(2, round(WINDOW_S * rate_hz))
     if n < length:
         return np.zeros(n)
-    windows = np.lib.stride_tricks.sliding_window_view(rgb, length, axis=0)  # (m, 3, length)
-    c = windows / np.maximum(windows.mean(2, keepdims=True), _TINY)
-    s1 = c[:, 1] - c[:, 2]
-    s2 = c[:, 1] + c[:, 2] - 2.0 * c[:, 0]
-    ratio = s1.std(1) / np.maximum(s2.std(1), _TINY)
-    ratio[s2.std(1) < _TINY] = 0.0
-    h = s1 + ratio[:, None] * s2
-    h -= h.mean(1, keepdims=True)
-    return _overlap_add(h, n)
+    level = rgb.mean(0)
+    x = rgb - level  # so that squares keep their digits
+    within = _moving_sum(np.concatenate([x, x * x, x * x[:, (1, 2, 0)]], axis=1), length) / length
+    own, square, product = within[:, :3], within[:, 3:6], within[:, 6:]
+    spread, joint = square - own * own, product - own * own[:, (1, 2, 0)]  # (m, 3): rr gg bb, rg gb br
+    mean = np.maximum(level + own, _TINY)
+    w1, w2 = np.array([0.0, 1.0, -1.0]) / mean, np.array([-2.0, 1.0, 1.0]) / mean
+    d1, d2 = (_deviation(w, spread, joint) for w in (w1, w2))
+    ratio = np.where(d2 < _STILL, 0.0, d1 / np.maximum(d2, _STILL))
+    weights = w1 + ratio[:, None] * w2  # of the colours in each window; what they make of its mean is 0
+    added = _moving_sum(np.pad(weights, ((length - 1, length - 1), (0, 0))), length)  # of the windows over each sample
+    return np.asarray((rgb * added).sum(1) / _cover(n, length))
+
+
+def _deviation(weights: Floats, spread: Floats, joint: Floats) -> Floats:
+    """Of the weighed sum of three colours, by their variances and covariances."""
+    variance = (weights**2 * spread + 2.0 * weights * weights[:, (1, 2, 0)] * joint).sum(1)
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def _moving_sum(x: Floats, length: int) -> Floats:
+    """Sums of ``length`` rows, one for every place the window fits."""
+    total = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, axis=0)])
+    return np.asarray(total[length:] - total[:-length])
 
 
 def chrom(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
@@ -96,5 +115,9 @@ def _overlap_add(h: Floats, n: int) -> Floats:
     out = np.zeros(n)
     for k in range(length):
         out[k : k + m] += h[:, k]
-    cover = np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)), min(length, m))
-    return np.asarray(out / cover)
+    return np.asarray(out / _cover(n, length))
+
+
+def _cover(n: int, length: int) -> NDArray[np.intp]:
+    """How many windows of ``length`` cover each of ``n`` samples."""
+    return np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)), min(length, n - length + 1))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from edge import face_models, inference
-from edge.analyzers.camera_pulse import bare, build
+from edge.analyzers.camera_pulse import bare, build, joined
 from edge.demo.face_video import Scene, frames
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
+from edge.dsp.rppg import band_pass, pos
 from edge.lane import Lane
 from edge.types import Block
 
@@ -40,8 +41,9 @@ def traces(bpm=72.0, *, seconds=16.0, pulse=0.01, noise=0.02, seed=0, lamp=0.0, 
     return t, table
 
 
-def run(model, t, table, *, chunk=1, rate=RATE):
-    lane = Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": build(models=lambda _: model)})
+def run(model, t, table, *, chunk=1, rate=RATE, window_s=10.0):
+    analyzer = build(models=lambda _: model, window_s=window_s)
+    lane = Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": analyzer})
     found = []
     for i in range(0, len(t), chunk):
         found += lane.feed(Block("cam/roi", i, float(t[i]), rate, table[i : i + chunk].copy(), 0, COLUMNS))
@@ -69,6 +71,21 @@ def test_the_frame_rate_does_not_matter_and_nor_does_a_wrong_one(model, rate):
         said = [r.value for r in run(model, t, table, rate=nominal) if r.value is not None]
         assert said
         assert np.abs(np.array(said) - 80.0).max() < 2.0
+
+
+def test_the_networks_wave_and_that_of_pos_add_up():
+    wave = np.sin(2 * np.pi * 1.2 * np.arange(300) / RATE)
+    rgb = np.array([190.0, 140.0, 112.0]) * (1 - 0.01 * wave[:, None] * np.array([0.33, 0.77, 0.53]))
+    both = joined(np.stack([wave, wave]), [band_pass(pos(rgb))] * 2)
+    assert np.corrcoef(both, wave)[0, 1] > 0.99
+    assert both.std() > 1.9  # each has a deviation of 1
+
+
+@pytest.mark.parametrize("window_s", [8.0, 12.0, 20.0])
+def test_the_window_may_be_shorter_or_longer(model, window_s):
+    said = [r.value for r in run(model, *traces(80.0, seconds=24.0), window_s=window_s) if r.value is not None]
+    assert said
+    assert np.abs(np.array(said) - 80.0).max() < 2.0
 
 
 def test_irregular_frames_are_used_by_their_own_times(model):

@@ -128,7 +128,7 @@ def main() -> int:
 
     _, people = split(waveforms(options.data))
     models = {v: inference.load("camera_pulse", root=options.model.parent, variant=v) for v in VARIANTS}
-    runs = {v: lambda x, m=m: m.run(x)[0] for v, m in models.items()}
+    runs = {v: m.run for v, m in models.items()}
     spectra = measure(runs, people, faces=options.faces, seed=SEED)
     figures = {
         v: {f"{what} {name}": row[v + key] for name, row in spectra.items()
@@ -218,10 +218,13 @@ NETWORK = """\
 """
 TEXT = """# Camera pulse
 
-A convolutional network of 3.6 k weights that turns the colour traces of a skin region (R, G, B and POS, 10 s at 30 Hz)
-into a pulse wave. Regions share the weights; the mean of their answers counts, so regions of which it is surer weigh
-more. Its spectrum and that of POS (Wang 2017) are multiplied, a hidden-Markov tracker follows the rate, and the number
-is said only when the evidence suffices: the rule stands in `edge/analyzers/camera_pulse.py`, its weights in the card.
+A convolutional network of 7.5 k weights that looks at the spectra of all skin regions at once (10 s at 30 Hz) and says how
+much to trust each region, axis of colour and frequency, and how likely each rate is. The axes are those of skin and
+light: one that neither movement nor shine reaches, one that shine reaches, and the skin's own colour, where blood shows
+best and movement most. Which of them is clean differs with frequency and from face to face, which is what the network
+judges. It hands out weights, not samples: the pulse wave is the weighed sum of the spectra themselves. Its rates and
+those of POS (Wang 2017) are multiplied, a hidden-Markov tracker follows the rate, and the number is said only when the
+evidence suffices: the rule stands in `edge/analyzers/camera_pulse.py`, its weights in the card.
 
     python tools/train/camera_pulse.py                    trains and exports it, seed 7
     python tools/train/camera_rule.py                     fits when a number may be said
@@ -234,7 +237,9 @@ measured on generated faces: contact pulse waveforms of 14 people of UBFC-rPPG (
 42 to 200 per minute, on a model of skin, light, movement, shine, lamps at 50 and 60 Hz, sensor noise and compression,
 with jittered and dropped frames at 15 to 60 a second. The truth of an answer is the mean rate of the beats; faces whose
 beats and spectrum disagree by more than 5 bpm have no one rate and are drawn again. That model is the one POS was derived from, so POS looks better
-here than it is, and light and dark skin differ in brightness only.
+here than it is, and light and dark skin differ in brightness only. The network's axes stand on the same model: a third
+of its training faces were seen through another white balance and a gamma, where shine is not where the model has it, but
+how it does on skin that breaks the model is not known.
 
 {network}
 CHROM (de Haan 2013) finds fewer pulses than POS in every row, and mixing it in made the whole worse in dim light and on

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fit when the camera may say a number: the probability that the rate is right, from the evidence of a window.
 
-    python tools/train/camera_rule.py --model models/camera_pulse       # about four minutes on one core
+    python tools/train/camera_rule.py --model models/camera_pulse       # about a minute and a half on one core
 
 A logistic regression over ``edge.dsp.face_pulse.FEATURES`` on generated faces of the 28 people the network was trained
 on and on generated things without a pulse (photographs, screens, lamps), through the exported int8 network; written to
@@ -31,11 +31,10 @@ from edge.dsp.face_pulse import (
     both_spectra,
     evidence,
     features,
-    network_input,
-    network_spectrum,
     peak_near,
     pos_spectrum,
 )
+from edge.dsp.face_spectra import network_answer
 from edge.dsp.resample import to_grid
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
 
@@ -48,11 +47,14 @@ def seen(model, face):
     """Evidence of a face's window and whether its rate is right within 5 bpm; never for what has no pulse."""
     regions = region_traces(face)
     pulses = [band_pass(pos(rgb)) for rgb in regions]
-    (waves,) = model.run(np.stack([network_input(rgb, p) for rgb, p in zip(regions, pulses, strict=True)]))
-    spectrum = both_spectra(pos_spectrum(regions, pulses), network_spectrum(waves))
+    waves, by_network = network_answer(model.run, regions)
+    by_pos = pos_spectrum(regions, pulses)
+    spectrum = both_spectra(by_pos, by_network)
     bpm = peak_near(spectrum, float(GRID_BPM[spectrum.argmax()]))
     background, _ = to_grid(face.t, face.colours["background"], 0.0, 10.0, RATE_HZ, 0.25)
-    return features(evidence(regions, pulses, waves, background, spectrum, bpm)), abs(bpm - face.bpm) <= 5.0
+    return features(evidence(regions, pulses, waves, background, (by_pos, by_network, spectrum), bpm)), abs(
+        bpm - face.bpm
+    ) <= 5.0
 
 
 def examples(model, people, faces: int, dead: int, seed: int):
