@@ -7,7 +7,7 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
@@ -27,7 +27,8 @@ from edge.lane import Lane
 from edge.main_thread import MainThread, new_mailbox
 from edge.notify import Watchdog
 from edge.reader import Reader
-from edge.recording import Entry, RecordingWriter
+from edge.record_file import RecordFile
+from edge.recording import Entry
 from edge.relief import rungs
 from edge.resume import DurableBoard, resumed
 from edge.runtime import Runtime
@@ -97,7 +98,9 @@ def _build(
     built = _sinks(core, console, opened)
     taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
     if record is not None:
-        taps.append(RecordingWriter(_open_record(Path(record), opened), core.header()).add)
+        asked = RecordFile(Path(record), core.header())
+        opened.callback(asked.close)
+        taps.append(asked.add)
     main = MainThread(
         readers=core.readers,
         board=core.board,
@@ -280,10 +283,3 @@ def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
         return Outbox(state_dir / "outbox.sqlite", clock=clock, boot=boot)
     except OSError as error:
         raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
-
-
-def _open_record(path: Path, opened: contextlib.ExitStack) -> BinaryIO:
-    try:
-        return opened.enter_context(path.open("wb"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None

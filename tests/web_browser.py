@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 WAIT_MS = 20_000
-SCREENS = {"bedside": (800, 480), "desk": (1440, 900), "phone": (360, 740)}
+SCREENS = {"bedside": (800, 480), "desk": (1440, 900), "tablet": (768, 1024), "phone": (360, 740)}
 
 
 @pytest.fixture(scope="module")

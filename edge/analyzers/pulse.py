@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import band_passed, polarity
+from edge.dsp.beats import Upright, band_passed
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
 from edge.types import ConfigError, Reading, Window
@@ -40,7 +40,6 @@ Floats = NDArray[np.float64]
 WINDOW_S = 16.0
 _LEAST_S = 8.0
 _GRID_HZ = 100.0
-_INVERTED = -0.6
 _MAX_SD_SHARE = 0.2
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
 _TRACKED_THROUGH = ("saturated", "low_quality")
@@ -88,21 +87,21 @@ class Pulse:
 
     def __init__(self, channel: int, hop_s: float, upside_down: str, model: Model | None) -> None:
         self.hop_s = hop_s
-        self._channel, self._upside_down, self._model = channel, upside_down, model
+        self._channel, self._model = channel, model
         self._motion = motion_rate.MotionRate(None if model is None else partial(_answer, model))
-        self._sign = 1.0
+        self._upright = Upright(upside_down)
         self._last_t: float | None = None
 
     def reset(self) -> None:
         self._motion.reset()
-        self._sign = 1.0
+        self._upright.reset()
         self._last_t = None
 
     def state(self) -> dict[str, Any]:
-        return {"sign": self._sign, "last_t": self._last_t, "motion": self._motion.state()}
+        return {"sign": self._upright.sign, "last_t": self._last_t, "motion": self._motion.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._sign, self._last_t = state["sign"], state["last_t"]
+        self._upright.sign, self._last_t = state["sign"], state["last_t"]
         self._motion.restore(state["motion"])
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
@@ -165,15 +164,6 @@ class Pulse:
         dt_s = self.hop_s if self._last_t is None else window.end - self._last_t
         self._last_t = window.end
         return self._motion.update(both[:, :count], both[:, count:], dt_s)
-
-    def _upright(self, wave: Floats) -> Floats:
-        if self._upside_down == "auto":
-            lean = polarity(wave)
-            if abs(lean) >= -_INVERTED:
-                self._sign = 1.0 if lean > 0 else -1.0
-        else:
-            self._sign = -1.0 if self._upside_down == "yes" else 1.0
-        return wave * self._sign
 
 
 @dataclass(frozen=True, slots=True, eq=False)

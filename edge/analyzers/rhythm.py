@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, band_passed, find_beats, perfusion_index, polarity
+from edge.dsp.beats import BeatList, Upright, band_passed, find_beats, perfusion_index
 from edge.dsp.promised import chosen_threshold
 from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
@@ -28,7 +28,6 @@ from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
 
-INVERTED = -0.6
 """Skewness of the slope under which a wave is upside down (clean upright windows: never under -0.4)."""
 _PLAUSIBLE_PERFUSION = (0.01, 20.0)
 
@@ -72,18 +71,18 @@ class Rhythm:
 
     def __init__(self, model: Model, calibration: Calibration, channel: int, hop_s: float, upside_down: str) -> None:
         self.hop_s = hop_s
-        self._model, self._channel, self._upside_down = model, channel, upside_down
+        self._model, self._channel = model, channel
         self._calibration = calibration
-        self._sign = 1.0
+        self._upright = Upright(upside_down)
 
     def reset(self) -> None:
-        self._sign = 1.0
+        self._upright.reset()
 
     def state(self) -> dict[str, Any]:
-        return {"sign": self._sign}
+        return {"sign": self._upright.sign}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._sign = state["sign"]
+        self._upright.sign = state["sign"]
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
@@ -114,15 +113,6 @@ class Rhythm:
             Reading("ppg.quality", window.end, trust, "", trust, detail={"beats": len(beats)}),
             _perfusion(window.end, signal.x, beats, wave, trust),
         ]
-
-    def _upright(self, wave: Floats) -> Floats:
-        if self._upside_down == "auto":
-            lean = polarity(wave)
-            if abs(lean) >= -INVERTED:
-                self._sign = 1.0 if lean > 0 else -1.0
-        else:
-            self._sign = -1.0 if self._upside_down == "yes" else 1.0
-        return wave * self._sign
 
     def _refused(
         self, t: float, reason: str, trust: float | None, detail: Mapping[str, Any] | None = None

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge.cli._options import seconds
 from edge.logs import JsonFormatter, LogSink
-from edge.types import Sink
+from edge.types import ConfigError, Sink
+
+if TYPE_CHECKING:
+    from edge.config import Config
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,10 +54,17 @@ def begin_logging(form: str, device: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run until stopped."""
+    from edge.assembly import state_dir_of
     from edge.config import load
-    from edge.service import build_service
 
     config = load(args.config, to_watch=True)
+    with only_one(state_dir_of(config)):
+        return _run(args, config)
+
+
+def _run(args: argparse.Namespace, config: Config) -> int:
+    from edge.service import build_service
+
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)
     with stop_signals() as told:
@@ -59,6 +72,28 @@ def run(args: argparse.Namespace) -> int:
         service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot)
         told(service.runtime.stop)
         return service.run(args.seconds)
+
+
+@contextlib.contextmanager
+def only_one(state_dir: Path) -> Iterator[None]:
+    """Hold a state directory: two programs in one would number the same events twice. Raises ConfigError.
+
+    The system lets go of the lock when the program ends, however it ends.
+    """
+    path = state_dir / "lock"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        held = path.open("a+b")
+    except OSError as error:
+        raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
+    with held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{state_dir}: another edge-vitals runs there; stop it, or set device.state_dir"
+            ) from None
+        yield
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 BAND_HZ = (0.5, 8.0)
 MIN_IBI_S = 0.27  # 222 beats a minute
+_TELLS_POLARITY = 0.6  # skewness of the slope, either way
 _PIECE_S, _OVERLAP = 6.0, 0.2
 _COARSE_HZ = 20.0
 _SLOWEST_BPM = 30.0
@@ -71,6 +72,27 @@ def polarity(wave: Floats) -> float:
     slope = np.diff(wave)
     spread = slope.std()
     return float(np.mean(((slope - slope.mean()) / spread) ** 3)) if spread > 0 else 0.0
+
+
+class Upright:
+    """Turns band-passed waves so that beats point up; where a window does not tell, as the last one that did.
+
+    upside_down: how the sensor is wired, ``auto``, ``yes`` or ``no``. ``sign`` is all that is remembered.
+    """
+
+    def __init__(self, upside_down: str = "auto") -> None:
+        self._found = upside_down == "auto"
+        self._given = -1.0 if upside_down == "yes" else 1.0
+        self.sign = self._given
+
+    def reset(self) -> None:
+        self.sign = self._given
+
+    def __call__(self, wave: Floats) -> Floats:
+        lean = polarity(wave) if self._found else 0.0
+        if abs(lean) >= _TELLS_POLARITY:
+            self.sign = 1.0 if lean > 0 else -1.0
+        return wave * self.sign
 
 
 def perfusion_index(raw: Floats, beats: BeatList) -> float | None:

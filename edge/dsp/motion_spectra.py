@@ -1,8 +1,12 @@
 """What the last seconds of pulse and movement hold at each heart rate, with what the accelerometer explains taken out.
 
-Every PPG channel is regressed on the accelerometer's axes at lags up to 240 ms (ridge) over the last 14 s, and the
-residual's Hann spectra of the last 8 s and of all 14 s are read at every whole bpm (after Zhang et al., IEEE TBME
-2015;62:522). A fit over the 8 s alone takes more of the pulse out. Only samples before the window's end are used.
+Every PPG channel is regressed on the accelerometer's axes at lags up to 240 ms (ridge) over the last 16 s, the newest
+counting most because what movement does to a pulse changes with it, and the residual's spectra of the last 8 s and of
+all 16 s are read at every whole bpm (after Zhang et al., IEEE TBME 2015;62:522). A fit over the 8 s alone takes more of
+the pulse out. Only samples before the window's end are used.
+
+A rate is the number of beats in 8 s, so each second counts as much; a Hann taper would read the rate of the middle. The
+tapers therefore have no slopes at their ends, and rise, because what follows the rate looks back and lags.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ Floats = NDArray[np.float64]
 
 RATE_HZ: Final = 25.0
 SHORT_S: Final = 8.0
-LONG_S: Final = 14.0
+LONG_S: Final = 16.0
 GRID_BPM: Final = np.arange(30, 223)
 CHANNELS: Final = (
     *("residual", "weaker residual", "long residual", "residual at twice the rate"),
@@ -33,6 +37,8 @@ TWICE: Final = slice(60, 446, 2)
 _BAND_HZ = (0.4, 8.0)
 _LAGS = (-6, -4, -2, 0, 2, 4, 6)
 _RIDGE = 0.1
+_MEMORY_S = 8.0  # of the fit: a sample this old counts 1/e; longer is as good until what movement does wanders
+_FIRST_SHORT, _FIRST_LONG = 0.4, 0.2  # the oldest sample's weight in a taper, 1 on average; a flat optimum
 _FFT = 1500  # at 25 Hz a bin is one bpm
 _BINS = 446
 _PAD = 100
@@ -54,16 +60,16 @@ class Spectra:
 def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
     """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end."""
     n, long = round(SHORT_S * RATE_HZ), min(len(ppg), round(LONG_S * RATE_HZ))
-    both = ppg if acc is None else np.concatenate([ppg.T, acc.T]).T
-    both = zero_phase(both, butterworth(2, _BAND_HZ, RATE_HZ, "band"), _PAD).T
+    both = in_band(ppg if acc is None else np.concatenate([ppg.T, acc.T]).T).T
     count = ppg.shape[1]
-    slow = _centred(both[:, -long:]) if acc is None else _residual(both[:count, -long:], _lagged(both[count:], long))
-    rows = np.zeros((2 * count + len(both), long))  # all 14 s of the residual, its last 8 s, the last 8 s as they are
+    slow = both[:, -long:] if acc is None else _residual(both[:count, -long:], _lagged(both[count:], long))
+    slow = _centred(slow)
+    rows = np.zeros((2 * count + len(both), long))  # all 16 s of the residual, its last 8 s, the last 8 s as they are
     recent = rows[count:, long - n :]  # where a row begins does not change its power
     recent[:count], recent[count:] = slow[:, long - n :], both[:, -n:]
     recent -= recent.sum(axis=1, keepdims=True) / n
-    recent *= _hann(n)
-    np.multiply(slow, _hann(long), out=rows[:count])
+    recent *= _rising(n, _FIRST_SHORT)
+    np.multiply(slow, _rising(long, _FIRST_LONG), out=rows[:count])
     spectrum = fft.rfft(rows, _FFT)[:, :_BINS]
     power = spectrum.real**2 + spectrum.imag**2
     shares = _shares(power[: 3 * count])
@@ -88,9 +94,14 @@ def network_input(found: Spectra) -> NDArray[np.float32]:
     return np.asarray((np.log(rows + np.float32(_FLOOR)) - np.float32(_CENTRE)) / np.float32(_SCALE))[None, :, None, :]
 
 
+def in_band(x: Floats) -> Floats:
+    """Columns ``(n, k)`` at 25 Hz without what lies outside 0.4 to 8 Hz."""
+    return np.asarray(zero_phase(x, butterworth(2, _BAND_HZ, RATE_HZ, "band"), _PAD))
+
+
 def residual(x: Floats, motion: Floats) -> Floats:
     """``x`` ``(n, channels)`` minus what lagged copies of ``motion`` ``(n, axes)`` explain of it; no mean is left."""
-    return _residual(x.T, _lagged(motion.T, len(x))).T
+    return _centred(_residual(x.T, _lagged(motion.T, len(x)))).T
 
 
 def _lagged(motion: Floats, n: int) -> Floats:
@@ -107,14 +118,16 @@ def _lagged(motion: Floats, n: int) -> Floats:
 def _residual(x: Floats, columns: Floats) -> Floats:
     """``x`` ``(channels, n)`` without what ``columns`` ``(k, n)`` and a constant explain of it."""
     k, n = columns.shape
+    counts = _fading(n)
+    total = float(counts.sum())
     rows = np.concatenate([columns, np.ones((1, n)), x])
-    products = rows @ rows.T
+    products = (rows[: k + 1] * counts) @ rows.T
     own, sums = products.diagonal()[:k].copy(), products[k, :k]
-    power = own - sums * sums / n
-    guarded = (np.sqrt(np.maximum(power, 0.0) / n) + 1e-9) ** 2
+    power = own - sums * sums / total
+    guarded = (np.sqrt(np.maximum(power, 0.0) / total) + 1e-9) ** 2
     ridge = _RIDGE * float((power / guarded).sum()) / k + 1e-9
     products[np.arange(k), np.arange(k)] = own + ridge * guarded
-    weights = np.linalg.solve(products[: k + 1, : k + 1], products[: k + 1, k + 1 :])
+    weights = np.linalg.solve(products[:, : k + 1], products[:, k + 1 :])
     return np.asarray(x - weights.T @ rows[: k + 1])
 
 
@@ -123,8 +136,15 @@ def _centred(rows: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _hann(n: int) -> Floats:
-    return np.hanning(n)
+def _fading(n: int) -> Floats:
+    """How much each of ``n`` samples counts in the fit, the newest 1."""
+    return np.exp((np.arange(n) - (n - 1)) / (_MEMORY_S * RATE_HZ))
+
+
+@lru_cache(maxsize=8)
+def _rising(n: int, first: float) -> Floats:
+    """A taper from ``first`` up to ``2 - first``."""
+    return np.linspace(first, 2.0 - first, n)
 
 
 def _shares(power: Floats) -> Floats:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
+from edge.dsp.pcg_hum import without_hum
 from edge.types import Window
 
 MIN_SOUND_S = 3.0
@@ -66,6 +67,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     if clipped > quality.MAX_CLIPPED:
         return None, "saturated"
     y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
+    y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
         return None, "no_signal"
     picture = frontend.log_mel(y)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from edge.clock import Clock
+from edge.plain import plain
 from edge.types import Alarm, BedStatus, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
 
 VERSION = 1
@@ -167,7 +167,7 @@ class Payloads:
 
 def encode(content: Mapping[str, Any]) -> bytes:
     """JSON, UTF-8."""
-    return msgspec.json.encode(content, enc_hook=_plain)
+    return msgspec.json.encode(content, enc_hook=plain)
 
 
 def fields_of(event: Event) -> dict[str, Any]:
@@ -178,13 +178,3 @@ def fields_of(event: Event) -> dict[str, Any]:
 def iso(wall: float) -> str:
     """Unix seconds as ISO 8601 UTC with milliseconds."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"no JSON for {type(value).__name__}")

@@ -287,3 +287,23 @@ def test_a_broken_video_is_one_line_and_not_the_decoders(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"edge-vitals: {tmp_path / 'half.mp4'}: cannot be opened: not a video\n"
+
+
+def test_a_recording_that_no_longer_fits_does_not_end_the_watching(config, capfd):
+    text = SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 60.0\nrate_bpm = 180')
+    config.write_text(text + "[alarms.tachy]\non_delay_s = 1\n[sinks.journal]\n")
+    assert main(["run", str(config), "--record", "/dev/full", "--quiet"]) == 0
+    assert "/dev/full: the recording ends here: No space left on device; the watching goes on" in capfd.readouterr().err
+    assert '"bed1/tachy"' in (config.parent / "state" / "journal.jsonl").read_text()
+
+
+def test_two_programs_in_one_state_directory_are_refused_and_the_next_one_is_not(config, capsys):
+    from edge.cli.run import only_one
+
+    config.write_text(SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 5.0'))
+    with only_one(config.parent / "state"):
+        assert main(["run", str(config), "--quiet"]) == 2
+        assert capsys.readouterr().err == (
+            f"edge-vitals: {config.parent / 'state'}: another edge-vitals runs there; stop it, or set device.state_dir\n"
+        )
+    assert main(["run", str(config), "--quiet"]) == 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge.dsp import synthesis
 from edge.dsp.beats import (
+    Upright,
     band_passed,
     find_beats,
     gain_controlled,
@@ -126,3 +127,18 @@ def test_against_the_ecg_of_intensive_care_records(data_dir):
     assert precision[good].mean() > 0.94
     assert sensitivity[poor].mean() < 0.8 < sensitivity.mean()
     assert precision.mean() > 0.88
+
+
+def test_a_wave_that_does_not_tell_is_turned_as_the_last_one_that_did() -> None:
+    t = np.arange(0, 10, 0.01)
+    steep = -((t * 1.2) % 1.0)  # rises at once, falls slowly
+    steep = band_passed(steep - steep.mean(), 100.0)
+    even = np.sin(2 * np.pi * 1.2 * t)
+    found = Upright()
+    np.testing.assert_array_equal(found(even), even)
+    np.testing.assert_array_equal(found(-steep), steep)
+    np.testing.assert_array_equal(found(even), -even)
+    found.reset()
+    np.testing.assert_array_equal(found(even), even)
+    wired = Upright("yes")
+    np.testing.assert_array_equal(wired(steep), -steep)

@@ -53,26 +53,47 @@ def test_a_residual_holds_nothing_of_the_motion():
     assert left.std() < 0.5 * ppg[-200:].std()
 
 
+def test_the_newest_counts_most_where_what_movement_does_turns_round():
+    _, acc = walk(16.0)
+    shaken = 3.0 * acc[:, :1]
+    shaken[200:] *= -1.0  # an even fit over all 16 s would find nothing to take out
+    assert residual(shaken, acc)[-100:].std() < 0.6 * shaken[-100:].std()
+
+
+@pytest.mark.parametrize("bpm_per_s", [0.5, -0.5, 1.0])
+def test_a_changing_rate_is_that_of_the_beats_of_the_8_s_and_does_not_lag(bpm_per_s):
+    rng = np.random.default_rng(4)
+    t = np.arange(0, 120, 1 / RATE_HZ)
+    rate = (70 if bpm_per_s > 0 else 140) + bpm_per_s * t
+    phase = 2 * np.pi * np.cumsum(rate) / 60 / RATE_HZ
+    ppg = (np.sin(phase) + 0.3 * np.sin(2 * phase) + 0.1 * rng.normal(size=len(t)))[:, None]
+    found = follow(ppg, 0.02 * rng.normal(size=(len(t), 3)))
+    counted = rate[0] + bpm_per_s * (4.0 + np.arange(len(found)))
+    ahead_s = (found[:, 0] - counted)[20:].mean() / bpm_per_s
+    assert abs(ahead_s) < 0.4
+
+
 def plainly(ppg, acc):
     """Residual and movement of ``spectra`` written out: one regression a channel, one transform a row."""
     sections = butterworth(2, (0.4, 8.0), RATE_HZ, "band")
-    x, motion = zero_phase(ppg, sections, 100)[-350:], zero_phase(acc, sections, 100)
+    x, motion = zero_phase(ppg, sections, 100), zero_phase(acc, sections, 100)
+    n = len(x)
     held = np.concatenate([np.repeat(motion[:1], 20, axis=0), motion, np.repeat(motion[-1:], 20, axis=0)])
-    n, end = len(x), len(held) - 20
-    columns = np.concatenate([held[end - n - lag : end - lag] for lag in range(-6, 7, 2)], axis=1)
-    columns = columns - columns.mean(axis=0)
-    rms2 = (columns.std(axis=0) + 1e-9) ** 2
-    ridge = np.diag((0.1 * (n * columns.std(axis=0) ** 2 / rms2).mean() + 1e-9) * rms2)
+    columns = np.concatenate([held[20 - lag : 20 - lag + n] for lag in range(-6, 7, 2)], axis=1)
+    counts = np.exp(-np.arange(n)[::-1] / (8.0 * RATE_HZ))
+    columns, level = (y - counts @ y / counts.sum() for y in (columns, x))
+    squares = columns.T @ (counts[:, None] * columns)
+    ridge = np.diag(0.1 * np.diag(squares))
 
-    def share(row):
-        power = abs(np.fft.rfft((row - row.mean()) * np.hanning(len(row)), 1500)[:446]) ** 2
+    def share(row, first):
+        power = abs(np.fft.rfft((row - row.mean()) * np.linspace(first, 2 - first, len(row)), 1500)[:446]) ** 2
         return power / power[30:223].sum()
 
-    weights = np.linalg.solve(columns.T @ columns + ridge, columns.T @ (x - x.mean(axis=0)))
-    left = (x - x.mean(axis=0) - columns @ weights).T
-    moved = sum(abs(np.fft.rfft((a - a.mean()) * np.hanning(200), 1500)[:446]) ** 2 for a in motion[-200:].T)
-    raw = [share(row) for row in x[-200:].T]
-    return [share(row[-200:]) for row in left], [share(row) for row in left], raw, moved / moved[30:].sum()
+    weights = np.linalg.solve(squares + ridge, columns.T @ (counts[:, None] * level))
+    left = (level - columns @ weights).T
+    moved = sum(abs(np.fft.rfft((a - a.mean()) * np.linspace(0.4, 1.6, 200), 1500)[:446]) ** 2 for a in motion[-200:].T)
+    raw = [share(row[-200:], 0.4) for row in x.T]
+    return [share(row[-200:], 0.4) for row in left], [share(row, 0.2) for row in left], raw, moved / moved[30:].sum()
 
 
 @pytest.mark.parametrize("seconds", [8.0, 11.0, 16.0])

@@ -210,6 +210,13 @@ def test_accessible_and_whole_on_every_screen(browser, watched, screen, colours)
         )
         assert sizes[0] <= sizes[1]
         assert sizes[2] <= sizes[3] + 1
+        cut = seen.page.evaluate(
+            "() => { const end = document.querySelector('#numbers').getBoundingClientRect().right;"
+            " return [...document.querySelectorAll('#numbers dd, #numbers .huge, #numbers .verdict')]"
+            ".filter(e => e.getBoundingClientRect().right > end || e.scrollWidth > e.clientWidth + 1)"
+            ".map(e => e.textContent); }"
+        )
+        assert cut == []
         if screen == "bedside":
             assert sizes[4] <= sizes[5] + 1, "a number is hidden behind the buttons"
             assert digit_height_mm(seen) >= 12.0

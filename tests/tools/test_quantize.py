@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from edge import inference
 from edge.inference import bench, engines
 
+MURMUR = Path(__file__).resolve().parents[2] / "models" / "murmur"
+
 
 @pytest.fixture(scope="module")
 def quantize() -> Iterator[ModuleType]:
@@ -70,3 +72,19 @@ def test_figures_are_added_to_a_card_and_the_model_still_loads(quantize: ModuleT
     assert after.card == {**before, "figures": {"onnx-int8": {"auroc": 0.9}, "people": 28}}
     with pytest.raises(ValueError, match="variants: written by export alone"):
         quantize.amend_card(tmp_path / "tiny", {"variants": []})
+
+
+@pytest.mark.parametrize("name", ["murmur.int8.tflite", "murmur.fp32.tflite"])
+def test_a_flatbuffer_without_names_is_called_alike_and_answers_the_same(quantize: ModuleType, name: str) -> None:
+    from quantize.compact import unnamed
+    from quantize.runners import LitertRunner
+
+    content = (MURMUR / name).read_bytes()
+    small = unnamed(content)
+    before, after = LitertRunner(content), LitertRunner(small)
+    assert (after.inputs, after.outputs) == (before.inputs, before.outputs)
+    with np.load(MURMUR / "golden.npz") as golden:
+        example = golden["in_0"][:1]
+    for a, b in zip(before(example), after(example), strict=True):
+        assert np.array_equal(a, b)
+    assert unnamed(small) == small

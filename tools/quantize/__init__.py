@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.compact import unnamed
 from quantize.convert import litert_fp32, litert_int8, onnx_fp32, onnx_int8
 from quantize.runners import Arrays, LitertRunner, OnnxRunner
 from quantize.toml_text import toml
@@ -103,6 +104,7 @@ def export(
     variants, runs = [], {}
     for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
         file, content = files[variant]
+        content = unnamed(content) if variant.startswith("litert") else content
         (out / file).write_bytes(content)
         runner = _RUNNERS[variant.partition("-")[0]](content)
         runs[variant] = [runner(*g) for g in golden]

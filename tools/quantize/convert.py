@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.compact import stripped
 from quantize.runners import Arrays, LitertRunner
 
 
@@ -31,7 +32,7 @@ def onnx_fp32(model: Any, example: tuple[Any, ...], outputs: int) -> bytes:
             input_names=[f"in_{i}" for i in range(len(example))],
             output_names=[f"out_{i}" for i in range(outputs)],
         )
-    return _stripped(buffer.getvalue())
+    return stripped(buffer.getvalue())
 
 
 def onnx_int8(fp32: bytes, calibration: Sequence[Arrays]) -> bytes:
@@ -67,7 +68,7 @@ def onnx_int8(fp32: bytes, calibration: Sequence[Arrays]) -> bytes:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
-        return _stripped(Path(target).read_bytes())
+        return stripped(Path(target).read_bytes())
 
 
 def litert_fp32(model: Any, example: tuple[Any, ...]) -> bytes:
@@ -102,20 +103,3 @@ def litert_int8(fp32: bytes, calibration: Sequence[Arrays]) -> bytes:
                 found = work.calibrate({"serving_default": [feed]}, num_threads=1)
             merged = {k: min_max_update(merged.get(k, {}), v) for k, v in found.items()}
         return bytes(work.quantize(merged, enable_progress_bar=False, enable_progress_report=False).quantized_model)
-
-
-def _stripped(content: bytes) -> bytes:
-    import onnx
-
-    model = onnx.load_from_string(content)
-    del model.metadata_props[:]
-    model.doc_string = model.graph.doc_string = ""
-    model.producer_name = model.producer_version = ""
-    del model.graph.value_info[:]
-    for i, node in enumerate(model.graph.node):
-        node.doc_string, node.name = "", f"n{i}"
-        del node.metadata_props[:]
-    for tensor in model.graph.initializer:
-        tensor.doc_string = ""
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())

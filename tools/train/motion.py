@@ -4,10 +4,11 @@
     python tools/train/motion.py                                          # on all 13, and write models/motion
     python tools/train/motion.py --cross-validate --out predictions.csv   # every recording by a network that never saw it
 
-One seed, fixed beforehand. Each recording is also played at other speeds, so that its rates become others. The
-recording a fold's network never saw goes through the shipped analyzer with that network, as int8 and fp32 files of both
-runtimes; their figures go into the card, the predictions of int8 in ONNX Runtime into ``--out``. Networks that are
-fitted are kept in ``--work`` and taken up again; delete it to begin afresh.
+One seed, fixed beforehand. Each recording is also played at other speeds, so that its rates become others, and all of
+these also with more of the recording's own movement in the pulse, by a factor that wanders. The recording a fold's
+network never saw goes through the shipped analyzer with that network, as int8 and fp32 files of both runtimes; their
+figures go into the card, the predictions of int8 in ONNX Runtime into ``--out``. Networks that are fitted are kept in
+``--work`` and taken up again; delete it to begin afresh.
 """
 
 from __future__ import annotations
@@ -27,18 +28,23 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
 from edge.dsp import synthesis
-from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, network_input, spectra
+from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, in_band, network_input, residual, spectra
 from edge.dsp.resample import even_to_grid, to_grid
 
 SEED = 2015
 SPEEDS = (1.0, 0.7, 0.78, 0.86, 0.93, 1.08, 1.17, 1.27, 1.4)
 HOP_S, KEEP_S = 2.0, 16.0
-VERSION = "1.1.0"
+SHAKEN, SWING_S = (1.0, 4.0), 3.0
+"""The top of the factors on a shaken recording's own movement lies between these; they wander at this pace."""
+VERSION = "1.2.0"
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 
 
-def sequence(path: Path, speed: float):
-    """``(inputs (n, 7, 193) float32, bpm (n,) float32)`` of a recording played ``speed`` times as fast."""
+def sequence(path: Path, speed: float, rng=None):
+    """``(inputs (n, 7, 193) float32, bpm (n,) float32)`` of a recording played ``speed`` times as fast.
+
+    rng: shakes it, with factors drawn from it; None leaves it as it is.
+    """
     with np.load(path) as d:
         fs, bpm = float(d["fs"]), d["bpm"]
         ppg, acc = d["ppg"].T.astype(np.float64), d["acc"].T.astype(np.float64)
@@ -49,15 +55,33 @@ def sequence(path: Path, speed: float):
     else:
         ppg, acc = (_played(x, fs, speed) for x in (ppg, acc))
     centres = np.arange(len(bpm)) * HOP_S + SHORT_S / 2
+    factors = None if rng is None else swings(*ppg.shape, rng)
     rows, truth = [], []
     for k in range(int((length_s - SHORT_S) // HOP_S) + 1):
         end, begin = (round(s * RATE_HZ) for s in (SHORT_S + k * HOP_S, max(0.0, SHORT_S + k * HOP_S - KEEP_S)))
         middle = (SHORT_S / 2 + k * HOP_S) * speed
         if end > len(ppg) or middle > centres[-1] + 1.0:
             break
-        rows.append(network_input(spectra(ppg[begin:end], acc[begin:end]))[0, :, 0])
+        seen, moved = ppg[begin:end], acc[begin:end]
+        if factors is not None:
+            seen = seen + factors[begin:end] * explained(seen, moved)
+        rows.append(network_input(spectra(seen, moved))[0, :, 0])
         truth.append(np.interp(middle, centres, bpm) * speed)
     return np.array(rows, dtype=np.float32), np.array(truth, dtype=np.float32)
+
+
+def swings(n: int, channels: int, rng):
+    """Factors ``(n, channels)`` at 25 Hz that wander between 0 and one top."""
+    knots = np.arange(0.0, n / RATE_HZ + SWING_S, SWING_S)
+    top = rng.uniform(*SHAKEN)
+    t = np.arange(n) / RATE_HZ
+    return np.stack([np.interp(t, knots, rng.uniform(0.0, top, len(knots))) for _ in range(channels)], axis=1)
+
+
+def explained(ppg, acc):
+    """What movement ``acc (n, axes)`` explains of ``ppg (n, channels)``, both at 25 Hz."""
+    x = in_band(ppg)
+    return x - residual(x, in_band(acc))
 
 
 def _played(x, fs: float, speed: float):
@@ -67,19 +91,22 @@ def _played(x, fs: float, speed: float):
 
 
 def sequences(data: Path, work: Path):
-    """By recording: its sequences at every speed at which the rates stay on the grid, the true speed first."""
+    """By recording: its sequences at every speed at which the rates stay on the grid, as they are and shaken; the true
+    speed as it is comes first."""
     found = {}
-    for path in sorted(data.glob("*.npz")):
+    for number, path in enumerate(sorted(data.glob("*.npz"))):
         kept = work / f"{path.stem}.npz"
         if not kept.exists():
             arrays = {}
-            for speed in SPEEDS:
+            for k, speed in enumerate(SPEEDS):
                 x, y = sequence(path, speed)
                 if speed == 1.0 or ((y > GRID_BPM[0] + 4) & (y < GRID_BPM[-1] - 4)).mean() > 0.98:
-                    arrays[f"x{speed}"], arrays[f"y{speed}"] = x, y
+                    arrays[f"x{k}"], arrays[f"y{k}"] = x, y
+                    shaken = sequence(path, speed, np.random.default_rng((SEED, number, k)))
+                    arrays[f"x{k} shaken"], arrays[f"y{k} shaken"] = shaken
             np.savez(kept, **arrays)
         with np.load(kept) as d:
-            found[path.name] = [(d[f"x{s}"], d[f"y{s}"]) for s in SPEEDS if f"x{s}" in d]
+            found[path.name] = [(d[name], d[f"y{name[1:]}"]) for name in d if name.startswith("x")]
     return found
 
 
@@ -112,7 +139,7 @@ def ship(net, training, folder: Path) -> None:
     card = {
         "version": VERSION,
         "task": "how well each heart rate explains the last seconds of pulse and movement",
-        "input": {"rate_hz": 25, "window_s": 14.0, "scaling": "edge.dsp.motion_spectra.network_input"},
+        "input": {"rate_hz": 25, "window_s": 16.0, "scaling": "edge.dsp.motion_spectra.network_input"},
         "output": {"labels": ["30 to 222 bpm by 1"], "kind": "values"},
         "training": {
             "script": "tools/train/motion.py",

@@ -3,7 +3,7 @@
     python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
     python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
 
-One seed, fixed beforehand. Synthetic windows carry no person, so one pre-training serves every fold. Each fold also
+One seed, fixed beforehand, and those after it for further towers. Synthetic windows carry no person, so one pre-training serves every fold. Each fold also
 leaves out a seventh of the ICU records, so that no network is judged on a record it was fitted to. Work that is done is
 kept in ``--work`` and taken up again; delete it to begin afresh.
 """
@@ -27,11 +27,12 @@ import icu_pulses
 import rhythm_report
 from rhythm_data import DATA, Windows, cached, made, synthetic, varied
 from rhythm_fit import Scale, Weak, fit, logits_of, scale_of
-from rhythm_net import RhythmNet, parameters
+from rhythm_net import TOWERS, RhythmNet, Tower, parameters
 
 from edge.dsp.rhythm_features import FEATURES
 
 SEED = 20221
+SEEDS = tuple(SEED + i for i in range(TOWERS))
 FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
@@ -75,31 +76,36 @@ def folds(person: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int
 
 
 def pretrained(pool: Windows, scale: Scale, work: Path) -> RhythmNet:
-    """The network after synthetic pulses alone."""
-    torch.manual_seed(SEED)
+    """The towers after synthetic pulses alone."""
     model = RhythmNet(pool.feature.shape[1])
-    path = work / "pretrained.pt"
-    if path.exists():
-        model.load_state_dict(torch.load(path, weights_only=True))
-        return model.eval()
-    print(f"{parameters(model)} weights", flush=True)
-    model = fit(model, [pool], pool, scale=scale, seed=SEED, log="pre-training", **PRETRAIN)
-    torch.save(model.state_dict(), path)
-    return model
+    for i, seed in enumerate(SEEDS):
+        torch.manual_seed(seed)
+        tower = Tower(pool.feature.shape[1])
+        path = work / f"pretrained-{i}.pt"
+        if not path.exists():
+            print(f"{parameters(tower)} weights of a tower", flush=True)
+            tower = fit(tower, [pool], pool, scale=scale, seed=seed, log=path.stem, **PRETRAIN)
+            torch.save(tower.state_dict(), path)
+        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
+    torch.save(model.state_dict(), work / "pretrained.pt")
+    return model.eval()
 
 
 def fitted(
     name: str, start: RhythmNet, real: list[Windows], pool: Windows, weak: Weak, scale: Scale, work: Path
 ) -> RhythmNet:
-    """``start`` fitted to ``real`` and ``weak``, kept under ``name``."""
-    path = work / f"{name}.pt"
-    if path.exists():
-        model = RhythmNet(pool.feature.shape[1])
-        model.load_state_dict(torch.load(path, weights_only=True))
-        return model.eval()
-    model = fit(start, real, pool, scale=scale, seed=SEED, log=name, weak=weak, weakly=WEAKLY, **FINE)
-    torch.save(model.state_dict(), path)
-    return model
+    """``start`` fitted, tower by tower, to ``real`` and ``weak``, kept under ``name``."""
+    model = RhythmNet(pool.feature.shape[1])
+    for i, seed in enumerate(SEEDS):
+        path = work / f"{name}-{i}.pt"
+        if not path.exists():
+            tower = fit(
+                start.towers[i], real, pool, scale=scale, seed=seed, log=path.stem, weak=weak, weakly=WEAKLY, **FINE
+            )
+            torch.save(tower.state_dict(), path)
+        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
+    torch.save(model.state_dict(), work / f"{name}.pt")
+    return model.eval()
 
 
 def main() -> int:

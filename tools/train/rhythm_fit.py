@@ -1,4 +1,4 @@
-"""Fitting one rhythm network: synthetic pulses first, then real ones with synthetic and weakly labelled ones mixed in."""
+"""Fitting one tower of the rhythm network: synthetic pulses first, then real ones with synthetic and weakly labelled ones mixed in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rhythm_data import Windows
-from rhythm_net import CLASSES, RhythmNet
+from rhythm_net import CLASSES, RhythmNet, Tower
+from torch import nn
 from torch.nn import functional
 
 BATCH = 64
@@ -100,7 +101,7 @@ def _orders(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterato
 
 
 def fit(
-    start: RhythmNet,
+    start: Tower,
     real: list[Windows],
     synthetic: Windows,
     *,
@@ -115,7 +116,7 @@ def fit(
     log: str,
     weak: Weak | None = None,
     weakly: tuple[int, ...] = (),
-) -> RhythmNet:
+) -> Tower:
     """A copy of ``start`` fitted for ``epochs`` over ``real[0]``; the average of its weights.
 
     real: the same rows as windows and variants of them. mixed, none: synthetic pulses and not-a-pulse per batch of 64.
@@ -166,7 +167,7 @@ def _loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     return torch.where(label == NOT_AF, one_of, told).mean()
 
 
-def _blend(average: RhythmNet, model: RhythmNet, keep: float) -> None:
+def _blend(average: nn.Module, model: nn.Module, keep: float) -> None:
     mine, theirs = list(average.state_dict().values()), list(model.state_dict().values())
     real = [i for i, x in enumerate(mine) if x.dtype.is_floating_point]
     torch._foreach_lerp_([mine[i] for i in real], [theirs[i] for i in real], 1 - keep)

@@ -23,8 +23,9 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm_decision import LABELS
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.2.0"
-NONE_LIMIT = 0.5
+VERSION = "1.3.0"
+NONE_LIMIT = 0.25
+"""Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
 SPECIFICITY = 0.94
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
 _AF = 5
@@ -60,7 +61,7 @@ class Fitted:
     def __init__(self, model: RhythmNet, scale: Scale, temperature: float, threshold: float) -> None:
         self._model = model.eval()
         self.identity = "rhythm in training"
-        self.card = {"calibration": calibration_card(scale, temperature, threshold)}
+        self.card = {"name": "rhythm", "calibration": calibration_card(scale, temperature, threshold)}
 
     def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         with torch.no_grad():

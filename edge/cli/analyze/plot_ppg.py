@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.cli.analyze.picture import picture
-from edge.dsp.beats import band_passed, find_beats, polarity
+from edge.dsp.beats import Upright, band_passed, find_beats
 from edge.dsp.resample import to_grid
 from edge.types import Block, Reading
 from edge.window import sample_times
@@ -18,7 +18,6 @@ _RATE_HZ = 100.0
 _ROW_S = 10.0
 _MAX_ROWS = 12
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
-_INVERTED = -0.6
 _LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
 
@@ -52,9 +51,7 @@ def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequen
     wave, valid = to_grid(t, x, start, start + _ROW_S, _RATE_HZ, 0.15)
     at = start + np.arange(len(wave)) / _RATE_HZ
     if valid.mean() > 0.5 and wave.std() > 0:
-        wave = band_passed(wave, _RATE_HZ)
-        if polarity(wave) < _INVERTED:
-            wave = -wave
+        wave = Upright()(band_passed(wave, _RATE_HZ))
         if answered:
             beats = find_beats(wave, _RATE_HZ)
             axis.plot(start + beats.peak, np.interp(beats.peak, at - start, wave), "v", color="#c33", markersize=4)

@@ -1,0 +1,86 @@
+"""Pictures: noise is not drawn as a pulse, holes stay where they were, and nobody who stops reading loses one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from edge.dsp import synthesis
+from edge.types import Block, Reading
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The axes of the picture, kept when it would be thrown away."""
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, "close", lambda _: None)
+    yield lambda: pyplot.gcf().axes
+    monkeypatch.undo()
+    pyplot.close("all")
+
+
+def marks(axis):
+    return sum(len(line.get_xdata()) for line in axis.lines if line.get_marker() == "v")
+
+
+def test_a_row_without_a_verdict_has_no_beats_and_the_scale_of_the_others(tmp_path, drawn):
+    from edge.cli.analyze.plot_ppg import draw
+
+    t = np.arange(2000) / 100.0
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 22, seed=4)
+    noise = np.random.default_rng(0).normal(0, 1.0, 2000)
+    x = np.where(t < 10, 1500.0 * synthesis.ppg(beats, t, seed=4), 0.0) + noise
+    readings = [
+        Reading("ppg.rhythm", 10.0, "sinus", "", 0.9, detail={"p_af": 0.01}),
+        Reading("ppg.rhythm", 20.0, None, "", 0.1, "low_quality"),
+        *(Reading("ppg.hr", float(s), 72.0 + 0.01 * s, "bpm", 0.9) for s in range(8, 11)),
+    ]
+    draw(tmp_path / "out.png", [Block("file/ppg", 0, 0.0, 100.0, x[:, None])], readings, title="")
+    pulse, nothing, rate = drawn()
+    assert marks(pulse) > 8
+    assert marks(nothing) == 0
+    assert pulse.get_ylim() == nothing.get_ylim()
+    assert nothing.get_title(loc="left") == "cannot tell: low_quality"
+    assert np.nanmax(np.abs(nothing.lines[-1].get_ydata())) < 0.05 * nothing.get_ylim()[1]
+    low, high = rate.get_ylim()
+    assert high - low >= 20
+    assert rate.get_xlim() == (0.0, pytest.approx(19.99))
+
+
+def test_a_hole_in_the_sound_is_shaded_and_what_follows_keeps_its_time(tmp_path, drawn):
+    from edge import inference
+    from edge.cli.analyze.plot_murmur import draw
+
+    sound = np.random.default_rng(0).normal(0, 0.1, 14_000)
+    sound[12_000:13_000] *= 2.0
+    blocks = [
+        Block("f/pcg", a, a / 2000.0, 2000.0, sound[a : a + 2000, None]) for a in (0, 2000, 6000, 8000, 10_000, 12_000)
+    ]
+    draw(tmp_path / "out.png", blocks, [], inference.load("murmur"), title="")
+    wave = drawn()[0]
+    assert [p.get_x() for p in wave.patches] == [pytest.approx(2.0)]
+    assert [p.get_width() for p in wave.patches] == [pytest.approx(1.0)]
+    line = wave.lines[0]
+    loud = np.convolve(np.square(line.get_ydata()), np.ones(1000) / 1000, "valid").argmax()
+    assert line.get_xdata()[loud] == pytest.approx(6.0, abs=0.05)
+
+
+def test_a_reader_that_goes_away_takes_no_picture_with_it(tmp_path):
+    t = np.arange(1500) / 100.0
+    np.savez(tmp_path / "a.npz", ppg=1000.0 + np.sin(2 * np.pi * 1.2 * t), fs=100)
+    command = [sys.executable, "-u", "-m", "edge", "analyze", "ppg", str(tmp_path / "a.npz")]
+    end, other = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [*command, "--plot", str(tmp_path / "a.png")], stdout=other, stderr=subprocess.PIPE, timeout=120, check=False
+    )
+    os.close(other)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "a.png").stat().st_size > 1000
