@@ -4,7 +4,7 @@
     python tools/train/camera_pulse.py --out models/camera_pulse       # seed 7, about five minutes on one core
 
 Trains on generated faces with the pulse waveforms of 28 of the 42 people of ``contact_bvp_ubfc.npz``, measures on the
-other 14 with fresh seeds, beside POS, and exports through tools/quantize.py. Needs torch; see tools/quantize.py.
+other 14 with fresh seeds, beside POS, and exports through tools/quantize. Needs torch; see there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
-from camera_traces import SECONDS, generate, waveforms
+from camera_traces import SECONDS, SKIN_RGB, generate, waveforms
 
 from edge.dsp.face_columns import SKIN
 from edge.dsp.face_pulse import both_spectra, pos_spectrum
@@ -31,7 +31,12 @@ from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, chrom, pos
 SEED = 7
 HELD_OUT = 14
 NEAR_BPM = 4.5
-CELLS = ((0.0004, 0.01), (0.0008, 0.01), (0.0016, 0.01), (0.0016, 0.03), (0.004, 0.01), (0.004, 0.05))
+CELLS = (
+    *((ac_dc, motion, None) for ac_dc, motion in ((0.0004, 0.01), (0.0008, 0.01), (0.0016, 0.01), (0.0016, 0.03))),
+    *((0.004, motion, None) for motion in (0.01, 0.05)),
+    *((0.0016, 0.01, skin) for skin in SKIN_RGB),
+)
+"""Pulse, motion and skin of the faces that are measured; None: drawn at random."""
 
 
 def network(width: int = 24):
@@ -153,15 +158,15 @@ def train(people, *, samples: int, epochs: int, seed: int):
 
 
 def measure(runs, people, *, faces: int, seed: int) -> dict[str, dict[str, float]]:
-    """Share of faces within 5 bpm by pulse strength and motion, without any refusal, all on the same faces: POS, CHROM,
+    """Share of faces within 5 bpm by pulse strength, motion and skin, without any refusal, all on the same faces: POS, CHROM,
     each network of ``runs`` by its name, POS and the first network together; and what each network gains over POS, with
     the standard error of that difference."""
     table = {}
-    for cell, (ac_dc, motion) in enumerate(CELLS):
+    for cell, (ac_dc, motion, skin) in enumerate(CELLS):
         rng = np.random.default_rng([seed, cell])
         right: dict[str, list[bool]] = {name: [] for name in ("pos", "chrom", *runs, "both")}
         for _ in range(faces):
-            face = generate(rng, people[rng.integers(len(people))], ac_dc=ac_dc, motion=motion)
+            face = generate(rng, people[rng.integers(len(people))], ac_dc=ac_dc, motion=motion, skin=skin)
             regions = region_traces(face)
             pulses = [band_pass(pos(rgb)) for rgb in regions]
             networks = {name: network_answer(run, regions)[1] for name, run in runs.items()}
@@ -174,7 +179,8 @@ def measure(runs, people, *, faces: int, seed: int) -> dict[str, dict[str, float
         for name in runs:
             gain = np.array(right[name], float) - np.array(right["pos"], float)
             row |= {f"{name} gain": float(gain.mean()), f"{name} gain_se": float(gain.std() / np.sqrt(faces))}
-        table[f"pulse {ac_dc * 100:.2f} % motion {motion * 100:.0f} %"] = {k: round(v, 4) for k, v in row.items()}
+        name = f"pulse {ac_dc * 100:.2f} % motion {motion * 100:.0f} %" + (f" skin {skin}" if skin else "")
+        table[name] = {k: round(v, 4) for k, v in row.items()}
     return table
 
 
