@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
 from edge.dsp import ppg_quality, pulse_rate
-from edge.dsp.beats import band_passed, find_beats, polarity
+from edge.dsp.beats import Upright, band_passed, find_beats
 from edge.dsp.rest_rate import ENOUGH
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
@@ -111,7 +111,7 @@ def beat_scores(path: Path):
         if x.std() == 0 or len(ecg) < 15 or (np.diff(x) == 0).mean() > 0.3 or np.diff(ecg).max() > 2.5:
             continue
         band = band_passed(x, RATE_HZ)
-        band = -band if polarity(band) <= -0.6 else band
+        band = Upright()(band)
         beats = pulse_rate.systolic_only(find_beats(band, RATE_HZ))
         if len(beats) < 4:
             found.append((0.0, 0.0, 0.0))

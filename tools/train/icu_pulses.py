@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from rhythm_data import DATA, Windows
 from rhythm_fit import NOT_AF, Weak
 
-from edge.analyzers.rhythm import INVERTED
 from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, find_beats, polarity
+from edge.dsp.beats import BeatList, Upright, find_beats
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.types import Window
 
@@ -210,7 +209,7 @@ def _window(samples: NDArray[np.int16]) -> tuple[Floats, BeatList] | None:
     if signal.reason:
         return None
     wave = prepared(signal.x)
-    wave = -wave if polarity(wave) < INVERTED else wave
+    wave = Upright()(wave)
     beats = find_beats(wave, RATE_HZ)
     if quality.noise_quality(signal.x, wave, beats, RATE_HZ) < quality.MIN_QUALITY:
         return None

@@ -22,7 +22,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 
 from edge.dsp import ppg_quality, rest_rate
-from edge.dsp.beats import band_passed, polarity
+from edge.dsp.beats import Upright, band_passed
 from edge.dsp.rest_rate import FIGURES
 from edge.types import Window
 
@@ -86,7 +86,7 @@ def collect(path: Path):
         counts = None
         if not signal.reason:
             wave = band_passed(signal.x, GRID_HZ)
-            wave = -wave if polarity(wave) <= -0.6 else wave
+            wave = Upright()(wave)
             counts = rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ), GRID_HZ)
         found.append((record, end, truth, counts))
     return found
