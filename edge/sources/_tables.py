@@ -46,6 +46,8 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         rate, index, times = _grid(path, table[:, time] * _time_unit(names, table, time), first_line)
         rate = checked_rate(str(path), rate, rate_hz)
     columns = [i for i in range(table.shape[1]) if i not in (time, counter)]
+    if not columns:
+        raise SourceError(f"{path}: has no column of samples, only the time or a count of rows")
     by_kind: dict[str, list[int]] = {}
     nameless = []
     for i in columns:
