@@ -114,10 +114,17 @@ class Device:
         self.sink.send(one)
 
 
+def online(port, topic="vitals/dev/status"):
+    """Wait until the broker says so: then it has the device's subscriptions too, which its own link says too early."""
+    with contextlib.closing(Subscriber(port, topic)) as seen:
+        seen.wait(topic, lambda status: status is not None and status["state"] == "online")
+
+
 @pytest.fixture
 def device(outbox, mosquitto):
-    one = Device(outbox, mosquitto.port)
-    yield one.up()
+    one = Device(outbox, mosquitto.port).up()
+    online(mosquitto.port)
+    yield one
     one.sink.close()
 
 

@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.types import CommandResult
-from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, load
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, load, online
 
 RESULT = "vitals/dev/bed1/cmd/result"
 
@@ -118,6 +118,7 @@ def test_a_topic_that_is_somebody_else_s_gets_nothing_and_the_command_is_done(
 
 def test_with_a_prefix_only_topics_below_it_and_the_bed_s_own_are_answered(outbox, mosquitto, subscriber):
     device = Device(outbox, mosquitto.port, response_prefix="answers/").up()
+    online(mosquitto.port)
     for number, topic in enumerate(("answers", "answers/me", f"{RESULT}/me", "elsewhere/me", "answersx/me")):
         ask(subscriber.client, topic)
         answer(device, number)
@@ -196,6 +197,7 @@ def test_a_response_topic_that_the_client_cannot_read_costs_one_connection(devic
     sender = Subscriber(mosquitto.port, "nothing")
     ask(sender.client, "me/\ufeff", retain=kept)
     device.wait(lambda d: lost(d) == 1 and d.links[-1][0])
+    online(mosquitto.port)
     ask(sender.client, "me/answers")
     device.wait(lambda d: d.commands)
     assert lost(device) == 1
@@ -215,6 +217,7 @@ def test_a_client_that_fails_is_a_lost_connection(device, mosquitto, monkeypatch
     ask(sender.client)
     device.wait(lambda d: lost(d) == 1 and d.links[-1][0])
     assert device.links[1] == (False, "connection lost: malformed packet")
+    online(mosquitto.port)
     ask(sender.client)
     device.wait(lambda d: d.commands)
     sender.close()
