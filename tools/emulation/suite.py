@@ -24,6 +24,8 @@ DESELECTED = {
     "tests/test_face_models.py::test_a_wheel_in_a_folder_is_enough_for_pip_itself": "the root has no pip",
     "tests/test_face_models.py::test_pip_itself_without_index_and_wheel_is_one_line": "the root has no pip",
     "tests/test_logs.py::test_the_service_logs_in_json": "ONNX Runtime complains of the emulated processor on stderr",
+    "tests/cli/test_cli.py::test_a_broken_video_is_one_line_and_not_the_decoders": "as above",
+    "tests/cli/test_plots.py::test_a_reader_that_goes_away_takes_no_picture_with_it": "as above",
     "tests/test_stats.py::test_memory_is_what_the_kernel_says_or_nothing": "the emulator gives no figure of memory",
     "tests/cli/test_grade_live.py::test_a_device_that_keeps_the_contract_passes_in_every_respect": "the root has no kill",
     "tests/cli/test_grade_live.py::test_a_wrong_will_fails": "the root has no kill",
@@ -31,7 +33,7 @@ DESELECTED = {
     "tests/sinks/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
     "which the emulator does not give",
     "tests/cli/test_cli.py::test_starting_costs_little": "times mean nothing under emulation",
-    "tests/cli/doctor/test_doctor.py::test_all_together_is_under_ten_seconds_and_exits_with_3": "as above",
+    "tests/cli/doctor/test_doctor.py::test_all_together_is_under_ten_seconds_and_exits_with_3": "times mean nothing there",
 }
 """Tests of the other files that cannot hold under emulation, and why."""
 NO_TIME = "not run: the time was up"
