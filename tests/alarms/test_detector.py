@@ -17,22 +17,22 @@ def detector(on=3.0, off=2.0, **kw):
 
 
 def follow(one, verdicts, start=0):
-    return "".join("X" if one.feed(float(start + i), LETTERS[v]) else "." for i, v in enumerate(verdicts))
+    return "".join("X" if one.feed(float(start + i), LETTERS[v]) else "-" for i, v in enumerate(verdicts))
 
 
 @pytest.mark.parametrize(
     ("verdicts", "present"),
     [
-        ("yyyyy", "...XX"),
-        ("yyynyyyy", ".......X"),  # a good reading starts it again
-        ("yyuuyyy", "......X"),  # poor quality pauses it: 1 s before, 2 s after
-        ("yubyuyy", "......."),  # nothing between two that say the same
-        ("yybbyyy", "......X"),  # inside the hysteresis: paused
-        ("yyyynnn", "...XXX."),
-        ("yyyynbnnn", "...XXXXX."),  # back inside the hysteresis: still there
-        ("yyyynuunnn", "...XXXXXX."),  # unknown pauses the off-delay
-        ("yyyyuuuuuuuu", "...XXXXXXXXX"),  # unknown never clears
-        ("uuuuuuuu", "........"),  # and never raises
+        ("yyyyy", "---XX"),
+        ("yyynyyyy", "-------X"),  # a good reading starts it again
+        ("yyuuyyy", "------X"),  # poor quality pauses it: 1 s before, 2 s after
+        ("yubyuyy", "-------"),  # nothing between two that say the same
+        ("yybbyyy", "------X"),  # inside the hysteresis: paused
+        ("yyyynnn", "---XXX-"),
+        ("yyyynbnnn", "---XXXXX-"),  # back inside the hysteresis: still there
+        ("yyyynuunnn", "---XXXXXX-"),  # unknown pauses the off-delay
+        ("yyyyuuuuuuuu", "---XXXXXXXXX"),  # unknown never clears
+        ("uuuuuuuu", "--------"),  # and never raises
     ],
 )
 def test_delays(verdicts, present):
@@ -40,7 +40,7 @@ def test_delays(verdicts, present):
 
 
 def test_no_delay_is_at_once():
-    assert follow(detector(0, 0), "nynyu") == ".X.XX"
+    assert follow(detector(0, 0), "nynyu") == "-X-XX"
 
 
 def test_a_hole_in_the_data_is_no_evidence():
@@ -62,7 +62,7 @@ def test_old_readings_are_ignored():
 
 def test_k_of_n_counts_windows_a_window_apart():
     one = detector(0, 0, k=2, n=3, spacing_s=10.0)
-    assert follow(one, "y" * 10) == "." * 10
+    assert follow(one, "y" * 10) == "-" * 10
     assert one.feed(10.0, "yes")
     assert one.since == 0.0
     assert follow(one, "n" * 9, start=11) == "X" * 9, "these are the same window"

@@ -78,7 +78,7 @@ def test_chunks_do_not_matter(model, chunk):
 def test_noise_of_any_kind_has_no_rhythm(model):
     rng = np.random.default_rng(7)
     told = 0
-    for k in range(40):
+    for k in range(360):
         shape = [
             rng.normal(size=1000),
             np.cumsum(rng.normal(size=1000)),
