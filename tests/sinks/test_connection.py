@@ -1,0 +1,41 @@
+"""Whether a broker is there that would hold a connection."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from edge.sinks._connection import Options, listens
+
+
+def at(server: socket.socket) -> Options:
+    return Options(*server.getsockname(), client_id="dev")
+
+
+def test_a_broker_that_waits_to_be_spoken_to_is_there():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert listens(at(server))
+
+
+def test_a_port_at_which_nothing_listens_is_no_broker():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        options = at(server)
+    assert not listens(options)
+
+
+def test_a_broker_that_ends_while_it_is_asked_is_not_there():
+    """Its listening socket still takes the connection, which then dies with it."""
+    server = socket.create_server(("127.0.0.1", 0))
+    options, dying = at(server), threading.Event()
+
+    def end():
+        with server:
+            taken, _ = server.accept()
+            dying.set()
+            taken.close()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    assert not listens(options)
+    thread.join()
+    assert dying.is_set(), "the connection was made before it was dropped"
