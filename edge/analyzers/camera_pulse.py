@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
 from edge.dsp.face_pulse import (
     FEATURES,
-    beat_rate,
     both_spectra,
     evidence,
     features,
+    mean_rate,
     peak_near,
     pos_spectrum,
 )
@@ -146,7 +146,7 @@ class CameraPulse:
         quality = probability * float(np.clip(1.2 - sd / 10.0, 0.1, 1.0))
         if reason:
             return self._silent(window, reason, detail, quality=min(quality, 0.3))
-        bpm = beat_rate(joined(waves, pulses), bpm)
+        bpm = mean_rate(joined(waves, pulses), bpm)
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from edge.dsp.beats import find_beats
 from edge.dsp.filters import butterworth, zero_phase
@@ -147,21 +148,43 @@ _EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats wer
 _NEAR = 0.12
 _EDGE_S = 0.4  # the filter bends the wave at the window's ends
 _AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
+_CLOSE = (0.8, 1.25)  # of the rate, for the phase: what goes round is the pulse alone
 
 
-def beat_rate(wave: Floats, bpm: float) -> float:
-    """Mean rate of the beats in a window whose spectrum peaks at ``bpm``; ``bpm`` itself where they are not even.
+def mean_rate(wave: Floats, bpm: float) -> float:
+    """Mean rate over a window whose spectrum peaks at ``bpm``: by its beats, or by its phase where they are not even.
 
     A tapered spectrum weighs the middle of the window most and a wandering heart twice its nearest lobe; intervals
-    count alike. wave: ``(n,)`` at ``RATE_HZ``, either way up.
+    count alike, and so do the turns of the phase, which noise on single beats moves less. Neither may lead far away: then
+    it is ``bpm`` itself. wave: ``(n,)`` at ``RATE_HZ``, either way up.
     """
-    low, high = (share * bpm / 60.0 for share in _AROUND)
-    peak = find_beats(np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band"))), RATE_HZ).peak
+    for way in (_rate_of_beats, _rate_of_phase):
+        rate = way(wave, bpm)
+        if rate is not None and abs(rate / bpm - 1.0) <= _NEAR:
+            return rate
+    return bpm
+
+
+def _rate_of_beats(wave: Floats, bpm: float) -> float | None:
+    peak = find_beats(_around(wave, bpm, _AROUND), RATE_HZ).peak
     ibi = np.diff(peak[(peak > _EDGE_S) & (peak < len(wave) / RATE_HZ - _EDGE_S)])
     if len(ibi) < 3 or ibi.std() > _EVEN * ibi.mean():
-        return bpm
-    rate = 60.0 / float(ibi.mean())
-    return rate if abs(rate / bpm - 1.0) <= _NEAR else bpm
+        return None
+    return 60.0 / float(ibi.mean())
+
+
+def _rate_of_phase(wave: Floats, bpm: float) -> float:
+    """Turns a minute of the analytic signal (its negative frequencies are zero), from end to end."""
+    spectrum = fft.fft(_around(wave, bpm, _CLOSE))
+    spectrum[len(wave) // 2 + 1 :] = 0.0
+    edge = round(_EDGE_S * RATE_HZ)
+    phase = np.unwrap(np.angle(fft.ifft(spectrum)))[edge : len(wave) - edge]
+    return float(60.0 * RATE_HZ * (phase[-1] - phase[0]) / (2.0 * np.pi * (len(phase) - 1)))
+
+
+def _around(wave: Floats, bpm: float, shares: tuple[float, float]) -> Floats:
+    low, high = (share * bpm / 60.0 for share in shares)
+    return np.asarray(zero_phase(wave, butterworth(2, (low, high), RATE_HZ, "band")))
 
 
 def _shares(spectrum: Floats) -> Floats:

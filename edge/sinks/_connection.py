@@ -273,7 +273,7 @@ def _connect(
     answered.wait(CONNECT_TIMEOUT_S)
     if answer and not answer[0].is_failure:
         return connection
-    client.loop_stop()
+    connection.close()
     why = str(answer[0]) if answer else connection.reason
     if version == 5 and (not answer or why in _TOO_NEW):
         raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dsp.face_pulse import beat_rate, peak_near
+from edge.dsp.face_pulse import mean_rate, peak_near
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, power
 
 SECONDS = 10.0
@@ -31,14 +31,13 @@ def spectral(x):
 
 @given(st.floats(45.0, 150.0), st.sampled_from([-1.0, 1.0]))
 def test_even_beats_give_their_rate_either_way_up(bpm, sign):
-    assert beat_rate(sign * wave(even(bpm)), bpm * 1.03) == pytest.approx(bpm, rel=0.02)
+    assert mean_rate(sign * wave(even(bpm)), bpm * 1.03) == pytest.approx(bpm, rel=0.02)
 
 
 @given(st.floats(150.0, 215.0), st.sampled_from([-1.0, 1.0]))
-def test_fast_beats_are_never_worse_than_the_spectrum(bpm, sign):
-    """At 30 samples a second the beats of a fast heart are few samples apart, so some windows look uneven."""
-    given_bpm = bpm * 1.03
-    assert abs(beat_rate(sign * wave(even(bpm)), given_bpm) - bpm) <= abs(given_bpm - bpm) + 1e-9
+def test_fast_beats_a_few_samples_apart_give_their_rate_too(bpm, sign):
+    """At 30 samples a second some windows of a fast heart look uneven; then the phase is asked."""
+    assert mean_rate(sign * wave(even(bpm)), bpm * 1.03) == pytest.approx(bpm, rel=0.02)
 
 
 @given(st.floats(0.0, 6.28))
@@ -48,20 +47,29 @@ def test_a_rate_that_wanders_is_the_mean_of_its_beats(phase):
     inside = beats[(beats > 0.5) & (beats < SECONDS - 0.5)]
     mean_bpm = 60.0 / np.diff(inside).mean()
     x = wave(beats)
-    assert abs(beat_rate(x, spectral(x)) - mean_bpm) <= 3.0
+    assert abs(mean_rate(x, spectral(x)) - mean_bpm) <= 3.0
+
+
+@given(st.floats(70.0, 190.0), st.integers(0, 200))
+def test_beats_blurred_by_noise_still_turn_the_phase_once_each(bpm, seed):
+    """Single beats move by more than a seventh of their distance, so that they do not look even; their number stays."""
+    rng = np.random.default_rng(seed)
+    beats = even(bpm)
+    x = wave(beats + rng.uniform(-0.24, 0.24, len(beats)) * 60.0 / bpm)
+    assert mean_rate(x, bpm) == pytest.approx(bpm, rel=0.05)
 
 
 @given(st.integers(0, 200), st.floats(50.0, 180.0))
 def test_noise_leaves_the_rate_as_it_was_or_near_it(seed, bpm):
     x = np.asarray(band_pass(np.random.default_rng(seed).standard_normal(round(SECONDS * RATE_HZ))))
-    assert abs(beat_rate(x, bpm) / bpm - 1.0) <= 0.12
+    assert abs(mean_rate(x, bpm) / bpm - 1.0) <= 0.12
 
 
 @pytest.mark.parametrize("x", [np.zeros(300), np.full(300, 7.0)])
 def test_a_flat_wave_has_no_beats(x):
-    assert beat_rate(x, 70.0) == 70.0
+    assert mean_rate(x, 70.0) == 70.0
 
 
 def test_uneven_beats_stay_near_the_spectrum():
     beats = np.delete(even(80.0), [5, 9, 10])
-    assert beat_rate(wave(beats), 80.0) == pytest.approx(80.0, abs=80.0 * 0.12)
+    assert mean_rate(wave(beats), 80.0) == pytest.approx(80.0, abs=80.0 * 0.12)

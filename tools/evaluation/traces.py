@@ -74,7 +74,7 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[Judged]:
     """Every window whose truth is known, with the trace ``(n, channels)`` played so much faster."""
     from edge.analyzers.camera_pulse import new_tracker, track
-    from edge.dsp.face_pulse import beat_rate, whitened
+    from edge.dsp.face_pulse import mean_rate, whitened
     from edge.dsp.rppg import band_pass, power
 
     tracker = new_tracker()
@@ -92,7 +92,7 @@ def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[
         t = start / RATE_HZ
         reference = truth(t * speed, (t + WINDOW_S) * speed)
         if reference is not None:
-            said = {"beats": beat_rate(waves[best], bpm), "spectrum": bpm}
+            said = {"beats": mean_rate(waves[best], bpm), "spectrum": bpm}
             yield Judged(t + WINDOW_S, said, {way: rate * speed for way, rate in reference.items()})
 
 
@@ -106,7 +106,7 @@ def _deepphys(path: Path) -> Iterator[tuple[str, Floats, Truth]]:
 
 
 def _contact_truth(label: Floats) -> Truth:
-    from edge.dsp.face_pulse import beat_rate
+    from edge.dsp.face_pulse import mean_rate
     from edge.dsp.rppg import GRID_BPM, band_pass, power
 
     clean = band_pass(label)
@@ -123,7 +123,7 @@ def _contact_truth(label: Floats) -> Truth:
                 keep.append(p)
         if len(keep) < 4 or abs(60.0 * RATE_HZ / float(np.mean(np.diff(keep))) - spectrum) > 5.0:
             return None
-        return {"beats": beat_rate(x, spectrum), "spectrum": spectrum}
+        return {"beats": mean_rate(x, spectrum), "spectrum": spectrum}
 
     return truth
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure the shipped camera pulse on generated faces and write its report and the figures of its card.
 
-    python tools/train/camera_report.py --faces 500                   # about eight minutes on one core
+    python tools/train/camera_report.py --faces 500                   # about twenty minutes on one core
     python tools/train/camera_report.py --faces 1000 --only network   # its table alone, about two
 
 Faces are generated with the pulse of the people the network never saw and seeds of their own (``camera_traces``), and
@@ -121,7 +121,7 @@ def main() -> int:
         "--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared/data"))
     )
     arguments.add_argument("--model", type=Path, default=ROOT / "models" / "camera_pulse")
-    arguments.add_argument("--faces", type=int, default=500, help="of each cell of the network's table")
+    arguments.add_argument("--faces", type=int, default=500, help="of each cell")
     arguments.add_argument("--only", choices=["network"], help="measure the network's table and leave the rest")
     options = arguments.parse_args()
     from quantize import amend_card
@@ -142,15 +142,16 @@ def main() -> int:
             _with_network(page.read_text(encoding="utf-8"), network(spectra, options.faces)), encoding="utf-8"
         )
         return 0
-    few = max(50, options.faces // 3)
     model = models["onnx-int8"]
     grid = {
-        axis: {name: cell(model, people, few, [SEED, a, k], setting) for k, (name, setting) in enumerate(cells)}
+        axis: {
+            name: cell(model, people, options.faces, [SEED, a, k], setting) for k, (name, setting) in enumerate(cells)
+        }
         for a, (axis, cells) in enumerate(AXES.items())
     }
-    dead = {kind: refused(model, kind, max(400, few), [SEED, 99, k]) for k, kind in enumerate(LIFELESS)}
+    dead = {kind: refused(model, kind, max(400, options.faces), [SEED, 99, k]) for k, kind in enumerate(LIFELESS)}
     costs = {v: cost_ms(m) for v, m in models.items()}
-    page.write_text(report(network(spectra, options.faces), grid, dead, costs, few), encoding="utf-8")
+    page.write_text(report(network(spectra, options.faces), grid, dead, costs, options.faces), encoding="utf-8")
     plot(options.model / "report.png", grid)
     return 0
 
@@ -172,15 +173,15 @@ def _with_network(page: str, table: str) -> str:
     return page[:begin] + table + page[end:]
 
 
-def report(table: str, grid: Any, dead: Any, costs: Any, few: int) -> str:
+def report(table: str, grid: Any, dead: Any, costs: Any, faces: int) -> str:
     """The whole of README.md."""
     cells = [f"| {axis} | {name} | {c['answered']:.3f} | {c['wrong']:.4f} | {c['mae']:.2f} |"
              for axis, rows in grid.items() for name, c in rows.items()]  # fmt: skip
     refusals = [f"| {kind} | {share:.4f} | {', '.join(f'{w} {n}' for w, n in words.items())} |"
                 for kind, (share, words) in dead.items()]  # fmt: skip
     return TEXT.format(
-        network=table, grid="\n".join(cells), dead="\n".join(refusals), few=few,
-        lifeless=max(400, few), costs=", ".join(f"{v} {c:g} ms" for v, c in costs.items()),
+        network=table, grid="\n".join(cells), dead="\n".join(refusals), faces=faces,
+        lifeless=max(400, faces), costs=", ".join(f"{v} {c:g} ms" for v, c in costs.items()),
     )  # fmt: skip
 
 
@@ -245,7 +246,7 @@ how it does on skin that breaks the model is not known.
 CHROM (de Haan 2013) finds fewer pulses than POS in every row, and mixing it in made the whole worse in dim light and on
 dark skin too; the product does not run it.
 
-## What the analyzer says (onnx-int8; pulse 0.2 %, motion 1 % and the rest drawn at random unless the row says otherwise; {few} faces a row)
+## What the analyzer says (onnx-int8; pulse 0.2 %, motion 1 % and the rest drawn at random unless the row says otherwise; {faces} faces a row)
 
 | | | answered | wrong by more than 5 bpm, of the answered | mean absolute error, bpm |
 |---|---|---|---|---|

@@ -25,7 +25,8 @@ SET_FOLDS = {
     "pascal2011_b": 3,
 }
 HEADS = ("murmur", "unknown", "foreign")
-SYNTHETIC_NEGATIVES = 480
+KINDS = ("noise", "speech", "music", "tone", "friction", "hum", "bursts", "clicks", "breath")
+SYNTHETIC_NEGATIVES = 80 * len(KINDS)
 SYNTHETIC_HEARTS = 120
 _LOG_FLOOR = 1e-7
 
@@ -64,8 +65,7 @@ def read_labels(data: Path) -> list[dict[str, str]]:
 
 def synthetic_rows() -> list[dict[str, str]]:
     """Rows of the generated recordings: what is no heart sound, and plain heart sounds with and without murmur."""
-    kinds = ("noise", "speech", "music", "tone", "friction", "hum")
-    rows = [{"path": f"{kinds[i % len(kinds)]}/{i}", "dataset": "synthetic"} for i in range(SYNTHETIC_NEGATIVES)]
+    rows = [{"path": f"{KINDS[i % len(KINDS)]}/{i}", "dataset": "synthetic"} for i in range(SYNTHETIC_NEGATIVES)]
     return rows + [{"path": f"heart/{i}", "dataset": "synthetic"} for i in range(SYNTHETIC_HEARTS)]
 
 
@@ -175,7 +175,8 @@ def heart(rng: np.random.Generator, rate_hz: float, number: int) -> NDArray[np.f
 
 
 def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[np.float64]:
-    """12 s of noise, speech-like or music-like sound, tones, friction or mains hum."""
+    """12 s of one of ``KINDS``: noise, speech-like or music-like sound, tones, friction, mains hum, noise that comes and
+    goes, ticks, or breath."""
     n = round(12 * rate_hz)
     t = np.arange(n) / rate_hz
     noise = coloured(rng, n, rng.uniform(0, 2))
@@ -197,8 +198,45 @@ def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[
                 rng, n, rng.uniform(0, 1)
             )
         return out
+    if kind in ("bursts", "clicks"):
+        return _repeated(rng, t, kind) + 10 ** rng.uniform(-3, -1.3) * noise
+    if kind == "breath":
+        return _breath(rng, t) + 10 ** rng.uniform(-3, -1.3) * noise
     voices = _speech(rng, t) if kind == "speech" else _music(rng, t)
     return voices + 10 ** rng.uniform(-2.5, -1) * noise
+
+
+def _repeated(rng: np.random.Generator, t: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 240 a minute."""
+    rate = 1.0 / (t[1] - t[0])
+    out = np.zeros(len(t))
+    pause = 60.0 / rng.uniform(40, 240)
+    unsteady = rng.choice([0.0, 0.05, 0.3, 1.0])
+    colour = rng.uniform(0, 0.6)
+    at = rng.uniform(0, pause)
+    while at < t[-1]:
+        length = rng.uniform(0.03, 0.3) if kind == "bursts" else rng.uniform(0.001, 0.012)
+        a, n = int(at * rate), max(4, int(length * rate))
+        shape = np.hanning(n + 2)[1:-1] if kind == "bursts" else np.exp(-6.0 * np.arange(n) / n)
+        sound = coloured(rng, n, colour) * shape * rng.uniform(0.5, 1.0)
+        out[a : a + n] += sound[: len(out) - a]
+        at += pause * (1.0 - unsteady + unsteady * rng.exponential()) + 0.02
+    return out
+
+
+def _breath(rng: np.random.Generator, t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise of 100 to 700 Hz that swells and fades, in and out, 10 to 40 breaths a minute, sometimes with a wheeze."""
+    rate = 1.0 / (t[1] - t[0])
+    phase = rng.uniform(10, 40) / 60.0 * t + rng.uniform() + 0.05 * np.sin(0.3 * t)
+    swell = np.maximum(0.0, np.sin(2 * np.pi * phase)) + rng.uniform(0, 0.8) * np.maximum(
+        0.0, -np.sin(2 * np.pi * phase)
+    )
+    spectrum = np.fft.rfft(rng.standard_normal(len(t)))
+    f = np.fft.rfftfreq(len(t), 1.0 / rate)
+    low, high = rng.uniform(60, 200), rng.uniform(300, 900)
+    air = np.fft.irfft(spectrum / (1.0 + (low / np.maximum(f, 1.0)) ** 4) / (1.0 + (f / high) ** 4), len(t))
+    wheeze = np.sin(2 * np.pi * rng.uniform(150, 600) * t) * rng.uniform(0, 1.5) * (rng.uniform() < 0.3)
+    return np.asarray(swell * (air / air.std() + wheeze))
 
 
 def coloured(rng: np.random.Generator, n: int, slope: float) -> NDArray[np.float64]:
