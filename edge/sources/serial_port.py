@@ -1,13 +1,15 @@
 """A microcontroller on a serial port that speaks the wire format: reads, stamps and hands on blocks, nothing else.
 
 Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
-samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch.
+samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch; so do samples that
+come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +21,11 @@ from edge.clock import Clock
 from edge.ranges import Count, Positive, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
-from firmware_bridge.frames import FLAGS, Data, Hello, RequestHello, encode
+from firmware_bridge.frames import FLAGS, OVERRUN, Data, Hello, RequestHello, encode
+from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
+
+log = logging.getLogger(__name__)
 
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
@@ -48,6 +53,7 @@ class SerialPort:
         self._baud, self._silence_s, self._exclusive = baud, silence_s, exclusive
         self._serial: Any = None
         self._decoder, self._time = Decoder(), TimeBase()
+        self._rates: dict[int, SampleRate] = {}
         self._epoch = -1
         self._heard_bytes = 0
         self._last_frame = 0.0
@@ -79,8 +85,8 @@ class SerialPort:
         except (serial.SerialException, OSError, ValueError) as error:
             raise SourceError(f"{self._port}: {_why(error)}") from None
         counters = self._decoder.counters
-        self._decoder, self._time = Decoder(counters=counters), TimeBase()
-        self._begin_epoch()
+        self._decoder = Decoder(counters=counters)
+        self._device_began()
         self._heard_bytes, self._last_frame = 0, self._clock.now()
 
     def read(self) -> list[Block]:
@@ -117,19 +123,20 @@ class SerialPort:
         blocks = []
         for item in self._decoder.feed(data):
             if isinstance(item, Reset):
-                self._time = TimeBase()
-                self._begin_epoch()
+                self._device_began()
             elif isinstance(item, Samples):
                 blocks.append(self._block(item, arrival))
         return blocks
 
     def _block(self, item: Samples, arrival: float) -> Block:
-        rate = item.info.rate_hz
+        rate = self._rate_hz(item)
         # the frame left when its last sample was taken, which is what arrival can be compared with
         duration_s = item.data.count / rate
         t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
         if anew:
             self._begin_epoch()
+            for measured in self._rates.values():
+                measured.restart()
         kind = item.info.kind
         start = self._starts.setdefault(kind, item.start)
         t0 = max(t0, self._ends.get(kind, -np.inf))
@@ -139,6 +146,25 @@ class SerialPort:
             f"{self._name}/{kind}", item.start - start, t0, rate, unpack(item.data), self._epoch,
             item.info.channels, flags,
         )  # fmt: skip
+
+    def _rate_hz(self, item: Samples) -> float:
+        rate = self._rates.get(item.info.id)
+        if rate is None or rate.declared_hz != item.info.rate_hz:
+            rate = self._rates[item.info.id] = SampleRate(item.info.rate_hz)
+        if item.data.flags & OVERRUN:
+            rate.restart()
+        if rate.add(item.data.index, item.data.device_us):
+            self._begin_epoch()
+            log.warning(
+                "%s: %s comes at %g samples a second, not %g as declared; the former is believed",
+                self._port, item.info.kind, rate.hz, rate.declared_hz,
+            )  # fmt: skip
+        return rate.hz
+
+    def _device_began(self) -> None:
+        self._time = TimeBase()
+        self._rates.clear()
+        self._begin_epoch()
 
     def _begin_epoch(self) -> None:
         self._epoch += 1

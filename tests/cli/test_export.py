@@ -6,6 +6,7 @@ import csv
 import sys
 import tracemalloc
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import edfio
@@ -108,6 +109,23 @@ def test_edf_times_and_annotations(recording, tmp_path):
     assert told["source: node offline unplugged"].onset == pytest.approx(5.0)
     assert told["clock_step: wall clock stepped by +3600.000 s"].onset == pytest.approx(8.0)
     assert sum(text.startswith("clock: monotonic") for text in told) == 2
+
+
+def test_a_rate_found_to_be_another_leaves_a_gap_in_files_of_one_rate_and_is_said(tmp_path):
+    declared = blocks("node/ppg", 100.0, PPG[:300])
+    own = (replace(b, epoch=1) for b in blocks("node/ppg", 150.0, PPG[:900], t0=START + 3.0))
+    found = session(record(tmp_path / "night.evrec", [*declared, *own]))
+    (path,) = write_edf(found, tmp_path)
+    edf = edfio.read_edf(path)
+    signal = edf.signals[0]
+    assert signal.sampling_frequency == 150.0
+    np.testing.assert_array_equal(signal.digital == MISSING, np.arange(1350) < 450)
+    assert np.abs(signal.data[450:] - PPG[:900, 0]).max() < 1e-6
+    assert [(a.onset, a.text) for a in edf.annotations if a.text.startswith("rate")] == [
+        (pytest.approx(3.0), "rate: node/ppg: 150 samples a second from here on, 100 before")
+    ]
+    assert write_wfdb(found, tmp_path)
+    assert np.isnan(wfdb.rdrecord(str(tmp_path / "node-ppg")).p_signal[:450]).all()
 
 
 def test_wfdb_sample_for_sample(recording, tmp_path):

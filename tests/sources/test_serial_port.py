@@ -233,3 +233,38 @@ def test_a_device_that_loses_bends_and_restarts_is_told_apart_from_its_loss(sour
         assert all(b.data[0, 0] - b.seq == mine[0].data[0, 0] - mine[0].seq for b in mine)
         assert np.all(np.diff([b.t0 for b in mine]) > 0)
     assert source.counters["resets"] == 1
+
+
+def frames_at(true_hz, index):
+    return encode(Data(1, 3, 2, 0, 10, index, round(index / true_hz * 1e6), pack_samples([7, -7] * 10, 3)), index // 10)
+
+
+@pytest.mark.parametrize("true_hz", [75.0, 150.0])
+def test_samples_at_another_rate_than_declared_are_a_new_epoch_at_their_own(source, line, clock, caplog, true_hz):
+    line.send(encode(HELLO, 0))
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for index in range(0, 1200, 10):
+        line.send(frames_at(true_hz, index))
+        clock.advance(10 / true_hz)
+        blocks += read_until(source, 2 + index // 10)
+    assert {b.epoch: b.rate for b in blocks} == {0: 100.0, 1: true_hz}
+    assert blocks[-1].t0 - blocks[-2].t0 == pytest.approx(10 / true_hz, abs=1e-3)
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        f"{line.path}: ppg comes at {true_hz:g} samples a second, not 100 as declared; the former is believed"
+    ]
+
+
+def test_samples_that_the_device_lost_uncounted_are_no_other_rate(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks, index, us = [], 0, 0
+    for k in range(200):
+        lost = k % 20 == 19
+        us += 600_000 if lost else 0
+        line.send(encode(Data(1, 3, 2, 4 * lost, 10, index, us, pack_samples([7, -7] * 10, 3)), k))
+        clock.advance(0.7 if lost else 0.1)
+        blocks += read_until(source, 2 + k)
+        index, us = index + 10, us + 100_000
+    assert {b.rate for b in blocks} == {100.0}

@@ -1,7 +1,8 @@
 """Where each sample of a stream lies on a grid of one rate: block by block, a page at a time, nothing kept behind it.
 
 A stream's samples keep their number and order. What is consecutive in the recording is consecutive on the grid; after a
-gap, an epoch's end or a device clock that fell behind by more than 50 ms, samples go on where their time says.
+gap, an epoch's end or a device clock that fell behind by more than 50 ms, samples go on where their time says. Blocks of
+another rate than the stream's are a gap: files of one rate cannot hold them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ Page = Callable[[int, NDArray[np.float64]], None]
 
 
 class Grid:
-    """``count`` places from ``start`` at ``rate_hz``. page: called with the place of its first sample and each page of
+    """``count`` places from ``start`` at ``rate_hz``, for blocks of the nominal rate ``only_hz``. page: called with the place of its first sample and each page of
     ``size`` samples of ``channels``, NaN where there are none, in order; without it only the gaps are found."""
 
     def __init__(
-        self, start: float, rate_hz: float, count: int, *, channels: int = 1, size: int = 0, page: Page | None = None
+        self,
+        start: float,
+        rate_hz: float,
+        count: int,
+        *,
+        only_hz: float,
+        channels: int = 1,
+        size: int = 0,
+        page: Page | None = None,
     ) -> None:
         self._start, self._rate_hz, self._count, self._page = start, rate_hz, count, page
+        self._only_hz = only_hz
         self._end = 0
         self._expected: tuple[int, int] | None = None
         self._gaps: Gaps = []
@@ -34,6 +44,8 @@ class Grid:
 
     def add(self, block: Block) -> None:
         """Put the next block where it belongs; what lies past the end is left out."""
+        if block.rate != self._only_hz:
+            return
         due = round((block.t0 - self._start) * self._rate_hz)
         goes_on = self._expected == (block.epoch, block.seq)
         if not goes_on or due - self._end > SLIP_S * self._rate_hz:

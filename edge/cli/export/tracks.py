@@ -31,6 +31,7 @@ _LOOKED_AT = 4096  # samples at once
 class Run:
     """Blocks without a missing sample, first and last of them: what a rate is measured by."""
 
+    rate_hz: float
     t0: float
     seq: int
     last_t0: float
@@ -43,7 +44,7 @@ class Run:
 
 @dataclass(slots=True)
 class Track:
-    """One stream. rate_hz: nominal; true_hz: measured; low, high: of each channel's finite samples; whole: whether those
+    """One stream. rate_hz: nominal, of the longest run where it changed; true_hz: measured; low, high: of each channel's finite samples; whole: whether those
     are whole numbers; on_grid: whether samples come at a fixed rate (not so where each has a time of its own)."""
 
     stream: str
@@ -55,6 +56,7 @@ class Track:
     high: NDArray[np.float64]
     whole: NDArray[np.bool_]
     on_grid: bool = False
+    last_hz: float = 0.0
     longest: Run | None = None
     _run: Run | None = None
     _expected: tuple[int, int] = (0, 0)
@@ -79,13 +81,14 @@ class Track:
         """Take a block into what is known of the whole stream."""
         data = channels_of(block)
         self.on_grid = self.on_grid or len(data) > 1
-        self.dtype = np.result_type(self.dtype, data.dtype)
+        self.dtype, self.last_hz = np.result_type(self.dtype, data.dtype), block.rate
         if self._run is None or (block.epoch, block.seq) != self._expected:
-            self._run = Run(block.t0, block.seq, block.t0, block.seq)
+            self._run = Run(block.rate, block.t0, block.seq, block.t0, block.seq)
         self._run.last_t0, self._run.last_seq = block.t0, block.seq
         self._expected = (block.epoch, block.next_seq)
         if self.longest is None or self._run.seconds > self.longest.seconds:
             self.longest = self._run
+            self.rate_hz = self.true_hz = self._run.rate_hz
         self._unseen.append(data)
         self._waiting += len(data)
         if self._waiting >= _LOOKED_AT:
@@ -153,7 +156,11 @@ class Session:
     def gaps(self) -> dict[str, Gaps]:
         """By stream on a grid, the gaps (t, seconds); the recording is read for it, once."""
         if self._gaps is None:
-            grids = {t.stream: Grid(self.start, t.true_hz, self.count(t)) for t in self.tracks if t.on_grid}
+            grids = {
+                t.stream: Grid(self.start, t.true_hz, self.count(t), only_hz=t.rate_hz)
+                for t in self.tracks
+                if t.on_grid
+            }
             for entry in self.recording:
                 if isinstance(entry, Block) and entry.stream in grids:
                     grids[entry.stream].add(entry)
@@ -179,6 +186,7 @@ def session(recording: Recording) -> Session:
         if isinstance(entry, Block):
             if entry.stream not in tracks:
                 tracks[entry.stream] = Track.begin(entry)
+            marks += _rate_marks(tracks[entry.stream].last_hz, entry)
             tracks[entry.stream].survey(entry)
             start, end = min(start, entry.t0), max(end, entry.t_end)
         elif isinstance(entry, ClockMark):
@@ -215,6 +223,12 @@ def _measure(tracks: list[Track]) -> None:
         if abs(factor - 1.0) <= _SKEW_MOST:
             for one in mine:
                 one.true_hz = one.rate_hz * round(factor, 6)
+
+
+def _rate_marks(before_hz: float, block: Block) -> Iterator[Mark]:
+    if before_hz not in (0.0, block.rate) and len(block.data) > 1:
+        text = f"{block.stream}: {block.rate:g} samples a second from here on, {before_hz:g} before"
+        yield Mark(block.t0, 0.0, "rate", text)
 
 
 def _clock_marks(before: list[ClockMark], mark: ClockMark) -> Iterator[Mark]:

@@ -56,7 +56,10 @@ class _Record:
         channels = len(track.labels)
         self._first: list[int] | None = None
         self._sums = np.zeros(channels, np.int64)
-        self.grid = Grid(session.start, track.true_hz, self._count, channels=channels, size=_PAGE, page=self._page)
+        self.grid = Grid(
+            session.start, track.true_hz, self._count,
+            only_hz=track.rate_hz, channels=channels, size=_PAGE, page=self._page,
+        )  # fmt: skip
 
     def _page(self, _at: int, samples: NDArray[np.float64]) -> None:
         scaled = np.where(self._gain == 1.0, samples, np.rint(samples * self._gain))
