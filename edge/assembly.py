@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge import inference
+from edge import fusion, inference
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
+from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import TRANSFORMS_OF, Config, SourceConfig
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
-from edge.kinds import construct
+from edge.kinds import construct, nearest
 from edge.lane import Lane
-from edge.types import Analyzer, Source, Transform
+from edge.types import Analyzer, ConfigError, Source, Transform
 
 
 @dataclass(slots=True)
@@ -93,6 +94,22 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
         )
         for primary, analyzers in by_primary.items()
     ]
+
+
+def check_alarms(config: Config, lanes: Iterable[Lane]) -> None:
+    """Raise ConfigError where an alarm listens to a reading that nothing makes: it would never come.
+
+    What another device's sources would make may be named, since rules are shared between devices.
+    """
+    made = {metric for lane in lanes for analyzer in lane.analyzers.values() for metric in analyzer.metrics}
+    known = made.union(fusion.METRICS, (fusion.HR, fusion.SPREAD), *(rule.metrics for rule in DEFAULTS.values()))
+    for bed in config.beds.values():
+        for name, rule in bed.alarms.conditions.items():
+            for metric in rule.metrics:
+                if metric not in known:
+                    raise ConfigError(
+                        f"alarms.{name}.metrics of bed {bed.name}: nothing makes {metric!r}{nearest(metric, known)}"
+                    )
 
 
 def build_board(

@@ -23,6 +23,8 @@ from edge.types import Reading
 
 METRICS: Final = ("ppg.hr", "pcg.hr", "camera.hr")
 """In order of trust: the first one present gives the reason where no lane has a value."""
+HR: Final = "fused.hr"
+SPREAD: Final = "fused.spread"
 HOP_S: Final = 1.0
 MIN_QUALITY: Final = 0.2
 GOOD_QUALITY: Final = 0.5
@@ -154,7 +156,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         value = rates[agree[0]] + sum(weights[n] * (rates[n] - rates[agree[0]]) for n in agree) / of_agreeing
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
         quality = min(1.0, surely * of_agreeing / sum(weights.values()))
-    fused = [Reading("fused.hr", t, value, "bpm", quality, reason, detail, bed=bed)]
+    fused = [Reading(HR, t, value, "bpm", quality, reason, detail, bed=bed)]
     return fused + _spread(given, rates, detail, t, bed)
 
 
@@ -242,9 +244,9 @@ def _spread(
         return []
     good = [name for name in rates if given[name].quality >= GOOD_QUALITY]
     if len(good) < 2:
-        return [Reading("fused.spread", t, None, "bpm", 0.0, "low_quality", bed=bed)]
+        return [Reading(SPREAD, t, None, "bpm", 0.0, "low_quality", bed=bed)]
     spread = max(rates[name] for name in good) - min(rates[name] for name in good)
     quality = min(given[name].quality for name in good)
     told = {"suppressed": ", ".join(found["suppressed"])} if found["suppressed"] else {}
     told |= {"models": found["models"]} if "models" in found else {}
-    return [Reading("fused.spread", t, spread, "bpm", quality, detail={**{n: rates[n] for n in good}, **told}, bed=bed)]
+    return [Reading(SPREAD, t, spread, "bpm", quality, detail={**{n: rates[n] for n in good}, **told}, bed=bed)]

@@ -16,6 +16,7 @@ from edge.assembly import (
     boot_id,
     build_lanes,
     build_source,
+    check_alarms,
     state_dir_of,
 )
 from edge.board_health import read_health
@@ -216,6 +217,7 @@ def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack)
         lanes = build_lanes(config, source, models)
         device = build_source(source, clock)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
+    check_alarms(config, (lane for reader in readers for lane in reader.lanes))
     outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
     board, shift_s = resumed(config, boot, outbox, clock, models)
     return _Core(config, clock, boot, models, readers, outbox, board, shift_s, new_mailbox())

@@ -18,15 +18,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Parse, construct every part, load every model; one line when all is well."""
-    from edge.assembly import ModelShelf, build_lanes, build_source
+    from edge.assembly import ModelShelf, build_lanes, build_source, check_alarms
     from edge.clock import SystemClock
     from edge.config import load
 
     config = load(args.config, to_watch=True)
     models = ModelShelf(variant=config.variant)
+    lanes = []
     for source in config.sources.values():
         build_source(source, SystemClock())
-        build_lanes(config, source, models)
+        lanes += build_lanes(config, source, models)
+    check_alarms(config, lanes)
     beds, sources = len(config.beds), len(config.sources)
     print(
         f"{args.config}: right. {beds} bed(s), {sources} source(s), models: {', '.join(models.identities().values())}"

@@ -112,6 +112,18 @@ def test_check_says_what_it_found(config, capsys):
     assert "rhythm" in said
 
 
+@pytest.mark.parametrize("command", ["check", "explain", "run"])
+def test_an_alarm_that_listens_to_what_nothing_makes_is_refused(config, capsys, command):
+    config.write_text(SYNTHETIC + '[alarms.tachy]\nmetrics = ["ppg.hr", "pgg.hr"]\n')
+    assert main([command, str(config)]) == 2
+    assert "alarms.tachy.metrics of bed bed1: nothing makes 'pgg.hr'; did you mean 'ppg.hr'?" in capsys.readouterr().err
+
+
+def test_an_alarm_may_listen_to_what_another_device_makes(config):
+    config.write_text(SYNTHETIC + '[alarms.tachy]\nmetrics = ["ppg.hr", "camera.hr", "fused.hr"]\n')
+    assert main(["check", str(config)]) == 0
+
+
 def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsys):
     assert main(["explain", str(config)]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip().endswith(" s")}
