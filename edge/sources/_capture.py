@@ -16,9 +16,11 @@ Frame = NDArray[np.uint8]
 
 
 class Capture(Protocol):
-    """An open camera or file. rate_hz: frames a second as the driver says, 0 where what it says makes no sense."""
+    """An open camera or file. rate_hz: frames a second as the driver says, 0 where what it says makes no sense; frames:
+    how many a file says it has, 0 where it does not."""
 
     rate_hz: float
+    frames: int
 
     def read(self) -> Frame | None:
         """The next frame; None at the end, or when the camera is gone."""
@@ -37,6 +39,7 @@ class _OpenCv:
         self._cv2, self._capture = cv2, capture
         fps = float(capture.get(cv2.CAP_PROP_FPS) or 0.0)
         self.rate_hz = fps if 1.0 <= fps <= 240.0 else 0.0
+        self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT) or 0))
 
     def read(self) -> Frame | None:
         ok, frame = self._capture.read()
@@ -52,6 +55,8 @@ class _OpenCv:
 
 class _PiCamera:
     """A CSI camera through picamera2."""
+
+    frames = 0
 
     def __init__(self, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
         try:

@@ -22,6 +22,7 @@ from edge.types import Block, ConfigError, SourceError
 _WAIT_S = 0.4
 _JOIN_S = 1.0
 _MIN_SIDE = 32
+_LOOSELY = 0.05  # a file of uneven frame times may state its frames as duration by rate
 _BACKENDS = ("opencv", "gstreamer", "picamera2")
 
 
@@ -69,7 +70,8 @@ def build(
 
 
 class Camera:
-    """See ``build``. ``counters``: frames grabbed, dropped because a newer one came, refused."""
+    """See ``build``. ``counters``: frames grabbed, dropped because a newer one came, refused. ``missing``: how many a file
+    that was read to its end lacks of those it announces, 0 where it may only have counted them loosely."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Camera:
         self._is_file = isinstance(device, str) and backend == "opencv" and _looks_like_file(device)
         self.can_wait = at_once and self._is_file
         self.counters: dict[str, int] = {"frames": 0, "dropped": 0, "refused": 0}
+        self.missing = self._taken = 0
         self._capture: Capture | None = None
         self._epoch, self._seq, self._shape = -1, 0, (0, 0)
         self._start, self._offset, self._last_t = 0.0, 0.0, -1.0
@@ -103,6 +106,7 @@ class Camera:
         self._stop.clear()
         self._capture = open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks)
         self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
+        self._taken = 0
         self._start = self._last_frame = self._clock.now()
         self._offset, self._last_t = 0.0, -1.0
         self._rate = self._capture.rate_hz or self._wanted[0]
@@ -164,9 +168,12 @@ class Camera:
         if frame is None:
             if not self._seq:
                 raise SourceError(f"{self._device}: not a video, or a video without a frame")
+            missing = capture.frames - self._taken
+            self.missing = missing if missing > _LOOSELY * capture.frames else 0
             if not self._loop:
                 raise EOFError
             capture.release()
+            self._taken = 0
             self._capture = open_capture(self._device, self._backend, True, self._wanted, self._locks)
             self._offset = self._last_t + 1.0 / self._rate
             return []
@@ -189,6 +196,7 @@ class Camera:
         if min(frame.shape[:2]) < _MIN_SIDE:
             raise SourceError(f"{self._device}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
         self.counters["frames"] += 1
+        self._taken += 1
         if self._shape != frame.shape[:2]:
             if self._seq:
                 self._epoch, self._seq = self._epoch + 1, 0

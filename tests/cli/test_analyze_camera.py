@@ -47,6 +47,10 @@ def test_every_finding_has_its_line() -> None:
     assert lines[4].endswith("; model camera 1 x")
 
 
+def test_a_file_that_was_cut_off_is_said_so() -> None:
+    assert "the file is cut off: 40 of 400 frames that it announces are not there" in in_words([], traces(), 40)
+
+
 def test_without_a_rate_it_says_why_and_without_a_face_too() -> None:
     lines = in_words([rate(10.0, None, "warming_up")], [])
     assert lines[:3] == [

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.cli import main
 from edge.cli.analyze.murmur import WHY, report
 from edge.dsp import synthesis
-from edge.types import ConfigError, EdgeVitalsError
+from edge.types import ConfigError, EdgeVitalsError, SourceError
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -49,6 +50,17 @@ def test_stereo_and_a_wrong_extension_are_fine(tmp_path: Path, capsys: pytest.Ca
     soundfile.write(tmp_path / "a.wav", np.stack([x, 0 * x], axis=1), 4000)
     (tmp_path / "a.wav").rename(tmp_path / "a.mp4")
     assert said(tmp_path / "a.mp4", capsys).startswith("Murmur: none heard")
+
+
+def test_another_channel_is_heard_when_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = np.stack([np.zeros(8 * 4000), heart(8.0, 4000, murmur=True)], axis=1)
+    soundfile.write(tmp_path / "two.wav", both, 4000)
+    assert main(["analyze", "murmur", str(tmp_path / "two.wav")]) == 0
+    assert "cannot tell" in capsys.readouterr().out
+    assert main(["analyze", "murmur", str(tmp_path / "two.wav"), "--channel", "1"]) == 0
+    assert "Murmur: present" in capsys.readouterr().out
+    with pytest.raises(SourceError, match="no channel 2"):
+        report(tmp_path / "two.wav", channel=2)
 
 
 def speech(t: np.ndarray) -> np.ndarray:

@@ -35,6 +35,18 @@ def test_a_file_gives_every_frame_with_its_own_time(video):
     assert open_file(video).can_wait
 
 
+def test_a_file_that_is_cut_off_says_how_many_frames_it_lacks(video, tmp_path):
+    whole = video.read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) * 6 // 10])
+    for path in (video, cut):
+        source = open_file(path)
+        assert source.missing == 0, "nothing is known before the end"
+        found = read_all(source)
+        assert source.missing == 30 - len(found)
+        assert (source.missing == 0) == (path is video)
+
+
 def test_a_file_in_real_time_waits_for_each_frame(video):
     clock = ManualClock()
     source = open_file(video, pace="real", clock=clock)
@@ -109,6 +121,7 @@ class FakeCapture:
     """A live capture that gives prepared frames, then blocks until released."""
 
     rate_hz = 30.0
+    frames = 0
 
     def __init__(self, frames):
         self.frames, self.hold = list(frames), threading.Event()

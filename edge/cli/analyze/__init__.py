@@ -29,6 +29,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument("task", choices=TASKS)
     command.add_argument("file", nargs="+")
     command.add_argument("--rate", type=rate, metavar="HZ", help="sampling rate, where the file does not say")
+    command.add_argument(
+        "--channel", type=int, metavar="N", help="one channel, from 0; by default heart sound is the first, PPG all"
+    )
     command.add_argument("--jsonl", action="store_true", help="print every reading as a line of JSON")
     command.add_argument("--plot", metavar="OUT.png", help="draw the signal and the verdict (needs the extra 'plot')")
     command.set_defaults(func=run)
@@ -49,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     report = importlib.import_module(f"edge.cli.analyze.{args.task}").report
     options = {"plot": args.plot, "jsonl": args.jsonl}
     if args.task != "camera":
-        options["rate_hz"] = args.rate
-    elif args.rate:
-        raise ConfigError("--rate is not for video: frame times come from the file")
+        options |= {"rate_hz": args.rate, "channel": args.channel}
+    elif args.rate or args.channel is not None:
+        raise ConfigError("--rate and --channel are not for video: frame times and colours come from the file")
     worst = 0
     for index, path in enumerate(args.file):
         if len(args.file) > 1 and not args.jsonl:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,9 +35,17 @@ WHY = {
 }
 
 
+class Watched(NamedTuple):
+    """A video's readings, its region traces, and how many frames it lacks of those it announces."""
+
+    readings: list[Reading]
+    traces: list[Block]
+    missing: int
+
+
 def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> int:
     """Print what one video gives; with ``plot`` also draw it. Returns the exit code."""
-    readings, traces = watch(path)
+    readings, traces, missing = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
     try:
         if plot is not None:
@@ -45,12 +53,12 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
 
             draw(plot, rates, traces, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(rates, traces), jsonl=jsonl)
+        tell(readings, in_words(rates, traces, missing), jsonl=jsonl)
     return 0
 
 
-def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) -> tuple[list[Reading], list[Block]]:
-    """Readings of a video and its region traces. parts: ``(model, transform)`` to use again for many files."""
+def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) -> Watched:
+    """What a video gives. parts: ``(model, transform)`` to use again for many files."""
     from edge import inference
     from edge.sources import camera
     from edge.transforms import face_roi
@@ -67,14 +75,19 @@ def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) ->
     traces: list[Block] = []
     lane.observe = traces.append
     source = camera.build(name="file", clock=ManualClock(), device=str(path), pace="max")
-    return through(lane, all_of(source)), traces
+    readings = through(lane, all_of(source))
+    return Watched(readings, traces, source.missing)
 
 
-def in_words(rates: list[Reading], traces: list[Block]) -> list[str]:
+def in_words(rates: list[Reading], traces: list[Block], missing: int = 0) -> list[str]:
     """The report's lines."""
     seconds = traces[-1].t_end - traces[0].t0 if traces else 0.0
     present = np.mean([b.data[0, COLUMNS.index("present")] for b in traces]) if traces else 0.0
     lines = [f"{seconds:.1f} s, {len(traces)} frames, a face in {present:.0%} of them"]
+    if missing:
+        lines.append(
+            f"the file is cut off: {missing} of {len(traces) + missing} frames that it announces are not there"
+        )
     known = [r.value for r in rates if isinstance(r.value, float)]
     judged = [r for r in rates if r.reason != "warming_up"]
     if known:

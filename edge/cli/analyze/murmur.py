@@ -38,13 +38,18 @@ _LIMITS = (
 
 
 def report(
-    path: str | Path, *, rate_hz: float | None = None, plot: str | Path | None = None, jsonl: bool = False
+    path: str | Path,
+    *,
+    rate_hz: float | None = None,
+    channel: int | None = None,
+    plot: str | Path | None = None,
+    jsonl: bool = False,
 ) -> int:
     """Print what is heard in one file; with ``plot`` also draw it. Returns the exit code."""
     from edge import inference
 
     model = inference.load("murmur")
-    blocks = [b for b in blocks_of(path, "pcg", "heart sound", rate_hz=rate_hz) if b.kind == "pcg"]
+    blocks = [b for b in blocks_of(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel) if b.kind == "pcg"]
     analyzers = {"murmur": murmur.build(models=lambda _: model)}
     readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), blocks)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))

@@ -12,12 +12,16 @@ from edge.lane import Lane
 from edge.types import Block, Reading, Source, SourceError
 
 
-def blocks_of(path: str | Path, kind: str, what: str, *, rate_hz: float | None = None) -> list[Block]:
+def blocks_of(
+    path: str | Path, kind: str, what: str, *, rate_hz: float | None = None, channel: int | None = None
+) -> list[Block]:
     """A file's samples, ``kind`` the stream that must be there, ``what`` it is in words; raises SourceError in
     one line."""
     from edge.sources import files
 
-    source = files.build(name="file", path=str(path), signal=kind, rate_hz=rate_hz, block_s=1.0, clock=ManualClock(0.0))
+    source = files.build(
+        name="file", path=str(path), signal=kind, rate_hz=rate_hz, channel=channel, block_s=1.0, clock=ManualClock(0.0)
+    )
     blocks = list(all_of(source))
     if not any(b.kind == kind for b in blocks):
         raise SourceError(f"{path}: no {what} in it: no sample of it is a number")

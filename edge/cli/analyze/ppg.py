@@ -43,13 +43,18 @@ _LIMITS = (
 
 
 def report(
-    path: str | Path, *, rate_hz: float | None = None, plot: str | Path | None = None, jsonl: bool = False
+    path: str | Path,
+    *,
+    rate_hz: float | None = None,
+    channel: int | None = None,
+    plot: str | Path | None = None,
+    jsonl: bool = False,
 ) -> int:
     """Print what one file holds; with ``plot`` also draw it. Returns the exit code."""
     from edge import inference
 
     model = inference.load("rhythm")
-    found = blocks_of(path, "ppg", "pulse wave", rate_hz=rate_hz)
+    found = blocks_of(path, "ppg", "pulse wave", rate_hz=rate_hz, channel=channel)
     blocks = sorted((b for b in found if b.kind in ("ppg", "acc")), key=lambda b: (b.t0, b.kind))
     analyzers: dict[str, Analyzer] = {"pulse": pulse.build(), "rhythm": rhythm.build(models=lambda _: model)}
     readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)

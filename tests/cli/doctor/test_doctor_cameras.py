@@ -81,6 +81,7 @@ def test_camera_silent(video, monkeypatch):
 
     class Capture:
         rate_hz = None
+        frames = 0
 
         def read(self):
             hangs.wait(20.0)
