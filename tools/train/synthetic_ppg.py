@@ -200,6 +200,32 @@ def _spikes(rng: np.random.Generator) -> Floats:
     return x
 
 
+def _wander(rng: np.random.Generator) -> Floats:
+    """A hand that moves or a sensor that hangs loose: noise as slow as hearts, of no one rate, often steeper one way."""
+    hz = np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ)
+    centre, width = np.exp(rng.uniform(np.log(0.7), np.log(3.0))), rng.uniform(0.35, 1.0)
+    spectrum = np.fft.rfft(rng.standard_normal(SAMPLES))
+    spectrum *= np.exp(-0.5 * ((hz - centre) / (width * centre)) ** rng.choice([2, 4])) * (hz > 0.3)
+    x = np.fft.irfft(spectrum, SAMPLES)
+    x = x / x.std()
+    if rng.random() < 0.4:
+        x = np.exp(rng.uniform(0.3, 1.0) * x)
+        x = (x - x.mean()) / x.std()
+    return np.asarray(x + 10 ** rng.uniform(-3, -0.4) * coloured(rng, rng.uniform(0, 2)))
+
+
+def _taps(rng: np.random.Generator) -> Floats:
+    """Knocks on the sensor or its cable at uneven times, each dying away."""
+    x = 10 ** rng.uniform(-2.5, -1) * coloured(rng, rng.uniform(0, 2))
+    at, least = 0.0, rng.uniform(0.1, 0.4)
+    while (at := at + least + rng.exponential(rng.uniform(0.2, 0.8))) < SPAN_S:
+        first = int(at * RATE_HZ)
+        n = np.arange(SAMPLES - first) / RATE_HZ
+        ring = np.cos(2 * np.pi * rng.uniform(0, 4) * n)
+        x[first:] += rng.uniform(0.3, 1.0) * np.exp(-n / rng.uniform(0.05, 0.4)) * ring
+    return x
+
+
 _NOISES: tuple[Callable[[np.random.Generator], Floats], ...] = (
     lambda rng: coloured(rng, 0.0),
     lambda rng: coloured(rng, rng.uniform(0.3, 3.0)),
@@ -207,6 +233,9 @@ _NOISES: tuple[Callable[[np.random.Generator], Floats], ...] = (
     _steps,
     _tone,
     _spikes,
+    _wander,
+    _wander,
+    _taps,
 )
 
 
