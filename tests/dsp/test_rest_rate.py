@@ -1,5 +1,7 @@
 """Two counts of one rate, how likely each is, and a fast pulse between bursts of motion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,25 @@ def test_noise_has_no_likely_rate():
     rng = np.random.default_rng(0)
     rates = [rated(rng.normal(size=1600)) for _ in range(20)]
     assert all(rate.quality < rest_rate.ENOUGH for rate in rates)
+
+
+def moving(seed):
+    """Noise as slow as hearts, of a hand that moves: 0.7 to 3 Hz."""
+    rng = np.random.default_rng(seed)
+    hz = np.fft.rfftfreq(1600, 1 / RATE)
+    x = np.fft.irfft(np.fft.rfft(rng.standard_normal(1600)) * ((hz > 0.7) & (hz < 3.0)), 1600)
+    return 1000.0 * x + 10.0 * rng.standard_normal(1600)
+
+
+def test_movement_as_slow_as_a_heart_has_no_likely_rate():
+    assert sum(rated(moving(seed)).quality >= rest_rate.ENOUGH for seed in range(100)) <= 2
+
+
+def test_what_rises_as_slowly_as_it_falls_is_vouched_for_by_nobody():
+    wave = band_passed(pulse(90.0, "af"), RATE)
+    seen = rest_rate.look(pulse(90.0, "af"), wave, RATE)
+    assert rest_rate.count(wave, seen, RATE).vouched > 0.8
+    assert rest_rate.count(wave, replace(seen, steeper=0.0), RATE).vouched == 0.0
 
 
 def test_doubt_shows_in_quality_and_sd():

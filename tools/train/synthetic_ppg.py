@@ -164,11 +164,11 @@ def render(train: Train, rng: np.random.Generator) -> Floats:
     return out + coloured(rng, rng.uniform(0.5, 2.0)) * 10 ** rng.uniform(-2.5, -0.9)
 
 
-def coloured(rng: np.random.Generator, slope: float) -> Floats:
-    """Noise whose amplitude falls as 1/f^slope/2, ``(1000,)``, of unit deviation."""
-    spectrum = np.fft.rfft(rng.standard_normal(SAMPLES))
-    spectrum *= np.maximum(np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ), 0.1) ** (-slope / 2)
-    x = np.fft.irfft(spectrum, SAMPLES)
+def coloured(rng: np.random.Generator, slope: float, n: int = SAMPLES) -> Floats:
+    """Noise whose amplitude falls as 1/f^slope/2, ``(n,)``, of unit deviation."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    spectrum *= np.maximum(np.fft.rfftfreq(n, 1 / RATE_HZ), 0.1) ** (-slope / 2)
+    x = np.fft.irfft(spectrum, n)
     return np.asarray(x / x.std())
 
 
@@ -200,18 +200,19 @@ def _spikes(rng: np.random.Generator) -> Floats:
     return x
 
 
-def _wander(rng: np.random.Generator) -> Floats:
-    """A hand that moves or a sensor that hangs loose: noise as slow as hearts, of no one rate, often steeper one way."""
-    hz = np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ)
+def wander(rng: np.random.Generator, n: int = SAMPLES) -> Floats:
+    """A hand that moves or a sensor that hangs loose: noise as slow as hearts, of no one rate, often steeper one way,
+    ``(n,)``."""
+    hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
     centre, width = np.exp(rng.uniform(np.log(0.7), np.log(3.0))), rng.uniform(0.35, 1.0)
-    spectrum = np.fft.rfft(rng.standard_normal(SAMPLES))
+    spectrum = np.fft.rfft(rng.standard_normal(n))
     spectrum *= np.exp(-0.5 * ((hz - centre) / (width * centre)) ** rng.choice([2, 4])) * (hz > 0.3)
-    x = np.fft.irfft(spectrum, SAMPLES)
+    x = np.fft.irfft(spectrum, n)
     x = x / x.std()
     if rng.random() < 0.4:
         x = np.exp(rng.uniform(0.3, 1.0) * x)
         x = (x - x.mean()) / x.std()
-    return np.asarray(x + 10 ** rng.uniform(-3, -0.4) * coloured(rng, rng.uniform(0, 2)))
+    return np.asarray(x + 10 ** rng.uniform(-3, -0.4) * coloured(rng, rng.uniform(0, 2), n))
 
 
 def _taps(rng: np.random.Generator) -> Floats:
@@ -233,8 +234,8 @@ _NOISES: tuple[Callable[[np.random.Generator], Floats], ...] = (
     _steps,
     _tone,
     _spikes,
-    _wander,
-    _wander,
+    wander,
+    wander,
     _taps,
 )
 
