@@ -103,18 +103,6 @@ def perfusion_index(raw: Floats, beats: BeatList) -> float | None:
     return 100.0 * float(np.median(beats.amplitude)) / steady
 
 
-def merge_stream(known: Floats, fresh: Floats, since: float) -> Floats:
-    """Beat times known so far with the ones of a new window: before ``since`` the old stand, after it the new.
-
-    Both in host seconds, rising. A beat within ``MIN_IBI_S`` of an old one is the same beat.
-    """
-    old = known[known < since]
-    new = fresh[fresh >= since]
-    if len(old) and len(new):
-        new = new[new - old[-1] >= MIN_IBI_S]
-    return np.concatenate([old, new])
-
-
 def _coarse_peaks(wave: Floats, rate_hz: float) -> NDArray[np.int64]:
     step = max(1, round(rate_hz / _COARSE_HZ))
     coarse, hz = wave[::step], rate_hz / step

@@ -52,10 +52,10 @@ def _tones(n: int, bpm: float) -> NDArray[np.complex128]:
     return np.asarray(np.exp(-2j * np.pi * rates[:, None] * t) * np.hanning(n + 2)[1:-1])
 
 
-def both_spectra(by_pos: Floats, by_network: Floats, network_share: float = 0.5) -> Floats:
-    """One spectrum of two: their weighted geometric mean, which keeps what both see, sum 1."""
+def both_spectra(by_pos: Floats, by_network: Floats) -> Floats:
+    """One spectrum of two: their geometric mean, which keeps what both see, sum 1."""
     floor = 0.1 / len(GRID_BPM)
-    return _shares((by_pos + floor) ** (1.0 - network_share) * (by_network + floor) ** network_share)
+    return _shares(np.sqrt((by_pos + floor) * (by_network + floor)))
 
 
 FEATURES = (

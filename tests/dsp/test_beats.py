@@ -14,7 +14,6 @@ from edge.dsp.beats import (
     band_passed,
     find_beats,
     gain_controlled,
-    merge_stream,
     perfusion_index,
     polarity,
 )
@@ -88,19 +87,6 @@ def test_perfusion_is_the_pulse_over_the_steady_part():
     swing = np.median(beats.amplitude)
     assert perfusion_index(1000.0 + wave, beats) == pytest.approx(100 * swing / 1000.0, rel=0.02)
     assert perfusion_index(wave - 50.0, beats) is None
-
-
-def test_windows_join_to_one_stream():
-    truth = heart()
-    known = np.empty(0)
-    for end in range(10, 28, 2):
-        beats, _ = found(truth, 100.0, start=end - 10.0, end=float(end))
-        known = merge_stream(known, beats.peak + end - 10.0, since=end - 4.0 if len(known) else 0.0)
-    whole, _ = found(truth, 100.0, start=0.0, end=26.0)
-    inner = known[(known > 2) & (known < 24)]
-    expected = whole.peak[(whole.peak > 2) & (whole.peak < 24)]
-    assert len(inner) == len(expected)
-    np.testing.assert_allclose(inner, expected, atol=0.03)
 
 
 @settings(max_examples=60, deadline=None)
