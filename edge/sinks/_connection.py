@@ -58,9 +58,14 @@ class Options:
             return os.environ[self.password_env]
         return None
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is asked for, in so many words or by a certificate."""
+        return bool(self.tls or self.ca_file or self.cert_file)
+
     def context(self) -> ssl.SSLContext | None:
         """TLS settings, or None without TLS; raises ConfigError."""
-        if not (self.tls or self.ca_file or self.cert_file):
+        if not self.encrypted:
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
@@ -95,12 +100,64 @@ class Connection:
     message that the client could not read.
     """
 
-    def __init__(self, client: Any, version: int) -> None:
-        self.client, self.version = client, version
+    def __init__(self, options: Options, client: Any, version: int, on_lost: Callable[[], None] | None) -> None:
+        self._options, self.client, self.version, self._on_lost = options, client, version, on_lost
         self.lost = threading.Event()
         self.reason = ""
         self.window = _INFLIGHT
         self.garbled = False
+        self._answered = threading.Event()
+        self._answer: Any = None
+
+    def hear(
+        self, on_message: Callable[[Any], None] | None, on_publish: Callable[[int, str, bool], None] | None
+    ) -> None:
+        """Set the client's callbacks; see ``connect``."""
+        self.client.on_connect = self._connected
+        self.client.on_disconnect = lambda _client, _user, _flags, reason, _properties: self._over(str(reason))
+        if on_message is not None:
+            self.client.on_message = lambda _client, _user, message: _taken(on_message, message)
+        if on_publish is not None:
+            self.client.on_publish = lambda _client, _user, mid, reason, _properties: on_publish(mid, *_judged(reason))
+        loop = self.client.loop_forever
+
+        def loop_and_say_its_end(*args: Any, **settings: Any) -> Any:
+            """Some versions of the client let go of the connection over what they cannot read, and tell nobody."""
+            try:
+                return loop(*args, **settings)
+            except Exception:
+                log.exception("%s: the client failed", self._options)
+                self._over(_GARBLED[0])
+
+        self.client.loop_forever = loop_and_say_its_end
+
+    def begin(self) -> str | None:
+        """Start the client's thread and wait for the broker's answer: None when it takes us, else why not, "" where it
+        did not say."""
+        self.client.loop_start()
+        self._answered.wait(CONNECT_TIMEOUT_S)
+        if self._answer is None:
+            return self.reason
+        return str(self._answer) if self._answer.is_failure else None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the broker answered at all."""
+        return self._answer is not None
+
+    def _connected(self, _client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        if self.version == 5:
+            self.window = getattr(properties, "ReceiveMaximum", _UNLIMITED)
+        self._answer = reason
+        self._answered.set()
+
+    def _over(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.garbled |= reason in _GARBLED
+        self._answered.set()
+        self.lost.set()
+        if self._on_lost is not None:
+            self._on_lost()
 
     @property
     def taken_over(self) -> bool:
@@ -175,7 +232,7 @@ def connect(
         return _connect(options, 4, will, on_message, on_publish, on_lost)
 
 
-def _answer(reason: Any) -> tuple[str, bool]:
+def _judged(reason: Any) -> tuple[str, bool]:
     return (str(reason).lower() if reason.is_failure else ""), reason.value == _NO_SUBSCRIBERS
 
 
@@ -199,16 +256,28 @@ def _connect(
     on_publish: Callable[[int, str, bool], None] | None,
     on_lost: Callable[[], None] | None,
 ) -> Connection:
+    connection = Connection(options, _client(options, version, will), version, on_lost)
+    connection.hear(on_message, on_publish)
+    _reach(connection.client, options)
+    why = connection.begin()
+    if why is None:
+        return connection
+    connection.close()
+    if version == 5 and (not connection.answered or why in _TOO_NEW):
+        raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes
+    raise RefusedError(f"refused: {why.lower()}" if why else "no answer")
+
+
+def _client(options: Options, version: int, will: tuple[str, bytes] | None) -> Any:
+    """A client of the library, not connected; raises ConfigError over files it needs."""
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-    clean = None if version == 5 else True
-    protocol = MQTTProtocolVersion(version)
     client = Client(
         CallbackAPIVersion.VERSION2,
         options.client_id,
-        clean_session=clean,
-        protocol=protocol,
+        clean_session=None if version == 5 else True,
+        protocol=MQTTProtocolVersion(version),
         reconnect_on_failure=False,  # when and whether is decided by the sink
     )
     client.max_inflight_messages_set(0)  # the client does not know what the broker allows
@@ -220,43 +289,11 @@ def _connect(
         client.tls_set_context(context)
     if will is not None:
         client.will_set(will[0], will[1], qos=1, retain=True)
-    connection = Connection(client, version)
-    answered = threading.Event()
-    answer: list[Any] = []
+    return client
 
-    def connected(_client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
-        if version == 5:
-            connection.window = getattr(properties, "ReceiveMaximum", _UNLIMITED)
-        answer.append(reason)
-        answered.set()
 
-    def disconnected(_client: Any, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        over(str(reason))
-
-    def over(reason: str) -> None:
-        connection.reason = connection.reason or reason
-        connection.garbled |= reason in _GARBLED
-        answered.set()
-        connection.lost.set()
-        if on_lost is not None:
-            on_lost()
-
-    loop = client.loop_forever
-
-    def loop_and_say_its_end(*args: Any, **settings: Any) -> Any:
-        """Some versions of the client let go of the connection over what they cannot read, and tell nobody."""
-        try:
-            return loop(*args, **settings)
-        except Exception:
-            log.exception("%s: the client failed", options)
-            over(_GARBLED[0])
-
-    client.loop_forever = loop_and_say_its_end  # type: ignore[method-assign]
-    client.on_connect, client.on_disconnect = connected, disconnected
-    if on_message is not None:
-        client.on_message = lambda _client, _user, message: _taken(on_message, message)
-    if on_publish is not None:
-        client.on_publish = lambda _client, _user, mid, reason, _properties: on_publish(mid, *_answer(reason))
+def _reach(client: Any, options: Options) -> None:
+    """Connect and greet; raises RefusedError in words."""
     try:
         try:
             client.connect(options.host, options.port, options.keepalive_s)
@@ -267,14 +304,5 @@ def _connect(
     except ssl.SSLError as error:
         raise RefusedError(f"TLS: {error.reason}") from None
     except OSError as error:
-        hint = "; does that port speak TLS?" if context is not None and isinstance(error, ConnectionResetError) else ""
+        hint = "; does that port speak TLS?" if options.encrypted and isinstance(error, ConnectionResetError) else ""
         raise RefusedError(f"not reachable: {error.strerror or error}{hint}") from None
-    client.loop_start()
-    answered.wait(CONNECT_TIMEOUT_S)
-    if answer and not answer[0].is_failure:
-        return connection
-    connection.close()
-    why = str(answer[0]) if answer else connection.reason
-    if version == 5 and (not answer or why in _TOO_NEW):
-        raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes
-    raise RefusedError(f"refused: {why.lower()}" if why else "no answer")
