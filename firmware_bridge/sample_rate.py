@@ -6,13 +6,19 @@ what another board did; either way every heart rate would be off by as much.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-_FIRST_S: Final = 3.0  # before any window is full
-_FIRST_OFF: Final = 0.03
-_SPAN_S: Final = 10.0
-_OFF: Final = 0.01
-_ALIKE: Final = 0.005  # between two spans in a row, or it is the device's time stamps that vary
+
+class _Look(NamedTuple):
+    """A rate that is ``off`` by more, in two spans in a row that are ``alike`` to so much, is not the one declared."""
+
+    span_s: float
+    off: float
+    alike: float
+
+
+_EARLY: Final = _Look(1.5, 0.03, 0.02)  # twice, before any window is full
+_LATER: Final = _Look(10.0, 0.01, 0.005)
 _MOST: Final = 4.0  # times as fast or as slow as declared: beyond it the count or the clock is wrong, not the rate
 _WRAP: Final = 1 << 32
 
@@ -20,14 +26,15 @@ _WRAP: Final = 1 << 32
 class SampleRate:
     """``hz`` of one stream: as declared, until its frames say otherwise.
 
-    Within ``_FIRST_S`` a rate more than 3 % off is noticed; later one that is more than 1 % off in two spans of 10 s
-    that agree. One beyond four times or a quarter of what is declared is not believed.
+    After 3 s a rate more than 3 % off is noticed, later one more than 1 % off. Two spans must agree, since a device that
+    stamps its frames in bursts is wrong by another amount each time; beyond four times or a quarter of what is declared
+    none is believed.
     """
 
     def __init__(self, declared_hz: float) -> None:
         self.declared_hz = self.hz = declared_hz
-        self._settled = False
-        self._previous_hz = 0.0
+        self._spans = 0
+        self._before_hz = 0.0
         self.restart()
 
     def restart(self) -> None:
@@ -40,20 +47,17 @@ class SampleRate:
         if self._begin is None:
             self._begin = index, device_us
             return False
+        look = _EARLY if self._spans < 2 else _LATER
         seconds = (device_us - self._begin[1]) % _WRAP / 1e6
-        if seconds < (_SPAN_S if self._settled else _FIRST_S):
+        if seconds < look.span_s:
             return False
-        measured_hz = (index - self._begin[0]) % _WRAP / seconds
+        found_hz = (index - self._begin[0]) % _WRAP / seconds
         self._begin = index, device_us
-        if not 1.0 / _MOST <= measured_hz / self.declared_hz <= _MOST:
+        if not 1.0 / _MOST <= found_hz / self.declared_hz <= _MOST:
             return False
-        off = abs(measured_hz / self.hz - 1.0)
-        if self._settled:
-            wrong = off > _OFF and abs(measured_hz / (self._previous_hz or self.hz) - 1.0) < _ALIKE
-            self._previous_hz = measured_hz
-        else:
-            wrong = off > _FIRST_OFF
-        self._settled = True
-        if wrong:
-            self.hz = round(measured_hz, 1)
-        return wrong
+        before_hz, self._before_hz = self._before_hz, found_hz
+        self._spans += 1
+        if abs(found_hz / self.hz - 1.0) <= look.off or abs(before_hz / found_hz - 1.0) >= look.alike:
+            return False
+        self.hz = round((before_hz + found_hz) / 2.0, 1)
+        return True
