@@ -46,7 +46,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "a stream that an analyzer needs is not sent",
         "enable it in the firmware, or drop the analyzer",
     ),
-    "rate_wrong": ("samples do not come at the rate declared", "declare the real rate in the firmware's HELLO"),
+    "rate_wrong": (
+        "samples do not come at the rate declared",
+        "the program goes by their own rate; declare it in the firmware's HELLO",
+    ),
     "samples_lost": ("samples are lost on the way", "a shorter cable, a higher baud, fewer programs on the machine"),
     "sensor_off": ("the sensor is not on the body", "put it on; clean it"),
     "saturated": ("the signal is at the end of its range", "less LED current or gain"),
