@@ -91,6 +91,20 @@ def test_noise_of_any_kind_has_no_rhythm(model):
     assert told == 0
 
 
+@pytest.mark.parametrize("band_hz", [(0.5, 2.0), (0.7, 3.0), (1.0, 4.0)])
+def test_a_hand_that_moves_is_seldom_taken_for_a_rhythm(model, band_hz):
+    """Noise as slow as hearts is as irregular as fibrillation, and for a network that never met it that is what it is."""
+    hz = np.fft.rfftfreq(1000, 0.01)
+    inside = (hz >= band_hz[0]) & (hz <= band_hz[1])
+    told = 0
+    for k in range(100):
+        rng = np.random.default_rng(k)
+        shape = np.fft.irfft(np.fft.rfft(rng.normal(size=1000)) * inside, 1000) + 0.01 * rng.normal(size=1000)
+        x = Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, shape[:, None], 100.0, 1.0, ())
+        told += rhythm.build(models=lambda _: model)({"ppg": x})[0].value is not None
+    assert told <= 8
+
+
 def test_shaking_is_named(model):
     rng = np.random.default_rng(3)
     x = wave(seconds=20.0)
