@@ -31,7 +31,7 @@ from edge.dsp.murmur_decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
-VERSION = "1.0.1"
+VERSION = "1.1.0"
 TRAINED_ON = ROOT / "tools" / "train" / "murmur_trained_on.txt"
 _LABELS = ["murmur", "unknown", "foreign"]
 

@@ -25,7 +25,7 @@ SET_FOLDS = {
     "pascal2011_b": 3,
 }
 HEADS = ("murmur", "unknown", "foreign")
-KINDS = ("noise", "speech", "music", "tone", "friction", "hum", "bursts", "clicks", "breath")
+KINDS = ("noise", "speech", "music", "tone", "friction", "hum", "bursts", "clicks", "knocks", "breath")
 SYNTHETIC_NEGATIVES = 80 * len(KINDS)
 SYNTHETIC_HEARTS = 120
 _LOG_FLOOR = 1e-7
@@ -176,7 +176,7 @@ def heart(rng: np.random.Generator, rate_hz: float, number: int) -> NDArray[np.f
 
 def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[np.float64]:
     """12 s of one of ``KINDS``: noise, speech-like or music-like sound, tones, friction, mains hum, noise that comes and
-    goes, ticks, or breath."""
+    goes, ticks, knocks, or breath."""
     n = round(12 * rate_hz)
     t = np.arange(n) / rate_hz
     noise = coloured(rng, n, rng.uniform(0, 2))
@@ -198,7 +198,7 @@ def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[
                 rng, n, rng.uniform(0, 1)
             )
         return out
-    if kind in ("bursts", "clicks"):
+    if kind in ("bursts", "clicks", "knocks"):
         return _repeated(rng, t, kind) + 10 ** rng.uniform(-3, -1.3) * noise
     if kind == "breath":
         return _breath(rng, t) + 10 ** rng.uniform(-3, -1.3) * noise
@@ -207,17 +207,18 @@ def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[
 
 
 def _repeated(rng: np.random.Generator, t: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 240 a minute."""
+    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 240 a minute; or dull
+    knocks, which as regular ones could be a heart's and are always irregular."""
     rate = 1.0 / (t[1] - t[0])
     out = np.zeros(len(t))
     pause = 60.0 / rng.uniform(40, 240)
-    unsteady = rng.choice([0.0, 0.05, 0.3, 1.0])
-    colour = rng.uniform(0, 0.6)
+    unsteady = 1.0 if kind == "knocks" else rng.choice([0.0, 0.05, 0.3, 1.0])
+    colour = rng.uniform(1.2, 2.5) if kind == "knocks" else rng.uniform(0, 0.6)
     at = rng.uniform(0, pause)
     while at < t[-1]:
-        length = rng.uniform(0.03, 0.3) if kind == "bursts" else rng.uniform(0.001, 0.012)
+        length = rng.uniform(0.001, 0.012) if kind == "clicks" else rng.uniform(0.03, 0.3)
         a, n = int(at * rate), max(4, int(length * rate))
-        shape = np.hanning(n + 2)[1:-1] if kind == "bursts" else np.exp(-6.0 * np.arange(n) / n)
+        shape = np.exp(-6.0 * np.arange(n) / n) if kind == "clicks" else np.hanning(n + 2)[1:-1]
         sound = coloured(rng, n, colour) * shape * rng.uniform(0.5, 1.0)
         out[a : a + n] += sound[: len(out) - a]
         at += pause * (1.0 - unsteady + unsteady * rng.exponential()) + 0.02
