@@ -146,23 +146,26 @@ def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
 
 _EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats were missed or invented
 _NEAR = 0.12
+_AGREE = 0.03
 _EDGE_S = 0.4  # the filter bends the wave at the window's ends
 _AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
 _CLOSE = (0.8, 1.25)  # of the rate, for the phase: what goes round is the pulse alone
 
 
 def mean_rate(wave: Floats, bpm: float) -> float:
-    """Mean rate over a window whose spectrum peaks at ``bpm``: by its beats, or by its phase where they are not even.
+    """Mean rate over a window whose spectrum peaks at ``bpm``, by its beats.
 
     A tapered spectrum weighs the middle of the window most and a wandering heart twice its nearest lobe; intervals
-    count alike, and so do the turns of the phase, which noise on single beats moves less. Neither may lead far away: then
-    it is ``bpm`` itself. wave: ``(n,)`` at ``RATE_HZ``, either way up.
+    count alike, and so do the turns of the phase. Where beats and phase do not agree, the middle of the three is taken;
+    where beats are not even, what lies between phase and spectrum. None may lead far from the spectrum. wave: ``(n,)``
+    at ``RATE_HZ``, either way up.
     """
-    for way in (_rate_of_beats, _rate_of_phase):
-        rate = way(wave, bpm)
-        if rate is not None and abs(rate / bpm - 1.0) <= _NEAR:
-            return rate
-    return bpm
+    by_phase, by_beats = _rate_of_phase(wave, bpm), _rate_of_beats(wave, bpm)
+    if abs(by_phase / bpm - 1.0) > _NEAR:
+        by_phase = bpm
+    if by_beats is None or abs(by_beats / bpm - 1.0) > _NEAR:
+        return float(np.sqrt(by_phase * bpm))
+    return by_beats if abs(by_beats / by_phase - 1.0) <= _AGREE else sorted((by_beats, by_phase, bpm))[1]
 
 
 def _rate_of_beats(wave: Floats, bpm: float) -> float | None:
