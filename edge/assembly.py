@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge import fusion, inference
 from edge.alarms.auscultation import Place
@@ -96,16 +96,23 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     ]
 
 
+SHIPPED: Final = (
+    *("ppg.hr", "ppg.rhythm", "ppg.quality", "ppg.perfusion"),
+    *("pcg.murmur", "pcg.hr", "pcg.quality", "camera.hr", "camera.quality", fusion.HR, fusion.SPREAD),
+)
+"""What the analyzers of the program make, said here so that those that are not used need not be loaded."""
+
+
 def check_alarms(config: Config, lanes: Iterable[Lane]) -> None:
     """Raise ConfigError where an alarm listens to a reading that nothing makes: it would never come.
 
     What another device's sources would make may be named, since rules are shared between devices.
     """
     made = {metric for lane in lanes for analyzer in lane.analyzers.values() for metric in analyzer.metrics}
-    known = made.union(fusion.METRICS, (fusion.HR, fusion.SPREAD), *(rule.metrics for rule in DEFAULTS.values()))
+    known = made.union(SHIPPED, *(rule.metrics for rule in DEFAULTS.values()))
     for bed in config.beds.values():
         for name, rule in bed.alarms.conditions.items():
-            for metric in rule.metrics:
+            for metric in rule.metrics if rule.enabled else ():
                 if metric not in known:
                     raise ConfigError(
                         f"alarms.{name}.metrics of bed {bed.name}: nothing makes {metric!r}{nearest(metric, known)}"

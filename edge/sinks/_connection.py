@@ -17,6 +17,7 @@ from edge.types import ConfigError
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
+_THERE_S = 1.0
 _DYING_S = 0.25  # a broker that ends has dropped every connection by then
 _INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
@@ -198,19 +199,23 @@ class Connection:
 
 
 def listens(options: Options) -> bool:
-    """Whether a broker is there that holds a connection; waits ``_DYING_S`` at most for it to let go.
+    """Whether a broker is there that holds a connection.
 
     A program that ends closes its sockets one after another: where it listened may take a connection a moment after
     it dropped ours, and then drops that one too. No broker speaks before it was spoken to.
     """
     try:
-        with socket.create_connection((options.host, options.port), timeout=_DYING_S) as held:
-            held.settimeout(_DYING_S)
-            return bool(held.recv(1))
-    except TimeoutError:
-        return True
+        held = socket.create_connection((options.host, options.port), timeout=_THERE_S)
     except OSError:
         return False
+    with held:
+        held.settimeout(_DYING_S)
+        try:
+            return bool(held.recv(1))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
 
 def connect(

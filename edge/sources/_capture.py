@@ -17,7 +17,7 @@ Frame = NDArray[np.uint8]
 
 class Capture(Protocol):
     """An open camera or file. rate_hz: frames a second as the driver says, 0 where what it says makes no sense; frames:
-    how many a file says it has, 0 where it does not."""
+    how many a file counts, 0 where it does not."""
 
     rate_hz: float
     frames: int
@@ -35,11 +35,11 @@ class Capture(Protocol):
 class _OpenCv:
     """A capture of OpenCV."""
 
-    def __init__(self, cv2: Any, capture: Any) -> None:
+    def __init__(self, cv2: Any, capture: Any, *, counted: bool) -> None:
         self._cv2, self._capture = cv2, capture
         fps = float(capture.get(cv2.CAP_PROP_FPS) or 0.0)
         self.rate_hz = fps if 1.0 <= fps <= 240.0 else 0.0
-        self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT) or 0))
+        self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT) or 0)) if counted else 0
 
     def read(self) -> Frame | None:
         ok, frame = self._capture.read()
@@ -120,7 +120,7 @@ def open_capture(
         raise SourceError(f"{device}: cannot be opened: {hint}")
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
-    return _OpenCv(cv2, capture)
+    return _OpenCv(cv2, capture, counted=is_file and _says_how_many(str(device)))
 
 
 def _check_file(path: str) -> None:
@@ -130,6 +130,13 @@ def _check_file(path: str) -> None:
         raise SourceError(f"{path}: no permission to read it")
     if Path(path).is_dir() or Path(path).stat().st_size == 0:
         raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+
+
+def _says_how_many(path: str) -> bool:
+    """AVI and MP4 count their frames; of other files a decoder only guesses, by their length."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:] == b"AVI ")
 
 
 def _check_device(device: int | str) -> None:

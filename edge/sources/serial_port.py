@@ -154,6 +154,7 @@ class SerialPort:
         if item.data.flags & OVERRUN:
             rate.restart()
         if rate.add(item.data.index, item.data.device_us):
+            self._time = TimeBase()  # what it learnt rests on frames of another length
             self._begin_epoch()
             log.warning(
                 "%s: %s comes at %g samples a second, not %g as declared; the former is believed",

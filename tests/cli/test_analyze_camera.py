@@ -48,7 +48,7 @@ def test_every_finding_has_its_line() -> None:
 
 
 def test_a_file_that_was_cut_off_is_said_so() -> None:
-    assert "the file is cut off: 40 of 400 frames that it announces are not there" in in_words([], traces(), 40)
+    assert any(line.startswith("40 of 400 frames that the file announces") for line in in_words([], traces(), 40))
 
 
 def test_without_a_rate_it_says_why_and_without_a_face_too() -> None:

@@ -12,7 +12,9 @@ import sys
 import numpy as np
 import pytest
 
+from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
+from edge.config import SourceConfig, parse
 
 SYNTHETIC = """
 [device]
@@ -120,8 +122,22 @@ def test_an_alarm_that_listens_to_what_nothing_makes_is_refused(config, capsys, 
 
 
 def test_an_alarm_may_listen_to_what_another_device_makes(config):
-    config.write_text(SYNTHETIC + '[alarms.tachy]\nmetrics = ["ppg.hr", "camera.hr", "fused.hr"]\n')
+    config.write_text(
+        SYNTHETIC
+        + '[alarms.tachy]\nmetrics = ["ppg.hr", "camera.hr", "fused.hr"]\n'
+        + '[alarms.low_quality]\nmetrics = ["ppg.quality", "camera.quality"]\n'
+        + '[alarms.brady]\nenabled = false\nmetrics = ["of.another"]\n'
+    )
     assert main(["check", str(config)]) == 0
+
+
+def test_what_the_shipped_analyzers_make_is_known():
+    """Each once, by a lane of a bed that has everything."""
+    source = SourceConfig("all", "bed1", "synthetic", ("pulse", "rhythm", "murmur", "camera_pulse"), {})
+    lanes = build_lanes(parse(SYNTHETIC), source, ModelShelf())
+    made = {metric for lane in lanes for analyzer in lane.analyzers.values() for metric in analyzer.metrics}
+    assert set(SHIPPED) - made == {"fused.hr", "fused.spread"}
+    assert made <= set(SHIPPED)
 
 
 def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsys):

@@ -111,10 +111,19 @@ def test_edf_times_and_annotations(recording, tmp_path):
     assert sum(text.startswith("clock: monotonic") for text in told) == 2
 
 
-def test_a_rate_found_to_be_another_leaves_a_gap_in_files_of_one_rate_and_is_said(tmp_path):
+def changing(own, *, epoch=1):
+    """3 s at a declared rate of 100 and 6 s at its own of 150, of a stream that goes on counting."""
     declared = blocks("node/ppg", 100.0, PPG[:300])
-    own = (replace(b, epoch=1) for b in blocks("node/ppg", 150.0, PPG[:900], t0=START + 3.0))
-    found = session(record(tmp_path / "night.evrec", [*declared, *own]))
+    return [*declared, *(replace(b, epoch=epoch, seq=b.seq + 300) for b in own)]
+
+
+def own_rate(**kw):
+    return blocks("node/ppg", 150.0, PPG[:900], t0=START + 3.0, **kw)
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_rate_found_to_be_another_leaves_a_gap_in_files_of_one_rate_and_is_said(tmp_path, epoch):
+    found = session(record(tmp_path / "night.evrec", changing(own_rate(), epoch=epoch)))
     (path,) = write_edf(found, tmp_path)
     edf = edfio.read_edf(path)
     signal = edf.signals[0]
@@ -126,6 +135,21 @@ def test_a_rate_found_to_be_another_leaves_a_gap_in_files_of_one_rate_and_is_sai
     ]
     assert write_wfdb(found, tmp_path)
     assert np.isnan(wfdb.rdrecord(str(tmp_path / "node-ppg")).p_signal[:450]).all()
+
+
+def test_the_rate_of_a_file_is_that_of_most_of_it_though_samples_are_lost(tmp_path):
+    lossy = own_rate(skip=range(5, 60, 6))  # no run of it is as long as the 3 s before
+    found = session(record(tmp_path / "night.evrec", changing(lossy)))
+    assert found.tracks[0].rate_hz == 150.0
+
+
+def test_tables_hold_both_rates_and_call_neither_a_gap(tmp_path):
+    record(tmp_path / "night.evrec", changing(own_rate()))
+    assert main(["export", str(tmp_path / "night.evrec"), "--csv", "--out", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "node-ppg.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 1200
+    with (tmp_path / "out" / "marks.csv").open(newline="") as file:
+        assert [row["kind"] for row in csv.DictReader(file)] == ["rate"]
 
 
 def test_wfdb_sample_for_sample(recording, tmp_path):

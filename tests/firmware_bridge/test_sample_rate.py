@@ -67,6 +67,20 @@ def test_a_count_that_makes_no_sense_is_not_believed(true_hz):
     assert heard(SampleRate(100.0), true_hz, 60.0, count=1) == []
 
 
+@pytest.mark.parametrize(("declared_hz", "true_hz"), [(0.1, 0.03), (1.0, 0.95), (5.0, 4.85)])
+def test_a_thermometer_s_rate_is_not_looked_for(declared_hz, true_hz):
+    assert heard(SampleRate(declared_hz), true_hz, 600.0, count=1) == []
+
+
+@pytest.mark.parametrize(("on_s", "off_s"), [(1.0, 1.0), (5.0, 5.0), (8.0, 2.0)])
+@pytest.mark.parametrize("count", [10, 50])
+def test_a_device_that_pauses_without_counting_is_not_slow(on_s, off_s, count):
+    rate = SampleRate(100.0)
+    pauses = [int(k * count / 100.0 / on_s) for k in range(60 * 100 // count)]
+    frames = [(k * count, round((k * count / 100.0 + n * off_s) * 1e6)) for k, n in enumerate(pauses)]
+    assert not any(rate.add(*frame) for frame in frames)
+
+
 def test_a_device_clock_that_stands_still_measures_nothing():
     rate = SampleRate(100.0)
     assert not any(rate.add(10 * k, 5) for k in range(1000))

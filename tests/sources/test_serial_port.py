@@ -235,22 +235,26 @@ def test_a_device_that_loses_bends_and_restarts_is_told_apart_from_its_loss(sour
     assert source.counters["resets"] == 1
 
 
-def frames_at(true_hz, index):
-    return encode(Data(1, 3, 2, 0, 10, index, round(index / true_hz * 1e6), pack_samples([7, -7] * 10, 3)), index // 10)
-
-
-@pytest.mark.parametrize("true_hz", [75.0, 150.0])
-def test_samples_at_another_rate_than_declared_are_a_new_epoch_at_their_own(source, line, clock, caplog, true_hz):
-    line.send(encode(HELLO, 0))
+@pytest.mark.parametrize("true_hz", [50.0, 75.0, 150.0, 200.0])
+@pytest.mark.parametrize("count", [10, 50])
+def test_samples_at_another_rate_than_declared_are_a_new_epoch_at_their_own(
+    source, line, clock, caplog, true_hz, count
+):
     source.open()
     line.send(encode(HELLO, 0))
     blocks = []
-    for index in range(0, 1200, 10):
-        line.send(frames_at(true_hz, index))
-        clock.advance(10 / true_hz)
-        blocks += read_until(source, 2 + index // 10)
+    for k in range(int(30 * true_hz / count)):
+        index, values = k * count, pack_samples([7, -7] * count, 3)
+        clock.advance(count / true_hz)  # it is sent when its last sample was taken
+        line.send(encode(Data(1, 3, 2, 0, count, index, round(index / true_hz * 1e6), values), k))
+        blocks += read_until(source, 2 + k)
     assert {b.epoch: b.rate for b in blocks} == {0: 100.0, 1: true_hz}
-    assert blocks[-1].t0 - blocks[-2].t0 == pytest.approx(10 / true_hz, abs=1e-3)
+    own = [b for b in blocks if b.epoch == 1]
+    assert own[0].t0 - blocks[0].t0 < 5.0
+    began = clock.now() - 30.0
+    first = blocks.index(own[0]) * count
+    truth = [began + (first + b.seq) / true_hz for b in own]
+    assert np.abs(np.array([b.t0 for b in own]) - truth).max() < 0.01
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
         f"{line.path}: ppg comes at {true_hz:g} samples a second, not 100 as declared; the former is believed"
     ]

@@ -207,7 +207,7 @@ def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[
 
 
 def _repeated(rng: np.random.Generator, t: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 240 a minute; or dull
+    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 220 a minute; or dull
     knocks, which as regular ones could be a heart's and are always irregular."""
     rate = 1.0 / (t[1] - t[0])
     out = np.zeros(len(t))

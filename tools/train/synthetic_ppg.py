@@ -201,8 +201,8 @@ def _spikes(rng: np.random.Generator) -> Floats:
 
 
 def wander(rng: np.random.Generator, n: int = SAMPLES) -> Floats:
-    """A hand that moves or a sensor that hangs loose: noise as slow as hearts, of no one rate, often steeper one way,
-    ``(n,)``."""
+    """A hand that moves or a sensor that hangs loose: noise as slow as hearts, of no one rate, often with crests higher
+    than its troughs, ``(n,)``."""
     hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
     centre, width = np.exp(rng.uniform(np.log(0.7), np.log(3.0))), rng.uniform(0.35, 1.0)
     spectrum = np.fft.rfft(rng.standard_normal(n))

@@ -86,7 +86,8 @@ def in_words(rates: list[Reading], traces: list[Block], missing: int = 0) -> lis
     lines = [f"{seconds:.1f} s, {len(traces)} frames, a face in {present:.0%} of them"]
     if missing:
         lines.append(
-            f"the file is cut off: {missing} of {len(traces) + missing} frames that it announces are not there"
+            f"{missing} of {len(traces) + missing} frames that the file announces cannot be read: it is cut off, or was "
+            "trimmed without being encoded again"
         )
     known = [r.value for r in rates if isinstance(r.value, float)]
     judged = [r for r in rates if r.reason != "warming_up"]

@@ -48,7 +48,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "rate_wrong": (
         "samples do not come at the rate declared",
-        "the program goes by their own rate; declare it in the firmware's HELLO",
+        "the program goes by their rate on the device's clock; declare it in the firmware's HELLO",
     ),
     "samples_lost": ("samples are lost on the way", "a shorter cable, a higher baud, fewer programs on the machine"),
     "sensor_off": ("the sensor is not on the body", "put it on; clean it"),

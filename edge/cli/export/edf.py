@@ -70,7 +70,7 @@ class _Edf:
                 channels.append((offset, scale))
                 offset += 2 * a_record
             self.grids[track.stream] = Grid(
-                session.start, track.true_hz, a_record * records, only_hz=track.rate_hz,
+                session.start, track.true_hz, a_record * records, nominal_hz=track.rate_hz,
                 channels=len(channels), size=a_record * _PAGE_RECORDS, page=self._page_of(a_record, channels),
             )  # fmt: skip
         fields.append(_annotation_signal(notes_bytes))

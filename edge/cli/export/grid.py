@@ -2,7 +2,8 @@
 
 A stream's samples keep their number and order. What is consecutive in the recording is consecutive on the grid; after a
 gap, an epoch's end or a device clock that fell behind by more than 50 ms, samples go on where their time says. Blocks of
-another rate than the stream's are a gap: files of one rate cannot hold them.
+another rate than the stream's are a gap: files of one rate cannot hold them, tables can (``one_rate`` False, to find
+the gaps only).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ Page = Callable[[int, NDArray[np.float64]], None]
 
 
 class Grid:
-    """``count`` places from ``start`` at ``rate_hz``, for blocks of the nominal rate ``only_hz``. page: called with the place of its first sample and each page of
-    ``size`` samples of ``channels``, NaN where there are none, in order; without it only the gaps are found."""
+    """``count`` places from ``start`` at ``rate_hz``, of a stream of the nominal rate ``nominal_hz``.
+
+    page: called with the place of its first sample and each page of ``size`` samples of ``channels``, NaN where there
+    are none, in order; without it only the gaps are found.
+    """
 
     def __init__(
         self,
@@ -29,13 +33,14 @@ class Grid:
         rate_hz: float,
         count: int,
         *,
-        only_hz: float,
+        nominal_hz: float,
+        one_rate: bool = True,
         channels: int = 1,
         size: int = 0,
         page: Page | None = None,
     ) -> None:
         self._start, self._rate_hz, self._count, self._page = start, rate_hz, count, page
-        self._only_hz = only_hz
+        self._nominal_hz, self._one_rate = nominal_hz, one_rate
         self._end = 0
         self._expected: tuple[int, int] | None = None
         self._gaps: Gaps = []
@@ -44,8 +49,9 @@ class Grid:
 
     def add(self, block: Block) -> None:
         """Put the next block where it belongs; what lies past the end is left out."""
-        if block.rate != self._only_hz:
+        if self._one_rate and block.rate != self._nominal_hz:
             return
+        places = round(len(block.data) * self._nominal_hz / block.rate)
         due = round((block.t0 - self._start) * self._rate_hz)
         goes_on = self._expected == (block.epoch, block.seq)
         if not goes_on or due - self._end > SLIP_S * self._rate_hz:
@@ -55,7 +61,7 @@ class Grid:
         if self._page is not None:
             fits = min(len(block.data), max(0, self._count - self._end))
             self._put(self._end, block.data.reshape(len(block.data), -1)[:fits])
-        self._end += len(block.data)
+        self._end += places
 
     def finish(self) -> Gaps:
         """Hand over the rest up to the end of the grid; the gaps (t, seconds)."""

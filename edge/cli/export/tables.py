@@ -75,7 +75,8 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
             elif isinstance(entry, Reading):
                 told.add(_reading(session, entry))
         happened = begun(marks, _MARKS)
-        for mark in session.marks_with_gaps([track.stream for track in session.tracks if track.on_grid]):
+        streams_on_grid = [track.stream for track in session.tracks if track.on_grid]
+        for mark in session.marks_with_gaps(streams_on_grid, one_rate=False):
             row = (mark.t, session.wall(mark.t), iso(session.wall(mark.t)), mark.seconds, mark.kind, mark.text)
             happened.add({name: [value] for name, value in zip(_MARKS, row, strict=True)})
     return [*paths.values(), marks, readings]

@@ -31,7 +31,6 @@ _LOOKED_AT = 4096  # samples at once
 class Run:
     """Blocks without a missing sample, first and last of them: what a rate is measured by."""
 
-    rate_hz: float
     t0: float
     seq: int
     last_t0: float
@@ -44,22 +43,23 @@ class Run:
 
 @dataclass(slots=True)
 class Track:
-    """One stream. rate_hz: nominal, of the longest run where it changed; true_hz: measured; low, high: of each channel's finite samples; whole: whether those
-    are whole numbers; on_grid: whether samples come at a fixed rate (not so where each has a time of its own)."""
+    """One stream. rate_hz: nominal, of most of it where it changed; true_hz: measured; low, high: of each channel's finite
+    samples; whole: whether those are whole numbers; on_grid: whether samples come at a fixed rate (not so where each has
+    a time of its own)."""
 
     stream: str
-    rate_hz: float
     labels: tuple[str, ...]
-    true_hz: float
     dtype: np.dtype[Any]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     whole: NDArray[np.bool_]
     on_grid: bool = False
+    true_hz: float = 0.0
     last_hz: float = 0.0
-    longest: Run | None = None
+    _seconds: dict[float, float] = field(default_factory=dict)
+    _longest: dict[float, Run] = field(default_factory=dict)
     _run: Run | None = None
-    _expected: tuple[int, int] = (0, 0)
+    _expected: tuple[int, int, float] = (0, 0, 0.0)
     _unseen: list[NDArray[np.generic]] = field(default_factory=list)
     _waiting: int = 0
 
@@ -69,26 +69,34 @@ class Track:
         channels = channels_of(block).shape[1]
         labels = block.labels if len(block.labels) == channels else tuple(map(str, range(channels)))
         nothing = np.full(channels, np.inf)
-        return cls(
-            block.stream, block.rate, labels, block.rate, block.data.dtype, nothing, -nothing, np.ones(channels, bool)
-        )
+        return cls(block.stream, labels, block.data.dtype, nothing, -nothing, np.ones(channels, bool))
 
     @property
     def source(self) -> str:
         return self.stream.partition("/")[0]
+
+    @property
+    def rate_hz(self) -> float:
+        return max(self._seconds, key=lambda rate: self._seconds[rate])
+
+    @property
+    def longest(self) -> Run:
+        """The longest run of its rate."""
+        return self._longest[self.rate_hz]
 
     def survey(self, block: Block) -> None:
         """Take a block into what is known of the whole stream."""
         data = channels_of(block)
         self.on_grid = self.on_grid or len(data) > 1
         self.dtype, self.last_hz = np.result_type(self.dtype, data.dtype), block.rate
-        if self._run is None or (block.epoch, block.seq) != self._expected:
-            self._run = Run(block.rate, block.t0, block.seq, block.t0, block.seq)
+        self._seconds[block.rate] = self._seconds.get(block.rate, 0.0) + len(data) / block.rate
+        if self._run is None or (block.epoch, block.seq, block.rate) != self._expected:
+            self._run = Run(block.t0, block.seq, block.t0, block.seq)
         self._run.last_t0, self._run.last_seq = block.t0, block.seq
-        self._expected = (block.epoch, block.next_seq)
-        if self.longest is None or self._run.seconds > self.longest.seconds:
-            self.longest = self._run
-            self.rate_hz = self.true_hz = self._run.rate_hz
+        self._expected = (block.epoch, block.next_seq, block.rate)
+        best = self._longest.setdefault(block.rate, self._run)
+        if self._run.seconds > best.seconds:
+            self._longest[block.rate] = self._run
         self._unseen.append(data)
         self._waiting += len(data)
         if self._waiting >= _LOOKED_AT:
@@ -130,7 +138,7 @@ class Session:
     tracks: list[Track]
     marks: list[Mark]
     clocks: list[ClockMark]
-    _gaps: dict[str, Gaps] | None = None
+    _gaps: dict[bool, dict[str, Gaps]] = field(default_factory=dict)
     _offsets: NDArray[np.float64] | None = None
 
     def wall(self, t: float) -> float:
@@ -153,24 +161,25 @@ class Session:
         """Samples on the track's grid from the session's start to its end."""
         return max(1, round((self.end - self.start) * track.true_hz))
 
-    def gaps(self) -> dict[str, Gaps]:
-        """By stream on a grid, the gaps (t, seconds); the recording is read for it, once."""
-        if self._gaps is None:
+    def gaps(self, *, one_rate: bool) -> dict[str, Gaps]:
+        """By stream on a grid, the gaps (t, seconds); the recording is read for it, once. one_rate: blocks of another rate
+        than the track's are a gap, too."""
+        if one_rate not in self._gaps:
             grids = {
-                t.stream: Grid(self.start, t.true_hz, self.count(t), only_hz=t.rate_hz)
+                t.stream: Grid(self.start, t.true_hz, self.count(t), nominal_hz=t.rate_hz, one_rate=one_rate)
                 for t in self.tracks
                 if t.on_grid
             }
             for entry in self.recording:
                 if isinstance(entry, Block) and entry.stream in grids:
                     grids[entry.stream].add(entry)
-            self._gaps = {stream: grid.finish() for stream, grid in grids.items()}
-        return self._gaps
+            self._gaps[one_rate] = {stream: grid.finish() for stream, grid in grids.items()}
+        return self._gaps[one_rate]
 
-    def marks_with_gaps(self, streams: list[str]) -> list[Mark]:
-        """The session's marks and the gaps of some of its streams, in order of time."""
-        gaps = [(stream, gap) for stream in streams for gap in self.gaps()[stream]]
-        found = [Mark(t, s, "gap", f"gap in {stream}: {s:.3f} s") for stream, (t, s) in gaps]
+    def marks_with_gaps(self, streams: list[str], *, one_rate: bool = True) -> list[Mark]:
+        """The session's marks and the gaps of some of its streams, in order of time; one_rate: see ``gaps``."""
+        gaps = self.gaps(one_rate=one_rate)
+        found = [Mark(t, s, "gap", f"gap in {stream}: {s:.3f} s") for stream in streams for t, s in gaps[stream]]
         return sorted([*self.marks, *found], key=lambda mark: mark.t)
 
 
@@ -214,10 +223,12 @@ def channels_of(block: Block) -> NDArray[np.generic]:
 
 def _measure(tracks: list[Track]) -> None:
     """Every source's rates by the monotonic clock, from its longest run without a gap."""
+    for track in tracks:
+        track.true_hz = track.rate_hz
     for source in {track.source for track in tracks}:
-        mine = [track for track in tracks if track.source == source and track.on_grid and track.longest is not None]
-        best = max(mine, key=lambda one: one.longest.seconds if one.longest else 0.0, default=None)
-        if best is None or best.longest is None or best.longest.seconds < _MEASURED_FROM_S:
+        mine = [track for track in tracks if track.source == source and track.on_grid]
+        best = max(mine, key=lambda one: one.longest.seconds, default=None)
+        if best is None or best.longest.seconds < _MEASURED_FROM_S:
             continue
         factor = (best.longest.last_seq - best.longest.seq) / best.longest.seconds / best.rate_hz
         if abs(factor - 1.0) <= _SKEW_MOST:

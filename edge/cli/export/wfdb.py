@@ -58,7 +58,7 @@ class _Record:
         self._sums = np.zeros(channels, np.int64)
         self.grid = Grid(
             session.start, track.true_hz, self._count,
-            only_hz=track.rate_hz, channels=channels, size=_PAGE, page=self._page,
+            nominal_hz=track.rate_hz, channels=channels, size=_PAGE, page=self._page,
         )  # fmt: skip
 
     def _page(self, _at: int, samples: NDArray[np.float64]) -> None:
