@@ -54,12 +54,14 @@ class Flight:
         self._began = self._slowed_at = clock.now()
         self._held_until = self._rows_held_until = self._listeners_due = 0.0
         self._tries = self._hung_up = 0
+        self._alone = False
         self.after = 0
         self.refusal = ""
 
     def begin(self, *, window: int, returned: bool) -> None:
         """A new connection: nothing is on its way. window: how many messages the broker takes at once; returned: its
-        subscribers may still be coming back."""
+        subscribers may still be coming back, so that until one has, rows go one at a time: who comes back in the middle
+        of many would hear the later ones first."""
         now = self._clock.now()
         self._window, self._pace = min(window, _MOST), min(window, _PACE)
         self._began = self._slowed_at = now
@@ -69,6 +71,7 @@ class Flight:
         self._held_until = 0.0
         self._rows_held_until = now + (_RETRY_S[min(self._hung_up, len(_RETRY_S)) - 1] if self._hung_up else 0.0)
         self._listeners_due = now + (LISTENERS_BACK_S if returned else 0.0)
+        self._alone = returned
 
     def end(self) -> None:
         """The connection is over. Where it was short and rows had no answer, they may be why: the next one waits with
@@ -93,7 +96,7 @@ class Flight:
         """How many rows may be sent now."""
         if self.held or self._clock.now() < self._rows_held_until:
             return 0
-        return self.room() if not self._tries else int(not self._sent)
+        return int(not self._sent) if self._tries or self._alone else self.room()
 
     def sent(self, mid: int, what: int | str | None) -> None:
         """A row of the outbox, the topic of a retained message, or something else with QoS 1 is on its way as ``mid``."""
@@ -123,7 +126,7 @@ class Flight:
                 else:
                     settled.rows.append(what)
         if settled.rows and not refused:
-            self._tries, self._hung_up, self.refusal = 0, 0, ""
+            self._tries, self._hung_up, self.refusal, self._alone = 0, 0, "", False
         if refused:
             first = min(refused)
             self.after = min(self.after, first - 1)
