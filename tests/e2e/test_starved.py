@@ -21,7 +21,8 @@ from tools.campaign.broker import free_port
 
 pytestmark = pytest.mark.slow
 WAIT_S = 90.0
-RUN_S, STOP_S = 0.02, 0.38  # a twentieth of its time
+TURN_S, RUN_S = 0.4, 0.02  # a twentieth of its time
+HARDER_EVERY_S, HARDER, LEAST_S = 5.0, 0.7, 0.003  # on a fast machine that would do for half the pictures
 CONFIG = """
 [device]
 name = "ward"
@@ -52,10 +53,10 @@ sys.exit(main(sys.argv[1:]))
 
 
 class Starver:
-    """Stops a process for most of every turn, while asked to."""
+    """Stops a process for most of every turn, and for more and more of it until it is ``enough``."""
 
     def __init__(self, pid):
-        self._pid, self._end = pid, threading.Event()
+        self._pid, self._end, self.enough = pid, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._starve, name="edge-starver")
 
     def __enter__(self):
@@ -68,11 +69,14 @@ class Starver:
         os.kill(self._pid, signal.SIGCONT)
 
     def _starve(self):
+        run_s, due = RUN_S, time.monotonic() + HARDER_EVERY_S
         while not self._end.is_set():
+            if time.monotonic() > due and not self.enough.is_set():
+                run_s, due = max(LEAST_S, HARDER * run_s), due + HARDER_EVERY_S
             os.kill(self._pid, signal.SIGSTOP)
-            self._end.wait(STOP_S)
+            self._end.wait(TURN_S - run_s)
             os.kill(self._pid, signal.SIGCONT)
-            self._end.wait(RUN_S)
+            self._end.wait(run_s)
 
 
 class Listener:
@@ -141,11 +145,12 @@ def test_a_starved_service_gives_up_its_camera_says_so_and_takes_it_back(service
     process, listener, page = service
     listener.wait("source/cam/status", lambda s: s["state"] == "online")
     listener.wait("source/node/status", lambda s: s["state"] == "online")
-    with Starver(process.pid):
+    with Starver(process.pid) as starver:
         half = listener.wait("source/cam/status", lambda s: s["state"] == "degraded")
         assert half["reason"] == "half the pictures: this machine cannot keep up"
         assert listener.wait("stats", lambda s: s["degraded"])["degraded"] == ["camera_rate"]
         off = listener.wait("source/cam/status", lambda s: s["state"] == "disabled")
+        starver.enough.set()
         assert off["reason"] == "switched off: this machine cannot keep up"
         assert listener.wait("stats", lambda s: len(s["degraded"]) > 1)["degraded"] == ["camera_rate", "camera_off"]
         assert page_says(page, lambda i: i["k"] == "s" and i["source"] == "cam")["reason"] == off["reason"]
