@@ -83,20 +83,10 @@ def without_accelerometer(data: Path):
 def moved_alone(windows: int = 500) -> float:
     """Share of generated windows of nothing but movement in which the shipped rule says a rate; seeds of their own."""
     import pulse_rule
-    import synthetic_ppg
 
-    from edge.dsp import rest_rate
-    from edge.types import Window
+    from edge.dsp.rest_rate import choose
 
-    n = round(pulse_rule.SPAN_S * pulse_rule.GRID_HZ)
-    t = np.arange(n) / pulse_rule.GRID_HZ
-    said = 0
-    for k in range(windows):
-        x = 1000.0 * synthetic_ppg.wander(np.random.default_rng([2, k]), n)
-        window = Window("file/ppg", 0.0, pulse_rule.SPAN_S, t, x[:, None], pulse_rule.GRID_HZ, 1.0, ())
-        counts = pulse_rule.counted(window)
-        said += counts is not None and rest_rate.choose(counts).quality >= ENOUGH
-    return said / windows
+    return float(np.mean([c is not None and choose(c).quality >= ENOUGH for c in pulse_rule.collect_dead(windows, 2)]))
 
 
 def curve(error, doubt, total: int):

@@ -95,11 +95,11 @@ def collect(path: Path):
     return [(record, end, truth, counted(window)) for record, end, truth, window in windows(path)]
 
 
-def collect_dead():
-    """Counts of ``DEAD`` windows of nothing but movement."""
+def collect_dead(count: int = DEAD, seed: int = SEED):
+    """Counts of so many windows of nothing but movement."""
     n = round(SPAN_S * GRID_HZ)
     t = np.arange(n) / GRID_HZ
-    waves = [1000.0 * synthetic_ppg.wander(np.random.default_rng([SEED, k]), n) for k in range(DEAD)]
+    waves = [1000.0 * synthetic_ppg.wander(np.random.default_rng([seed, k]), n) for k in range(count)]
     return [counted(Window("file/ppg", 0.0, SPAN_S, t, x[:, None], GRID_HZ, 1.0, ())) for x in waves]
 
 
