@@ -1,8 +1,8 @@
-"""Heart rate of the last 10 s at rest: counted by beats and by harmonics, and how likely either count is the heart's.
+"""Heart rate of the last 10 s at rest: counted by beats and by harmonics, and how likely each count is the heart's.
 
-Two ways of counting fail differently: the median interval suffers from beats missed or invented, the strongest comb of
-harmonics from one long swing. Each is given the likelihood of being within 5 bpm by one logistic rule, and the
-likelier is taken. The rule's figures ask for regularity, so beats that two detectors and the noise quality vouch for
+Ways of counting fail differently: the median interval suffers from beats missed or invented, the strongest comb of
+harmonics from one long swing, the same of the slopes from noise. Each is given the likelihood of being within 5 bpm by
+one logistic rule, and the likeliest is taken. The rule's figures ask for regularity, so beats that two detectors and the noise quality vouch for
 count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is nobody's pulse: noise as
 slow as hearts, of a hand that moves, can be as regular as one.
 """
@@ -26,10 +26,10 @@ FIGURES: Final = (
     "alike", "far_from_90", "harmonics_levelled", "harmonics", "between", "trust_logit", "burst", "steeper", "rise_s",
     "spiky",
 )  # fmt: skip
-# Fitted by tools/train/pulse_rule.py on CinC 2015: two counts a window, 18 windows a record, where the ECG is regular;
+# Fitted by tools/train/pulse_rule.py on CinC 2015: three counts a window, 18 windows a record, where the ECG is regular;
 # and on generated movement, of which no count is right.
-OFFSET: Final = -3.422
-WEIGHTS: Final = (5.348, -4.231, 10.625, -4.315, 2.313, -0.109, 0.304, 2.072, -7.477, -1.635)
+OFFSET: Final = -2.605
+WEIGHTS: Final = (4.429, -4.287, 12.745, -7.592, -1.752, -0.106, 0.149, 2.047, -5.17, -0.956)
 ENOUGH: Final = 0.8
 """Quality from which a rate is said."""
 _COARSE_HZ = 25.0
@@ -107,7 +107,7 @@ def look(raw: Floats, wave: Floats, rate_hz: float) -> Look:
 
 
 def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
-    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats and by harmonics."""
+    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes."""
     by_beats = seen.counted.bpm
     steep = float(np.clip(seen.steeper / _SURELY_STEEPER, 0.0, 1.0))
     vouched = seen.trust * steep if agree(by_beats, seen.counted.others[0]) else 0.0
@@ -123,7 +123,7 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     burst = _burst(tail, rate_hz)
     form = (seen.steeper, seen.rise_s, float(seen.rise_s < _SPIKE_S))
     found = []
-    for bpm in (by_beats, strongest(levelled)):
+    for bpm in (by_beats, strongest(levelled), strongest(shares(np.diff(wave)[-span:], rate_hz))):
         if _SLOWEST_BPM <= bpm <= _FASTEST_BPM:
             alike = float((abs(ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(ibi) else 0.0
             far = float(np.log(bpm / 90.0)) ** 2
@@ -134,7 +134,7 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
 
 
 def choose(counts: Counts, rule: tuple[float, tuple[float, ...]] = (OFFSET, WEIGHTS)) -> RestRate:
-    """The likelier of the counts; the beats that are vouched for where neither is likely enough."""
+    """The likeliest of the counts; the beats that are vouched for where neither is likely enough."""
     odds = [(likelihood(figures, rule), bpm) for bpm, figures in counts.candidates]
     worth, bpm = max(odds, default=(0.0, float("nan")))
     if worth < ENOUGH and counts.vouched > worth:

@@ -1,4 +1,4 @@
-"""Two counts of one rate, how likely each is, and a fast pulse between bursts of motion."""
+"""Counts of one rate, how likely each is, and a fast pulse between bursts of motion."""
 
 from dataclasses import replace
 
