@@ -118,7 +118,8 @@ class Window:
     """The samples of one stream in ``[start, end)``.
 
     t: ``(n,)`` s; data: ``(n, channels...)``; both hold only samples that arrived, never padding.
-    coverage: share of ``[start, end)`` that has samples, 0..1; holes: the spans ``(a, b)`` without.
+    coverage: share of ``[start, end)`` that has samples, 0..1; holes: the spans ``(a, b)`` without; flags: words of the
+    device, and until when, s, the last of the samples that carried each.
     """
 
     stream: str
@@ -131,7 +132,7 @@ class Window:
     holes: tuple[tuple[float, float], ...]
     epoch: int = 0
     labels: tuple[str, ...] = ()
-    flags: frozenset[str] = frozenset()
+    flags: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self.end > self.start, "a window ends after it starts")

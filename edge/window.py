@@ -137,7 +137,7 @@ class Windower:
             return None
         slack = _EDGE / last.rate
         pieces = [p for p in self._pieces if p.t[-1] >= start - slack and p.t[0] < end - slack]
-        flags = frozenset().union(*(p.flags for p in pieces)) if pieces else frozenset()
+        flags = {word: min(end, float(p.t[-1]) + 1.0 / last.rate) for p in pieces for word in p.flags}
         if pieces:
             t = np.concatenate([p.t for p in pieces])
             data = np.concatenate([p.data for p in pieces])
@@ -149,9 +149,7 @@ class Windower:
         holes = self._holes_within(start, end, _hole_limit_s(last))
         missing_s = sum(b - a for a, b in holes)
         coverage = min(1.0, max(0.0, 1.0 - missing_s / (end - start)))
-        return Window(
-            last.stream, start, end, t, data, last.rate, coverage, holes, last.epoch, last.labels, frozenset(flags)
-        )
+        return Window(last.stream, start, end, t, data, last.rate, coverage, holes, last.epoch, last.labels, flags)
 
     def _holes_within(self, start: float, end: float, limit_s: float) -> tuple[tuple[float, float], ...]:
         spans = [(start, self._first_t), *self._holes]

@@ -158,12 +158,12 @@ def test_repeats_show_by_seq_or_by_time():
     assert windower.cut(0.0, 0.3).data[:, 0].tolist() == [*range(15), 16.0]
 
 
-def test_flags_are_those_of_the_blocks_inside():
+def test_flags_are_those_of_the_blocks_inside_and_until_when_they_stood():
     windower = Windower(keep_s=10.0)
     for i, flag in enumerate(("overrun", "saturated", "sensor_off")):
         windower.add(Block("node/ppg", 100 * i, float(i), 100.0, np.zeros((100, 1)), flags=frozenset({flag})))
-    assert windower.cut(1.0, 2.0).flags == {"saturated"}
-    assert windower.cut(0.5, 2.0).flags == {"overrun", "saturated"}
+    assert windower.cut(1.0, 2.0).flags == {"saturated": 2.0}
+    assert windower.cut(0.5, 1.6).flags == {"overrun": 1.0, "saturated": 1.6}
 
 
 def test_a_stream_goes_on_from_a_state_only_with_the_samples_it_needs():

@@ -2,9 +2,9 @@
 fast or missing beats.
 
 One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the rate of the last 10 s by
-``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, or where the count fails and
-there is an accelerometer, the rate of ``edge.dsp.motion_rate``, refused when its own standard deviation is too large.
-The tracker is the only state.
+``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, the rate of ``edge.dsp.motion_rate``,
+refused when its own standard deviation is too large or no pulse is left beside the movement. An accelerometer that falls silent in mid-movement leaves no rate. The tracker and
+that memory are the only state.
 
 ``detail``, each absent when not known:
   ``sd``           standard deviation of the rate, bpm; ranks errors
@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
+from edge.dsp.movement import MOVING, Movement
+from edge.dsp.ppg_breaks import Care
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
 from edge.types import ConfigError, Reading, Window
@@ -42,7 +44,6 @@ _LEAST_S = 8.0
 _GRID_HZ = 100.0
 _MAX_SD_SHARE = 0.2
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
-_TRACKED_THROUGH = ("saturated", "low_quality")
 
 
 def build(
@@ -90,40 +91,43 @@ class Pulse:
         self._channel, self._model = channel, model
         self._motion = motion_rate.MotionRate(None if model is None else partial(_answer, model))
         self._upright = Upright(upside_down)
+        self._movement = Movement()
         self._last_t: float | None = None
 
     def reset(self) -> None:
         self._motion.reset()
         self._upright.reset()
+        self._movement.reset()
         self._last_t = None
 
     def state(self) -> dict[str, Any]:
-        return {"sign": self._upright.sign, "last_t": self._last_t, "motion": self._motion.state()}
+        return {
+            "sign": self._upright.sign,
+            "last_t": self._last_t,
+            "motion": self._motion.state(),
+            "movement": self._movement.state(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign, self._last_t = state["sign"], state["last_t"]
         self._motion.restore(state["motion"])
+        self._movement.restore(state["movement"])
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
-        moved = quality.motion_level(windows.get("acc"), _LEAST_S)
-        tracked = self._track(window, windows["acc"]) if moved is not None else None
-        if tracked is not None and moved is not None and moved >= quality.MOVING:
-            why = quality.fault(window, WINDOW_S, self._channel, _LEAST_S)
-            if why in ("", *_TRACKED_THROUGH):
-                return [self._of_spectrum(window.end, tracked, moved, why or "motion")]
-            return [Reading("ppg.hr", window.end, None, "bpm", 0.0, why)]
+        moved, unseen = self._movement.look(windows, _LEAST_S, window.end)
+        if moved is not None:
+            since, broken = quality.unbroken(window, WINDOW_S, self._channel, _LEAST_S, Care.SPECTRUM)
+            # at rest too, to know the rate where movement begins
+            tracked = None if broken else self._track(window, windows["acc"], since)
+            if moved >= MOVING:
+                return [self._of_spectrum(window.end, tracked, moved, broken or "motion")]
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
-        if signal.reason:
-            if tracked is not None and moved is not None and signal.reason in _TRACKED_THROUGH:
-                return [self._of_spectrum(window.end, tracked, moved, signal.reason)]
-            return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason)]
-        wave = self._upright(band_passed(signal.x, _GRID_HZ))
-        return [self._of_beats(window.end, signal.x, wave, tracked, moved)]
+        if signal.reason or unseen:
+            return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
+        return [self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ)))]
 
-    def _of_beats(
-        self, t: float, raw: Floats, wave: Floats, tracked: tuple[float, float] | None, moved: float | None
-    ) -> Reading:
+    def _of_beats(self, t: float, raw: Floats, wave: Floats) -> Reading:
         seen = rest_rate.look(raw, wave, _GRID_HZ)
         fast = rest_rate.fast_stretch(wave, _GRID_HZ)
         found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast)
@@ -132,15 +136,16 @@ class Pulse:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
         rate = rest_rate.choose(rest_rate.count(wave, seen, _GRID_HZ))
         if rate.quality < rest_rate.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
-            if tracked is not None and moved is not None:
-                return self._of_spectrum(t, tracked, moved, "low_quality")
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail)
         detail["sd"], detail["method"] = rate.sd, rate.method
         late = seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S
         detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
         return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail)
 
-    def _of_spectrum(self, t: float, tracked: tuple[float, float], moved: float | None, reason: str) -> Reading:
+    def _of_spectrum(self, t: float, tracked: tuple[float, float] | None, moved: float | None, reason: str) -> Reading:
+        """The tracked rate where there is one and it is sure enough; else nothing, for ``reason``."""
+        if tracked is None:
+            return Reading("ppg.hr", t, None, "bpm", 0.0, reason)
         bpm, sd = tracked
         trust = min(1.0, max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm)))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
@@ -148,10 +153,10 @@ class Pulse:
         identity = "" if self._model is None else str(self._model.identity)
         return Reading("ppg.hr", t, value, "bpm", trust, why, detail, model=identity)
 
-    def _track(self, window: Window, acc: Window) -> tuple[float, float] | None:
+    def _track(self, window: Window, acc: Window, since: float) -> tuple[float, float] | None:
         """The tracked rate and its sd, from all channels and the accelerometer of the last 8 s or more; None where either
-        is incomplete."""
-        start = max(window.start, float(window.t[0]) if len(window.t) else window.end)
+        is incomplete or no pulse is left beside the movement."""
+        start = max(since, float(window.t[0]) if len(window.t) else window.end)
         if window.end - start < _LEAST_S - 0.5 / window.rate:
             return None
         ppg, axes = _live(window, start), _live(acc, start)

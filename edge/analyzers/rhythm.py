@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, Upright, band_passed, find_beats, perfusion_index
+from edge.dsp.movement import SHAKEN, Movement
+from edge.dsp.ppg_breaks import Care
 from edge.dsp.promised import chosen_threshold
+from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
@@ -28,8 +31,9 @@ from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
 
-"""Skewness of the slope under which a wave is upside down (clean upright windows: never under -0.4)."""
 _PLAUSIBLE_PERFUSION = (0.01, 20.0)
+_EVEN = 0.03
+"""What rises as slowly as it falls is hum, a lamp or a machine; of Liu's windows only VT is ever so even, 2 %."""
 
 
 def build(
@@ -74,29 +78,34 @@ class Rhythm:
         self._model, self._channel = model, channel
         self._calibration = calibration
         self._upright = Upright(upside_down)
+        self._movement = Movement()
 
     def reset(self) -> None:
         self._upright.reset()
+        self._movement.reset()
 
     def state(self) -> dict[str, Any]:
-        return {"sign": self._upright.sign}
+        return {"sign": self._upright.sign, "movement": self._movement.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign = state["sign"]
+        self._movement.restore(state["movement"])
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
-        signal = quality.usable(window, WINDOW_S, RATE_HZ, self._channel)
+        moved, unseen = self._movement.look(windows, WINDOW_S, window.end)
+        signal = quality.usable(window, WINDOW_S, RATE_HZ, self._channel, care=Care.FORM)
         if signal.reason:
             return self._refused(window.end, signal.reason, None)
         wave = self._upright(prepared(signal.x))
         beats = find_beats(wave, RATE_HZ)
         trust = quality.noise_quality(signal.x, wave, beats, RATE_HZ)
-        moved = quality.motion_level(windows.get("acc"), WINDOW_S)
-        if moved is not None and moved >= quality.SHAKEN:
-            return self._refused(window.end, "motion", trust, {"motion": moved})
+        if unseen or (moved is not None and moved >= SHAKEN):
+            return self._refused(window.end, "motion", trust, {} if moved is None else {"motion": moved})
         if trust < quality.MIN_QUALITY:
             return self._refused(window.end, "low_quality", trust)
+        if abs(steepness(wave)) < _EVEN:
+            return self._refused(window.end, "out_of_distribution", trust)
         logits = self._model.run(*self._calibration.inputs(wave, features(wave, beats)))[0][0]
         verdict = decide(logits.astype(np.float64), self._calibration)
         detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, verdict.probabilities, strict=True)}

@@ -167,3 +167,41 @@ def test_the_unit_may_be_as_odd_as_a_number_can_be(unit):
     odd = [(r.value, r.reason) for r in run(blocks(heart(seconds=20.0) * unit))]
     assert [r[1] for r in odd] == [r[1] for r in usual]
     assert [r[0] for r in odd if r[0]] == pytest.approx([r[0] for r in usual if r[0]], abs=0.1)
+
+
+@pytest.mark.parametrize("bpm", [22.0, 25.0, 28.0, 232.0, 240.0])
+@pytest.mark.parametrize("seed", [4, 5, 6])
+def test_a_heart_too_slow_or_too_fast_to_be_counted_is_not_said_at_its_double_or_half(bpm, seed):
+    t = np.arange(4000) / RATE
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 42, seed=seed)
+    readings = run(blocks(60000.0 + 1500.0 * synthesis.ppg(truth, t, seed=seed)))
+    wrong = [r.value for r in readings if r.value is not None and abs(r.value - bpm) > max(5.0, 0.08 * bpm)]
+    assert len(wrong) <= 0.15 * len(readings)
+
+
+@pytest.mark.parametrize("hz", [0.8, 1.2, 1.7, 2.5, 3.3])
+@pytest.mark.parametrize("form", ["sine", "noisy sine", "triangle", "square", "lamp"])
+def test_what_rises_as_fast_as_it_falls_is_no_pulse(hz, form):
+    t = np.arange(4000) / RATE
+    sine, phase = np.sin(2 * np.pi * hz * t), (hz * t) % 1.0
+    noise = np.random.default_rng(0).normal(size=len(t))
+    wave = {
+        "sine": sine, "noisy sine": sine + 0.1 * noise, "triangle": 2 * abs(2 * phase - 1), "square": np.sign(sine),
+        "lamp": 1.0 * (phase < 0.3),
+    }[form]  # fmt: skip
+    readings = run(blocks(60000.0 + 500.0 * wave + noise))
+    assert sum(r.value is not None for r in readings) <= 0.1 * len(readings)
+
+
+@pytest.mark.parametrize("slide_s", [0.05, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("away_s", [5.0, 15.0])
+def test_a_finger_that_slides_off_is_no_stopped_heart(slide_s, away_s):
+    x = heart()
+    t = np.arange(len(x)) / RATE
+    back = 20.0 + away_s
+    off = np.interp(t, [20.0, 20.0 + slide_s, back, back + slide_s], [0.0, 1.0, 1.0, 0.0])
+    dark = 600.0 + np.random.default_rng(1).normal(0.0, 4.0, len(t))
+    readings = run(blocks((1.0 - off) * x + off * dark))
+    assert right_or_silent(readings) > 15
+    assert not [r for r in readings if r.reason == "no_pulse" or r.detail.get("asystole") == 1]
+    assert not [r for r in readings if r.detail.get("brady") == 1]

@@ -1,0 +1,97 @@
+"""An accelerometer that rests, moves or dies, and a pulse sensor that is off beside it: no rate without a pulse."""
+
+import numpy as np
+import pytest
+
+from edge import inference
+from edge.analyzers import pulse
+from edge.dsp import synthesis
+from edge.lane import Lane
+from edge.types import Block
+
+RATE, SECONDS, FAULT_S = 100.0, 70, 40
+N, FAULT = round(SECONDS * RATE), round(FAULT_S * RATE)
+T = np.arange(N) / RATE
+
+
+@pytest.fixture(scope="module")
+def model():
+    return inference.load("motion", variant="onnx-int8")
+
+
+def heart(bpm=100.0):
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], SECONDS + 2, seed=4)
+    return 60000.0 + 1500.0 * synthesis.ppg(truth, T, seed=4)
+
+
+def noise(width, seed=1):
+    return np.random.default_rng(seed).normal(0.0, 1.0, (N, width))
+
+
+def resting():
+    return np.array([0.0, 0.0, 1.0]) + 0.003 * noise(3)
+
+
+def walking():
+    """Steps of 144 a minute: what they do to the pulse wave, and the accelerometer."""
+    step = np.sin(2 * np.pi * 2.4 * T + 0.4 * np.sin(0.3 * T))
+    return 2500.0 * step, np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + 0.01 * noise(3)
+
+
+def run(ppg, acc, model, flags=lambda t: ()):
+    lane = Lane(bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+    readings = []
+    for a in range(0, N, 50):
+        lane.feed(Block("node/acc", a, a / RATE, RATE, acc[a : a + 50].copy()))
+        words = frozenset(flags(a / RATE))
+        readings += lane.feed(Block("node/ppg", a, a / RATE, RATE, ppg[a : a + 50, None].copy(), flags=words))
+    assert not lane.take_faults()
+    return [r for r in readings if r.reason != "warming_up"]
+
+
+@pytest.mark.parametrize("kind", ["white", "walk", "flat with noise"])
+def test_no_pulse_beside_a_resting_accelerometer_is_no_rate(model, kind):
+    x = {"white": 500.0 * noise(1)[:, 0], "walk": 30.0 * noise(1)[:, 0].cumsum(), "flat with noise": noise(1)[:, 0]}
+    readings = run(60000.0 + x[kind], resting(), model)
+    assert sum(r.value is not None for r in readings) <= 0.05 * len(readings)
+    assert all(r.reason for r in readings if r.value is None)
+
+
+def test_noise_among_steps_is_no_rate(model):
+    readings = run(60000.0 + 250.0 * noise(1)[:, 0], walking()[1], model)
+    assert sum(r.value is not None for r in readings) <= 0.05 * len(readings)
+
+
+@pytest.mark.parametrize("level", [600.0, 262143.0])
+def test_a_sensor_that_goes_off_under_steps_leaves_no_rate_until_eight_seconds_after(model, level):
+    wobble, acc = walking()
+    x = heart() + wobble
+    x[FAULT : FAULT + 1000] = level + np.round(2.0 * noise(1)[FAULT : FAULT + 1000, 0])
+    for r in run(x, acc, model):
+        if FAULT_S + 1 < r.t < FAULT_S + 17.5:
+            assert r.value is None, (r.t, r.value)
+        elif r.value is not None:
+            assert abs(r.value - 100.0) < max(5.0, 2 * r.detail["sd"]), (r.t, r.value)
+
+
+@pytest.mark.parametrize("dead", ["held", "zero", "nan"])
+def test_an_accelerometer_that_dies_among_steps_takes_the_rate_with_it(model, dead):
+    wobble, acc = walking()
+    acc[FAULT:] = {"held": acc[FAULT], "zero": 0.0, "nan": np.nan}[dead]
+    late = [r for r in run(heart() + wobble, acc, model) if r.t > FAULT_S + 8]
+    assert {(r.value, r.reason) for r in late} == {(None, "motion")}
+
+
+def test_an_accelerometer_that_dies_at_rest_takes_nothing(model):
+    acc = resting()
+    acc[FAULT:] = 0.0
+    late = [r for r in run(heart(), acc, model) if r.t > FAULT_S + 8]
+    assert all(abs(r.value - 100.0) < 4 for r in late)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_the_device_calls_off_is_off(model, moves):
+    wobble, acc = walking() if moves else (0.0, resting())
+    readings = run(heart() + wobble, acc, model, flags=lambda t: {"sensor_off"} if 20 <= t < 30 else ())
+    assert {r.reason for r in readings if 20.6 < r.t < 37.5} == {"sensor_off"}
+    assert all(r.value is not None for r in readings if r.t > 39)
