@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
+from edge.dsp.pcg_dropout import without_holes
 from edge.dsp.pcg_hum import without_hum
 from edge.types import Window
 
@@ -66,6 +67,9 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     clipped = quality.clipped_share(x)
     if clipped > quality.MAX_CLIPPED:
         return None, "saturated"
+    x, lost_s = without_holes(x, rate_hz)
+    if lost_s > MAX_MISSING_S:
+        return None, "gap"
     y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):

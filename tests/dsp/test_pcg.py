@@ -40,6 +40,14 @@ def test_rubbing_is_friction_and_a_tone_is_not() -> None:
     assert pcg.refusal(sound_of(tone), 0.9, 0.3) == "out_of_distribution"
 
 
+def test_a_hole_written_as_zeros_is_bridged_up_to_a_tenth_of_a_second() -> None:
+    x = heart()
+    x[6000:6400] = 0.0
+    assert pcg.refusal(sound_of(x), 0.05, 0.3) == ""
+    x[14_000:14_100] = 0.0
+    assert pcg.listen_to(x, RATE) == (None, "gap")
+
+
 @pytest.mark.parametrize(
     ("x", "rate", "reason"),
     [
