@@ -18,6 +18,7 @@ from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
 from edge.dsp.pcg_dropout import without_holes
 from edge.dsp.pcg_hum import without_hum
+from edge.dsp.pcg_tones import is_tonal
 from edge.types import Window
 
 MIN_SOUND_S = 3.0
@@ -33,7 +34,7 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
-    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz."""
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -42,6 +43,7 @@ class Sound:
     clipped: float
     low: float
     high: float
+    tonal: bool
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -77,13 +79,13 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     picture = frontend.log_mel(y)
     pulse = quality.heart_rate(picture)
     low, high = quality.power_shares(picture)
-    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6)), ""
+    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6), is_tonal(y)), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
-    strange = foreign >= foreign_limit or sound.low < math.log(quality.MIN_LOW_SHARE)
+    strange = foreign >= foreign_limit or sound.tonal or sound.low < math.log(quality.MIN_LOW_SHARE)
     if periodic and not strange:
         return ""
     if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:

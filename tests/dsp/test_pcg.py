@@ -40,6 +40,12 @@ def test_rubbing_is_friction_and_a_tone_is_not() -> None:
     assert pcg.refusal(sound_of(tone), 0.9, 0.3) == "out_of_distribution"
 
 
+def test_tones_are_no_heart_even_where_the_network_thinks_so() -> None:
+    tones = np.sin(2 * np.pi * 100 * T) + 0.8 * np.sin(2 * np.pi * 101.3 * T)
+    noise = 0.001 * np.random.default_rng(2).standard_normal(len(T))
+    assert pcg.refusal(sound_of(tones + noise), 0.05, 0.3) == "out_of_distribution"
+
+
 def test_a_hole_written_as_zeros_is_bridged_up_to_a_tenth_of_a_second() -> None:
     x = heart()
     x[6000:6400] = 0.0
