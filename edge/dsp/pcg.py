@@ -90,8 +90,8 @@ def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
         return ""
     if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
         return "speech"
-    low = sound.low >= math.log(quality.MIN_FRICTION_LOW_SHARE)
-    if low and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
+    noise = not sound.tonal and sound.low >= math.log(quality.MIN_FRICTION_LOW_SHARE)
+    if noise and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
         return "friction"
     return "out_of_distribution" if strange else "no_signal"
 

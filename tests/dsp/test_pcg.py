@@ -46,6 +46,11 @@ def test_tones_are_no_heart_even_where_the_network_thinks_so() -> None:
     assert pcg.refusal(sound_of(tones + noise), 0.05, 0.3) == "out_of_distribution"
 
 
+def test_a_whistle_over_a_heart_is_no_friction() -> None:
+    x = heart()
+    assert pcg.refusal(sound_of(x + 1.4 * x.std() * np.sin(2 * np.pi * 440 * T)), 0.05, 0.3) == "out_of_distribution"
+
+
 def test_a_hole_written_as_zeros_is_bridged_up_to_a_tenth_of_a_second() -> None:
     x = heart()
     x[6000:6400] = 0.0
