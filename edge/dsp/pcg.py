@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
-from edge.dsp.pcg_dropout import without_holes
+from edge.dsp.pcg_dropout import filled, spans, written_holes
 from edge.dsp.pcg_hum import without_hum
 from edge.dsp.pcg_tones import is_tonal
 from edge.types import Window
@@ -69,9 +69,10 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     clipped = quality.clipped_share(x)
     if clipped > quality.MAX_CLIPPED:
         return None, "saturated"
-    x, lost_s = without_holes(x, rate_hz)
-    if lost_s > MAX_MISSING_S:
+    holes = written_holes(x, rate_hz)
+    if sum(b - a for a, b in holes) > MAX_MISSING_S * rate_hz:
         return None, "gap"
+    x = filled(x, holes)
     y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
@@ -97,7 +98,7 @@ def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
 
 
 def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]:
-    """The window's samples of one channel on an even grid, small holes bridged; or None and the reason.
+    """The window's samples of one channel on an even grid, small holes filled; or None and the reason.
 
     A window that begins before the stream did is taken from the first sample on when at least 3 s are there.
     """
@@ -118,11 +119,12 @@ def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]
         good = np.isfinite(x)
         if (~good).sum() > MAX_MISSING_S * window.rate:
             return None, "no_signal" if not good.any() else "low_quality"
-        x = np.interp(np.arange(len(x)), np.flatnonzero(good), x[good])
+        x = filled(np.interp(np.arange(len(x)), np.flatnonzero(good), x[good]), spans(~good))
     expected = round((window.end - started) * window.rate)
     if inner_s > 0 and len(x) < expected:
         grid = started + np.arange(expected) / window.rate
-        x = np.interp(grid, window.t, x)
+        holes = [(a - started, b - started) for a, b in window.holes if a > window.start]
+        x = filled(np.interp(grid, window.t, x), [(round(a * window.rate), round(b * window.rate)) for a, b in holes])
     return x, ""
 
 

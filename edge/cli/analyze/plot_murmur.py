@@ -14,6 +14,7 @@ from edge.cli.analyze.picture import picture
 from edge.dsp import pcg
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp.filters import within_reach
+from edge.dsp.pcg_dropout import filled, spans
 from edge.dsp.pcg_hum import without_hum
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
@@ -100,7 +101,7 @@ def _start(r: Reading) -> float:
 
 
 def _on_one_grid(blocks: Sequence[Block], begin_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """20 s of samples where they belong in time, a straight line where there are none; and where there are some."""
+    """20 s of samples where they belong in time, filled where there are none; and where there are some."""
     rate = blocks[0].rate
     first = blocks[0].seq + round(begin_s * rate)
     x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * rate)), np.nan)
@@ -111,7 +112,10 @@ def _on_one_grid(blocks: Sequence[Block], begin_s: float) -> tuple[NDArray[np.fl
         x[at : at + len(part)] = part
     there = np.isfinite(x)
     at_hand = np.flatnonzero(there)
-    return (np.interp(np.arange(len(x)), at_hand, x[at_hand]) if len(at_hand) else np.zeros(len(x))), there
+    if not len(at_hand):
+        return np.zeros(len(x)), there
+    short = [(a, b) for a, b in spans(~there) if b - a <= pcg.MAX_MISSING_S * rate]  # heard all the same
+    return filled(np.interp(np.arange(len(x)), at_hand, x[at_hand]), short), there
 
 
 def _as_heard(x: NDArray[np.float64], rate_hz: float) -> tuple[Floats, bool]:
@@ -125,8 +129,7 @@ def _as_heard(x: NDArray[np.float64], rate_hz: float) -> tuple[Floats, bool]:
 def _wave(axis: Any, y: Floats, there: NDArray[np.bool_], rate: float, begin_s: float, *, hum: bool) -> None:
     at = begin_s + np.arange(len(y)) / frontend.RATE_HZ
     axis.plot(at, y / (np.abs(y).max() or 1.0), linewidth=0.4, color="#27476e")
-    edges = begin_s + np.flatnonzero(np.diff(np.concatenate([[True], there, [True]]).astype(int))) / rate
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+    for begin, end in begin_s + np.array(spans(~there)).reshape(-1, 2) / rate:
         axis.axvspan(begin, end, color="0.8")
         axis.text((begin + end) / 2, 0.9, "missing", ha="center", va="top", fontsize="x-small", color="0.3")
     axis.set_ylabel("sound, 25–800 Hz" + ("\nwithout mains hum" if hum else ""))
