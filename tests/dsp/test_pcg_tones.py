@@ -60,6 +60,7 @@ def note(hz: float) -> Callable[[np.ndarray], np.ndarray]:
         motor(25) * (1 + 0.8 * np.sin(2 * np.pi * 1.1 * T)),
         motor(47.3) * (1 + 0.8 * np.sin(2 * np.pi * 1.2 * T)),
         repeated(0.667, lambda s: np.sin(2 * np.pi * 180 * s) * np.exp(-s / 0.02)),
+        repeated(0.8, lambda s: np.sin(2 * np.pi * 120 * s) * np.exp(-s / 0.03)),
     ],
     ids=[
         "41 Hz",
@@ -73,6 +74,7 @@ def note(hz: float) -> Callable[[np.ndarray], np.ndarray]:
         "motor",
         "faster motor",
         "knock",
+        "deeper knock",
     ],
 )
 def test_tones_notes_machines_and_knocks_are_tonal(x: np.ndarray) -> None:
@@ -94,6 +96,15 @@ def test_a_musical_murmur_as_loud_as_the_heart_is_not_tonal() -> None:
     systole = np.mod(T, 0.8) - 0.15
     coo = np.where((systole > 0) & (systole < 0.2), np.sin(np.pi * systole / 0.2), 0.0) * sine(220)
     assert not tonal(x + x.std() / coo.std() * 0.7 * coo)
+
+
+def test_a_murmur_that_sings_is_not_tonal_where_a_filter_took_s1_and_s2() -> None:
+    rng = np.random.default_rng(2)
+    systole = np.mod(T, 0.8) - 0.15
+    gate = np.where((systole > 0) & (systole < 0.25), np.sin(np.pi * systole / 0.25), 0.0)
+    wander = 2 * np.pi * np.cumsum(330 + 12 * np.sin(2 * np.pi * 1.7 * T)) / RATE
+    broad = np.convolve(rng.standard_normal(len(T)), [1.0, -0.5], "same")
+    assert not tonal(gate * (np.sin(wander) + 0.4 * broad))
 
 
 def test_real_hearts_are_seldom_tonal(data_dir: Path) -> None:
