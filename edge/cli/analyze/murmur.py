@@ -26,7 +26,7 @@ WHY = {
     "no_signal": "no heartbeat is to be found in it",
     "sensor_off": "the device says that its sensor is off",
     "saturated": "the sound is clipped: lower the gain",
-    "gap": "too many samples are missing",
+    "gap": "too many samples are missing, or are zeros or a held value in place of sound",
     "low_quality": "sampled under 1 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
     "speech": "somebody is speaking, or there is music",
     "friction": "the stethoscope is rubbing: hold it still",
