@@ -1,7 +1,7 @@
 """Heart sound: is there a murmur, how fast does the heart beat, and is it a usable heart sound at all.
 
 Every window stands for itself (nothing is filtered across windows), so streaming and whole-file numbers agree; the only
-state is the last half minute of window scores, from which ``detail.recording`` is judged. A refusal has a reason and no
+state is the window scores of the last 30 s, from which ``detail.recording`` is judged. A refusal has a reason and no
 number. Murmurs of the training data are nearly all systolic and from young people: a diastolic murmur, such as that of
 mitral stenosis, is not ruled out by "absent".
 """
@@ -31,7 +31,7 @@ from edge.dsp.promised import chosen_threshold
 from edge.inference import Model
 from edge.types import ConfigError, Reading, Window
 
-_REMEMBER = 30  # windows a second apart
+_RECORDING_S = 30.0
 _RECORDING_KEYS = ("p", "decision", "windows")
 _FULL = 0.98
 
@@ -73,16 +73,17 @@ class Murmur:
     def __init__(self, model: Model, calibration: Calibration, channel: int, hop_s: float) -> None:
         self.hop_s = hop_s
         self._model, self._calibration, self._channel = model, calibration, channel
-        self._recent: deque[tuple[Scores, bool]] = deque(maxlen=_REMEMBER)
+        self._recent: deque[tuple[float, Scores, bool]] = deque()  # window's end, s; whether it is a full one
 
     def reset(self) -> None:
         self._recent.clear()
 
     def state(self) -> dict[str, Any]:
-        return {"recent": [[asdict(scores), full] for scores, full in self._recent]}
+        return {"recent": [[end, asdict(scores), full] for end, scores, full in self._recent]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._recent = deque(((Scores(**scores), full) for scores, full in state["recent"]), maxlen=_REMEMBER)
+        timed = [entry for entry in state["recent"] if len(entry) == 3]  # older states: no time
+        self._recent = deque((end, Scores(**scores), full) for end, scores, full in timed)
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["pcg"]
@@ -101,16 +102,21 @@ class Murmur:
         reason = pcg.refusal(sound, foreign, self._calibration.foreign_limit)
         if reason:
             return self._refused(window.end, reason, detail)
-        full = bool(detail["complete"])
-        if full and any(not complete for _, complete in self._recent):
-            self._recent.clear()
-        self._recent.append((scores, full))
+        self._remember(window.end, scores, full=bool(detail["complete"]))
         return self._answered(window.end, sound, scores, detail)
+
+    def _remember(self, end: float, scores: Scores, *, full: bool) -> None:
+        oldest = end - _RECORDING_S + self.hop_s / 2  # between two hops, where no rounding decides
+        while self._recent and self._recent[0][0] < oldest:
+            self._recent.popleft()
+        if full and any(not complete for *_, complete in self._recent):
+            self._recent.clear()
+        self._recent.append((end, scores, full))
 
     def _answered(self, t: float, sound: pcg.Sound, scores: Scores, detail: dict[str, Any]) -> list[Reading]:
         quality = quality_of(scores)
         p, decision = judge_window(scores, self._calibration)
-        recording = judge_recording([s for s, _ in self._recent], self._calibration)
+        recording = judge_recording([scores for _, scores, _ in self._recent], self._calibration)
         detail["unknown"] = sigmoid(scores.unknown)
         detail["decision"] = decision
         detail["recording"] = {k: getattr(recording, k) for k in _RECORDING_KEYS}

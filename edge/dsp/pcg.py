@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
+from edge.dsp.pcg_dropout import filled, spans, written_holes
 from edge.dsp.pcg_hum import without_hum
+from edge.dsp.pcg_tones import is_tonal
 from edge.types import Window
 
 MIN_SOUND_S = 3.0
@@ -32,7 +34,7 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
-    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz."""
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -41,6 +43,7 @@ class Sound:
     clipped: float
     low: float
     high: float
+    tonal: bool
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -66,6 +69,10 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     clipped = quality.clipped_share(x)
     if clipped > quality.MAX_CLIPPED:
         return None, "saturated"
+    holes = written_holes(x, rate_hz)
+    if sum(b - a for a, b in holes) > MAX_MISSING_S * rate_hz:
+        return None, "gap"
+    x = filled(x, holes)
     y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
@@ -73,25 +80,25 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     picture = frontend.log_mel(y)
     pulse = quality.heart_rate(picture)
     low, high = quality.power_shares(picture)
-    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6)), ""
+    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6), is_tonal(y)), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
-    strange = foreign >= foreign_limit or sound.low < math.log(quality.MIN_LOW_SHARE)
+    strange = foreign >= foreign_limit or sound.tonal or sound.low < math.log(quality.MIN_LOW_SHARE)
     if periodic and not strange:
         return ""
     if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
         return "speech"
-    low = sound.low >= math.log(quality.MIN_FRICTION_LOW_SHARE)
-    if low and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
+    noise = not sound.tonal and sound.low >= math.log(quality.MIN_FRICTION_LOW_SHARE)
+    if noise and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
         return "friction"
     return "out_of_distribution" if strange else "no_signal"
 
 
 def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]:
-    """The window's samples of one channel on an even grid, small holes bridged; or None and the reason.
+    """The window's samples of one channel on an even grid, small holes filled; or None and the reason.
 
     A window that begins before the stream did is taken from the first sample on when at least 3 s are there.
     """
@@ -112,11 +119,12 @@ def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]
         good = np.isfinite(x)
         if (~good).sum() > MAX_MISSING_S * window.rate:
             return None, "no_signal" if not good.any() else "low_quality"
-        x = np.interp(np.arange(len(x)), np.flatnonzero(good), x[good])
+        x = filled(np.interp(np.arange(len(x)), np.flatnonzero(good), x[good]), spans(~good))
     expected = round((window.end - started) * window.rate)
     if inner_s > 0 and len(x) < expected:
         grid = started + np.arange(expected) / window.rate
-        x = np.interp(grid, window.t, x)
+        holes = [(a - started, b - started) for a, b in window.holes if a > window.start]
+        x = filled(np.interp(grid, window.t, x), [(round(a * window.rate), round(b * window.rate)) for a, b in holes])
     return x, ""
 
 

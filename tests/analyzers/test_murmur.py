@@ -218,9 +218,46 @@ def test_a_hole_is_a_gap_and_a_flag_speaks(model: Model) -> None:
     for block in blocks(x, stream="s/pcg", rate=RATE, chunk=400, lost=range(24_000, 26_000)):
         out += lane.feed(block)
     assert {r.reason for r in out if r.metric == "pcg.murmur" and r.t >= 7} == {"gap"}
+    x[24_000:26_000] = 0.0
+    assert reasons(readings_of(x, model)[-3:]) == {"gap"}
     lane.reset()
     flagged = Block("s/pcg", 0, 0.0, RATE, x[:24_000, None], flags=frozenset({"sensor_off"}))
     assert {r.reason for r in lane.feed(flagged)} == {"sensor_off"}
+
+
+@pytest.mark.parametrize(("seconds", "hop_s", "windows"), [(38, 1.0, 30), (45, 5.0, 6), (12, 0.25, 29)])
+def test_the_recording_is_of_the_last_half_minute_whatever_the_hop(
+    model: Model, seconds: float, hop_s: float, windows: int
+) -> None:
+    readings = readings_of(heart(has_murmur=True, seconds=seconds), model, hop_s=hop_s)
+    assert [r for r in readings if r.metric == "pcg.murmur"][-1].detail["recording"]["windows"] == windows
+
+
+def test_what_was_heard_before_a_minute_of_silence_is_not_in_the_recording(model: Model) -> None:
+    x = np.concatenate([heart(has_murmur=True), np.zeros(round(60 * RATE)), heart(has_murmur=False)])
+    readings = [r for r in readings_of(x, model) if r.metric == "pcg.murmur" and r.value is not None and r.t > 69]
+    assert [r.detail["recording"]["windows"] for r in readings] == [1, 2, 3, 4, 5]
+    assert {r.detail["recording"]["decision"] for r in readings} == {"absent"}
+
+
+def test_the_recording_goes_on_from_a_state_and_not_from_one_without_times(model: Model) -> None:
+    def recordings(state: dict[str, object] | None) -> list[int]:
+        second = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": murmur.build(models=lambda _: model)})
+        if state is not None:
+            for block in told[:7]:
+                second.prime(block)
+            assert second.restore(state)
+        out = [r for block in told[0 if state is None else 7 :] for r in second.feed(block)]
+        return [r.detail["recording"]["windows"] for r in out if r.metric == "pcg.murmur" and r.value is not None]
+
+    told = list(blocks(heart(has_murmur=True), stream="s/pcg", rate=RATE, chunk=round(RATE)))
+    first = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": murmur.build(models=lambda _: model)})
+    for block in told[:7]:
+        first.feed(block)
+    state = first.state()
+    assert recordings(state) == recordings(None)[-2:] == [4, 5]
+    state["analyzers"]["murmur"]["recent"] = [entry[1:] for entry in state["analyzers"]["murmur"]["recent"]]
+    assert recordings(state) == [1, 2]
 
 
 def test_settings_are_checked(model: Model) -> None:

@@ -101,6 +101,23 @@ REFUSED = {
     "music": (lambda: music(T), 4000, {"out_of_distribution", "speech"}),
     "speech": (lambda: speech(T), 4000, {"speech"}),
     "a telephone line": (lambda: telephone(np.arange(64_000) / 8000), 8000, {"no_signal", "out_of_distribution"}),
+    "two tones that beat": (
+        lambda: 0.2 * (np.sin(2 * np.pi * 100 * T) + 0.8 * np.sin(2 * np.pi * 101.3 * T)),
+        4000,
+        {"out_of_distribution"},
+    ),
+    "a beep 75 times a minute": (
+        lambda: (
+            0.2 * np.sin(2 * np.pi * 200 * T) * (T % 0.8 < 0.15) + 1e-4 * np.random.default_rng(1).normal(size=len(T))
+        ),
+        4000,
+        {"out_of_distribution"},
+    ),
+    "lost packets written as zeros": (
+        lambda: heart(8.0, 4000, murmur=False) * (T % 1.0 < 0.9),
+        4000,
+        {"gap"},
+    ),
     "500 Hz": (lambda: heart(8.0, 500, murmur=False), 500, {"low_quality"}),
 }
 
@@ -126,6 +143,22 @@ def test_what_is_no_sound_ends_the_command_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(EdgeVitalsError) as failed:
             report(tmp_path / name)
         assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3.1, "1 window of 3 s)"),
+        (4.7, "2 windows of up to 4 s)"),
+        (5.5, "1 window of 5 s)"),
+        (7.0, "3 windows of 5 s)"),
+    ],
+)
+def test_the_windows_are_as_many_and_as_long_as_they_were(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: float, words: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", heart(seconds, 4000, murmur=True), 4000)
+    assert words in said(tmp_path / "a.wav", capsys).splitlines()[0]
 
 
 def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,74 @@ def test_a_hole_in_the_sound_is_shaded_and_what_follows_keeps_its_time(tmp_path,
     assert line.get_xdata()[loud] == pytest.approx(6.0, abs=0.05)
 
 
+def heart(seconds, rate=2000.0, *, murmur):
+    t = np.arange(round(seconds * rate)) / rate
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], seconds + 1, seed=3)
+    return synthesis.pcg(beats, t, murmur=[(0.0, seconds)] if murmur else [], noise=0.02, seed=5)
+
+
+def murmur_drawn(tmp_path, sound):
+    soundfile = pytest.importorskip("soundfile")
+    from edge.cli.analyze.murmur import report
+
+    soundfile.write(tmp_path / "a.wav", 0.3 * sound / np.abs(sound).max(), 2000, subtype="FLOAT")
+    report(tmp_path / "a.wav", plot=tmp_path / "out.png")
+
+
+def test_a_long_sound_is_drawn_where_the_murmur_is_strongest_and_all_its_windows_below(tmp_path, drawn):
+    quiet, loud = heart(31.0, murmur=False), heart(25.0, murmur=True)
+    murmur_drawn(tmp_path, np.concatenate([quiet, loud]))
+    wave, scales, heard, everything = drawn()
+    begin, end = wave.get_xlim()
+    assert 30.0 <= begin <= 36.0
+    assert end == begin + 20.0
+    assert wave.get_title(loc="left") == f"{begin:g} to {end:g} s of 56 s, shaded below: where a murmur is heard most"
+    assert scales.get_xlim() == heard.get_xlim() == (begin, end)
+    assert list(scales.images[0].get_extent()[:2]) == [begin, end]
+    assert wave.lines[0].get_xdata()[[0, -1]].tolist() == [begin, pytest.approx(end - 1 / 2000)]
+    assert heard.lines[0].get_xdata().tolist() == [begin + 2.5 + k for k in range(16)]
+    assert everything.lines[0].get_xdata().tolist() == [2.5 + k for k in range(52)]
+    assert everything.get_xlim() == (0.0, 56.0)
+
+
+def test_nothing_answered_in_a_long_sound_shows_its_beginning(tmp_path, drawn):
+    murmur_drawn(tmp_path, np.random.default_rng(0).standard_normal(50_000))
+    wave, _, heard, everything = drawn()
+    assert wave.get_title(loc="left") == "0 to 20 s of 25 s, shaded below"
+    assert [text.get_text() for text in heard.texts] == ["no window was answered"]
+    assert not len(everything.lines[0].get_xdata())
+
+
+@pytest.mark.parametrize("hz", [50.0, 60.0])
+def test_a_hum_is_drawn_as_little_as_the_analyzer_hears_it(tmp_path, drawn, hz):
+    x = heart(11.0, murmur=True)
+    murmur_drawn(tmp_path, x)
+    clean = drawn()[0].lines[0].get_ydata()
+    murmur_drawn(tmp_path, x + 30 * x.std() * np.sin(2 * np.pi * hz * np.arange(len(x)) / 2000))
+    wave = drawn()[0]
+    assert wave.get_ylabel() == "sound, 25–800 Hz\nwithout mains hum"
+    assert np.corrcoef(wave.lines[0].get_ydata(), clean)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(5.0, 32), (3.1, 19)])
+def test_the_networks_activation_is_that_of_the_windows_which_the_analyzer_judged(seconds, steps):
+    from edge import inference
+    from edge.analyzers.murmur import activation
+    from edge.cli.analyze.plot_murmur import activations
+    from edge.dsp import pcg
+
+    x = heart(seconds, murmur=True)
+    x += 30 * x.std() * np.sin(2 * np.pi * 50 * np.arange(len(x)) / 2000)
+    model = inference.load("murmur")
+    last = min(5.0, np.floor(seconds))
+    answered = [Reading("pcg.murmur", last, 0.9, "", 1.0, detail={"complete": last == 5.0})]
+    times, logits = activations(x, 2000.0, 0.0, answered, model)
+    sound, _ = pcg.listen_to(x[: round(last * 2000)], 2000.0)
+    assert np.array_equal(logits[:steps], activation(model, sound.picture)[:steps])
+    assert np.isnan(logits[steps:]).all()
+    assert times[0] == 2.5 / 32
+
+
 def test_a_reader_that_goes_away_takes_no_picture_with_it(tmp_path):
     t = np.arange(1500) / 100.0
     np.savez(tmp_path / "a.npz", ppg=1000.0 + np.sin(2 * np.pi * 1.2 * t), fs=100)

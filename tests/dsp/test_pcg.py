@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from edge.dsp import pcg, synthesis
+from edge.dsp.pcg_dropout import filled
+from edge.types import Window
 
 RATE = 4000.0
 T = np.arange(20_000) / RATE
@@ -38,6 +40,41 @@ def test_rubbing_is_friction_and_a_tone_is_not() -> None:
     assert pcg.refusal(sound_of(rubbing()), 0.9, 0.3) == "friction"
     tone = np.sin(2 * np.pi * 440 * T) + 0.001 * np.random.default_rng(2).standard_normal(len(T))
     assert pcg.refusal(sound_of(tone), 0.9, 0.3) == "out_of_distribution"
+
+
+def test_tones_are_no_heart_even_where_the_network_thinks_so() -> None:
+    tones = np.sin(2 * np.pi * 100 * T) + 0.8 * np.sin(2 * np.pi * 101.3 * T)
+    noise = 0.001 * np.random.default_rng(2).standard_normal(len(T))
+    assert pcg.refusal(sound_of(tones + noise), 0.05, 0.3) == "out_of_distribution"
+
+
+def test_a_whistle_over_a_heart_is_no_friction() -> None:
+    x = heart()
+    assert pcg.refusal(sound_of(x + 1.4 * x.std() * np.sin(2 * np.pi * 440 * T)), 0.05, 0.3) == "out_of_distribution"
+
+
+def test_a_hole_written_as_zeros_is_filled_up_to_a_tenth_of_a_second() -> None:
+    x = heart()
+    x[6000:6400] = 0.0
+    assert pcg.refusal(sound_of(x), 0.05, 0.3) == ""
+    x[14_000:14_100] = 0.0
+    assert pcg.listen_to(x, RATE) == (None, "gap")
+
+
+@pytest.mark.parametrize(("first", "after"), [(6000, 6390), (19_700, 20_000), (1, 300)])
+def test_lost_blocks_and_broken_samples_are_filled_as_written_holes_are(first: int, after: int) -> None:
+    x = heart()
+    there = np.delete(np.arange(len(x)), range(first, after))
+    hole = ((first / RATE, after / RATE),)
+    lost = Window("s/pcg", 0.0, 5.0, T[there], x[there, None], RATE, len(there) / len(x), hole)
+    broken = x.copy()
+    broken[first:after] = np.nan
+    whole = Window("s/pcg", 0.0, 5.0, T, broken[:, None], RATE, 1.0, ())
+    expected = filled(x, [(first, after)])
+    for window in (lost, whole):
+        heard, reason = pcg.samples(window)
+        assert heard is not None, reason
+        assert np.array_equal(heard, expected)
 
 
 @pytest.mark.parametrize(

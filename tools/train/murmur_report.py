@@ -121,6 +121,8 @@ LIMITS = """## Limits
 - A murmur is not a disease, and no murmur is not health. Not a medical device.
 - The heart rate from sound has no reference here beyond generated hearts; with premature beats and AF it is refused or
   off.
+- Tones, notes, machines and knocks are refused by their spectrum; noise without a pitch that swells at a heart's rate
+  is still taken for a heart.
 """
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from edge.analyzers import murmur
 from edge.cli.analyze.one_file import blocks_of, tell, through
 from edge.dsp.murmur_decision import Calibration, Verdict
+from edge.dsp.pcg_frontend import WINDOW_S
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Reading
@@ -25,7 +26,7 @@ WHY = {
     "no_signal": "no heartbeat is to be found in it",
     "sensor_off": "the device says that its sensor is off",
     "saturated": "the sound is clipped: lower the gain",
-    "gap": "too many samples are missing",
+    "gap": "too many samples are missing, or are zeros or a held value in place of sound",
     "low_quality": "sampled under 1 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
     "speech": "somebody is speaking, or there is music",
     "friction": "the stethoscope is rubbing: hold it still",
@@ -77,9 +78,7 @@ def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> lis
         "absent": "Murmur: none heard",
         "unknown": "Murmur: cannot tell: too noisy to be sure",
     }[verdict.decision]
-    lines = [
-        f"{said} (probability {verdict.p:.2f}, present from {threshold:.2f} on; {verdict.windows} windows of 5 s)."
-    ]
+    lines = [f"{said} (probability {verdict.p:.2f}, present from {threshold:.2f} on; {_windows(verdict, readings)})."]
     rates = [float(r.value) for r in readings if r.metric == "pcg.hr" and isinstance(r.value, float)]
     if rates:
         low, middle, high = np.quantile(rates, [0.1, 0.5, 0.9])
@@ -93,3 +92,12 @@ def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> lis
         words = "; ".join(f"{n} because {WHY.get(reason, reason)} ({reason})" for reason, n in refused.most_common())
         lines.append(f"Windows left out: {words}.")
     return [*lines, _LIMITS, f"Model: {model.identity}"]
+
+
+def _windows(verdict: Verdict, readings: Sequence[Reading]) -> str:
+    """How many windows the verdict rests on and how long they are: shorter than 5 s only where no full one is."""
+    heard = [r for r in readings if r.metric == "pcg.murmur" and r.value is not None]
+    full = any(r.detail["complete"] for r in heard)
+    longest_s = WINDOW_S if full else min(WINDOW_S, max(r.t for r in heard))
+    length = f"{longest_s:.2g} s" if full or len(heard) == 1 else f"up to {longest_s:.2g} s"
+    return f"{verdict.windows} window{'' if verdict.windows == 1 else 's'} of {length}"

@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from edge.analyzers.murmur import activation
 from edge.cli.analyze.picture import picture
+from edge.dsp import pcg
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp.filters import within_reach
+from edge.dsp.pcg_dropout import filled, spans
+from edge.dsp.pcg_hum import without_hum
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
 
 Floats = NDArray[np.float32]
 
 _SHOWN_S = 20.0
+_STEPS = 32  # of the network's activation over a window
 _LEAST_S = 0.2  # a few frames of the scalogram
 
 
@@ -30,46 +34,113 @@ def draw(
     *,
     title: str,
 ) -> None:
-    """Write the picture to ``path``; at most the first 20 s, under ``title``. Raises ConfigError where it cannot."""
-    x, there = _on_one_grid(blocks)
+    """Write the picture to ``path``: at most 20 s, those with the strongest murmur, under ``title``, and below them in
+    what is longer all windows. Raises ConfigError where it cannot."""
     rate = blocks[0].rate
+    all_s = (blocks[-1].next_seq - blocks[0].seq) / rate
+    answered = [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)]
+    judged = [r for r in answered if r.detail["complete"]] or answered
+    begin_s = strongest_from(judged, all_s)
+    x, there = _on_one_grid(blocks, begin_s)
     if there.sum() < _LEAST_S * rate:
         raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
-    y, _ = frontend.remove_spikes(frontend.to_internal(within_reach(x), rate))
-    layout = {"sharex": True, "height_ratios": (2, 3, 1.2)}
-    with picture(path, 3, size=(11, 6.5), title=title, **layout) as (wave, spectrum, heard):
-        _wave(wave, y, there, rate)
-        _scalogram(spectrum, y)
-        _heard(heard, y, [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)], model)
+    end_s = begin_s + len(x) / rate
+    y, hum = _as_heard(x, rate)
+    inside = [r for r in judged if _start(r) >= begin_s and r.t <= end_s]
+    long = all_s > _SHOWN_S
+    rows = (2, 3, 1.2, 0.8) if long else (2, 3, 1.2)
+    with picture(path, len(rows), size=(11, 5.3 + 1.2 * (len(rows) - 2)), title=title, height_ratios=rows) as axes:
+        _wave(axes[0], y, there, rate, begin_s, hum=hum)
+        _scalogram(axes[1], y, begin_s)
+        _heard(axes[2], inside, activations(x, rate, begin_s, inside, model) if inside else None)
+        for axis in axes[:3]:
+            axis.set_xlim(begin_s, end_s)
+        if long:
+            shown = f"{begin_s:g} to {end_s:g} s of {all_s:.0f} s, shaded below"
+            most = ": where a murmur is heard most" if judged else ""
+            axes[0].set_title(shown + most, loc="left", fontsize="small")
+            _all(axes[3], judged, (begin_s, end_s), all_s)
+        axes[-1].set_xlabel("s")
 
 
-def _on_one_grid(blocks: Sequence[Block]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The first 20 s of samples where they belong in time, the mean where there are none; and where there are some."""
-    first = blocks[0].seq
-    x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * blocks[0].rate)), np.nan)
+def strongest_from(judged: Sequence[Reading], all_s: float) -> float:
+    """Where the 20 s with the largest sum of window probabilities begin, in whole s; 0 where all can be shown."""
+    last = np.floor(max(0.0, all_s - _SHOWN_S))
+    begins, ends = np.array([(_start(r), r.t) for r in judged]).reshape(-1, 2).T
+    below = np.concatenate([[0.0], np.cumsum(np.array([r.value for r in judged], float))])
+    from_s = np.minimum(np.floor(np.append(0.0, begins)), last)
+    inside = below[np.searchsorted(ends, from_s + _SHOWN_S, "right")] - below[np.searchsorted(begins, from_s)]
+    return float(from_s[inside.argmax()])
+
+
+def activations(
+    x: NDArray[np.float64], rate_hz: float, begin_s: float, judged: Sequence[Reading], model: Model
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Murmur logit over time, the mean where windows overlap: times s, logits; NaN where no window was answered.
+
+    x: samples from ``begin_s`` on; judged: the readings of windows in them, each heard as the analyzer heard it.
+    """
+    step_s = frontend.WINDOW_S / _STEPS
+    total = np.zeros(int(len(x) / rate_hz / step_s) + 2)
+    count = np.zeros(len(total))
+    for r in judged:
+        start_s = _start(r)
+        sound, _ = pcg.listen_to(x[round((start_s - begin_s) * rate_hz) : round((r.t - begin_s) * rate_hz)], rate_hz)
+        if sound is None:
+            continue
+        steps = round((r.t - start_s) / step_s)  # a short window is repeated to fill 5 s
+        at = round((start_s - begin_s) / step_s)
+        total[at : at + steps] += activation(model, sound.picture)[:steps]
+        count[at : at + steps] += 1
+    times = begin_s + (np.arange(len(total)) + 0.5) * step_s
+    return times, np.divide(total, count, where=count > 0, out=np.full(len(total), np.nan))
+
+
+def _start(r: Reading) -> float:
+    return max(0.0, r.t - frontend.WINDOW_S)
+
+
+def _on_one_grid(blocks: Sequence[Block], begin_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """20 s of samples where they belong in time, filled where there are none; and where there are some."""
+    rate = blocks[0].rate
+    first = blocks[0].seq + round(begin_s * rate)
+    x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * rate)), np.nan)
     for b in blocks:
         at = b.seq - first
-        part = b.data.reshape(len(b.data), -1)[: max(0, len(x) - at), 0]
+        part = b.data.reshape(len(b.data), -1)[max(0, -at) : max(0, len(x) - at), 0]
+        at = max(0, at)
         x[at : at + len(part)] = part
     there = np.isfinite(x)
-    return np.where(there, x, x[there].mean() if there.any() else 0.0), there
+    at_hand = np.flatnonzero(there)
+    if not len(at_hand):
+        return np.zeros(len(x)), there
+    short = [(a, b) for a, b in spans(~there) if b - a <= pcg.MAX_MISSING_S * rate]  # heard all the same
+    return filled(np.interp(np.arange(len(x)), at_hand, x[at_hand]), short), there
 
 
-def _wave(axis: Any, y: Floats, there: NDArray[np.bool_], rate: float) -> None:
-    axis.plot(np.arange(len(y)) / frontend.RATE_HZ, y / (np.abs(y).max() or 1.0), linewidth=0.4, color="#27476e")
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], there, [True]]).astype(int))) / rate
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+def _as_heard(x: NDArray[np.float64], rate_hz: float) -> tuple[Floats, bool]:
+    """Samples as the analyzer makes them, 5 s at a time as it does; and whether a mains hum was taken out."""
+    y, _ = frontend.remove_spikes(frontend.to_internal(within_reach(x), rate_hz))
+    parts = np.array_split(y, max(1, round(len(y) / (frontend.WINDOW_S * frontend.RATE_HZ))))
+    clean = [without_hum(part) for part in parts]
+    return np.concatenate(clean), any(a is not b for a, b in zip(clean, parts, strict=True))
+
+
+def _wave(axis: Any, y: Floats, there: NDArray[np.bool_], rate: float, begin_s: float, *, hum: bool) -> None:
+    at = begin_s + np.arange(len(y)) / frontend.RATE_HZ
+    axis.plot(at, y / (np.abs(y).max() or 1.0), linewidth=0.4, color="#27476e")
+    for begin, end in begin_s + np.array(spans(~there)).reshape(-1, 2) / rate:
         axis.axvspan(begin, end, color="0.8")
         axis.text((begin + end) / 2, 0.9, "missing", ha="center", va="top", fontsize="x-small", color="0.3")
-    axis.set_ylabel("sound, 25–800 Hz")
+    axis.set_ylabel("sound, 25–800 Hz" + ("\nwithout mains hum" if hum else ""))
     axis.set_ylim(-1.05, 1.05)
 
 
-def _scalogram(axis: Any, y: Floats) -> None:
+def _scalogram(axis: Any, y: Floats, begin_s: float) -> None:
     scales = frontend.scalogram(y)
-    end_s = (len(y) - 1) / frontend.RATE_HZ
+    end_s = begin_s + scales.shape[1] * frontend.HOP_SAMPLES / frontend.RATE_HZ
     axis.imshow(
-        scales, origin="lower", aspect="auto", extent=(0, end_s, 0, len(scales)), cmap="magma",
+        scales, origin="lower", aspect="auto", extent=(begin_s, end_s, 0, len(scales)), cmap="magma",
         vmin=float(np.quantile(scales, 0.2)),
     )  # fmt: skip
     hz = np.array([30, 60, 120, 240, 480, 700])
@@ -77,39 +148,30 @@ def _scalogram(axis: Any, y: Floats) -> None:
     axis.set_ylabel("scalogram, Hz")
 
 
-def _heard(axis: Any, y: Floats, judged: Sequence[Reading], model: Model) -> None:
-    if judged:
-        times, logits = activations(y, model)
+def _heard(axis: Any, judged: Sequence[Reading], raw: tuple[NDArray[Any], NDArray[Any]] | None) -> None:
+    if raw is not None:
+        times, logits = raw
         chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-        ends = np.array([r.t for r in judged])
-        answered = ((times[:, None] <= ends) & (times[:, None] >= ends - frontend.WINDOW_S)).any(axis=1)
+        answered = np.isfinite(logits)
         axis.fill_between(
             times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.5, label="network, raw"
         )
-        windows = [(r.t - frontend.WINDOW_S / 2, r.value) for r in judged if r.detail["complete"]]
-        at, of_window = np.array(windows, float).reshape(-1, 2).T
-        axis.plot(at, of_window, "o", markersize=3, color="black", label="probability of a window")
-        axis.legend(loc="upper right", fontsize="small", ncols=2)
+        _dots(axis, judged, label="probability of a window")
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize="small", ncols=2, frameon=False)
     else:
         axis.text(0.5, 0.5, "no window was answered", transform=axis.transAxes, ha="center", va="center")
-    axis.set_ylim(0, 1)
+    axis.set_ylim(-0.03, 1.05)
     axis.set_ylabel("murmur heard")
-    axis.set_xlabel("s")
 
 
-def activations(y: Floats, model: Model) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Murmur logit over time from windows 2.5 s apart, where they overlap the mean: times s, logits."""
-    span = int(frontend.WINDOW_S * frontend.RATE_HZ)
-    if len(y) < span:
-        y = np.concatenate([y, np.zeros(span - len(y), np.float32)])
-    steps = 32
-    step = span // steps
-    total, count = np.zeros(len(y) // step + 1), np.zeros(len(y) // step + 1)
-    for start in range(0, len(y) - span + 1, span // 2):
-        found = activation(model, frontend.log_mel(y[start : start + span]))
-        at = start // step
-        total[at : at + steps] += found
-        count[at : at + steps] += 1
-    good = count > 0
-    times = (np.flatnonzero(good) + 0.5) * step / frontend.RATE_HZ
-    return times, total[good] / count[good]
+def _all(axis: Any, judged: Sequence[Reading], shown: tuple[float, float], all_s: float) -> None:
+    _dots(axis, judged)
+    axis.axvspan(*shown, color="#27476e", alpha=0.15)
+    axis.set_xlim(0, all_s)
+    axis.set_ylim(-0.1, 1.1)
+    axis.set_ylabel("all windows")
+
+
+def _dots(axis: Any, judged: Sequence[Reading], **label: str) -> None:
+    middles = [(_start(r) + r.t) / 2 for r in judged]
+    axis.plot(middles, [r.value for r in judged], "o", markersize=3, color="black", **label)
