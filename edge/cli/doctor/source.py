@@ -66,7 +66,8 @@ class _Stream:
         self.last_t = block.t_end if arrival is None else arrival
         for word in block.flags:
             self.flagged[word] = self.flagged.get(word, 0) + n
-        self.low, self.high = min(self.low, float(block.data.min())), max(self.high, float(block.data.max()))
+        self.low = min(self.low, float(np.fmin.reduce(block.data, axis=None)))  # a channel may hold no numbers
+        self.high = max(self.high, float(np.fmax.reduce(block.data, axis=None)))
 
 
 def listen(config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None]) -> Iterator[Finding]:
