@@ -84,7 +84,7 @@ def split_record(path: str | Path) -> tuple[Path, str | None]:
 
 
 class Files:
-    """See ``build``."""
+    """See ``build``. ``rates_hz``: once opened, the streams of the file, be they empty or late, and their rates."""
 
     def __init__(
         self,
@@ -105,6 +105,7 @@ class Files:
         self._kind, self._channel, self._rate_hz, self._record = kind, channel, rate_hz, record
         self._block_s = block_s
         self._tracks: list[Track] = []
+        self.rates_hz: dict[str, float] = {}
         self._held: dict[str, Held] = {}
         self._left_out: list[str] = []
         self._start, self._step, self._epoch, self._end_s = 0.0, 0, -1, 0.0
@@ -115,6 +116,7 @@ class Files:
             self._path, kind=self._kind, channel=self._channel, rate_hz=self._rate_hz, record=self._record
         )
         self._end_s = max(track.end_s for track in self._tracks)
+        self.rates_hz = {track.kind: track.rate_hz for track in self._tracks}
         self._held = {track.kind: Held(track.kind, track.labels) for track in self._tracks}
         self._left_out = [f"{t.kind}: left out: {', '.join(t.left_out)}" for t in self._tracks if t.left_out]
         self._start, self._step = self._clock.now(), 0
@@ -142,11 +144,6 @@ class Files:
 
     def close(self) -> None:
         self._tracks = []
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """The streams that the file says it holds, once it is open, be they empty or late."""
-        return frozenset(track.kind for track in self._tracks)
 
     @property
     def notes(self) -> list[str]:

@@ -211,6 +211,21 @@ def test_replay_of_a_plain_file_prints_a_summary(tmp_path, capsys):
     assert "median 7" in said
 
 
+def test_replay_reads_a_stream_that_begins_late_and_names_what_is_missing(tmp_path, capsys):
+    ppg = 1000.0 + np.sin(2 * np.pi * 1.2 * np.arange(3000) / 100.0)
+    ppg[:500] = np.nan
+    np.savez(tmp_path / "late.npz", ppg=ppg, acc=np.ones((3, 1500)), fs=100)
+    np.savez(tmp_path / "slow.npz", ppg=ppg[500:800], fs=15)
+    assert main(["replay", str(tmp_path / "late.npz"), str(tmp_path / "slow.npz")]) == 0
+    said = capsys.readouterr()
+    assert "late ppg.hr" in said.out
+    assert said.err.splitlines() == [
+        f"edge-vitals: {tmp_path}/late.npz: ppg begins at 5 s",
+        f"edge-vitals: {tmp_path}/late.npz: acc ends at 15 s of 30 s",
+        f"edge-vitals: {tmp_path}/slow.npz: ppg is sampled at 15 Hz: heart rate and rhythm need 25 to 500 Hz",
+    ]
+
+
 def test_starts_without_importing_what_is_heavy():
     heavy = ("cv2", "onnxruntime", "scipy", "ai_edge_litert", "serial", "paho", "matplotlib")
     code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"
