@@ -226,6 +226,21 @@ def test_replay_reads_a_stream_that_begins_late_and_names_what_is_missing(tmp_pa
     ]
 
 
+@pytest.mark.parametrize(("noise", "alarms"), [(0.0, []), (3.0, ["low_quality"])])
+def test_a_clean_pulse_without_a_steady_part_is_no_poor_signal_and_noise_is(tmp_path, capsys, noise, alarms):
+    from edge.dsp.synthesis import Episode, beats, ppg
+
+    t = np.arange(9000) / 100.0
+    pulse = ppg(beats([Episode(0.0, "sinus", 75.0)], 92.0), t)
+    pulse = pulse - pulse.mean() + np.random.default_rng(0).normal(0, noise + 0.001, len(t))
+    np.savez(tmp_path / "a.npz", ppg=pulse, fs=100.0)
+    assert main(["replay", str(tmp_path / "a.npz"), "--jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["condition"] for line in lines if line["type"] == "alarm"] == alarms
+    perfusion = {line["value"] for line in lines if line.get("metric") == "ppg.perfusion"}
+    assert perfusion == {None}
+
+
 def test_starts_without_importing_what_is_heavy():
     heavy = ("cv2", "onnxruntime", "scipy", "ai_edge_litert", "serial", "paho", "matplotlib")
     code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"
