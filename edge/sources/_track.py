@@ -75,8 +75,11 @@ def is_wanted(found: str, asked: str) -> bool:
 
 
 def channel_for(found: str, asked: str, channel: int | None) -> int | None:
-    """The one channel to take of a stream; all of an accelerometer that was not itself asked for."""
-    return None if found == "acc" and asked != "acc" else channel
+    """The one channel to take of a stream, or None for all: all of an accelerometer that was not itself asked for, the
+    first of heart sound unless another is."""
+    if found == "acc" and asked != "acc":
+        return None
+    return 0 if found == "pcg" and channel is None else channel
 
 
 def chosen_channels(path: Path, columns: list[int], channel: int | None) -> list[int]:

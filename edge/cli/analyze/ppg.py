@@ -60,11 +60,11 @@ def report(
     model = models("rhythm")
     blocks, rates_hz, notes = played(path, "ppg", "pulse wave", rate_hz=rate_hz, channel=channel)
     ppg = [b for b in blocks if b.kind == "ppg"]
-    if not any(np.isfinite(b.data[:, 0]).any() for b in ppg):
-        notes = [*notes, "beats are read from the first channel: --channel takes another"]
     watched = Upward(rhythm.build(models=models))
     analyzers: dict[str, Analyzer] = {"pulse": pulse.build(models=models), "rhythm": watched}
     readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
+    if ppg[0].data.shape[1] > 1 and all(r.value is None for r in readings if r.metric == "ppg.hr"):
+        notes = [*notes, "beats are read from the first channel: --channel takes another"]
     try:
         if plot is not None:
             from edge.cli.analyze.plot_ppg import draw

@@ -101,3 +101,14 @@ def test_channels_that_do_not_fit_beside_the_others_are_named(tmp_path: Path) ->
     table(tmp_path / "a.csv", ",".join(["t", *(f"ppg{i}" for i in range(10))]), [T, *[IR] * 10])
     assert notes(tmp_path / "a.csv") == ["ppg: left out: ppg8, ppg9"]
     assert notes(tmp_path / "a.csv", channel=1) == []
+
+
+def test_heart_sound_is_the_first_channel_unless_another_is_asked_for(tmp_path: Path) -> None:
+    table(tmp_path / "a.csv", "t,mic_1,mic_2", [T, IR, without(0, 4000)])
+    np.savez(tmp_path / "a.npz", pcg=np.stack([IR, IR + 5.0]), fs=2000)
+    (tmp_path / "a.edf").write_bytes(edf({"Mic 1": (100, IR), "Mic 2": (100, IR + 5.0)}))
+    for name in ("a.csv", "a.npz", "a.edf"):
+        assert {b.data.shape[1] for b in play(tmp_path / name)} == {1}
+        np.testing.assert_allclose(joined(play(tmp_path / name), "pcg")[:, 0], IR / (10 if name == "a.edf" else 1))
+        assert notes(tmp_path / name) == []
+    np.testing.assert_array_equal(joined(play(tmp_path / "a.npz", channel=1), "pcg")[:, 0], IR + 5.0)
