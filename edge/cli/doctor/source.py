@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.cli._file_notes import of_rates
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.types import EdgeVitalsError
@@ -167,6 +168,9 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
     if span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
         found = True
         yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
+    for text in of_rates({name.partition("/")[2]: stream.rate}):
+        found = True
+        yield fault(step, "rate_low", text)
     for word in ("sensor_off", "saturated"):
         if stream.flagged.get(word, 0) > 0.5 * stream.samples:
             found = True
