@@ -45,6 +45,19 @@ def play(path: Path | str, **settings: Any) -> list[Block]:
         source.close()
 
 
+def notes(path: Path | str, **settings: Any) -> list[str]:
+    """What the source has to say of a file's channels once it is read."""
+    source = files.build(name="file", path=str(path), clock=ManualClock(), **settings)
+    source.open()
+    try:
+        while True:
+            source.read()
+    except EOFError:
+        return source.notes
+    finally:
+        source.close()
+
+
 def joined(blocks: list[Block], kind: str) -> np.ndarray:
     return np.concatenate([b.data for b in blocks if b.kind == kind])
 

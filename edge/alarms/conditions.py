@@ -21,6 +21,8 @@ OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_l
 DEVICE_BED: Final = "_device"
 DRILL: Final = "drill"
 """Raised by command and by nothing else: the whole path of an alarm, tried."""
+DISPENSABLE: Final = frozenset({"ppg.perfusion"})
+"""Figures that a good signal may lack and no alarm rests on: a source without a steady part has no perfusion index."""
 BELOW: Final = frozenset({"brady", "low_quality"})
 """Conditions whose limit is a lower one; all others hold at or above theirs."""
 RATE_CONDITIONS: Final = ("brady", "tachy", "asystole")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edge.alarms.bed import Bed
+from edge.alarms.conditions import DISPENSABLE
 from edge.alarms.judge import Finding
 from edge.types import Alarm, Fault, Reading, SourceStatus
 
@@ -62,7 +63,7 @@ def ill_watched(bed: Bed, now: float) -> list[Alarm]:
             continue
         feed = f"coverage:{metric}"
         said = bed.line(bed.rules["low_quality"], source).says(feed)
-        low = share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
+        low = metric not in DISPENSABLE and share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
         if low != said:
             cause = bed.coverage.main_cause(source, metric, now)
             text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""

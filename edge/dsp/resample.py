@@ -59,7 +59,7 @@ def even_to_grid(t: Floats, x: Floats, start: float, end: float, own_hz: float, 
     n, step = len(t), 1.0 / own_hz
     count = max(0, int(np.floor((end - start) * rate_hz + 1e-6)))
     whole = own_hz == round(own_hz) and rate_hz == round(rate_hz)
-    if not whole or n < 2 or count < 1 or t[0] - start > 1.05 * step or end - t[-1] > 1.05 * step:
+    if not whole or n < 2 or count < 1 or abs(t[0] - start) > 1.05 * step or end - t[-1] > 1.05 * step:
         return None
     if abs(t[-1] - t[0] - (n - 1) * step) > 0.25 * step or float(np.diff(t).max()) > 1.5 * step:
         return None
@@ -97,7 +97,7 @@ def _limited(t: Floats, x: Floats, rate_hz: float) -> Floats:
     own_hz = (len(t) - 1) / (t[-1] - t[0])
     ratio = own_hz / rate_hz
     half = int(np.ceil(_SINC_HALF * ratio))
-    if ratio < 1.15 or len(t) < half:
+    if ratio < 1.15 or len(t) <= half:  # mirrored at its ends, a run needs one sample more than it is extended by
         return x
     k = np.arange(-half, half + 1)
     kernel = np.sinc(0.9 * k / ratio) * np.hanning(2 * half + 3)[1:-1]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, kind_of, read_bytes
+from edge.sources._track import Floats, Track, channel_for, checked_rate, is_wanted, kind_by_rate, kind_of, read_bytes
 from edge.types import SourceError
 
 _EDF_HEAD = 256
@@ -150,7 +150,9 @@ def _tracks(
         if found is not None:
             by_kind.setdefault(found, []).append(signal)
     if kind != "auto":
-        by_kind = {kind: by_kind.get(kind) or (list(signals) if len(signals) == 1 and not by_kind else [])}
+        asked = by_kind.get(kind) or (list(signals) if len(signals) == 1 and not by_kind else [])
+        beside = {found: members for found, members in by_kind.items() if asked and is_wanted(found, kind)}
+        by_kind = {kind: asked, **beside}
     elif not by_kind and len(signals) == 1:
         by_kind = {kind_by_rate(signals[0].rate_hz): list(signals)}
     tracks = []
@@ -158,16 +160,18 @@ def _tracks(
         if not members:
             break
         same = [s for s in members if (s.rate_hz, s.length) == (members[0].rate_hz, members[0].length)]
-        if channel is not None:
-            if not 0 <= channel < len(same):
-                raise SourceError(f"{path}: {found} has {len(same)} channel(s), counted from 0, no channel {channel}")
-            same = [same[channel]]
-        rate = checked_rate(str(path), same[0].rate_hz, rate_hz)
+        left_out = tuple(f"{s.label} ({s.rate_hz:g} Hz)" for s in members if s not in same)
+        one = channel_for(found, kind, channel)
+        if one is not None:
+            if not 0 <= one < len(same):
+                raise SourceError(f"{path}: {found} has {len(same)} channel(s), counted from 0, no channel {one}")
+            same, left_out = [same[one]], ()
+        rate = checked_rate(str(path), same[0].rate_hz, rate_hz if kind in ("auto", found) else None)
 
         def rows(a: int, b: int, same: Sequence[_Signal] = same) -> Floats:
             return np.stack([s.rows(a, b) for s in same], axis=1)
 
-        tracks.append(Track(found, rate, same[0].length, rows, tuple(s.label for s in same)))
+        tracks.append(Track(found, rate, same[0].length, rows, tuple(s.label for s in same), left_out=left_out))
     if not tracks:
         wanted = "ppg, pcg, acc or ecg" if kind == "auto" else kind
         raise SourceError(f"{path}: no signal is named {wanted}; there are: {', '.join(s.label for s in signals)}")

@@ -1,21 +1,31 @@
-"""Tables as tracks: CSV with a time column or a given rate, and NumPy archives.
+"""CSV as tracks: with a time column or a given rate.
 
 Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg); one whose name says another
 signal is never taken for the one asked for. Uneven times, as cameras give them, stay as they are; times that repeat or
-go back are an error that names the line. A column that counts the rows is no signal; a number missing in it is a hole.
+go back are an error that names the line. A column that counts the rows is no signal; a number missing in it is a hole. A stream without any number is an error
+only where it was asked for or nothing else is there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, array_track, checked_rate, kind_by_rate, kind_of
+from edge.sources._track import (
+    Floats,
+    Track,
+    channel_for,
+    checked_rate,
+    chosen_channels,
+    is_wanted,
+    kind_by_rate,
+    kind_of,
+)
 from edge.types import SourceError
 
 _TIME = re.compile(
@@ -26,8 +36,6 @@ _COUNTER = re.compile(
 )
 _UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
-_MAX_CHANNELS = 8
-_ARCHIVE_KEYS = {"ppg": "ppg", "pleth": "ppg", "bvp": "ppg", "pcg": "pcg", "sound": "pcg", "acc": "acc", "ecg": "ecg"}
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
@@ -58,93 +66,38 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         else:
             by_kind.setdefault(found, []).append(i)
     if kind != "auto":
-        by_kind = {kind: by_kind.get(kind) or nameless}
+        by_kind = _asked_for(kind, by_kind, nameless)
         if not by_kind[kind]:
             raise SourceError(f"{path}: no column is named {kind}; there are: {', '.join(names)[:120]}")
     elif not by_kind and nameless:
         by_kind = {kind_by_rate(rate): nameless}
     tracks = []
+    empty = []
     for found, members in by_kind.items():
-        chosen = _chosen(path, members, channel)
+        chosen = chosen_channels(path, members, channel_for(found, kind, channel))
         data = np.ascontiguousarray(table[:, chosen])
-        if not np.isfinite(data).all(axis=1).any():
-            raise SourceError(f"{path}: {found}: no row holds numbers")
+        if not np.isfinite(data).any():
+            empty.append(found)
         labels = tuple(names[i] for i in chosen) if names else ()
-        tracks.append(Track(found, rate, len(data), lambda a, b, data=data: data[a:b], labels, index, times))  # type: ignore[misc]
+        rows = partial(_rows, data)
+        left_out = tuple(names[i] for i in members if i not in chosen) if names and len(chosen) > 1 else ()
+        tracks.append(Track(found, rate, len(data), rows, labels, index, times, left_out))
+    if kind in empty or len(empty) == len(tracks):
+        raise SourceError(f"{path}: {', '.join(empty)}: no row holds numbers")
     return tracks
 
 
-def read_npz(
-    path: Path, kind: str, channel: int | None, rate_hz: float | None, record: str | int | None
-) -> list[Track]:
-    """Tracks of a NumPy archive: keys ppg (or pleth), pcg, acc, ecg, with ``fs`` or ``fs_<key>``.
-
-    An array is one signal, a few signals one per row, or one record per row: then ``record`` says which, by its
-    number or by its name in the archive's ``record``.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {k: archive[k] for k in archive.files if k in _ARCHIVE_KEYS}
-            rates = {k: float(np.ravel(archive[k])[0]) for k in archive.files if k == "fs" or k.startswith("fs_")}
-            names = [str(r) for r in np.ravel(archive["record"])] if "record" in archive.files else []
-            there = ", ".join(archive.files)
-    except Exception as error:  # NumPy's reader promises no closed set of errors for a damaged archive
-        said = " ".join(str(error).split())[:80]
-        raise SourceError(f"{path}: damaged, half-written or not a NumPy archive: {said}") from None
-    if not arrays:
-        raise SourceError(f"{path}: holds none of {', '.join(_ARCHIVE_KEYS)}; it holds: {there[:120]}")
-    tracks: dict[str, Track] = {}
-    for key, array in arrays.items():
-        found = _ARCHIVE_KEYS[key]
-        if kind not in ("auto", found) or found in tracks:
-            continue
-        if array.dtype.kind not in "iuf":
-            raise SourceError(f"{path}: {key}: holds no numbers")
-        data = np.asarray(_signals(path, key, array, record, names), np.float64)
-        if not np.isfinite(data).all(axis=1).any():
-            raise SourceError(f"{path}: {key}: holds no numbers")
-        data = data[:, _chosen(path, list(range(data.shape[1])), channel if found != "acc" else None)]
-        rate = checked_rate(str(path), rates.get(f"fs_{key}", rates.get("fs")), rate_hz)
-        tracks[found] = array_track(found, rate, np.ascontiguousarray(data))
-    if not tracks:
-        raise SourceError(f"{path}: holds no {kind}")
-    return list(tracks.values())
+def _rows(data: Floats, a: int, b: int) -> Floats:
+    return data[a:b]
 
 
-def _signals(path: Path, key: str, array: NDArray[Any], record: str | int | None, names: Sequence[str]) -> NDArray[Any]:
-    """The samples of one key as ``(n, channels)``."""
-    if array.ndim == 1:
-        array = array[:, None]
-    elif array.ndim == 2 and (names or min(array.shape) > _MAX_CHANNELS):
-        array = array[_record(path, len(array), record, names)][:, None]
-    elif array.ndim == 2 and array.shape[0] < array.shape[1]:
-        array = array.T
-    if array.ndim != 2 or array.shape[1] > _MAX_CHANNELS:
-        raise SourceError(f"{path}: {key}: an array of shape {array.shape} is no signal")
-    if not array.size:
-        raise SourceError(f"{path}: {key}: empty")
-    return array
-
-
-def _record(path: Path, count: int, record: str | int | None, names: Sequence[str]) -> int:
-    known = f", for example {names[0]}" if names else ""
-    if record is None or record == "":
-        if count == 1:
-            return 0
-        raise SourceError(f"{path}: holds {count} records; say which: {path.name}#0 to #{count - 1}{known}")
-    if str(record) in names:
-        return list(names).index(str(record))
-    if str(record).isdigit() and int(record) < count:
-        return int(record)
-    raise SourceError(f"{path}: no record {record!r}: there are {count}, from 0{known}")
-
-
-def _chosen(path: Path, columns: list[int], channel: int | None) -> list[int]:
-    if channel is None:
-        return columns[:_MAX_CHANNELS]
-    if not 0 <= channel < len(columns):
-        raise SourceError(f"{path}: has {len(columns)} channel(s), counted from 0; there is no channel {channel}")
-    return [columns[channel]]
+def _asked_for(kind: str, by_kind: Mapping[str, list[int]], nameless: list[int]) -> dict[str, list[int]]:
+    """The columns of the stream asked for, those without a name where none has its name, and what belongs to it."""
+    asked = {kind: by_kind.get(kind) or nameless}
+    for found, members in by_kind.items():
+        if is_wanted(found, kind) and (kind in by_kind or len(members) > 2):  # beside nameless ones x may be anything
+            asked.setdefault(found, members)
+    return asked
 
 
 def _csv_table(path: Path) -> tuple[list[str], Floats, int]:

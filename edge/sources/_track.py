@@ -13,6 +13,7 @@ from edge.types import SourceError
 
 Floats = NDArray[np.float64]
 
+MAX_CHANNELS = 8
 KINDS = ("ppg", "pcg", "acc", "ecg")
 SOUND_FROM_HZ = 500.0  # a stream nobody named is heart sound from this rate on, and a pulse wave below
 _RATES_HZ = (1.0, 200_000.0)
@@ -23,7 +24,8 @@ class Track:
     """Samples of one stream of a file.
 
     rows(a, b): samples a to b, ``(b - a, channels)``, NaN where there is none. index: position of every row on an
-    even grid, where rows are missing; times: s from the start, of every row, where the file's are uneven.
+    even grid, where rows are missing; times: s from the start, of every row, where the file's are uneven. left_out:
+    channels of the stream that do not fit beside the others, in words.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Track:
     labels: tuple[str, ...] = ()
     index: NDArray[np.int64] | None = None
     times: Floats | None = None
+    left_out: tuple[str, ...] = ()
 
     def position(self, at_s: float) -> int:
         """The first row at or after ``at_s`` from the start."""
@@ -63,6 +66,29 @@ def read_bytes(path: Path, offset: int, size: int) -> bytes:
     if len(content) != size:
         raise SourceError(f"{path}: became shorter while it was read")
     return content
+
+
+def is_wanted(found: str, asked: str) -> bool:
+    """Whether a stream belongs to what was asked for. An accelerometer stays beside a pulse wave: without it, movement
+    is taken for heart beats."""
+    return asked in ("auto", found) or (asked == "ppg" and found == "acc")
+
+
+def channel_for(found: str, asked: str, channel: int | None) -> int | None:
+    """The one channel to take of a stream, or None for all: all of an accelerometer that was not itself asked for, the
+    first of heart sound unless another is."""
+    if found == "acc" and asked != "acc":
+        return None
+    return 0 if found == "pcg" and channel is None else channel
+
+
+def chosen_channels(path: Path, columns: list[int], channel: int | None) -> list[int]:
+    """The columns to read of a stream's ``columns``: one, or as many as a stream may have; raises SourceError."""
+    if channel is None:
+        return columns[:MAX_CHANNELS]
+    if not 0 <= channel < len(columns):
+        raise SourceError(f"{path}: has {len(columns)} channel(s), counted from 0; there is no channel {channel}")
+    return [columns[channel]]
 
 
 def array_track(kind: str, rate_hz: float, data: Floats) -> Track:

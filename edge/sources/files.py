@@ -1,7 +1,8 @@
 """Recorded signals as a source: WAV, FLAC, CSV, NPZ, EDF and WFDB, known by their content, not by their name.
 
-Samples that are not numbers are left out, so that they show as holes; everything else that is wrong with a file is
-one SourceError line when it is opened. Video is read by the camera source.
+A row that holds no number at all is left out, so that it shows as a hole; where only some channels hold none, the
+others stay and ``notes`` names what is empty or ends early. Everything else that is wrong with a file is one
+SourceError line when it is opened. Video is read by the camera source.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.ranges import Text
+from edge.sources._archives import read_npz
 from edge.sources._audio import read_flac, read_wav
 from edge.sources._clinical import read_edf, read_wfdb
-from edge.sources._tables import UTF_16_MARKS, read_csv, read_npz
+from edge.sources._held import Held
+from edge.sources._tables import UTF_16_MARKS, read_csv
 from edge.sources._track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
@@ -55,8 +58,9 @@ def build(
     """A recorded signal.
 
     path: the file; ``FILE.npz#12`` or ``#a103l`` names a record of an archive, as ``record`` does. signal: ppg, pcg,
-    acc or ecg, where names and rate in the file do not tell. channel: one channel, counted from 0 (heart sound: the
-    first unless given; other streams: all). rate_hz: where the file does not say. block_s: seconds per block. pace:
+    acc or ecg, where names and rate in the file do not tell; nothing else is read then, but for the accelerometer
+    beside a ppg. channel: one channel, counted from 0 (heart sound: the first unless given; other streams: all; never
+    one axis of an accelerometer beside another stream). rate_hz: where the file does not say. block_s: seconds per block. pace:
     "max" or "real". loop: begin again at the end, in a new epoch. record: one record of an archive, by number or name.
     """
     if signal not in ("auto", *KINDS):
@@ -80,7 +84,7 @@ def split_record(path: str | Path) -> tuple[Path, str | None]:
 
 
 class Files:
-    """See ``build``."""
+    """See ``build``. ``rates_hz``: once opened, the streams of the file, be they empty or late, and their rates."""
 
     def __init__(
         self,
@@ -101,6 +105,9 @@ class Files:
         self._kind, self._channel, self._rate_hz, self._record = kind, channel, rate_hz, record
         self._block_s = block_s
         self._tracks: list[Track] = []
+        self.rates_hz: dict[str, float] = {}
+        self._held: dict[str, Held] = {}
+        self._left_out: list[str] = []
         self._start, self._step, self._epoch, self._end_s = 0.0, 0, -1, 0.0
 
     def open(self) -> None:
@@ -109,6 +116,9 @@ class Files:
             self._path, kind=self._kind, channel=self._channel, rate_hz=self._rate_hz, record=self._record
         )
         self._end_s = max(track.end_s for track in self._tracks)
+        self.rates_hz = {track.kind: track.rate_hz for track in self._tracks}
+        self._held = {track.kind: Held(track.kind, track.labels) for track in self._tracks}
+        self._left_out = [f"{t.kind}: left out: {', '.join(t.left_out)}" for t in self._tracks if t.left_out]
         self._start, self._step = self._clock.now(), 0
         self._epoch += 1
 
@@ -135,19 +145,26 @@ class Files:
     def close(self) -> None:
         self._tracks = []
 
+    @property
+    def notes(self) -> list[str]:
+        """Once read to its end: a line per stream or channel that is empty, begins late, ends early or was not read."""
+        return self._left_out + [line for held in self._held.values() for line in held.words(self._end_s)]
+
     def _blocks(self, track: Track, begin: float, end: float) -> Iterator[Block]:
-        """Blocks of the rows in a span: one per run of numbers, or one per row where times are uneven."""
+        """Blocks of the rows in a span: one per run that holds numbers, or one per row where times are uneven."""
         a, b = track.position(begin), track.position(end)
         if a >= b:
             return
         rows = track.rows(a, b)
         index = np.arange(a, b) if track.index is None else track.index[a:b]
-        whole = np.asarray(np.isfinite(rows).all(axis=1))
-        breaks = np.flatnonzero((np.diff(index) != 1) | ~whole[1:] | ~whole[:-1]) + 1
+        finite = np.isfinite(rows)
+        self._held[track.kind].add(begin, min(end, track.end_s), finite)
+        some = np.asarray(finite.any(axis=1))
+        breaks = np.flatnonzero((np.diff(index) != 1) | ~some[1:] | ~some[:-1]) + 1
         runs = range(b - a) if track.times is not None else (0, *breaks)
         ends = (*list(runs)[1:], b - a)
         for i, j in zip(runs, ends, strict=True):
-            if whole[i]:
+            if some[i]:
                 at_s = float(track.times[a + i]) if track.times is not None else int(index[i]) / track.rate_hz
                 yield self._block(track, int(index[i]), at_s, rows[i:j])
 

@@ -156,6 +156,18 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
 
 
+def test_a_perfusion_that_is_never_known_is_no_poor_signal_and_still_told_as_blind():
+    """As of a source that sends the pulse without its steady part."""
+    board, told = Board({"bed1": rules_from({})}, boot="b"), []
+    for t in range(1500):
+        told += board.update(reading(t)) + board.update(reading(t, metric="ppg.rhythm"))
+        lacking = Reading("ppg.perfusion", float(t), None, "%", 0.9, "out_of_distribution", bed="bed1", source="node")
+        told += board.update(lacking) + board.tick(t + 0.5)
+    assert told == []
+    rows = {row["metric"]: row["hour"] for row in board.coverage("bed1", 1499.0)}
+    assert rows == {"ppg.hr": 1.0, "ppg.rhythm": 1.0, "ppg.perfusion": 0.0}
+
+
 def restarted(one, shift_s):
     two = Coverage()
     two.restore(json.loads(json.dumps(one.snapshot())), shift_s, restarted=True)

@@ -102,5 +102,12 @@ def test_reasons_feed_technical_conditions(reason, sensor_off, low_quality, mode
     assert said("model_fault", "ppg.hr", None, 0.0, reason) == model_fault
 
 
+def test_a_perfusion_that_a_source_cannot_have_is_no_poor_signal():
+    assert said("low_quality", "ppg.perfusion", None, 0.9, "out_of_distribution") == "no"
+    assert said("low_quality", "ppg.perfusion", None, 0.1, "out_of_distribution") == "yes", "the signal is poor beside"
+    assert said("low_quality", "ppg.perfusion", None, 0.0, "motion") == "yes"
+    assert said("low_quality", "ppg.rhythm", None, 0.9, "out_of_distribution") == "yes"
+
+
 def test_quality_itself_has_a_limit():
     assert [said("low_quality", "ppg.hr", 70.0, quality=q) for q in (0.29, 0.35, 0.4)] == ["yes", "between", "no"]

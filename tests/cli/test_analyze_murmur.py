@@ -188,3 +188,11 @@ def test_too_little_to_draw_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be drawn"):
         report(tmp_path / "a.wav", plot=tmp_path / "out.png")
     assert not (tmp_path / "out.png").exists()
+
+
+def test_sound_that_ends_before_the_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = np.random.default_rng(0).normal(size=8000)
+    sound[4000:] = np.nan
+    np.savez(tmp_path / "a.npz", pcg=sound, fs=2000)
+    assert report(tmp_path / "a.npz") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "Note: pcg ends at 2 s of 4 s."

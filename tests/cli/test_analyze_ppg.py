@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edge import inference
+from edge.cli import main
 from edge.cli.analyze.ppg import in_words, report
 from edge.inference import Model
 from edge.types import ConfigError, Reading
@@ -86,4 +89,82 @@ def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path, where: str
     from edge.cli.analyze.plot_ppg import draw
 
     with pytest.raises(ConfigError, match=rf"^--plot {tmp_path / where}: .*"):
-        draw(tmp_path / where, list(blocks(np.sin(np.arange(1200.0) / 9))), [], title="a")
+        draw(tmp_path / where, list(blocks(np.sin(np.arange(1200.0) / 9))), [], [], title="a")
+
+
+def readings_of(capsys: pytest.CaptureFixture[str], *command: str) -> list[dict[str, Any]]:
+    """Readings of the pulse wave that a command prints as JSON lines, whatever bed and source are called there."""
+    assert main([*command, "--jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    own = [line for line in lines if str(line.get("metric", "")).startswith("ppg.")]
+    return [{k: v for k, v in line.items() if k not in ("bed", "source")} for line in own]
+
+
+def with_accelerometer(path: Path, moving: float, seconds: float = 30.0) -> Path:
+    """A pulse of 75 bpm and an accelerometer that swings 1.6 times a second; moving: how far, in parts of gravity."""
+    t = np.arange(0, seconds, 0.01)
+    pulse = np.sin(2 * np.pi * 1.25 * t) + 0.4 * np.sin(4 * np.pi * 1.25 * t + 1)
+    swing = moving * np.sin(2 * np.pi * 1.6 * t)
+    noise = np.random.default_rng(0).normal(0, 0.01, (5, len(t)))
+    np.savez(
+        path, ppg=np.stack([pulse + swing, pulse - 0.5 * swing]) + noise[:2], acc=np.stack([swing, swing, 1 + swing]) + noise[2:], fs=100.0
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("moving", [0.0, 0.12, 0.8])
+def test_movement_is_seen_as_in_a_replay_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], moving: float
+) -> None:
+    path = str(with_accelerometer(tmp_path / "a.npz", moving))
+    readings = readings_of(capsys, "analyze", "ppg", path)
+    assert readings == readings_of(capsys, "replay", path)
+    assert ("motion" in {r["reason"] for r in readings if r["metric"] == "ppg.rhythm"}) == (moving == 0.8)
+    assert report(path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = "Accelerometer: moving at 23 of 23 readings; there the rate is read with movement taken out."
+    assert (told if moving else "Accelerometer: at rest.") in lines
+    assert ("motion " in lines[-1]) == bool(moving)
+
+
+@pytest.mark.parametrize("name", ["DATA_10_TYPE02", "DATA_01_TYPE01"])
+def test_a_real_run_is_read_as_in_a_replay(data_dir: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    path = data_dir / "pulse" / "spc2015" / f"{name}.npz"
+    readings = readings_of(capsys, "analyze", "ppg", str(path))
+    assert readings == readings_of(capsys, "replay", str(path))
+    rates = {r["t"]: r["value"] for r in readings if r["metric"] == "ppg.hr" and r["value"] is not None}
+    truth = {8.0 + 2.0 * k: float(bpm) for k, bpm in enumerate(np.load(path)["bpm"])}
+    errors = [abs(rates[t] - truth[t]) for t in rates.keys() & truth.keys()]
+    assert len(errors) > 0.95 * len(truth)
+    assert np.mean(errors) < 3.0
+
+
+def test_what_a_channel_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wave = np.load(pulse_wave(tmp_path / "a.npz"))["ppg"]
+    np.savez(tmp_path / "stop.npz", ppg=np.stack([wave, np.where(np.arange(2500) < 1500, wave, np.nan)]), fs=100.0)
+    np.savez(tmp_path / "first.npz", ppg=np.stack([np.full(2500, np.nan), wave]), fs=100.0)
+    whole = readings_of(capsys, "analyze", "ppg", str(tmp_path / "a.npz"))
+    assert readings_of(capsys, "analyze", "ppg", str(tmp_path / "stop.npz")) == whole
+    assert readings_of(capsys, "analyze", "ppg", str(tmp_path / "first.npz"), "--channel", "1") == whole
+    assert report(tmp_path / "stop.npz") == 0
+    assert "Note: ppg: channel 1 ends at 15 s of 25 s." in capsys.readouterr().out.splitlines()
+    assert report(tmp_path / "first.npz") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Heart rate: cannot tell: the line is flat, or holds no numbers (no_signal)."
+    assert "Note: ppg: channel 0 is empty: no row of it holds a number." in lines
+    assert "Note: beats are read from the first channel: --channel takes another." in lines
+
+
+@pytest.mark.parametrize(("rate", "named"), [(15.0, True), (24.0, True), (25.0, False), (24.97, False), (500.0, False)])
+def test_a_rate_too_low_is_said_to_be_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: float, named: bool
+) -> None:
+    t = np.arange(0, 20, 1 / rate)
+    np.savez(tmp_path / "a.npz", ppg=np.sin(2 * np.pi * 1.1 * t), fs=rate)
+    assert report(tmp_path / "a.npz") == 0
+    lines = capsys.readouterr().out.splitlines()
+    note = f"Note: ppg is sampled at {rate:g} Hz: heart rate and rhythm need 25 to 500 Hz."
+    assert (note in lines) == named
+    assert (lines[0] == "Heart rate: cannot tell: sampled at less than the 25 Hz that it takes (low_quality).") == (
+        rate == 15.0
+    )

@@ -211,6 +211,36 @@ def test_replay_of_a_plain_file_prints_a_summary(tmp_path, capsys):
     assert "median 7" in said
 
 
+def test_replay_reads_a_stream_that_begins_late_and_names_what_is_missing(tmp_path, capsys):
+    ppg = 1000.0 + np.sin(2 * np.pi * 1.2 * np.arange(3000) / 100.0)
+    ppg[:500] = np.nan
+    np.savez(tmp_path / "late.npz", ppg=ppg, acc=np.ones((3, 1500)), fs=100)
+    np.savez(tmp_path / "slow.npz", ppg=ppg[500:800], fs=15)
+    assert main(["replay", str(tmp_path / "late.npz"), str(tmp_path / "slow.npz")]) == 0
+    said = capsys.readouterr()
+    assert "late ppg.hr" in said.out
+    assert said.err.splitlines() == [
+        f"edge-vitals: {tmp_path}/late.npz: ppg begins at 5 s",
+        f"edge-vitals: {tmp_path}/late.npz: acc ends at 15 s of 30 s",
+        f"edge-vitals: {tmp_path}/slow.npz: ppg is sampled at 15 Hz: heart rate and rhythm need 25 to 500 Hz",
+    ]
+
+
+@pytest.mark.parametrize(("noise", "alarms"), [(0.0, []), (3.0, ["low_quality"])])
+def test_a_clean_pulse_without_a_steady_part_is_no_poor_signal_and_noise_is(tmp_path, capsys, noise, alarms):
+    from edge.dsp.synthesis import Episode, beats, ppg
+
+    t = np.arange(9000) / 100.0
+    pulse = ppg(beats([Episode(0.0, "sinus", 75.0)], 92.0), t)
+    pulse = pulse - pulse.mean() + np.random.default_rng(0).normal(0, noise + 0.001, len(t))
+    np.savez(tmp_path / "a.npz", ppg=pulse, fs=100.0)
+    assert main(["replay", str(tmp_path / "a.npz"), "--jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["condition"] for line in lines if line["type"] == "alarm"] == alarms
+    perfusion = {line["value"] for line in lines if line.get("metric") == "ppg.perfusion"}
+    assert perfusion == {None}
+
+
 def test_starts_without_importing_what_is_heavy():
     heavy = ("cv2", "onnxruntime", "scipy", "ai_edge_litert", "serial", "paho", "matplotlib")
     code = f"import sys, edge.cli; edge.cli.parser(); print([m for m in {heavy} if m in sys.modules])"

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.dsp.resample import even_to_grid, to_grid
 
@@ -46,6 +48,46 @@ def test_nothing_gives_nothing(n):
     assert np.isfinite(y).all()
 
 
+@pytest.mark.parametrize(("own_hz", "rate_hz"), [(125.0, 25.0), (200.0, 100.0), (500.0, 25.0), (29.0, 25.0)])
+def test_a_run_of_any_length_keeps_a_line(own_hz, rate_hz):
+    for n in range(2, 260):
+        t = np.arange(n) / own_hz
+        line = np.stack([3.0 * t - 1.0, np.full(n, 7.0)], axis=1)
+        y, valid = to_grid(t, line, 0.0, float(t[-1]), rate_hz, 0.25)
+        at = np.arange(len(y)) / rate_hz
+        assert valid.all()
+        np.testing.assert_allclose(y, np.stack([3.0 * at - 1.0, np.full(len(at), 7.0)], axis=1), atol=1e-9)
+
+
+@given(
+    runs=st.lists(st.integers(1, 130), min_size=1, max_size=4),
+    lost=st.integers(1, 90),
+    own_hz=st.sampled_from([25.0, 30.0, 64.0, 100.0, 125.0, 200.0, 250.0, 333.3, 500.0]),
+    rate_hz=st.sampled_from([25.0, 100.0]),
+    begin_s=st.floats(-0.5, 0.5),
+)
+def test_gaps_may_stand_anywhere(runs, lost, own_hz, rate_hz, begin_s):
+    index = np.concatenate([np.arange(n) + sum(runs[:k]) + k * lost for k, n in enumerate(runs)])
+    t = index / own_hz
+    y, valid = to_grid(t, wave(t), begin_s, float(t[-1]) + 0.2, rate_hz, 0.12)
+    assert len(y) == len(valid)
+    assert np.isfinite(y).all()
+    assert abs(y).max(initial=0.0) < 5.0
+
+
+@given(
+    n=st.integers(0, 260),
+    late=st.floats(-40.0, 2.0),
+    own_hz=st.sampled_from([25.0, 30.0, 125.0, 500.0]),
+    seconds=st.floats(0.01, 2.0),
+)
+def test_an_even_stretch_of_any_length_is_told_or_refused(n, late, own_hz, seconds):
+    t = (late + np.arange(n)) / own_hz
+    y = even_to_grid(t, np.full((n, 2), 7.0), 0.0, seconds, own_hz, 25.0)
+    if y is not None:
+        np.testing.assert_allclose(y, 7.0, atol=1e-9)
+
+
 @pytest.mark.parametrize("own_hz", [25.0, 30.0, 64.0, 125.0, 500.0])
 @pytest.mark.parametrize("late", [0.0, 0.3, 0.8])
 def test_even_samples_give_the_same_grid_faster(own_hz, late):
@@ -79,6 +121,8 @@ def test_only_a_whole_even_stretch_will_do():
         (t[one_lost], x[one_lost], 100.0),
         (t[:1500], x[:1500], 100.0),
         (t[100:], x[100:], 100.0),
+        (t - 5.0, x, 100.0),
+        (np.arange(-500, 1600) / 100.0, np.ones((2100, 1)), 100.0),
         (t * 1.01, x, 100.0),
         (t, x, 99.5),
         (t[:1], x[:1], 100.0),

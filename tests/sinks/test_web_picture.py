@@ -148,6 +148,19 @@ def test_a_loss_stays_a_gap_and_a_second_lane_draws_nothing_twice():
     assert np.diff(t).max() == pytest.approx(0.41)
 
 
+def test_where_only_the_other_channel_holds_numbers_the_line_breaks():
+    made = traces()
+    x = np.stack([np.full(60, 50_000.0), np.zeros(60)], axis=1)
+    x[18:22, 0] = np.nan
+    x[30:50, 0] = np.nan
+    for a in range(0, 60, 10):
+        made.take(Block("n/ppg", a, a / 100.0, 100.0, x[a : a + 10]))
+    shown = points(made.drain(), "n/ppg")
+    assert abs(shown[:, 1]).max() < 1.0
+    assert len(shown) == 40
+    assert np.diff(shown[:, 0]).max() == pytest.approx(0.21)
+
+
 def test_a_sensor_with_nothing_on_it_is_flat_and_marked():
     made = traces()
     made.take(Block("n/ppg", 0, 0.0, 100.0, np.full((10, 1), 600.0), flags=frozenset({"sensor_off"})))

@@ -13,7 +13,7 @@ from edge.cli._options import rate
 
 TASKS = {
     "murmur": "heart sound (WAV, FLAC, CSV, NPZ): is there a murmur, how sure, and is the recording good enough",
-    "ppg": "contact PPG (NPZ, CSV, WAV): heart rate, rhythm, signal quality",
+    "ppg": "contact PPG (NPZ, CSV, WAV, EDF, WFDB) and the accelerometer beside it: heart rate, rhythm, signal quality",
     "camera": "face video: heart rate where the picture earns it",
 }
 

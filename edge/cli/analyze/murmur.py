@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import murmur
-from edge.cli.analyze.one_file import blocks_of, tell, through
+from edge.cli.analyze.one_file import played, tell, through
 from edge.dsp.murmur_decision import Calibration, Verdict
 from edge.dsp.pcg_frontend import WINDOW_S
 from edge.inference import Model
@@ -50,11 +50,11 @@ def report(
     from edge import inference
 
     model = inference.load("murmur")
-    blocks = [b for b in blocks_of(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel) if b.kind == "pcg"]
+    blocks, _, notes = played(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel)
     analyzers = {"murmur": murmur.build(models=lambda _: model)}
     readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), blocks)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
-    words = in_words(verdict, readings, model)
+    words = [*in_words(verdict, readings, model), *(f"Note: {note}." for note in notes)]
     try:
         if plot is not None:
             from edge.cli.analyze.plot_murmur import draw

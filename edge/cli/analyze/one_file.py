@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.cli._events import jsonl as as_json
 from edge.clock import ManualClock
@@ -12,20 +13,29 @@ from edge.lane import Lane
 from edge.types import Block, Reading, Source, SourceError
 
 
-def blocks_of(
+class Played(NamedTuple):
+    """A file's samples in order of time, the sampling rate of each of its streams, and what its channels lack."""
+
+    blocks: list[Block]
+    rates_hz: dict[str, float]
+    notes: list[str]
+
+
+def played(
     path: str | Path, kind: str, what: str, *, rate_hz: float | None = None, channel: int | None = None
-) -> list[Block]:
-    """A file's samples, ``kind`` the stream that must be there, ``what`` it is in words; raises SourceError in
-    one line."""
+) -> Played:
+    """A file from begin to end, ``kind`` the stream that must be there with what belongs to it, ``what`` it is in
+    words; raises SourceError in one line."""
     from edge.sources import files
 
     source = files.build(
         name="file", path=str(path), signal=kind, rate_hz=rate_hz, channel=channel, block_s=1.0, clock=ManualClock(0.0)
     )
-    blocks = list(all_of(source))
-    if not any(b.kind == kind for b in blocks):
+    blocks = sorted(all_of(source), key=lambda b: (b.t0, b.kind))
+    rates_hz = {b.kind: b.rate for b in blocks}
+    if kind not in rates_hz:
         raise SourceError(f"{path}: no {what} in it: no sample of it is a number")
-    return blocks
+    return Played(blocks, rates_hz, source.notes)
 
 
 def all_of(source: Source) -> Iterable[Block]:

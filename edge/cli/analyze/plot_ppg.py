@@ -9,51 +9,72 @@ from typing import Any
 import numpy as np
 
 from edge.cli.analyze.picture import picture
-from edge.dsp.beats import Upright, band_passed, find_beats
+from edge.dsp.beats import band_passed, find_beats
+from edge.dsp.ppg_quality import MAX_BRIDGE_S
 from edge.dsp.resample import to_grid
+from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, prepared
 from edge.types import Block, Reading
 from edge.window import sample_times
 
-_RATE_HZ = 100.0
-_ROW_S = 10.0
+_SAME_S = 0.05  # two times nearer than this are the same hop
 _MAX_ROWS = 12
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
 _LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
 
-def draw(plot: str | Path, blocks: Sequence[Block], readings: Sequence[Reading], *, title: str) -> None:
+def draw(
+    plot: str | Path,
+    blocks: Sequence[Block],
+    readings: Sequence[Reading],
+    signs: Sequence[tuple[float, float]],
+    *,
+    title: str,
+) -> None:
     """Write the picture: rows of 10 s with verdicts (evenly chosen where the file is long), and the rate.
 
-    All rows have one scale, and beats are marked only where a verdict stands on them: noise looks like noise.
+    signs: at each hop, s, which way up the rhythm analyzer took the wave to be. A row is the window that a verdict
+    stands on, drawn as it was judged. All rows have one scale, and beats are marked only where a verdict stands on
+    them: noise looks like noise.
     """
+    begin = blocks[0].t0
     t = np.concatenate([sample_times(b) for b in blocks])
     x = np.concatenate([np.asarray(b.data, dtype=np.float64).reshape(len(b.data), -1)[:, 0] for b in blocks])
-    keep = np.isfinite(x)
+    keep, slack_s = np.isfinite(x), 0.25 / blocks[0].rate  # as windows are cut
     t, x = t[keep], x[keep]
-    starts = np.arange(t[0], max(t[0] + 1e-6, t[-1] - 0.5 * _ROW_S), _ROW_S)
+    starts = np.arange(begin, max(begin + 1e-6, blocks[-1].t_end - 0.5 * WINDOW_S), WINDOW_S)
     if len(starts) > _MAX_ROWS:
         starts = starts[np.linspace(0, len(starts) - 1, _MAX_ROWS).round().astype(int)]
     size = (12, 1.6 * (len(starts) + 1.5))
     with picture(plot, len(starts) + 1, size=size, title=title) as axes:
-        heights = [_row(axis, t, x, float(start), readings) for axis, start in zip(axes[:-1], starts, strict=True)]
+        heights = []
+        for axis, start in zip(axes[:-1], starts.tolist(), strict=True):
+            inside = (t >= start - slack_s) & (t < start + WINDOW_S - slack_s)
+            heights.append(_row(axis, t[inside], x[inside], start, readings, signs))
         tallest = max(heights) or 1.0
         for axis in axes[:-1]:
             axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
-        _rates(axes[-1], readings, float(t[0]), float(t[-1]))
+        _rates(axes[-1], readings, begin, blocks[-1].t_end)
 
 
-def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequence[Reading]) -> float:
-    """Draw one row; returns its height where it was answered, else 0."""
-    middle = start + _ROW_S
-    near = [r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - middle) < 1.1]
-    verdict = min(near, key=lambda r: abs(r.t - middle)) if near else None
+def _row(
+    axis: Any,
+    t: np.ndarray,
+    x: np.ndarray,
+    start: float,
+    readings: Sequence[Reading],
+    signs: Sequence[tuple[float, float]],
+) -> float:
+    """Draw one row of samples ``x`` at ``t``, s; returns its height where it was answered, else 0."""
+    end = start + WINDOW_S
+    verdict = next((r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - end) < _SAME_S), None)
     answered = verdict is not None and verdict.value is not None
-    wave, valid = to_grid(t, x, start, start + _ROW_S, _RATE_HZ, 0.15)
-    at = start + np.arange(len(wave)) / _RATE_HZ
+    wave, valid = to_grid(t, x, start, end, RATE_HZ, MAX_BRIDGE_S)
+    at = start + np.arange(len(wave)) / RATE_HZ
     if valid.mean() > 0.5 and wave.std() > 0:
-        wave = Upright()(band_passed(wave, _RATE_HZ))
-        if answered:
-            beats = find_beats(wave, _RATE_HZ)
+        sign = next((s for when, s in reversed(signs) if when < end + _SAME_S), 1.0)
+        beats = find_beats(sign * prepared(wave), RATE_HZ) if answered else None
+        wave = sign * band_passed(wave, RATE_HZ)
+        if beats is not None:
             axis.plot(start + beats.peak, np.interp(beats.peak, at - start, wave), "v", color="#c33", markersize=4)
     else:
         wave = wave - wave[valid].mean() if valid.any() else np.zeros(len(wave))
@@ -62,7 +83,7 @@ def _row(axis: Any, t: np.ndarray, x: np.ndarray, start: float, readings: Sequen
         word = str(verdict.value) if answered else f"cannot tell: {verdict.reason}"
         p = f"  p(AF) {verdict.detail['p_af']:.2f}" if answered else ""
         axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(verdict.value), "#555"))
-    axis.set_xlim(start, start + _ROW_S)
+    axis.set_xlim(start, start + WINDOW_S)
     axis.set_yticks([])
     return float(np.abs(wave[valid]).max()) if answered and valid.any() else 0.0
 
@@ -74,7 +95,7 @@ def _rates(axis: Any, readings: Sequence[Reading], begin: float, end: float) -> 
     known = [float(r.value) for r in mine if r.value is not None]
     middle = float(np.median(known)) if known else 75.0
     axis.set_ylim(min([middle - _LEAST_BPM, *known]) - 2, max([middle + _LEAST_BPM, *known]) + 2)
-    axis.set_xlim(begin, max(end, begin + _ROW_S))
+    axis.set_xlim(begin, max(end, begin + WINDOW_S))
     if not known:
         axis.text(0.5, 0.5, "no heart rate", transform=axis.transAxes, ha="center", va="center", color="#555")
     axis.set_ylabel("bpm")

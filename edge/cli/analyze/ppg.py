@@ -1,27 +1,30 @@
 """``edge-vitals analyze ppg FILE``: heart rate, rhythm and quality of a recorded pulse wave, in words and numbers.
 
-The file goes through the same source, lane and analyzers as a live sensor. What cannot be judged is named with its
+The file goes through the same source, lane, analyzers and models as a live sensor, an accelerometer in it beside the
+pulse wave. What cannot be judged is named with its
 reason and is no failure of the command (exit code 0); a file that cannot be read ends it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edge.analyzers import pulse, rhythm
-from edge.cli.analyze.one_file import blocks_of, tell, through
+from edge.cli._file_notes import PPG_RATES_HZ, of_rates
+from edge.cli.analyze.one_file import played, tell, through
+from edge.dsp.ppg_quality import MOVING
 from edge.inference import Model
 from edge.lane import Lane
-from edge.types import Analyzer, Reading
+from edge.types import Analyzer, Reading, Window
 
 WHY = {
     "warming_up": "less than 10 seconds of signal",
     "too_short": "less than 10 seconds of signal",
-    "no_signal": "the line is flat",
+    "no_signal": "the line is flat, or holds no numbers",
     "sensor_off": "nothing lies on the sensor",
     "saturated": "the signal is clipped: lower the light or the gain",
     "gap": "samples are missing",
@@ -51,33 +54,74 @@ def report(
     jsonl: bool = False,
 ) -> int:
     """Print what one file holds; with ``plot`` also draw it. Returns the exit code."""
-    from edge import inference
+    from edge.assembly import ModelShelf
 
-    model = inference.load("rhythm")
-    found = blocks_of(path, "ppg", "pulse wave", rate_hz=rate_hz, channel=channel)
-    blocks = sorted((b for b in found if b.kind in ("ppg", "acc")), key=lambda b: (b.t0, b.kind))
-    analyzers: dict[str, Analyzer] = {"pulse": pulse.build(), "rhythm": rhythm.build(models=lambda _: model)}
+    models = ModelShelf()
+    model = models("rhythm")
+    blocks, rates_hz, notes = played(path, "ppg", "pulse wave", rate_hz=rate_hz, channel=channel)
+    ppg = [b for b in blocks if b.kind == "ppg"]
+    watched = Upward(rhythm.build(models=models))
+    analyzers: dict[str, Analyzer] = {"pulse": pulse.build(models=models), "rhythm": watched}
     readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
+    if ppg[0].data.shape[1] > 1 and all(r.value is None for r in readings if r.metric == "ppg.hr"):
+        notes = [*notes, "beats are read from the first channel: --channel takes another"]
     try:
         if plot is not None:
             from edge.cli.analyze.plot_ppg import draw
 
-            draw(plot, [b for b in blocks if b.kind == "ppg"], readings, title=Path(path).name)
+            draw(plot, ppg, readings, watched.signs, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(readings, model), jsonl=jsonl)
+        tell(readings, in_words(readings, model, rates_hz, notes), jsonl=jsonl)
     return 0
 
 
-def in_words(readings: Sequence[Reading], model: Model) -> list[str]:
-    """The report, line by line."""
-    return [*_rate(readings), *_rhythm(readings), _quality(readings), _LIMITS, f"Model: {model.identity}"]
+class Upward:
+    """The rhythm analyzer, and which way up it took the wave to be: ``signs``, ``(t, ±1)`` at each of its hops, s."""
+
+    def __init__(self, inner: rhythm.Rhythm) -> None:
+        self._inner = inner
+        self.streams, self.metrics = inner.streams, inner.metrics
+        self.window_s, self.hop_s = inner.window_s, inner.hop_s
+        self.reset, self.state, self.restore = inner.reset, inner.state, inner.restore
+        self.signs: list[tuple[float, float]] = []
+
+    def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
+        readings = self._inner(windows)
+        self.signs.append((windows["ppg"].end, float(self._inner.state()["sign"])))
+        return readings
 
 
-def _rate(readings: Sequence[Reading]) -> list[str]:
+def in_words(
+    readings: Sequence[Reading], model: Model, rates_hz: Mapping[str, float] | None = None, notes: Sequence[str] = ()
+) -> list[str]:
+    """The report, line by line. rates_hz: sampling rate of each stream that was read; notes: what channels lack."""
+    rates_hz = rates_hz or {}
+    why = WHY
+    if rates_hz.get("ppg", PPG_RATES_HZ[0]) < PPG_RATES_HZ[0]:
+        why = {**WHY, "low_quality": f"sampled at less than the {PPG_RATES_HZ[0]:g} Hz that it takes"}
+    moved = _movement(readings) if "acc" in rates_hz else []
+    told = [f"Note: {note}." for note in (*of_rates(rates_hz), *notes)]
+    models = ", ".join(dict.fromkeys([str(model.identity), *(r.model for r in readings if r.model)]))
+    return [
+        *_rate(readings, why), *moved, *_rhythm(readings, why), _quality(readings), *told, _LIMITS, f"Model: {models}"
+    ]  # fmt: skip
+
+
+def _movement(readings: Sequence[Reading]) -> list[str]:
+    mine = [r for r in readings if r.metric == "ppg.hr" and r.reason != "warming_up"]
+    moved = [r for r in mine if r.reason == "motion" or (r.detail.get("motion") or 0.0) >= MOVING]
+    if not moved:
+        return ["Accelerometer: at rest."]
+    return [
+        f"Accelerometer: moving at {len(moved)} of {len(mine)} readings; there the rate is read with movement taken out."
+    ]
+
+
+def _rate(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     mine = [r for r in readings if r.metric == "ppg.hr"]
     rates = [float(r.value) for r in mine if isinstance(r.value, float)]
     if not rates:
-        return [f"Heart rate: cannot tell: {_why(mine)}."]
+        return [f"Heart rate: cannot tell: {_why(mine, why)}."]
     low, middle, high = np.quantile(rates, [0.05, 0.5, 0.95])
     lines = [f"Heart rate: {middle:.0f} bpm ({low:.0f} to {high:.0f}; {len(rates)} of {len(mine)} readings)."]
     slow = [float(r.detail["brady_bpm"]) for r in mine if r.value is not None and "brady_bpm" in r.detail]
@@ -92,11 +136,11 @@ def _rate(readings: Sequence[Reading]) -> list[str]:
     return lines
 
 
-def _rhythm(readings: Sequence[Reading]) -> list[str]:
+def _rhythm(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     mine = [r for r in readings if r.metric == "ppg.rhythm"]
     said = Counter(str(r.value) for r in mine if r.value is not None)
     if not said:
-        return [f"Rhythm: cannot tell: {_why(mine)}."]
+        return [f"Rhythm: cannot tell: {_why(mine, why)}."]
     total = sum(said.values())
     word, n = said.most_common(1)[0]
     lines = [f"Rhythm: {NAMES[word]} in {n} of {total} windows of 10 s."]
@@ -107,7 +151,7 @@ def _rhythm(readings: Sequence[Reading]) -> list[str]:
     lines.append(f"Probability of atrial fibrillation: {np.median(p):.2f} in the middle window, {max(p):.2f} at most.")
     left = Counter(r.reason for r in mine if r.value is None and r.reason != "warming_up")
     if left:
-        words = "; ".join(f"{n} because {WHY.get(reason, reason)} ({reason})" for reason, n in left.most_common())
+        words = "; ".join(f"{n} because {why.get(reason, reason)} ({reason})" for reason, n in left.most_common())
         lines.append(f"Windows left out: {words}.")
     return lines
 
@@ -119,8 +163,8 @@ def _quality(readings: Sequence[Reading]) -> str:
     return text + (f" Perfusion index: {np.median(perfusion):.2f} %." if perfusion else "")
 
 
-def _why(mine: Sequence[Reading]) -> str:
+def _why(mine: Sequence[Reading], why: Mapping[str, str]) -> str:
     reasons = Counter(r.reason for r in mine if r.value is None)
     late = Counter({k: v for k, v in reasons.items() if k != "warming_up"}) or reasons
     reason = late.most_common(1)[0][0] if late else "too_short"
-    return f"{WHY.get(reason, reason)} ({reason})"
+    return f"{why.get(reason, reason)} ({reason})"

@@ -50,6 +50,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "samples do not come at the rate declared",
         "the program goes by their rate on the device's clock; declare it in the firmware's HELLO",
     ),
+    "rate_low": (
+        "samples come too seldom, or too often, for heart rate and rhythm",
+        "set the sensor to 25 to 500 samples a second, 100 by preference",
+    ),
     "samples_lost": ("samples are lost on the way", "a shorter cable, a higher baud, fewer programs on the machine"),
     "sensor_off": ("the sensor is not on the body", "put it on; clean it"),
     "saturated": ("the signal is at the end of its range", "less LED current or gain"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.cli._file_notes import of_rates
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.types import EdgeVitalsError
@@ -66,7 +67,8 @@ class _Stream:
         self.last_t = block.t_end if arrival is None else arrival
         for word in block.flags:
             self.flagged[word] = self.flagged.get(word, 0) + n
-        self.low, self.high = min(self.low, float(block.data.min())), max(self.high, float(block.data.max()))
+        self.low = min(self.low, float(np.fmin.reduce(block.data, axis=None)))  # a channel may hold no numbers
+        self.high = max(self.high, float(np.fmax.reduce(block.data, axis=None)))
 
 
 def listen(config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None]) -> Iterator[Finding]:
@@ -166,6 +168,9 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
     if span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
         found = True
         yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
+    for text in of_rates({name.partition("/")[2]: stream.rate}):
+        found = True
+        yield fault(step, "rate_low", text)
     for word in ("sensor_off", "saturated"):
         if stream.flagged.get(word, 0) > 0.5 * stream.samples:
             found = True

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
+from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
 from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
 
@@ -81,12 +82,17 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     from edge.config import parse
     from edge.fusion import Fusion
     from edge.replay import blocks_of, replay
+    from edge.sources.files import Files
 
     config, models = config or parse(""), ModelShelf()
     sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
     board = build_board(config, boot="replay", models=models)
     entries = _paced(blocks_of(sources), args.speed)
     _print(args, replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()))
+    for path, source in zip(args.input, sources, strict=True):
+        if isinstance(source, Files):
+            for note in of_rates(source.rates_hz) + source.notes:
+                print(f"edge-vitals: {path}: {note}", file=sys.stderr)
     return 0
 
 
@@ -219,6 +225,7 @@ def file_lanes(
     """Sources and lanes for plain files: of each file, the analyzers whose stream it holds."""
     from edge.assembly import build_lanes
     from edge.config import SourceConfig
+    from edge.sources.files import Files
 
     bed = next(iter(config.beds))
     sources, lanes = [], []
@@ -226,7 +233,7 @@ def file_lanes(
         source = open_file(path, rate_hz=rate_hz)
         source.open()
         try:
-            kinds = {block.kind for block in source.read()}
+            kinds = set(source.rates_hz) if isinstance(source, Files) else {block.kind for block in source.read()}
         except EOFError:
             raise SourceError(f"{path}: empty") from None
         finally:

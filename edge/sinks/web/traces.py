@@ -105,6 +105,9 @@ class _Trace:
     def add(self, block: Block) -> dict[str, Any] | None:
         if block.epoch == self._epoch and block.seq < self._next:
             return None  # another lane's copy
+        finite = np.isfinite(block.data[:, 0])
+        if not finite.any():
+            return None  # only other channels hold numbers: as if it had not come, so that the line breaks
         if block.epoch != self._epoch:
             self._begin(block)
             self._shown += 1
@@ -116,13 +119,15 @@ class _Trace:
         if off:
             self._baseline, self._peak = None, 0.0
         data = np.asarray(block.data[:, 0], dtype=np.float64)
+        if not finite.all():  # what is missing is drawn at the level, from which no pulse stands out
+            data = np.where(finite, data, data[finite].mean() if self._baseline is None else self._baseline)
         start = block.t0 - len(self._carry) / block.rate
         data = np.concatenate([self._carry, data]) if len(self._carry) else data
         bins = len(data) // self._stride
         self._carry = data[bins * self._stride :]
         if not bins:
             return None
-        rows = np.nan_to_num(data[: bins * self._stride].reshape(bins, self._stride))
+        rows = data[: bins * self._stride].reshape(bins, self._stride)
         dt = self._stride / block.rate
         level = self._levels(rows.mean(axis=1), dt)
         high, low = (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from doctor_findings import PPG, in_child, listening, needs_root, serial, wave, words
-from firmware_bridge.frames import Hello
+from firmware_bridge.frames import Hello, StreamInfo
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
 
 
@@ -122,6 +122,11 @@ def test_rate_wrong(device):
 
     fast = Fast([SimulatedStream(PPG, wave, 10)])
     assert "rate_wrong" in words(serial(device(device=fast), 3.0))
+
+
+def test_rate_low(device):
+    slow = StreamInfo(1, "ppg", ("ir",), 15.0)
+    assert words(serial(device(device=Simulator([SimulatedStream(slow, wave, 1)])))) == ["rate_low"]
 
 
 @pytest.mark.parametrize(("bit", "word"), [(1, "saturated"), (2, "sensor_off")])
