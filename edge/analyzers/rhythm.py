@@ -23,6 +23,7 @@ from edge.dsp.beats import BeatList, Upright, band_passed, find_beats, perfusion
 from edge.dsp.movement import SHAKEN, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.promised import chosen_threshold
+from edge.dsp.pulse_rate import periodicity
 from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
@@ -32,8 +33,8 @@ from edge.types import ConfigError, Reading, Window
 Floats = NDArray[np.float64]
 
 _PLAUSIBLE_PERFUSION = (0.01, 20.0)
-_EVEN = 0.03
-"""What rises as slowly as it falls is hum, a lamp or a machine; of Liu's windows only VT is ever so even, 2 %."""
+_EVEN, _SELF_ALIKE = 0.06, 0.94
+"""What rises as slowly as it falls, each time the same, is hum, a lamp or a machine; 1 % of Liu's windows of VT are so."""
 
 
 def build(
@@ -104,7 +105,7 @@ class Rhythm:
             return self._refused(window.end, "motion", trust, {} if moved is None else {"motion": moved})
         if trust < quality.MIN_QUALITY:
             return self._refused(window.end, "low_quality", trust)
-        if abs(steepness(wave)) < _EVEN:
+        if abs(steepness(wave)) < _EVEN and periodicity(wave, RATE_HZ)[1] > _SELF_ALIKE:
             return self._refused(window.end, "out_of_distribution", trust)
         logits = self._model.run(*self._calibration.inputs(wave, features(wave, beats)))[0][0]
         verdict = decide(logits.astype(np.float64), self._calibration)

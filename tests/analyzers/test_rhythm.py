@@ -105,6 +105,28 @@ def test_a_hand_that_moves_is_seldom_taken_for_a_rhythm(model, band_hz):
     assert told <= 8
 
 
+@pytest.mark.parametrize("hz", [0.8, 1.2, 2.5, 3.3])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05])
+def test_hum_and_lamps_have_no_rhythm(model, hz, share):
+    t = np.arange(6000) / 100.0
+    x = 60000.0 + 500.0 * (np.sin(2 * np.pi * hz * t) + share * np.random.default_rng(0).normal(size=len(t)))
+    assert len(words(run(model, x))) <= 4
+
+
+def test_a_lamp_that_steps_makes_no_rhythm(model):
+    x = wave()
+    x += 1500.0 * ((np.arange(len(x)) // 200) % 2)
+    assert words(run(model, x)) == []
+
+
+@pytest.mark.parametrize("held", [32, 62])
+def test_a_sensor_that_hangs_every_two_seconds_makes_no_rhythm(model, held):
+    x = wave()
+    for a in range(100, len(x) - held, 200):
+        x[a : a + held] = x[a - 1]
+    assert words(run(model, x)) == []
+
+
 def test_shaking_is_named(model):
     rng = np.random.default_rng(3)
     x = wave(seconds=20.0)

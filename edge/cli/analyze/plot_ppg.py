@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.cli.analyze.picture import picture
 from edge.dsp.beats import band_passed, find_beats
-from edge.dsp.ppg_quality import MAX_BRIDGE_S
+from edge.dsp.ppg_breaks import MAX_BRIDGE_S
 from edge.dsp.resample import to_grid
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, prepared
 from edge.types import Block, Reading
