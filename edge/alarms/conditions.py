@@ -141,7 +141,8 @@ class AlarmRules:
     """All rules of one bed.
 
     pause_max_s, standby_max_s, shelve_max_s: the longest that may be asked for, s.
-    silent_s: a stream that gave readings and gives none for so long is lost, s (0 = only the source itself says so).
+    silent_s: a stream that gave readings and gives none for so long is lost, whatever else its source sends, and so is a
+        source that is there and gives none at all, s (0 = only the source itself says so).
     coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never.
     """
 
