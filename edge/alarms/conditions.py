@@ -36,7 +36,8 @@ class Condition:
 
     metrics: readings that feed it, each on its own; the condition holds while it holds for one of them.
     limit: None = the analyzer's own decision. hysteresis: how far back past the limit counts as over.
-    severe_limit, severe_on_delay_s: past this one for so long the alarm has ``severe_priority``.
+    severe_limit: past this one the alarm has ``severe_priority``; a limit that is moved to it or past it takes it along, at
+        the same distance, unless it is set, too. severe_on_delay_s: for how long it must hold.
     min_quality: readings below it are taken as "not known".
     on_delay_s, off_delay_s: how long it must hold, or be over; unknown readings pause both and reset neither.
     k, n, spacing_s: k of the last n windows, ``spacing_s`` apart, must agree; k = 1, n = 1 is no confirmation.
@@ -202,13 +203,21 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
         raise ConfigError(f"{where}.spacing_s: confirmation over {rule.n} windows needs their distance in s")
     if "on_delay_s" in changed and "severe_on_delay_s" not in changed:
         rule = replace(rule, severe_on_delay_s=min(rule.severe_on_delay_s, rule.on_delay_s))
-    if rule.severe_limit is not None and rule.limit is not None:
-        beyond = rule.severe_limit < rule.limit if rule.name in BELOW else rule.severe_limit > rule.limit
-        if not beyond:
-            if "severe_limit" in changed:
-                raise ConfigError(f"{where}.severe_limit: {rule.severe_limit:g} is not beyond the limit {rule.limit:g}")
-            rule = replace(rule, severe_limit=None)
-    return rule
+    if rule.severe_limit is None or rule.limit is None or _beyond(rule.name, rule.severe_limit, rule.limit):
+        return rule
+    if "severe_limit" in changed:
+        raise ConfigError(f"{where}.severe_limit: {rule.severe_limit:g} is not beyond the limit {rule.limit:g}")
+    # who moves the limit past the severe one has not asked for a heart that no longer raises a high alarm
+    follows = math.nan
+    if start.limit is not None and start.severe_limit is not None:
+        follows = rule.limit + start.severe_limit - start.limit
+    if not (follows > 0 and _beyond(rule.name, follows, rule.limit)):
+        raise ConfigError(f"{where}.severe_limit: needed, since the limit {rule.limit:g} is past {rule.severe_limit:g}")
+    return replace(rule, severe_limit=follows)
+
+
+def _beyond(name: str, severe_limit: float, limit: float) -> bool:
+    return severe_limit < limit if name in BELOW else severe_limit > limit
 
 
 def _setting(where: str, key: str, value: object) -> Any:
