@@ -107,6 +107,8 @@ class MqttSink:
                     self._live.reading(event, heard=self._connection is not None)
                 case Alarm():
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
+                    if event.condition == "clock_step" and event.presence == "on":
+                        self._retained.all_again()  # what stands has its times in the old clock
                 case SourceStatus():
                     self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
