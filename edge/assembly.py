@@ -152,7 +152,9 @@ def places_of(config: Config, calibration: Calibration | None) -> dict[str, Plac
             bed.person,
             bed.site,
             calibration if name in heard else None,
-            frozenset(s.name for s in config.sources.values() if s.bed == name) if config.sources else None,
+            frozenset(s.name for s in config.sources.values() if s.bed == name and s.analyzers)
+            if config.sources
+            else None,
         )
         for name, bed in config.beds.items()
     }

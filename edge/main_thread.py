@@ -46,7 +46,6 @@ _COVERAGE_EVERY_S = 60.0
 _KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
 _CLOCK_STEP_S = 1.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
-_FAULT_STANDS_S = 10.0
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 
 
@@ -96,13 +95,11 @@ class MainThread:
         self._beds: dict[str, BedStatus] = {}
         self._tap_lock = threading.Lock()
         self._wall_offset = clock.wall() - clock.now()
-        self._clock_step_until = 0.0
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
         self._keep_due = clock.now()  # at once: what was restored, by the clock of this run
         self._shift_s, self._state_due = board_shift_s, -math.inf
-        self._mark = (-math.inf, self._wall_offset)
-        self._disk_due = 0.0
+        self._mark, self._disk_due = (-math.inf, self._wall_offset), 0.0
         self._standing: dict[str, bool] = {}
         self._ladder, self._load = ladder or Ladder(()), Load(health)
         self._paced = {reader.name for reader in readers if not reader.can_wait}
@@ -209,24 +206,17 @@ class MainThread:
         for reader in self.readers:
             self._watch(reader, now)
         if now >= self._coverage_due:
-            self._coverage_due = now + _COVERAGE_EVERY_S
-            for status in self._status.values():
-                covered = self._board.source_coverage(status.bed, status.source, now)
-                self._out.add(replace(status, t=now, blind_s=0.0, coverage=covered))
+            self._tell_sources(now)
         wall_offset = self.clock.wall() - now
         if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
             self._mark = (now, wall_offset)
             self.record(ClockMark(now, now + wall_offset))
         if abs(wall_offset - self._wall_offset) > _CLOCK_STEP_S:
-            text = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s"
-            self._wall_offset, self._clock_step_until = wall_offset, now + _FAULT_STANDS_S
-            self._set_fault("clock_step", True, text)
+            self._clock_was_set(now, wall_offset)
         self._load.look(self.readers, now)
         if why := self._load.overload(now):
             self._set_fault("overload", True, why)
         self._relieve(now)
-        if now >= self._clock_step_until:
-            self._set_fault("clock_step", False, "")
         if not self._load.overload(now) and not self._ladder.taken:
             self._set_fault("overload", False, "")
         again = self._standing.get("outbox_full", False) and now >= self._disk_due
@@ -243,6 +233,21 @@ class MainThread:
         if now >= self._keep_due:
             self._keep_due = now + _KEEP_EVERY_S
             self._out.keep()
+
+    def _clock_was_set(self, now: float, wall_offset: float) -> None:
+        """An alarm that ends by itself, one for each step; what was told with times of the old clock is told again."""
+        text, self._wall_offset = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s", wall_offset
+        for present in (False, True):
+            self._fault(Fault("clock_step", now, present, text))
+        self._beds.clear()
+        self._tell_sources(now)
+
+    def _tell_sources(self, now: float) -> None:
+        """Every source as it is, with what was watched of late."""
+        self._coverage_due = now + _COVERAGE_EVERY_S
+        for status in self._status.values():
+            covered = self._board.source_coverage(status.bed, status.source, now)
+            self._out.add(replace(status, t=now, blind_s=0.0, coverage=covered))
 
     def _relieve(self, now: float) -> None:
         """Give something up, or back, as load and the board's health ask for; say so."""

@@ -16,7 +16,18 @@ SETTINGS = {
 BY_A_PERSON = {"acknowledged", "reset", "standby", "shelved", "unshelved", "paused", "resumed", "received"}
 BY_A_PERSON |= {"raised", "cleared"}  # a drill
 BY_A_PERSON |= {"person"}
-BY_THE_CLOCK = {"realarmed", "resumed", "unshelved", "raised", "cleared", "latched", "returned", "unconfirmed"}
+BY_THE_CLOCK = {
+    "realarmed",
+    "widened",
+    "narrowed",
+    "resumed",
+    "unshelved",
+    "raised",
+    "cleared",
+    "latched",
+    "returned",
+    "unconfirmed",
+}
 OF_DELIVERY = {"realarmed", "resumed", "unshelved", "unconfirmed"}
 NEXT = {
     "raised": ({""}, {"on"}),
@@ -24,6 +35,8 @@ NEXT = {
     "escalated": ({"on", "ack"}, {"on"}),
     "deescalated": ({"on", "ack"}, {"on", "ack"}),
     "realarmed": ({"on", "ack"}, {"on"}),
+    "widened": ({"on", "ack"}, {"on"}),
+    "narrowed": ({"on", "ack"}, {"on", "ack"}),
     "acknowledged": ({"on", "latched"}, {"ack", "off"}),
     "latched": ({"on"}, {"latched"}),
     "cleared": ({"on", "ack"}, {"off"}),
@@ -37,4 +50,4 @@ NEXT = {
     "unconfirmed": ({"on", "latched"}, {"on", "latched"}),
     "received": ({"on", "ack", "latched"}, {"on", "ack", "latched"}),
 }
-HELD = ("deescalated", "paused", "resumed", "shelved", "unshelved", "unconfirmed", "received")
+HELD = ("narrowed", "deescalated", "paused", "resumed", "shelved", "unshelved", "unconfirmed", "received")

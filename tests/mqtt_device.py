@@ -77,18 +77,19 @@ class Device:
     """A sink with what it reported."""
 
     def __init__(self, outbox, port, *, changed=None, **settings):
-        self.commands, self.links, self._changed = [], [], changed or threading.Condition()
+        self.commands, self.links, self.faults, self._changed = [], [], [], changed or threading.Condition()
         self.outbox = outbox
         settings = {
             "host": "127.0.0.1",
             "port": port,
+            "boot": "boot1",
             "hops": {"ppg.hr": 1.0},
             "metrics": {"bed1": ["ppg.hr"]},
             **settings,
         }
         self.sink = build(
-            device_name="dev", clock=CLOCK, outbox=outbox, boot="boot1", version="9", identities={"rhythm": "rhythm 1 x"},
-            on_command=self._command, on_link=self._link, **settings,
+            device_name="dev", clock=CLOCK, outbox=outbox, version="9", identities={"rhythm": "rhythm 1 x"},
+            on_command=self._command, on_link=self._link, on_fault=self._fault, **settings,
         )  # fmt: skip
 
     def _command(self, command):
@@ -99,6 +100,11 @@ class Device:
     def _link(self, up, reason):
         with self._changed:
             self.links.append((up, reason))
+            self._changed.notify_all()
+
+    def _fault(self, *what):
+        with self._changed:
+            self.faults.append(what)
             self._changed.notify_all()
 
     def wait(self, found):

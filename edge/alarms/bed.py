@@ -35,7 +35,8 @@ class Answered(NamedTuple):
 class Bed:
     """The state of one bed.
 
-    seq: number of its last event; epoch: where the numbers began. heard: per source the tick that first found it silent, s; None = it spoke since.
+    seq: number of its last event; epoch: where the numbers began. heard: per source and stream (a metric's part before
+    the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Bed:
         self.paused_until: float | None = None
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
-        self.heard: dict[str, float | None] = {}
+        self.heard: dict[str, dict[str, float | None]] = {}
         self.coverage = Coverage()
         self.coverage_due = 0.0
         self.answered: dict[str, Answered] = {}
@@ -187,7 +188,7 @@ class Bed:
             "epoch": self.epoch,
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
-            "heard": dict(self.heard),
+            "heard": {source: dict(streams) for source, streams in self.heard.items()},
             "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
@@ -202,7 +203,10 @@ class Bed:
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
-        self.heard = {} if doubt else dict(saved["heard"])
+        self.heard = {}
+        for source, streams in saved["heard"].items() if not doubt else ():
+            if isinstance(streams, Mapping):  # recordings of older versions know no streams
+                self.heard[source] = dict(streams)
         self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from edge.types import PRIORITIES, ConfigError
 
 PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
-OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_lost", "annunciator_lost"})
+OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_lost", "name_clash", "annunciator_lost"})
 DEVICE_BED: Final = "_device"
 DRILL: Final = "drill"
 """Raised by command and by nothing else: the whole path of an alarm, tried."""
@@ -38,7 +38,8 @@ class Condition:
 
     metrics: readings that feed it, each on its own; the condition holds while it holds for one of them.
     limit: None = the analyzer's own decision. hysteresis: how far back past the limit counts as over.
-    severe_limit, severe_on_delay_s: past this one for so long the alarm has ``severe_priority``.
+    severe_limit: past this one the alarm has ``severe_priority``; a limit that is moved to it or past it takes it along, at
+        the same distance, unless it is set, too. severe_on_delay_s: for how long it must hold.
     min_quality: readings below it are taken as "not known".
     on_delay_s, off_delay_s: how long it must hold, or be over; unknown readings pause both and reset neither.
     k, n, spacing_s: k of the last n windows, ``spacing_s`` apart, must agree; k = 1, n = 1 is no confirmation.
@@ -129,6 +130,7 @@ _TECHNICAL = (
     Condition("outbox_full", "technical", "medium", "Alarms cannot be stored", off_delay_s=5.0),
     Condition("model_fault", "technical", "medium", "A model does not work", off_delay_s=10.0),
     Condition("broker_lost", "technical", "low", "Not connected to the broker", on_delay_s=10.0, off_delay_s=5.0),
+    Condition("name_clash", "technical", "medium", "Another monitor has the name of this one"),
     Condition("annunciator_lost", "technical", "medium", "The local annunciator does not work"),
 )  # fmt: skip
 _DRILL = Condition(DRILL, "technical", "medium", "DRILL, nobody is in danger", latching=False, lasts_s=120.0)
@@ -143,7 +145,8 @@ class AlarmRules:
     """All rules of one bed.
 
     pause_max_s, standby_max_s, shelve_max_s: the longest that may be asked for, s.
-    silent_s: a stream that gave readings and gives none for so long is lost, s (0 = only the source itself says so).
+    silent_s: a stream that gave readings and gives none for so long is lost, whatever else its source sends, and so is a
+        source that is there and gives none at all, s (0 = only the source itself says so).
     coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never.
     """
 
@@ -203,13 +206,21 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
         raise ConfigError(f"{where}.spacing_s: confirmation over {rule.n} windows needs their distance in s")
     if "on_delay_s" in changed and "severe_on_delay_s" not in changed:
         rule = replace(rule, severe_on_delay_s=min(rule.severe_on_delay_s, rule.on_delay_s))
-    if rule.severe_limit is not None and rule.limit is not None:
-        beyond = rule.severe_limit < rule.limit if rule.name in BELOW else rule.severe_limit > rule.limit
-        if not beyond:
-            if "severe_limit" in changed:
-                raise ConfigError(f"{where}.severe_limit: {rule.severe_limit:g} is not beyond the limit {rule.limit:g}")
-            rule = replace(rule, severe_limit=None)
-    return rule
+    if rule.severe_limit is None or rule.limit is None or _beyond(rule.name, rule.severe_limit, rule.limit):
+        return rule
+    if "severe_limit" in changed:
+        raise ConfigError(f"{where}.severe_limit: {rule.severe_limit:g} is not beyond the limit {rule.limit:g}")
+    # who moves the limit past the severe one has not asked for a heart that no longer raises a high alarm
+    follows = math.nan
+    if start.limit is not None and start.severe_limit is not None:
+        follows = rule.limit + start.severe_limit - start.limit
+    if not (follows > 0 and _beyond(rule.name, follows, rule.limit)):
+        raise ConfigError(f"{where}.severe_limit: needed, since the limit {rule.limit:g} is past {rule.severe_limit:g}")
+    return replace(rule, severe_limit=follows)
+
+
+def _beyond(name: str, severe_limit: float, limit: float) -> bool:
+    return severe_limit < limit if name in BELOW else severe_limit > limit
 
 
 def _setting(where: str, key: str, value: object) -> Any:

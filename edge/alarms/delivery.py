@@ -18,7 +18,7 @@ from edge.alarms.lifecycle import Change
 from edge.types import PRIORITIES, ConfigError
 
 CONFIRM_WITHIN_S: Final = 15.0
-_SOUNDS: Final = frozenset({"raised", "returned", "escalated", "realarmed"})
+_SOUNDS: Final = frozenset({"raised", "returned", "escalated", "realarmed", "widened"})
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 

@@ -22,7 +22,7 @@ DOUBT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One transition. what: raised, escalated, deescalated, realarmed, acknowledged, latched, returned, cleared, reset,
+    """One transition. what: raised, escalated, deescalated, realarmed, widened, narrowed, acknowledged, latched, returned, cleared, reset,
     standby, person (another one lies there) or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
     from now on."""
 
@@ -68,6 +68,11 @@ class Lifecycle:
         """Whether ``feed`` last said that the condition holds."""
         known = self._feeds.get(feed)
         return known is not None and known.limit.last == "yes"
+
+    def holds(self, feed: str) -> bool:
+        """Whether the condition is present by ``feed``: what it said, after the delays."""
+        known = self._feeds.get(feed)
+        return known is not None and known.present
 
     def observe(
         self,
@@ -136,6 +141,17 @@ class Lifecycle:
         if what in ("resumed", "unshelved"):
             self._sounded = max(self._sounded, t)
         return self._change(what, t)
+
+    def reword(self, text: str, t: float, *, more: bool) -> Change | None:
+        """Tell a standing alarm with another text; where there is ``more`` of it than was seen, it sounds again."""
+        if self.presence not in ("on", "ack"):
+            return None
+        self.text = text
+        if not more:
+            return self._change("narrowed", t)
+        self.presence = "on"
+        self._sounded = t
+        return self._change("widened", t)
 
     def end(self, t: float, what: str, *, keep_clocked: bool = False) -> Change | None:
         """Forget what readings said (standby) or everything (no longer watched)."""

@@ -12,16 +12,34 @@ from edge.types import Alarm, Fault, Reading, SourceStatus
 COVERAGE_FROM_S: Final = 600.0
 """A metric must have been there for so long before its coverage is judged."""
 COVERAGE_HYSTERESIS: Final = 0.05
+_STATUS: Final = "status"
+_SILENCE: Final = "silence:"
+_ANY: Final = ""
+"""Stands for the streams of a source that has given none so far."""
 
 
 def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
     """What a source says of itself."""
     bed.coverage.status(status)
-    if status.state == "disabled":
-        bed.heard.pop(status.source, None)
+    told = _expected(bed, status)
     text = f"No data from {status.source}: {status.reason}" if status.reason else ""
     lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
-    return _state(bed, lost, "status")
+    return told + _state(bed, lost, _STATUS)
+
+
+def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
+    """From a source that is there something must come; of one that is off nothing is missed."""
+    streams = bed.heard.setdefault(status.source, {})
+    if status.state in ("online", "degraded"):
+        if not streams and (bed.watches is None or status.source in bed.watches):
+            streams[_ANY] = None
+        return []
+    over = list(streams) if status.state == "disabled" else [stream for stream in streams if stream == _ANY]
+    found: list[Alarm] = []
+    for stream in over:
+        found += _speaks(bed, status.source, stream, status.t)
+        del streams[stream]
+    return found
 
 
 def faulty(bed: Bed, fault: Fault) -> list[Alarm]:
@@ -33,25 +51,52 @@ def faulty(bed: Bed, fault: Fault) -> list[Alarm]:
 
 
 def heard(bed: Bed, reading: Reading) -> list[Alarm]:
-    """The reading's source speaks: it is not silent any more."""
-    source, rule = reading.source, bed.rules["source_lost"]
-    bed.heard[source] = None
-    if not rule.enabled or not bed.line(rule, source).says("silence"):
-        return []
-    return _state(bed, Fault(rule.name, reading.t, False, "", bed.name, source), "silence")
+    """The reading's stream speaks: it is not silent any more."""
+    streams, stream = bed.heard.setdefault(reading.source, {}), reading.metric.partition(".")[0]
+    found = _speaks(bed, reading.source, stream, reading.t)
+    if _ANY in streams:
+        found += _speaks(bed, reading.source, _ANY, reading.t)
+        del streams[_ANY]
+    streams[stream] = None
+    return found
 
 
 def silent(bed: Bed, now: float) -> list[Alarm]:
-    """Sources that spoke once and have not for too long."""
+    """Streams that spoke once and have not for too long, and sources that are there and never spoke."""
     rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
     found: list[Alarm] = []
-    for source, last in bed.heard.items():
-        if last is None:
-            bed.heard[source] = now
-        elif rule.enabled and silent_s and now - last > silent_s and not bed.line(rule, source).says("silence"):
-            text = f"No readings from {source} for {silent_s:.0f} s"
-            found += _state(bed, Fault(rule.name, now, True, text, bed.name, source), "silence")
+    for source, streams in bed.heard.items():
+        missing: list[str] = []
+        for stream, last in streams.items():
+            if last is None:
+                streams[stream] = now
+            elif silent_s and now - last > silent_s:
+                missing.append(stream)
+        if missing and rule.enabled:
+            found += _missing(bed, source, sorted(missing), now)
     return found
+
+
+def _missing(bed: Bed, source: str, streams: list[str], now: float) -> list[Alarm]:
+    """What says nothing, by name; more of it than was told before sounds again, for it would hide behind the first."""
+    line = bed.line(bed.rules["source_lost"], source)
+    what = f"No {', '.join(streams)} readings" if streams != [_ANY] else "No readings at all"
+    text = f"{what} from {source} for {bed.rules.silent_s:.0f} s"
+    fresh = [stream for stream in streams if not line.says(_SILENCE + stream)]
+    away = line.holds(_STATUS)  # all of it is, and that was told
+    if not fresh and line.standing and (away or line.text == text):
+        return []
+    found: list[Alarm] = []
+    for stream in streams:
+        found += _state(bed, Fault("source_lost", now, True, text, bed.name, source), _SILENCE + stream)
+    return found if away or found else bed.tell(line, line.reword(text, now, more=bool(fresh)))
+
+
+def _speaks(bed: Bed, source: str, stream: str, t: float) -> list[Alarm]:
+    rule, feed = bed.rules["source_lost"], _SILENCE + stream
+    if not rule.enabled or not bed.line(rule, source).says(feed):
+        return []
+    return _state(bed, Fault(rule.name, t, False, "", bed.name, source), feed)
 
 
 def ill_watched(bed: Bed, now: float) -> list[Alarm]:

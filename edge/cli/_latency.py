@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from edge.alarms.conditions import DRILL, OF_DEVICE
+from edge.types import HEARTBEAT_EVERY_S
 
 if TYPE_CHECKING:
     from edge.alarms.conditions import Condition
@@ -40,6 +41,7 @@ STATED_S: Final[Mapping[str, float]] = MappingProxyType(
         "overload": 6.0,
         "outbox_full": 1.0,
         "model_fault": 3.0,
+        "name_clash": 6.0,
         "annunciator_lost": 1.0,
         "drill": 1.0,
     }
@@ -84,7 +86,8 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
     if condition.name == DRILL:
         return PROCESSING_S
     if condition.name in OF_DEVICE:
-        return TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S
+        seen_s = HEARTBEAT_EVERY_S if condition.name == "name_clash" else 0.0
+        return seen_s + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S
     if condition.name == "source_lost":
         return LOST_AFTER_S + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S if lanes else None
     feeding = _feeding(condition, lanes)

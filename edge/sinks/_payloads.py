@@ -26,6 +26,10 @@ class Topics:
     root: str
 
     @property
+    def device(self) -> str:
+        return self.root.rpartition("/")[2]
+
+    @property
     def status(self) -> str:
         return f"{self.root}/status"
 

@@ -20,6 +20,7 @@ from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._last_words import LastWords
 from edge.sinks._live import Live
+from edge.sinks._namesake import Namesake
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
 from edge.sinks._replies import ReplyRules
@@ -62,6 +63,7 @@ class MqttSink:
         hops: Mapping[str, float],
         on_command: Callable[[Command], None],
         on_link: Callable[[bool, str], None],
+        on_fault: Callable[[str, bool, str], None] | None,
         standing: Sequence[Alarm],
         layout: Mapping[str, Any],
         backlog_per_s: float,
@@ -70,7 +72,7 @@ class MqttSink:
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._boot, self._about = outbox, boot, about
-        self._on_link, self._discovery = on_link, discovery_message
+        self._on_link, self._on_fault, self._discovery = on_link, on_fault, discovery_message
         self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot, replies=replies)
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
@@ -85,6 +87,7 @@ class MqttSink:
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
+        self._namesake, self._clash = Namesake(boot), False
         self._served = False
         self._garbled = (
             False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
@@ -107,6 +110,8 @@ class MqttSink:
                     self._live.reading(event, heard=self._connection is not None)
                 case Alarm():
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
+                    if event.condition == "clock_step" and event.presence == "on":
+                        self._retained.all_again()  # what stands has its times in the old clock
                 case SourceStatus():
                     self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
@@ -189,12 +194,16 @@ class MqttSink:
 
     def _why_over(self, connection: Connection, *, suspected: bool) -> str:
         if connection.taken_over:
-            return f"another program uses the client id {self._options.client_id!r}; not fighting over it"
+            return f"another program uses {self._who}; not fighting over it"
         if suspected:
-            return f"cut off again and again; does another program use the client id {self._options.client_id!r}?"
+            return f"cut off again and again; does another program use {self._who}?"
         if self._flight.refusal:
             return f"alarms refused: {self._flight.refusal}"
         return f"connection lost: {connection.reason.lower() or 'no answer'}"
+
+    @property
+    def _who(self) -> str:
+        return f"the client id {self._options.client_id!r} (device.name {self._topics.device!r})"
 
     def _cut_off(self) -> bool:
         return not self._flight.refusal and listens(self._options)
@@ -208,6 +217,8 @@ class MqttSink:
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client
+        self._namesake.connected()
+        connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
         connection.subscribe(self._topics.commands, as_published=True, live_only=self._garbled)
         connection.subscribe(_HA_STATUS, live_only=self._garbled)
         connection.subscribe(*self._topics.retained)
@@ -221,6 +232,7 @@ class MqttSink:
         self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
+            self._look_for_namesake()
             busy = self._take_answers() | self._drain_outbox() | self._drain_retained() | self._drain_live()
             refusal = self._flight.refusal
             self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
@@ -312,9 +324,29 @@ class MqttSink:
                 self._wake.set()
         elif "/cmd/" in message.topic:
             self._commands.message(message)
-        elif message.retain and message.payload:
-            self._retained.found(message.topic)  # an alarm that no longer stands, a source or bed that is no more?
+        elif message.topic == self._topics.status:
+            self._namesake.status(message.payload, self._clock.now(), kept=bool(message.retain))
+        elif message.topic == self._topics.heartbeat:
+            self._namesake.heartbeat(message.payload, self._clock.now())
+        elif not message.payload:
+            self._retained.erased(message.topic)
             self._wake.set()
+        elif message.retain:
+            self._namesake.left(message.topic)  # an alarm that no longer stands, a source or bed that is no more?
+            self._wake.set()
+
+    def _look_for_namesake(self) -> None:
+        now = self._clock.now()
+        for topic in self._namesake.ours(now):
+            self._retained.found(topic)
+        clash = self._namesake.there(now)
+        if clash != self._clash:
+            self._clash = clash
+            name = self._topics.device
+            text = f"Another monitor is called {name!r}, too: both are mixed; give each its own device.name"
+            log.log(logging.ERROR if clash else logging.INFO, "%s: %s", self._options, text if clash else "alone again")
+            if self._on_fault is not None:
+                self._on_fault("name_clash", clash, text if clash else "")
 
     def _status(self, state: str, *, key: str = "t") -> bytes:
         return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})

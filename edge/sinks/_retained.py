@@ -36,6 +36,12 @@ class Retained:
                 self._now[topic] = None
                 self._dirty.add(topic)
 
+    def erased(self, topic: str) -> None:
+        """Somebody has emptied it; what is still true is said again."""
+        with self._lock:
+            if self._now.get(topic) is not None:
+                self._dirty.add(topic)
+
     def again(self, topics: Iterable[str]) -> None:
         """The broker did not take these."""
         with self._lock:

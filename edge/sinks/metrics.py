@@ -6,15 +6,22 @@ Needs prometheus-client. The names stand in ``METRICS``; the Grafana dashboard i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
+from edge.clock import Clock
 from edge.ranges import Port
+from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
 
 METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_build_info": ("gauge", "1; version of the program", ("device", "version")),
-    "edge_vitals_reading": ("gauge", "Newest value of a metric; absent while not known", ("bed", "source", "metric")),
+    "edge_vitals_reading": (
+        "gauge",
+        "Newest value of a metric; absent while not known, three hops after its time, and while its source is away",
+        ("bed", "source", "metric"),
+    ),
     "edge_vitals_reading_quality": ("gauge", "Its quality, 0..1", ("bed", "source", "metric")),
     "edge_vitals_readings_total": ("counter", "Readings made", ("bed", "source", "metric")),
     "edge_vitals_readings_unknown_total": (
@@ -38,11 +45,15 @@ METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_degraded_steps": ("gauge", "Steps down the degradation ladder; 0 is full service", ()),
 }
 """Name to type, meaning, labels."""
+_NEWEST: Final = ("edge_vitals_reading", "edge_vitals_reading_quality")
+_TEMPERATURE: Final = "edge_vitals_temperature_celsius"
 
 
 def build(
     *,
     device_name: str,
+    clock: Clock,
+    hops: Mapping[str, float],
     outbox: Outbox | None = None,
     version: str = "",
     host: str = "127.0.0.1",
@@ -54,7 +65,7 @@ def build(
     ``/metrics`` is; 0 = any free one.
     """
     try:
-        return MetricsSink(device_name, outbox, version, host, port)
+        return MetricsSink(device_name, clock, hops, outbox, version, host, port)
     except ImportError:
         raise ConfigError("sinks.metrics: prometheus-client is missing: pip install 'edge-vitals[metrics]'") from None
     except OSError as error:
@@ -64,16 +75,29 @@ def build(
 class MetricsSink:
     """See ``build``. ``port``: the one it listens on."""
 
-    def __init__(self, device_name: str, outbox: Outbox | None, version: str, host: str, port: int) -> None:
+    def __init__(
+        self,
+        device_name: str,
+        clock: Clock,
+        hops: Mapping[str, float],
+        outbox: Outbox | None,
+        version: str,
+        host: str,
+        port: int,
+    ) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+        from prometheus_client.core import GaugeMetricFamily
 
         self._outbox = outbox
         self._registry = CollectorRegistry()
+        families = [partial(GaugeMetricFamily, name, METRICS[name][1], labels=METRICS[name][2]) for name in _NEWEST]
+        self._newest = Newest(clock, hops, *families)
+        self._registry.register(self._newest)
         make = {"gauge": Gauge, "counter": Counter}
         self._of: dict[str, Any] = {
             name: make[kind](name, text, labels, registry=self._registry)
             for name, (kind, text, labels) in METRICS.items()
-            if name != "edge_vitals_temperature_celsius"
+            if name not in (*_NEWEST, _TEMPERATURE)
         }
         self._gauge = Gauge
         self._of["edge_vitals_build_info"].labels(device_name, version).set(1)
@@ -87,6 +111,8 @@ class MetricsSink:
         elif isinstance(event, Alarm) and not event.drill:
             self._alarm(event)
         elif isinstance(event, SourceStatus):
+            if event.state in ("offline", "disabled"):
+                self._newest.forget(event.bed, event.source)
             self._metric("source_up", event.bed, event.source).set(float(event.state in ("online", "degraded")))
             self._metric("source_blind_seconds_total", event.bed, event.source).inc(event.blind_s)
         elif isinstance(event, Stats):
@@ -112,13 +138,9 @@ class MetricsSink:
     def _reading(self, reading: Reading) -> None:
         key = (reading.bed, reading.source, reading.metric)
         self._metric("readings_total", *key).inc()
-        self._metric("reading_quality", *key).set(reading.quality)
-        if isinstance(reading.value, (int, float)):
-            self._metric("reading", *key).set(reading.value)
-            return
+        self._newest.take(reading)
         if reading.value is None:
             self._metric("readings_unknown_total", *key, reading.reason).inc()
-        self._drop("reading", *key)
 
     def _alarm(self, alarm: Alarm) -> None:
         self._metric("alarm_transitions_total", alarm.bed, alarm.condition, alarm.presence).inc()
@@ -146,14 +168,13 @@ class MetricsSink:
         if self._outbox is not None:
             self._metric("outbox_events").set(len(self._outbox))
         temperature_c = figures.get("temperature_c")
-        name = "edge_vitals_temperature_celsius"
         if temperature_c is None:
-            if name in self._of:
-                self._registry.unregister(self._of.pop(name))
+            if _TEMPERATURE in self._of:
+                self._registry.unregister(self._of.pop(_TEMPERATURE))
         else:
-            if name not in self._of:
-                self._of[name] = self._gauge(name, METRICS[name][1], registry=self._registry)
-            self._of[name].set(temperature_c)
+            if _TEMPERATURE not in self._of:
+                self._of[_TEMPERATURE] = self._gauge(_TEMPERATURE, METRICS[_TEMPERATURE][1], registry=self._registry)
+            self._of[_TEMPERATURE].set(temperature_c)
 
     def _rise(self, name: str, total: float, label: str = "") -> None:
         """A counter follows a total that is counted elsewhere."""

@@ -317,7 +317,7 @@ class Life(RuleBasedStateMachine):
         if change == "unconfirmed":
             assert alarm.delivery["annunciator"], "nobody answered: the place itself is told"
             assert not was.delivery["received"]
-        if change in ("raised", "returned", "escalated", "realarmed"):
+        if change in ("raised", "returned", "escalated", "realarmed", "widened"):
             asked = alarm.drill or rank(alarm.priority) >= rank("medium")
             assert not asked or self._waits(alarm), "whoever is alarmed again is asked again"
         assert alarm.drill == (alarm.condition == "drill")

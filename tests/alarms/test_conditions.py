@@ -9,7 +9,7 @@ CONTRACT = (
     "af brady tachy asystole murmur hr_disagree"
     " sensor_off low_quality source_lost clock_step overload outbox_full model_fault broker_lost"
 )
-ADDED = {"annunciator_lost"}
+ADDED = {"annunciator_lost", "name_clash"}
 
 
 def test_the_conditions_are_those_of_the_contract():
@@ -38,12 +38,27 @@ def test_a_message_calls_the_mapping_by_its_name():
         rules_from({"brady": {"limt": 3}}, where="beds.bed1.alarms")
 
 
-def test_a_limit_past_the_severe_one_leaves_no_severe_one():
-    assert rules_from({"brady": {"limit": 35}})["brady"].severe is None
-    assert rules_from({"tachy": {"limit": 150}})["tachy"].severe is None
-    severe = rules_from({"tachy": {"limit": 120}})["tachy"].severe
-    assert severe is not None
-    assert severe.limit == 140.0
+@pytest.mark.parametrize(
+    ("name", "limit", "severe"),
+    [
+        ("brady", 50, 40.0),
+        ("brady", 40.5, 40.0),
+        ("brady", 40, 35.0),
+        ("brady", 35, 30.0),
+        ("tachy", 120, 140.0),
+        ("tachy", 140, 150.0),
+        ("tachy", 150, 160.0),
+    ],
+)
+def test_a_limit_at_the_severe_one_or_past_it_takes_it_along(name, limit, severe):
+    assert rules_from({name: {"limit": limit}})[name].severe_limit == severe
+
+
+def test_a_severe_limit_keeps_the_distance_it_has_in_the_rules_that_are_changed():
+    device = rules_from({"brady": {"limit": 50, "severe_limit": 42}})
+    assert rules_from({"brady": {"limit": 42}}, base=device)["brady"].severe_limit == 34.0
+    none = rules_from({"brady": {"severe_limit": None}})
+    assert rules_from({"brady": {"limit": 40}}, base=none)["brady"].severe is None
 
 
 def test_a_short_on_delay_shortens_the_severe_one():
@@ -81,6 +96,8 @@ def test_priority_and_latching():
         ({"af": {"k": 2.5}}, "alarms.af.k: a whole number"),
         ({"brady": {"n": 3}}, "alarms.brady.spacing_s: confirmation over 3 windows"),
         ({"brady": {"severe_limit": 60}}, "alarms.brady.severe_limit: 60 is not beyond the limit 45"),
+        ({"brady": {"limit": 5}}, "alarms.brady.severe_limit: needed, since the limit 5 is past 40"),
+        ({"brady": {"limit": 30, "severe_limit": 30}}, "alarms.brady.severe_limit: 30 is not beyond the limit 30"),
         ({"brady": {"priority": "urgent"}}, "alarms.brady.priority: one of low, medium, high"),
         ({"brady": {"enabled": 1}}, "alarms.brady.enabled: true or false"),
         ({"brady": {"latching": "yes"}}, "alarms.brady.latching: true or false"),

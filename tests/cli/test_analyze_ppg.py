@@ -12,6 +12,7 @@ import pytest
 from edge import inference
 from edge.cli import main
 from edge.cli.analyze.ppg import in_words, report
+from edge.dsp import synthesis
 from edge.inference import Model
 from edge.types import ConfigError, Reading
 from signals import blocks
@@ -160,7 +161,8 @@ def test_a_rate_too_low_is_said_to_be_that(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: float, named: bool
 ) -> None:
     t = np.arange(0, 20, 1 / rate)
-    np.savez(tmp_path / "a.npz", ppg=np.sin(2 * np.pi * 1.1 * t), fs=rate)
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", 70.0)], 22, seed=4)
+    np.savez(tmp_path / "a.npz", ppg=synthesis.ppg(truth, t, seed=4), fs=rate)
     assert report(tmp_path / "a.npz") == 0
     lines = capsys.readouterr().out.splitlines()
     note = f"Note: ppg is sampled at {rate:g} Hz: heart rate and rhythm need 25 to 500 Hz."

@@ -147,6 +147,13 @@ def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsy
     assert all(0.0 < float(row.split()[-2]) < 180.0 for row in rows.values())
 
 
+def test_explain_shows_the_severe_limit_that_a_moved_limit_takes_along(config, capsys):
+    config.write_text(SYNTHETIC + "[alarms.brady]\nlimit = 40\n")
+    assert main(["explain", str(config)]) == 0
+    rows = [line.split()[:5] for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["brady"]]
+    assert rows == [["brady", "medium", "40", "14", "s"], ["brady", "severe", "high", "35", "5"]]
+
+
 def test_explain_says_who_must_confirm(config, capsys):
     config.write_text(SYNTHETIC + '[delivery]\nroles = ["station", {name = "charge", confirm_within_s = 40}]\n')
     assert main(["explain", str(config)]) == 0

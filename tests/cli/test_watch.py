@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from paho.mqtt import publish
 
 from edge.cli import main
 from edge.cli.watch.grader import Grader
@@ -197,6 +198,15 @@ def test_watching_shows_readings_and_states(device, capsys):
     said = capsys.readouterr().out
     assert "own online" in said
     assert "ppg.hr" in said
+
+
+@pytest.mark.parametrize("role", [[], ["--as", "station"]])
+def test_watching_begins_with_what_stands(mosquitto, capsys, role):
+    stands = json.dumps(event(3, presence="latched", id="bed1/brady", text="Slow")).encode()
+    publish.single(f"{ROOT}/bed1/alarm/brady", stands, 1, True, "127.0.0.1", mosquitto.port)
+    assert main(["watch", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "1", *role]) == 0
+    said = [line[10:] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["dev STANDING ALARM latched  medium  bed1/brady: Slow, since 2026-01-02T03:04:05+00:00"]
 
 
 def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):

@@ -13,15 +13,22 @@ from pathlib import Path
 
 import pytest
 
+from edge.clock import ManualClock
 from edge.sinks.metrics import METRICS, build
 from edge.types import Alarm, ConfigError, Reading, SourceStatus, Stats
 
+HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 2.0}
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "grafana"
 
 
 @pytest.fixture
-def sink():
-    made = build(device_name="ward", version="1.2", port=0)
+def clock():
+    return ManualClock(1.0)
+
+
+@pytest.fixture
+def sink(clock):
+    made = build(device_name="ward", clock=clock, hops=HOPS, version="1.2", port=0)
     yield made
     made.close()
 
@@ -51,6 +58,34 @@ def test_a_reading_that_is_not_known_is_absent(sink):
     assert f"edge_vitals_reading{KEY}" not in found
     assert found[f"edge_vitals_readings_total{KEY}"] == 2
     assert found['edge_vitals_readings_unknown_total{bed="bed1",metric="ppg.hr",reason="motion",source="node"}'] == 1
+
+
+def test_a_reading_is_gone_three_hops_after_its_time(sink, clock):
+    sink.send(reading(61.5))
+    sink.send(replace(reading(0.9), metric="ppg.rhythm"))
+    clock.advance(2.9)
+    assert fetch(sink)[f"edge_vitals_reading{KEY}"] == 61.5
+    clock.advance(0.1)
+    found = fetch(sink)
+    assert f"edge_vitals_reading{KEY}" not in found
+    assert f"edge_vitals_reading_quality{KEY}" not in found
+    assert found[f"edge_vitals_readings_total{KEY}"] == 1
+    assert found[f"edge_vitals_reading{KEY.replace('ppg.hr', 'ppg.rhythm')}"] == 0.9
+    sink.send(replace(reading(62.0), t=clock.now()))
+    assert fetch(sink)[f"edge_vitals_reading{KEY}"] == 62.0
+    sink.send(reading(61.5))
+    assert f"edge_vitals_reading{KEY}" not in fetch(sink), "late by more than that when it came"
+
+
+@pytest.mark.parametrize(("state", "there"), [("offline", False), ("disabled", False), ("degraded", True)])
+def test_a_reading_is_gone_with_its_source(sink, state, there):
+    other = KEY.replace("node", "cam")
+    sink.send(reading(61.5))
+    sink.send(replace(reading(60.0), source="cam"))
+    sink.send(SourceStatus("node", "bed1", 2.0, state))
+    found = fetch(sink)
+    assert (f"edge_vitals_reading{KEY}" in found) is there
+    assert found[f"edge_vitals_reading{other}"] == 60.0
 
 
 def test_an_alarm_stands_until_it_is_off(sink):
@@ -126,7 +161,7 @@ def test_a_port_in_use_and_a_missing_package_are_said_in_one_line(sink, monkeypa
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ConfigError, match="set another port"):
-            build(device_name="d", port=taken.getsockname()[1])
+            build(device_name="d", clock=ManualClock(), hops=HOPS, port=taken.getsockname()[1])
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
-        build(device_name="d", port=0)
+        build(device_name="d", clock=ManualClock(), hops=HOPS, port=0)

@@ -9,10 +9,10 @@ import socket
 import time
 from datetime import datetime
 
-from edge.alarms.delivery import in_words
 from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
 from edge.cli._options import name, seconds
 from edge.cli.watch.grade_live import grade
+from edge.cli.watch.standing import Standing, alarm_line
 from edge.cli.watch.station import Station
 from edge.types import ConfigError, SinkError
 
@@ -24,7 +24,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command = subparsers.add_parser(
         "watch",
         help="show what devices publish, or grade one against the contract",
-        description="Subscribe to a broker and show readings and alarms as they come, and say when a device's heartbeat "
+        description="Subscribe to a broker and show the alarms that stand, then readings and alarms as they come, and say when a device's heartbeat "
         "stays away. With --as ROLE, be that role of its [delivery]: confirm every alarm the role is asked for, and stay "
         "when the broker goes. With --grade, judge one device against the public contract and exit with 3 when it fails. "
         f"A password is read from the environment variable {PASSWORD_ENV}, never from the command line.",
@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
     if args.grade is not None and args.role:
         raise ConfigError("watch: --grade judges and --as takes part; use one of them")
     end = None if args.seconds is None else time.monotonic() + args.seconds
-    station = Station(args.prefix, args.role)
+    station, standing = Station(args.prefix, args.role), Standing(args.prefix)
     while True:
         try:
             client = Client(args.broker, args.ca_file)
             try:
-                return grade(client, args) if args.grade is not None else _show(client, args, station, end)
+                return grade(client, args) if args.grade is not None else _show(client, args, station, standing, end)
             finally:
                 client.close()
         except SinkError as error:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             time.sleep(_RECONNECT_S)
 
 
-def _show(client: Client, args: argparse.Namespace, station: Station, end: float | None) -> int:
+def _show(client: Client, args: argparse.Namespace, station: Station, standing: Standing, end: float | None) -> int:
     station.connected()
     client.subscribe(f"{args.prefix}/{args.device or '+'}/#")
     if args.device:
@@ -87,6 +87,9 @@ def _show(client: Client, args: argparse.Namespace, station: Station, end: float
             if line and shown.get(message.topic) != line:
                 shown[message.topic] = line
                 _say(line)
+            standing.take(message.topic, message.payload, retained=message.retain, now=message.timestamp)
+            for text in standing.due(message.timestamp):
+                _say(text)
             for one in confirms:
                 fields = {"role": args.role, "id": one.id, "occurrence": one.occurrence}
                 ours[client.command(one.topic, f"{args.role}@{socket.gethostname()}", **fields)] = one.id
@@ -95,7 +98,7 @@ def _show(client: Client, args: argparse.Namespace, station: Station, end: float
                 told += _refused(message.payload, ours)
             for text in told:
                 _say(text)
-        for text in station.missing(time.monotonic()):
+        for text in (*standing.due(time.monotonic()), *station.missing(time.monotonic())):
             _say(text)
         if time.monotonic() >= hint_at:
             hint_at = math.inf
@@ -140,11 +143,7 @@ def _line(topic: str, payload: bytes) -> str:
             text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))
             return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
         if parts[2] == "event":
-            late = " (late)" if fields.get("historical") else ""
-            words = in_words(fields.get("delivery", {})) if fields["presence"] != "off" else ""
-            text = f"{fields['text']} ({words})" if words else fields["text"]
-            kind = "DRILL" if fields.get("drill") else "ALARM"
-            return f"{parts[0]} {kind} {fields['presence']:<8} {fields['priority']:<7} {fields['id']}: {text}{late}"
-    except (ValueError, KeyError, TypeError, IndexError):
+            return alarm_line(parts[0], fields)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return f"{topic}: not what the contract says"
     return ""

@@ -105,7 +105,7 @@ def test_a_source_without_readings_is_lost_even_if_nobody_says_so():
     told = []
     for t in range(1, 30):
         told += one.update(hr(float(t), 70)) + one.tick(t + 0.5)
-    assert [(a.id, a.text) for a in told] == [("bed1/source_lost/cam", "No readings from cam for 15 s")]
+    assert [(a.id, a.text) for a in told] == [("bed1/source_lost/cam", "No camera readings from cam for 15 s")]
     one.update(hr(30.0, 70, metric="camera.hr", source="cam"))
     assert [(a.t, a.presence) for a in one.tick(40.0)] == [(33.0, "off")]
 

@@ -23,6 +23,7 @@ def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscrib
     both = (first, second)
     first.wait(lambda d: any("another program" in w for one in both for _, w in one.links))
     (quiet,) = [one for one in both if "another program" in one.links[-1][1]]
+    assert "(device.name 'dev')" in quiet.links[-1][1]
     (other,) = [one for one in both if one is not quiet]
     other.up()
     seen = len(quiet.links)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from edge.clock import ManualClock
 from edge.types import Heartbeat, Reading, SourceStatus, Stats
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
 
@@ -112,6 +113,22 @@ def test_an_alarm_is_an_event_and_stands_retained_until_it_is_over(device, subsc
     assert device.sink.flush(WAIT_S)
     assert len(device.outbox) == 0
     assert [e["presence"] for e in subscriber.on("vitals/dev/bed1/event")] == ["on", "off"]
+
+
+def test_after_a_clock_step_what_stands_has_its_times_by_the_new_clock(outbox, mosquitto, subscriber, monkeypatch):
+    clock = ManualClock(50.0)
+    monkeypatch.setattr("mqtt_device.CLOCK", clock)
+    one = Device(outbox, mosquitto.port).up()
+    one.raise_alarm(alarm())
+    before = load(subscriber.wait("vitals/dev/bed1/alarm/af"))
+    clock.step_wall(7200.0)
+    one.raise_alarm(alarm(1, condition="clock_step", bed="_device", occurrence="o2"))
+    after = load(subscriber.wait("vitals/dev/bed1/alarm/af", lambda told: told["t"] != before["t"]))
+    one.sink.close()
+    for key in ("t", "since"):
+        old, new = (datetime.fromisoformat(told[key]) for told in (before, after))
+        assert (new - old).total_seconds() == 7200.0
+    assert {**after, "t": before["t"], "since": before["since"]} == before
 
 
 def test_a_source_and_stats_and_discovery_are_published(device, subscriber):

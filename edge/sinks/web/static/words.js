@@ -24,7 +24,7 @@ const RHYTHMS = {
 export const PRESENCES = { on: "not acknowledged", ack: "acknowledged", latched: "over, not acknowledged", off: "over" };
 const HAPPENED = {
   raised: "began", standing: "stood at the start", returned: "is back", escalated: "more urgent", deescalated: "less urgent",
-  realarmed: "sounds again", acknowledged: "acknowledged", latched: "ended unseen", cleared: "over", reset: "reset",
+  realarmed: "sounds again", widened: "more is missing", narrowed: "less is missing", acknowledged: "acknowledged", latched: "ended unseen", cleared: "over", reset: "reset",
   paused: "sound paused", resumed: "sound back", shelved: "silenced", unshelved: "no longer silenced",
 };
 const MARKS = { high: "!!!", medium: "!!", low: "!" };

@@ -1,0 +1,68 @@
+"""Another monitor with our name at the same broker: its readings, alarms and retained topics would mix with ours. Pure.
+
+Only a heartbeat, or an ``online`` that comes live, of another run proves it. A kept ``online`` of another run may be our
+own before a power cut, or a monitor that still runs: until a heartbeat would have come, what it left is nobody's to clear.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+
+from edge.types import HEARTBEAT_EVERY_S
+
+HEARD_FOR_S = 3.0 * HEARTBEAT_EVERY_S
+
+
+class Namesake:
+    """See the module. boot: the id of our run. Messages may come in one thread while another asks."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+        self._there_until = self._maybe_until = -math.inf
+        self._left: deque[str] = deque()
+
+    def connected(self) -> None:
+        """A new connection: the broker tells again what it has kept."""
+        self._left.clear()
+
+    def status(self, payload: bytes, now: float, *, kept: bool) -> None:
+        """What stands on our own status topic at ``now``, s. kept: the broker had it from before."""
+        boot, state = _said(payload)
+        if boot in ("", self._boot):
+            return
+        if state != "online":
+            self._there_until = self._maybe_until = -math.inf
+        elif kept:
+            self._maybe_until = now + HEARD_FOR_S
+        else:
+            self._there_until = now + HEARD_FOR_S
+
+    def heartbeat(self, payload: bytes, now: float) -> None:
+        """A heartbeat with our name, live, at ``now``, s."""
+        if _said(payload)[0] not in ("", self._boot):
+            self._there_until = now + HEARD_FOR_S
+
+    def there(self, now: float) -> bool:
+        """Whether another monitor uses our name."""
+        return now < self._there_until
+
+    def left(self, topic: str) -> None:
+        """Somebody has left something on this topic of ours: an earlier run, or a namesake."""
+        self._left.append(topic)
+
+    def ours(self, now: float) -> list[str]:
+        """Topics with what an earlier run of ours has left, each once; none while it may be a namesake's."""
+        if now < max(self._there_until, self._maybe_until):
+            return []
+        return [self._left.popleft() for _ in range(len(self._left))]
+
+
+def _said(payload: bytes) -> tuple[str, str]:
+    """Run and state that a payload tells; "" for what it does not."""
+    try:
+        fields = json.loads(payload)
+        return str(fields.get("boot", "")), str(fields.get("state", ""))
+    except (ValueError, RecursionError, AttributeError):
+        return "", ""

@@ -1,0 +1,134 @@
+"""Streams that fall silent, sources that never say anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from board_told import QUICK, board, hr, say, standing, through_json
+from edge.alarms.auscultation import Place
+from edge.types import Reading, SourceStatus
+
+LOST = "bed1/source_lost/node"
+
+
+def sound(t):
+    return Reading("pcg.murmur", t, 0.1, "", 0.9, bed="bed1", source="node")
+
+
+def status(t, state, reason=""):
+    return SourceStatus("node", "bed1", t, state, reason)
+
+
+def told(alarms):
+    return [(a.t, a.presence, a.evidence["change"], a.text) for a in alarms if a.id == LOST]
+
+
+def seconds(one, start, end, *, ppg=False, pcg=False):
+    """Let the seconds pass, with a reading of each stream that is there; what was told of the source."""
+    found = []
+    for t in range(start, end):
+        found += one.update(hr(t + 0.1, 70)) if ppg else []
+        found += one.update(sound(t + 0.1)) if pcg else []
+        found += one.tick(t + 0.5)
+    return told(found)
+
+
+def test_a_stream_that_falls_silent_is_missed_while_the_source_sends_another():
+    one = board()
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 10, ppg=True, pcg=True) == []
+    assert seconds(one, 10, 60, pcg=True) == [(28.5, "on", "raised", "No ppg readings from node for 15 s")]
+    assert seconds(one, 60, 70, ppg=True, pcg=True) == [(63.1, "off", "cleared", "No ppg readings from node for 15 s")]
+
+
+def test_streams_that_fall_silent_together_are_one_alarm_that_names_them():
+    one = board()
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.update(sound(10.1))
+    assert seconds(one, 10, 60) == [(28.5, "on", "raised", "No pcg, ppg readings from node for 15 s")]
+
+
+def test_a_second_lost_stream_does_not_hide_behind_the_acknowledged_first():
+    one = board()
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    seconds(one, 10, 40, ppg=True)
+    one.command(say("ack", 40.0))
+    assert standing(one) == {LOST: "ack"}
+    assert seconds(one, 40, 70) == [(55.5, "on", "widened", "No pcg, ppg readings from node for 15 s")]
+    one.command(say("ack", 70.0))
+    assert seconds(one, 70, 80, ppg=True) == [(70.5, "ack", "narrowed", "No pcg readings from node for 15 s")]
+    assert [(t, presence) for t, presence, *_ in seconds(one, 80, 90, ppg=True, pcg=True)] == [(83.1, "off")]
+
+
+def test_what_a_lost_source_does_not_send_is_told_once():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.update(status(12.0, "offline", "unplugged"))
+    assert [t[1:3] for t in seconds(one, 12, 50)] == [("on", "raised")]
+    one.update(status(50.0, "online"))
+    assert [t[1:] for t in seconds(one, 51, 70, ppg=True)] == [
+        ("on", "narrowed", "No pcg readings from node for 15 s")
+    ], "back without its microphone"
+
+
+def test_a_source_that_is_there_and_never_says_anything_is_noticed():
+    one = board()
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 60) == [(19.5, "on", "raised", "No readings at all from node for 15 s")]
+    assert [t[1:3] for t in seconds(one, 60, 70, ppg=True)] == [("off", "cleared")]
+
+
+@pytest.mark.parametrize(("state", "raised"), [("offline", 33.0), ("disabled", None)])
+def test_a_source_that_never_said_anything_and_goes_is_lost_or_off(state, raised):
+    one = board()
+    one.update(status(0.0, "online"))
+    one.tick(0.5)
+    one.update(status(10.0, "disabled"))
+    assert seconds(one, 10, 30) == []
+    one.update(status(30.0, state))
+    assert [t[0] for t in seconds(one, 30, 60)] == ([] if raised is None else [raised])
+
+
+def test_what_is_switched_off_while_it_is_missed_is_missed_no_more():
+    one = board()
+    one.update(status(0.0, "online"))
+    assert [t[1] for t in seconds(one, 0, 40)] == ["on"]
+    one.update(status(40.0, "disabled"))
+    assert [t[:2] for t in seconds(one, 40, 60)] == [(43.0, "off")]
+
+
+def test_a_source_without_analyzers_is_recorded_and_not_missed():
+    one = board(places={"bed1": Place(sources=frozenset())})
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 60) == []
+
+
+@pytest.mark.parametrize("rules", [{"silent_s": 0}, {"source_lost": {"enabled": False}}])
+def test_nothing_is_missed_where_the_rules_say_so(rules):
+    one = board({**QUICK, **rules})
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 10, ppg=True, pcg=True) + seconds(one, 10, 60, pcg=True) == []
+
+
+def test_a_pause_and_standby_silence_no_stream():
+    one = board()
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.command(say("pause", 10.0, seconds=60))
+    one.command(say("standby", 10.0, seconds=60))
+    assert seconds(one, 10, 100, ppg=True, pcg=True) == []
+
+
+def test_a_restored_board_misses_the_same_streams():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    seconds(one, 10, 20, pcg=True)
+    two = board(state=through_json(one))
+    assert seconds(two, 20, 60, pcg=True) == seconds(one, 20, 60, pcg=True) != []
+
+
+def test_a_state_that_knows_no_streams_is_taken():
+    saved = through_json(board())
+    saved["beds"]["bed1"]["heard"] = {"node": None, "cam": 3.0}
+    assert seconds(board(state=saved), 0, 60) == []

@@ -1,0 +1,75 @@
+"""What stands is told once to a listener that came late, and never beside the event that tells the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edge.cli.watch.standing import WAIT_S, Standing
+
+ALARM, EVENT = "vitals/dev/bed1/alarm/af", "vitals/dev/bed1/event"
+LINE = "dev STANDING ALARM on       medium  bed1/af: AF, since 2026-01-02T03:04:05.000Z"
+
+
+def alarm(seq=1, presence="on", occurrence="o1", **more):
+    fields = {"id": "bed1/af", "occurrence": occurrence, "presence": presence, "priority": "medium", "seq": seq}
+    return json.dumps({**fields, "text": "AF", "since": "2026-01-02T03:04:05.000Z", **more}).encode()
+
+
+def told(standing, topic, payload, now=0.0, *, retained=False, until=None):
+    standing.take(topic, payload, retained=retained, now=now)
+    return standing.due(now if until is None else until)
+
+
+def test_what_the_broker_kept_is_told_at_once_and_once():
+    standing = Standing("vitals")
+    assert told(standing, ALARM, alarm(), retained=True) == [LINE]
+    assert told(standing, ALARM, alarm(), retained=True, until=60.0) == [], "after a new connection"
+    acknowledged = told(standing, ALARM, alarm(2, "ack"), retained=True)
+    assert acknowledged == [LINE.replace("on ", "ack")], "what happened while it was away"
+
+
+def test_an_alarm_of_one_source_is_one_of_its_own():
+    standing = Standing("vitals")
+    lost = alarm(id="bed1/source_lost/node")
+    assert len(told(standing, ALARM, alarm(), retained=True)) == 1
+    assert len(told(standing, "vitals/dev/bed1/alarm/source_lost/node", lost, retained=True)) == 1
+
+
+def test_what_an_event_told_stands_in_no_line_of_its_own():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm()) == []
+    assert told(standing, ALARM, alarm(), until=60.0) == []
+    assert told(standing, ALARM, alarm(2, "ack"), now=60.0) == []
+    assert told(standing, EVENT, alarm(2, "ack"), now=61.0, until=120.0) == [], "in the other order"
+
+
+def test_what_a_device_says_again_after_its_start_is_told_without_an_event():
+    standing = Standing("vitals")
+    assert told(standing, ALARM, alarm(7), until=WAIT_S - 0.1) == []
+    assert standing.due(WAIT_S) == [LINE]
+    assert told(standing, ALARM, alarm(8, occurrence="o2"), now=5.0, until=5.0 + WAIT_S) == [LINE]
+
+
+def test_what_is_over_before_it_was_told_is_not_told():
+    standing = Standing("vitals")
+    assert told(standing, ALARM, alarm()) == []
+    assert told(standing, ALARM, b"", now=1.0, until=60.0) == []
+
+
+def test_delivery_and_drills_are_told():
+    standing = Standing("vitals")
+    delivery = {"asked": ["station"], "received": "", "by": "", "nobody": True, "annunciator": False}
+    (line,) = told(standing, ALARM, alarm(delivery=delivery, drill=True), retained=True)
+    assert line == LINE.replace("ALARM on", "DRILL on").replace("AF", "AF (not confirmed; asked: station)")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{", b"5", b"null", b"{}", alarm(presence=[]), alarm(delivery=[1]), alarm(id=None, text=None)[:9]]
+)
+def test_what_is_no_alarm_is_passed_over(payload):
+    standing = Standing("vitals")
+    assert told(standing, ALARM, payload, retained=True) == []
+    assert told(standing, EVENT, payload) == []
+    assert told(standing, "vitals/dev/status", payload, retained=True) == []

@@ -1,0 +1,66 @@
+"""What only the clock knows, said by the main thread without any thread."""
+
+from __future__ import annotations
+
+from edge.alarms.board import Board
+from edge.alarms.conditions import rules_from
+from edge.clock import ManualClock
+from edge.main_thread import MainThread
+from edge.reader import Reader
+from edge.types import BedStatus, Command, SourceStatus
+from source_and_sink import Kept, Playback
+
+
+class Program:
+    """A main thread with one source that delivers, whose clock the test moves."""
+
+    def __init__(self):
+        self.clock, self.sink = ManualClock(), Kept()
+        self.reader = Reader("node", "bed1", Playback([]), [])
+        board = Board({"bed1": rules_from({"silent_s": 0})}, boot="b")
+        self.main = MainThread(readers=[self.reader], board=board, sinks=[self.sink], clock=self.clock)
+
+    def passes(self, seconds):
+        for _ in range(seconds):
+            self.clock.advance(1.0)
+            self.reader.last_block = self.clock.now()
+            self.main.tick(self.clock.now())
+
+    def clock_steps(self):
+        return [(a.t, a.presence, a.text, a.occurrence[-1]) for a in self.sink.alarms("clock_step")]
+
+
+def test_a_clock_step_stands_for_five_minutes():
+    program = Program()
+    program.passes(10)
+    program.clock.step_wall(-90.0)
+    program.passes(300)
+    text = "the wall clock jumped by -90.0 s"
+    assert program.clock_steps() == [(11.0, "on", text, "1")]
+    program.passes(1)
+    assert program.clock_steps()[1:] == [(311.0, "off", text, "1")]
+
+
+def test_another_step_is_another_alarm():
+    program = Program()
+    program.passes(10)
+    for step_s in (30.0, 3600.0):
+        program.clock.step_wall(step_s)
+        program.passes(10)
+    first, second = "the wall clock jumped by +30.0 s", "the wall clock jumped by +3600.0 s"
+    assert program.clock_steps() == [(11.0, "on", first, "1"), (21.0, "off", first, "1"), (21.0, "on", second, "2")]
+
+
+def test_after_a_clock_step_beds_and_sources_are_told_again():
+    program = Program()
+    program.passes(10)
+    program.main.handle(Command("pause", "bed1", program.clock.now(), "c1", "nurse", seconds=120.0))
+    program.passes(10)
+    before = len(program.sink.of(BedStatus)), len(program.sink.of(SourceStatus))
+    program.passes(10)
+    assert (len(program.sink.of(BedStatus)), len(program.sink.of(SourceStatus))) == before
+    program.clock.step_wall(7200.0)
+    program.passes(1)
+    told = program.sink.of(BedStatus)[before[0] :]
+    assert [(status.t, status.paused_until) for status in told] == [(31.0, 130.0)], "for a sink to say by the new clock"
+    assert [(status.t, status.state) for status in program.sink.of(SourceStatus)[before[1] :]] == [(31.0, "online")]
