@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         for name in wanted:
             for path in writers[name](whole, out):
                 print(path)
+    except FileExistsError as error:
+        raise ConfigError(f"{error.filename}: exists and is kept; set --out to another folder") from None
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written: {error.strerror}; set --out") from None
     left_out = [track.stream for track in whole.tracks if not track.on_grid]
