@@ -59,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
             f"edge-vitals: {', '.join(left_out)} has no fixed rate and is not in EDF or WFDB; use --csv or --parquet",
             file=sys.stderr,
         )
-    for text in (recording.torn, recording.missing):
-        if text:
-            print(f"edge-vitals: {text}", file=sys.stderr)
+    for text in recording.said:
+        print(f"edge-vitals: {text}", file=sys.stderr)
     return 0
