@@ -5,12 +5,14 @@ A supervisor starts the same command again and again: what lies there already is
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edge.disk import is_full
 from edge.recording import Entry, RecordingWriter
 from edge.types import ConfigError
 
@@ -24,11 +26,14 @@ class RecordFile:
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        self._ended = False
+        self._path, self._ended = path, False
         try:
             self._path, self._file = _new(path)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+            if not is_full(error):
+                raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+            self._file = io.BytesIO()
+            self._end(error)
         if self._path != path:
             log.warning("%s exists and is kept; this recording is %s", path, self._path)
         self._writer = RecordingWriter(self._file, header)

@@ -14,7 +14,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.sinks import _gpio
-from edge.sinks._tones import PULSES, RATE_HZ, burst
+from edge.sinks._tones import PULSES, RATE_HZ, burst, write_bursts
 from edge.sinks.annunciator import Annunciator, Lamp, Program, build, rings
 from edge.types import Alarm, ConfigError, Reading
 
@@ -185,6 +185,18 @@ def test_the_more_urgent_the_longer_its_burst():
     assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
     loud = struct.unpack(f"<{len(burst('high')) // 2}h", burst("high"))
     assert 4000 < max(loud) < 32_000
+
+
+def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):
+    whole = write_bursts(tmp_path)
+    full = tmp_path / "full"
+    full.mkdir()
+    for path in whole.values():
+        (full / path.name).symlink_to("/dev/full")
+    in_memory = write_bursts(full)
+    assert [path.read_bytes() for path in in_memory.values()] == [path.read_bytes() for path in whole.values()]
+    for path in in_memory.values():
+        os.close(int(path.name))
 
 
 def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
