@@ -1,4 +1,7 @@
-"""Whether a disk has no room left: then what can be done without it goes on, where any other failure is a refusal."""
+"""What can be known of a place on disk: whether it could be written at all, and whether it has no room left.
+
+Without room, what can be done without the disk goes on; any other failure is a refusal.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,22 @@ _PROBE_BYTES: Final = 1 << 16
 def is_full(error: OSError) -> bool:
     """Whether this says that there is no room: of the disk, of a quota, or of the size that files may have."""
     return error.errno in _FULL
+
+
+def must_take(path: Path) -> None:
+    """Raise the OSError with which writing a file, which may not be there yet, would fail; nothing is written."""
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    number = 0
+    if there == path and there.is_dir():
+        number = errno.EISDIR
+    elif there != path and not there.is_dir():
+        number = errno.ENOTDIR
+    elif os.statvfs(there).f_flag & os.ST_RDONLY:
+        number = errno.EROFS
+    elif not os.access(there, os.W_OK if there == path else os.W_OK | os.X_OK):
+        number = errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def why_full(folder: Path) -> str:

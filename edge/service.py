@@ -18,6 +18,7 @@ from edge.assembly import (
     build_source,
     check_alarms,
     state_dir_of,
+    table_of,
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
@@ -206,11 +207,11 @@ class _Core:
 
 def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack) -> _Core:
     state_dir = state_dir_of(config)
-    models = ModelShelf(variant=config.variant, state_dir=state_dir)
+    models = ModelShelf(variant=config.variant, state_dir=state_dir, path=config.path)
     readers = []
     for source in config.sources.values():
         lanes = build_lanes(config, source, models)
-        device = build_source(source, clock)
+        device = build_source(source, clock, path=config.path)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     check_alarms(config, (lane for reader in readers for lane in reader.lanes))
     outbox = opened.enter_context(contextlib.closing(open_outbox(state_dir, clock, boot)))
@@ -230,7 +231,7 @@ def _sinks(
     built: list[Sink] = []
 
     def build(name: str, settings: Mapping[str, Any]) -> Sink:
-        built.append(construct("sinks", name, settings, injected))
+        built.append(construct("sinks", name, settings, injected, where=(core.config.path, table_of(name))))
         opened.callback(built[-1].close)
         return built[-1]
 

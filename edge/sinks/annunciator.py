@@ -57,7 +57,8 @@ def build(
     gpio_chip: str = "/dev/gpiochip0",
     active_low: bool = False,
     repeat_s: Positive = 10.0,
-) -> Annunciator:
+    checking: bool = False,
+) -> Annunciator | None:
     """What rings at the bedside.
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
@@ -66,12 +67,19 @@ def build(
     """
     if not 1.0 <= repeat_s <= 600.0:
         raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")
-    outputs: list[Output] = []
+    if not command and not sound and gpio_line is None:
+        raise ConfigError("sinks.annunciator: set command, sound or gpio_line: what is to ring?")
     if command:
         _program("command", command)
-        outputs.append(Program(dict.fromkeys(PULSES, command), repeat_s))
     if sound:
         _program("player", player)
+        _sound(sound)
+    if checking:
+        return None
+    outputs: list[Output] = []
+    if command:
+        outputs.append(Program(dict.fromkeys(PULSES, command), repeat_s))
+    if sound:
         outputs.append(Program({p: (*player, str(f)) for p, f in _files(sound, state_dir).items()}, repeat_s))
     if gpio_line is not None:
         try:
@@ -79,8 +87,6 @@ def build(
         except OSError as error:
             where = f"line {gpio_line} of {gpio_chip}"
             raise ConfigError(f"sinks.annunciator.gpio_line: {where}: {error.strerror}; is it in use?") from None
-    if not outputs:
-        raise ConfigError("sinks.annunciator: set command, sound or gpio_line: what is to ring?")
     return Annunciator(outputs, clock=clock, repeat_s=repeat_s, standing=standing, on_fault=on_fault)
 
 
@@ -262,10 +268,13 @@ def _program(key: str, command: Sequence[str]) -> None:
         raise ConfigError(f"sinks.annunciator.{key}: {command[0]}: no such program")
 
 
+def _sound(sound: str) -> None:
+    if sound != BEEP and not Path(sound).is_file():
+        raise ConfigError(f'sinks.annunciator.sound: {sound}: no such file; "{BEEP}" needs none')
+
+
 def _files(sound: str, state_dir: Path) -> Mapping[str, Path]:
     if sound != BEEP:
-        if not Path(sound).is_file():
-            raise ConfigError(f'sinks.annunciator.sound: {sound}: no such file; "{BEEP}" needs none')
         return dict.fromkeys(PULSES, Path(sound))
     try:
         return write_bursts(state_dir)

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from edge.alarms.bed import recording_of
 from edge.clock import Clock
-from edge.disk import is_full
+from edge.disk import is_full, must_take
 from edge.evidence import Ring, Span, exact_part
 from edge.ranges import NotNegative
 from edge.recording import Entry, RecordingWriter, pack
@@ -47,7 +47,8 @@ def build(
     after_s: NotNegative = 30.0,
     quota_mb: NotNegative = 500.0,
     keep_free_mb: NotNegative = 200.0,
-) -> Evidence:
+    checking: bool = False,
+) -> Evidence | None:
     """A folder of recordings, one an alarm; on unless told otherwise.
 
     path: the folder; a relative one lies in the state directory. before_s, after_s: seconds of waveform before the
@@ -60,6 +61,9 @@ def build(
     root = state_dir / path
     sources = {s: bed for bed, about in (layout or {}).items() for s in about["sources"]}
     try:
+        must_take(root / "any")
+        if checking:
+            return None
         _folder(root)
         history = History(state_dir / "history.sqlite")
     except (OSError, sqlite3.Error) as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
-from edge.disk import is_full
+from edge.disk import is_full, must_take
 from edge.ranges import FromZero, Positive
 from edge.sinks._payloads import encode, fields_of, iso
 from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
@@ -36,13 +36,17 @@ def build(
     path: str = "journal.jsonl",
     max_mb: Positive = 50.0,
     keep: FromZero = 4,
-) -> Journal:
+    checking: bool = False,
+) -> Journal | None:
     """A journal file.
 
     path: the file; a relative one lies in the state directory. max_mb: size at which a new file is begun. keep:
     how many old ones stay, as ``path.1`` (newest) and so on.
     """
     try:
+        must_take(state_dir / path)
+        if checking:
+            return None
         return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)
     except OSError as error:
         raise ConfigError(f"{state_dir / path}: cannot be written: {error.strerror}; set sinks.journal.path") from None

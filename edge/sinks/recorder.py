@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
-from edge.disk import is_full
+from edge.disk import is_full, must_take
 from edge.ranges import NotNegative, Positive
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
 from edge.types import Alarm, ConfigError, Event
@@ -42,7 +42,8 @@ def build(
     part_mb: Positive = 64.0,
     quota_mb: NotNegative = 4000.0,
     keep_free_mb: NotNegative = 500.0,
-) -> Recorder:
+    checking: bool = False,
+) -> Recorder | None:
     """A folder of recordings.
 
     path: the folder; a relative one lies in the state directory. batch_s: seconds between writes; a power cut costs
@@ -55,6 +56,9 @@ def build(
         raise ConfigError("sinks.recorder.part_mb: must be above 0 and at most half of quota_mb")
     root = state_dir / path
     try:
+        must_take(root / "any")
+        if checking:
+            return None
         return Recorder(root, clock, boot, header, batch_s, int(part_mb * 1e6), int(quota_mb * 1e6), keep_free_mb * 1e6)
     except OSError as error:
         raise ConfigError(f"{root}: cannot be written: {error.strerror}; set sinks.recorder.path") from None

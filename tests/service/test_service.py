@@ -111,7 +111,9 @@ def test_a_pause_with_nothing_sounding_is_kept_too(folder, run, clock, name):
 def test_after_the_machine_itself_restarted_standing_alarms_have_times_of_this_run(run, clock, folder, monkeypatch):
     run(fast(clock))
     given = {}
-    monkeypatch.setattr("edge.service.construct", lambda kind, name, keys, injected: given.update(injected) or Kept())
+    monkeypatch.setattr(
+        "edge.service.construct", lambda group, name, keys, injected, where: given.update(injected) or Kept()
+    )
     young = ManualClock(20.0)
     config = parse(CONFIG.format(folder=folder) + '[mqtt]\nhost = "127.0.0.1"\n')
     service = build_service(config, clock=young, console=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
-from edge.types import EdgeVitalsError
+from edge.types import ConfigError, EdgeVitalsError
 
 if TYPE_CHECKING:
     from edge.clock import Clock
@@ -69,12 +69,18 @@ class _Stream:
         self.low, self.high = min(self.low, float(block.data.min())), max(self.high, float(block.data.max()))
 
 
-def listen(config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None]) -> Iterator[Finding]:
-    """Open the source and listen; told: called with the seconds left."""
+def listen(
+    config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None], *, path: str = ""
+) -> Iterator[Finding]:
+    """Open the source and listen; told: called with the seconds left. path: the configuration's file."""
     from edge.assembly import build_source
 
     step = f"source {config.name}"
-    source = build_source(config, clock)
+    try:
+        source = build_source(config, clock, path=path)
+    except ConfigError as refused:
+        yield fault(step, "config_refused", str(refused))
+        return
     waits = getattr(source, "can_wait", False)
     streams: dict[str, _Stream] = {}
     pictures = Pictures()
