@@ -47,6 +47,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "a stream that an analyzer needs is not sent",
         "enable it in the firmware, or drop the analyzer",
     ),
+    "stream_twice": (
+        "the device sends two streams of one kind, and only the first is read",
+        "leave the other out of the firmware, or give it a device of its own",
+    ),
     "rate_wrong": (
         "samples do not come at the rate declared",
         "the program goes by their rate on the device's clock; declare it in the firmware's HELLO",
@@ -89,7 +93,16 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
 
 WARNINGS: Final = frozenset(
     {"clock_unsynchronised", "clock_unknown", "state_low", "was_under_voltage", "was_throttled", "hot", "model_variant"}
-    | {"device_resets", "samples_lost", "rate_wrong", "sensor_off", "saturated", "camera_slow", "camera_flicker"}
+    | {
+        "device_resets",
+        "stream_twice",
+        "samples_lost",
+        "rate_wrong",
+        "sensor_off",
+        "saturated",
+        "camera_slow",
+        "camera_flicker",
+    }
     | {"face_models_missing", "throttled", "port_framing"}
 )
 """Faults with which the program still works, worse."""

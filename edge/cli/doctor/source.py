@@ -148,6 +148,12 @@ def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: i
     if counters.get("resets", 0) > 1:
         yield fault(step, "device_resets", f"{counters['resets']} times")
     hello = getattr(source, "hello", None)
+    if counters.get("second_of_kind", 0) and hello is not None:
+        kinds: dict[str, list[str]] = {}
+        for stream in hello.streams:
+            kinds.setdefault(stream.kind, []).append(str(stream.id))
+        twice = [f"{kind} as {', '.join(ids)}" for kind, ids in kinds.items() if len(ids) > 1]
+        yield fault(step, "stream_twice", "; ".join(twice))
     if hello is not None:
         version = _version(hello.fw)
         if version and version < OLDEST_FIRMWARE:
