@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,26 +15,36 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import TRANSFORMS_OF, Config, SourceConfig
+from edge.disk import must_take
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
-from edge.kinds import construct, nearest
+from edge.kinds import check, construct, kind_module, nearest, settings_of
 from edge.lane import Lane
-from edge.types import Analyzer, ConfigError, Source, Transform
+from edge.types import Analyzer, ConfigError, ModelError, Source, Transform
 
 
 @dataclass(slots=True)
 class ModelShelf:
-    """Models by name, loaded once, when first asked for, and shared by all lanes of the process."""
+    """Models by name, loaded once, when first asked for, and shared by all lanes of the process.
+
+    path: the configuration's file, for messages.
+    """
 
     variant: str | None = None
     variants: Mapping[str, str] = field(default_factory=dict)
     state_dir: Path | None = None
+    path: str = ""
     loaded: dict[str, Model] = field(default_factory=dict)
 
     def __call__(self, name: str) -> Model:
         if name not in self.loaded:
             variant = self.variants.get(name, self.variant)
-            self.loaded[name] = inference.load(name, variant=variant, state_dir=self.state_dir)
+            try:
+                self.loaded[name] = inference.load(name, variant=variant, state_dir=self.state_dir)
+            except ModelError as error:
+                if self.path and self.variant is not None:
+                    raise ModelError(f"{self.path}: models.variant: {error}") from None
+                raise
         return self.loaded[name]
 
     def faster(self) -> dict[str, Model]:
@@ -67,9 +77,12 @@ def boot_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def build_source(config: SourceConfig, clock: Clock) -> Source:
-    """The source, not opened."""
-    source: Source = construct("sources", config.kind, config.settings, {"name": config.name, "clock": clock})
+def build_source(config: SourceConfig, clock: Clock, *, path: str = "") -> Source:
+    """The source, not opened. path: the configuration's file, for messages."""
+    where = (path, f"sources.{config.name}")
+    source: Source = construct(
+        "sources", config.kind, config.settings, {"name": config.name, "clock": clock}, where=where
+    )
     return source
 
 
@@ -78,11 +91,18 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     by_primary: dict[str, dict[str, Analyzer]] = {}
     transforms: dict[str, dict[str, Transform]] = {}
     for name in source.analyzers:
-        analyzer: Analyzer = construct("analyzers", name, config.analyzers.get(name, {}), {"models": models})
+        analyzer: Analyzer = construct(
+            "analyzers",
+            name,
+            config.analyzers.get(name, {}),
+            {"models": models},
+            where=(config.path, f"analyzers.{name}"),
+        )
         primary = analyzer.streams[0].rstrip("?")
         by_primary.setdefault(primary, {})[name] = analyzer
         for takes, kind in TRANSFORMS_OF.get(name, {}).items():
-            built = construct("transforms", kind, config.transforms.get(kind, {}), {})
+            where = (config.path, f"transforms.{kind}")
+            built = construct("transforms", kind, config.transforms.get(kind, {}), {}, where=where)
             transforms.setdefault(primary, {})[takes] = built
     return [
         Lane(
@@ -96,6 +116,7 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     ]
 
 
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 SHIPPED: Final = (
     *("ppg.hr", "ppg.rhythm", "ppg.quality", "ppg.perfusion"),
     *("pcg.murmur", "pcg.hr", "pcg.quality", "camera.hr", "camera.quality", fusion.HR, fusion.SPREAD),
@@ -115,8 +136,42 @@ def check_alarms(config: Config, lanes: Iterable[Lane]) -> None:
             for metric in rule.metrics if rule.enabled else ():
                 if metric not in known:
                     raise ConfigError(
-                        f"alarms.{name}.metrics of bed {bed.name}: nothing makes {metric!r}{nearest(metric, known)}"
+                        f"{config.path}: alarms.{name}.metrics of bed {bed.name}: nothing makes {metric!r}{nearest(metric, known)}"
                     )
+
+
+def refusals(config: Config) -> Iterator[ConfigError]:
+    """What keeps a run of this configuration from beginning beside its sources and models; nothing is opened."""
+    state_dir = state_dir_of(config)
+    try:
+        must_take(state_dir / "any")
+    except OSError as error:
+        yield ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
+    listening: list[tuple[str, str, int]] = []
+    for name, settings in {"evidence": {}, **config.sinks}.items():
+        where = (config.path, table_of(name))
+        try:
+            check(name, settings, {"state_dir": state_dir}, where=where)
+        except ConfigError as error:
+            yield error
+        host, port = _listens(name, settings)
+        for other, other_host, other_port in listening:
+            if port == other_port and (host == other_host or {host, other_host} & _EVERYWHERE):
+                yield ConfigError(f"{config.path}: {table_of(name)}.port: {port} is that of {table_of(other)}, too")
+        if port:
+            listening.append((name, host, port))
+
+
+def table_of(sink: str) -> str:
+    """The table of the configuration that a sink's settings stand in."""
+    return sink if sink == "mqtt" else f"sinks.{sink}"
+
+
+def _listens(sink: str, settings: Mapping[str, Any]) -> tuple[str, int]:
+    """Host and port of a sink that others connect to, which is one that has a host by itself; else port 0."""
+    keys = settings_of(kind_module("sinks", sink).build)
+    host, port = (settings.get(key, keys[key][1] if key in keys else None) for key in ("host", "port"))
+    return (host, port) if "host" in keys and isinstance(keys["host"][1], str) and port else ("", 0)
 
 
 def build_board(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
-from edge.recording import STATE_EVERY_S, Entry, LaneState, MainState, Tick
+from edge.recording import STATE_EVERY_S, Damage, Entry, LaneState, MainState, Tick
 from edge.types import Alarm, Block, Fault, Reading
 
 CONFIRM_S: Final = 90.0
@@ -139,6 +139,7 @@ def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
         entry
         for i, entry in enumerate(entries[:first])
         if i in lanes.values()
+        or isinstance(entry, Damage)
         or (
             isinstance(entry, Block) and (entry.t_end > oldest.get(entry.stream, 0.0) or i > since.get(entry.source, 0))
         )

@@ -22,10 +22,13 @@ INJECTED = frozenset(
     {
         *("name", "clock", "models", "device_name", "boot", "outbox", "on_command", "on_link", "hops"),
         *("identities", "version", "standing", "metrics", "state_dir", "header", "layout", "roles", "watching"),
-        *("on_fault", "history", "bed_rules"),
+        *("on_fault", "history", "bed_rules", "checking"),
     }
 )
-"""Keywords of ``build`` that the program fills in; they are never configuration keys."""
+"""Keywords of ``build`` that the program fills in; they are never configuration keys.
+
+A sink's ``checking`` asks it to judge its settings, and to return None before it opens anything.
+"""
 
 
 def kind_module(group: str, kind: str) -> Any:
@@ -51,11 +54,40 @@ def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
 
 
-def construct(group: str, kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any]) -> Any:
-    """Call the kind's ``build`` with its settings and those of ``injected`` that it asks for."""
+def construct(
+    group: str,
+    kind: str,
+    settings: Mapping[str, Any],
+    injected: Mapping[str, Any],
+    *,
+    where: tuple[str, str] = ("", ""),
+) -> Any:
+    """Call the kind's ``build`` with its settings and those of ``injected`` that it asks for.
+
+    where: the file and the table that the settings come from, which a ConfigError is to name.
+    """
     build = kind_module(group, kind).build
     wanted = inspect.signature(build).parameters
-    return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
+    try:
+        return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
+    except ConfigError as error:
+        raise ConfigError(_placed(str(error).removeprefix(f"{kind}: "), *where, settings_of(build))) from None
+
+
+def check(kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any], *, where: tuple[str, str]) -> None:
+    """Let a sink's ``build`` judge its settings and end before it opens anything, where it has such an end."""
+    wanted = inspect.signature(kind_module("sinks", kind).build).parameters
+    if "checking" in wanted:
+        nothing = dict.fromkeys(INJECTED & set(wanted))
+        construct("sinks", kind, settings, {**nothing, **injected, "checking": True}, where=where)
+
+
+def _placed(text: str, path: str, table: str, keys: Iterable[str]) -> str:
+    """A message with file and table in front of it, where it does not name them."""
+    first = _KIND.match(text)
+    if table and table not in text:
+        text = f"{table}.{text}" if first and first.group() in keys else f"{table}: {text}"
+    return f"{path}: {text}" if path and not text.startswith(path) else text
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -1,12 +1,18 @@
-"""The recording that ``run --record`` asked for: when it no longer fits it ends, and the watching goes on."""
+"""The recording that ``run --record`` asked for: when it no longer fits it ends, and the watching goes on.
+
+A supervisor starts the same command again and again: what lies there already is kept, and the new one goes beside it.
+"""
 
 from __future__ import annotations
 
+import io
+import itertools
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from edge.disk import is_full
 from edge.recording import Entry, RecordingWriter
 from edge.types import ConfigError
 
@@ -14,14 +20,22 @@ log = logging.getLogger(__name__)
 
 
 class RecordFile:
-    """Takes entries into ``path`` until its disk takes no more. Raises ConfigError where it cannot be written at all."""
+    """Takes entries into ``path``, or beside it where there is one, until its disk takes no more.
+
+    Raises ConfigError where it cannot be written at all.
+    """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self._path, self._ended = path, False
         try:
-            self._file = path.open("wb")
+            self._path, self._file = _new(path)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+            if not is_full(error):
+                raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+            self._file = io.BytesIO()
+            self._end(error)
+        if self._path != path:
+            log.warning("%s exists and is kept; this recording is %s", path, self._path)
         self._writer = RecordingWriter(self._file, header)
 
     def add(self, entry: Entry) -> None:
@@ -43,3 +57,16 @@ class RecordFile:
         if not self._ended:
             self._ended = True
             log.error("%s: the recording ends here: %s; the watching goes on", self._path, error.strerror)
+
+
+def _new(path: Path) -> tuple[Path, BinaryIO]:
+    """``path``, or the first of ``path-2``, ``path-3`` … that is not there, opened; a device file is opened as it is."""
+    if path.exists() and not path.is_file():
+        return path, path.open("wb")
+    beside = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    for free in itertools.chain([path], beside):
+        try:
+            return free, free.open("xb")
+        except FileExistsError:
+            continue
+    raise AssertionError("there is always another number")

@@ -1,4 +1,5 @@
-"""An append-only file of what the lanes were fed and what came of it; a torn end is dropped and said so.
+"""An append-only file of what the lanes were fed and what came of it; a torn end is dropped and said so, damage before
+the end is a gap and said so.
 
 Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``, little-endian, payload MessagePack
 ``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
@@ -25,6 +26,7 @@ import msgspec
 import numpy as np
 
 from edge.plain import plain
+from edge.record_scan import HEAD, Unread, records
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceError, SourceStatus
 
 MAGIC: Final = b"EVREC1\n"
@@ -32,8 +34,6 @@ PARTS: Final = "[0-9]" * 6 + ".evrec"
 """What the parts of a folder are called."""
 STATE_EVERY_S: Final = 15.0
 """So often it is told what lanes, fusion and board remember."""
-_HEAD = struct.Struct("<II")
-_MAX_RECORD_BYTES = 1 << 26
 _NARROW = (np.int16, np.int32)
 
 
@@ -61,6 +61,15 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """From here back by ``seconds``, to the entry before, ``size`` bytes of the file cannot be read; it is never written."""
+
+    t: float
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class LaneState:
     """What a lane remembered after the blocks before this entry: see ``Lane.state``."""
 
@@ -80,7 +89,9 @@ class MainState:
     shift_s: float | None = None
 
 
-Entry = Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost | LaneState | MainState
+Entry = (
+    Block | SourceStatus | Fault | Command | Reading | Alarm | Tick | ClockMark | Lost | Damage | LaneState | MainState
+)
 _KINDS: Final[dict[str, type[Any]]] = {
     "status": SourceStatus,
     "fault": Fault,
@@ -138,7 +149,7 @@ class RecordingWriter:
         return self._write(msgspec.msgpack.encode([kind, content], enc_hook=plain))
 
     def _write(self, payload: bytes) -> int:
-        record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        record = HEAD.pack(len(payload), zlib.crc32(payload)) + payload
         if self._file.write(record) != len(record):
             raise OSError(errno.ENOSPC, "the disk is full")
         return len(record)
@@ -157,12 +168,13 @@ def pack(entry: Entry) -> bytes:
 class Recording:
     """A recording opened for reading: a file, or a folder of its numbered parts.
 
-    ``torn`` is set once reading met an incomplete or damaged end; ``missing`` says which parts a quota took away.
+    ``torn`` is set once reading met an incomplete or damaged end, ``damaged`` once it met what is not whole before the
+    end, where a ``Damage`` stands among the entries; ``missing`` says which parts a quota took away.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.torn = self.missing = ""
+        self.torn = self.missing = self.damaged = ""
         self.parts = sorted(self.path.glob(PARTS)) if self.path.is_dir() else [self.path]
         if not self.parts:
             raise SourceError(f"{path}: no recording in this folder (no 000001.evrec)")
@@ -175,48 +187,80 @@ class Recording:
     def __iter__(self) -> Iterator[Entry]:
         return self.entries()
 
+    @property
+    def said(self) -> list[str]:
+        """What is to be told of a recording that is not all there, known when it was read."""
+        return [text for text in (self.damaged, self.torn, self.missing) if text]
+
     def entries(self, *, samples: bool = True) -> Iterator[Entry]:
         """All entries in order; samples: with the blocks, which are most of a recording."""
+        self.damaged, before, unread, damages = "", None, 0, list[Damage]()
+        for entry in self._found(samples=samples):
+            if isinstance(entry, Unread):
+                unread += entry.size
+                continue
+            t = entry.t_end if isinstance(entry, Block) else entry.t
+            if unread:
+                damages.append(Damage(t, 0.0 if before is None else max(0.0, t - before), unread))
+                unread = 0
+                self.damaged = _told(self.path, damages)
+                yield damages[-1]
+            yield entry
+            before = t if before is None else max(before, t)
+
+    def _found(self, *, samples: bool) -> Iterator[Entry | Unread]:
         for part in self.parts:
             if part.stat().st_size <= len(MAGIC):  # begun when the power went
                 self.torn = f"{part}: holds nothing yet; everything before it was read"
                 continue
             with part.open("rb") as file:
                 file.seek(len(MAGIC))
-                self._next(file)  # the header
-                while (record := self._next(file)) is not None:
-                    kind, packed = record
-                    batch = _decode_batch(zlib.decompress(_decode(packed))) if kind == "batch" else [record]
-                    for one, inner in batch:
-                        if one != "block":
-                            yield _KINDS[one](**_decode(inner))
-                        elif samples:
-                            yield _block(_decode(inner))
+                for payload in records(file):
+                    if not isinstance(payload, Unread):
+                        yield from _entries(payload, samples=samples)
+                    elif payload.last and part == self.parts[-1]:
+                        self.torn = _torn(file, payload)
+                    else:
+                        yield payload
 
     def _header(self, path: Path) -> Mapping[str, Any]:
         try:
             with path.open("rb") as file:
                 if file.read(len(MAGIC)) != MAGIC:
                     raise SourceError(f"{path}: not a recording of this program")
-                first = self._next(file)
+                first = next(records(file), None)
         except OSError as error:
             raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
-        if first is None or first[0] != "header":
+        kind, packed = ("", b"") if first is None or isinstance(first, Unread) else _decode_record(first)
+        if kind != "header":
             raise SourceError(f"{path}: the recording has no header: nothing in it can be used")
-        header: Mapping[str, Any] = _decode(first[1])
+        header: Mapping[str, Any] = _decode(packed)
         return header
 
-    def _next(self, file: BinaryIO) -> tuple[str, msgspec.Raw] | None:
-        at = file.tell()
-        head = file.read(_HEAD.size)
-        if not head:
-            return None
-        length, crc = _HEAD.unpack(head.ljust(_HEAD.size, b"\xff"))
-        payload = file.read(length) if length <= _MAX_RECORD_BYTES else b""
-        if len(payload) != length or zlib.crc32(payload) != crc:
-            self.torn = f"{file.name}: the record at byte {at} is torn; everything before it was read"
-            return None
-        return _decode_record(payload)
+
+def _entries(payload: bytes, *, samples: bool) -> Iterator[Entry]:
+    """What one record holds; the header is no entry."""
+    record = _decode_record(payload)
+    for kind, packed in _decode_batch(zlib.decompress(_decode(record[1]))) if record[0] == "batch" else [record]:
+        if kind == "block":
+            if samples:
+                yield _block(_decode(packed))
+        elif kind != "header":
+            yield _KINDS[kind](**_decode(packed))
+
+
+def _torn(file: BinaryIO, end: Unread) -> str:
+    return (
+        f"{file.name}: the record at byte {end.at} is torn; everything before it was read, {end.size} byte(s) were not"
+    )
+
+
+def _told(path: Path, damages: Sequence[Damage]) -> str:
+    size, seconds = sum(one.size for one in damages), sum(one.seconds for one in damages)
+    return (
+        f"{path}: damaged in {len(damages)} place(s): {size} byte(s) cannot be read, and {seconds:.1f} s lack some or "
+        f"all of what was recorded; the rest was read"
+    )
 
 
 def _block_fields(block: Block) -> dict[str, Any]:

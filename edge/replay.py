@@ -16,7 +16,7 @@ from edge.alarms.board import Board
 from edge.clock import ManualClock
 from edge.fusion import Fusion
 from edge.lane import Lane
-from edge.recording import Entry, LaneState, Lost, MainState, Tick, pack
+from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack
 from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceStatus
 
 _TICK_S = 1.0
@@ -119,7 +119,7 @@ def reproduce(
 
     Lanes and board begin at their first states in the recording, wherever that is: what is computed goes on from
     there. Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
-    where the blocks that made it are not in the recording. board_of: the board as it was at a state. same_rules:
+    where the blocks that made it are not in the recording. So they do again behind damage. board_of: the board as it was at a state. same_rules:
     whether alarm transitions are to be the same; not with another configuration.
     """
     run = _Reproduction(lanes, fusion, found)
@@ -133,6 +133,12 @@ def reproduce(
                 board = board_of(entry)
                 if fusion is not None:
                     fusion.restore(entry.fusion)
+        elif isinstance(entry, Damage):
+            board = None
+            run.begin_anew()
+            found.notes.append(
+                f"{entry.seconds:.1f} s before {entry.t:.1f} s are damaged; it goes on from the next states"
+            )
         elif board is None:
             continue
         elif isinstance(entry, Reading):
@@ -169,6 +175,14 @@ class _Reproduction:
         self._made: dict[tuple[str, str, str], deque[Reading]] = {}
         self._begun: set[tuple[str, str, str]] = set()
         self._told: deque[Alarm] = deque()
+
+    def begin_anew(self) -> None:
+        """Something is missing here: what was remembered is no longer what was remembered live."""
+        for lane in self._lanes:
+            lane.reset()
+        self._asleep = list(self._lanes)
+        for kept in (self._made, self._begun, self._told):
+            kept.clear()
 
     def feed(self, entry: Block | LaneState) -> None:
         """A block to the lanes of its source, or a state to its own."""

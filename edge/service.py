@@ -18,6 +18,7 @@ from edge.assembly import (
     build_source,
     check_alarms,
     state_dir_of,
+    table_of,
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
@@ -34,10 +35,10 @@ from edge.relief import rungs
 from edge.resume import DurableBoard, resumed
 from edge.runtime import Runtime
 from edge.sinks.outbox import Outbox
-from edge.types import ConfigError, Fault, Sink
+from edge.state_disk import OutboxFaults, open_outbox
+from edge.types import Fault, Sink
 
-DAMAGE_TOLD_S: Final = 3600.0
-_DAMAGE: Final = "damage"
+_TELLING: Final = ("mqtt",)
 
 
 @runtime_checkable
@@ -96,12 +97,8 @@ def _build(
     boot: str,
 ) -> Service:
     core = _core(config, clock, boot, opened)
-    built = _sinks(core, console, opened)
-    taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
-    if record is not None:
-        asked = RecordFile(Path(record), core.header())
-        opened.callback(asked.close)
-        taps.append(asked.add)
+    ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
+    built, taps = _sinks(core, console, record, opened)
     main = MainThread(
         readers=core.readers,
         board=core.board,
@@ -113,16 +110,17 @@ def _build(
         tap=_together(taps),
         board_shift_s=core.shift_s,
         extra_stats=lambda: {"models": core.models.identities()},
-        ladder=Ladder(rungs(core.readers, core.models.loaded, core.models.faster())),
+        ladder=ladder,
         health=read_health,
     )
-    watchdog, damage_over = Watchdog(), _DamageOver(core.outbox, clock, core.mailbox)
+    watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
     opened.callback(watchdog.stopping)
 
     def ticked(seen: Sequence[Reader]) -> None:
         watchdog.tick(seen)
-        damage_over.look()
+        outbox_faults.look()
 
+    outbox_faults.begin()
     for fault in core.found_at_start():
         core.mailbox.put(fault)
     page_url = next((url for sink in built if (url := getattr(sink, "url", ""))), "")
@@ -196,13 +194,11 @@ class _Core:
     def found_at_start(self) -> list[Fault]:
         """What is known to be wrong before the first block comes."""
         now = self.clock.now()
-        damage = [Fault("outbox_full", now, True, text, source=_DAMAGE) for text in self.outbox.faults]
-        models = [
+        return [
             Fault("model_fault", now, True, f"{name}: {fault}", source=name)
             for name, model in self.models.loaded.items()
             for fault in model.faults
         ]
-        return damage + models
 
     def _lanes(self, bed: str | None = None) -> list[Lane]:
         lanes = [lane for reader in self.readers for lane in reader.lanes]
@@ -211,49 +207,48 @@ class _Core:
 
 def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack) -> _Core:
     state_dir = state_dir_of(config)
-    models = ModelShelf(variant=config.variant, state_dir=state_dir)
+    models = ModelShelf(variant=config.variant, state_dir=state_dir, path=config.path)
     readers = []
     for source in config.sources.values():
         lanes = build_lanes(config, source, models)
-        device = build_source(source, clock)
+        device = build_source(source, clock, path=config.path)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     check_alarms(config, (lane for reader in readers for lane in reader.lanes))
-    outbox = opened.enter_context(contextlib.closing(_outbox(state_dir, clock, boot)))
+    outbox = opened.enter_context(contextlib.closing(open_outbox(state_dir, clock, boot)))
     board, shift_s = resumed(config, boot, outbox, clock, models)
     return _Core(config, clock, boot, models, readers, outbox, board, shift_s, new_mailbox())
 
 
-def _sinks(core: _Core, console: bool, opened: contextlib.ExitStack) -> list[Sink]:
-    """The configured sinks, the evidence of alarms first: others show it."""
+def _sinks(
+    core: _Core, console: bool, record: str | Path | None, opened: contextlib.ExitStack
+) -> tuple[list[Sink], list[Callable[[Entry], None]]]:
+    """The configured sinks, and what takes every entry.
+
+    The evidence of alarms is the first: others show it. What tells other machines is the last: a start that is refused
+    must not have been announced.
+    """
     named, injected = dict(core.config.sinks), core.for_sinks()
     built: list[Sink] = []
 
     def build(name: str, settings: Mapping[str, Any]) -> Sink:
-        built.append(construct("sinks", name, settings, injected))
+        built.append(construct("sinks", name, settings, injected, where=(core.config.path, table_of(name))))
         opened.callback(built[-1].close)
         return built[-1]
 
     injected["history"] = build("evidence", named.pop("evidence", {}))
     if console:
         named.setdefault("console", {})
+    telling = {name: named.pop(name) for name in _TELLING if name in named}
     for name, settings in named.items():
         build(name, settings)
-    return built
-
-
-class _DamageOver:
-    """Ends the alarm of an outbox that was damaged at the start after an hour: it works again, and nobody else would."""
-
-    def __init__(self, outbox: Outbox, clock: Clock, mailbox: queue.Queue[Any]) -> None:
-        self._outbox, self._clock, self._mailbox = outbox, clock, mailbox
-        self._until = clock.now() + DAMAGE_TOLD_S
-
-    def look(self) -> None:
-        """Called by the main loop, whose own queue may be full: then another time."""
-        if self._outbox.faults and self._clock.now() >= self._until:
-            with contextlib.suppress(queue.Full):
-                self._mailbox.put_nowait(Fault("outbox_full", self._clock.now(), False, source=_DAMAGE))
-                self._outbox.faults.clear()
+    taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
+    if record is not None:
+        asked = RecordFile(Path(record), core.header())
+        opened.callback(asked.close)
+        taps.append(asked.add)
+    for name, settings in telling.items():
+        build(name, settings)
+    return built, taps
 
 
 def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
@@ -277,11 +272,3 @@ def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
     """Metric to hop, s: how soon its next reading is due; with what fusion makes of the heart rates."""
     hops = {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
     return {**hops, "fused.hr": fusion.HOP_S} if any(m in fusion.METRICS for m in hops) else hops
-
-
-def _outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        return Outbox(state_dir / "outbox.sqlite", clock=clock, boot=boot)
-    except OSError as error:
-        raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None

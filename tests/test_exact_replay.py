@@ -11,7 +11,7 @@ from edge.cli import main
 from edge.cli.replay import Again
 from edge.clock import SystemClock
 from edge.config import parse
-from edge.recording import LaneState, MainState, Recording, Tick
+from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
 from edge.replay import Comparison
 from edge.service import build_service
 from edge.types import Alarm, Block, Command, Reading
@@ -121,10 +121,30 @@ def test_the_command_says_so_and_judges(recorded, capsys):
     assert "bit for bit those made live" in capsys.readouterr().err
 
 
-def test_a_sample_that_was_altered_is_found(recorded, tmp_path, capsys):
-    from edge.recording import RecordingWriter
-    from edge.types import Block
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_one_flipped_byte_costs_some_seconds_and_what_follows_is_made_again_exactly(recorded, tmp_path, capsys, share):
+    path, entries = tmp_path / "flipped.evrec", list(Recording(recorded))
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, Recording(recorded).header)
+        for start in range(0, len(entries), 100):
+            writer.add_batch([pack(entry) for entry in entries[start : start + 100]])
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 0x10
+    path.write_bytes(content)
+    found, events, recording = made_again(path)
+    assert found.same, found.line()
+    assert recording.damaged
+    (damage,) = (e for e in recording if isinstance(e, Damage))
+    live = [e for e in Recording(recorded) if isinstance(e, Reading)]
+    assert {e.t for e in live if e.t > damage.t + 35.0} <= {e.t for e in events if isinstance(e, Reading)}
+    assert main(["replay", str(path), "--exact"]) == 3
+    said = capsys.readouterr().err
+    assert "damaged in 1 place(s)" in said
+    assert "are damaged; it goes on from the next states" in said
+    assert main(["replay", str(path)]) == 0
 
+
+def test_a_sample_that_was_altered_is_found(recorded, tmp_path, capsys):
     recording = Recording(recorded)
     path = tmp_path / "altered.evrec"
     with path.open("wb") as file:

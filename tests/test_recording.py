@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge.recording import Recording, RecordingWriter
+from edge.recording import Damage, Recording, RecordingWriter
 from edge.types import Alarm, Block, Fault, Reading, SourceError, SourceStatus
 
 ENTRIES = [
@@ -60,7 +60,40 @@ def test_a_torn_end_is_dropped_at_every_byte(tmp_path):
         assert bool(recording.torn) == (length > first)
 
 
-def test_a_damaged_record_ends_the_reading_there(tmp_path):
+def test_a_damaged_middle_is_a_gap_that_is_told_with_its_bytes_and_seconds(tmp_path):
+    path = tmp_path / "a.evrec"
+    write(path, ENTRIES[:2])
+    start = len(path.read_bytes())
+    write(path, ENTRIES[:4])
+    end = len(path.read_bytes())
+    write(path, ENTRIES)
+    raw = bytearray(path.read_bytes())
+    for at in (start + 9, end - 1):
+        raw[at] ^= 0x01
+    path.write_bytes(raw)
+    recording = Recording(path)
+    for _ in range(2):  # and says it once, however often it is read
+        back = list(recording)
+        gap = Damage(3.0, 3.0 - ENTRIES[1].t_end, end - start)
+        assert all(same(a, b) for a, b in zip([*ENTRIES[:2], gap, *ENTRIES[4:]], back, strict=True))
+        assert recording.said == [
+            f"{path}: damaged in 1 place(s): {end - start} byte(s) cannot be read, and 1.7 s lack some or all of what "
+            "was recorded; the rest was read"
+        ]
+
+
+def test_a_torn_end_of_a_part_that_is_not_the_last_is_a_gap(tmp_path):
+    for number in (1, 2):
+        write(tmp_path / f"00000{number}.evrec", ENTRIES[3 * number - 3 : 3 * number])
+    first = tmp_path / "000001.evrec"
+    first.write_bytes(first.read_bytes()[:-2])
+    recording = Recording(tmp_path)
+    assert [type(entry) for entry in recording] == [Block, Block, Damage, Fault, Reading, Alarm]
+    assert recording.damaged
+    assert not recording.torn
+
+
+def test_a_damaged_record_at_the_end_is_dropped_and_its_bytes_are_told(tmp_path):
     path = tmp_path / "a.evrec"
     write(path, ENTRIES)
     raw = bytearray(path.read_bytes())
@@ -68,7 +101,8 @@ def test_a_damaged_record_ends_the_reading_there(tmp_path):
     path.write_bytes(raw)
     recording = Recording(path)
     assert len(list(recording)) == len(ENTRIES) - 1
-    assert "torn" in recording.torn
+    assert "is torn; everything before it was read, " in recording.torn
+    assert recording.torn.endswith("byte(s) were not")
 
 
 def test_frames_are_never_recorded(tmp_path):

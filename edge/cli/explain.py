@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.config import load
 
     config = load(args.config, to_watch=True)
-    models = ModelShelf(variant=config.variant)
+    models = ModelShelf(variant=config.variant, path=config.path)
     lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
     check_alarms(config, lanes)
     print(f"device {config.device}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import seconds
+from edge.disk import is_full
 from edge.logs import JsonFormatter, LogSink
 from edge.types import ConfigError, Sink
 
@@ -85,6 +86,9 @@ def only_one(state_dir: Path) -> Iterator[None]:
         state_dir.mkdir(parents=True, exist_ok=True)
         held = path.open("a+b")
     except OSError as error:
+        if is_full(error):  # nobody else can begin there, either; somebody must watch
+            yield
+            return
         raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
     with held:
         try:

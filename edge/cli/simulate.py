@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
         if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
         parts.append(told)
-        if recording.torn:
-            print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+        for text in recording.said:
+            print(f"edge-vitals: {text}", file=sys.stderr)
     whole = pooled(parts)
     if args.json:
         figures = {

@@ -46,8 +46,11 @@ def store_choice(
         state_dir.mkdir(parents=True, exist_ok=True)
         whole = {**_read(state_dir), card.name: entry}
         beside = state_dir / f"{FILE}.{os.getpid()}"
-        beside.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        beside.replace(state_dir / FILE)
+        try:
+            beside.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            beside.replace(state_dir / FILE)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         return f"{state_dir / FILE}: not written ({error.strerror}): variants will be timed again at the next start"
     return ""

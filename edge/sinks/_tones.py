@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import array
+import io
 import math
+import os
 import wave
 from pathlib import Path
 from typing import Final
+
+from edge.disk import is_full
 
 RATE_HZ: Final = 16_000
 PULSES: Final = {"low": 2, "medium": 3, "high": 5}
@@ -24,16 +28,30 @@ def burst(priority: str) -> bytes:
 
 
 def write_bursts(folder: Path) -> dict[str, Path]:
-    """A WAV file for each priority; raises OSError."""
-    files = {}
-    for priority in PULSES:
-        files[priority] = folder / f"annunciator-{priority}.wav"
-        with wave.open(str(files[priority]), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE_HZ)
-            file.writeframes(burst(priority))
-    return files
+    """A WAV file for each priority, in memory where the disk is full; raises OSError."""
+    return {priority: _kept(folder / f"annunciator-{priority}.wav", _wav(burst(priority))) for priority in PULSES}
+
+
+def _kept(path: Path, content: bytes) -> Path:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        memory = os.memfd_create(path.name)  # as long as the program lives
+        os.write(memory, content)
+        return Path(f"/proc/{os.getpid()}/fd/{memory}")
+    return path
+
+
+def _wav(samples: bytes) -> bytes:
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples)
+    return made.getvalue()
 
 
 def _wave(t: float) -> float:

@@ -2,14 +2,16 @@
 
 It rings while an alarm says so (``delivery.annunciator``), nobody has acknowledged it and no pause or shelf silences
 it: by a command, a sound, a GPIO line, or several of them. A thread does it, so ``send`` never waits. What does not work
-is logged and told as the condition ``annunciator_lost``; a drill that nobody confirms tries the whole of it.
+is logged and told as the condition ``annunciator_lost`` until a ring of it has worked; a drill that nobody confirms tries the whole of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +34,8 @@ BEEP: Final = "beep"
 class Output(Protocol):
     """One way to be heard or seen. Both raise OSError when it does not work."""
 
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> None:
-        """Once more for ``alarm``; ``still`` says whether it is still wanted."""
+    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:
+        """Once more for ``alarm``; ``still`` says whether it is still wanted. Whether it rang to its end, and so works."""
 
     def quiet(self) -> None:
         """Nothing rings any more; calling twice is harmless."""
@@ -55,7 +57,8 @@ def build(
     gpio_chip: str = "/dev/gpiochip0",
     active_low: bool = False,
     repeat_s: Positive = 10.0,
-) -> Annunciator:
+    checking: bool = False,
+) -> Annunciator | None:
     """What rings at the bedside.
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
@@ -64,12 +67,19 @@ def build(
     """
     if not 1.0 <= repeat_s <= 600.0:
         raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")
-    outputs: list[Output] = []
+    if not command and not sound and gpio_line is None:
+        raise ConfigError("sinks.annunciator: set command, sound or gpio_line: what is to ring?")
     if command:
         _program("command", command)
-        outputs.append(Program(dict.fromkeys(PULSES, command), repeat_s))
     if sound:
         _program("player", player)
+        _sound(sound)
+    if checking:
+        return None
+    outputs: list[Output] = []
+    if command:
+        outputs.append(Program(dict.fromkeys(PULSES, command), repeat_s))
+    if sound:
         outputs.append(Program({p: (*player, str(f)) for p, f in _files(sound, state_dir).items()}, repeat_s))
     if gpio_line is not None:
         try:
@@ -77,8 +87,6 @@ def build(
         except OSError as error:
             where = f"line {gpio_line} of {gpio_chip}"
             raise ConfigError(f"sinks.annunciator.gpio_line: {where}: {error.strerror}; is it in use?") from None
-    if not outputs:
-        raise ConfigError("sinks.annunciator: set command, sound or gpio_line: what is to ring?")
     return Annunciator(outputs, clock=clock, repeat_s=repeat_s, standing=standing, on_fault=on_fault)
 
 
@@ -99,7 +107,7 @@ class Annunciator:
         self._wanted = {alarm.id: alarm for alarm in standing if rings(alarm)}
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._broken = ""
+        self._broken: dict[int, str] = {}
         self.rung = 0
         self._thread = threading.Thread(target=self._run, name="edge-annunciator", daemon=True)
         self._thread.start()
@@ -158,56 +166,70 @@ class Annunciator:
         self._each(lambda output: output.ring(alarm, still))
         self.rung += 1
 
-    def _each(self, do: Callable[[Output], None]) -> None:
-        broken = []
-        for output in self._outputs:
+    def _each(self, do: Callable[[Output], bool | None]) -> None:
+        """do: whether the output has shown that it works; one that failed is broken until then."""
+        before = "; ".join(self._broken.values())
+        for number, output in enumerate(self._outputs):
             try:
-                do(output)
+                if do(output):
+                    self._broken.pop(number, None)
             except Exception as error:  # whatever it is: the others ring, and somebody is told
                 if not isinstance(error, OSError):
                     log.exception("annunciator: %s", type(output).__name__)
-                broken.append(str(error))
-        text = "; ".join(broken)
-        if text != self._broken:
-            self._broken = text
+                self._broken[number] = str(error)
+        text = "; ".join(self._broken.values())
+        if text != before:
             log.log(logging.ERROR if text else logging.INFO, "annunciator: %s", text or "works again")
             if self._on_fault is not None:
                 self._on_fault("annunciator_lost", bool(text), f"The local annunciator does not work: {text}")
 
 
 class Program:
-    """Runs a program for each ring, a different one by priority; ends it when it is no longer wanted or takes too long."""
+    """Runs a program for each ring, a different one by priority; ends it when it is no longer wanted or takes too long.
+
+    It leads a group of its own: what it started ends with it, or with the ringing where it goes on without it.
+    """
 
     def __init__(self, by_priority: Mapping[str, tuple[str, ...]], longest_s: float) -> None:
         self._by_priority, self._longest_s = by_priority, longest_s
+        self._running: subprocess.Popen[bytes] | None = None
+        self._pause = threading.Event()
 
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> None:
+    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:
+        self.quiet()
         command = self._by_priority[alarm.priority]
         named = {"ALARM": alarm.id, "PRIORITY": alarm.priority, "BED": alarm.bed, "TEXT": alarm.text}
         environment = {**os.environ, **{f"EDGE_VITALS_{key}": text for key, text in named.items()}}
-        with subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            polls = max(1, round(self._longest_s / _POLL_S))
-            for _ in range(polls):
-                try:
-                    code = process.wait(_POLL_S)
-                except subprocess.TimeoutExpired:
-                    if still():
-                        continue
-                    process.kill()
-                    return
-                if code:
-                    raise OSError(f"{command[0]} ended with code {code}")
-                return
-            process.kill()
+        null = subprocess.DEVNULL
+        self._running = subprocess.Popen(
+            command, env=environment, stdin=null, stdout=null, stderr=null, start_new_session=True
+        )
+        for _ in range(max(1, round(self._longest_s / _POLL_S))):
+            code = _ended(self._running.pid)
+            if code is None and still():
+                self._pause.wait(_POLL_S)
+            elif code is None:
+                self.quiet()
+                return False
+            elif code:
+                self.quiet()
+                raise OSError(f"{command[0]} ended with code {code}")
+            else:
+                return True
+        self.quiet()
         raise OSError(f"{command[0]} took longer than {self._longest_s:g} s")
 
     def quiet(self) -> None:
-        """Nothing runs between rings."""
+        """End the program and all it started."""
+        process, self._running = self._running, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """The same; nothing else is held."""
+        self.quiet()
 
 
 class Lamp:
@@ -216,8 +238,9 @@ class Lamp:
     def __init__(self, line: OutputLine) -> None:
         self._line = line
 
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> None:  # noqa: ARG002
+    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:  # noqa: ARG002
         self._line.set(True)
+        return True
 
     def quiet(self) -> None:
         self._line.set(False)
@@ -232,15 +255,26 @@ def rings(alarm: Alarm) -> bool:
     return bool(alarm.delivery.get("annunciator")) and alarm.presence in ("on", "latched") and not silenced
 
 
+def _ended(pid: int) -> int | None:
+    """The exit code of a child, or None while it runs. It stays a zombie: its group's number is not given to others."""
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+
 def _program(key: str, command: Sequence[str]) -> None:
     if shutil.which(command[0]) is None:
         raise ConfigError(f"sinks.annunciator.{key}: {command[0]}: no such program")
 
 
+def _sound(sound: str) -> None:
+    if sound != BEEP and not Path(sound).is_file():
+        raise ConfigError(f'sinks.annunciator.sound: {sound}: no such file; "{BEEP}" needs none')
+
+
 def _files(sound: str, state_dir: Path) -> Mapping[str, Path]:
     if sound != BEEP:
-        if not Path(sound).is_file():
-            raise ConfigError(f'sinks.annunciator.sound: {sound}: no such file; "{BEEP}" needs none')
         return dict.fromkeys(PULSES, Path(sound))
     try:
         return write_bursts(state_dir)

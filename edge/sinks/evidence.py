@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from edge.alarms.bed import recording_of
 from edge.clock import Clock
+from edge.disk import is_full, must_take
 from edge.evidence import Ring, Span, exact_part
 from edge.ranges import NotNegative
 from edge.recording import Entry, RecordingWriter, pack
@@ -46,7 +47,8 @@ def build(
     after_s: NotNegative = 30.0,
     quota_mb: NotNegative = 500.0,
     keep_free_mb: NotNegative = 200.0,
-) -> Evidence:
+    checking: bool = False,
+) -> Evidence | None:
     """A folder of recordings, one an alarm; on unless told otherwise.
 
     path: the folder; a relative one lies in the state directory. before_s, after_s: seconds of waveform before the
@@ -59,10 +61,15 @@ def build(
     root = state_dir / path
     sources = {s: bed for bed, about in (layout or {}).items() for s in about["sources"]}
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        must_take(root / "any")
+        if checking:
+            return None
+        _folder(root)
         history = History(state_dir / "history.sqlite")
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"{root}: cannot be written: {error}; set sinks.evidence.path") from None
+    if history.full:
+        log.error("evidence: %s: %s; the watching goes on", state_dir, history.full)
     ring = Ring(sources, before_s=before_s, after_s=after_s)
     return Evidence(root, history, ring, clock, boot, header, quota_mb * 1e6, keep_free_mb * 1e6)
 
@@ -152,6 +159,7 @@ class Evidence:
         try:
             packed = [pack(entry) for entry in exact_part(entries, span)]
             about = {"bed": span.bed, "span": [span.start, span.until], "occurrences": span.occurrences}
+            self.root.mkdir(parents=True, exist_ok=True)
             self._make_room(sum(map(len, packed)))
             with part.open("wb") as file:
                 writer = RecordingWriter(file, {**span.header, **about})
@@ -187,6 +195,15 @@ class Evidence:
                 with contextlib.suppress(OSError):
                     path.unlink()
             total -= size
+
+
+def _folder(root: Path) -> None:
+    """Make it, if there is room; else when there is something to be written."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if not is_full(error):
+            raise
 
 
 def _same_file(first: Path, other: Path) -> None:

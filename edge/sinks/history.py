@@ -1,7 +1,8 @@
 """All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
 
 A row an occurrence with what it came to, and its transitions whole. One thread adds; anybody may read. The oldest
-occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun.
+occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun. Where the disk is full from
+the start it lies in memory until the end of the run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.sinks._database import Opened, begin, opened
 from edge.sinks._payloads import encode, fields_of
 from edge.types import PRIORITIES, Alarm
 
@@ -45,7 +47,7 @@ class History:
         self._added = 0
         self.lost = 0
         try:
-            self._db = self._open()
+            self._db, self.full, _ = self._open()
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
@@ -53,13 +55,16 @@ class History:
                 damaged = path.with_name(path.name + tail)
                 with contextlib.suppress(FileNotFoundError):
                     damaged.replace(path.with_name(f"{path.name}.damaged{tail}"))
-            self._db = self._open()
+            self._db, self.full, _ = self._open()
 
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, timeout=1.0, check_same_thread=False)
+    def _open(self) -> Opened:
+        return opened(self._path, self._connect)
+
+    @staticmethod
+    def _connect(path: Path | str, *, alone: bool) -> sqlite3.Connection:
+        # the outbox is what survives a power cut to the last transition
+        db = begin(path, alone=alone, synchronous="normal")
         try:
-            db.execute("pragma journal_mode=wal")
-            db.execute("pragma synchronous=normal")  # the outbox is what survives a power cut to the last transition
             with db:
                 db.executescript(_SCHEMA)
         except sqlite3.Error:

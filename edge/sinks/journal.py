@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
+from edge.disk import is_full, must_take
 from edge.ranges import FromZero, Positive
 from edge.sinks._payloads import encode, fields_of, iso
 from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
+
+log = logging.getLogger(__name__)
 
 _KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
 _FLUSH_EVERY_S = 5.0
@@ -32,13 +36,17 @@ def build(
     path: str = "journal.jsonl",
     max_mb: Positive = 50.0,
     keep: FromZero = 4,
-) -> Journal:
+    checking: bool = False,
+) -> Journal | None:
     """A journal file.
 
     path: the file; a relative one lies in the state directory. max_mb: size at which a new file is begun. keep:
     how many old ones stay, as ``path.1`` (newest) and so on.
     """
     try:
+        must_take(state_dir / path)
+        if checking:
+            return None
         return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)
     except OSError as error:
         raise ConfigError(f"{state_dir / path}: cannot be written: {error.strerror}; set sinks.journal.path") from None
@@ -55,9 +63,13 @@ class Journal:
         self._written = clock.now()
         self._closed = False
         self.lost_lines = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: io.FileIO | None = self._open()
-        _end_last_line(path)
+        self._file: io.FileIO | None = None
+        try:
+            self._file = self._open()
+        except OSError as error:
+            if not is_full(error):
+                raise
+            log.error("%s: %s; the watching goes on", path, error.strerror)
 
     def send(self, event: Event) -> None:
         """Note an event; an alarm reaches the file before this returns. A source's state is noted when it changes."""
@@ -106,6 +118,8 @@ class Journal:
                 self._rotate(self._file)
 
     def _open(self) -> io.FileIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _end_last_line(self._path)
         return self._path.open("ab", buffering=0)
 
     def _rotate(self, file: io.FileIO) -> None:

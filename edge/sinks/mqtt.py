@@ -56,7 +56,8 @@ def build(
     discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
     response_prefix: Annotated[str, Meta(pattern="^[^#+$]*$")] = "",
     backlog_per_s: Positive = 500.0,
-) -> MqttSink:
+    checking: bool = False,
+) -> MqttSink | None:
     """An MQTT broker.
 
     host: the broker's name or address. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
@@ -86,6 +87,8 @@ def build(
     )
     options.password()
     options.context()
+    if checking:
+        return None
     about = {"version": version, "models": dict(identities or {}), "heartbeat_s": HEARTBEAT_EVERY_S, "roles": [*roles]}
     root, hops = f"{prefix}/{device_name}", dict(hops or {})
     found = discovery(device_name, root, metrics or {}, version, hops, bed_rules or {}) if discovery_prefix else None

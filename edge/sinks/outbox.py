@@ -2,7 +2,8 @@
 
 One SQLite file (WAL, ``synchronous=FULL``). The main thread appends, one commit for all transitions of a tick together
 with the board's state; the sink's thread reads in order and removes on PUBACK. A damaged file is put aside under
-another name and a new one begun with what could still be read; ``faults`` say so. The board's state, with the numbers
+another name and a new one begun with what could still be read; ``faults`` say so. Where the disk is full from the start
+it goes on in memory, ``full`` says why, and what it holds is written when there is room. The board's state, with the numbers
 of events, is also in a second copy, which is used where it is newer. Readings never enter, and nothing that waits is ever
 dropped to make room.
 """
@@ -19,11 +20,11 @@ import msgspec
 
 from edge.clock import Clock
 from edge.sinks._copy import Copied, StateCopy
+from edge.sinks._database import Opened, begin, opened
 from edge.sinks._payloads import encode, fields_of
 from edge.sinks._salvage import salvage
 from edge.types import Alarm
 
-_TIMEOUT_S = 1.0
 _SCHEMA = """
 create table if not exists event (
     row integer primary key autoincrement, bed text not null, seq integer not null, occurrence text not null,
@@ -61,12 +62,10 @@ class Outbox:
         self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
         self._turn, self.doubtful = 0, False
         self.copied: Copied | None = None
-        self._db = self._open()
+        self._db, self.full, self._lent = self._open()
         self._take_newer_copy()
-        self._last_row = self._db.execute(
-            "select max((select coalesce(max(row), 0) from event),"
-            " (select coalesce(max(seq), 0) from sqlite_sequence where name = 'event'))"
-        ).fetchone()[0]
+        # beyond any that lies on a disk that cannot be read now
+        self._last_row = int(self._clock.wall() * 1000) if self._lent else _last_row(self._db)
 
     def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
         """Write transitions and state in one commit; whether they are on disk.
@@ -152,6 +151,8 @@ class Outbox:
 
     def _commit(self, **state: bytes) -> bool:
         """What is held, what is gone, and entries of the state, all or nothing; whether it is on disk."""
+        if self._lent and not self._come_back():
+            return False
         rows = [(r.row, r.alarm.bed, r.alarm.seq, r.alarm.occurrence, r.wall, r.boot, blob) for r, blob in self._held]
         try:
             with self._db:
@@ -162,6 +163,21 @@ class Outbox:
             return False
         self._held = []
         self._gone.clear()
+        self.full = ""
+        return True
+
+    def _come_back(self) -> bool:
+        """From memory onto the disk, where it has room again."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = self._connect(self.path, alone=False)
+        except (OSError, sqlite3.Error):
+            return False
+        if _last_row(db) >= self._last_row - len(self._held) + 1:
+            db.close()
+            return False
+        self._db.close()
+        self._db, self._lent = db, False
         return True
 
     @contextlib.contextmanager
@@ -176,26 +192,32 @@ class Outbox:
     def _delete(self) -> None:
         self._db.executemany("delete from event where row = ?", [(row,) for row in self._gone])
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Opened:
         try:
-            return self._connect()
-        except sqlite3.OperationalError as error:  # the disk or another program, not what the file holds
+            return self._open_whole()
+        except sqlite3.OperationalError as error:  # another program, or no permission; not what the file holds
             raise OSError(0, f"{self.path.name}: {error}") from None
+
+    def _open_whole(self) -> Opened:
+        try:
+            return opened(self.path, self._connect)
+        except sqlite3.OperationalError:
+            raise
         except sqlite3.DatabaseError as error:
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(self._clock.wall())}")
             for tail in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
-            db = self._connect()
+            found = opened(self.path, self._connect)
             rows, state = salvage(aside, _SCHEMA)
-            with db:
+            with found.db as db:
                 db.executemany(_INSERT, rows)
                 self._put_state(db, **state)
             self.doubtful = "board" in state
             saved = f"; {len(rows)} alarms that waited were read from it" if rows else ""
             self.faults.append(f"the outbox was damaged ({error}); it was put aside as {aside.name}{saved}")
-            self._set_unreadable_apart(db)
-            return db
+            self._set_unreadable_apart(found.db)
+            return found
 
     def _take_newer_copy(self) -> None:
         """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts."""
@@ -222,11 +244,9 @@ class Outbox:
         found = db.execute("select value from state where key = ?", (key,)).fetchone()
         return None if found is None else bytes(found[0])
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=_TIMEOUT_S, check_same_thread=False)
+    def _connect(self, path: Path | str, *, alone: bool) -> sqlite3.Connection:
+        db = begin(path, alone=alone, synchronous="full")
         try:
-            db.execute("pragma journal_mode=wal")
-            db.execute("pragma synchronous=full")
             if db.execute("pragma quick_check").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("quick_check failed")
             with db:
@@ -250,6 +270,15 @@ class Outbox:
             db.executemany("delete from event where row = ?", bad)
         if bad:
             self.faults.append(f"{len(bad)} alarms in the outbox were not readable; they were set apart, not sent")
+
+
+def _last_row(db: sqlite3.Connection) -> int:
+    """The highest number that was ever given to a row."""
+    found = db.execute(
+        "select max((select coalesce(max(row), 0) from event),"
+        " (select coalesce(max(seq), 0) from sqlite_sequence where name = 'event'))"
+    ).fetchone()
+    return int(found[0])
 
 
 def _decode(alarm: bytes) -> Alarm:

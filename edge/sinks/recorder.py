@@ -4,7 +4,7 @@ Each run of the program has a folder ``NNNNN-<boot>.evrec`` of parts ``000001.ev
 Entries wait in memory and reach the card as one compressed, checked and synced record every ``batch_s`` seconds, or
 within a second of an alarm; a power cut costs what had not been written, never what had. A thread writes, so that a slow
 card holds up nobody; when it falls behind by ``_WAITING_BYTES`` or the disk refuses, entries are lost and the
-recording says how many. Camera frames are refused by ``edge.recording``.
+recording says how many. A disk that is full from the start, whatever is removed, is tried again with every batch. Camera frames are refused by ``edge.recording``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
+from edge.disk import is_full, must_take
 from edge.ranges import NotNegative, Positive
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
 from edge.types import Alarm, ConfigError, Event
@@ -41,7 +42,8 @@ def build(
     part_mb: Positive = 64.0,
     quota_mb: NotNegative = 4000.0,
     keep_free_mb: NotNegative = 500.0,
-) -> Recorder:
+    checking: bool = False,
+) -> Recorder | None:
     """A folder of recordings.
 
     path: the folder; a relative one lies in the state directory. batch_s: seconds between writes; a power cut costs
@@ -54,6 +56,9 @@ def build(
         raise ConfigError("sinks.recorder.part_mb: must be above 0 and at most half of quota_mb")
     root = state_dir / path
     try:
+        must_take(root / "any")
+        if checking:
+            return None
         return Recorder(root, clock, boot, header, batch_s, int(part_mb * 1e6), int(quota_mb * 1e6), keep_free_mb * 1e6)
     except OSError as error:
         raise ConfigError(f"{root}: cannot be written: {error.strerror}; set sinks.recorder.path") from None
@@ -87,10 +92,14 @@ class Recorder:
         self.bytes_written = 0
         self._part = 0
         self._part_written = 0
-        root.mkdir(parents=True, exist_ok=True)
         self.folder = root / f"{_next_number(root):05d}-{boot}.evrec"
-        self.folder.mkdir()
-        self._writer = self._begin(dict(header()))
+        self._writer: RecordingWriter | None = None
+        try:
+            self._writer = self._begin(dict(header()))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            log.error("recorder: %s: %s; the watching goes on", self.folder, error.strerror)
         self._thread = threading.Thread(target=self._run, name="edge-recorder", daemon=True)
         self._thread.start()
 
@@ -164,7 +173,7 @@ class Recorder:
                     item["flushed"]()
                     continue
                 try:
-                    self._writer.close()
+                    self._end_part()
                     self._writer = self._begin(dict(item))
                 except OSError as error:
                     log.error("recorder: no new part in %s: %s", self.folder, error.strerror)
@@ -173,29 +182,43 @@ class Recorder:
             with self._lock:
                 self._waiting_bytes -= sum(map(len, item))
         with contextlib.suppress(OSError):
+            self._end_part()
+
+    def _end_part(self) -> None:
+        if self._writer is not None:
             self._writer.close()
 
     def _write(self, batch: list[bytes]) -> None:
         missing = self.lost_entries - self._told_lost
         told = [pack(Lost(self._clock.now(), missing)), *batch] if missing else batch
         try:
+            self._writer = self._writer or self._begin(dict(self._header()))
             size = self._writer.add_batch(told)
             self._writer.sync()
         except (OSError, ValueError):  # ValueError: the part could not be begun
             self._lose(len(batch))
             with contextlib.suppress(OSError, ValueError):
-                self._writer.undo()
+                if self._writer is not None:
+                    self._writer.undo()
             return
         self._told_lost += missing
         self._part_written += size
         self.bytes_written += size
 
     def _begin(self, header: dict[str, Any]) -> RecordingWriter:
-        self._make_room()
+        if self._root.exists():
+            self._make_room()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self._part + 1:06d}.evrec"
+        file = path.open("xb", buffering=0)
+        try:
+            writer = RecordingWriter(file, {**header, "part": self._part + 1})
+            writer.sync()
+        except OSError:
+            file.close()
+            path.unlink()
+            raise
         self._part += 1
-        path = self.folder / f"{self._part:06d}.evrec"
-        writer = RecordingWriter(path.open("xb", buffering=0), {**header, "part": self._part})
-        writer.sync()
         for folder in (self.folder, self._root):
             _sync_folder(folder)
         return writer

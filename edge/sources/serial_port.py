@@ -2,7 +2,8 @@
 
 Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
 samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch; so do samples that
-come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed.
+come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed. Of two
+streams of one kind the first that HELLO names is read: two signals are never mixed into one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edge.clock import Clock
 from edge.ranges import Count, Positive, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
-from firmware_bridge.frames import FLAGS, OVERRUN, Data, Hello, RequestHello, encode
+from firmware_bridge.frames import FLAGS, OVERRUN, Data, Hello, RequestHello, StreamInfo, encode
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
 
@@ -44,7 +45,7 @@ def build(
 
 
 class SerialPort:
-    """See ``build``. ``counters``: those of the wire format."""
+    """See ``build``. ``counters``: those of the wire format, and ``second_of_kind``, frames of streams that are not read."""
 
     can_wait = False
 
@@ -60,10 +61,12 @@ class SerialPort:
         self._request_seq = 0
         self._ends: dict[str, float] = {}
         self._starts: dict[str, int] = {}
+        self._refused: set[int] = set()
+        self._refused_frames = 0
 
     @property
     def counters(self) -> Mapping[str, int]:
-        return self._decoder.counters
+        return {**self._decoder.counters, "second_of_kind": self._refused_frames}
 
     @property
     def hello(self) -> Hello | None:
@@ -124,9 +127,21 @@ class SerialPort:
         for item in self._decoder.feed(data):
             if isinstance(item, Reset):
                 self._device_began()
-            elif isinstance(item, Samples):
+            elif isinstance(item, Samples) and not self._is_second(item.info):
                 blocks.append(self._block(item, arrival))
         return blocks
+
+    def _is_second(self, info: StreamInfo) -> bool:
+        """Whether another stream of this kind is the one that is read; says so once."""
+        announced = self._decoder.hello.streams if self._decoder.hello else ()
+        read = next((one.id for one in announced if one.kind == info.kind), info.id)
+        if info.id == read:
+            return False
+        self._refused_frames += 1
+        if info.id not in self._refused:
+            self._refused.add(info.id)
+            log.warning("%s: stream %d is a second %s and not read; stream %d is", self._port, info.id, info.kind, read)
+        return True
 
     def _block(self, item: Samples, arrival: float) -> Block:
         rate = self._rate_hz(item)
@@ -165,6 +180,7 @@ class SerialPort:
     def _device_began(self) -> None:
         self._time = TimeBase()
         self._rates.clear()
+        self._refused.clear()
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:

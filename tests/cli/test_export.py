@@ -347,6 +347,19 @@ def test_what_cannot_be_done_is_said_in_one_line(recording, capsys, arguments, t
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("edf", "node.edf"), ("wfdb", "node-ppg.atr"), ("csv", "readings.csv"), ("parquet", "marks.parquet")],
+)
+def test_a_file_that_exists_is_kept_and_named(recording, tmp_path, capsys, form, name):
+    kept = tmp_path / "night" / name
+    kept.parent.mkdir()
+    kept.write_text("of another night")
+    assert main(["export", str(recording.path), f"--{form}"]) == 2
+    assert f"edge-vitals: {kept}: exists and is kept; set --out to another folder" in capsys.readouterr().err
+    assert kept.read_text() == "of another night"
+
+
 def test_parquet_without_its_package_names_the_extra(recording, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["export", str(recording.path), "--parquet"]) == 2

@@ -9,8 +9,9 @@ import pytest
 from service_runs import CONFIG, command, fast
 
 from edge.config import parse
-from edge.service import DAMAGE_TOLD_S, build_service
+from edge.service import build_service
 from edge.sinks._copy import StateCopy
+from edge.state_disk import DAMAGE_TOLD_S
 from source_and_sink import Kept
 
 

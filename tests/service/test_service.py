@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 from types import SimpleNamespace
@@ -110,7 +111,9 @@ def test_a_pause_with_nothing_sounding_is_kept_too(folder, run, clock, name):
 def test_after_the_machine_itself_restarted_standing_alarms_have_times_of_this_run(run, clock, folder, monkeypatch):
     run(fast(clock))
     given = {}
-    monkeypatch.setattr("edge.service.construct", lambda kind, name, keys, injected: given.update(injected) or Kept())
+    monkeypatch.setattr(
+        "edge.service.construct", lambda group, name, keys, injected, where: given.update(injected) or Kept()
+    )
     young = ManualClock(20.0)
     config = parse(CONFIG.format(folder=folder) + '[mqtt]\nhost = "127.0.0.1"\n')
     service = build_service(config, clock=young, console=False)
@@ -179,6 +182,19 @@ def test_what_was_opened_is_closed_when_building_fails(folder, clock, tmp_path):
             parse(CONFIG.format(folder=folder) + sinks), clock=clock, console=False, record=tmp_path / "no" / "rec"
         )
     assert not [thread.name for thread in threading.enumerate() if thread.name == "edge-mqtt"]
+
+
+@pytest.mark.parametrize("refused", ["[sinks.journal]\npath = '/proc/none'\n", "[sinks.web]\nhost = '0.0.0.0'\n", ""])
+def test_nobody_hears_of_a_start_that_is_refused(folder, clock, tmp_path, refused):
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.settimeout(0.0)
+        text = CONFIG + f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.getsockname()[1]}\n' + refused
+        record = tmp_path / ("night.evrec" if refused else "no/night.evrec")
+        with pytest.raises(ConfigError):
+            build_service(parse(text.format(folder=folder)), clock=clock, console=False, record=record)
+        with pytest.raises(BlockingIOError):
+            broker.accept()
+    assert not record.exists()
 
 
 def test_alarms_hold_numbers_of_any_float_type(run, clock):

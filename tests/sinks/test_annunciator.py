@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import struct
 import subprocess
 import threading
 import wave
+from pathlib import Path
 
 import pytest
 
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.sinks import _gpio
-from edge.sinks._tones import PULSES, RATE_HZ, burst
+from edge.sinks._tones import PULSES, RATE_HZ, burst, write_bursts
 from edge.sinks.annunciator import Annunciator, Lamp, Program, build, rings
 from edge.types import Alarm, ConfigError, Reading
 
@@ -32,12 +34,13 @@ class Bell:
     """An output that keeps what it was told."""
 
     def __init__(self):
-        self.told, self.error, self._changed = [], None, threading.Condition()
+        self.told, self.error, self.works, self._changed = [], None, True, threading.Condition()
 
     def ring(self, one, still):
         self._tell((one.id, one.priority))
         if self.error is not None:
             raise self.error
+        return self.works
 
     def quiet(self):
         self._tell("quiet")
@@ -153,6 +156,30 @@ def test_an_output_that_fails_is_told_once_and_the_other_still_rings(clock, capl
     assert caplog.text.count("annunciator: no bell") == 1
 
 
+def test_only_a_ring_that_worked_ends_the_fault(clock, caplog):
+    caplog.set_level(logging.INFO)
+    bell, told = Bell(), []
+    bell.error = OSError("no bell")
+    one = Annunciator([bell], clock=clock, repeat_s=10.0, on_fault=lambda *what: told.append(what[:2]))
+    one.send(alarm())
+    bell.wait(RING)
+    one.send(alarm("ack"))
+    bell.wait(RING, "quiet")
+    bell.error, bell.works = None, False  # acknowledged while it rings
+    one.send(alarm(occurrence="o2"))
+    bell.wait(RING, "quiet", RING)
+    one.send(alarm("ack", occurrence="o2"))
+    bell.wait(RING, "quiet", RING, "quiet")
+    assert told == [("annunciator_lost", True)]
+    assert "works again" not in caplog.text
+    bell.works = True
+    one.send(alarm(occurrence="o3"))
+    bell.wait(RING, "quiet", RING, "quiet", RING)
+    one.close()
+    assert told == [("annunciator_lost", True), ("annunciator_lost", False)]
+    assert caplog.text.count("works again") == 1
+
+
 def script(tmp_path, text):
     path = tmp_path / "ring"
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -175,9 +202,40 @@ def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
     hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), 0.2)
     with pytest.raises(OSError, match="took longer than"):
         hangs.ring(alarm(), lambda: True)
-    hangs.ring(alarm(), lambda: False)
+    assert not hangs.ring(alarm(), lambda: False)
     with pytest.raises(OSError, match="No such file"):
         Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0).ring(alarm(), lambda: True)
+
+
+def gone(pid):
+    """Whether the process has ended; it is killed, so that is soon."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        threading.Event().wait(0.05)
+    return False
+
+
+@pytest.mark.parametrize("then", ["wait", "exit 0", "exit 3"])
+def test_what_the_program_started_ends_with_the_ringing(tmp_path, then):
+    out = tmp_path / "pid"
+    program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"sleep 777 & echo $! > {out}; {then}"),)), 5.0)
+    began = out.is_file
+    if then == "exit 3":
+        with pytest.raises(OSError, match="code 3"):
+            program.ring(alarm(), lambda: True)
+    else:
+        assert program.ring(alarm(), lambda: not (began() and out.read_text().endswith("\n"))) == (then == "exit 0")
+    pid = int(out.read_text())
+    if then == "exit 0":  # what it left behind may be what is heard
+        assert Path(f"/proc/{pid}").exists()
+    program.close()
+    program.close()
+    assert gone(pid)
 
 
 def test_the_more_urgent_the_longer_its_burst():
@@ -185,6 +243,18 @@ def test_the_more_urgent_the_longer_its_burst():
     assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
     loud = struct.unpack(f"<{len(burst('high')) // 2}h", burst("high"))
     assert 4000 < max(loud) < 32_000
+
+
+def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):
+    whole = write_bursts(tmp_path)
+    full = tmp_path / "full"
+    full.mkdir()
+    for path in whole.values():
+        (full / path.name).symlink_to("/dev/full")
+    in_memory = write_bursts(full)
+    assert [path.read_bytes() for path in in_memory.values()] == [path.read_bytes() for path in whole.values()]
+    for path in in_memory.values():
+        os.close(int(path.name))
 
 
 def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):

@@ -13,7 +13,7 @@ import textwrap
 import pytest
 
 from edge.clock import ManualClock
-from edge.sinks import outbox as module
+from edge.sinks import _database as module
 from edge.sinks.mqtt import build
 from outbox_on_disk import alarm, waiting
 

@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from edge.clock import ManualClock
 from edge.recording import Lost, Recording, Tick
@@ -204,3 +205,18 @@ def test_a_folder_that_cannot_be_written_is_named(recorder, tmp_path):
 def test_a_folder_without_parts_is_refused(tmp_path):
     with pytest.raises(SourceError, match="no recording in this folder"):
         Recording(tmp_path)
+
+
+def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(recorder, clock, caplog):
+    with full_disk():
+        one = recorder(keep_free_mb=0.0, header=lambda: {"device": "d"})
+        assert f"recorder: {one.folder}: File too large; the watching goes on" in caplog.text
+        one.record(block(0))
+        assert not one.flush(5.0)
+        assert list(one.folder.iterdir()) == []
+    one.record(block(1))
+    one.flush(5.0)
+    one.close()
+    recording = Recording(one.folder)
+    assert [type(e) for e in recording] == [Lost, Block]
+    assert recording.header == {"device": "d", "part": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tty
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +94,33 @@ def test_blocks_carry_name_index_channels_and_values(source, line):
     assert first.data.tolist() == [[7.0, -7.0]] * 10
     assert second.t0 == pytest.approx(first.t0 + 0.1, abs=0.01)
     assert source.hello == HELLO
+
+
+@pytest.mark.parametrize("rate_hz", [100.0, 25.0])
+def test_a_second_stream_of_a_kind_is_counted_and_never_mixed_in(line, caplog, rate_hz):
+    second = StreamInfo(4, "ppg", ("ear", "ear2"), rate_hz)
+    acc = StreamInfo(5, "acc", ("x", "y"), 100.0)
+
+    def read(hello, *more):
+        source = build(name="node", clock=ManualClock(), port=line.path)
+        source.open()
+        line.send(b"".join(encode(one, n) for n, one in enumerate([hello, *more])))
+        found = read_until(source, 1 + len(more))
+        source.close()
+        return found, source.counters["second_of_kind"]
+
+    def frames(stream, value):
+        return [replace(ppg(10 * n, value=value), stream=stream) for n in range(5)]
+
+    alone, none = read(HELLO, *frames(1, 7))
+    others = [one for pair in zip(frames(4, 99), frames(5, 3), frames(1, 7), strict=True) for one in pair]
+    both, refused = read(replace(HELLO, streams=(PPG, acc, second)), *others)
+    heart = [one for one in both if one.kind == "ppg"]
+    assert (none, refused, len(both)) == (0, 5, 10)
+    assert {one.epoch for one in both} == {0}
+    assert [(b.seq, b.rate, b.labels) for b in heart] == [(b.seq, b.rate, b.labels) for b in alone]
+    assert [b.data.tolist() for b in heart] == [b.data.tolist() for b in alone]
+    assert caplog.text.count("stream 4 is a second ppg and not read; stream 1 is") == 1
 
 
 def test_loss_and_flags_show_in_the_blocks(source, line):

@@ -97,7 +97,7 @@ def in_words(
     """The report, line by line. rates_hz: sampling rate of each stream that was read; notes: what channels lack."""
     rates_hz = rates_hz or {}
     why = WHY
-    if rates_hz.get("ppg", PPG_RATES_HZ[0]) < PPG_RATES_HZ[0]:
+    if round(rates_hz.get("ppg", PPG_RATES_HZ[0]), 1) < PPG_RATES_HZ[0]:
         why = {**WHY, "low_quality": f"sampled at less than the {PPG_RATES_HZ[0]:g} Hz that it takes"}
     moved = _movement(readings) if "acc" in rates_hz else []
     told = [f"Note: {note}." for note in (*of_rates(rates_hz), *notes)]

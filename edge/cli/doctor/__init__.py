@@ -59,6 +59,7 @@ def findings(config: Config | None, *, machine: Machine | None = None, listen_s:
         waited = _listen_to_all(config, listen_s, stack) if config is not None else []
         yield from missing
         yield from checks.models(config)
+        yield from checks.configuration(config)
         yield checks.clock(machine)
         yield from checks.power(machine)
         yield from checks.disk(state_dir_of(config) if config else Path.cwd())
@@ -81,7 +82,7 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
     pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))
 
     def listened(source: SourceConfig) -> list[Finding]:
-        return list(listen(source, SystemClock(), listen_s, _progress(source.name)))
+        return list(listen(source, SystemClock(), listen_s, _progress(source.name), path=config.path))
 
     jobs = [pool.submit(listened, source) for source in config.sources.values()]
     if "mqtt" in config.sinks:

@@ -9,6 +9,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     # the machine
     "package_missing": ("a package that the configuration needs is not installed", "pip install the extra it names"),
     "runtime_missing": ("no runtime for models is installed", "pip install 'edge-vitals[litert]'"),
+    "config_refused": ("`run` would refuse the configuration", "change what it names; edge-vitals check CONFIG"),
     "model_missing": ("a model is not there", "reinstall edge-vitals, or unset EDGE_VITALS_MODELS"),
     "model_altered": ("a model's file is not the one its card names", "reinstall edge-vitals; do not use this one"),
     "model_variant": ("a variant of a model does not work here", "edge-vitals models verify"),
@@ -45,6 +46,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "stream_missing": (
         "a stream that an analyzer needs is not sent",
         "enable it in the firmware, or drop the analyzer",
+    ),
+    "stream_twice": (
+        "the device sends two streams of one kind, and only the first is read",
+        "leave the other out of the firmware, or give it a device of its own",
     ),
     "rate_wrong": (
         "samples do not come at the rate declared",
@@ -92,7 +97,16 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
 
 WARNINGS: Final = frozenset(
     {"clock_unsynchronised", "clock_unknown", "state_low", "was_under_voltage", "was_throttled", "hot", "model_variant"}
-    | {"device_resets", "samples_lost", "rate_wrong", "sensor_off", "saturated", "camera_slow", "camera_flicker"}
+    | {
+        "device_resets",
+        "stream_twice",
+        "samples_lost",
+        "rate_wrong",
+        "sensor_off",
+        "saturated",
+        "camera_slow",
+        "camera_flicker",
+    }
     | {"face_models_missing", "throttled", "port_framing"}
 )
 """Faults with which the program still works, worse."""

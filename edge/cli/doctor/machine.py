@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edge.board_health import read_health
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.sinks._payloads import SYNCED_AFTER
+from edge.types import EdgeVitalsError
 
 if TYPE_CHECKING:
     from edge.config import Config
@@ -80,6 +81,22 @@ def models(config: Config | None) -> Iterator[Finding]:
             continue
         wrong = [note for note in model.notes if "is not installed" not in note]  # one runtime is enough
         yield fault("models", "model_variant", "; ".join(wrong)) if wrong else fine("models", str(model.identity))
+
+
+def configuration(config: Config | None) -> Iterator[Finding]:
+    """What ``run`` would refuse, beside what other steps find: the state folder and the way to the broker."""
+    from edge.assembly import ModelShelf, build_lanes, check_alarms, refusals, state_dir_of
+
+    if config is None:
+        return
+    shelf = ModelShelf(variant=config.variant, path=config.path)
+    try:
+        check_alarms(config, [one for s in config.sources.values() for one in build_lanes(config, s, shelf)])
+    except EdgeVitalsError as error:
+        yield fault("config", "config_refused", str(error))
+    for refusal in refusals(config):
+        if not str(refusal).startswith((f"{config.path}: mqtt", str(state_dir_of(config)))):
+            yield fault("config", "config_refused", str(refusal))
 
 
 def clock(machine: Machine) -> Finding:

@@ -11,7 +11,7 @@ import numpy as np
 from edge.cli._file_notes import of_rates
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
-from edge.types import EdgeVitalsError
+from edge.types import ConfigError, EdgeVitalsError
 
 if TYPE_CHECKING:
     from edge.clock import Clock
@@ -71,12 +71,18 @@ class _Stream:
         self.high = max(self.high, float(np.fmax.reduce(block.data, axis=None)))
 
 
-def listen(config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None]) -> Iterator[Finding]:
-    """Open the source and listen; told: called with the seconds left."""
+def listen(
+    config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None], *, path: str = ""
+) -> Iterator[Finding]:
+    """Open the source and listen; told: called with the seconds left. path: the configuration's file."""
     from edge.assembly import build_source
 
     step = f"source {config.name}"
-    source = build_source(config, clock)
+    try:
+        source = build_source(config, clock, path=path)
+    except ConfigError as refused:
+        yield fault(step, "config_refused", str(refused))
+        return
     waits = getattr(source, "can_wait", False)
     streams: dict[str, _Stream] = {}
     pictures = Pictures()
@@ -144,6 +150,12 @@ def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: i
     if counters.get("resets", 0) > 1:
         yield fault(step, "device_resets", f"{counters['resets']} times")
     hello = getattr(source, "hello", None)
+    if counters.get("second_of_kind", 0) and hello is not None:
+        kinds: dict[str, list[str]] = {}
+        for stream in hello.streams:
+            kinds.setdefault(stream.kind, []).append(str(stream.id))
+        twice = [f"{kind} as {', '.join(ids)}" for kind, ids in kinds.items() if len(ids) > 1]
+        yield fault(step, "stream_twice", "; ".join(twice))
     if hello is not None:
         version = _version(hello.fw)
         if version and version < OLDEST_FIRMWARE:

@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         for name in wanted:
             for path in writers[name](whole, out):
                 print(path)
+    except FileExistsError as error:
+        raise ConfigError(f"{error.filename}: exists and is kept; set --out to another folder") from None
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written: {error.strerror}; set --out") from None
     left_out = [track.stream for track in whole.tracks if not track.on_grid]
@@ -57,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
             f"edge-vitals: {', '.join(left_out)} has no fixed rate and is not in EDF or WFDB; use --csv or --parquet",
             file=sys.stderr,
         )
-    for text in (recording.torn, recording.missing):
-        if text:
-            print(f"edge-vitals: {text}", file=sys.stderr)
+    for text in recording.said:
+        print(f"edge-vitals: {text}", file=sys.stderr)
     return 0

@@ -35,7 +35,7 @@ def write_edf(session: Session, out: Path) -> list[Path]:
             _Edf(
                 [t for t in session.tracks if t.source == source and t.on_grid],
                 session,
-                files.enter_context(path.open("wb")),
+                files.enter_context(path.open("xb")),
             )
             for source, path in paths.items()
         ]

@@ -130,7 +130,7 @@ def _joined(parts: list[Any]) -> Any:
 
 class _Csv:
     def __init__(self, path: Path, types: Types) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8")
+        self._file = path.open("x", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerow(types)
 
@@ -156,7 +156,8 @@ class _Parquet:
             (name, pyarrow.string() if kind is None else pyarrow.from_numpy_dtype(kind)) for name, kind in types.items()
         ]
         self._schema = pyarrow.schema(kinds)
-        self._writer = pyarrow.parquet.ParquetWriter(path, self._schema)
+        self._file = path.open("xb")
+        self._writer = pyarrow.parquet.ParquetWriter(self._file, self._schema)
 
     def add(self, columns: Columns) -> None:
         import pyarrow
@@ -165,3 +166,4 @@ class _Parquet:
 
     def close(self) -> None:
         self._writer.close()
+        self._file.close()

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.export.grid import Gaps, Grid
-from edge.recording import ClockMark, Entry, Lost, MainState, Recording
+from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
 STEP_S = 1.0
@@ -210,7 +210,7 @@ def session(recording: Recording) -> Session:
         start = end = clocks[0].t
     for track in tracks.values():
         track.look()
-    marks += [Mark(start, 0.0, "recording", text) for text in (recording.torn, recording.missing) if text]
+    marks += [Mark(start, 0.0, "recording", text) for text in recording.said]
     _measure(list(tracks.values()))
     marks.sort(key=lambda mark: mark.t)
     return Session(recording, str(header.get("device", "")), start, end, list(tracks.values()), marks, clocks)
@@ -271,3 +271,7 @@ def _marks(entry: Entry) -> Iterator[Mark]:
         yield Mark(entry.t, 0.0, "command", f"{what} by {entry.by}")
     elif isinstance(entry, Lost):
         yield Mark(entry.t, 0.0, "lost", f"{entry.entries} entries could not be recorded before this moment")
+    elif isinstance(entry, Damage):
+        yield Mark(
+            entry.t - entry.seconds, entry.seconds, "damaged", f"{entry.size} bytes of the recording cannot be read"
+        )

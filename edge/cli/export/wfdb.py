@@ -28,7 +28,7 @@ def write_wfdb(session: Session, out: Path) -> list[Path]:
     """``<out>/<source>-<kind>.hea``, ``.dat`` and ``.atr`` for each stream on a grid; returns the header files."""
     with ExitStack() as files:
         records = {
-            track.stream: _Record(track, session, files.enter_context((out / f"{_name(track)}.dat").open("wb")))
+            track.stream: _Record(track, session, files.enter_context((out / f"{_name(track)}.dat").open("xb")))
             for track in session.tracks
             if track.on_grid
         }
@@ -86,9 +86,11 @@ class _Record:
             f"# {track.rate_hz:g} samples a second by the device's clock, {track.true_hz:.9g} by the monotonic one"
         )
         header = out / f"{name}.hea"
-        header.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
+        with header.open("x", encoding="ascii", errors="replace") as file:
+            file.write("\n".join(lines) + "\n")
         marks = session.marks_with_gaps([track.stream])
-        (out / f"{name}.atr").write_bytes(_annotations(marks, session.start, track.true_hz))
+        with (out / f"{name}.atr").open("xb") as notes:
+            notes.write(_annotations(marks, session.start, track.true_hz))
         return header
 
 

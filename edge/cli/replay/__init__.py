@@ -112,11 +112,11 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events)
-    if recording.torn:
-        print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+    for text in filter(None, (recording.damaged, recording.torn)):
+        print(f"edge-vitals: {text}", file=sys.stderr)
     if exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
-    return 0 if found.same or not args.exact else 3
+    return 3 if args.exact and (recording.damaged or not found.same) else 0
 
 
 def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:

@@ -45,8 +45,8 @@ def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, a
     same = found.same and bool(made) and list(map(pack, made[: len(live)])) == list(map(pack, live))
     verdict = "the same alarm" if same else "NOT the same" if made else "NOT raised again"
     print(f"edge-vitals: {occurrence}: {verdict}; {found.line()}", file=sys.stderr)
-    if recording.torn:
-        print(f"edge-vitals: {recording.torn}", file=sys.stderr)
+    for text in filter(None, (recording.damaged, recording.torn)):
+        print(f"edge-vitals: {text}", file=sys.stderr)
     return 0 if same else 3
 
 

@@ -52,7 +52,8 @@ def build(
     hosts: tuple[str, ...] = (),
     local_role: Literal["view", "acknowledge", "configure"] = "configure",
     max_viewers: Count = 50,
-) -> WebSink:
+    checking: bool = False,
+) -> WebSink | None:
     """The page, at http://127.0.0.1:8080 unless told otherwise.
 
     host, port: where to listen; anything but loopback needs TLS or a proxy, and tokens; port 0 = any free one.
@@ -83,6 +84,8 @@ def build(
         import websockets  # noqa: F401
     except ImportError as error:
         raise ConfigError(f"sinks.web: {error.name} is not installed: pip install 'edge-vitals[web]'") from None
+    if checking:
+        return None
     secure = bool(cert_file) or behind_proxy
     own_names = () if loopback and not behind_proxy else (socket.gethostname(), f"{socket.gethostname()}.local")
     about = {

@@ -153,7 +153,7 @@ def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
     """cv2 cannot be found while another thread is importing it."""
     order = []
     monkeypatch.setattr("edge.cli.doctor.machine.installed", lambda module: order.append(module) or True)
-    monkeypatch.setattr("edge.cli.doctor.source.listen", lambda *given: order.append("listen") or [])
+    monkeypatch.setattr("edge.cli.doctor.source.listen", lambda *given, path: order.append("listen") or [])
     list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
     assert order.index("cv2") < order.index("listen")
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import threading
 import tty
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,14 @@ def test_stream_missing(device):
     (missing,) = [one for one in listening(text) if one.fault]
     assert missing.fault == "stream_missing"
     assert "no pcg, which murmur" in missing.text
+
+
+def test_stream_twice(device):
+    streams = [SimulatedStream(info, wave, 10) for info in (PPG, replace(PPG, id=4, rate_hz=25.0))]
+    found = serial(device(device=Simulator(streams)))
+    assert words(found) == ["stream_twice"]
+    (twice,) = [one for one in found if one.fault]
+    assert (twice.state, "ppg as 1, 4" in twice.text) == ("warn", True)
 
 
 def test_rate_wrong(device):

@@ -1,0 +1,48 @@
+"""What can be known of a place on disk: whether it could be written at all, and whether it has no room left.
+
+Without room, what can be done without the disk goes on; any other failure is a refusal.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PROBE_BYTES: Final = 1 << 16
+
+
+def is_full(error: OSError) -> bool:
+    """Whether this says that there is no room: of the disk, of a quota, or of the size that files may have."""
+    return error.errno in _FULL
+
+
+def must_take(path: Path) -> None:
+    """Raise the OSError with which writing a file, which may not be there yet, would fail; nothing is written."""
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    number = 0
+    if there == path and there.is_dir():
+        number = errno.EISDIR
+    elif there != path and not there.is_dir():
+        number = errno.ENOTDIR
+    elif os.statvfs(there).f_flag & os.ST_RDONLY:
+        number = errno.EROFS
+    elif not os.access(there, os.W_OK if there == path else os.W_OK | os.X_OK):
+        number = errno.EACCES
+    if number:
+        raise OSError(number, os.strerror(number), str(path))
+
+
+def why_full(folder: Path) -> str:
+    """The system's words where a folder, which may not be there yet, takes no small file for want of room; else ""."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there, buffering=0) as probe:
+            if probe.write(bytes(_PROBE_BYTES)) != _PROBE_BYTES:
+                return os.strerror(errno.ENOSPC)
+    except OSError as error:
+        return os.strerror(error.errno or 0) if is_full(error) else ""
+    return ""

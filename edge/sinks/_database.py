@@ -1,0 +1,59 @@
+"""Opening a database whose disk may be full: what it holds can be read all the same, and written when there is room again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edge.disk import why_full
+
+_TIMEOUT_S = 1.0
+_NOT_TAKEN: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+class Opened(NamedTuple):
+    """full: why the disk takes nothing, or "". lent: it lies in memory only."""
+
+    db: sqlite3.Connection
+    full: str = ""
+    lent: bool = False
+
+
+def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
+    """The database, in memory where there is no other way. connect: takes a path and ``alone``, and raises sqlite3.Error.
+
+    Raises sqlite3.OperationalError for anything but a disk that takes nothing.
+    """
+    try:
+        return Opened(connect(path, alone=False))
+    except sqlite3.OperationalError as error:
+        full = _why(error, path.parent)
+        if not full:
+            raise
+    try:
+        return Opened(connect(path, alone=True), full)
+    except sqlite3.OperationalError:
+        return Opened(connect(":memory:", alone=True), full, lent=True)
+
+
+def begin(path: Path | str, *, alone: bool, synchronous: str) -> sqlite3.Connection:
+    """A connection with a write-ahead log. alone: nobody else opens it, so that its index needs no file on the disk."""
+    db = sqlite3.connect(path, timeout=_TIMEOUT_S, check_same_thread=False)
+    try:
+        if alone:
+            db.execute("pragma locking_mode=exclusive")
+        db.execute("pragma journal_mode=wal")
+        db.execute(f"pragma synchronous={synchronous}")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _why(error: sqlite3.OperationalError, folder: Path) -> str:
+    code = error.sqlite_errorcode & 0xFF
+    if code not in (*_NOT_TAKEN, sqlite3.SQLITE_CANTOPEN):
+        return ""
+    return why_full(folder) or (str(error) if code in _NOT_TAKEN else "")

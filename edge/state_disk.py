@@ -1,0 +1,64 @@
+"""The outbox of a state directory as a run finds it, and what is wrong with it at the start, said until it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from pathlib import Path
+from typing import Any, Final
+
+from edge.clock import Clock
+from edge.disk import is_full
+from edge.sinks.outbox import Outbox
+from edge.types import ConfigError, Fault
+
+DAMAGE_TOLD_S: Final = 3600.0
+_DAMAGE: Final = "damage"
+_ROOM: Final = "room"
+
+
+def open_outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
+    """The outbox, in memory where the disk is full; raises ConfigError where no state can be kept for another reason."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if not is_full(error):
+            raise _no_state(state_dir, error) from None
+    try:
+        return Outbox(state_dir / "outbox.sqlite", clock=clock, boot=boot)
+    except OSError as error:
+        raise _no_state(state_dir, error) from None
+
+
+class OutboxFaults:
+    """Says that an outbox did not work at the start, and when that is over, for nobody else would: when it has room again,
+    and an hour after it was damaged, for it works again."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, mailbox: queue.Queue[Any]) -> None:
+        self._outbox, self._clock, self._mailbox = outbox, clock, mailbox
+        self._until = clock.now() + DAMAGE_TOLD_S
+        self._full = outbox.full
+
+    def begin(self) -> None:
+        """Say what is wrong."""
+        if self._full:
+            self._put(_ROOM, f"alarms cannot be written to disk ({self._full}); they are sent all the same")
+        for text in self._outbox.faults:
+            self._put(_DAMAGE, text)
+
+    def look(self) -> None:
+        """Called by the main loop, whose own queue may be full: then another time."""
+        with contextlib.suppress(queue.Full):
+            if self._outbox.faults and self._clock.now() >= self._until:
+                self._put(_DAMAGE)
+                self._outbox.faults.clear()
+            if self._full and not self._outbox.full:
+                self._put(_ROOM)
+                self._full = ""
+
+    def _put(self, what: str, text: str = "") -> None:
+        self._mailbox.put_nowait(Fault("outbox_full", self._clock.now(), bool(text), text, source=what))
+
+
+def _no_state(state_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")

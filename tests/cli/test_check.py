@@ -1,0 +1,116 @@
+"""``check`` refuses what ``run`` refuses, in the same words, and opens nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from edge.assembly import refusals
+from edge.cli import main
+from edge.config import load
+from edge.kinds import kind_module, kinds
+
+SOURCE = (
+    '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\nseconds = 1\npace = "max"\n'
+)
+RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
+SINKS = {
+    '[sinks.web]\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
+    '[sinks.web]\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
+    '[sinks.web]\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
+    RING + 'sound = "/none/bell.wav"\nplayer = ["true"]\n': "sinks.annunciator.sound: /none/bell.wav: no such file",
+    RING + 'sound = "beep"\nplayer = ["/none/play"]\n': "sinks.annunciator.player: /none/play: no such program",
+    RING + 'command = ["/none/ring"]\n': "sinks.annunciator.command: /none/ring: no such program",
+    RING: "sinks.annunciator: set command, sound or gpio_line",
+    '[sinks.journal]\npath = "/dev/null/journal"\n': "/dev/null/journal: cannot be written: Not a directory; set sinks.journal.path",
+    '[sinks.journal]\npath = "."\n': "state: cannot be written: Is a directory; set sinks.journal.path",
+    '[sinks.recorder]\npath = "/dev/null"\n': "/dev/null: cannot be written: Not a directory; set sinks.recorder.path",
+    "[sinks.recorder]\nbatch_s = 400\n": "sinks.recorder.batch_s: 400; must be above 0 and at most 300 s",
+    "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: must be between 0 and 120 s",
+}
+BROKER = {
+    '[mqtt]\nhost = "127.0.0.1"\npassword_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
+    '[mqtt]\nhost = "127.0.0.1"\npassword_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
+    '[mqtt]\nhost = "127.0.0.1"\nca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+}
+PARTS = {
+    "rate_bpm = 500\n": "sources.s.rate_bpm must lie in",
+    "[analyzers.pulse]\nhop_s = 60\n": "analyzers.pulse.hop_s must lie between",
+    '[models]\nvariant = "int2"\n': "models.variant: model ",
+}
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "state").mkdir()
+
+    def write(more):
+        path = tmp_path / "bedside.toml"
+        path.write_text(SOURCE + more)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(("more", "said"), {**SINKS, **BROKER, **PARTS}.items())
+def test_check_and_run_refuse_in_the_same_words_with_file_and_key(config, tmp_path, capsys, more, said):
+    path = config(more)
+    assert main(["check", path]) == 2
+    checked = capsys.readouterr().err
+    assert checked.startswith(f"edge-vitals: {path}: ")
+    assert said in checked
+    assert list((tmp_path / "state").iterdir()) == []
+    assert main(["run", path, "--quiet"]) == 2
+    assert capsys.readouterr().err == checked
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
+def test_two_that_listen_on_one_port_are_refused(config, capsys, host):
+    path = config(f'[sinks.metrics]\nhost = "{host}"\n[sinks.web]\nport = 9464\n')
+    assert main(["check", path]) == 2
+    assert f"{path}: sinks.web.port: 9464 is that of sinks.metrics, too" in capsys.readouterr().err
+    for different in (
+        '[sinks.metrics]\nhost = "127.0.0.2"\n[sinks.web]\nport = 9464\n',
+        "[sinks.metrics]\n[sinks.web]\n",
+    ):
+        assert main(["check", config(different)]) == 0
+
+
+def test_a_place_that_cannot_hold_state_is_refused(config, tmp_path, capsys):
+    path = config("")
+    (tmp_path / "state").rmdir()
+    (tmp_path / "state").touch()
+    assert main(["check", path]) == 2
+    assert "cannot keep state there: Not a directory; set device.state_dir" in capsys.readouterr().err
+
+
+def test_nothing_is_opened(config, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.settimeout(0.0)
+        port = broker.getsockname()[1]
+        text = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\n[sinks.web]\nport = {port}\n[sinks.journal]\n[sinks.recorder]\n'
+        sound = 'sound = "beep"\nplayer = ["true"]\ngpio_line = 4\ngpio_chip = "/none"\n'
+        assert list(refusals(load(config(text + RING + sound)))) == []
+        with pytest.raises(BlockingIOError):
+            broker.accept()
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_every_sink_that_can_refuse_has_an_end_before_it_opens():
+    """Those without one: nothing can be wrong with a console, and metrics only with its port, which is looked at."""
+    wanted = {kind for kind in kinds("sinks") if "checking" in kind_module("sinks", kind).build.__annotations__}
+    assert set(kinds("sinks")) - wanted == {"console", "metrics"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="dropping rights needs root, as in CI")
+def test_a_journal_without_permission_is_refused(config, tmp_path):
+    from doctor_findings import in_child
+
+    (tmp_path / "locked").mkdir(mode=0o700)
+    path = config(f'[sinks.journal]\npath = "{tmp_path}/locked/j"\n')
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    said = in_child(lambda: [str(one) for one in refusals(load(path))], nobody=True)
+    assert any("j: cannot be written: Permission denied; set sinks.journal.path" in one for one in said)
