@@ -37,6 +37,7 @@ class Bed:
 
     seq: number of its last event; epoch: where the numbers began. heard: per source and stream (a metric's part before
     the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
+    off: sources that are switched off or have ended, of which nothing is missed.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Bed:
         self.standby: tuple[float, float] | None = None
         self.lines: dict[str, Lifecycle] = {}
         self.heard: dict[str, dict[str, float | None]] = {}
+        self.off: set[str] = set()
         self.coverage = Coverage()
         self.coverage_due = 0.0
         self.answered: dict[str, Answered] = {}
@@ -189,6 +191,7 @@ class Bed:
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": {source: dict(streams) for source, streams in self.heard.items()},
+            "off": sorted(self.off),
             "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
@@ -203,7 +206,7 @@ class Bed:
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
-        self.heard = {}
+        self.heard, self.off = {}, set(saved.get("off", ())) if not doubt else set()
         for source, streams in saved["heard"].items() if not doubt else ():
             if isinstance(streams, Mapping):  # recordings of older versions know no streams
                 self.heard[source] = dict(streams)

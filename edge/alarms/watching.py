@@ -30,11 +30,15 @@ def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
 def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
     """From a source that is there something must come; of one that is off nothing is missed."""
     streams = bed.heard.setdefault(status.source, {})
+    bed.off.discard(status.source)
     if status.state in ("online", "degraded"):
         if not streams and (bed.watches is None or status.source in bed.watches):
             streams[_ANY] = None
         return []
-    over = list(streams) if status.state == "disabled" else [stream for stream in streams if stream == _ANY]
+    over = [stream for stream in streams if stream == _ANY]
+    if status.state == "disabled":
+        bed.off.add(status.source)
+        over = list(streams)
     found: list[Alarm] = []
     for stream in over:
         found += _speaks(bed, status.source, stream, status.t)
@@ -52,6 +56,8 @@ def faulty(bed: Bed, fault: Fault) -> list[Alarm]:
 
 def heard(bed: Bed, reading: Reading) -> list[Alarm]:
     """The reading's stream speaks: it is not silent any more."""
+    if reading.source in bed.off:
+        return []  # of what was still on its way
     streams, stream = bed.heard.setdefault(reading.source, {}), reading.metric.partition(".")[0]
     found = _speaks(bed, reading.source, stream, reading.t)
     if _ANY in streams:

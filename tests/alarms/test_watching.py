@@ -98,6 +98,18 @@ def test_what_is_switched_off_while_it_is_missed_is_missed_no_more():
     assert [t[:2] for t in seconds(one, 40, 60)] == [(43.0, "off")]
 
 
+def test_a_reading_on_its_way_when_its_source_was_switched_off_is_not_waited_for():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True)
+    one.update(status(10.0, "disabled", "switched off"))
+    one.update(hr(10.1, 70))
+    two = board(state=through_json(one))
+    assert seconds(one, 10, 60) == seconds(two, 10, 60) == []
+    one.update(status(60.0, "online"))
+    assert [t[:2] for t in seconds(one, 60, 90)] == [(79.5, "on")]
+
+
 def test_a_source_without_analyzers_is_recorded_and_not_missed():
     one = board(places={"bed1": Place(sources=frozenset())})
     one.update(status(0.0, "online"))
