@@ -149,7 +149,20 @@ _NEAR = 0.12
 _AGREE = 0.03
 _EDGE_S = 0.4  # the filter bends the wave at the window's ends
 _AROUND = (0.6, 1.8)  # of the rate: the fundamental and its wandering
+_HALF_POWER, _HALF_NEAR = 0.03, 0.06
 _CLOSE = (0.8, 1.25)  # of the rate, for the phase: what goes round is the pulse alone
+
+
+def half_of_it(wave: Floats, bpm: float) -> bool:
+    """Whether a rate whose half is too slow for the grid may be the double of that: a heart of 36 a minute, whose second
+    beat is the dicrotic wave, has most of its power at 72.
+
+    On generated faces 0.98 of right rates from 42 on have under 0.004 of their power there, of doubled ones over 0.037.
+    """
+    if bpm / 2.0 > (1.0 + _HALF_NEAR) * GRID_BPM[0]:
+        return False
+    near = np.linspace(1.0 - _HALF_NEAR, 1.0 + _HALF_NEAR, 13)
+    return bool(power(wave, grid_bpm=bpm / 2 * near).max() > _HALF_POWER * power(wave, grid_bpm=bpm * near).max())
 
 
 def mean_rate(wave: Floats, bpm: float) -> float:

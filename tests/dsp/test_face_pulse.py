@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dsp.face_pulse import mean_rate, peak_near
+from edge.dsp.face_pulse import half_of_it, mean_rate, peak_near
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, power
 
 SECONDS = 10.0
@@ -73,3 +73,11 @@ def test_a_flat_wave_has_no_beats(x):
 def test_uneven_beats_stay_near_the_spectrum():
     beats = np.delete(even(80.0), [5, 9, 10])
     assert mean_rate(wave(beats), 80.0) == pytest.approx(80.0, abs=80.0 * 0.12)
+
+
+@pytest.mark.parametrize(("bpm", "share", "doubted"), [(72.0, 0.0, False), (72.0, 0.1, False), (72.0, 0.5, True),
+                                                       (60.0, 0.5, True), (84.0, 0.5, True), (100.0, 0.5, False)])  # fmt: skip
+def test_a_rate_with_power_at_its_half_may_be_the_double_of_a_slow_heart(bpm, share, doubted):
+    t = np.arange(300) / RATE_HZ
+    wave = np.sin(2 * np.pi * bpm / 60.0 * t) + share * np.sin(np.pi * bpm / 60.0 * t)
+    assert half_of_it(wave, bpm) is doubted
