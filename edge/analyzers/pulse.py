@@ -111,7 +111,7 @@ class Pulse:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign, self._last_t = state["sign"], state["last_t"]
         self._motion.restore(state["motion"])
-        self._movement.restore(state["movement"])
+        self._movement.restore(state.get("movement", (None, 0.0)))  # recordings from before it was remembered
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]

@@ -90,7 +90,7 @@ class Rhythm:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign = state["sign"]
-        self._movement.restore(state["movement"])
+        self._movement.restore(state.get("movement", (None, 0.0)))  # recordings from before it was remembered
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]

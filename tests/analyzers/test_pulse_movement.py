@@ -95,3 +95,10 @@ def test_what_the_device_calls_off_is_off(model, moves):
     readings = run(heart() + wobble, acc, model, flags=lambda t: {"sensor_off"} if 20 <= t < 30 else ())
     assert {r.reason for r in readings if 20.6 < r.t < 37.5} == {"sensor_off"}
     assert all(r.value is not None for r in readings if r.t > 39)
+
+
+def test_a_state_from_before_movement_was_remembered_is_taken(model):
+    one = pulse.build(models=lambda _: model)
+    old = {k: v for k, v in one.state().items() if k != "movement"}
+    one.restore(old)
+    assert one.state() == {**old, "movement": [None, 0.0]}
