@@ -256,8 +256,8 @@ def _torn(file: BinaryIO, end: Unread) -> str:
 
 def _told(path: Path, damages: Sequence[Damage]) -> str:
     size, seconds = sum(one.size for one in damages), sum(one.seconds for one in damages)
-    lost = f"{size} byte(s) cannot be read, and {seconds:.1f} s lack some or all of what was recorded"
-    return f"{path}: damaged in {len(damages)} place(s): {lost}; the rest was read"
+    span = f", and {seconds:.1f} s lack some or all of what was recorded" if seconds >= 0.05 else ""
+    return f"{path}: damaged in {len(damages)} place(s): {size} byte(s) cannot be read{span}; the rest was read"
 
 
 def _block_fields(block: Block) -> dict[str, Any]:
