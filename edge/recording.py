@@ -1,5 +1,4 @@
-"""An append-only file of what the lanes were fed and what came of it; a torn end is dropped and said so, damage before
-the end is a gap and said so.
+"""An append-only file of what the lanes were fed and what came of it; a torn end is dropped, damage a gap: both are said.
 
 Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``, little-endian, payload MessagePack
 ``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
@@ -257,10 +256,8 @@ def _torn(file: BinaryIO, end: Unread) -> str:
 
 def _told(path: Path, damages: Sequence[Damage]) -> str:
     size, seconds = sum(one.size for one in damages), sum(one.seconds for one in damages)
-    return (
-        f"{path}: damaged in {len(damages)} place(s): {size} byte(s) cannot be read, and {seconds:.1f} s lack some or "
-        f"all of what was recorded; the rest was read"
-    )
+    span = f", and {seconds:.1f} s lack some or all of what was recorded" if seconds >= 0.05 else ""
+    return f"{path}: damaged in {len(damages)} place(s): {size} byte(s) cannot be read{span}; the rest was read"
 
 
 def _block_fields(block: Block) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def reproduce(
             board = None
             run.begin_anew()
             found.notes.append(
-                f"{entry.seconds:.1f} s before {entry.t:.1f} s are damaged; it goes on from the next states"
+                f"{entry.size} bytes before {entry.t:.1f} s are damaged; it goes on from the next states"
             )
         elif board is None:
             continue

@@ -224,8 +224,8 @@ def _sinks(
 ) -> tuple[list[Sink], list[Callable[[Entry], None]]]:
     """The configured sinks, and what takes every entry.
 
-    The evidence of alarms is the first: others show it. What tells other machines is the last: a start that is refused
-    must not have been announced.
+    The evidence of alarms is built first: others show it. What tells other machines is built last, since a start that is
+    refused must not have been announced; it hears of everything first.
     """
     named, injected = dict(core.config.sinks), core.for_sinks()
     built: list[Sink] = []
@@ -246,9 +246,8 @@ def _sinks(
         asked = RecordFile(Path(record), core.header())
         opened.callback(asked.close)
         taps.append(asked.add)
-    for name, settings in telling.items():
-        build(name, settings)
-    return built, taps
+    at_home = list(built)
+    return [*(build(name, settings) for name, settings in telling.items()), *at_home], taps
 
 
 def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:
