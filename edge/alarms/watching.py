@@ -24,7 +24,11 @@ def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
     told = _expected(bed, status)
     text = f"No data from {status.source}: {status.reason}" if status.reason else ""
     lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
-    return told + _state(bed, lost, _STATUS)
+    rule = bed.rules["source_lost"]
+    line = bed.line(rule, status.source)
+    hidden = rule.enabled and lost.present and line.standing and not line.says(_STATUS)
+    told += _state(bed, lost, _STATUS)
+    return told + bed.tell(line, line.reword(text, status.t, more=True)) if hidden else told
 
 
 def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
@@ -89,7 +93,7 @@ def _missing(bed: Bed, source: str, streams: list[str], now: float) -> list[Alar
     what = f"No {', '.join(streams)} readings" if streams != [_ANY] else "No readings at all"
     text = f"{what} from {source} for {bed.rules.silent_s:.0f} s"
     fresh = [stream for stream in streams if not line.says(_SILENCE + stream)]
-    away = line.holds(_STATUS)  # all of it is, and that was told
+    away = line.says(_STATUS)  # all of it is, and that was told
     if not fresh and line.standing and (away or line.text == text):
         return []
     found: list[Alarm] = []

@@ -46,8 +46,9 @@ class Movement:
         rows = _living(windows.get("acc"), span_s)
         if rows is None or self._hangs(rows, windows["acc"].rate):
             return None, self._moved_t is not None and t - self._moved_t <= HOLD_S
-        self._gravity = float(np.sqrt((rows * rows).sum(axis=0)).mean())
         moved = level(rows)
+        if moved < MOVING or not self._gravity:
+            self._gravity = float(np.linalg.norm(rows.mean(axis=1)))  # shaken, the mean length is longer than gravity
         self._moved_t = t if moved >= MOVING else None
         return moved, False
 
@@ -56,8 +57,8 @@ class Movement:
         last = rows[:, -round(_HANG_S * rate_hz) :]
         if (last != last[:, :1]).any():
             return False
-        length = float(np.sqrt((last[:, 0] ** 2).sum()))
-        return not abs(length - self._gravity) <= _LIKE_GRAVITY * self._gravity or length == 0.0
+        length = float(np.linalg.norm(last[:, 0]))
+        return length == 0.0 or (self._gravity > 0 and abs(length - self._gravity) > _LIKE_GRAVITY * self._gravity)
 
 
 def level(rows: Floats) -> float:

@@ -33,6 +33,7 @@ _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger th
 _STEP_S, _AROUND_S = 0.02, 0.15
 _STEP, _STEP_OF_FORM = (24.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
 _AGAIN_S = (0.1, 0.5)  # a block sent twice is so long
+_AGAIN_LEAST = 10  # samples: fewer are alike by chance
 _LEAST_S = 4.0
 
 
@@ -119,6 +120,7 @@ def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int |
 def _last_again(x: Floats, rate_hz: float) -> int | None:
     """After the last stretch that says again, number by number, what came just before it."""
     shortest, longest = (round(s * rate_hz) for s in _AGAIN_S)
+    shortest = max(shortest, _AGAIN_LEAST)
     stride = max(1, shortest // 4)
     ends: list[int] = []
     for lag in range(shortest, longest + 1):

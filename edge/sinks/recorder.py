@@ -186,7 +186,8 @@ class Recorder:
 
     def _end_part(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            ended, self._writer = self._writer, None
+            ended.close()
 
     def _write(self, batch: list[bytes]) -> None:
         missing = self.lost_entries - self._told_lost

@@ -72,6 +72,20 @@ def test_what_a_lost_source_does_not_send_is_told_once():
     ], "back without its microphone"
 
 
+def test_the_loss_of_a_source_does_not_hide_behind_a_stream_it_lost_before():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    seconds(one, 10, 40, ppg=True)
+    one.command(say("ack", 40.0))
+    assert standing(one) == {LOST: "ack"}
+    assert told(one.update(status(43.0, "offline", "unplugged"))) == [
+        (43.0, "on", "widened", "No data from node: unplugged")
+    ]
+    assert seconds(one, 43, 90) == []
+    assert standing(one) == {LOST: "on"}
+
+
 def test_a_source_that_is_there_and_never_says_anything_is_noticed():
     one = board()
     one.update(status(0.0, "online"))

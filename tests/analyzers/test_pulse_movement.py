@@ -77,7 +77,7 @@ def test_a_sensor_that_goes_off_under_steps_leaves_no_rate_until_eight_seconds_a
 @pytest.mark.parametrize("dead", ["held", "zero", "nan"])
 def test_an_accelerometer_that_dies_among_steps_takes_the_rate_with_it(model, dead):
     wobble, acc = walking()
-    acc[FAULT:] = {"held": acc[FAULT], "zero": 0.0, "nan": np.nan}[dead]
+    acc[FAULT:] = {"held": acc[acc[:, 0].argmax()].copy(), "zero": 0.0, "nan": np.nan}[dead]
     late = [r for r in run(heart() + wobble, acc, model) if r.t > FAULT_S + 8]
     assert {(r.value, r.reason) for r in late} == {(None, "motion")}
 

@@ -11,9 +11,9 @@ RATE = 100.0
 SWING = 1500.0
 
 
-def wave(seconds=16.0, rhythm="sinus", bpm=75.0, seed=1):
+def wave(seconds=16.0, rhythm="sinus", bpm=75.0, seed=1, rate=RATE):
     truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 5, seed=seed)
-    return 60000.0 + SWING * synthesis.ppg(truth, 3.0 + np.arange(round(seconds * RATE)) / RATE, seed=seed)
+    return 60000.0 + SWING * synthesis.ppg(truth, 3.0 + np.arange(round(seconds * rate)) / rate, seed=seed)
 
 
 def broken(x, care=Care.RATE, rate=RATE):
@@ -29,6 +29,15 @@ def broken(x, care=Care.RATE, rate=RATE):
 def test_a_clean_pulse_is_whole(rhythm, bpm, care):
     for seed in range(3):
         assert broken(wave(rhythm=rhythm, bpm=bpm, seed=seed), care) == (0.0, "")
+
+
+@pytest.mark.parametrize("rate", [25.0, 32.0, 50.0, 125.0, 500.0])
+@pytest.mark.parametrize("counts", [100.0, 300.0, 1500.0, 5000.0])
+def test_whole_numbers_at_any_rate_are_no_repetition(rate, counts):
+    for seed in range(4):
+        for bpm in (50.0, 75.0, 150.0):
+            x = np.round(counts / SWING * wave(bpm=bpm, seed=seed, rate=rate))
+            assert broken(x, Care.FORM, rate) == (0.0, "")
 
 
 @pytest.mark.parametrize("care", Care)

@@ -6,6 +6,8 @@ import pytest
 from full_disk import full_disk
 
 from edge.clock import ManualClock
+from edge.sinks._database import Opened
+from edge.sinks.outbox import Outbox
 from outbox_on_disk import alarm, waiting
 
 
@@ -71,3 +73,23 @@ def test_a_damaged_one_is_put_aside_all_the_same(open_box, tmp_path):
     assert "was damaged" in box.faults[0]
     assert box.append([alarm(2)])
     assert seqs(box) == [1, 2]
+
+
+@pytest.mark.parametrize("later_s", [-3600.0, 0.0, 3600.0])
+def test_it_comes_back_to_the_disk_whatever_the_clock_says(tmp_path, later_s, monkeypatch):
+    path, wall = tmp_path / "new" / "outbox.sqlite", 1_800_000_000.0
+    with full_disk():
+        first = Outbox(path, clock=ManualClock(100.0, wall=wall))
+        first.append([alarm(1)], b"state 1")
+    assert first.append([alarm(2)], b"state 2")
+    first.close()
+    monkeypatch.setattr(
+        "edge.sinks.outbox.opened",
+        lambda _, connect: Opened(connect(":memory:", alone=True), "No space left", lent=True),
+    )
+    second = Outbox(path, clock=ManualClock(100.0, wall=wall + later_s), boot="boot2")
+    assert second.append([alarm(3)], b"state 3")
+    assert second.append([alarm(4)], b"state 4")
+    rows = [row.row for row in second.waiting()]
+    assert (seqs(second), rows) == ([1, 2, 3, 4], sorted(set(rows)))
+    second.close()

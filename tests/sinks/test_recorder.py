@@ -220,3 +220,23 @@ def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(reco
     recording = Recording(one.folder)
     assert [type(e) for e in recording] == [Lost, Block]
     assert recording.header == {"device": "d", "part": 1}
+
+
+def test_a_part_that_could_not_be_begun_is_begun_with_a_later_batch(recorder, monkeypatch):
+    one = recorder(keep_free_mb=0.0, part_mb=0.0001, batch_s=1.0)
+    begin, fails = one._begin, [OSError(errno.ENOSPC, "No space left on device")] * 2
+
+    def maybe(header):
+        if fails:
+            raise fails.pop()
+        return begin(header)
+
+    monkeypatch.setattr(one, "_begin", maybe)
+    for i in range(30):
+        one.record(Tick(102.0 + 1.1 * i))
+        one.flush(5.0)
+    one.close()
+    kept = [round((e.t - 102.0) / 1.1) for e in Recording(one.folder) if isinstance(e, Tick)]
+    assert fails == []
+    assert kept[:2] == [0, 1]
+    assert kept[-15:] == list(range(15, 30))
