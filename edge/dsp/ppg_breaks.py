@@ -26,12 +26,12 @@ CLIPPED_SHARE_FLAGGED: Final = 0.01
 _FLAT_S = 1.0  # the same number for so long is no pulse
 # The rest was set on CinC 2015, Liu 2022 and SPC 2015: of the good windows hangs and steps cost 1 to 2 % of CinC's for a
 # rate, 3 to 4 % for the form, and next to none of the others'; slides and repetitions none anywhere.
-_HANG_S, _HANG_S_OF_FORM = 0.7, 0.25
+_HANG_S, _HANG_S_OF_FORM = 0.75, 0.25
 _HANG_TIMES = 25  # and so many times longer than numbers repeat as a rule in a coarse converter
 _JUMP_S, _JUMP = 0.05, 4.0
 _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger that goes or comes, at once or sliding
 _STEP_S, _AROUND_S = 0.02, 0.15
-_STEP, _STEP_OF_FORM = (24.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
+_STEP, _STEP_OF_FORM = (26.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
 _AGAIN_S = (0.1, 0.5)  # a block sent twice is so long
 _AGAIN_LEAST = 10  # samples: fewer are alike by chance
 _LEAST_S = 4.0
