@@ -12,7 +12,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessageInfo
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 ROOT = "vitals/other"
@@ -46,17 +46,21 @@ class Device:
     def status(self, state: str, key: str = "t") -> str:
         return json.dumps({**self.stamp(key), "state": state, "version": "1", "models": {}})
 
-    def say(self, topic: str, fields: object, qos: int = 0, retain: bool = False) -> None:
+    def say(self, topic: str, fields: object, qos: int = 0, retain: bool = False) -> MQTTMessageInfo:
         payload = fields if isinstance(fields, (str, bytes)) else json.dumps(fields)
-        self.client.publish(f"{ROOT}/{topic}", payload, qos, retain)
+        return self.client.publish(f"{ROOT}/{topic}", payload, qos, retain)
 
     def begin(self) -> None:
+        """All of it is at the broker before this device is called ready."""
+        if self.broken == "reading retained":
+            self.reading()  # one that whoever comes now is given as retained
         self.say("status", self.status("online"), 1, self.broken != "status not retained")
-        self.say("source/node/status", {**self.stamp(), "state": "online"}, 1, True)
         if self.broken == "stale command":
             self.say("bed1/cmd/pause", {"by": "x"}, 1, True)
         if self.broken != "no discovery":
             self.client.publish("homeassistant/device/other/config", json.dumps(self.discovery()), 1, True)
+        told = self.say("source/node/status", {**self.stamp(), "state": "online"}, 1, True)
+        told.wait_for_publish(10.0)
         print("ready", flush=True)
 
     def discovery(self) -> dict[str, object]:
