@@ -119,8 +119,8 @@ def reproduce(
 
     Lanes and board begin at their first states in the recording, wherever that is: what is computed goes on from
     there. Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
-    where the blocks that made it are not in the recording. So they do again behind damage. board_of: the board as it was at a state. same_rules:
-    whether alarm transitions are to be the same; not with another configuration.
+    where the blocks that made it are not in the recording. So they do again behind damage. board_of: the board as it was
+    at a state. same_rules: whether alarm transitions are to be the same; not with another configuration.
     """
     run = _Reproduction(lanes, fusion, found)
     board: Board | None = None

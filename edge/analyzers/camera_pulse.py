@@ -145,11 +145,9 @@ class CameraPulse:
         detail = {name: round(value, 3) for name, value in found.items()}
         detail |= {"bpm": round(bpm, 2), "probability": round(probability, 3), "sd": round(sd, 2), "regions": len(skin)}
         quality = probability * float(np.clip(1.2 - sd / 10.0, 0.1, 1.0))
-        wave = joined(waves, pulses)
-        if not reason and half_of_it(wave, bpm):
-            reason = "low_quality"
-        if reason:
-            return self._silent(window, reason, detail, quality=min(quality, 0.3))
+        wave = None if reason else joined(waves, pulses)
+        if wave is None or half_of_it(wave, bpm):
+            return self._silent(window, reason or "low_quality", detail, quality=min(quality, 0.3))
         bpm = mean_rate(wave, bpm)
         hr = Reading("camera.hr", window.end, round(bpm, 2), "bpm", quality, detail=detail, model=self._identity)
         return [hr, Reading("camera.quality", window.end, round(quality, 3), "", quality)]

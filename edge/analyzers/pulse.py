@@ -2,9 +2,9 @@
 fast or missing beats.
 
 One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the rate of the last 10 s by
-``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, the rate of ``edge.dsp.motion_rate``,
-refused when its own standard deviation is too large or no pulse is left beside the movement. An accelerometer that falls silent in mid-movement leaves no rate. The tracker and
-that memory are the only state.
+``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, the rate of
+``edge.dsp.motion_rate``, refused when its own standard deviation is too large or no pulse is left beside the movement.
+An accelerometer that falls silent in mid-movement leaves no rate. The tracker and that memory are the only state.
 
 ``detail``, each absent when not known:
   ``sd``           standard deviation of the rate, bpm; ranks errors
@@ -116,15 +116,15 @@ class Pulse:
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
         moved, unseen = self._movement.look(windows, _LEAST_S, window.end)
-        if moved is not None:
+        if moved is not None and moved >= MOVING:
             since, broken = quality.unbroken(window, WINDOW_S, self._channel, _LEAST_S, Care.SPECTRUM)
-            # at rest too, to know the rate where movement begins
             tracked = None if broken else self._track(window, windows["acc"], since)
-            if moved >= MOVING:
-                return [self._of_spectrum(window.end, tracked, moved, broken or "motion")]
+            return [self._of_spectrum(window.end, tracked, moved, broken or "motion")]
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
         if signal.reason or unseen:
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
+        if moved is not None:
+            self._track(window, windows["acc"], signal.since)  # so that the rate is known where movement begins
         return [self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ)))]
 
     def _of_beats(self, t: float, raw: Floats, wave: Floats) -> Reading:
@@ -142,7 +142,7 @@ class Pulse:
         detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
         return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail)
 
-    def _of_spectrum(self, t: float, tracked: tuple[float, float] | None, moved: float | None, reason: str) -> Reading:
+    def _of_spectrum(self, t: float, tracked: tuple[float, float] | None, moved: float, reason: str) -> Reading:
         """The tracked rate where there is one and it is sure enough; else nothing, for ``reason``."""
         if tracked is None:
             return Reading("ppg.hr", t, None, "bpm", 0.0, reason)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.runs import runs
+
 MIN_HOLE_S = 0.01
 _JUMP_QUANTA = 6.0
 _JUMP_STEPS = 0.25
@@ -42,8 +44,7 @@ def written_holes(x: NDArray[Any], rate_hz: float) -> list[tuple[int, int]]:
 
 def spans(missing: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Where samples (n,) are missing: index of the first one, and of the first one after it."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], missing, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+    return [(int(a), int(b)) for a, b in zip(*runs(missing), strict=True)]
 
 
 def filled(x: NDArray[Any], holes: Sequence[tuple[int, int]]) -> NDArray[Any]:

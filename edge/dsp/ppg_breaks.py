@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.runs import runs
 from edge.types import Window
 
 Floats = NDArray[np.float64]
@@ -161,17 +162,15 @@ def _runs_at(mark: Marks, least: int) -> NDArray[np.int64]:
     """Ends (exclusive) of the runs of True at least so long."""
     if np.count_nonzero(mark) < least:
         return np.empty(0, dtype=np.int64)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mark.astype(np.int8), [0]])))
-    begin, end = edges[::2], edges[1::2]
-    return np.asarray(end[end - begin >= max(1, least)], dtype=np.int64)
+    begin, end = runs(mark)
+    return np.asarray(end[end - begin >= max(1, least)])
 
 
 def _clipped_now(x: Floats, level: float, rate_hz: float) -> bool:
     """Whether a flat end is an extreme that the pulse runs into again and again: a converter at its limit."""
     if level not in (float(x.max()), float(x.min())) or x.max() == x.min():
         return False
-    runs = _runs(x == level)
-    return int((runs >= max(3, round(0.05 * rate_hz))).sum()) >= 3
+    return int((_lengths(x == level) >= max(3, round(0.05 * rate_hz))).sum()) >= 3
 
 
 def looks_full_scale(level: float) -> bool:
@@ -182,12 +181,14 @@ def looks_full_scale(level: float) -> bool:
 def clipped_share(x: Floats) -> float:
     """Share of samples that sit at an extreme for at least three in a row (or three times the usual repetition)."""
     at = [x == extreme for extreme in (x.max(), x.min())]
-    runs = np.concatenate([_runs(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at])
-    runs = runs[runs >= 3]
-    share = float(runs.sum()) / len(x)
+    lengths = np.concatenate(
+        [_lengths(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at]
+    )
+    lengths = lengths[lengths >= 3]
+    share = float(lengths.sum()) / len(x)
     if share <= CLIPPED_SHARE_FLAGGED:  # too little to matter, whatever the usual repetition is
         return share
-    return float(runs[runs >= 3 * _usual_run(x)].sum()) / len(x)
+    return float(lengths[lengths >= 3 * _usual_run(x)].sum()) / len(x)
 
 
 def _usual_run(x: Floats) -> int:
@@ -196,6 +197,6 @@ def _usual_run(x: Floats) -> int:
     return int(np.median(np.diff(changes))) if len(changes) > 2 else 1
 
 
-def _runs(mark: NDArray[np.bool_]) -> NDArray[np.int64]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mark.astype(np.int8), [0]])))
-    return np.asarray(edges[1::2] - edges[::2], dtype=np.int64)
+def _lengths(mark: Marks) -> NDArray[np.int64]:
+    begin, end = runs(mark)
+    return np.asarray(end - begin)

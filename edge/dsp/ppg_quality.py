@@ -39,10 +39,11 @@ _OFFSET = 2.44
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """One channel on a grid without holes, ``x (n,)`` at ``rate_hz``; or a reason why there is none."""
+    """One channel on a grid without holes, ``x (n,)`` at ``rate_hz`` from ``since`` on, s; or a reason why there is none."""
 
     x: Floats
     rate_hz: float
+    since: float
     reason: str = ""
 
 
@@ -60,9 +61,9 @@ def usable(
     """
     t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care)
     if reason:
-        return Signal(np.empty(0), rate_hz, reason)
+        return Signal(np.empty(0), rate_hz, begin, reason)
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
-    return Signal(y, rate_hz)
+    return Signal(y, rate_hz, begin)
 
 
 def unbroken(

@@ -2,11 +2,11 @@
 
 Ways of counting fail differently: the median interval suffers from beats missed or invented, the strongest comb of
 harmonics from one long swing, the same of the slopes from noise. Each is given the likelihood of being within 5 bpm by
-one logistic rule, and the likeliest is taken. The rule's figures ask for regularity, so beats that two detectors and the noise quality vouch for
-count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is nobody's pulse: noise as
-slow as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is more so. A rate without
-power of its own, only at its double or triple, is part of a heart too fast to be counted; a slow one
-with power at its half counts the dicrotic waves of a heart too slow.
+one logistic rule, and the likeliest is taken. The rule's figures ask for regularity, so beats that two detectors and the
+noise quality vouch for count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is
+nobody's pulse: noise as slow as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is
+more so. A rate without power of its own, only at its double or triple, is part of a heart too fast to be counted; a slow
+one with power at its half counts the dicrotic waves of a heart too slow.
 """
 
 from __future__ import annotations

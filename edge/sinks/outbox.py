@@ -3,9 +3,9 @@
 One SQLite file (WAL, ``synchronous=FULL``). The main thread appends, one commit for all transitions of a tick together
 with the board's state; the sink's thread reads in order and removes on PUBACK. A damaged file is put aside under
 another name and a new one begun with what could still be read; ``faults`` say so. Where the disk is full from the start
-it goes on in memory, ``full`` says why, and what it holds is written when there is room. The board's state, with the numbers
-of events, is also in a second copy, which is used where it is newer. Readings never enter, and nothing that waits is ever
-dropped to make room.
+it goes on in memory, ``full`` says why, and what it holds is written when there is room. The board's state, with the
+numbers of events, is also in a second copy, which is used where it is newer. Readings never enter, and nothing that
+waits is ever dropped to make room.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Each run of the program has a folder ``NNNNN-<boot>.evrec`` of parts ``000001.ev
 Entries wait in memory and reach the card as one compressed, checked and synced record every ``batch_s`` seconds, or
 within a second of an alarm; a power cut costs what had not been written, never what had. A thread writes, so that a slow
 card holds up nobody; when it falls behind by ``_WAITING_BYTES`` or the disk refuses, entries are lost and the
-recording says how many. A disk that is full from the start, whatever is removed, is tried again with every batch. Camera frames are refused by ``edge.recording``.
+recording says how many. A disk that is full from the start, whatever is removed, is tried again with every batch. Camera
+frames are refused by ``edge.recording``.
 """
 
 from __future__ import annotations
