@@ -133,6 +133,17 @@ def test_rate_wrong(device):
     assert "rate_wrong" in words(serial(device(device=fast), 3.0))
 
 
+def test_rate_wrong_by_a_little_on_the_devices_own_clock(device):
+    class Other(Simulator):
+        def _send_data(self, stream, first, complete):
+            super()._send_data(replace(stream, info=replace(stream.info, rate_hz=95.0)), first, complete)
+
+    found = serial(device(device=Other([SimulatedStream(PPG, wave, 10)])), 4.5)
+    (wrong,) = [one for one in found if one.fault]
+    assert wrong.fault == "rate_wrong"
+    assert "node/ppg: 95 samples a second by the device's clock, declared 100" in wrong.text
+
+
 def test_rate_low(device):
     slow = StreamInfo(1, "ppg", ("ir",), 15.0)
     assert words(serial(device(device=Simulator([SimulatedStream(slow, wave, 1)])))) == ["rate_low"]
