@@ -237,7 +237,10 @@ class SerialPort:
         waited = f"{self._silence_s:g} s"
         if not self._heard_bytes:
             return f"silent for {waited}; is the device powered, and its firmware running?"
-        if not self._decoder.counters["frames_ok"]:
+        counters = self._decoder.counters
+        if counters["unknown_version"] > counters["frames_ok"]:
+            return "the device speaks another version of the wire format; flash the firmware of this release"
+        if not counters["frames_ok"]:
             return f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
         return f"no frame for {waited}"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from serial_line import HELLO, PPG, ppg, read_until
 
+from edge.types import SourceError
 from firmware_bridge.frames import Data, DeviceEvent, Hello, StreamInfo, encode
 from firmware_bridge.simulator import pack_samples
 
@@ -92,3 +93,15 @@ def test_what_the_device_reports_is_logged_and_not_over_and_over(source, line, c
     read_until(source, 52)
     said = f"{line.path}: the device says: sensor error (no answer)"
     assert warnings(caplog) == [said, f"{line.path}: the device says: event 9", said]
+
+
+def test_a_device_of_another_version_is_not_taken_for_a_wrong_baud_rate(source, line, clock, monkeypatch):
+    source.open()
+    with monkeypatch.context() as newer:
+        newer.setattr("firmware_bridge.frames.VERSION", 2)
+        line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    while source.counters["unknown_version"] < 2:
+        assert source.read() == []
+    clock.advance(3.1)
+    with pytest.raises(SourceError, match="another version of the wire format"):
+        source.read()

@@ -129,6 +129,9 @@ def _judge(
             word = "port_noise" if bad or "bytes" in error else "port_silent"
         yield fault(step, word or "source_failed", error)
         return
+    if not streams and counters.get("no_hello", 0):
+        yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples")
+        return
     if not streams:
         word = "camera_silent" if config.kind == "camera" else "port_noise" if bad and not good else "port_silent"
         yield fault(step, word, f"listened {listened_s:.0f} s")

@@ -105,6 +105,14 @@ def test_firmware_old_by_its_wire_format(device, monkeypatch):
     assert words(serial(device(device=Talks(lambda now: next(waiting, b"")))))[0] == "firmware_old"
 
 
+def test_hello_missing(device):
+    class Mute(Simulator):
+        def _say_hello(self, at):
+            self._hello_due = at + 3600.0
+
+    assert words(serial(device(device=Mute([SimulatedStream(PPG, wave, 10)])))) == ["hello_missing"]
+
+
 def test_device_resets(device):
     assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
 
