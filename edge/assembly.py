@@ -15,7 +15,7 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import TRANSFORMS_OF, Config, SourceConfig
-from edge.disk import must_take
+from edge.disk import must_keep_state
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
 from edge.kinds import check, construct, kind_module, nearest, settings_of
@@ -144,7 +144,7 @@ def refusals(config: Config) -> Iterator[ConfigError]:
     """What keeps a run of this configuration from beginning beside its sources and models; nothing is opened."""
     state_dir = state_dir_of(config)
     try:
-        must_take(state_dir / "any")
+        must_keep_state(state_dir)
     except OSError as error:
         yield ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
     listening: list[tuple[str, str, int]] = []

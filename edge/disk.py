@@ -1,6 +1,7 @@
 """What can be known of a place on disk: whether it could be written at all, and whether it has no room left.
 
-Without room, what can be done without the disk goes on; any other failure is a refusal.
+Without room, what can be done without the disk goes on; any other failure is a refusal. A file system that was written
+before and is read-only now has failed, as Linux leaves a card with errors: it is one without room.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+OUTBOX: Final = "outbox.sqlite"
+"""In the state directory: what must not be lost."""
 _PROBE_BYTES: Final = 1 << 16
 
 
 def is_full(error: OSError) -> bool:
-    """Whether this says that there is no room: of the disk, of a quota, or of the size that files may have."""
+    """Whether this says that the disk takes nothing: no room on it, in a quota, or in the size that files may have; or it
+    is read-only, which ``must_take`` refuses where that is not a failure."""
     return error.errno in _FULL
 
 
-def must_take(path: Path) -> None:
-    """Raise the OSError with which writing a file, which may not be there yet, would fail; nothing is written."""
+def must_take(path: Path, *, begun: bool = False) -> None:
+    """Raise the OSError with which writing a file, which may not be there yet, would fail; nothing is written.
+
+    begun: this program wrote there before, so that a file system that is read-only now is no mistake of whoever chose it.
+    """
     there = next(one for one in (path, *path.absolute().parents) if one.exists())
     number = 0
     if there == path and there.is_dir():
@@ -29,11 +36,16 @@ def must_take(path: Path) -> None:
     elif there != path and not there.is_dir():
         number = errno.ENOTDIR
     elif os.statvfs(there).f_flag & os.ST_RDONLY:
-        number = errno.EROFS
+        number = 0 if begun else errno.EROFS
     elif not os.access(there, os.W_OK if there == path else os.W_OK | os.X_OK):
         number = errno.EACCES
     if number:
         raise OSError(number, os.strerror(number), str(path))
+
+
+def must_keep_state(state_dir: Path) -> None:
+    """Raise the OSError that keeps a run from beginning there; a disk that failed since the last run does not."""
+    must_take(state_dir / "any", begun=(state_dir / OUTBOX).exists())
 
 
 def why_full(folder: Path) -> str:

@@ -4,7 +4,8 @@ A lane has one primary stream and the companions its analyzers name. Each analyz
 starts at the primary's first sample of an epoch: the k-th window ends at ``first + k * hop_s``. A hop is computed
 when the primary has reached its end and every present companion has too, or once the primary is 250 ms and a block
 of each past it: how either stream was chunked must not decide what a window holds.
-A lane emits at every hop while blocks arrive, full window or not, so that silence means one thing only: no blocks.
+A lane emits at every hop while blocks arrive, full window or not, so that silence means one thing only: no blocks. Of a
+silence of the primary of over three seconds nothing is said afterwards: it would be old when it was said.
 A new epoch of the primary resets everything; a new epoch of a companion resets that companion's window. What no window
 to come can hold is forgotten, so a lane's state never asks for more than that: not for a companion that fell silent.
 
@@ -24,6 +25,7 @@ from edge.window import Windower
 
 COMPANION_WAIT_S = 0.25
 _KEEP_SLACK_S = 2.0
+_SILENT_S = 3.0
 
 
 @dataclass(slots=True)
@@ -171,6 +173,10 @@ class Lane:
                 self._forget(first)
                 return readings
             schedule = min(ready, key=lambda s: s.due(first))
+            heard_again = primary.hole_end(schedule.due(first), longer_than_s=_SILENT_S)
+            if heard_again is not None:
+                schedule.hop = max(schedule.hop + 1, math.ceil((heard_again - first) / schedule.analyzer.hop_s))
+                continue
             readings += self._compute(schedule, schedule.due(first))
             schedule.hop += 1
 

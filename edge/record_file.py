@@ -5,6 +5,7 @@ A supervisor starts the same command again and again: what lies there already is
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import logging
@@ -30,7 +31,7 @@ class RecordFile:
         try:
             self._path, self._file = _new(path)
         except OSError as error:
-            if not is_full(error):
+            if not is_full(error) or (error.errno == errno.EROFS and not path.exists()):
                 raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
             self._file = io.BytesIO()
             self._end(error)

@@ -1,7 +1,8 @@
 """An append-only file of what the lanes were fed and what came of it; a torn end is dropped, damage a gap: both are said.
 
 Layout: the magic ``EVREC1\\n``, then records ``length u32, crc32 u32, payload``, little-endian, payload MessagePack
-``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks), then
+``[kind, fields]``. Kinds: ``header`` first (device, boot, configuration text, model variants, both clocks) and again every
+4 MB, since without it nothing can be made again, then
 ``block``, ``status``, ``fault``, ``command``, ``tick`` in the order the program took them, and ``reading`` and
 ``alarm`` as it made them; ``clock`` says which wall time a monotonic one was, ``lost`` that the disk was too slow.
 ``lane_state`` and ``main_state``, some seconds apart, say what was remembered there: from any of them on an exact
@@ -33,6 +34,7 @@ PARTS: Final = "[0-9]" * 6 + ".evrec"
 """What the parts of a folder are called."""
 STATE_EVERY_S: Final = 15.0
 """So often it is told what lanes, fusion and board remember."""
+_HEADER_EVERY_BYTES: Final = 1 << 22
 _NARROW = (np.int16, np.int32)
 
 
@@ -114,18 +116,20 @@ class RecordingWriter:
 
     def __init__(self, file: BinaryIO, header: Mapping[str, Any]) -> None:
         self._file = file
-        self._good = 0
+        self._header = dict(header)
+        self._good = self._since_header = 0
         self._file.write(MAGIC)
-        self._append("header", dict(header))
+        self._append("header", self._header)
 
     def add(self, entry: Entry) -> None:
         """Append one entry; video blocks are refused."""
         self._write(pack(entry))
+        self._say_again()
 
     def add_batch(self, packed: Sequence[bytes]) -> int:
         """Append entries that ``pack`` made, as one compressed record: all or none survive. Returns its bytes."""
         body = b"\xdd" + struct.pack(">I", len(packed)) + b"".join(packed)  # a MessagePack array
-        return self._append("batch", zlib.compress(body, 6))
+        return self._append("batch", zlib.compress(body, 6)) + self._say_again()
 
     def flush(self) -> None:
         self._file.flush()
@@ -144,6 +148,12 @@ class RecordingWriter:
     def close(self) -> None:
         self._file.close()
 
+    def _say_again(self) -> int:
+        if self._since_header < _HEADER_EVERY_BYTES:
+            return 0
+        self._since_header = 0
+        return self._append("header", self._header)
+
     def _append(self, kind: str, content: Any) -> int:
         return self._write(msgspec.msgpack.encode([kind, content], enc_hook=plain))
 
@@ -151,6 +161,7 @@ class RecordingWriter:
         record = HEAD.pack(len(payload), zlib.crc32(payload)) + payload
         if self._file.write(record) != len(record):
             raise OSError(errno.ENOSPC, "the disk is full")
+        self._since_header += len(record)
         return len(record)
 
 
@@ -167,13 +178,14 @@ def pack(entry: Entry) -> bytes:
 class Recording:
     """A recording opened for reading: a file, or a folder of its numbered parts.
 
+    ``header`` is the first that is whole, in any part, and empty where none is; then ``headless`` says so.
     ``torn`` is set once reading met an incomplete or damaged end, ``damaged`` once it met what is not whole before the
     end, where a ``Damage`` stands among the entries; ``missing`` says which parts a quota took away.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.torn = self.missing = self.damaged = ""
+        self.torn = self.missing = self.damaged = self.headless = ""
         self.parts = sorted(self.path.glob(PARTS)) if self.path.is_dir() else [self.path]
         if not self.parts:
             raise SourceError(f"{path}: no recording in this folder (no 000001.evrec)")
@@ -181,7 +193,7 @@ class Recording:
             numbers = [int(part.stem) for part in self.parts]
             gone = sorted(set(range(1, numbers[-1] + 1)) - set(numbers))
             self.missing = f"{path}: {len(gone)} part(s) were removed, the first is {numbers[0]}" if gone else ""
-        self.header: Mapping[str, Any] = self._header(self.parts[0])
+        self.header: Mapping[str, Any] = self._begin()
 
     def __iter__(self) -> Iterator[Entry]:
         return self.entries()
@@ -189,7 +201,7 @@ class Recording:
     @property
     def said(self) -> list[str]:
         """What is to be told of a recording that is not all there, known when it was read."""
-        return [text for text in (self.damaged, self.torn, self.missing) if text]
+        return [text for text in (self.headless, self.damaged, self.torn, self.missing) if text]
 
     def entries(self, *, samples: bool = True) -> Iterator[Entry]:
         """All entries in order; samples: with the blocks, which are most of a recording."""
@@ -222,19 +234,29 @@ class Recording:
                     else:
                         yield payload
 
-    def _header(self, path: Path) -> Mapping[str, Any]:
-        try:
-            with path.open("rb") as file:
-                if file.read(len(MAGIC)) != MAGIC:
-                    raise SourceError(f"{path}: not a recording of this program")
-                first = next(records(file), None)
-        except OSError as error:
-            raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
-        kind, packed = ("", b"") if first is None or isinstance(first, Unread) else _decode_record(first)
-        if kind != "header":
-            raise SourceError(f"{path}: the recording has no header: nothing in it can be used")
-        header: Mapping[str, Any] = _decode(packed)
-        return header
+    def _begin(self) -> Mapping[str, Any]:
+        ours = anything = False
+        for part in self.parts:
+            try:
+                with part.open("rb") as file:
+                    ours |= file.read(len(MAGIC)) == MAGIC
+                    for payload in records(file):
+                        if isinstance(payload, Unread):
+                            continue
+                        kind, packed = _decode_record(payload)
+                        if kind == "header":
+                            header: Mapping[str, Any] = _decode(packed)
+                            return header
+                        anything = True
+            except OSError as error:
+                raise SourceError(f"{part}: cannot be read: {error.strerror}") from None
+        if not anything:
+            why = (
+                "the recording has no header: nothing in it can be used" if ours else "not a recording of this program"
+            )
+            raise SourceError(f"{self.parts[0]}: {why}")
+        self.headless = f"{self.path}: the header is damaged: the configuration and the models of then are not known"
+        return {}
 
 
 def _entries(payload: bytes, *, samples: bool) -> Iterator[Entry]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.disk import is_full
+from edge.disk import OUTBOX, is_full, must_keep_state
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault
 
@@ -20,12 +20,16 @@ _ROOM: Final = "room"
 def open_outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
     """The outbox, in memory where the disk is full; raises ConfigError where no state can be kept for another reason."""
     try:
+        must_keep_state(state_dir)
+    except OSError as error:
+        raise _no_state(state_dir, error) from None
+    try:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if not is_full(error):
             raise _no_state(state_dir, error) from None
     try:
-        return Outbox(state_dir / "outbox.sqlite", clock=clock, boot=boot)
+        return Outbox(state_dir / OUTBOX, clock=clock, boot=boot)
     except OSError as error:
         raise _no_state(state_dir, error) from None
 

@@ -125,6 +125,10 @@ class Windower:
         """Whether the stream has been silent for so long at ``t``, s, that a window from there on holds none of it."""
         return self._last is not None and self._end + _hole_limit_s(self._last) < t
 
+    def hole_end(self, t: float, *, longer_than_s: float) -> float | None:
+        """Where samples came again, s, when ``t`` lies in a hole of more than so many seconds."""
+        return next((b for a, b in self._holes if a < t < b and b - a > longer_than_s), None)
+
     def forget(self, before: float) -> None:
         """Let go of whole blocks before ``before``, s, but for the last one: no window will start there."""
         if self._last is not None:

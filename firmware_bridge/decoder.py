@@ -1,7 +1,7 @@
 """Bytes in, messages out: the host's half of the wire format as a pure object. Standard library only.
 
 ``feed`` never raises whatever it is given, holds at most 1,024 bytes, and after any garbage decodes the first good
-frame that follows a zero byte. Loss is counted per stream from the sample index, modulo 2^32, between the first and
+frame that follows a zero byte. What a device says of itself is made printable. Loss is counted per stream from the sample index, modulo 2^32, between the first and
 the last frame received of one boot. A reset shows as a new ``boot``, or as an index or a device time that goes back
 where no wrap explains it.
 """
@@ -9,10 +9,10 @@ where no wrap explains it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from firmware_bridge.frames import MAX_ENCODED, BadFrameError, Data, Hello, Message, StreamInfo, parse
+from firmware_bridge.frames import MAX_ENCODED, BadFrameError, Data, DeviceEvent, Hello, Message, StreamInfo, parse
 
 COUNTERS: Final = (
     "frames_ok", "crc_errors", "no_hello", "too_long", "too_short", "unknown_version", "unknown_type", "bad_body",
@@ -22,6 +22,7 @@ KINDS: Final = frozenset({"ppg", "pcg", "acc", "ecg", "temp", "batt"})
 _INDEX_MOD = 1 << 32
 _BACK = 1 << 31
 _ASK_EVERY_S = 1.0
+_MOST_UNKNOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class _Position:
 
 @dataclass(slots=True)
 class Decoder:
-    """``feed`` bytes, take messages; ``counters`` by the names of the wire format; ``unknown`` names seen once."""
+    """``feed`` bytes, take messages; ``counters`` by the names of the wire format; ``unknown``: what it does not know of
+    a HELLO, each name once and at most 64."""
 
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     hello: Hello | None = None
@@ -110,11 +112,11 @@ class Decoder:
         before = self.frame_seq if self._heard else None
         self.frame_seq, self._heard = frame_seq, True
         if isinstance(message, Hello):
-            return self._hello(message, frame_seq, before)
+            return self._hello(_legible(message), frame_seq, before)
         self._count_frames(frame_seq, before)
         if isinstance(message, Data):
             return self._data(message)
-        return (message,)
+        return (replace(message, detail=_words(message.detail)) if isinstance(message, DeviceEvent) else message,)
 
     def _count_frames(self, frame_seq: int, before: int | None) -> None:
         if before is not None:
@@ -124,11 +126,14 @@ class Decoder:
     def _hello(self, hello: Hello, frame_seq: int, before: int | None) -> Iterable[Item]:
         self._wants_hello = False
         known = self.hello
-        self.unknown |= {f"key {k}" for k in hello.unknown_keys} | {
-            f"stream kind {s.kind}" for s in hello.streams if s.kind not in KINDS
-        }
+        named = [f"key {k}" for k in hello.unknown_keys]
+        named += [f"stream kind {s.kind}" for s in hello.streams if s.kind not in KINDS]
+        for name in named:
+            if len(self.unknown) < _MOST_UNKNOWN:
+                self.unknown.add(name)
         self.hello = hello
         if known is None or known.boot == hello.boot:
+            self._reset_seen = False
             self._count_frames(frame_seq, before)
             return (hello,)
         if self._reset_seen:  # its samples told already; this is only the new name
@@ -171,3 +176,17 @@ class Decoder:
         elapsed_us = (data.device_us - position.device_us) % _INDEX_MOD
         expected_us = (jump + data.count) / info.rate_hz * 1e6
         return elapsed_us >= _BACK and expected_us < _BACK / 2
+
+
+def _legible(hello: Hello) -> Hello:
+    streams = tuple(
+        replace(s, kind=_words(s.kind), channels=tuple(map(_words, s.channels)), unit=_words(s.unit))
+        for s in hello.streams
+    )
+    unknown = tuple(map(_words, hello.unknown_keys))
+    return replace(hello, device=_words(hello.device), fw=_words(hello.fw), streams=streams, unknown_keys=unknown)
+
+
+def _words(text: str) -> str:
+    """As a log, a terminal and a file can take it: no line ends, escapes or halves of characters."""
+    return "".join(one if one.isprintable() else "?" for one in text)

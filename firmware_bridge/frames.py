@@ -175,7 +175,7 @@ def parse(stuffed: bytes) -> tuple[int, Message]:
         raise BadFrameError("unknown_type")
     try:
         return frame_seq, reader(frame[4:-2])
-    except (ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, struct.error, RecursionError) as error:
         raise BadFrameError("bad_body") from error
 
 

@@ -3,7 +3,9 @@
 A frame can arrive late, never early: the smallest ``arrival - device time`` of each few seconds lies close to the
 truth, and the lower hull of these points is a line whose slope is the drift (Moon, Skelly and Towsley 1999, for
 one-way delays). The mapping follows that line at a bounded rate and never goes back; when the line jumps by more
-than a second (the host slept, the device restarted unseen), ``map`` says so and starts anew.
+than a second, or runs away from the mapping by as much (the host slept, the device restarted unseen), ``map`` says so
+and starts anew. A crystal is off by some hundred ppm at most; a slope beyond that is believed up to some per cent (a
+microcontroller that runs on its own resistor and capacitor) where nearly all points lie close to one line.
 """
 
 from __future__ import annotations
@@ -14,8 +16,12 @@ from typing import Final
 
 _BUCKET_S: Final = 2.0
 _BUCKETS: Final = 45
-_MAX_SKEW: Final = 500e-6
-_SLEW: Final = 1e-3  # s of correction a second, once settled
+_CRYSTAL_SKEW: Final = 500e-6
+_MAX_SKEW: Final = 0.06
+_PLAIN_S: Final = 0.1  # delays that grow or shrink by more than this are no jitter
+_NEAR: Final = 0.25  # of that growth: so close to the line lie the points of a clock that is off
+_MOST_POINTS: Final = 0.8
+_SLEW: Final = 1e-3  # s of correction a second beside the drift, once settled
 _SLEW_EARLY: Final = 20e-3  # during the first minute
 _SETTLED_S: Final = 60.0
 _JUMP_S: Final = 1.0
@@ -35,7 +41,7 @@ class TimeBase:
         self._bucket_end = 0.0
         self._best: tuple[float, float] | None = None
         self._offset = 0.0
-        self._skew = 0.0
+        self._skew = self._plain_skew = 0.0
         self._at = 0.0
         self._first = 0.0
         self._pivot = self._target = 0.0
@@ -45,6 +51,11 @@ class TimeBase:
     def skew_ppm(self) -> float:
         """How much faster than the host's the device's clock is estimated to run, negated; 1e-6."""
         return self._skew * 1e6
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has heard enough to tell a drift from jitter."""
+        return len(self._points) * _BUCKET_S >= _SETTLED_S / 4
 
     def map(self, device_us: int, arrival: float) -> tuple[float, bool]:
         """Host time of ``device_us`` for a frame that arrived at host time ``arrival``, both s; and whether the
@@ -67,6 +78,10 @@ class TimeBase:
         elif delay < self._best[1]:
             self._best = (device_s, delay)
         self._follow(device_s)
+        if abs(self._line(device_s) - self._offset) > _JUMP_S:
+            self.reset()
+            mapped, _ = self.map(device_us, arrival)
+            return mapped, True
         return device_s + self._offset, False
 
     def _unwrap(self, device_us: int) -> float:
@@ -92,7 +107,7 @@ class TimeBase:
         return arrival - self._late_since > 2 * _BUCKET_S
 
     def _fit(self) -> None:
-        """The edge of the lower hull under the middle of the points, its slope bounded."""
+        """The edge of the lower hull under the middle of the points, its slope bounded by what is plausible."""
         points = list(self._points)
         hull: list[tuple[float, float]] = []
         for point in points:
@@ -106,9 +121,12 @@ class TimeBase:
                 left, right = a, b
         span = right[0] - left[0]
         skew = (right[1] - left[1]) / span if span > 0 else 0.0
-        if len(points) * _BUCKET_S < _SETTLED_S / 4:
-            skew = 0.0  # too short a stretch to tell drift from jitter
-        self._skew = max(-_MAX_SKEW, min(_MAX_SKEW, skew))
+        if not self.measured:
+            skew = 0.0
+        if abs(skew) < _MAX_SKEW and _is_straight(points, right, skew):
+            self._plain_skew = skew
+        low, high = sorted((0.0, self._plain_skew))
+        self._skew = max(low - _CRYSTAL_SKEW, min(high + _CRYSTAL_SKEW, skew))
         self._pivot, self._target = right if skew else min(points, key=lambda p: p[1])
 
     def _follow(self, device_s: float) -> None:
@@ -122,7 +140,15 @@ class TimeBase:
             target = self._best[1]
         slew = _SLEW_EARLY if device_s - self._first < _SETTLED_S else _SLEW
         limit = slew * step
+        self._offset += self._skew * step
         self._offset += max(-limit, min(limit, target - self._offset))
+
+
+def _is_straight(points: list[tuple[float, float]], pivot: tuple[float, float], skew: float) -> bool:
+    """Whether nearly all points lie so close to the line that its slope is a clock's, not a step's or a stall's."""
+    growth_s = abs(skew) * (points[-1][0] - points[0][0])
+    above = sorted(abs(delay - pivot[1] - skew * (t - pivot[0])) for t, delay in points)
+    return growth_s > _PLAIN_S and above[int(_MOST_POINTS * (len(above) - 1))] < _NEAR * growth_s
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:

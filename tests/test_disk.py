@@ -12,7 +12,7 @@ from edge.disk import is_full, why_full
 
 
 @pytest.mark.parametrize(
-    ("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (errno.EROFS, False)]
+    ("number", "full"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EACCES, False), (errno.EROFS, True)]
 )
 def test_what_counts_as_full(number, full):
     assert is_full(OSError(number, "")) == full

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -78,10 +80,29 @@ def test_a_new_epoch_resets_and_starts_a_new_grid():
     assert readings[0].detail["coverage"] == 0.5
 
 
-def test_hops_go_on_through_a_hole():
-    readings = run(lane(Echo()), blocks(PPG, lost=range(300, 700)))
+@pytest.mark.parametrize("chunk", [1, 10, 100])
+def test_hops_go_on_through_a_hole(chunk):
+    readings = run(lane(Echo()), blocks(PPG, lost=range(300, 600), chunk=chunk))
     assert [r.t for r in readings] == [float(t) for t in range(1, 11)]
     assert readings[5].detail["coverage"] == 0.0
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 100])
+def test_nothing_is_said_afterwards_of_a_long_silence(chunk):
+    """What would be said of it when the stream is back is old news: to the alarms, and of whether this machine keeps up."""
+    two = lane(Echo(hop_s=1.0), Echo(hop_s=2.5, window_s=5.0))
+    readings = run(two, blocks(PPG, lost=range(250, 700), chunk=chunk))
+    assert [r.t for r in readings] == [1.0, 2.0, 2.5, 7.0, 7.5, 8.0, 9.0, 10.0, 10.0]
+    assert [r.detail["coverage"] for r in readings[3:5]] == pytest.approx([0.0, 0.1])
+
+
+def test_a_stream_that_was_away_for_days_is_not_made_up_for_hop_by_hop():
+    echo = Echo()
+    one = lane(echo)
+    early, later = blocks(PPG[:200]), blocks(PPG[:200], t0=500_000.5)
+    run(one, early)
+    readings = run(one, [replace(block, seq=block.seq + 50_000_000) for block in later])
+    assert [r.t for r in readings] == [500_001.0, 500_002.0]
 
 
 class Broken(Echo):

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from edge.recording import Damage, Recording, RecordingWriter
 from edge.types import Alarm, Block, Fault, Reading, SourceError, SourceStatus
 
+WITHOUT_HEADER = "the configuration and the models of then are not known"
 ENTRIES = [
     Block("node/ppg", 0, 1.25, 100.0, np.array([[1.0], [-32768.0], [70000.0]]), labels=("ir",)),
     Block("cam/roi", 3, 1.3, 30.0, np.array([[0.1, float("nan")]]), epoch=2, flags=frozenset({"saturated"})),
@@ -103,6 +104,51 @@ def test_a_damaged_record_at_the_end_is_dropped_and_its_bytes_are_told(tmp_path)
     assert len(list(recording)) == len(ENTRIES) - 1
     assert "is torn; everything before it was read, " in recording.torn
     assert recording.torn.endswith("byte(s) were not")
+
+
+def flip(path, *places):
+    raw = bytearray(path.read_bytes())
+    for at in places:
+        raw[at] ^= 0xFF
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("at", [3, 20], ids=["magic", "header"])
+def test_without_a_header_what_follows_is_there_and_the_header_is_told_missing(tmp_path, at):
+    path = tmp_path / "a.evrec"
+    write(path, ENTRIES)
+    flip(path, 3, at + 1)
+    recording = Recording(path)
+    if at == 3:
+        assert recording.header["device"] == "d"
+    else:
+        assert recording.header == {}
+        assert recording.said[0] == recording.headless == f"{path}: the header is damaged: {WITHOUT_HEADER}"
+    found = [entry for entry in recording if not isinstance(entry, Damage)]
+    assert all(map(same, found, ENTRIES))
+    assert len(found) == len(ENTRIES)
+
+
+def test_another_parts_header_serves_as_well(tmp_path):
+    for number in (1, 2, 3):
+        write(tmp_path / f"{number:06d}.evrec", ENTRIES)
+    (tmp_path / "000001.evrec").write_bytes(b"")
+    flip(tmp_path / "000002.evrec", 20)
+    recording = Recording(tmp_path)
+    assert recording.header["device"] == "d"
+    assert not recording.headless
+    assert sum(not isinstance(entry, Damage) for entry in recording) == 2 * len(ENTRIES)
+
+
+def test_the_header_is_said_again_in_a_long_file_and_is_no_entry(tmp_path):
+    path = tmp_path / "a.evrec"
+    noise = np.random.default_rng(0).standard_normal((100_000, 1))
+    blocks = [Block("node/ppg", 100_000 * k, 1000.0 * k, 100.0, noise) for k in range(12)]
+    write(path, blocks)
+    flip(path, 20)
+    recording = Recording(path)
+    assert recording.header["device"] == "d"
+    assert [type(entry) for entry in recording] == [Damage] + [Block] * 12
 
 
 def test_frames_are_never_recorded(tmp_path):

@@ -52,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
     parts = []
     for path in args.recording:
         recording = Recording(Path(path))
+        if recording.headless and len(given) < 2:
+            raise ConfigError(
+                f"{recording.headless}; give --config twice: the configuration of then, and the other one"
+            )
         live = parse(recording.header.get("config", ""), path=f"{path} (header)")
         own = given[0] if len(given) == 2 else live
         beds = set(live.beds)  # readings are of these; a recording without a configuration has them only in readings

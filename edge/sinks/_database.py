@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from edge.disk import why_full
 
 _TIMEOUT_S = 1.0
 _NOT_TAKEN: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_PERHAPS: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 class Opened(NamedTuple):
@@ -27,7 +29,9 @@ def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
     Raises sqlite3.OperationalError for anything but a disk that takes nothing.
     """
     try:
-        return Opened(connect(path, alone=False))
+        return Opened(
+            connect(path, alone=False), why_full(path.parent)
+        )  # what lies there opens on a read-only disk, too
     except sqlite3.OperationalError as error:
         full = _why(error, path.parent)
         if not full:
@@ -35,7 +39,20 @@ def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
     try:
         return Opened(connect(path, alone=True), full)
     except sqlite3.OperationalError:
-        return Opened(connect(":memory:", alone=True), full, lent=True)
+        db = connect(":memory:", alone=True)
+        _fill(db, path)
+        return Opened(db, full, lent=True)
+
+
+def _fill(db: sqlite3.Connection, path: Path) -> None:
+    """With what lies on a disk that takes nothing, where it was closed in good order: then it needs no other file."""
+    if path.exists() and not path.with_name(f"{path.name}-wal").exists():
+        with contextlib.suppress(sqlite3.Error):
+            there = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+            with contextlib.closing(there):
+                begun = there.execute("select 1 from sqlite_master").fetchone() is not None
+                if begun and there.execute("pragma quick_check").fetchone()[0] == "ok":
+                    there.backup(db)
 
 
 def begin(path: Path | str, *, alone: bool, synchronous: str) -> sqlite3.Connection:
@@ -54,6 +71,6 @@ def begin(path: Path | str, *, alone: bool, synchronous: str) -> sqlite3.Connect
 
 def _why(error: sqlite3.OperationalError, folder: Path) -> str:
     code = error.sqlite_errorcode & 0xFF
-    if code not in (*_NOT_TAKEN, sqlite3.SQLITE_CANTOPEN):
+    if code not in (*_NOT_TAKEN, *_PERHAPS):
         return ""
     return why_full(folder) or (str(error) if code in _NOT_TAKEN else "")

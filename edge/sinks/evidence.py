@@ -61,7 +61,7 @@ def build(
     root = state_dir / path
     sources = {s: bed for bed, about in (layout or {}).items() for s in about["sources"]}
     try:
-        must_take(root / "any")
+        must_take(root / "any", begun=root.exists())
         if checking:
             return None
         _folder(root)

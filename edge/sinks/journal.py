@@ -44,7 +44,7 @@ def build(
     how many old ones stay, as ``path.1`` (newest) and so on.
     """
     try:
-        must_take(state_dir / path)
+        must_take(state_dir / path, begun=(state_dir / path).exists())
         if checking:
             return None
         return Journal(state_dir / path, clock, boot, int(max_mb * 1e6), keep)

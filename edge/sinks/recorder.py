@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import shutil
@@ -29,6 +30,7 @@ from edge.types import Alarm, ConfigError, Event
 log = logging.getLogger(__name__)
 
 _WAITING_BYTES = 1 << 25
+_TELL_EVERY_S = 3600.0  # a disk that fails for weeks must not fill the log as well
 _MOST_BYTES = 1 << 22  # of entries in one batch
 
 
@@ -57,7 +59,7 @@ def build(
         raise ConfigError("sinks.recorder.part_mb: must be above 0 and at most half of quota_mb")
     root = state_dir / path
     try:
-        must_take(root / "any")
+        must_take(root / "any", begun=root.exists())
         if checking:
             return None
         return Recorder(root, clock, boot, header, batch_s, int(part_mb * 1e6), int(quota_mb * 1e6), keep_free_mb * 1e6)
@@ -90,6 +92,7 @@ class Recorder:
         self._waiting_bytes = 0
         self._closed = False
         self.lost_entries = self._told_lost = 0
+        self._told_at = -math.inf
         self.bytes_written = 0
         self._part = 0
         self._part_written = 0
@@ -163,7 +166,10 @@ class Recorder:
 
     def _lose(self, entries: int) -> None:
         self.lost_entries += entries
-        log.error("recorder: %d entries lost; is the disk full or failing?", entries)
+        now = self._clock.now()
+        if now - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            log.error("recorder: %d entries lost so far; is the disk full or failing?", self.lost_entries)
 
     # ---- the thread that writes ----------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
 samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch; so do samples that
-come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed. Of two
+come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed. Where the
+device's clock is plainly off by the host's, rates are per second of the host's, which is the one that is right. Of two
 streams of one kind the first that HELLO names is read: two signals are never mixed into one.
 """
 
@@ -22,7 +23,7 @@ from edge.clock import Clock
 from edge.ranges import Count, Positive, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
-from firmware_bridge.frames import FLAGS, OVERRUN, Data, Hello, RequestHello, StreamInfo, encode
+from firmware_bridge.frames import EVENTS, FLAGS, OVERRUN, Data, DeviceEvent, Hello, RequestHello, StreamInfo, encode
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
+_EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
+_PACE_STEP = 0.003  # less is no news, and a new epoch costs a window
 
 
 def build(
@@ -55,10 +58,14 @@ class SerialPort:
         self._serial: Any = None
         self._decoder, self._time = Decoder(), TimeBase()
         self._rates: dict[int, SampleRate] = {}
+        self._pace = 1.0  # seconds of the host's in one of the device's
         self._epoch = -1
         self._heard_bytes = 0
         self._last_frame = 0.0
         self._request_seq = 0
+        self._deaf = False
+        self._named: set[str] = set()
+        self._told_events: dict[int, float] = {}
         self._ends: dict[str, float] = {}
         self._starts: dict[str, int] = {}
         self._refused: set[int] = set()
@@ -90,6 +97,7 @@ class SerialPort:
         counters = self._decoder.counters
         self._decoder = Decoder(counters=counters)
         self._device_began()
+        self._deaf = False
         self._heard_bytes, self._last_frame = 0, self._clock.now()
 
     def read(self) -> list[Block]:
@@ -102,9 +110,8 @@ class SerialPort:
             if data and self._serial.in_waiting:
                 data += self._serial.read(min(self._serial.in_waiting, _READ_BYTES))
             arrival = self._clock.now()
-            if self._decoder.wants_hello(arrival):
-                self._serial.write(encode(RequestHello(), self._request_seq))
-                self._request_seq += 1
+            if self._decoder.wants_hello(arrival) and not self._deaf:
+                self._ask()
         except (OSError, TypeError, ValueError) as error:  # pyserial raises all three when the port vanishes
             raise SourceError(f"{self._port}: unplugged ({_why(error)})") from None
         self._heard_bytes += len(data)
@@ -115,6 +122,15 @@ class SerialPort:
         elif arrival - self._last_frame > self._silence_s:
             raise SourceError(f"{self._port}: {self._silence()}")
         return blocks
+
+    def _ask(self) -> None:
+        import serial
+
+        try:
+            self._serial.write(encode(RequestHello(), self._request_seq))
+            self._request_seq += 1
+        except serial.SerialTimeoutException:  # a device that only sends: what was asked before fills its line
+            self._deaf = True
 
     def close(self) -> None:
         port, self._serial = self._serial, None
@@ -127,9 +143,26 @@ class SerialPort:
         for item in self._decoder.feed(data):
             if isinstance(item, Reset):
                 self._device_began()
+            elif isinstance(item, Hello):
+                self._name_unknown()
+            elif isinstance(item, DeviceEvent):
+                self._tell(item, arrival)
             elif isinstance(item, Samples) and not self._is_second(item.info):
                 blocks.append(self._block(item, arrival))
         return blocks
+
+    def _name_unknown(self) -> None:
+        new = sorted(self._decoder.unknown - self._named)
+        self._named |= self._decoder.unknown
+        if new:
+            log.warning("%s: the device announces what is not known here and ignored: %s", self._port, ", ".join(new))
+
+    def _tell(self, event: DeviceEvent, now: float) -> None:
+        if now - self._told_events.get(event.code, -np.inf) < _EVENT_AGAIN_S:
+            return
+        self._told_events[event.code] = now
+        what = EVENTS.get(event.code, f"event {event.code}")
+        log.warning("%s: the device says: %s%s", self._port, what, f" ({event.detail})" if event.detail else "")
 
     def _is_second(self, info: StreamInfo) -> bool:
         """Whether another stream of this kind is the one that is read; says so once."""
@@ -144,7 +177,7 @@ class SerialPort:
         return True
 
     def _block(self, item: Samples, arrival: float) -> Block:
-        rate = self._rate_hz(item)
+        rate = self._rate_hz(item) / self._pace
         # the frame left when its last sample was taken, which is what arrival can be compared with
         duration_s = item.data.count / rate
         t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
@@ -152,6 +185,7 @@ class SerialPort:
             self._begin_epoch()
             for measured in self._rates.values():
                 measured.restart()
+        rate *= self._paced()
         kind = item.info.kind
         start = self._starts.setdefault(kind, item.start)
         t0 = max(t0, self._ends.get(kind, -np.inf))
@@ -177,6 +211,17 @@ class SerialPort:
             )  # fmt: skip
         return rate.hz
 
+    def _paced(self) -> float:
+        """What rates are to be taken by since the device's clock was last compared with the host's; mostly 1."""
+        pace, before = 1.0 + self._time.skew_ppm * 1e-6, self._pace
+        if not self._time.measured or abs(pace - before) < _PACE_STEP:
+            return 1.0
+        self._pace = pace if abs(pace - 1.0) >= _PACE_STEP else 1.0
+        self._begin_epoch()
+        off = f"{abs(pace - 1.0):.1%} {'slow' if pace > 1.0 else 'fast'}"
+        log.warning("%s: the device's clock is %s by this machine's; the latter is believed", self._port, off)
+        return before / self._pace
+
     def _device_began(self) -> None:
         self._time = TimeBase()
         self._rates.clear()
@@ -192,7 +237,10 @@ class SerialPort:
         waited = f"{self._silence_s:g} s"
         if not self._heard_bytes:
             return f"silent for {waited}; is the device powered, and its firmware running?"
-        if not self._decoder.counters["frames_ok"]:
+        counters = self._decoder.counters
+        if counters["unknown_version"] > counters["frames_ok"]:
+            return "the device speaks another version of the wire format; flash the firmware of this release"
+        if not counters["frames_ok"]:
             return f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
         return f"no frame for {waited}"
 

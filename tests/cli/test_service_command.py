@@ -116,6 +116,14 @@ def test_the_unit_is_valid(tmp_path):
     assert not [line for line in done.stderr.splitlines() if "edge-vitals.service" in line], done.stderr
 
 
+def test_the_unit_is_started_again_for_as_long_as_it_takes_and_opens_every_kind_of_serial_port():
+    """A Pi's GPIO pins are ttyS or ttyAMA, a Jetson's ttyTHS; libcamera needs media devices and memory for pictures."""
+    lines = files("x")[UNIT].splitlines()
+    assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(lines)
+    opened = {line.split()[0].partition("=char-")[2] for line in lines if line.startswith("DeviceAllow=char-")}
+    assert opened >= {"ttyUSB", "ttyACM", "ttyAMA", "ttyS", "ttyTHS", "video4linux", "media", "dma_heap"}
+
+
 def test_the_udev_rules_are_valid(tmp_path):
     for line in files("x")[UDEV].splitlines():
         if line and not line.startswith("#"):

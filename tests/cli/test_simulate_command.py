@@ -8,7 +8,7 @@ import pytest
 from edge.alarms.board import Board
 from edge.alarms.conditions import AlarmRules
 from edge.assembly import places_of
-from edge.cli import simulate
+from edge.cli import main, simulate
 from edge.config import parse
 from edge.dsp.murmur_decision import Calibration
 from edge.inference.card import find_card
@@ -125,3 +125,19 @@ def test_what_cannot_be_simulated_is_said(files, tmp_path):
         call(night)
     with pytest.raises(SourceError, match="holds no readings to judge"):
         call(record(tmp_path / "none.evrec", []), "--config", lower)
+
+
+def test_without_a_header_two_configurations_are_asked_for(files, capsys):
+    night, _, lower = files
+    raw = bytearray(night.read_bytes())
+    raw[20] ^= 0xFF
+    night.write_bytes(raw)
+    with pytest.raises(ConfigError, match=r"the header is damaged.*; give --config twice"):
+        call(night, "--config", lower)
+    assert call(night, "--config", lower, "--config", lower) == 0
+    assert "the header is damaged" in capsys.readouterr().err
+    assert main(["replay", str(night)]) == 2
+    assert "the header is damaged" in (told := capsys.readouterr().err)
+    assert told.endswith("; name the configuration with --config\n")
+    assert main(["replay", str(night), "--config", str(lower), "--exact"]) == 3
+    assert main(["replay", str(night), "--alarm", "bed1/brady"]) == 1

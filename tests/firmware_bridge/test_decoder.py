@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from binascii import crc_hqx
 
@@ -148,6 +149,13 @@ def test_a_boot_after_one_that_samples_told_of_is_a_reset_again():
     assert decoder.counters["resets"] == 2
 
 
+def test_a_repeated_frame_does_not_hide_the_next_restart():
+    """An index that went back once without a restart is forgotten with the next HELLO of the same boot."""
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 0) + encode(ppg(100), 1) + encode(ppg(100), 1) + encode(HELLO, 2))
+    assert [type(i) for i in decoder.feed(encode(Hello("node", 2, (PPG,)), 0))] == [Reset, Hello]
+
+
 @pytest.mark.parametrize(("ahead", "lost"), [(0x8000, 0x7FFF), (0x8001, 0)])
 def test_frames_that_seem_more_than_half_the_counter_ahead_are_late_ones(ahead, lost):
     decoder = Decoder()
@@ -210,10 +218,41 @@ def test_unknown_kinds_and_keys_are_named_once():
     decoder.feed(encode(odd, 1))
     assert decoder.unknown == {"stream kind spo2"}
     body = b'{"device":"node","boot":1,"streams":[{"id":1,"kind":"spo2","channels":["a"],"rate_hz":1}],"colour":"red"}'
-    frame = struct.pack("<BBH", 1, 1, 1) + body
-    decoder.feed(cobs_encode(frame + struct.pack("<H", crc_hqx(frame, 0xFFFF))) + b"\0")
+    decoder.feed(framed(body))
     assert decoder.unknown == {"stream kind spo2", "key colour"}
     assert decoder.feed(encode(ppg(0), 2)) != []  # of unknown kind, still handed on: the caller says what it takes
+
+
+def framed(body, type_=1):
+    frame = struct.pack("<BBH", 1, type_, 1) + body
+    return cobs_encode(frame + struct.pack("<H", crc_hqx(frame, 0xFFFF))) + b"\0"
+
+
+NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([10**400, float("inf"), -1, 0, 1e-300]))
+JSON = st.recursive(st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=4)), st.lists, max_leaves=4)
+STREAM = st.fixed_dictionaries({}, optional={"id": JSON, "kind": JSON, "channels": JSON, "rate_hz": JSON, "unit": JSON})
+
+
+@given(st.fixed_dictionaries({"device": JSON, "boot": JSON, "streams": st.one_of(JSON, st.lists(STREAM))}))
+@example({"device": "x", "boot": 1, "streams": [{"id": float("inf"), "kind": "ppg", "channels": ["a"], "rate_hz": 1}]})
+@example({"device": "x", "boot": 1, "streams": [{"id": 1, "kind": "ppg", "channels": ["a"], "rate_hz": 10**400}]})
+def test_whatever_json_a_hello_holds_nothing_raises(table):
+    never_raises(Decoder(), [framed(json.dumps(table).encode())])
+
+
+def test_what_a_device_says_of_itself_is_made_printable():
+    body = b'{"device":"\\ud800","fw":"1\\n","boot":1,"streams":[{"id":1,"kind":"a\\u001b","channels":["b\\r"],"rate_hz":1}]}'
+    (hello,) = Decoder().feed(framed(body))
+    assert (hello.device, hello.fw, hello.streams) == ("?", "1?", (StreamInfo(1, "a?", ("b?",), 1.0),))
+    event = struct.pack("<BI", 3, 0) + b"x\ny"
+    assert Decoder().feed(framed(event, 3)) == [DeviceEvent(3, 0, "x?y")]
+
+
+def test_the_names_that_are_not_known_are_bounded():
+    decoder = Decoder()
+    for k in range(200):
+        decoder.feed(framed(b'{"device":"x","boot":1,"streams":[],"key%d":1}' % k))
+    assert len(decoder.unknown) == 64
 
 
 def test_an_endless_run_is_dropped_and_counted_once():

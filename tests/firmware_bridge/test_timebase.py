@@ -75,6 +75,28 @@ def test_the_drift_is_measured():
     assert base.skew_ppm == pytest.approx(-100.0, abs=15.0)
 
 
+@pytest.mark.parametrize("drift_ppm", [-30_000.0, -10_000.0, -2000.0, -1000.0, 1000.0, 2000.0, 10_000.0, 30_000.0])
+def test_a_clock_without_a_crystal_is_followed(drift_ppm):
+    """A ceramic resonator is off by 0.5 %, a resistor and a capacitor by 1 or 2: times stay true however long it runs."""
+    out = mapped(arrivals(600, drift_ppm=drift_ppm, jitter_s=0.03))
+    assert max(abs(t - true) for true, t, _ in out[900:]) < (0.005 if abs(drift_ppm) > 1000 else 0.03)
+    assert all(b[1] >= a[1] for a, b in pairwise(out))
+    assert not any(anew for *_, anew in out)
+
+
+def test_a_clock_beyond_that_begins_anew_rather_than_run_away():
+    out = mapped(arrivals(300, drift_ppm=150_000.0))
+    assert max(abs(t - true) for true, t, _ in out) < 3.0
+    assert any(anew for *_, anew in out)
+
+
+def test_a_line_that_is_held_up_for_good_is_no_clock_that_is_off():
+    base = TimeBase()
+    for true, us, arrival in arrivals(180, jitter_s=0.03):
+        base.map(us, arrival + 0.5 * (true > 1060.0))
+        assert abs(base.skew_ppm) <= 500.0
+
+
 @pytest.mark.parametrize("jump_s", [-5.0, 5.0, 3600.0])
 def test_a_jump_of_more_than_a_second_begins_anew(jump_s):
     """The host slept, or the device's clock was set: the old line is of no use."""

@@ -1,14 +1,20 @@
-"""A disk that is full when the service starts: beds are watched all the same, and it says what it cannot do."""
+"""A disk that is full or failed when the service starts: beds are watched all the same, and it says what it cannot do."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 
+import pytest
 from full_disk import full_disk
+from read_only import read_only
 from service_runs import CONFIG, fast
 
+from edge.assembly import refusals
+from edge.cli.run import only_one
 from edge.config import parse
 from edge.service import build_service
+from edge.types import ConfigError, Fault
 from source_and_sink import Kept
 
 EVERYTHING = (
@@ -55,3 +61,36 @@ def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(folder, 
     said = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
     for part in ("evidence: ", "recorder: ", "a.evrec: the recording ends here: "):
         assert any(part in line and "File too large" in line for line in said)
+
+
+@pytest.mark.parametrize("ended", ["stopped", "killed"])
+def test_a_disk_that_is_read_only_since_the_last_run_keeps_nobody_from_watching(
+    folder, clock, run, ended, tmp_path, outbox_after
+):
+    """What waits on it is sent, what stood stands, what is new goes out from memory; an alarm says what is wrong."""
+    if ended == "stopped":
+        run(fast(clock), config=EVERYTHING)
+    else:
+        killed = build_service(parse(EVERYTHING.format(folder=tmp_path / "other")), clock=clock, console=False)
+        killed.runtime.main.handle(fast(clock))
+        killed.runtime.main.commit()
+        shutil.copytree(tmp_path / "other", folder)
+        killed.opened.close()
+    sink = Kept()
+    with read_only(folder), only_one(folder):
+        waiting = [row.alarm.condition for row in outbox_after().waiting()]
+        config = parse(EVERYTHING.format(folder=folder))
+        assert list(refusals(config)) == []
+        service = build_service(config, clock=clock, console=False, sinks=[sink], boot="second")
+        service.runtime.post(Fault("clock_step", clock.now(), True, "jumped"))
+        assert service.run() == 0
+    assert waiting == ["tachy"]
+    assert [a.presence for a in sink.alarms("clock_step")] == ["on"]
+    (said,) = sink.alarms("outbox_full")
+    assert said.text == "alarms cannot be written to disk (Read-only file system); they are sent all the same"
+
+
+def test_a_read_only_place_that_nobody_wrote_to_is_a_mistake(folder, clock):
+    folder.mkdir()
+    with read_only(folder), pytest.raises(ConfigError, match="cannot keep state there: Read-only file system"):
+        build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tty
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serial_line import HELLO, PPG, ppg, read_until
 
 from edge.clock import ManualClock
 from edge.sources.serial_port import build, unpack
@@ -17,67 +16,6 @@ from edge.types import SourceError
 from firmware_bridge.decoder import Decoder
 from firmware_bridge.frames import Data, Hello, RequestHello, StreamInfo, encode
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator, pack_samples
-
-PPG = StreamInfo(1, "ppg", ("ir", "red"), 100.0)
-HELLO = Hello("node", 1, (PPG,))
-
-
-class Line:
-    """A pseudo-terminal: ``path`` is opened by the source, bytes come and go at this end."""
-
-    def __init__(self):
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-        self.path = os.ttyname(self.slave)
-
-    def send(self, data):
-        assert os.write(self.master, data) == len(data)
-
-    def heard(self):
-        try:
-            return os.read(self.master, 4096)
-        except BlockingIOError:
-            return b""
-
-    def pull(self):
-        for end in (self.slave, self.master):
-            os.close(end)
-
-
-@pytest.fixture
-def line():
-    made = Line()
-    yield made
-    for end in (made.slave, made.master):
-        try:
-            os.close(end)
-        except OSError:
-            continue
-
-
-@pytest.fixture
-def clock():
-    return ManualClock()
-
-
-@pytest.fixture
-def source(line, clock):
-    made = build(name="node", clock=clock, port=line.path)
-    yield made
-    made.close()
-
-
-def ppg(index, count=10, flags=0, value=7):
-    return Data(1, 3, 2, flags, count, index, index * 10_000, pack_samples([value, -value] * count, 3))
-
-
-def read_until(source, frames):
-    """Blocks up to the time at which so many good frames have been read."""
-    blocks = []
-    while source.counters["frames_ok"] < frames:
-        blocks += source.read()
-    return blocks
 
 
 def test_blocks_carry_name_index_channels_and_values(source, line):

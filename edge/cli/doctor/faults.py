@@ -42,6 +42,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "the device's firmware is too old or speaks another version",
         "flash the firmware of this release",
     ),
+    "hello_missing": (
+        "the device sends samples without saying what they are",
+        "its firmware must send HELLO at the start and every 5 s, with these streams and as many channels",
+    ),
     "device_resets": ("the device restarts again and again", "check its supply; its watchdog may bite"),
     "stream_missing": (
         "a stream that an analyzer needs is not sent",

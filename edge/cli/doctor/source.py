@@ -45,6 +45,7 @@ _WORDS = (  # what a source's error says, by kind of source, and the fault it is
 @dataclass(slots=True)
 class _Stream:
     rate: float
+    found_rate: float = 0.0
     first_t: float = 0.0
     last_t: float = 0.0
     samples: int = 0
@@ -63,6 +64,7 @@ class _Stream:
         if self.expected is not None and block.epoch == self.epoch:
             self.lost += max(0, block.seq - self.expected)
         self.expected, self.epoch = block.next_seq, block.epoch
+        self.found_rate = block.rate
         self.samples += n
         self.last_t = block.t_end if arrival is None else arrival
         for word in block.flags:
@@ -127,6 +129,9 @@ def _judge(
             word = "port_noise" if bad or "bytes" in error else "port_silent"
         yield fault(step, word or "source_failed", error)
         return
+    if not streams and counters.get("no_hello", 0):
+        yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples")
+        return
     if not streams:
         word = "camera_silent" if config.kind == "camera" else "port_noise" if bad and not good else "port_silent"
         yield fault(step, word, f"listened {listened_s:.0f} s")
@@ -177,7 +182,11 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
         yield fault(step, "samples_lost", f"{name}: {stream.lost} of {total}")
     span_s = stream.last_t - stream.first_t
     measured = total / span_s if span_s > 0 else stream.rate
-    if span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
+    if stream.found_rate != stream.rate:  # the source knows better, by the device's own count and clock
+        found = True
+        told = f"{name}: {stream.found_rate:g} samples a second by the device's clock, declared {stream.rate:g}"
+        yield fault(step, "rate_wrong", told)
+    elif span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
         found = True
         yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
     for text in of_rates({name.partition("/")[2]: stream.rate}):

@@ -112,11 +112,11 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events)
-    for text in filter(None, (recording.damaged, recording.torn)):
+    for text in filter(None, (recording.headless, recording.damaged, recording.torn)):
         print(f"edge-vitals: {text}", file=sys.stderr)
     if exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
-    return 3 if args.exact and (recording.damaged or not found.same) else 0
+    return 3 if args.exact and (recording.headless or recording.damaged or not found.same) else 0
 
 
 def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
@@ -150,6 +150,8 @@ class Again:
         from edge.assembly import ModelShelf
         from edge.config import parse
 
+        if config is None and recording.headless:
+            raise ConfigError(f"{recording.headless}; name the configuration with --config")
         self.recording, header = recording, recording.header
         self.own_rules = config is None
         self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")

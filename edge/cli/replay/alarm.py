@@ -82,6 +82,8 @@ def _find(place: Path, wanted: str) -> tuple[Recording, list[Entry], str]:
     else:
         recording = Recording(place)
         occurrence = _choose(wanted, _occurrences(recording), place)
+    if recording.headless:
+        raise SourceError(f"{recording.headless}; its alarms cannot be made again")
     if not recording.header.get("states"):
         raise SourceError(
             f"{recording.path}: was made by a program that did not record states; it cannot be made again"

@@ -20,8 +20,8 @@ _UNIT = """\
 Description=edge-vitals: cardiac monitoring at the bedside
 Wants=network-online.target
 After=network-online.target time-sync.target
-StartLimitIntervalSec=600
-StartLimitBurst=20
+# A monitor is started again for as long as it takes: what keeps it down now may be gone in an hour.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
@@ -31,7 +31,7 @@ WatchdogSec=60
 TimeoutStartSec=180
 TimeoutStopSec=20
 Restart=always
-RestartSec=2
+RestartSec=5
 User=edge-vitals
 Group=edge-vitals
 SupplementaryGroups=dialout video audio
@@ -59,7 +59,11 @@ DevicePolicy=closed
 DeviceAllow=char-ttyUSB rw
 DeviceAllow=char-ttyACM rw
 DeviceAllow=char-ttyAMA rw
+DeviceAllow=char-ttyS rw
+DeviceAllow=char-ttyTHS rw
 DeviceAllow=char-video4linux rw
+DeviceAllow=char-media rw
+DeviceAllow=char-dma_heap rw
 DeviceAllow=char-alsa rw
 DeviceAllow=char-gpiochip rw
 DeviceAllow=/dev/vcio rw

@@ -105,6 +105,14 @@ def test_firmware_old_by_its_wire_format(device, monkeypatch):
     assert words(serial(device(device=Talks(lambda now: next(waiting, b"")))))[0] == "firmware_old"
 
 
+def test_hello_missing(device):
+    class Mute(Simulator):
+        def _say_hello(self, at):
+            self._hello_due = at + 3600.0
+
+    assert words(serial(device(device=Mute([SimulatedStream(PPG, wave, 10)])))) == ["hello_missing"]
+
+
 def test_device_resets(device):
     assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
 
@@ -131,6 +139,17 @@ def test_rate_wrong(device):
 
     fast = Fast([SimulatedStream(PPG, wave, 10)])
     assert "rate_wrong" in words(serial(device(device=fast), 3.0))
+
+
+def test_rate_wrong_by_a_little_on_the_devices_own_clock(device):
+    class Other(Simulator):
+        def _send_data(self, stream, first, complete):
+            super()._send_data(replace(stream, info=replace(stream.info, rate_hz=95.0)), first, complete)
+
+    found = serial(device(device=Other([SimulatedStream(PPG, wave, 10)])), 4.5)
+    (wrong,) = [one for one in found if one.fault]
+    assert wrong.fault == "rate_wrong"
+    assert "node/ppg: 95 samples a second by the device's clock, declared 100" in wrong.text
 
 
 def test_rate_low(device):

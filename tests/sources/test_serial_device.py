@@ -1,0 +1,107 @@
+"""The serial source and devices that are off, deaf, or mean: what it makes of their clocks, their silence and their words."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from serial_line import HELLO, PPG, ppg, read_until
+
+from edge.types import SourceError
+from firmware_bridge.frames import Data, DeviceEvent, Hello, StreamInfo, encode
+from firmware_bridge.simulator import pack_samples
+
+PCG = StreamInfo(2, "pcg", ("mic",), 4000.0)
+
+
+def warnings(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("off", [-0.02, -0.005, 0.005, 0.02])
+@pytest.mark.parametrize(("stream", "format_", "count", "frame_s"), [(PPG, 3, 10, 0.1), (PCG, 1, 200, 0.05)])
+def test_a_device_without_a_crystal_is_put_right_by_the_hosts_clock(
+    source, line, clock, caplog, off, stream, format_, count, frame_s
+):
+    """Its samples are as far off as its clock; the times said stay true for as long as it runs, and so does the rate."""
+    source.open()
+    line.send(encode(Hello("node", 1, (stream,)), 0))
+    samples = pack_samples([7] * (count * len(stream.channels)), format_)
+    blocks, truth, began = [], [], clock.now()
+    for k in range(int(150 / frame_s)):
+        truth.append(began + k * frame_s / (1 + off))
+        clock.move_to(truth[-1] + frame_s / (1 + off))
+        us = round(k * frame_s * 1e6)
+        line.send(encode(Data(stream.id, format_, len(stream.channels), 0, count, k * count, us, samples), k + 1))
+        blocks += read_until(source, 2 + k)
+    settled = int(60 / frame_s)
+    assert np.abs(np.array([b.t0 for b in blocks]) - truth)[settled:].max() < 0.01
+    assert [b.epoch for b in blocks[settled:]] == [1] * len(blocks[settled:])
+    assert blocks[-1].rate == pytest.approx(stream.rate_hz * (1 + off), rel=0.001)
+    assert warnings(caplog) == [
+        f"{line.path}: the device's clock is {abs(off):.1%} {'slow' if off < 0 else 'fast'} by this machine's; "
+        "the latter is believed"
+    ]
+
+
+def test_a_crystal_is_left_alone(source, line, clock, caplog):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(1500):
+        clock.advance(0.1 * (1 + 500e-6))
+        line.send(encode(ppg(10 * k), k + 1))
+        blocks += read_until(source, 2 + k)
+    assert {(b.epoch, b.rate) for b in blocks} == {(0, 100.0)}
+    assert not warnings(caplog)
+
+
+def test_a_device_that_only_sends_is_not_unplugged_by_what_it_is_asked(source, line, clock):
+    """Nobody reads the line's other end, which fills; a stream that HELLO does not name makes the source ask on."""
+    source.open()
+    line.send(encode(HELLO, 0))
+    read_until(source, 1)
+    for k in range(5000):
+        clock.advance(1.0)
+        line.send(encode(Data(9, 1, 1, 0, 1, k, 0, b"\1\0"), k + 1))
+        source.read()
+    assert source.counters["frames_ok"] == 5001
+    source.close()
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    assert len(read_until(source, 5003)) == 1
+
+
+def test_what_is_not_known_here_is_named_once_and_a_device_may_say_what_it_likes(source, line, caplog):
+    odd = Hello("no\x1b[2Jde\n", 1, (PPG, StreamInfo(3, "spo2\nERROR", ("x",), 1.0)))
+    source.open()
+    line.send(encode(odd, 0) + encode(odd, 1) + encode(ppg(0), 2))
+    assert len(read_until(source, 3)) == 1
+    assert source.hello.device == "no?[2Jde?"
+    assert warnings(caplog) == [
+        f"{line.path}: the device announces what is not known here and ignored: stream kind spo2?ERROR"
+    ]
+
+
+def test_what_the_device_reports_is_logged_and_not_over_and_over(source, line, clock, caplog):
+    source.open()
+    line.send(b"".join(encode(DeviceEvent(3, 0, "no answer"), k) for k in range(50)) + encode(DeviceEvent(9, 0), 50))
+    read_until(source, 51)
+    clock.advance(61.0)
+    line.send(encode(DeviceEvent(3, 0, "no answer"), 51))
+    read_until(source, 52)
+    said = f"{line.path}: the device says: sensor error (no answer)"
+    assert warnings(caplog) == [said, f"{line.path}: the device says: event 9", said]
+
+
+def test_a_device_of_another_version_is_not_taken_for_a_wrong_baud_rate(source, line, clock, monkeypatch):
+    source.open()
+    with monkeypatch.context() as newer:
+        newer.setattr("firmware_bridge.frames.VERSION", 2)
+        line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    while source.counters["unknown_version"] < 2:
+        assert source.read() == []
+    clock.advance(3.1)
+    with pytest.raises(SourceError, match="another version of the wire format"):
+        source.read()
