@@ -16,8 +16,9 @@ import pytest
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.sinks import _gpio
+from edge.sinks._bells import Lamp, Program
 from edge.sinks._tones import PULSES, RATE_HZ, burst, write_bursts
-from edge.sinks.annunciator import Annunciator, Lamp, Program, build, rings
+from edge.sinks.annunciator import Annunciator, build, rings
 from edge.types import Alarm, ConfigError, Reading
 
 WAIT_S = 10.0
