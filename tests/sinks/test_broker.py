@@ -28,7 +28,7 @@ def test_a_host_that_does_not_answer_is_no_broker(monkeypatch):
     def silent(*_address, timeout):
         raise TimeoutError
 
-    monkeypatch.setattr(socket, "create_broker", silent)
+    monkeypatch.setattr(socket, "create_connection", silent)
     assert not listens(Options("broker", 1883, client_id="dev"))
 
 
