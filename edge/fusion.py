@@ -224,9 +224,9 @@ def _suppressed(
     kept = []
     for name in overruled:
         slow, fast = _figure(given[name], "brady_bpm", rates[name]), _figure(given[name], "tachy_bpm", rates[name])
-        if slow is not None and found["brady_bpm"] is not None and slow < found["brady_bpm"]:
+        if slow is not None and (found["brady_bpm"] is None or slow < found["brady_bpm"]):
             kept.append("brady")
-        if fast is not None and found["tachy_bpm"] is not None and fast > found["tachy_bpm"]:
+        if fast is not None and (found["tachy_bpm"] is None or fast > found["tachy_bpm"]):
             kept.append("tachy")
     if found["asystole"] == 0 and any(r.detail.get("asystole") for r in given.values()):
         kept.append("asystole")

@@ -58,6 +58,21 @@ def test_an_alarm_of_several_lanes_names_them_and_the_models_and_cards_they_came
     assert alarm.evidence["cards"] == {"cam/camera.hr": "c" * 64}
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "agree"),
+    [(40.0, 45.0, True), (40.0, 45.1, False), (150.0, 165.5, True), (150.0, 166.0, False)],
+)
+def test_lanes_agree_within_five_bpm_or_a_tenth(a, b, agree):
+    told = fused(lane("node/ppg.hr", a), lane("cam/camera.hr", b))
+    assert (told["fused.hr"].value is not None, told["fused.hr"].reason) == (agree, "" if agree else "disagreement")
+
+
+def test_an_alarm_of_disagreeing_lanes_names_the_models_they_came_from():
+    seen = Reading("camera.hr", 10.0, 120.0, "bpm", 0.8, bed="bed1", source="cam", model="camera_pulse 1 onnx-int8")
+    spread = fused(lane("node/ppg.hr", 70.0), seen)["fused.spread"]
+    assert spread.detail["models"] == {"cam/camera.hr": "camera_pulse 1 onnx-int8"}
+
+
 def test_two_that_disagree_have_no_value_and_hide_no_alarm():
     told = fused(lane("node/ppg.hr", 36.0, 0.8, brady_bpm=35.0, asystole=0), lane("cam/camera.hr", 72.0, 0.7))
     hr = told["fused.hr"]
@@ -104,6 +119,15 @@ def test_a_missing_pulse_is_passed_on_unless_two_good_lanes_see_one():
     both = fused(stopped, sound, face)["fused.hr"]
     assert (both.detail["asystole"], both.detail["suppressed"]) == (0, ["asystole"])
     assert fused(stopped, lane("node/pcg.hr", 70.0, 0.4), face)["fused.hr"].detail["asystole"] == 1
+    beating = lane("node/pcg.hr", 70.0, asystole=0, longest_gap_s=9.0)
+    assert fused(stopped, beating)["fused.hr"].detail["longest_gap_s"] == 5.0, "of the lane that misses the pulse"
+
+
+@pytest.mark.parametrize(("rate", "key", "kept"), [(150.0, "tachy_bpm", "tachy"), (35.0, "brady_bpm", "brady")])
+def test_lanes_that_agree_and_know_of_no_such_beats_say_what_they_keep_away(rate, key, kept):
+    calm = [lane(name, 75.0, 0.6, **{key: None}) for name in ("other/ppg.hr", "third/ppg.hr")]
+    detail = fused(lane("node/ppg.hr", rate, 0.9), *calm)["fused.hr"].detail
+    assert (detail["overruled"], detail[key], detail["suppressed"]) == ({"node/ppg.hr": rate}, None, [kept])
 
 
 def test_without_any_value_the_most_trusted_lane_says_why():
@@ -146,6 +170,12 @@ def test_a_lane_that_stops_is_waited_for_and_then_left():
             if f.metric == "fused.hr":
                 waited[f.t] = r.t - f.t
     assert [waited[float(t)] for t in range(3, 15)] == [0, 0, 0, 3, 3, 3, 3, 3, 2, 1, 0, 0]
+
+
+def test_of_a_lane_a_reading_that_comes_again_or_late_changes_nothing():
+    readings = hop("node/ppg.hr", 0.0, 1.0, [70.0, 71.0, 72.0, 73.0])
+    late = [lane("node/ppg.hr", 120.0, t=2.0), lane("node/ppg.hr", 120.0, t=1.0)]
+    assert run([*readings[:3], *late, *readings[3:]]) == run(readings)
 
 
 def test_readings_of_long_ago_are_not_told_as_now():

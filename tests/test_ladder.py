@@ -246,9 +246,9 @@ def test_a_camera_that_is_off_is_closed_and_opened_again():
     camera.read = read
     thread.start()
     assert seen.wait(5.0)
-    reader.off = "heat"
     closed = threading.Event()
-    camera.close = closed.set
+    camera.close = closed.set  # first: the reader may be done with it at once
+    reader.off = "heat"
     assert closed.wait(5.0)
     seen.clear()
     assert not seen.wait(0.3)

@@ -137,6 +137,94 @@ def test_a_transform_stands_in_front_of_the_window():
     assert run(one, feed) == run(lane(Echo()), blocks(PPG))
 
 
+class Since:
+    """A transform with a memory: each sample less the first one since its last reset; gives nothing for a ``skip``."""
+
+    def __init__(self, skip=()):
+        self.first, self.skip = None, skip
+
+    def __call__(self, block):
+        if block.seq in self.skip:
+            return None
+        self.first = block.data[0, 0] if self.first is None else self.first
+        return Block("node/ppg", block.seq, block.t0, block.rate, block.data - self.first, epoch=block.epoch)
+
+    def reset(self):
+        self.first = None
+
+
+def test_a_transform_remembers_nothing_of_the_epoch_before():
+    one = lane(Echo(), transforms={"raw": Since()})
+    before = run(one, blocks(np.full(200, 7.0), stream="node/raw"))
+    after = [
+        run(one, blocks(np.full(200, level), stream="node/raw", t0=10.0 * e, epoch=e))
+        for e, level in ((1, 5.0), (2, 3.0))
+    ]
+    assert [r.value for readings in (before, *after) for r in readings] == [0.0] * 6
+
+
+def test_what_a_transform_gives_nothing_for_is_a_hole():
+    one = lane(Echo(), transforms={"raw": Since(skip=range(100, 200))})
+    readings = run(one, blocks(PPG[:300], stream="node/raw"))
+    assert [r.detail["holes"] for r in readings] == [((-1.0, 0.0),), ((1.0, 2.0),), ((1.0, 2.0),)]
+
+
+def test_a_stream_of_no_concern_is_let_pass_and_what_enters_a_window_is_observed():
+    one, seen = lane(Echo(streams=("ppg", "acc?"))), []
+    one.observe = seen.append
+    assert one.feed(Block("node/ecg", 0, 0.0, 100.0, np.zeros((500, 1)))) == []
+    one.prime(Block("node/ecg", 0, 0.0, 100.0, np.zeros((500, 1))))
+    feed = interleaved(10, 5)
+    run(one, feed)
+    assert seen == feed
+
+
+def test_a_companion_that_begins_anew_begins_no_new_grid():
+    echo = Echo(streams=("ppg", "acc?"))
+    feed = [*blocks(PPG), *blocks(ACC[:200], stream="node/acc", rate=50.0)]
+    feed += blocks(ACC[200:], stream="node/acc", rate=50.0, t0=4.0, epoch=1)
+    readings = run(lane(echo), sorted(feed, key=lambda b: (b.t0, b.kind)))
+    assert [r.t for r in readings] == [float(t) for t in range(1, 11)]
+    assert echo.resets == 0
+
+
+@pytest.mark.parametrize(("late_s", "n"), [(0.0, 100), (0.24, 100), (0.4, 95)])
+def test_a_hop_waits_a_quarter_second_and_a_block_of_each_for_a_companion(late_s, n):
+    """By when its blocks come, not by their own time; one that is there already is not waited for."""
+    one = lane(Echo(streams=("ppg", "acc?")))
+    ppg = [(b.t_end, b) for b in blocks(PPG[:300], chunk=2)]
+    acc = [(b.t_end + late_s, b) for b in blocks(ACC[:150], stream="node/acc", rate=50.0, chunk=1)]
+    came = {}
+    for now, block in sorted([*ppg, *acc], key=lambda item: (item[0], item[1].kind)):
+        for reading in one.feed(block):
+            came[reading.t] = (round(now - reading.t, 3), reading.detail["companions"]["acc"][0])
+    after_s, held = came[2.0]
+    assert held == n
+    assert after_s == pytest.approx(min(late_s, 0.29), abs=0.0201)
+
+
+def test_the_end_of_the_stream_is_the_end_of_waiting():
+    one = lane(Echo(streams=("ppg", "acc?")))
+    feed = [*blocks(ACC[:95], stream="node/acc", rate=50.0), *blocks(PPG[:200])]
+    assert [r.t for b in feed for r in one.feed(b)] == [1.0]
+    (last,) = one.finish()
+    assert (last.t, last.detail["companions"]["acc"][0]) == (2.0, 95)
+
+
+def test_after_a_reset_all_begins_anew():
+    echo = Echo(streams=("ppg", "acc?"))
+    one = lane(echo)
+    for block in interleaved(10, 5)[:100]:
+        one.feed(block)
+    one.reset()
+    assert echo.resets == 1
+    readings = run(one, blocks(PPG[:250], t0=20.3))
+    assert [(r.t, r.detail["coverage"], [*r.detail["companions"]]) for r in readings] == [
+        (21.3, 0.5, ["ppg"]),
+        (22.3, 1.0, ["ppg"]),
+    ]
+
+
 def test_an_analyzer_of_another_primary_is_refused():
     with pytest.raises(ValueError, match="primary is 'ppg'"):
         lane(Echo(streams=("pcg",)))
@@ -182,6 +270,9 @@ def test_another_lane_goes_on_from_a_state_as_this_one_does(split, lost, chunk, 
     reaches = all(any(b.kind == kind and b.t0 <= t < b.t_end for b in primed) for kind, t in held.items())
     assert other.restore(state) == reaches
     if reaches:
+        first = state["streams"]["ppg"] and state["streams"]["ppg"]["first_t"]
+        due = {} if first is None else {"ppg.hr": pytest.approx(first + 0.7 * state["hops"]["echo0"])}
+        assert other.answers_from == (due or {"ppg.hr": -np.inf})
         assert run(other, feed[split:]) == run(one, feed[split:])
         assert other.state() == one.state()
 

@@ -76,19 +76,41 @@ def test_repeated_samples_are_taken_once_and_time_never_goes_back():
     assert (np.diff(window.t) > 0).all()
 
 
-@pytest.mark.parametrize("change", [{"epoch": 1}, {"rate": 50.0}])
-def test_a_new_epoch_or_rate_forgets_what_was(change):
+@pytest.mark.parametrize(
+    "change",
+    [{"epoch": 1}, {"rate": 50.0}, {"stream": "other/ppg"}, {"data": np.zeros((10, 2))}],
+    ids=lambda c: next(iter(c)),
+)
+def test_a_block_that_does_not_go_on_with_the_stream_forgets_what_was(change):
     windower = Windower(keep_s=10.0)
-    for block in blocks(np.arange(100.0)):
+    for block in blocks(np.arange(100.0), lost=range(40, 60)):
         assert not windower.add(block)
-    (again,) = blocks(np.arange(10.0), t0=3.0, **change)
+    (again,) = blocks(**{"data": np.arange(10.0), "t0": 3.0, **change})
     assert windower.add(again)
     assert windower.first_t == 3.0
-    assert len(windower.cut(0.0, 4.0).t) == 10
+    window = windower.cut(0.0, 4.0)
+    assert len(window.t) == 10
+    assert window.holes == ((0.0, 3.0), (windower.end, 4.0)), "the old stream's holes are not counted twice"
 
 
 def test_nothing_is_cut_before_the_first_block():
     assert Windower(keep_s=1.0).cut(0.0, 1.0) is None
+
+
+def test_a_window_cannot_be_written_to():
+    window = cut_all(np.arange(100.0), chunk=10, start=0.0, end=1.0)
+    for array in (window.t, window.data):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+def test_the_last_block_is_kept_whatever_is_forgotten():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.arange(100.0), chunk=10):
+        windower.add(block)
+    windower.forget(1000.0)
+    assert windower.state()["oldest"] == 0.9
+    assert len(windower.cut(0.0, 1.0).t) == 10
 
 
 def test_memory_is_bounded_by_what_is_kept():

@@ -77,7 +77,7 @@ class Detector:
         in_favour = sum(yes for _, yes in self._votes)
         if in_favour >= rule.k:
             return "yes"
-        return "no" if in_favour <= min(rule.k - 1, rule.n - rule.k) else "between"
+        return "no" if in_favour <= rule.n - rule.k else "between"
 
     def _while_absent(self, t: float, verdict: Verdict, step: float) -> None:
         if verdict == "no":
@@ -92,7 +92,7 @@ class Detector:
             if late_s >= -_EPS_S:
                 self.present = True
                 self.changed_at = t - max(0.0, late_s) if self._clocked else t
-                self._held_s = self._over_s = None
+                self._held_s = None
 
     def _while_present(self, t: float, verdict: Verdict, step: float) -> None:
         if verdict in ("yes", "between"):

@@ -1,81 +1,24 @@
-"""One MQTT client: options, TLS, the Last Will, MQTT 5 with fall-back to 3.1.1, and reasons in words."""
+"""One MQTT client: the Last Will, MQTT 5 with fall-back to 3.1.1, and reasons in words."""
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge.types import ConfigError
+from edge.sinks._broker import Options
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 5.0
-_THERE_S = 1.0
-_DYING_S = 0.25  # a broker that ends has dropped every connection by then
 _INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Options:
-    """How to reach the broker. Its repr and messages never hold the password."""
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password_file: str | None = None
-    password_env: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    tls: bool = False
-    keepalive_s: int = 15
-
-    def __repr__(self) -> str:
-        return f"<broker {self.host}:{self.port}>"
-
-    def password(self) -> str | None:
-        """From the file or the environment, or None; raises ConfigError."""
-        if self.password_file:
-            try:
-                return Path(self.password_file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from None
-        if self.password_env:
-            if self.password_env not in os.environ:
-                raise ConfigError(f"mqtt.password_env: the environment has no {self.password_env}")
-            return os.environ[self.password_env]
-        return None
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether TLS is asked for, in so many words or by a certificate."""
-        return bool(self.tls or self.ca_file or self.cert_file)
-
-    def context(self) -> ssl.SSLContext | None:
-        """TLS settings, or None without TLS; raises ConfigError."""
-        if not self.encrypted:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file)
-        except OSError as error:  # an SSLError, too
-            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
-            raise ConfigError(f"mqtt: {files}: {error.strerror or error}") from None
-        return context
 
 
 class Message(NamedTuple):
@@ -196,26 +139,6 @@ class Connection:
         """Say good-bye and end the client's thread."""
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def listens(options: Options) -> bool:
-    """Whether a broker is there that holds a connection.
-
-    A program that ends closes its sockets one after another: where it listened may take a connection a moment after
-    it dropped ours, and then drops that one too. No broker speaks before it was spoken to.
-    """
-    try:
-        held = socket.create_connection((options.host, options.port), timeout=_THERE_S)
-    except OSError:
-        return False
-    with held:
-        held.settimeout(_DYING_S)
-        try:
-            return bool(held.recv(1))
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
 
 
 def connect(

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge.clock import Clock
+from edge.sinks._broker import Options, listens
 from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Message, Options, RefusedError, connect, listens
+from edge.sinks._connection import Connection, Message, RefusedError, connect
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._last_words import LastWords

@@ -7,41 +7,25 @@ is logged and told as the condition ``annunciator_lost`` until a ring of it has 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import shutil
-import signal
-import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeVar
 
 from edge.clock import Clock
 from edge.ranges import FromZero, Positive
+from edge.sinks._bells import POLL_S, Lamp, Output, Program
 from edge.sinks._gpio import OutputLine
 from edge.sinks._tones import PULSES, write_bursts
 from edge.types import PRIORITIES, Alarm, ConfigError, Event
 
 log = logging.getLogger(__name__)
 
-_POLL_S: Final = 0.1
 _STOP_S: Final = 3.0
 BEEP: Final = "beep"
-
-
-class Output(Protocol):
-    """One way to be heard or seen. Both raise OSError when it does not work."""
-
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:
-        """Once more for ``alarm``; ``still`` says whether it is still wanted. Whether it rang to its end, and so works."""
-
-    def quiet(self) -> None:
-        """Nothing rings any more; calling twice is harmless."""
-
-    def close(self) -> None:
-        """The end: quiet, and let go of what was held."""
+_Said = TypeVar("_Said")
 
 
 def build(
@@ -108,6 +92,7 @@ class Annunciator:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._broken: dict[int, str] = {}
+        self._said = ""
         self.rung = 0
         self._thread = threading.Thread(target=self._run, name="edge-annunciator", daemon=True)
         self._thread.start()
@@ -138,13 +123,13 @@ class Annunciator:
 
     def _run(self) -> None:
         rung: tuple[str, str] | None = None
-        due = 0.0
+        due, everything = 0.0, range(len(self._outputs))
         while not self._stopping.is_set():
             self._wake.clear()
             alarm = self._loudest()
             if alarm is None:
                 if rung is not None:
-                    self._each(lambda output: output.quiet())
+                    self._each(everything, lambda output: output.quiet())
                 rung = None
                 self._wake.wait()
                 continue
@@ -155,112 +140,51 @@ class Annunciator:
                 rung, due = (alarm.occurrence, alarm.priority), now + self._repeat_s
                 self._ring(alarm)
             else:
-                self._wake.wait(_POLL_S)
-        self._each(lambda output: output.close())
+                self._wake.wait(POLL_S)
+        self._each(everything, lambda output: output.close())
 
     def _ring(self, alarm: Alarm) -> None:
-        def still() -> bool:
+        """All outputs at once, until each has come to its end or something else is to be heard."""
+        ringing = [*self._each(range(len(self._outputs)), lambda output: output.ring(alarm))]
+        while ringing:
+            says = self._each(ringing, lambda output: output.rings())
+            self._say_broken(works=[number for number, rings in says.items() if not rings])
+            ringing = [number for number, rings in says.items() if rings]
             loudest = self._loudest()
-            return loudest is not None and loudest.priority == alarm.priority and not self._stopping.is_set()
-
-        self._each(lambda output: output.ring(alarm, still))
+            if loudest is None or loudest.priority != alarm.priority or (ringing and self._stopping.wait(POLL_S)):
+                break  # the next ring, or the quiet that comes now, ends what still rings
         self.rung += 1
 
-    def _each(self, do: Callable[[Output], bool | None]) -> None:
-        """do: whether the output has shown that it works; one that failed is broken until then."""
-        before = "; ".join(self._broken.values())
-        for number, output in enumerate(self._outputs):
+    def _each(self, numbers: Iterable[int], do: Callable[[Output], _Said]) -> dict[int, _Said]:
+        """The answers of those outputs that did not fail."""
+        answers: dict[int, _Said] = {}
+        for number in numbers:
+            output = self._outputs[number]
             try:
-                if do(output):
-                    self._broken.pop(number, None)
+                answers[number] = do(output)
             except Exception as error:  # whatever it is: the others ring, and somebody is told
                 if not isinstance(error, OSError):
                     log.exception("annunciator: %s", type(output).__name__)
                 self._broken[number] = str(error)
+        self._say_broken()
+        return answers
+
+    def _say_broken(self, *, works: Iterable[int] = ()) -> None:
+        """works: outputs that have shown it; one that failed is broken until then."""
+        for number in works:
+            self._broken.pop(number, None)
         text = "; ".join(self._broken.values())
-        if text != before:
+        if text != self._said:
+            self._said = text
             log.log(logging.ERROR if text else logging.INFO, "annunciator: %s", text or "works again")
             if self._on_fault is not None:
                 self._on_fault("annunciator_lost", bool(text), f"The local annunciator does not work: {text}")
-
-
-class Program:
-    """Runs a program for each ring, a different one by priority; ends it when it is no longer wanted or takes too long.
-
-    It leads a group of its own: what it started ends with it, or with the ringing where it goes on without it.
-    """
-
-    def __init__(self, by_priority: Mapping[str, tuple[str, ...]], longest_s: float) -> None:
-        self._by_priority, self._longest_s = by_priority, longest_s
-        self._running: subprocess.Popen[bytes] | None = None
-        self._pause = threading.Event()
-
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:
-        self.quiet()
-        command = self._by_priority[alarm.priority]
-        named = {"ALARM": alarm.id, "PRIORITY": alarm.priority, "BED": alarm.bed, "TEXT": alarm.text}
-        environment = {**os.environ, **{f"EDGE_VITALS_{key}": text for key, text in named.items()}}
-        null = subprocess.DEVNULL
-        self._running = subprocess.Popen(
-            command, env=environment, stdin=null, stdout=null, stderr=null, start_new_session=True
-        )
-        for _ in range(max(1, round(self._longest_s / _POLL_S))):
-            code = _ended(self._running.pid)
-            if code is None and still():
-                self._pause.wait(_POLL_S)
-            elif code is None:
-                self.quiet()
-                return False
-            elif code:
-                self.quiet()
-                raise OSError(f"{command[0]} ended with code {code}")
-            else:
-                return True
-        self.quiet()
-        raise OSError(f"{command[0]} took longer than {self._longest_s:g} s")
-
-    def quiet(self) -> None:
-        """End the program and all it started."""
-        process, self._running = self._running, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-    def close(self) -> None:
-        """The same; nothing else is held."""
-        self.quiet()
-
-
-class Lamp:
-    """A line that is on from the first ring until all is quiet."""
-
-    def __init__(self, line: OutputLine) -> None:
-        self._line = line
-
-    def ring(self, alarm: Alarm, still: Callable[[], bool]) -> bool:  # noqa: ARG002
-        self._line.set(True)
-        return True
-
-    def quiet(self) -> None:
-        self._line.set(False)
-
-    def close(self) -> None:
-        self._line.close()
 
 
 def rings(alarm: Alarm) -> bool:
     """Whether this alarm, as it stands, is to be heard here."""
     silenced = "paused_until" in alarm.evidence or "shelved_until" in alarm.evidence
     return bool(alarm.delivery.get("annunciator")) and alarm.presence in ("on", "latched") and not silenced
-
-
-def _ended(pid: int) -> int | None:
-    """The exit code of a child, or None while it runs. It stays a zombie: its group's number is not given to others."""
-    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    if found is None:
-        return None
-    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
 
 def _program(key: str, command: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from msgspec import Meta
 from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
 from edge.ranges import Port, Positive, Text
-from edge.sinks._connection import Message, Options, RefusedError, connect
+from edge.sinks._broker import Options
+from edge.sinks._connection import Message, RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
 from edge.sinks._publisher import HOME_ASSISTANT, MqttSink

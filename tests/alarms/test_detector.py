@@ -30,6 +30,8 @@ def follow(one, verdicts, start=0):
         ("yybbyyy", "------X"),  # inside the hysteresis: paused
         ("yyyynnn", "---XXX-"),
         ("yyyynbnnn", "---XXXXX-"),  # back inside the hysteresis: still there
+        ("yyyynnbnnn", "---XXXXXX-"),  # and what was over before does not count on
+        ("yyyynnynnn", "---XXXXXX-"),
         ("yyyynuunnn", "---XXXXXX-"),  # unknown pauses the off-delay
         ("yyyyuuuuuuuu", "---XXXXXXXXX"),  # unknown never clears
         ("uuuuuuuu", "--------"),  # and never raises
@@ -68,6 +70,15 @@ def test_k_of_n_counts_windows_a_window_apart():
     assert follow(one, "n" * 9, start=11) == "X" * 9, "these are the same window"
     assert one.feed(20.0, "no"), "2 of 3"
     assert not one.feed(30.0, "no"), "1 of 3"
+
+
+def test_between_k_and_what_is_left_of_n_a_confirmed_condition_stays():
+    """5 of 7 raise; with 4 or 3 of them it is neither, with 2 as many agree that it is over."""
+    assert follow(detector(0, 0, k=5, n=7, spacing_s=1.0), "yyyyynnnnn") == "----XXXXX-"
+
+
+def test_inside_the_hysteresis_is_no_vote():
+    assert follow(detector(0, 0, k=2, n=2, spacing_s=1.0), "yby") == "--X"
 
 
 def test_votes_are_forgotten_in_time():

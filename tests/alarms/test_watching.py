@@ -72,6 +72,18 @@ def test_what_a_lost_source_does_not_send_is_told_once():
     ], "back without its microphone"
 
 
+def test_of_a_loss_that_somebody_has_seen_only_the_end_is_told():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.update(status(12.0, "offline", "unplugged"))
+    assert [t[1:3] for t in seconds(one, 12, 20)] == [("on", "raised")]
+    one.command(say("ack", 20.0))
+    assert told(one.update(status(25.0, "offline", "no such device"))) == [], "still the same loss"
+    assert told(one.update(status(30.0, "online"))) == []
+    assert [t[:3] for t in seconds(one, 30, 40, ppg=True, pcg=True)] == [(33.0, "off", "cleared")]
+
+
 def test_the_loss_of_a_source_does_not_hide_behind_a_stream_it_lost_before():
     one = board()
     one.update(status(0.0, "online"))

@@ -151,6 +151,13 @@ def program(folder, port):
     )
 
 
+WHEN_IT_IS_SAID = """() => {
+  const lost = document.querySelector("#lost");
+  new MutationObserver(() => { if (!lost.hidden) window.said ??= Date.now(); }).observe(lost, { attributes: true });
+}"""
+"""By the page's own clock, which is the machine's: how fast the test hears of it is another matter."""
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_hangs_is_said_within_three_seconds_and_it_recovers(browser, tmp_path, end):
     port = free_port()
@@ -158,11 +165,11 @@ def test_a_server_that_dies_or_hangs_is_said_within_three_seconds_and_it_recover
     try:
         with when_it_answers(browser, f"http://127.0.0.1:{port}/") as seen:
             seen.number()
+            seen.page.evaluate(WHEN_IT_IS_SAID)
+            killed = time.time()
             os.kill(process.pid, end)
-            started = time.monotonic()
-            seen.until("() => !document.querySelector('#lost').hidden")
-            took = time.monotonic() - started
-            assert took < 3.0
+            seen.until("() => window.said")
+            assert seen.page.evaluate("() => window.said") / 1000 - killed < 3.0
             assert seen.text("#lost") == "Not connected - numbers are not current"
             assert seen.text("#rate .huge") == seen.text("#rhythm .verdict") == seen.text("#murmur .verdict") == "--"
             assert seen.page.locator("#standing li").count() == 0

@@ -16,8 +16,9 @@ import pytest
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.sinks import _gpio
+from edge.sinks._bells import Lamp, Program
 from edge.sinks._tones import PULSES, RATE_HZ, burst, write_bursts
-from edge.sinks.annunciator import Annunciator, Lamp, Program, build, rings
+from edge.sinks.annunciator import Annunciator, build, rings
 from edge.types import Alarm, ConfigError, Reading
 
 WAIT_S = 10.0
@@ -36,11 +37,13 @@ class Bell:
     def __init__(self):
         self.told, self.error, self.works, self._changed = [], None, True, threading.Condition()
 
-    def ring(self, one, still):
+    def ring(self, one):
         self._tell((one.id, one.priority))
         if self.error is not None:
             raise self.error
-        return self.works
+
+    def rings(self):
+        return not self.works
 
     def quiet(self):
         self._tell("quiet")
@@ -180,6 +183,28 @@ def test_only_a_ring_that_worked_ends_the_fault(clock, caplog):
     assert caplog.text.count("works again") == 1
 
 
+def test_an_output_that_hangs_keeps_no_other_from_ringing(tmp_path, clock, bell):
+    hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 600"),)), 600.0)
+    one = Annunciator([hangs, bell], clock=clock, repeat_s=600.0)
+    one.send(alarm())
+    bell.wait(RING)
+    one.send(alarm(condition="asystole", priority="high", occurrence="o2"))
+    bell.wait(RING, ("bed1/asystole", "high"))
+    one.close()
+    assert one.rung == 2
+
+
+def heard(program, still=lambda: True):
+    """Ring it to its end, or for as long as ``still``; whether it came to its end."""
+    program.ring(alarm())
+    pause = threading.Event()
+    while program.rings():
+        if not still():
+            return False
+        pause.wait(0.05)
+    return True
+
+
 def script(tmp_path, text):
     path = tmp_path / "ring"
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -191,20 +216,21 @@ def test_a_program_is_told_which_alarm_it_is(tmp_path):
     out = tmp_path / "out"
     told = '"$1 $EDGE_VITALS_ALARM $EDGE_VITALS_PRIORITY $EDGE_VITALS_BED $EDGE_VITALS_TEXT"'
     program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"echo {told} > {out}"), "x")), 5.0)
-    program.ring(alarm(), lambda: True)
+    assert heard(program)
     program.quiet()
     assert out.read_text() == "x bed1/tachy medium bed1 Fast\n"
 
 
 def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
     with pytest.raises(OSError, match="ended with code 3"):
-        Program(dict.fromkeys(PULSES, (script(tmp_path, "exit 3"),)), 5.0).ring(alarm(), lambda: True)
+        heard(Program(dict.fromkeys(PULSES, (script(tmp_path, "exit 3"),)), 5.0))
     hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), 0.2)
     with pytest.raises(OSError, match="took longer than"):
-        hangs.ring(alarm(), lambda: True)
-    assert not hangs.ring(alarm(), lambda: False)
+        heard(hangs)
+    assert not heard(hangs, lambda: False)
+    hangs.close()
     with pytest.raises(OSError, match="No such file"):
-        Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0).ring(alarm(), lambda: True)
+        heard(Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0))
 
 
 def gone(pid):
@@ -227,9 +253,9 @@ def test_what_the_program_started_ends_with_the_ringing(tmp_path, then):
     began = out.is_file
     if then == "exit 3":
         with pytest.raises(OSError, match="code 3"):
-            program.ring(alarm(), lambda: True)
+            heard(program)
     else:
-        assert program.ring(alarm(), lambda: not (began() and out.read_text().endswith("\n"))) == (then == "exit 0")
+        assert heard(program, lambda: not (began() and out.read_text().endswith("\n"))) == (then == "exit 0")
     pid = int(out.read_text())
     if then == "exit 0":  # what it left behind may be what is heard
         assert Path(f"/proc/{pid}").exists()
@@ -294,9 +320,10 @@ class Chip:
 def test_a_line_is_asked_for_as_output_and_switched(tmp_path):
     chip = Chip(tmp_path)
     lamp = Lamp(_gpio.OutputLine(str(chip.path), 17, active_low=True, ioctl=chip.ioctl))
-    lamp.ring(alarm(), lambda: True)
+    lamp.ring(alarm())
+    assert not lamp.rings()
     lamp.quiet()
-    lamp.ring(alarm(), lambda: True)
+    lamp.ring(alarm())
     lamp.close()
     lamp.close()
     assert chip.requests == [(17, b"edge-vitals", _gpio.FLAG_OUTPUT | _gpio.FLAG_ACTIVE_LOW, 1)]

@@ -176,6 +176,8 @@ def test_a_database_that_somebody_deleted_is_replaced_from_the_copy(tmp_path, op
     box.close()
     (tmp_path / "outbox.sqlite").unlink()
     assert open_box().state() == b"one"
+    again = open_box()
+    assert (again.state(), again.faults, again.doubtful) == (b"one", [], False), "and only once"
 
 
 def test_a_disk_that_took_no_database_write_but_the_copy_is_gone_on_from_the_copy(tmp_path, open_box):

@@ -106,10 +106,10 @@ def test_nobody_listening_is_delivered_unless_the_subscribers_may_be_on_their_wa
 
 
 def test_a_new_connection_forgets_what_was_on_its_way_but_not_that_the_broker_refuses(flight):
-    send(flight, 1, 2)
-    flight.answered(1, QUOTA)
+    send(flight, 5, 6)
+    flight.answered(5, QUOTA)
     flight.settle()
-    flight.answered(2, TAKEN)
+    flight.answered(6, TAKEN)
     flight.begin(window=WINDOW, returned=True)
     assert (flight.settle(), flight.after, len(flight)) == (([], []), 0, 0)
     assert flight.refusal == "quota exceeded"
@@ -175,6 +175,22 @@ def test_a_broker_that_hangs_up_on_a_row_gets_the_next_one_alone_and_later_each_
     flight.end()
     flight.begin(window=WINDOW, returned=True)
     assert flight.room_for_rows() == 1, "at once"
+
+
+def test_a_row_the_broker_took_ends_the_count_of_hang_ups(flight, clock):
+    for rows in ((1,), (1, 2)):
+        send(flight, *rows)
+        flight.end()
+        flight.begin(window=WINDOW, returned=True)
+    clock.advance(2.0)
+    send(flight, 1)
+    flight.answered(1, TAKEN)
+    assert flight.settle().rows == [1]
+    send(flight, 2)
+    flight.end()
+    flight.begin(window=WINDOW, returned=True)
+    clock.advance(1.0)
+    assert flight.room_for_rows() == 1, "after the first wait again"
 
 
 def test_a_connection_that_lasted_did_not_end_because_of_what_was_on_its_way(flight, clock):

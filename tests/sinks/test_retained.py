@@ -50,9 +50,20 @@ def test_only_what_nobody_claims_or_says_is_emptied_when_it_is_found():
     assert one.take(9) == {"left": None}
 
 
+def test_what_somebody_else_emptied_is_said_again_where_it_is_true():
+    one = Retained()
+    one.say("a", b"1")
+    one.say("b", b"2")
+    one.say("b", None)
+    one.take(9)
+    for topic in ("a", "b", "never said"):
+        one.erased(topic)
+    assert one.take(9) == {"a": b"1"}
+
+
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abc"), st.sampled_from(["say", "over", "found", "again", "all", "take"])),
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["say", "over", "found", "erased", "again", "all", "take"])),
         max_size=40,
     )
 )
@@ -65,6 +76,9 @@ def test_a_broker_that_takes_what_is_said_ends_with_what_is_true(steps):
         elif step == "over":
             true.pop(topic, None)
             one.say(topic, None)
+        elif step == "erased":
+            broker.pop(topic, None)
+            one.erased(topic)
         elif step == "again":
             one.again([topic])
         elif step == "all":

@@ -2,7 +2,7 @@
 
 import { state, take } from "./state.js";
 
-const SILENT_MS = 2700; // the page must say within 3 s that its numbers are not current
+const SILENT_MS = 2500; // the page must say within 3 s that its numbers are not current; a busy machine is late with it
 const AGAIN_MS = [300, 600, 1000, 2000, 3000];
 const STUCK_S = 15; // the program's main loop says something at least every 10 s
 const TOO_MANY = 4013;
@@ -25,7 +25,7 @@ export function wallTime(t) {
 export function start(changed) {
   onChange = changed;
   open();
-  setInterval(check, 200);
+  setInterval(check, 100);
 }
 
 export function ask(command, fields) {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from edge.sinks import _connection
-from edge.sinks._connection import Options, listens
+from edge.sinks import _broker
+from edge.sinks._broker import Options, listens
 
 
 def at(server: socket.socket) -> Options:
@@ -34,7 +34,7 @@ def test_a_host_that_does_not_answer_is_no_broker(monkeypatch):
 
 def test_a_broker_that_ends_while_it_is_asked_is_not_there(monkeypatch):
     """Its listening socket still takes the connection, which then dies with it."""
-    monkeypatch.setattr(_connection, "_DYING_S", 30.0)
+    monkeypatch.setattr(_broker, "_DYING_S", 30.0)
     server = socket.create_server(("127.0.0.1", 0))
     options, dying = at(server), threading.Event()
 

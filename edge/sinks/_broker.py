@@ -1,0 +1,85 @@
+"""A broker: how it is reached, with what TLS and password, and whether it is there at all."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.types import ConfigError
+
+_THERE_S = 1.0
+_DYING_S = 0.25  # a broker that ends has dropped every connection by then
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Options:
+    """How to reach the broker. Its repr and messages never hold the password."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password_file: str | None = None
+    password_env: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    tls: bool = False
+    keepalive_s: int = 15
+
+    def __repr__(self) -> str:
+        return f"<broker {self.host}:{self.port}>"
+
+    def password(self) -> str | None:
+        """From the file or the environment, or None; raises ConfigError."""
+        if self.password_file:
+            try:
+                return Path(self.password_file).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from None
+        if self.password_env:
+            if self.password_env not in os.environ:
+                raise ConfigError(f"mqtt.password_env: the environment has no {self.password_env}")
+            return os.environ[self.password_env]
+        return None
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is asked for, in so many words or by a certificate."""
+        return bool(self.tls or self.ca_file or self.cert_file)
+
+    def context(self) -> ssl.SSLContext | None:
+        """TLS settings, or None without TLS; raises ConfigError."""
+        if not self.encrypted:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file)
+        except OSError as error:  # an SSLError, too
+            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+            raise ConfigError(f"mqtt: {files}: {error.strerror or error}") from None
+        return context
+
+
+def listens(options: Options) -> bool:
+    """Whether a broker is there that holds a connection.
+
+    A program that ends closes its sockets one after another: where it listened may take a connection a moment after
+    it dropped ours, and then drops that one too. No broker speaks before it was spoken to.
+    """
+    try:
+        held = socket.create_connection((options.host, options.port), timeout=_THERE_S)
+    except OSError:
+        return False
+    with held:
+        held.settimeout(_DYING_S)
+        try:
+            return bool(held.recv(1))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False

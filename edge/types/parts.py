@@ -1,0 +1,72 @@
+"""What is plugged in: a file that fits one of these is a source, transform, analyzer or sink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from edge.types.events import Event, Reading
+from edge.types.samples import Block, Window
+
+
+class Source(Protocol):
+    """A device or file that is read and stamped, nothing else. One thread calls it."""
+
+    def open(self) -> None:
+        """Open the device; raises SourceError with a remedy."""
+
+    def read(self) -> list[Block]:
+        """Whatever has arrived, after waiting at most 0.5 s; raises SourceError when lost, EOFError at the end."""
+
+    def close(self) -> None:
+        """Let go of the device; calling twice is harmless."""
+
+
+class Transform(Protocol):
+    """Block in, block (of another stream kind) or nothing out; deterministic."""
+
+    def __call__(self, block: Block) -> Block | None: ...
+
+    def reset(self) -> None:
+        """Forget everything: a new epoch begins."""
+
+
+class Analyzer(Protocol):
+    """Windows of one moment in, readings out. ``streams`` names kinds, ``"acc?"`` an optional companion;
+    the first is the primary. Keys of ``windows`` are kinds; an absent companion has no key. ``metrics`` are the
+    metrics it answers for."""
+
+    @property
+    def streams(self) -> Sequence[str]: ...
+
+    @property
+    def metrics(self) -> Sequence[str]: ...
+
+    @property
+    def window_s(self) -> float: ...
+
+    @property
+    def hop_s(self) -> float: ...
+
+    def __call__(self, windows: Mapping[str, Window]) -> list[Reading]: ...
+
+    def reset(self) -> None:
+        """Forget everything: a new epoch begins."""
+
+    def state(self) -> Mapping[str, Any]:
+        """What it remembers from window to window, in MessagePack's types; {} for one that remembers nothing."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state()`` of another one built alike: the same windows then give the same readings."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Carries events out. ``send`` must not block."""
+
+    def send(self, event: Event) -> None: ...
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was sent is out, at most ``timeout_s``; whether it is."""
+
+    def close(self) -> None: ...
