@@ -57,6 +57,7 @@ class Board:
         self._chain, self._cards, self._keeps_evidence = chain, dict(cards or {}), keeps_evidence
         self._places = dict(places or {})
         self._beds = {name: self._new_bed(name, rules[name]) for name in sorted(rules)}
+        self._told_of = frozenset(beds) - {DEVICE_BED}
         self._saved: Mapping[str, Any] | None = None
         if state is None:
             return
@@ -146,7 +147,7 @@ class Board:
         }
 
     def statuses(self, now: float) -> list[BedStatus]:
-        """Every bed as it is now: where its microphone sits, and what silences it until when."""
+        """Every bed of the configuration as it is now: where its microphone sits, and what silences it until when."""
         return [
             BedStatus(
                 bed=name,
@@ -159,7 +160,7 @@ class Board:
                 standby_until=self.standby_until(name, now),
             )
             for name, bed in self._beds.items()
-            if name != DEVICE_BED
+            if name in self._told_of
         ]
 
     def paused_until(self, bed: str) -> float | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from edge.alarms.conditions import DRILL
 from edge.clock import Clock
 from edge.sinks._payloads import COMMANDS, Payloads, Topics
 from edge.sinks._replies import Reply, ReplyRules, asked
@@ -32,7 +33,8 @@ class RefusedCommandError(ValueError):
 class CommandInbox:
     """Turns messages into Commands and remembers where each wants its answer.
 
-    publish: is given a topic, a payload and the correlation data. replies: where an answer may go.
+    publish: is given a topic, a payload and the correlation data. replies: where an answer may go. mixed: whether another
+    monitor hears the same commands; then only what names an occurrence, which is one monitor's, may silence anything.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class CommandInbox:
         *,
         boot: str = "",
         replies: ReplyRules | None = None,
+        mixed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._topics, self._clock, self._on_command, self._publish = topics, clock, on_command, publish
-        self._payloads = Payloads(clock, boot)
+        self._payloads, self._mixed = Payloads(clock, boot), mixed
         self._replies = replies or ReplyRules(topics.root)
         # By the command itself, not by its id: two senders may use the same id, and each is answered for its own.
         self._waiting: OrderedDict[int, tuple[Command, Reply]] = OrderedDict()
@@ -118,6 +121,10 @@ class CommandInbox:
             raise RefusedCommandError("'seconds' must be a number") from None
         self._check_age(fields.get("t"))
         texts = {key: fields.get(key, "") for key in _OPTIONAL_TEXT}
+        if self._mixed() and not texts["occurrence"] and seconds != 0.0 and name != DRILL:
+            raise RefusedCommandError(
+                "another monitor has this name and hears this, too: name the occurrence, or give each its own device.name"
+            )
         return Command(
             name, bed, self._clock.now(), fields["command_id"], fields["by"],
             seconds=seconds, **texts,

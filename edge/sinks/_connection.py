@@ -19,6 +19,7 @@ _TAKEN_OVER = "Session taken over"
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
+_HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
 
 
 class Message(NamedTuple):
@@ -40,8 +41,8 @@ class RefusedError(Exception):
 class Connection:
     """A connected client. Made by ``connect``; callbacks run in the client's own thread.
 
-    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it. garbled: it ended over a
-    message that the client could not read.
+    window: how many QoS 1 messages the broker takes at once; whoever publishes keeps to it. largest: bytes of a packet
+    that it takes, None where it does not say. garbled: it ended over a message that the client could not read.
     """
 
     def __init__(self, options: Options, client: Any, version: int, on_lost: Callable[[], None] | None) -> None:
@@ -49,6 +50,7 @@ class Connection:
         self.lost = threading.Event()
         self.reason = ""
         self.window = _INFLIGHT
+        self.largest: int | None = None
         self.garbled = False
         self._answered = threading.Event()
         self._answer: Any = None
@@ -92,6 +94,7 @@ class Connection:
     def _connected(self, _client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if self.version == 5:
             self.window = getattr(properties, "ReceiveMaximum", _UNLIMITED)
+            self.largest = getattr(properties, "MaximumPacketSize", None)
         self._answer = reason
         self._answered.set()
 
@@ -119,6 +122,13 @@ class Connection:
             options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
             wanted = [(topic, options) for topic in topics]
         self.client.subscribe(wanted)
+
+    def takes(self, message: Message) -> bool:
+        """Whether the broker would not hang up on a message of this size."""
+        size = _HEADER_BYTES + sum(
+            len(part) for part in (message.topic.encode(), message.payload, message.correlation or b"")
+        )
+        return self.largest is None or size <= self.largest
 
     def publish(self, message: Message, *, expiry_s: float | None = None) -> int:
         """Hand a message to the client; its id. expiry_s: after so long the broker need not deliver it (MQTT 5)."""

@@ -15,6 +15,7 @@ from typing import Any
 from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE, AlarmRules
+from edge.sinks._announcement import ORIGIN
 from edge.sinks._payloads import encode
 from edge.types import HEARTBEAT_EVERY_S
 
@@ -72,7 +73,7 @@ def discovery(
             "model": "edge-vitals",
             "sw_version": version,
         },
-        "origin": {"name": "edge-vitals", "sw_version": version},
+        "origin": {"name": ORIGIN, "sw_version": version},
         "availability": [{"topic": f"{root}/status", "value_template": _AVAILABLE}],
         "components": components,
         "qos": 1,

@@ -73,11 +73,16 @@ class Flight:
         self._listeners_due = now + (LISTENERS_BACK_S if returned else 0.0)
         self._alone = returned
 
+    @property
+    def short(self) -> bool:
+        """Whether the connection began so short ago that its end may come of what was sent."""
+        return self._clock.now() - self._began < _SHORT_LIFE_S
+
     def end(self) -> None:
         """The connection is over. Where it was short and rows had no answer, they may be why: the next one waits with
         rows, so that readings and what stands get through, and sends one at a time."""
         unanswered = any(isinstance(what, int) for what, _ in self._sent.values())
-        if unanswered and self._clock.now() - self._began < _SHORT_LIFE_S:
+        if unanswered and self.short:
             self._hung_up += 1
             self._tries = max(self._tries, 1)
         else:
@@ -103,6 +108,10 @@ class Flight:
         self._sent[mid] = (what, self._clock.now())
         if isinstance(what, int):
             self.after = what
+
+    def waits_for(self, mid: int) -> bool:
+        """Whether ``mid`` has no answer so far."""
+        return mid in self._sent
 
     def answered(self, mid: int, answer: Answer) -> None:
         """The broker's answer to ``mid``."""

@@ -129,8 +129,9 @@ class Payloads:
         ]
         return {**shares, "blind": blind}
 
-    def alarm(self, alarm: Alarm, *, wall: float | None = None, **more: Any) -> bytes:
-        """An alarm as event or as standing. wall: when it was written, for one of an earlier run."""
+    def alarm(self, alarm: Alarm, *, wall: float | None = None, brief: bool = False, **more: Any) -> bytes:
+        """An alarm as event or as standing. wall: when it was written, for one of an earlier run; brief: of its evidence
+        only the change, for a broker that takes no more."""
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now
@@ -151,7 +152,7 @@ class Payloads:
             "source": alarm.source,
             "seq": alarm.seq,
             "epoch": alarm.epoch,
-            "evidence": alarm.evidence,
+            "evidence": {"change": alarm.evidence.get("change", "")} if brief else alarm.evidence,
             **({"delivery": alarm.delivery} if alarm.delivery else {}),
             **({"drill": True} if alarm.drill else {}),
         }

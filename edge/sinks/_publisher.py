@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge.clock import Clock
+from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options, listens
 from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Message, RefusedError, connect
@@ -68,13 +69,16 @@ class MqttSink:
         standing: Sequence[Alarm],
         layout: Mapping[str, Any],
         backlog_per_s: float,
-        discovery_message: Message | None,
+        announcement: Announcement,
         replies: ReplyRules,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._boot, self._about = outbox, boot, about
-        self._on_link, self._on_fault, self._discovery = on_link, on_fault, discovery_message
-        self._commands = CommandInbox(topics, clock, on_command, self._answer, boot=boot, replies=replies)
+        self._on_link, self._on_fault, self._announcement = on_link, on_fault, announcement
+        self._namesake, self._clash = Namesake(boot), False
+        self._commands = CommandInbox(
+            topics, clock, on_command, self._answer, boot=boot, replies=replies, mixed=lambda: self._clash
+        )
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
@@ -88,7 +92,8 @@ class MqttSink:
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
-        self._namesake, self._clash = Namesake(boot), False
+        self._too_large: set[str] = set()  # topics of what a broker would not take
+        self._announced: int | None = None
         self._served = False
         self._garbled = (
             False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
@@ -219,17 +224,17 @@ class MqttSink:
     def _serve(self, connection: Connection) -> None:
         client = connection.client
         self._namesake.connected()
+        self._announcement.connected()
         connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
         connection.subscribe(self._topics.commands, as_published=True, live_only=self._garbled)
         connection.subscribe(_HA_STATUS, live_only=self._garbled)
-        connection.subscribe(*self._topics.retained)
+        connection.subscribe(*self._topics.retained, self._announcement.topic)
         with self._lock:
             self._connection = connection
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        online = Message(self._topics.status, self._status("online"), 1, retain=True)
-        self._live.add_first(online, *([self._discovery] if self._discovery is not None else ()))
+        self._live.add_first(Message(self._topics.status, self._status("online"), 1, retain=True))
         self._drain_live()
         while not connection.lost.is_set():
             self._wake.clear()
@@ -239,7 +244,7 @@ class MqttSink:
             self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
             with self._settled:
                 self._settled.notify_all()
-            if not busy:
+            if not busy and not self._announce():
                 if self._stopping.is_set() and self._said_all():
                     break
                 self._wake.wait(self._drain.wait_s(_IDLE_S))
@@ -253,7 +258,20 @@ class MqttSink:
         """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
         return not self._retained or self._clock.now() >= self._stop_by
 
+    def _announce(self) -> bool:
+        """Behind all that waited: what Home Assistant must know."""
+        if not self._announcement.due or not self._flight.room():
+            return False
+        if (message := self._announcement.take()) is not None:
+            self._announced = self._publish(message)
+        return True
+
     def _leave(self, connection: Connection) -> None:
+        if self._announced is not None and self._flight.short:
+            unanswered = self._flight.waits_for(self._announced)
+            if self._announcement.ended(unanswered=unanswered):
+                log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
+        self._announced = None
         with self._lock:
             self._connection = None
             self._live.clear()
@@ -264,6 +282,9 @@ class MqttSink:
 
     def _take_answers(self) -> bool:
         settled = self._flight.settle()
+        if self._announced is not None and not self._flight.waits_for(self._announced):
+            self._announcement.answered()
+            self._announced = None
         if settled.rows:
             self._outbox.remove(settled.rows)
         self._retained.again(settled.topics)
@@ -280,13 +301,16 @@ class MqttSink:
     def _drain_outbox(self) -> bool:
         rows = self._drain.due()
         for row, _ in rows:
-            self._publish(Message(self._topics.event(row.alarm.bed), self._event(row), 1), row.row)
+            topic = self._topics.event(row.alarm.bed)
+            message = Message(topic, self._event(row), 1)
+            self._publish(message if self._takes(message) else Message(topic, self._event(row, brief=True), 1), row.row)
             self.sent_events += 1
         return bool(rows)
 
-    def _event(self, row: Row) -> bytes:
+    def _event(self, row: Row, *, brief: bool = False) -> bytes:
         return self._payloads.alarm(
             row.alarm,
+            brief=brief,
             wall=None if row.boot == self._boot else row.wall,
             boot=row.boot,
             historical=self._drain.is_late(row),
@@ -300,14 +324,35 @@ class MqttSink:
         taken = self._retained.take(self._flight.room())
         for topic, content in taken.items():
             payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
-            self._publish(Message(topic, payload, 1, retain=True), topic)
+            message = Message(topic, payload, 1, retain=True)
+            if isinstance(content, Alarm) and not self._takes(message):
+                message = message._replace(payload=self._payloads.alarm(content, brief=True))
+            self._publish(message, topic)
         return bool(taken)
 
-    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> None:
+    def _takes(self, message: Message) -> bool:
+        """Whether the broker takes so large a message; what it does not is said once."""
+        assert self._connection is not None
+        if self._connection.takes(message):
+            return True
+        if message.topic not in self._too_large:
+            self._too_large.add(message.topic)
+            size, most = len(message.payload), self._connection.largest
+            log.warning("%s takes %s bytes at most, and %s has %d", self._options, most, message.topic, size)
+        return False
+
+    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> int | None:
+        """Hand a message to the client; its id where it will be answered. None where it is too large: an alarm, made as
+        brief as it can be, is tried all the same."""
         assert self._connection is not None  # this thread alone sets it
+        alarm = what is not None and (isinstance(what, int) or "/alarm/" in what)
+        if not alarm and not self._takes(message):
+            return None
         mid = self._connection.publish(message, expiry_s=expiry_s)
-        if message.qos:
-            self._flight.sent(mid, what)
+        if not message.qos:
+            return None
+        self._flight.sent(mid, what)
+        return mid
 
     # ---- the client's thread -------------------------------------------------------------------------------
 
@@ -320,8 +365,13 @@ class MqttSink:
 
     def _on_message(self, message: Any) -> None:
         if message.topic == _HA_STATUS:
-            if message.payload == b"online" and self._discovery is not None:
-                self._live.add(self._discovery)
+            if message.payload == b"online":
+                self._announcement.asked()
+                self._wake.set()
+        elif message.topic == self._announcement.topic:
+            if message.retain:
+                self._announcement.left(message.payload)
+                self._namesake.left(message.topic)
                 self._wake.set()
         elif "/cmd/" in message.topic:
             self._commands.message(message)
@@ -339,7 +389,11 @@ class MqttSink:
     def _look_for_namesake(self) -> None:
         now = self._clock.now()
         for topic in self._namesake.ours(now):
-            self._retained.found(topic)
+            if topic == self._announcement.topic:
+                for message in self._announcement.taken_back():
+                    self._live.add(message)
+            else:
+                self._retained.found(topic)
         clash = self._namesake.there(now)
         if clash != self._clash:
             self._clash = clash

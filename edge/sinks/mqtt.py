@@ -13,8 +13,9 @@ from msgspec import Meta
 from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
 from edge.ranges import Port, Positive, Text
+from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options
-from edge.sinks._connection import Message, RefusedError, connect
+from edge.sinks._connection import RefusedError, connect
 from edge.sinks._discovery import discovery
 from edge.sinks._payloads import Payloads, Topics
 from edge.sinks._publisher import HOME_ASSISTANT, MqttSink
@@ -108,9 +109,7 @@ def build(
         standing=standing,
         layout=layout or {},
         backlog_per_s=backlog_per_s,
-        discovery_message=Message(f"{discovery_prefix}/device/{device_name}/config", found, 1, retain=True)
-        if found
-        else None,
+        announcement=Announcement(f"{discovery_prefix or HOME_ASSISTANT}/device/{device_name}/config", found),
         replies=ReplyRules(root, reserved=(HOME_ASSISTANT, discovery_prefix), below=response_prefix),
     )
 

@@ -14,7 +14,7 @@ from service_runs import CONFIG, command, fast
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.service import build_service, hops_of
-from edge.types import CommandResult, ConfigError, Reading
+from edge.types import BedStatus, CommandResult, ConfigError, Reading
 from source_and_sink import Kept
 
 
@@ -141,8 +141,10 @@ def test_a_clock_that_cannot_be_right_does_not_move_what_was_saved(run, clock, s
 
 def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
     run(fast(clock, "bed2"))
-    (end,) = run(config=CONFIG.replace("[beds.bed2]", "")).alarms("tachy")
+    kept = run(config=CONFIG.replace("[beds.bed2]", ""))
+    (end,) = kept.alarms("tachy")
     assert (end.bed, end.presence, end.seq) == ("bed2", "off", 2)
+    assert {status.bed for status in kept.of(BedStatus)} == {"bed1"}  # and what is retained of bed2 is not said again
 
 
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):

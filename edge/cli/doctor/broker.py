@@ -30,6 +30,7 @@ _WORDS = (
     ("no address associated", "broker_name"),
     ("timed out", "broker_timeout"),
     ("not reachable", "broker_unreachable"),
+    ("not supported", "broker_limits"),
     ("refused:", "broker_not_authorised"),
 )
 
@@ -56,13 +57,13 @@ def broker(config: Config) -> Iterator[Finding]:
     except OSError as error:
         yield fault("broker", "broker_name", f"{options.host}: {error.strerror}")
         return
+    topic = f"{given.get('prefix', 'vitals')}/{config.device}/doctor"
     try:
-        connection = connect(options)
+        connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
     except RefusedError as error:
         yield fault("broker", _word(str(error), given, options.host, options.port), f"{where}: {error}")
         return
     try:
-        topic = f"{given.get('prefix', 'vitals')}/{config.device}/doctor"
         refused = _refused(connection.client, topic)
     finally:
         connection.close()

@@ -57,6 +57,8 @@ def _components(fields: Mapping[str, Any]) -> Iterator[str]:
     seen: set[str] = set()
     for key, one in fields.get("components", {}).items():
         platform = one.get("platform")
+        if set(one) == {"platform"} and platform in REQUIRED:
+            continue  # one that is no more
         if platform not in REQUIRED:
             yield f"{key}: platform {platform!r}"
             continue

@@ -91,6 +91,12 @@ def test_broker_acl(new_mosquitto, tmp_path):
     assert asked(broker.port) == ["broker_acl"]
 
 
+@pytest.mark.parametrize("settings", ["retain_available false", "max_qos 0"])
+def test_broker_limits(new_mosquitto, settings):
+    broker = new_mosquitto(f"allow_anonymous true\n{settings}\n").start()
+    assert asked(broker.port) == ["broker_limits"]
+
+
 def test_broker_credentials():
     assert asked(1, 'username = "a"\npassword_file = "/none"') == ["broker_credentials"]
     assert asked(1, 'ca_file = "/none"') == ["broker_credentials"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from datetime import UTC, datetime
 
 from edge.clock import SystemClock
 from edge.sinks.outbox import Outbox
@@ -10,6 +12,7 @@ from edge.types import Heartbeat
 from mqtt_device import CLOCK, Device, Subscriber, alarm, load
 
 AF = "vitals/dev/bed1/alarm/af"
+RESULT = "vitals/dev/bed1/cmd/result"
 
 
 @contextlib.contextmanager
@@ -54,3 +57,34 @@ def test_what_another_empties_and_still_stands_is_said_again(device, mosquitto, 
     subscriber.client.publish(AF, b"", qos=1, retain=True)
     subscriber.wait(AF, lambda _: [told is None for told in subscriber.on(AF)] == [False, True, False])
     assert kept(mosquitto.port, AF)["occurrence"] == "o1"
+
+
+def test_of_two_monitors_with_the_name_neither_silences_what_may_be_the_other_s(
+    device, tmp_path, mosquitto, subscriber
+):
+    with another(tmp_path, mosquitto.port):
+        device.wait(lambda d: d.faults)
+        for number, (name, more) in enumerate(
+            [
+                ("ack", {"id": "bed1/af"}),
+                ("pause", {"seconds": 60}),
+                ("standby", {"seconds": 60}),
+                ("shelve", {"id": "bed1/af", "seconds": 60}),
+                ("reset", {}),
+                ("site", {"site": "AV"}),
+            ]
+        ):
+            asked = {"command_id": f"c{number}", "t": datetime.now(UTC).isoformat(), "by": "n", **more}
+            subscriber.client.publish(f"vitals/dev/bed1/cmd/{name}", json.dumps(asked), 1)
+            answer = load(
+                subscriber.wait(RESULT, lambda a, c=f"c{number}": (a["boot"], a["command_id"]) == ("boot1", c))
+            )
+            assert (answer["ok"], answer["text"].partition(":")[0]) == (
+                False,
+                "another monitor has this name and hears this, too",
+            )
+        for name, more in (("ack", {"occurrence": "o1"}), ("pause", {"seconds": 0}), ("drill", {})):
+            asked = {"command_id": name, "t": datetime.now(UTC).isoformat(), "by": "n", **more}
+            subscriber.client.publish(f"vitals/dev/bed1/cmd/{name}", json.dumps(asked), 1)
+        device.wait(lambda d: len(d.commands) == 3)
+    assert [command.name for command in device.commands] == ["ack", "pause", "drill"]

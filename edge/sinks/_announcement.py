@@ -1,0 +1,94 @@
+"""Home Assistant's discovery message: when it is said, and what an earlier one said that is no more is taken back.
+
+It is by far the longest message, and the one that nobody's life hangs on: it goes last, and a broker that hangs up on it
+does not get it again. A component that is merely left out stays in Home Assistant; one that is named with its platform
+alone goes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from edge.sinks._connection import Message
+from edge.sinks._payloads import encode
+
+ORIGIN: Final = "edge-vitals"
+_TRIES: Final = 2
+
+
+class Announcement:
+    """See the module. content: the message, None where the configuration wants none. Any thread may call.
+
+    due: whether it should be said on this connection.
+    """
+
+    def __init__(self, topic: str, content: bytes | None) -> None:
+        self.topic = topic
+        self._message = None if content is None else Message(topic, content, 1, retain=True)
+        self._left = b""
+        self._hung_up = 0
+        self.due = False
+
+    def connected(self) -> None:
+        """A new connection, whose broker may have lost it."""
+        self._left = b""
+        self.due = self._message is not None and not self.refused
+
+    def asked(self) -> None:
+        """Home Assistant has begun anew and knows nothing."""
+        self.due = self._message is not None and not self.refused
+
+    @property
+    def refused(self) -> bool:
+        """Whether connections ended over it again and again."""
+        return self._hung_up >= _TRIES
+
+    def ended(self, *, unanswered: bool) -> bool:
+        """The connection is over soon after it began; unanswered: it was on its way. Whether it is given up by that."""
+        before, self._hung_up = self.refused, self._hung_up + 1 if unanswered else self._hung_up
+        return self.refused and not before
+
+    def answered(self) -> None:
+        """The broker takes it."""
+        self._hung_up = 0
+
+    def take(self) -> Message | None:
+        """What is to be said now, once."""
+        self.due = False
+        return self._message
+
+    def left(self, payload: bytes) -> None:
+        """The broker has this from before."""
+        self._left = payload
+
+    def taken_back(self) -> list[Message]:
+        """What makes Home Assistant forget what an earlier run of ours announced and this one does not."""
+        was, self._left = _fields(self._left), b""
+        if _of(was, "origin").get("name") != ORIGIN:
+            return []
+        if self._message is None:
+            return [Message(self.topic, b"", 1, retain=True)]
+        now = _fields(self._message.payload)
+        gone = {
+            key: {"platform": one["platform"]}
+            for key, one in _of(was, "components").items()
+            if key not in now["components"] and isinstance(one, dict) and "platform" in one
+        }
+        if not gone:
+            return []
+        farewell = encode({**now, "components": {**now["components"], **gone}})
+        return [self._message._replace(payload=farewell), self._message]
+
+
+def _fields(payload: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(payload or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _of(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    found = fields.get(key)
+    return found if isinstance(found, dict) else {}

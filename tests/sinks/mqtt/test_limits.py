@@ -1,0 +1,65 @@
+"""Brokers that take only short messages: alarms get through all the same, and the connection is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.types import Alarm
+from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load
+
+CONFIG = "homeassistant/device/dev/config"
+READINGS = [[float(n), 150.0, 0.9, "yes"] for n in range(60)]
+
+
+def long_alarm():
+    return Alarm(
+        "bed1/tachy", "o1", "physiological", "high", "on", CLOCK.now(), "Fast", "tachy", "bed1",
+        since=CLOCK.now(), seq=1, evidence={"change": "raised", "readings": READINGS},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small(outbox, new_mosquitto):
+    """A device at a broker with settings, and a subscriber there."""
+    made = []
+
+    def start(settings):
+        broker = new_mosquitto(f"allow_anonymous true\n{settings}\n").start()
+        subscriber = Subscriber(broker.port)
+        made[:] = [Device(outbox, broker.port, metrics={"bed1": ["ppg.hr", "ppg.rhythm"]}).up(), subscriber]
+        return made
+
+    yield start
+    made[0].sink.close()
+    made[1].close()
+
+
+def test_what_is_longer_than_the_broker_says_it_takes_is_left_out_or_sent_without_its_evidence(small, caplog):
+    device, subscriber = small("max_packet_size 1000")
+    device.raise_alarm(long_alarm())
+    event = load(subscriber.wait("vitals/dev/bed1/event"))
+    assert (event["occurrence"], event["seq"], event["evidence"]) == ("o1", 1, {"change": "raised"})
+    standing = load(subscriber.wait("vitals/dev/bed1/alarm/tachy"))
+    assert (standing["presence"], standing["evidence"]) == ("on", {"change": "raised"})
+    assert device.sink.flush(WAIT_S)
+    assert [up for up, _ in device.links] == [True]
+    assert not subscriber.on(CONFIG)
+    assert f"takes 1000 bytes at most, and {CONFIG} has" in caplog.text
+
+
+def test_a_broker_that_has_room_gets_the_evidence(small):
+    device, subscriber = small("max_packet_size 1000000")
+    device.raise_alarm(long_alarm())
+    assert load(subscriber.wait("vitals/dev/bed1/event"))["evidence"]["readings"] == READINGS
+    subscriber.wait(CONFIG)
+
+
+def test_a_broker_that_hangs_up_on_the_discovery_message_gets_everything_else(small, caplog):
+    device, subscriber = small("message_size_limit 1500")  # which it does not tell its clients
+    device.raise_alarm(alarm())
+    subscriber.wait("vitals/dev/bed1/event")
+    device.wait(lambda d: [up for up, _ in d.links] == [True, False, True, False, True])
+    device.raise_alarm(alarm(2, "off"))
+    subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 2)
+    assert device.links[-1][0]
+    assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
