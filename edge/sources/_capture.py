@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edge.types import SourceError
 
 Frame = NDArray[np.uint8]
+UNTIMED = "its frames have no times, so no rate can be counted; put it into a file that has: ffmpeg -framerate FPS -i IN -c copy OUT.mkv"
+_JPEG = b"\xff\xd8\xff"
 
 
 class Capture(Protocol):
@@ -120,7 +122,8 @@ def open_capture(
         raise SourceError(f"{device}: cannot be opened: {hint}")
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
-    return _OpenCv(cv2, capture, counted=is_file and _says_how_many(str(device)))
+    counted = _says_how_many(str(device)) if is_file else "://" in str(device)
+    return _OpenCv(cv2, capture, counted=counted)
 
 
 def _check_file(path: str) -> None:
@@ -130,13 +133,19 @@ def _check_file(path: str) -> None:
         raise SourceError(f"{path}: no permission to read it")
     if Path(path).is_dir() or Path(path).stat().st_size == 0:
         raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+    if _head(path).startswith(_JPEG):  # of which a decoder makes up 25 a second
+        raise SourceError(f"{path}: a picture, or pictures in a row: {UNTIMED}")
 
 
 def _says_how_many(path: str) -> bool:
     """AVI and MP4 count their frames; of other files a decoder only guesses, by their length."""
-    with open(path, "rb") as file:
-        head = file.read(12)
+    head = _head(path)
     return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:] == b"AVI ")
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(12)
 
 
 def _check_device(device: int | str) -> None:
