@@ -14,6 +14,7 @@ from edge.types import SourceError
 
 Frame = NDArray[np.uint8]
 UNTIMED = "its frames have no times, so no rate can be counted; put it into a file that has: ffmpeg -framerate FPS -i IN -c copy OUT.mkv"
+_ANSWER_MS = 8000  # OpenCV's own patience with an address is 30 s
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -103,9 +104,9 @@ def open_capture(
     except ImportError:
         raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
     cv2.setNumThreads(1)
-    quiet = getattr(cv2, "setLogLevel", None)  # not in every build
-    if quiet is not None:
-        quiet(0)
+    logging = getattr(cv2.utils, "logging", None)  # not in every build
+    if logging is not None:
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     if is_file:
         _check_file(str(device))
     elif isinstance(device, int) or str(device).startswith("/dev/"):
@@ -114,16 +115,25 @@ def open_capture(
         capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
     elif isinstance(device, int):
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    elif _is_address(device):
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _ANSWER_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _ANSWER_MS]
+        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, timeouts)
     else:
         capture = cv2.VideoCapture(device)
     if not capture.isOpened():
         capture.release()
-        hint = "not a video" if is_file else "busy, unreachable, or not a camera"
+        hint = "not a video" if is_file else "busy, or not a camera"
+        if _is_address(device):
+            hint = "nothing answers there, or what answers is not a video stream"
         raise SourceError(f"{device}: cannot be opened: {hint}")
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
-    counted = _says_how_many(str(device)) if is_file else "://" in str(device)
+    counted = _says_how_many(str(device)) if is_file else _is_address(device)
     return _OpenCv(cv2, capture, counted=counted)
+
+
+def _is_address(device: int | str) -> bool:
+    return "://" in str(device)
 
 
 def _check_file(path: str) -> None:
