@@ -130,8 +130,8 @@ class CameraPulse:
         if len(skin) < 2:
             self.reset()
             return self._silent(window, "no_face", {"regions": len(skin)})
-        mean = np.mean(list(skin.values()), axis=0)
-        if mean.max() >= _BRIGHT:
+        seen = [window.data[:, [_COLUMN[f"{area}_{colour}"] for area in skin]] for colour in "rgb"]
+        if max(float(np.nanmax(colour.mean(axis=1))) for colour in seen) >= _BRIGHT:
             return self._silent(window, "saturated", {})
         return self._pulse(window, skin, traces["background"])
 
