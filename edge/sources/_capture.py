@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from edge.types import SourceError
 
 Frame = NDArray[np.uint8]
+UNTIMED = "its frames have no times, so no rate can be counted; put it into a file that has: ffmpeg -framerate FPS -i IN -c copy OUT.mkv"
+_ANSWER_MS = 8000  # OpenCV's own patience with an address is 30 s
+_JPEG = b"\xff\xd8\xff"
 
 
 class Capture(Protocol):
@@ -101,9 +104,9 @@ def open_capture(
     except ImportError:
         raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
     cv2.setNumThreads(1)
-    quiet = getattr(cv2, "setLogLevel", None)  # not in every build
-    if quiet is not None:
-        quiet(0)
+    logging = getattr(cv2.utils, "logging", None)  # not in every build
+    if logging is not None:
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     if is_file:
         _check_file(str(device))
     elif isinstance(device, int) or str(device).startswith("/dev/"):
@@ -112,15 +115,25 @@ def open_capture(
         capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
     elif isinstance(device, int):
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    elif _is_address(device):
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _ANSWER_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _ANSWER_MS]
+        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, timeouts)
     else:
         capture = cv2.VideoCapture(device)
     if not capture.isOpened():
         capture.release()
-        hint = "not a video" if is_file else "busy, unreachable, or not a camera"
+        hint = "not a video" if is_file else "busy, or not a camera"
+        if _is_address(device):
+            hint = "nothing answers there, or what answers is not a video stream"
         raise SourceError(f"{device}: cannot be opened: {hint}")
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
-    return _OpenCv(cv2, capture, counted=is_file and _says_how_many(str(device)))
+    counted = _says_how_many(str(device)) if is_file else _is_address(device)
+    return _OpenCv(cv2, capture, counted=counted)
+
+
+def _is_address(device: int | str) -> bool:
+    return "://" in str(device)
 
 
 def _check_file(path: str) -> None:
@@ -130,13 +143,19 @@ def _check_file(path: str) -> None:
         raise SourceError(f"{path}: no permission to read it")
     if Path(path).is_dir() or Path(path).stat().st_size == 0:
         raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+    if _head(path).startswith(_JPEG):  # of which a decoder makes up 25 a second
+        raise SourceError(f"{path}: a picture, or pictures in a row: {UNTIMED}")
 
 
 def _says_how_many(path: str) -> bool:
     """AVI and MP4 count their frames; of other files a decoder only guesses, by their length."""
-    with open(path, "rb") as file:
-        head = file.read(12)
+    head = _head(path)
     return head[4:8] == b"ftyp" or (head[:4] == b"RIFF" and head[8:] == b"AVI ")
+
+
+def _head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(12)
 
 
 def _check_device(device: int | str) -> None:

@@ -1,26 +1,25 @@
 """A camera, a network stream or a video file: grabs and stamps frames, one block a frame, and nothing else.
 
-A live camera is grabbed in a thread of this source's own, since a driver's call may never return; ``read`` takes the
-newest frame and gives up after ``silence_s``. A frame is stamped right after the grab; a file's frames carry the
-file's own times. Frames go to the lane's inbox and nowhere else.
+A live camera is grabbed in a thread of its own, since a driver's call may never return; ``read`` takes the newest
+frames and gives up after ``silence_s``. A live frame is stamped right after the grab; those of a recording, in a file
+or at an address, carry its own times. Frames go to the lane's inbox and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 
 from edge.clock import Clock
 from edge.ranges import Count, Positive
-from edge.sources._capture import Capture, Frame, open_capture
+from edge.sources._capture import UNTIMED, Capture, Frame, open_capture
+from edge.sources._frame_times import FrameTimes
+from edge.sources._grabber import Grabber
 from edge.types import Block, ConfigError, SourceError
 
 _WAIT_S = 0.4
-_JOIN_S = 1.0
 _MIN_SIDE = 32
 _LOOSELY = 0.05  # a file of uneven frame times may state its frames as duration by rate
 _BACKENDS = ("opencv", "gstreamer", "picamera2")
@@ -93,111 +92,98 @@ class Camera:
         self.counters: dict[str, int] = {"frames": 0, "dropped": 0, "refused": 0}
         self.missing = self._taken = 0
         self._capture: Capture | None = None
+        self._grabber: Grabber | None = None
         self._epoch, self._seq, self._shape = -1, 0, (0, 0)
-        self._start, self._offset, self._last_t = 0.0, 0.0, -1.0
+        self._start = self._offset = self._last_t = 0.0
         self._rate = wanted[0]
-        self._frames: deque[tuple[float, Frame | None]] = deque(maxlen=4)
-        self._arrived = threading.Condition()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._times = FrameTimes(self._rate)
+        self._held: tuple[Frame, float, bool] | None = None
         self._last_frame = 0.0
 
     def open(self) -> None:
-        self._stop.clear()
-        self._capture = open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks)
+        capture = open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks)
         self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
         self._taken = 0
         self._start = self._last_frame = self._clock.now()
-        self._offset, self._last_t = 0.0, -1.0
-        self._rate = self._capture.rate_hz or self._wanted[0]
-        if not self._is_file:
-            self._frames.clear()
-            self._thread = threading.Thread(target=self._grab, args=(self._capture,), name="edge-camera", daemon=True)
-            self._thread.start()
+        self._offset, self._held = 0.0, None
+        self._rate = capture.rate_hz or self._wanted[0]
+        self._times = FrameTimes(self._rate)
+        if self._is_file:
+            self._capture = capture
+        else:  # what counts its frames is no camera but a recording that a server hands out
+            self._grabber = Grabber(capture, self._clock, self._times if capture.frames else None)
 
     def read(self) -> list[Block]:
         """The frames that came, after waiting at most 0.4 s. Raises SourceError when the camera is silent or gone,
         EOFError at a file's end."""
-        if self._capture is None:
-            return []
-        return self._read_file(self._capture) if self._is_file else self._read_live()
+        if self._grabber is not None:
+            return self._read_live(self._grabber)
+        return [] if self._capture is None else self._read_file(self._capture)
 
     def close(self) -> None:
-        self._stop.set()
-        thread, self._thread = self._thread, None
+        grabber, self._grabber = self._grabber, None
         capture, self._capture = self._capture, None
-        if thread is not None:
-            thread.join(_JOIN_S)
-        if capture is not None and (thread is None or not thread.is_alive()):
-            with contextlib.suppress(Exception):  # a driver may complain about a device that is gone already
+        if grabber is not None:
+            grabber.close()
+        if capture is not None:
+            with contextlib.suppress(Exception):
                 capture.release()
 
-    def _grab(self, capture: Capture) -> None:
-        while not self._stop.is_set():
-            frame = capture.read()
-            stamp = self._clock.now()
-            with self._arrived:
-                if len(self._frames) == self._frames.maxlen:
-                    self.counters["dropped"] += 1
-                self._frames.append((stamp, frame))
-                self._arrived.notify()
-            if frame is None:
-                return
-
-    def _read_live(self) -> list[Block]:
-        with self._arrived:
-            if not self._frames:
-                self._arrived.wait(_WAIT_S)
-            got = list(self._frames)
-            self._frames.clear()
+    def _read_live(self, grabber: Grabber) -> list[Block]:
+        got, dropped = grabber.take(_WAIT_S)
+        self.counters["dropped"] += dropped
         now = self._clock.now()
         if not got:
             if now - self._last_frame > self._silence_s:
                 raise SourceError(f"{self._device}: no frame for {self._silence_s:g} s; is the camera connected?")
             return []
         blocks = []
-        for stamp, frame in got:
+        for stamp, frame, cut in got:
             if frame is None:
                 raise SourceError(f"{self._device}: the stream ended; unplugged, or the address is gone")
-            self._last_frame = stamp
-            blocks += self._block(frame, stamp)
+            self._last_frame = now
+            blocks += self._block(frame, stamp, cut)
         return blocks
 
     def _read_file(self, capture: Capture) -> list[Block]:
-        frame = capture.read()
-        if frame is None:
-            if not self._seq:
-                raise SourceError(f"{self._device}: not a video, or a video without a frame")
-            missing = capture.frames - self._taken
-            self.missing = missing if missing > _LOOSELY * capture.frames else 0
-            if not self._loop:
-                raise EOFError
-            capture.release()
-            self._taken = 0
-            self._capture = open_capture(self._device, self._backend, True, self._wanted, self._locks)
-            self._offset = self._last_t + 1.0 / self._rate
-            return []
-        t = self._offset + self._file_time(capture)
+        if self._held is None:
+            frame = capture.read()
+            if frame is None:
+                return self._at_the_end(capture)
+            t, cut = self._times.next(capture.time_s())
+            if self._times.untimed:
+                raise SourceError(f"{self._device}: {UNTIMED}")
+            self._last_t = self._offset + t
+            self._held = frame, self._start + self._last_t, cut
+        frame, due, cut = self._held
         if not self.can_wait:
-            self._clock.sleep(max(0.0, min(_WAIT_S, self._start + t - self._clock.now())))
-        return self._block(frame, self._start + t)
+            wait_s = due - self._clock.now()
+            self._clock.sleep(max(0.0, min(_WAIT_S, wait_s)))
+            if wait_s > _WAIT_S:
+                return []
+        self._held = None
+        return self._block(frame, due, cut)
 
-    def _file_time(self, capture: Capture) -> float:
-        """The file's own time of the frame, where it rises; else counted by the nominal rate, s."""
-        t = capture.time_s()
-        before = self._last_t - self._offset
-        if t is None or t <= before or t - before > 10.0:
-            t = max(0.0, before) + (1.0 / self._rate if self._seq else 0.0)
-        self._last_t = self._offset + t
-        return float(t)
+    def _at_the_end(self, capture: Capture) -> list[Block]:
+        if not self._seq:
+            raise SourceError(f"{self._device}: not a video, or a video without a frame")
+        missing = capture.frames - self._taken
+        self.missing = missing if missing > _LOOSELY * capture.frames else 0
+        if not self._loop:
+            raise EOFError
+        capture.release()
+        self._taken = 0
+        self._capture = open_capture(self._device, self._backend, True, self._wanted, self._locks)
+        self._offset, self._times = self._last_t + 1.0 / self._rate, FrameTimes(self._rate)
+        return []
 
-    def _block(self, frame: Frame, t: float) -> list[Block]:
+    def _block(self, frame: Frame, t: float, cut: bool) -> list[Block]:
         frame = _three_channels(frame)
         if min(frame.shape[:2]) < _MIN_SIDE:
             raise SourceError(f"{self._device}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
         self.counters["frames"] += 1
         self._taken += 1
-        if self._shape != frame.shape[:2]:
+        if cut or self._shape != frame.shape[:2]:
             if self._seq:
                 self._epoch, self._seq = self._epoch + 1, 0
             self._shape = frame.shape[:2]

@@ -63,6 +63,7 @@ class FaceRoi:
         self._small: NDArray[np.float32] | None = None
         self._detected_at = self._meshed_at = -np.inf
         self._missed = self._moved_for = self._seen = 0
+        self._had_one = False
         self._angles = (0.0, 0.0)
         self._centre: tuple[float, float] | None = None
 
@@ -144,6 +145,7 @@ class FaceRoi:
         if not found:
             self._missed += 1
             if self._missed >= _LOST_AFTER:
+                self._had_one |= before is not None
                 self._face = self._landmarks = self._centre = None
                 self._masks = {}
             return
@@ -157,7 +159,7 @@ class FaceRoi:
         self._landmarks = self._centre = None
         self._masks = {}
         self._meshed_at = -np.inf
-        if before is not None:
+        if before is not None or self._had_one:  # who comes after a face that was gone may be somebody else
             self._moved_for = 30
 
     # ---- its regions ---------------------------------------------------------------------------------------

@@ -153,6 +153,53 @@ def test_a_flickering_photo_is_never_a_pulse(model):
         assert [r.value for r in run(model, t, table) if r.value is not None] == [], f"seed {seed}"
 
 
+@pytest.mark.parametrize("lamp", [(0.0, 1.0, 0.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (0.43, 1.0, 0.69)])
+def test_a_coloured_lamp_that_lights_skin_and_room_is_never_a_pulse(model, lamp):
+    for seed in range(6):
+        t, table = traces(90.0, pulse=0.0, noise=0.03, seed=seed)
+        wave = 1 + 0.008 * np.sin(2 * np.pi * 1.3 * t)[:, None] * np.array(lamp)
+        for area in AREAS:
+            columns = [COLUMNS.index(f"{area}_{colour}") for colour in "rgb"]
+            table[:, columns] *= wave
+        assert [r.value for r in run(model, t, table) if r.value is not None] == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("lamp", [(0.0, 1.0, 0.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (-1.0, 1.0, -1.0)])
+def test_skin_that_changes_in_a_colour_that_is_not_bloods_has_no_pulse(model, lamp):
+    t, table = traces(90.0, pulse=0.0, noise=0.02)
+    wave = 1 + 0.01 * np.sin(2 * np.pi * 1.3 * t)[:, None] * np.array(lamp)
+    for area in SKIN:
+        columns = [COLUMNS.index(f"{area}_{colour}") for colour in "rgb"]
+        table[:, columns] *= wave
+    assert [r.value for r in run(model, t, table) if r.value is not None] == []
+
+
+def test_a_pulse_that_stops_is_not_said_three_seconds_later(model):
+    t, table = traces(72.0, seconds=30.0)
+    still = t >= 20.0
+    rng = np.random.default_rng(3)
+    for area in SKIN:
+        for colour in "rgb":
+            column = COLUMNS.index(f"{area}_{colour}")
+            table[still, column] = table[~still, column].mean() + rng.normal(0, 0.02, still.sum())
+    found = run(model, t, table)
+    assert any(r.value is not None for r in found if r.t < 20.0)
+    assert {r.value for r in found if r.t >= 23.0} == {None}
+    assert {r.detail.get("doubt") for r in found if 23.0 <= r.t < 25.0} == {"faded"}
+
+
+def test_pictures_that_come_again_and_again_are_no_live_face(model):
+    """A second of a heart of 72 that is sent again and again beats 60 times a minute."""
+    t, table = traces(72.0, seconds=30.0)
+    seen = np.random.default_rng(5).normal(size=(len(t), 2))
+    table[:, [COLUMNS.index("brightness"), COLUMNS.index("change")]] = np.array([120.0, 1.5]) + 0.1 * seen
+    again = np.arange(len(t))
+    again[450:] = 420 + (again[450:] - 450) % 30
+    found = run(model, t, table[again])
+    assert any(r.value is not None for r in found if r.t < 15.0)
+    assert {(r.value, r.reason) for r in found if r.t >= 18.0} == {(None, "static_image")}
+
+
 def test_overexposed_skin_is_saturated(model):
     t, table = traces()
     for area in SKIN:

@@ -104,19 +104,6 @@ def test_what_is_no_video_is_refused_by_name(tmp_path):
             open_file(device).open()
 
 
-def test_frames_that_are_too_small_are_refused(tmp_path):
-    path = tmp_path / "tiny.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (16, 16))
-    for _ in range(3):
-        writer.write(np.zeros((16, 16, 3), np.uint8))
-    writer.release()
-    source = open_file(path)
-    source.open()
-    with pytest.raises(SourceError, match="too small"):
-        source.read()
-    source.close()
-
-
 class FakeCapture:
     """A live capture that gives prepared frames, then blocks until released."""
 
@@ -124,11 +111,11 @@ class FakeCapture:
     frames = 0
 
     def __init__(self, frames):
-        self.frames, self.hold = list(frames), threading.Event()
+        self.pictures, self.hold = list(frames), threading.Event()
 
     def read(self):
-        if self.frames:
-            return self.frames.pop(0)
+        if self.pictures:
+            return self.pictures.pop(0)
         self.hold.wait(20.0)
         return None
 
@@ -140,6 +127,58 @@ class FakeCapture:
 
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
+
+
+def test_pictures_in_a_row_have_no_times_and_are_refused(tmp_path):
+    """A decoder says 25 a second of them, whatever the camera did."""
+    path = tmp_path / "raw.mjpeg"
+    path.write_bytes(cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes() * 30)
+    with pytest.raises(SourceError, match="no times"):
+        open_file(path).open()
+
+
+class Untimed(FakeCapture):
+    """What OpenCV makes of a raw H.264 stream: every frame at 0."""
+
+    def time_s(self):
+        return 0.0
+
+
+def test_a_stream_without_times_is_refused_before_a_rate_can_be_made_of_it(monkeypatch, video):
+    monkeypatch.setattr(camera, "open_capture", lambda *a: Untimed([FRAME] * 30))
+    source = open_file(video)
+    source.open()
+    with pytest.raises(SourceError, match="no times"):
+        for _ in range(30):
+            source.read()
+
+
+def test_a_recording_at_an_address_plays_by_its_own_times(video):
+    """A decoder hands it out as fast as it can: 40 times too fast, were its frames stamped as they come."""
+    source = camera.build(name="cam", clock=SystemClock(), device=video.as_uri())
+    source.open()
+    found = []
+    with pytest.raises(SourceError, match="the stream ended"):
+        while True:
+            found += source.read()
+    source.close()
+    times = np.array([b.t0 for b in found])
+    assert len(times) > 15
+    assert np.allclose((times - times[0]) * 30, np.round((times - times[0]) * 30), atol=0.05)
+    assert times[-1] - times[0] > 0.7
+
+
+def test_frames_that_are_too_small_are_refused(tmp_path):
+    path = tmp_path / "tiny.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (16, 16))
+    for _ in range(3):
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    writer.release()
+    source = open_file(path)
+    source.open()
+    with pytest.raises(SourceError, match="too small"):
+        source.read()
+    source.close()
 
 
 def live(monkeypatch, frames, clock, **kw):
@@ -159,6 +198,44 @@ def test_a_live_camera_that_hangs_is_lost_and_closing_is_bounded(monkeypatch):
     with pytest.raises(SourceError, match="no frame for 3 s"):
         source.read()
     capture.hold.set()
+    source.close()
+
+
+def test_a_grab_that_returns_after_its_camera_was_given_up_leaves_nothing(monkeypatch):
+    old, new = FakeCapture([FRAME]), FakeCapture([FRAME + 9])
+    frozen, released = threading.Event(), threading.Event()
+
+    def read():
+        frame = old.pictures.pop(0)
+        if frame is None:
+            frozen.set()
+            old.hold.wait(20.0)
+            return FRAME + 1
+        return frame
+
+    old.pictures, old.read, old.release = [FRAME, None, FRAME, FRAME], read, released.set
+    captures = iter((old, new))
+    monkeypatch.setattr(camera, "open_capture", lambda *a: next(captures))
+    source = camera.build(name="cam", clock=SystemClock(), device=0)
+    source.open()
+    assert frozen.wait(20.0)
+    source.close()
+    source.open()
+    old.hold.set()
+    assert released.wait(20.0), "the thread that was stuck lets go of its camera"
+    assert len(old.pictures) == 2, "and reads no more of it"
+    seen = source.read()
+    assert [int(b.data.max()) for b in seen] == [9]
+    new.hold.set()
+    source.close()
+
+
+def test_a_driver_that_raises_is_a_stream_that_ended(monkeypatch):
+    source, capture = live(monkeypatch, [], SystemClock())
+    capture.read = lambda: 1 // 0
+    source.open()
+    with pytest.raises(SourceError, match="the stream ended"):
+        source.read()
     source.close()
 
 

@@ -56,6 +56,14 @@ def test_a_face_that_leaves_is_gone_within_two_detections(roi):
     assert seen["present"][-15:].sum() == 0
 
 
+def test_who_comes_after_a_face_that_was_gone_may_be_somebody_else(roi):
+    assert rows(roi, Scene(), 1.0)["moved"].sum() == 0
+    assert rows(roi, Scene(face=False), 2.5, fresh=False)["moved"].sum() == 0
+    back = rows(roi, Scene(skin="light"), 4.0, fresh=False)
+    assert back["present"][-30:].all()
+    assert back["moved"].sum() == 29
+
+
 def test_a_frozen_picture_does_not_change_and_a_dark_one_is_dark(roi):
     roi.reset()
     frame = next(frames(Scene(), 1.0))

@@ -73,6 +73,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "camera_missing": ("there is no such camera", "plug it in; v4l2-ctl --list-devices"),
     "camera_permission": ("the camera may not be opened", "sudo usermod -aG video USER, then log in again"),
     "camera_busy": ("the camera does not open", "stop the program that uses it; lsof /dev/video0"),
+    "camera_unreachable": (
+        "the camera's address does not open",
+        "is the camera on; address, path and password; the firewall",
+    ),
     "camera_silent": ("no picture comes", "check plug and cable; dmesg | tail"),
     "camera_frozen": ("the picture stands still", "restart the camera; unplug it and plug it in"),
     "camera_dark": ("the picture is too dark", "more light on the face, or a longer exposure"),

@@ -71,6 +71,10 @@ def test_camera_permission():
     os.close(slave)
 
 
+def test_camera_unreachable():
+    assert words(listening('kind = "camera"\ndevice = "rtsp://127.0.0.1:1/bed"')) == ["camera_unreachable"]
+
+
 def test_camera_busy():
     assert words(listening('kind = "camera"\ndevice = "/dev/null"')) == ["camera_busy"]
 
