@@ -57,7 +57,7 @@ def irregular(wave: Floats, waves: Floats, bpm: float) -> bool:
 
 def beside(waves: Floats, bpm: float) -> float:
     """Share of the power that regions have in common which lies beside ``bpm`` and its harmonics; about 0 for noise."""
-    each = fft.rfft(np.stack([band_pass(w) for w in waves]) * np.hanning(waves.shape[1] + 2)[1:-1], _NFFT, axis=1)
+    each = fft.rfft(band_pass(waves.T).T * np.hanning(waves.shape[1] + 2)[1:-1], _NFFT, axis=1)
     common = np.abs(each.sum(0)) ** 2 - (np.abs(each) ** 2).sum(0)
     at_hz = np.arange(each.shape[1]) * RATE_HZ / _NFFT
     harmonic = np.clip(np.round(at_hz * 60.0 / bpm), 1.0, 3.0) * bpm / 60.0

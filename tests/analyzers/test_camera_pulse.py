@@ -188,6 +188,17 @@ def test_a_pulse_that_stops_is_not_said_three_seconds_later(model):
     assert {r.detail.get("doubt") for r in found if 23.0 <= r.t < 25.0} == {"faded"}
 
 
+@pytest.mark.parametrize(("before", "after"), [(60.0, 120.0), (120.0, 60.0), (75.0, 110.0)])
+def test_when_the_rate_jumps_the_old_one_is_not_said_for_longer_than_five_seconds(model, before, after):
+    t, table = traces(before, seconds=36.0, seed=2)
+    _, later = traces(after, seconds=36.0, seed=2)
+    found = run(model, t, np.where((t < 20.0)[:, None], table, later))
+    assert any(r.value is not None for r in found if r.t < 20.0)
+    said = [r.value for r in found if r.t >= 25.0 and r.value is not None]
+    assert said
+    assert np.abs(np.array(said) - after).max() < 3.0
+
+
 def test_pictures_that_come_again_and_again_are_no_live_face(model):
     """A second of a heart of 72 that is sent again and again beats 60 times a minute."""
     t, table = traces(72.0, seconds=30.0)

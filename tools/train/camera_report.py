@@ -230,6 +230,7 @@ evidence suffices: the rule stands in `edge/analyzers/camera_pulse.py`, its weig
     python tools/train/camera_pulse.py                    trains and exports it, seed 7
     python tools/train/camera_rule.py                     fits when a number may be said
     python tools/train/camera_report.py                   measures the files and writes this page and the card's figures
+    python tools/train/camera_irregular.py                what it says of irregular hearts
     python tools/evaluate.py traces --data ../shared/data/camera/deepphys_ubfc.npz
     python tools/evaluate.py camera --data ../shared/data/camera --out camera.csv
 
@@ -268,7 +269,13 @@ the face costs more; see `edge-vitals bench`.
 ## Limits
 
 - Adults facing a camera in steady light were meant; children, masks, beards and make-up were not looked at.
-- An irregular heart has no single rate: the analyzer mostly falls silent in atrial fibrillation.
+- An irregular heart has no single rate, and the analyzer is mostly silent. On 200 faces each whose blood follows beats of
+  real records (`tools/train/camera_irregular.py`) it answers 0.80 in sinus rhythm, none off by more than 5 bpm; 0.07 in
+  atrial fibrillation, 2 of 13 off by more than 5 and none by more than 10; 0.35 with atrial extra beats, 4 of 69 off by
+  more than 5; 0.24 with ventricular ones, 7 of 48 off: an early beat too weak to reach the face is not counted.
+- A lamp that lights the face but not what is behind it, in the colours in which blood changes skin, is a pulse to it. So
+  is a good video of a person.
+- A number is the mean of 10 s. When the heart stops it is silent within 3 s; when the rate jumps, within 5 s.
 - Compression as streaming cameras use it destroys the pulse. So does darkness.
 - Not a medical device.
 """

@@ -8,6 +8,7 @@ regression, never as accuracy on people. Light and dark skin differ in brightnes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,14 +96,54 @@ def generate(
     compression = float(rng.choice([0.0, rng.uniform(0.0, 0.08)])) if compression is None else compression
     wave, own = stretches[rng.integers(len(stretches))]
     speed = bpm / own
-    t = np.arange(0.0, seconds, 1.0 / fps)
-    t = np.sort(t + rng.uniform(0.0, 0.15 / fps, len(t)))[rng.random(len(t)) >= rng.uniform(0.0, 0.04)]
+    t = _frame_times(rng, fps, seconds)
     start = rng.uniform(0.0, len(wave) / _WAVE_HZ)
 
     def blood(at: Floats) -> Floats:
         return np.interp(start + at * speed, np.arange(len(wave)) / _WAVE_HZ, wave, period=len(wave) / _WAVE_HZ)
 
     tone = np.array(SKIN_RGB[skin or str(rng.choice(list(SKIN_RGB)))]) * light
+    colours = _filmed(rng, t, blood, tone, light, ac_dc, motion, flicker, compression, seconds)
+    grid = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    pulse = _scaled(blood(grid))
+    return Face(t, colours, pulse, _rate_bpm(pulse[-round(SECONDS * RATE_HZ) :]))
+
+
+def of_wave(rng: np.random.Generator, wave: Floats, wave_hz: float, *, ac_dc: float, motion: float) -> Face:
+    """A face whose blood follows ``wave`` from its beginning to its end; the rest as in ``generate``, drawn at random."""
+    seconds = len(wave) / wave_hz
+    fps, light = float(rng.choice(_FPS)), float(rng.uniform(0.4, 1.1))
+    compression = float(rng.choice([0.0, rng.uniform(0.0, 0.08)]))
+    t, own = _frame_times(rng, fps, seconds), np.arange(len(wave)) / wave_hz
+    scaled = _scaled(wave)
+    tone = np.array(SKIN_RGB[str(rng.choice(list(SKIN_RGB)))]) * light
+
+    def blood(at: Floats) -> Floats:
+        return np.interp(at, own, scaled)
+
+    colours = _filmed(rng, t, blood, tone, light, ac_dc, motion, 0.0, compression, seconds)
+    return Face(t, colours, blood(np.arange(round(seconds * RATE_HZ)) / RATE_HZ), 0.0)
+
+
+def _frame_times(rng: np.random.Generator, fps: float, seconds: float) -> Floats:
+    """Of a camera that jitters and drops up to 4 %."""
+    t = np.arange(0.0, seconds, 1.0 / fps)
+    return np.asarray(np.sort(t + rng.uniform(0.0, 0.15 / fps, len(t)))[rng.random(len(t)) >= rng.uniform(0.0, 0.04)])
+
+
+def _filmed(
+    rng: np.random.Generator,
+    t: Floats,
+    blood: Callable[[Floats], Floats],
+    tone: Floats,
+    light: float,
+    ac_dc: float,
+    motion: float,
+    flicker: float,
+    compression: float,
+    seconds: float,
+) -> dict[str, Floats]:
+    """Colours of every area at the frames' times; see ``generate``."""
     spectrum = PULSE_RGB / PULSE_RGB[1] * rng.uniform(0.92, 1.08, 3)
     room = 1.0 + rng.normal(0.0, 0.01) * t / seconds + 0.3 * motion * _wander(rng, t, 0.05, 0.6)
     room *= 1.0 + flicker * np.sin(2 * np.pi * rng.choice([100.0, 120.0]) * t + rng.uniform(0.0, 6.3))
@@ -121,9 +162,7 @@ def generate(
             rgb = np.tile(np.array([96.0, 110.0, 122.0]) * light, (len(t), 1))
         noise = np.hypot(rng.uniform(0.8, 3.0) / np.sqrt(pixels), compression)
         colours[area] = rgb * room[:, None] + rng.normal(0.0, noise, rgb.shape)
-    grid = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    pulse = _scaled(blood(grid))
-    return Face(t, colours, pulse, _rate_bpm(pulse[-round(SECONDS * RATE_HZ) :]))
+    return colours
 
 
 def lifeless(rng: np.random.Generator, kind: str, *, seconds: float = SECONDS) -> Face:

@@ -93,13 +93,13 @@ def load_intervals(folder: Path) -> Intervals:
     return Intervals(t, r, k, {name: np.flatnonzero(x) for name, x in pools.items()})
 
 
-def drawn_train(records: Intervals, label: str, rng: np.random.Generator) -> Train:
-    """Beats of a random window of that class."""
+def drawn_train(records: Intervals, label: str, rng: np.random.Generator, *, seconds: float = SPAN_S) -> Train:
+    """Beats of a random window of that class; longer than 10 s only of those that are drawn from records."""
     if label in ("VT", "SVT") and rng.random() < 0.8:
         return _tachycardia(label, rng)
     first = int(rng.choice(records.pools[label]))
     origin = records.t[first] - rng.uniform(0.0, records.ibi[first])
-    a, b = np.searchsorted(records.t, (origin - _BEFORE_S, origin + SPAN_S + _AFTER_S))
+    a, b = np.searchsorted(records.t, (origin - _BEFORE_S, origin + seconds + _AFTER_S))
     stretch = float(np.exp(rng.normal(0.0, 0.06)))
     part = slice(int(a), int(b))
     return Train((records.t[part] - origin) * stretch, records.ibi[part] * stretch, records.kind[part], label == "AF")
@@ -131,8 +131,8 @@ def _tachycardia(label: str, rng: np.random.Generator) -> Train:
     return Train(np.array(times), np.array(steps), np.array(kinds))
 
 
-def render(train: Train, rng: np.random.Generator) -> Floats:
-    """The pulse wave of a train of beats, ``(1000,)``, with breathing, wander and noise, of a random person."""
+def render(train: Train, rng: np.random.Generator, *, seconds: float = SPAN_S) -> Floats:
+    """The pulse wave of a train of beats at 100 Hz, ``(1000,)``, with breathing, wander and noise, of a random person."""
     if len(train.t) < 2:
         return noise_like(rng)
     usual = float(np.median(train.ibi))
@@ -150,7 +150,7 @@ def render(train: Train, rng: np.random.Generator) -> Floats:
     amplitude *= 1.0 + rng.uniform(0.0, 0.15) * np.sin(breath)
     delay = 0.2 + rng.uniform(0.0, 0.06) * np.maximum(0.0, 1.0 - filling) + rng.normal(0.0, 0.004, len(train.t))
     width = (np.clip(train.ibi, 0.3, 1.6) / 0.8) ** rng.uniform(0.25, 0.5)
-    t = np.arange(SAMPLES) / RATE_HZ
+    t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     u = (t[None, :] - (train.t + delay)[:, None]) / width[:, None] + 0.12
     peak_s, spread = rng.uniform(0.12, 0.22), rng.uniform(0.35, 0.65)
     safe = np.maximum(u, 1e-3)
@@ -161,7 +161,7 @@ def render(train: Train, rng: np.random.Generator) -> Floats:
     )
     out = (amplitude[:, None] * wave).sum(axis=0)
     out += rng.uniform(0, 0.25) * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * t + rng.uniform(0, 6.3))
-    return out + coloured(rng, rng.uniform(0.5, 2.0)) * 10 ** rng.uniform(-2.5, -0.9)
+    return out + coloured(rng, rng.uniform(0.5, 2.0), len(t)) * 10 ** rng.uniform(-2.5, -0.9)
 
 
 def coloured(rng: np.random.Generator, slope: float, n: int = SAMPLES) -> Floats:

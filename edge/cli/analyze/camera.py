@@ -22,14 +22,14 @@ from edge.types import Block, Reading
 WHY = {
     "warming_up": "less than the ten seconds that a rate needs",
     "no_face": "no face in view",
-    "face_moved": "the face moved away, or another one took its place",
+    "face_moved": "the face moved or went away; who came after may be somebody else",
     "too_dark": "too dark",
-    "static_image": "the picture does not change: a photo, or a frozen stream",
+    "static_image": "the picture does not change, or comes again: a photo, or a frozen stream",
     "flicker": "the light flickers as strongly as the skin: nothing can be told apart",
     "motion": "too much motion",
     "gap": "too few frames",
     "saturated": "the face is overexposed",
-    "low_quality": "the pulse does not stand out from the noise: compression, low light or small movements",
+    "low_quality": "the pulse does not stand out from the noise (compression, low light, small movements), or is irregular",
     "no_pulse": "the colour changes are not those of blood",
     "disagreement": "two methods see different rates",
 }
@@ -105,7 +105,7 @@ def in_words(rates: list[Reading], traces: list[Block], missing: int = 0) -> lis
         lines.append(f"  silent for {count} s: {WHY.get(reason, reason)}")
     last = next((r for r in reversed(rates) if r.detail), None)
     if last is not None:
-        names = ("probability", "snr_db", "agreement", "background", "green_excess", "sd")
+        names = ("probability", "snr_db", "agreement", "background", "green_excess", "sd", "doubt")
         lines.append("last window: " + ", ".join(f"{n} {last.detail[n]}" for n in names if n in last.detail))
         lines.append(f"regions: {', '.join(SKIN)}; model {last.model}")
     lines.append("No frame was kept. Not a medical device; never compared with a reference across people.")
