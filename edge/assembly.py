@@ -207,7 +207,7 @@ def places_of(config: Config, calibration: Calibration | None) -> dict[str, Plac
             bed.person,
             bed.site,
             calibration if name in heard else None,
-            frozenset(s.name for s in config.sources.values() if s.bed == name and s.analyzers)
+            {s.name: (*s.analyzers,) for s in config.sources.values() if s.bed == name and s.analyzers}
             if config.sources
             else None,
         )

@@ -10,7 +10,7 @@ Without a site there is no verdict but the recording's own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -30,12 +30,12 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 @dataclass(frozen=True, slots=True)
 class Place:
     """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
-    watch it; None = not said."""
+    watch it, with the analyzers of each; None = not said."""
 
     person: str = ""
     site: str = ""
     calibration: Calibration | None = None
-    sources: frozenset[str] | None = None
+    sources: Mapping[str, Sequence[str]] | None = None
 
 
 NO_PLACE: Final = Place()

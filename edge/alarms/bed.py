@@ -98,7 +98,7 @@ class Bed:
 
     def unfed(self, feed: str) -> bool:
         """Whether no source of the configuration feeds it: it is of a source that is no more, or of several and none is."""
-        source, watches = feed.partition("/")[0], self.watches or frozenset()
+        source, watches = feed.partition("/")[0], self.watches or {}
         return source not in watches if source else not watches
 
     def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
@@ -191,6 +191,7 @@ class Bed:
             "paused_until": self.paused_until,
             "standby": None if self.standby is None else list(self.standby),
             "heard": {source: dict(streams) for source, streams in self.heard.items()},
+            "analyzers": {source: list(names) for source, names in (self.watches or {}).items()},
             "off": sorted(self.off),
             "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
@@ -207,9 +208,16 @@ class Bed:
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard, self.off = {}, set(saved.get("off", ())) if not doubt else set()
-        for source, streams in saved["heard"].items() if not doubt else ():
-            if isinstance(streams, Mapping):  # recordings of older versions know no streams
+        analyzed = saved.get("analyzers", {})
+        for source, streams in saved["heard"].items():
+            if not isinstance(streams, Mapping):  # recordings of older versions know no streams
+                continue
+            if not doubt:
                 self.heard[source] = dict(streams)
+            elif source in analyzed and list((self.watches or {}).get(source, ())) == analyzed[source]:
+                self.heard[source] = dict.fromkeys(
+                    filter(None, streams)
+                )  # what spoke before the restart is still missed
         self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)

@@ -249,7 +249,7 @@ class Board:
                     found += bed.tell(line, line.unwatch(bed.unfed, t))
             for bed, line in self._lines():
                 if bed.auscultation.new_person and line.rule.kind == "physiological":
-                    found += bed.tell(line, line.end(t, "person"))
+                    found += bed.tell(line, line.end_with_person(t))
         self._t = t if self._t is None else max(self._t, t)
         return found
 

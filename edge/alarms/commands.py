@@ -115,7 +115,7 @@ def site(bed: Bed, command: Command) -> Answer:
     found: list[Alarm] = []
     for line in bed.lines.values():
         if another and line.rule.kind == "physiological":
-            found += bed.tell(line, line.end(command.t, "person"), command)
+            found += bed.tell(line, line.end_with_person(command.t), command)
     where = "listening at no named site" if wanted == "NONE" else f"listening at {wanted}"
     return True, f"{where}, to another person" if another else where, found
 

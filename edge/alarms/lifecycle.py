@@ -69,6 +69,11 @@ class Lifecycle:
         known = self._feeds.get(feed)
         return known is not None and known.limit.last == "yes"
 
+    def doubts(self, feed: str) -> bool:
+        """Whether ``feed`` said so before a restart only."""
+        known = self._feeds.get(feed)
+        return known is not None and known.doubt
+
     def holds(self, feed: str) -> bool:
         """Whether the condition is present by ``feed``: what it said, after the delays."""
         known = self._feeds.get(feed)
@@ -152,6 +157,11 @@ class Lifecycle:
         self.presence = "on"
         self._sounded = t
         return self._change("widened", t)
+
+    def end_with_person(self, t: float) -> Change | None:
+        """Another person lies there: neither what was raised for the one before nor what was silenced goes on."""
+        self.shelved_until = None
+        return self.end(t, "person")
 
     def end(self, t: float, what: str, *, keep_clocked: bool = False) -> Change | None:
         """Forget what readings said (standby) or everything (no longer watched)."""

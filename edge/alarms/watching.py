@@ -94,12 +94,14 @@ def _missing(bed: Bed, source: str, streams: list[str], now: float) -> list[Alar
     text = f"{what} from {source} for {bed.rules.silent_s:.0f} s"
     fresh = [stream for stream in streams if not line.says(_SILENCE + stream)]
     away = line.says(_STATUS)  # all of it is, and that was told
-    if not fresh and line.standing and (away or line.text == text):
+    doubted = any(line.doubts(_SILENCE + stream) for stream in streams)
+    if not fresh and not doubted and line.standing and (away or line.text == text):
         return []
     found: list[Alarm] = []
     for stream in streams:
         found += _state(bed, Fault("source_lost", now, True, text, bed.name, source), _SILENCE + stream)
-    return found if away or found else bed.tell(line, line.reword(text, now, more=bool(fresh)))
+    told = away or found or (line.text == text and not fresh)
+    return found if told else bed.tell(line, line.reword(text, now, more=bool(fresh)))
 
 
 def _speaks(bed: Bed, source: str, stream: str, t: float) -> list[Alarm]:

@@ -3,7 +3,8 @@
 Component keys hold only letters, digits, ``_`` and ``-`` and are unique in the message; a ``unique_id`` is unique among
 all devices, because names of devices and beds cannot hold its ``/``. No key's part after the bed ends in another one's,
 so that beds whose names run together stay apart. A drill is an event type of its own, so that no automation takes it
-for an alarm. A bed's state says whether what was pressed came about; nothing is shown before.
+for an alarm; an event that comes late says so in an attribute, since what it tells of may stand still. A bed's state
+says whether what was pressed came about; nothing is shown before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _EVENT_TYPES = ("on", "ack", "latched", "off", DRILL)
 _EVENT = (
     '{{ {"event_type": "drill" if value_json.drill | default(false) else value_json.presence, "id": value_json.id,'
     ' "text": value_json.text, "priority": value_json.priority, "occurrence": value_json.occurrence,'
-    ' "change": value_json.evidence.change} | to_json }}'
+    ' "change": value_json.evidence.change, "historical": value_json.historical} | to_json }}'
 )
 _OF_DEVICE = tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
 _OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 
 TRUCE_S = 300.0
-_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # a broker is back: alarms wait no longer than the last
 _SHORT_LIFE_S = 5.0
 _CUT_OFFS = 3
 _JITTER = (0.8, 1.2)

@@ -5,7 +5,7 @@ Needs prometheus-client. The names stand in ``METRICS``; the Grafana dashboard i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -56,16 +56,22 @@ def build(
     hops: Mapping[str, float],
     outbox: Outbox | None = None,
     version: str = "",
+    standing: Sequence[Alarm] = (),
     host: str = "127.0.0.1",
     port: Port = 9464,
-) -> MetricsSink:
+    checking: bool = False,
+) -> MetricsSink | None:
     """An endpoint for Prometheus.
 
     host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: where
     ``/metrics`` is; 0 = any free one.
     """
     try:
-        return MetricsSink(device_name, clock, hops, outbox, version, host, port)
+        import prometheus_client  # noqa: F401
+
+        if checking:
+            return None
+        return MetricsSink(device_name, clock, hops, outbox, version, standing, host, port)
     except ImportError:
         raise ConfigError("sinks.metrics: prometheus-client is missing: pip install 'edge-vitals[metrics]'") from None
     except OSError as error:
@@ -82,6 +88,7 @@ class MetricsSink:
         hops: Mapping[str, float],
         outbox: Outbox | None,
         version: str,
+        standing: Sequence[Alarm],
         host: str,
         port: int,
     ) -> None:
@@ -102,6 +109,8 @@ class MetricsSink:
         self._gauge = Gauge
         self._of["edge_vitals_build_info"].labels(device_name, version).set(1)
         self._totals: dict[tuple[str, str], float] = {}
+        for alarm in standing:  # from before a restart, of which no transition will tell
+            self._stands(alarm)
         self._server, self._thread = start_http_server(port, addr=host, registry=self._registry)
         self.port = int(self._server.server_address[1])
 
@@ -109,7 +118,8 @@ class MetricsSink:
         if isinstance(event, Reading):
             self._reading(event)
         elif isinstance(event, Alarm) and not event.drill:
-            self._alarm(event)
+            self._metric("alarm_transitions_total", event.bed, event.condition, event.presence).inc()
+            self._stands(event)
         elif isinstance(event, SourceStatus):
             if event.state in ("offline", "disabled"):
                 self._newest.forget(event.bed, event.source)
@@ -142,8 +152,9 @@ class MetricsSink:
         if reading.value is None:
             self._metric("readings_unknown_total", *key, reading.reason).inc()
 
-    def _alarm(self, alarm: Alarm) -> None:
-        self._metric("alarm_transitions_total", alarm.bed, alarm.condition, alarm.presence).inc()
+    def _stands(self, alarm: Alarm) -> None:
+        if alarm.drill:
+            return
         for priority in ("low", "medium", "high"):
             self._drop("alarm", alarm.bed, alarm.condition, alarm.source, priority)
         if alarm.presence != "off":

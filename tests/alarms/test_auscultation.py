@@ -312,6 +312,19 @@ def test_another_person_ends_what_was_raised_for_the_one_before():
     assert feed(one, 25.0, QUIET) == []
 
 
+def test_another_person_is_not_silenced_by_what_was_shelved_for_the_one_before():
+    one = board()
+    assert feed(one, 5.0, LOUD) == [("on", "raised")]
+    one.command(say("shelve", 20.0, id="bed1/murmur", seconds=600))
+    state = json.loads(json.dumps(one.snapshot()))
+    one.command(say("site", 21.0, site="MV", person="p2"))
+    other = board(boot="next", state=state, shift_s=0.0, person="p2")
+    other.tick(21.0)
+    for after in (one, other):
+        assert feed(after, 25.0, LOUD) == [("on", "raised")]
+        assert "shelved_until" not in after.active()[0].evidence
+
+
 def test_a_restart_keeps_site_and_verdict_and_another_person_in_the_configuration_ends_both():
     one = board()
     one.command(say("site", 0.0, site="AV"))

@@ -137,7 +137,7 @@ def test_a_reading_on_its_way_when_its_source_was_switched_off_is_not_waited_for
 
 
 def test_a_source_without_analyzers_is_recorded_and_not_missed():
-    one = board(places={"bed1": Place(sources=frozenset())})
+    one = board(places={"bed1": Place(sources={})})
     one.update(status(0.0, "online"))
     assert seconds(one, 0, 60) == []
 
@@ -170,3 +170,41 @@ def test_a_state_that_knows_no_streams_is_taken():
     saved = through_json(board())
     saved["beds"]["bed1"]["heard"] = {"node": None, "cam": 3.0}
     assert seconds(board(state=saved), 0, 60) == []
+
+
+PLACE = {"bed1": Place(sources={"node": ("pulse", "murmur")})}
+
+
+def restarted(one, *analyzers):
+    return board(boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place(sources={"node": analyzers})})
+
+
+def test_a_stream_lost_across_a_restart_is_missed():
+    one = board(places=PLACE)
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    two = restarted(one, "pulse", "murmur")
+    two.update(status(10.0, "online"))
+    assert seconds(two, 10, 60, ppg=True) == [(29.5, "on", "raised", "No pcg readings from node for 15 s")]
+
+
+@pytest.mark.parametrize("seen", ["on", "ack"])
+def test_what_is_missed_when_the_program_stops_is_missed_on_and_told_once(seen):
+    one = board(places=PLACE)
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    seconds(one, 10, 40, ppg=True)
+    if seen == "ack":
+        one.command(say("ack", 40.0))
+    two = restarted(one, "pulse", "murmur")
+    two.update(status(40.0, "online"))
+    assert seconds(two, 40, 200, ppg=True) == []
+    assert standing(two) == {LOST: seen}
+    assert [t[:3] for t in seconds(two, 200, 210, ppg=True, pcg=True)] == [(203.1, "off", "cleared")]
+
+
+def test_what_another_configuration_no_longer_analyzes_is_not_missed_after_a_restart():
+    one = board(places=PLACE)
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    seconds(one, 10, 40, ppg=True)
+    two = restarted(one, "pulse")
+    two.update(status(40.0, "online"))
+    assert [t[1:3] for t in seconds(two, 40, 200, ppg=True)] == [("off", "cleared")]

@@ -140,9 +140,10 @@ def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
     alarm = Alarm(
         "bed1/af", "o", "physiological", "medium", "on", 0.0, "AF", "af", "bed1", evidence={"change": "raised"}
     )
-    payload = json.loads(Payloads(ManualClock(), "b").alarm(alarm))
+    payload = json.loads(Payloads(ManualClock(), "b").alarm(alarm, historical=True))
+    assert '"historical": value_json.historical}' in events[0]["value_template"]
     assert set(re.findall(r"value_json\.(\w+)", events[0]["value_template"])) == {"drill"} | (
-        set(payload) & {"presence", "id", "text", "priority", "occurrence", "evidence"}
+        set(payload) & {"presence", "id", "text", "priority", "occurrence", "evidence", "historical"}
     )
     assert "drill" not in payload
     assert json.loads(Payloads(ManualClock(), "b").alarm(replace(alarm, drill=True)))["drill"] is True

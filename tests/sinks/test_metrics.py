@@ -165,3 +165,24 @@ def test_a_port_in_use_and_a_missing_package_are_said_in_one_line(sink, monkeypa
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
         build(device_name="d", clock=ManualClock(), hops=HOPS, port=0)
+
+
+def test_what_stood_before_a_restart_stands_from_the_start_and_is_no_transition(clock):
+    drill = replace(alarm("on"), id="bed1/drill", condition="drill", drill=True)
+    one = build(device_name="ward", clock=clock, hops=HOPS, port=0, standing=[alarm("ack", "high"), drill])
+    told = [key for key in fetch(one) if key.startswith("edge_vitals_alarm")]
+    assert told == ['edge_vitals_alarm{bed="bed1",condition="af",priority="high",source=""}']
+    one.send(alarm("off"))
+    assert not any(key.startswith("edge_vitals_alarm{") for key in fetch(one))
+    one.close()
+
+
+def test_a_missing_package_is_found_by_a_check_which_opens_no_port(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert build(device_name="d", clock=ManualClock(), hops=HOPS, port=port, checking=True) is None
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
+        build(device_name="d", clock=ManualClock(), hops=HOPS, port=0, checking=True)

@@ -15,9 +15,9 @@ def ended(one, lived_s, *, taken_over=False, by_nobody=True):
     return one.ended(lived_s, taken_over=taken_over, by_nobody=lambda: by_nobody)
 
 
-def test_the_pause_grows_to_half_a_minute_and_begins_anew_after_a_connection_that_lasted():
+def test_the_pause_grows_to_ten_seconds_and_begins_anew_after_a_connection_that_lasted():
     one = redial()
-    assert [one.refused() for _ in range(8)] == [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 30.0, 30.0]
+    assert [one.refused() for _ in range(8)] == [0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 10.0, 10.0]
     assert ended(one, 60.0) == 0.5
     assert one.refused() == 0.5
 
@@ -34,7 +34,7 @@ def test_three_connections_cut_off_soon_by_a_broker_that_is_there_are_suspicious
     one = redial()
     assert [ended(one, 1.0) for _ in range(2)] == [1.0, 2.0]
     assert not one.suspects
-    assert [ended(one, 1.0) for _ in range(5)] == [5.0, 10.0, 30.0, 30.0, 30.0]
+    assert [ended(one, 1.0) for _ in range(5)] == [5.0, 10.0, 10.0, 10.0, 10.0]
     assert one.suspects
     assert ended(one, 6.0) == 0.5
     assert not one.suspects

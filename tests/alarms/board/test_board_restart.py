@@ -18,7 +18,7 @@ def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_
     one.update(hr(6.0, None, reason="sensor_off"))
     state = through_json(one)
     for sources, ended in ((["node", "cam"], []), (["cam"], [("bed1/brady", "off", "unwatched")]), (None, [])):
-        places = {"bed1": Place(sources=None if sources is None else frozenset(sources))}
+        places = {"bed1": Place(sources=None if sources is None else dict.fromkeys(sources, ("pulse",)))}
         two = board(boot="next", state=state, shift_s=0.0, places=places)
         assert [w for w in what(two.tick(7.0)) if w[0] == "bed1/brady"] == ended
 
