@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
+_WAVES = frozenset({"ppg", "pcg", "acc", "ecg"})
+_LONGEST_FRAME_S = 30.0  # of a wave: one that lasts longer was given a period, or a rate per minute, as its rate
+# Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
+_AHEAD_S = 10.0
 _PACE_STEP = 0.003  # less is no news, and a new epoch costs a window
 
 
@@ -147,7 +151,7 @@ class SerialPort:
                 self._name_unknown()
             elif isinstance(item, DeviceEvent):
                 self._tell(item, arrival)
-            elif isinstance(item, Samples) and not self._is_second(item.info):
+            elif isinstance(item, Samples) and not self._is_second(item.info) and not self._is_endless(item):
                 blocks.append(self._block(item, arrival))
         return blocks
 
@@ -176,6 +180,19 @@ class SerialPort:
             log.warning("%s: stream %d is a second %s and not read; stream %d is", self._port, info.id, info.kind, read)
         return True
 
+    def _is_endless(self, item: Samples) -> bool:
+        """Whether its declared rate would make one frame last for minutes, and its times far from the truth; says so once."""
+        info, lasts_s = item.info, item.data.count / item.info.rate_hz
+        if info.kind not in _WAVES or lasts_s <= _LONGEST_FRAME_S:
+            return False
+        if info.id not in self._refused:
+            self._refused.add(info.id)
+            log.warning(
+                "%s: %s is declared at %g samples a second, at which one frame would last %.0f s; not read",
+                self._port, info.kind, info.rate_hz, lasts_s,
+            )  # fmt: skip
+        return True
+
     def _block(self, item: Samples, arrival: float) -> Block:
         rate = self._rate_hz(item) / self._pace
         # the frame left when its last sample was taken, which is what arrival can be compared with
@@ -187,6 +204,8 @@ class SerialPort:
                 measured.restart()
         rate *= self._paced()
         kind = item.info.kind
+        if self._ends.get(kind, -np.inf) > t0 + _AHEAD_S:
+            self._begin_epoch()
         start = self._starts.setdefault(kind, item.start)
         t0 = max(t0, self._ends.get(kind, -np.inf))
         self._ends[kind] = t0 + (item.data.count - 1) / rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,3 +106,26 @@ def test_a_device_of_another_version_is_not_taken_for_a_wrong_baud_rate(source, 
     clock.advance(3.1)
     with pytest.raises(SourceError, match="another version of the wire format"):
         source.read()
+
+
+def test_a_period_declared_as_a_rate_is_refused_and_said_once(source, line, caplog):
+    """Each frame would reach a quarter of an hour ahead, and every hop up to there be computed."""
+    source.open()
+    line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=0.01),)), 0))
+    line.send(b"".join(encode(ppg(10 * k), k + 1) for k in range(5)))
+    assert read_until(source, 6) == []
+    assert warnings(caplog) == [
+        f"{line.path}: ppg is declared at 0.01 samples a second, at which one frame would last 1000 s; not read"
+    ]
+
+
+def test_a_rate_far_too_low_pushes_no_sample_ever_further_ahead(source, line, clock):
+    source.open()
+    line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=2.0),)), 0))
+    blocks = []
+    for k in range(100):
+        clock.advance(0.1)
+        line.send(encode(ppg(10 * k), k + 1))
+        blocks += read_until(source, 2 + k)
+        assert clock.now() - 5.1 <= blocks[-1].t0 <= clock.now() + 10.0
+    assert blocks[-1].epoch > 0
