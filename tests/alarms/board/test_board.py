@@ -28,6 +28,13 @@ def test_a_standing_alarm_says_the_last_value_that_was_past_the_limit():
     assert (acknowledged.value, acknowledged.text) == (41, "Heart rate 41 below 45 bpm")
 
 
+@pytest.mark.parametrize(("bpm", "shown"), [(44.4, "44"), (44.7, "44.7"), (44.96, "44.96")])
+def test_a_value_is_told_on_the_side_of_the_limit_on_which_it_is(bpm, shown):
+    one = board()
+    rates(one, [bpm] * 3)
+    assert [a.text for a in one.active()] == [f"Heart rate {shown} below 45 bpm"]
+
+
 def test_an_alarm_carries_its_evidence():
     one = board()
     for t in range(3):
