@@ -73,6 +73,8 @@ class Lane:
             kinds = tuple(kind.rstrip("?") for kind in analyzer.streams)
             if kinds[0] != primary:
                 raise ValueError(f"analyzer {name} reads {kinds[0]!r} first, the lane's primary is {primary!r}")
+            if not (analyzer.hop_s > 0 and analyzer.window_s > 0):
+                raise ValueError(f"analyzer {name}: window_s and hop_s are above 0")
             self._schedules.append(_Schedule(name, analyzer, companions=kinds[1:]))
         keep_s = max((s.analyzer.window_s for s in self._schedules), default=1.0) + COMPANION_WAIT_S + _KEEP_SLACK_S
         kinds_used = {primary, *(kind for s in self._schedules for kind in s.companions)}

@@ -1,5 +1,7 @@
 """Fusion: what agrees counts, what disagrees is said, and the order of arrival does not matter."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,10 @@ from hypothesis import strategies as st
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.fusion import Fusion, fuse
+from edge.ranges import Hop
 from edge.types import Reading
+
+LONGEST_S = get_args(Hop)[1].le
 
 
 def lane(name, value, quality=0.8, t=10.0, reason="", **detail):
@@ -272,6 +277,15 @@ def test_the_fused_reading_says_what_was_kept_away(ppg, detail, condition):
     hr = fused(first, *(lane(name, rate) for name, rate in TWO_AGREE.items()))["fused.hr"]
     assert hr.detail["suppressed"] == [condition]
     assert hr.value == pytest.approx(74.5)
+
+
+@pytest.mark.parametrize("hop_s", [1.0, LONGEST_S])
+def test_a_lane_of_the_longest_hop_there_may_be_alarms_beside_one_that_disagrees(hop_s):
+    board = Board({"bed1": rules_from({}, fused=True)}, boot="x")
+    fast = hop("node/ppg.hr", 0.3, hop_s, [150.0] * round(60 / hop_s), quality=0.9)
+    calm = hop("cam/camera.hr", 0.5, 1.0, [75.0] * 60, quality=0.6)
+    alarms = [a for f in run(sorted(fast + calm, key=lambda r: r.t)) for a in board.update(f)]
+    assert ("tachy", "high") in {(a.condition, a.priority) for a in alarms}
 
 
 def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():

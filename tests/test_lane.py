@@ -230,6 +230,12 @@ def test_an_analyzer_of_another_primary_is_refused():
         lane(Echo(streams=("pcg",)))
 
 
+@pytest.mark.parametrize("settings", [{"hop_s": 0.0}, {"hop_s": -1.0}, {"window_s": 0.0}])
+def test_an_analyzer_that_would_never_move_on_is_refused(settings):
+    with pytest.raises(ValueError, match="above 0"):
+        lane(Echo(**settings))
+
+
 def test_a_reading_is_either_known_or_says_why():
     with pytest.raises(ValueError, match="needs a reason"):
         Reading("ppg.hr", 0.0, None)

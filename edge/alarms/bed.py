@@ -275,7 +275,16 @@ def _rule_evidence(rule: Condition, limit: float | None) -> dict[str, Any]:
 def _text(line: Lifecycle, limit: float | None, source: str) -> str:
     if line.text:
         return line.text
-    value = "" if line.value is None else line.value
-    shown = f"{value:.0f}" if isinstance(value, int | float) else value
+    shown = "" if line.value is None else line.value
+    if not isinstance(shown, str):
+        shown = _shown(shown, limit)
     text = line.rule.text.format(value=shown, limit="" if limit is None else f"{limit:g}", source=source)
     return " ".join(text.split())
+
+
+def _shown(value: float, limit: float | None) -> str:
+    """Whole, unless rounding would put it on the other side of the limit: no heart rate of 45 is below 45."""
+    shown = f"{value:.0f}"
+    if limit is not None and (float(shown) < limit) != (value < limit):
+        shown = f"{value:.3g}" if float(f"{value:.3g}") != limit else f"{value:g}"
+    return shown

@@ -50,7 +50,7 @@ class Detector:
             t = self._t
         confirmed = verdict if verdict == "unknown" else self._confirmed(t, verdict)
         elapsed = 0.0 if self._t is None else t - self._t
-        counts = confirmed == self._last and (self._clocked or elapsed <= MAX_STEP_S)
+        counts = confirmed == self._last and (self._clocked or elapsed <= MAX_STEP_S + _EPS_S)
         step = elapsed if counts else 0.0
         if self.present:
             self._while_present(t, confirmed, step)

@@ -10,9 +10,10 @@ high enough probability to be right. A photo under flickering light has none of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
@@ -31,6 +32,7 @@ from edge.dsp.picture_loop import seen_before
 from edge.dsp.rate_tracker import RateTracker
 from edge.dsp.resample import to_grid
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.ranges import Hop
 from edge.types import ModelError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -87,10 +89,12 @@ class Rule:
         return ""
 
 
-def build(*, models: Callable[[str], Any], window_s: float = 10.0, hop_s: float = 1.0) -> CameraPulse:
+def build(
+    *, models: Callable[[str], Any], window_s: Annotated[float, Meta(ge=8, le=20)] = 10.0, hop_s: Hop = 1.0
+) -> CameraPulse:
     """Camera pulse.
 
-    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: seconds between readings.
+    window_s: length of skin trace that a rate is made of, 8 to 20 s. hop_s: seconds between readings, at most 3.
     """
     return CameraPulse(models("camera_pulse"), window_s=window_s, hop_s=hop_s)
 

@@ -29,6 +29,7 @@ from edge.dsp.murmur_decision import (
 from edge.dsp.pcg_frontend import WINDOW_S, network_input
 from edge.dsp.promised import chosen_threshold
 from edge.inference import Model
+from edge.ranges import Hop
 from edge.types import ConfigError, Reading, Window
 
 _RECORDING_S = 30.0
@@ -40,13 +41,13 @@ def build(
     *,
     models: Callable[[str], Model],
     channel: int = 0,
-    hop_s: float = 1.0,
+    hop_s: Hop = 1.0,
     murmur_threshold: float | None = None,
     murmur_missed: float | None = None,
 ) -> Murmur:
     """Murmur, heart rate and quality from heart sound of 1 to 48 kHz in any unit.
 
-    channel: which channel of the stream to listen to. hop_s: seconds between readings; each looks back over 5 s.
+    channel: which channel of the stream to listen to. hop_s: seconds between readings, at most 3; each looks back over 5 s.
     murmur_threshold: probability from which a window or recording is called present; murmur_missed: instead, the share
     of a new person's recordings with an audible murmur that may be missed on average, one of the card's [conformal]
     table, which promises nothing for single windows. Without either, the thresholds of the card's [calibration].

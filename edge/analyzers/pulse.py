@@ -35,6 +35,7 @@ from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
+from edge.ranges import Hop
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -50,13 +51,13 @@ def build(
     *,
     models: Callable[[str], Model] | None = None,
     channel: int = 0,
-    hop_s: float = 1.0,
+    hop_s: Hop = 1.0,
     upside_down: str = "auto",
     motion: str = "auto",
 ) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
-    channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings; each looks
+    channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings, at most 3; each looks
     back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
     the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
     installed.

@@ -28,6 +28,7 @@ from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
+from edge.ranges import LongHop
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -41,14 +42,14 @@ def build(
     *,
     models: Callable[[str], Model],
     channel: int = 0,
-    hop_s: float = 2.0,
+    hop_s: LongHop = 2.0,
     upside_down: str = "auto",
     af_threshold: float | None = None,
     af_missed: float | None = None,
 ) -> Rhythm:
     """Rhythm, quality and perfusion from PPG of 25 to 500 Hz in any unit.
 
-    channel: which channel of the stream. hop_s: seconds between readings; each looks back over 10 s. upside_down:
+    channel: which channel of the stream. hop_s: seconds between readings, at most 5; each looks back over 10 s. upside_down:
     "auto", "yes" (raw light intensity, as many reflective sensors give it) or "no". af_threshold: probability from
     which a window is called AF; af_missed: instead, the share of a new person's AF windows that may be missed on
     average, one of the card's [conformal] table. Without either, the threshold of the card's [calibration].
@@ -131,7 +132,7 @@ class Rhythm:
         seen = trust or 0.0
         return [
             Reading("ppg.rhythm", t, None, "", seen, reason, told, model=str(self._model.identity)),
-            Reading("ppg.quality", t, None if trust is None else trust, "", seen, reason),
+            Reading("ppg.quality", t, trust, "", seen, reason),
             Reading("ppg.perfusion", t, None, "%", seen, reason),
         ]
 

@@ -1,6 +1,7 @@
 """Delays and confirmation by event time, exactly."""
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.alarms.conditions import rules_from
 from edge.alarms.detector import Detector
+from edge.ranges import LongHop
 
 LETTERS = {"y": "yes", "n": "no", "b": "between", "u": "unknown"}
 
@@ -53,6 +55,13 @@ def test_a_hole_in_the_data_is_no_evidence():
     for t in (65.0, 70.001):  # five seconds count, more do not
         assert not one.feed(t, "yes")
     assert one.feed(75.001, "yes")
+
+
+def test_readings_of_the_longest_hop_there_may_be_are_no_hole():
+    hop_s = get_args(LongHop)[1].le
+    one = detector(on=10.0, off=10.0)
+    said = [one.feed(round(0.3 + i * hop_s, 9), verdict) for i, verdict in enumerate(["yes"] * 3 + ["no"] * 3)]
+    assert said == [False, False, True, True, True, False]
 
 
 def test_old_readings_are_ignored():

@@ -34,6 +34,11 @@ def test_rates_against_limits_with_hysteresis(bpm, brady, tachy):
     assert said("tachy", "ppg.hr", bpm) == tachy
 
 
+@pytest.mark.parametrize(("quality", "verdict"), [(0.2, "yes"), (0.19, "unknown")])
+def test_a_reading_counts_from_its_least_quality_on(quality, verdict):
+    assert said("tachy", "ppg.hr", 150.0, quality) == verdict
+
+
 def test_the_beats_count_before_the_rate():
     assert said("brady", "ppg.hr", 70.0, brady_bpm=30.0) == "yes"
     assert said("brady", "ppg.hr", 30.0, brady_bpm=None) == "unknown"
@@ -52,6 +57,8 @@ def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
 def test_af_is_the_analyzers_decision_or_a_probability():
     assert said("af", "ppg.rhythm", "af", p_af=0.4) == "yes"
     assert said("af", "ppg.rhythm", "sinus", p_af=0.6) == "no"
+    told = [judge(DEFAULTS["af"], reading("ppg.rhythm", "af", **detail)).value for detail in ({"p_af": 0.4}, {})]
+    assert told == [0.4, "af"]
     strict = rules_from({"af": {"limit": 0.8, "hysteresis": 0.1}})
     words = [said("af", "ppg.rhythm", "af", p_AF=p, rules=strict) for p in (0.85, 0.75, 0.6)]
     assert words == ["yes", "between", "no"]

@@ -37,7 +37,7 @@ BROKER = {
 }
 PARTS = {
     "rate_bpm = 500\n": "sources.s.rate_bpm must lie in",
-    "[analyzers.pulse]\nhop_s = 60\n": "analyzers.pulse.hop_s must lie between",
+    "[analyzers.pulse]\nhop_s = 60\n": "analyzers.pulse.hop_s: expected `float` <= 3.0",
     '[models]\nvariant = "int2"\n': "models.variant: model ",
 }
 

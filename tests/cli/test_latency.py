@@ -76,7 +76,7 @@ def test_what_makes_it_longer():
     assert plain == 16.0 + 1.0 + 1.0 + 14.0 + PROCESSING_S
     assert brady("[alarms.brady]\non_delay_s = 20") == plain + 6.0
     assert brady("[alarms.brady]\nk = 2\nn = 3\nspacing_s = 4") == plain + 8.0
-    assert brady("[analyzers.pulse]\nhop_s = 4") == plain + 3.0 + 2.0  # 14 s of delay end with the fourth hop, at 16 s
+    assert brady("[analyzers.pulse]\nhop_s = 3") == plain + 2.0 + 1.0  # 14 s of delay end with the fifth hop, at 15 s
 
 
 def delay_s(condition, heart, text="", sound=None, site=False):

@@ -18,6 +18,23 @@ def test_an_occurrence_from_raise_to_end_and_the_next_one_is_new():
     assert (told[0].since, told[0].value, told[0].limit, told[0].seq, told[0].priority) == (10.0, 43, 45.0, 3, "medium")
 
 
+def test_a_standing_alarm_says_the_last_value_that_was_past_the_limit():
+    one = board()
+    rates(one, [43, 43, 43, 44, None, 41])
+    (alarm,) = one.active()
+    assert (alarm.value, alarm.since) == (41, 0.0)
+    rates(one, [46], start=6.0)  # inside the hysteresis
+    (_, (acknowledged,)) = one.command(say("ack", 7.0))
+    assert (acknowledged.value, acknowledged.text) == (41, "Heart rate 41 below 45 bpm")
+
+
+@pytest.mark.parametrize(("bpm", "shown"), [(44.4, "44"), (44.7, "44.7"), (44.96, "44.96")])
+def test_a_value_is_told_on_the_side_of_the_limit_on_which_it_is(bpm, shown):
+    one = board()
+    rates(one, [bpm] * 3)
+    assert [a.text for a in one.active()] == [f"Heart rate {shown} below 45 bpm"]
+
+
 def test_an_alarm_carries_its_evidence():
     one = board()
     for t in range(3):

@@ -165,3 +165,12 @@ def test_reset_ends_only_what_is_latched():
 def test_refusals_say_why(command, says):
     result, told = board().command(command)
     assert (result.ok, result.text, told) == (False, says, [])
+
+
+def test_the_end_of_a_shelf_is_told_only_of_what_sounds_again():
+    one = board()
+    rates(one, [43] * 3)
+    one.command(say("shelve", 4.0, id="bed1/brady", seconds=30))
+    one.command(say("ack", 5.0, id="bed1/brady"))
+    assert what(one.tick(40.0)) == []
+    assert standing(one) == {"bed1/brady": "ack"}

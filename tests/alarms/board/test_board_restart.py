@@ -65,6 +65,18 @@ def test_what_only_the_last_run_knew_is_forgotten_unless_said_again():
     ]
 
 
+def test_what_a_reading_raised_stands_after_a_restart_however_long_nothing_can_be_read():
+    one = board()
+    assert rates(one, [43] * 3) == [(2.0, "on", "raised")]
+    two = board(boot="next", state=through_json(one), shift_s=1000.0)
+    told = [
+        a for t in range(3, 90) for a in two.update(hr(1000.0 + t, None, reason="sensor_off")) + two.tick(1000.0 + t)
+    ]
+    assert [w for w in what(told) if w[0] == "bed1/brady"] == []
+    (alarm,) = [a for a in two.active() if a.condition == "brady"]
+    assert (alarm.presence, alarm.since, alarm.t) == ("on", 1000.0, 1002.0), "its times go on by this boot's clock"
+
+
 def test_what_is_no_longer_watched_is_ended():
     one = board(beds=("bed1", "bed2"))
     rates(one, [38] * 3)
