@@ -1,9 +1,9 @@
 """Bytes in, messages out: the host's half of the wire format as a pure object. Standard library only.
 
 ``feed`` never raises whatever it is given, holds at most 1,024 bytes, and after any garbage decodes the first good
-frame that follows a zero byte. What a device says of itself is made printable. Loss is counted per stream from the sample index, modulo 2^32, between the first and
-the last frame received of one boot. A reset shows as a new ``boot``, or as an index or a device time that goes back
-where no wrap explains it.
+frame that follows a zero byte. What a device says of itself is made printable. Loss is counted per stream from the
+sample index, modulo 2^32, between the first and the last frame received of one boot. A reset shows as a new ``boot``,
+or as an index or a device time that goes back where no wrap explains it.
 """
 
 from __future__ import annotations

@@ -29,9 +29,8 @@ def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
     Raises sqlite3.OperationalError for anything but a disk that takes nothing.
     """
     try:
-        return Opened(
-            connect(path, alone=False), why_full(path.parent)
-        )  # what lies there opens on a read-only disk, too
+        # what lies there opens on a read-only disk, too
+        return Opened(connect(path, alone=False), why_full(path.parent))
     except sqlite3.OperationalError as error:
         full = _why(error, path.parent)
         if not full:

@@ -95,9 +95,8 @@ class MqttSink:
         self._too_large: set[str] = set()  # topics of what a broker would not take
         self._announced: int | None = None
         self._served = False
-        self._garbled = (
-            False  # somebody's message ended a connection: one that is kept would end each, so none is asked for
-        )
+        # somebody's message ended a connection: one that is kept would end each, so none is asked for
+        self._garbled = False
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
         self._last_words = LastWords(topics, payloads, layout)
