@@ -18,6 +18,7 @@ from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options, listens
 from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Message, RefusedError, connect
+from edge.sinks._conversation import Conversation
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
 from edge.sinks._last_words import LastWords
@@ -27,7 +28,7 @@ from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
 from edge.sinks._replies import ReplyRules
 from edge.sinks._retained import Retained
-from edge.sinks.outbox import Outbox, Row
+from edge.sinks.outbox import Outbox
 from edge.types import (
     Alarm,
     BedStatus,
@@ -73,7 +74,7 @@ class MqttSink:
         replies: ReplyRules,
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
-        self._outbox, self._boot, self._about = outbox, boot, about
+        self._outbox, self._about = outbox, about
         self._on_link, self._on_fault, self._announcement = on_link, on_fault, announcement
         self._namesake, self._clash = Namesake(boot), False
         self._commands = CommandInbox(
@@ -84,7 +85,6 @@ class MqttSink:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._flight = Flight(clock)
-        self._drain = Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s)
         self._settled = threading.Condition()
         self._live = Live(topics, payloads, clock, hops)
         self._retained = Retained(
@@ -92,8 +92,10 @@ class MqttSink:
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
-        self._too_large: set[str] = set()  # topics of what a broker would not take
-        self._announced: int | None = None
+        self._conversation = Conversation(
+            options, topics, payloads, outbox, self._flight, self._live, self._retained, announcement,
+            Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s), boot=boot,
+        )  # fmt: skip
         self._served = False
         # somebody's message ended a connection: one that is kept would end each, so none is asked for
         self._garbled = False
@@ -101,7 +103,6 @@ class MqttSink:
         self._link: tuple[bool, str] | None = None
         self._last_words = LastWords(topics, payloads, layout)
         self._stopping, self._stop_by = threading.Event(), math.inf
-        self.sent_events = 0
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
         self._thread.start()
 
@@ -234,20 +235,20 @@ class MqttSink:
             self._served = True
         self._retained.all_again()
         self._live.add_first(Message(self._topics.status, self._status("online"), 1, retain=True))
-        self._drain_live()
+        self._conversation.begin(connection)
         while not connection.lost.is_set():
             self._wake.clear()
             self._look_for_namesake()
-            busy = self._take_answers() | self._drain_outbox() | self._drain_retained() | self._drain_live()
+            busy = self._conversation.go_on()
             refusal = self._flight.refusal
             self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
             with self._settled:
                 self._settled.notify_all()
-            if not busy and not self._announce():
+            if not busy:
                 if self._stopping.is_set() and self._said_all():
                     break
-                self._wake.wait(self._drain.wait_s(_IDLE_S))
-        self._take_answers()  # some brokers refuse and hang up
+                self._wake.wait(self._conversation.wait_s(_IDLE_S))
+        self._conversation.take_answers()  # some brokers refuse and hang up
         if not connection.lost.is_set():
             with contextlib.suppress(RuntimeError, ValueError):
                 client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
@@ -257,20 +258,8 @@ class MqttSink:
         """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
         return not self._retained or self._clock.now() >= self._stop_by
 
-    def _announce(self) -> bool:
-        """Behind all that waited: what Home Assistant must know."""
-        if not self._announcement.due or not self._flight.room():
-            return False
-        if (message := self._announcement.take()) is not None:
-            self._announced = self._publish(message)
-        return True
-
     def _leave(self, connection: Connection) -> None:
-        if self._announced is not None and self._flight.short:
-            unanswered = self._flight.waits_for(self._announced)
-            if self._announcement.ended(unanswered=unanswered):
-                log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
-        self._announced = None
+        self._conversation.end()
         with self._lock:
             self._connection = None
             self._live.clear()
@@ -278,80 +267,6 @@ class MqttSink:
         with self._settled:
             self._settled.notify_all()
         connection.close()
-
-    def _take_answers(self) -> bool:
-        settled = self._flight.settle()
-        if self._announced is not None and not self._flight.waits_for(self._announced):
-            self._announcement.answered()
-            self._announced = None
-        if settled.rows:
-            self._outbox.remove(settled.rows)
-        self._retained.again(settled.topics)
-        return bool(settled.rows)
-
-    def _drain_live(self) -> bool:
-        some = False
-        while (taken := self._live.take(self._flight.room())) is not None:
-            message, left_s = taken
-            self._publish(message, expiry_s=left_s)
-            some = True
-        return some
-
-    def _drain_outbox(self) -> bool:
-        rows = self._drain.due()
-        for row, _ in rows:
-            topic = self._topics.event(row.alarm.bed)
-            message = Message(topic, self._event(row), 1)
-            self._publish(message if self._takes(message) else Message(topic, self._event(row, brief=True), 1), row.row)
-            self.sent_events += 1
-        return bool(rows)
-
-    def _event(self, row: Row, *, brief: bool = False) -> bytes:
-        return self._payloads.alarm(
-            row.alarm,
-            brief=brief,
-            wall=None if row.boot == self._boot else row.wall,
-            boot=row.boot,
-            historical=self._drain.is_late(row),
-            published=self._payloads.now(),
-            delay_s=round(self._outbox.age_s(row), 3),
-        )
-
-    def _drain_retained(self) -> bool:
-        if self._flight.held:
-            return False
-        taken = self._retained.take(self._flight.room())
-        for topic, content in taken.items():
-            payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
-            message = Message(topic, payload, 1, retain=True)
-            if isinstance(content, Alarm) and not self._takes(message):
-                message = message._replace(payload=self._payloads.alarm(content, brief=True))
-            self._publish(message, topic)
-        return bool(taken)
-
-    def _takes(self, message: Message) -> bool:
-        """Whether the broker takes so large a message; what it does not is said once."""
-        assert self._connection is not None
-        if self._connection.takes(message):
-            return True
-        if message.topic not in self._too_large:
-            self._too_large.add(message.topic)
-            size, most = len(message.payload), self._connection.largest
-            log.warning("%s takes %s bytes at most, and %s has %d", self._options, most, message.topic, size)
-        return False
-
-    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> int | None:
-        """Hand a message to the client; its id where it will be answered. None where it is too large: an alarm, made as
-        brief as it can be, is tried all the same."""
-        assert self._connection is not None  # this thread alone sets it
-        alarm = what is not None and (isinstance(what, int) or "/alarm/" in what)
-        if not alarm and not self._takes(message):
-            return None
-        mid = self._connection.publish(message, expiry_s=expiry_s)
-        if not message.qos:
-            return None
-        self._flight.sent(mid, what)
-        return mid
 
     # ---- the client's thread -------------------------------------------------------------------------------
 

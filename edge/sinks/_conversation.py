@@ -1,0 +1,150 @@
+"""What is said to the broker over one connection after another, and in which order.
+
+Transitions first, as many as may be on their way, then what is retained, then what is live, and Home Assistant's
+discovery behind all that. A broker that says how large a packet it takes is not sent a larger one: it would hang up.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from edge.sinks._announcement import Announcement
+from edge.sinks._broker import Options
+from edge.sinks._connection import Connection, Message
+from edge.sinks._drain import Drain
+from edge.sinks._flight import Flight
+from edge.sinks._live import Live
+from edge.sinks._payloads import Payloads, Topics
+from edge.sinks._retained import Retained
+from edge.sinks.outbox import Outbox, Row
+from edge.types import Alarm
+
+log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """Belongs to the sink's thread; ``begin`` and ``end`` with a connection. boot: of this run."""
+
+    def __init__(
+        self,
+        options: Options,
+        topics: Topics,
+        payloads: Payloads,
+        outbox: Outbox,
+        flight: Flight,
+        live: Live,
+        retained: Retained,
+        announcement: Announcement,
+        drain: Drain,
+        *,
+        boot: str,
+    ) -> None:
+        self._options, self._topics, self._payloads, self._boot = options, topics, payloads, boot
+        self._outbox, self._flight, self._live, self._retained = outbox, flight, live, retained
+        self._announcement, self._drain = announcement, drain
+        self._connection: Connection | None = None
+        self._announced: int | None = None
+        self._too_large: set[str] = set()  # topics of what a broker would not take
+
+    def begin(self, connection: Connection) -> None:
+        """Say what must be first: what is live holds it."""
+        self._connection = connection
+        self._drain_live()
+
+    def go_on(self) -> bool:
+        """Take what was answered and say what may be said; whether there was anything."""
+        busy = self.take_answers() | self._drain_outbox() | self._drain_retained() | self._drain_live()
+        return busy or self._announce()
+
+    def wait_s(self, longest_s: float) -> float:
+        """After so long there may be more to say although nothing happened, s."""
+        return self._drain.wait_s(longest_s)
+
+    def take_answers(self) -> bool:
+        """Forget what the broker has; whether there was any."""
+        settled = self._flight.settle()
+        if self._announced is not None and not self._flight.waits_for(self._announced):
+            self._announcement.answered()
+            self._announced = None
+        if settled.rows:
+            self._outbox.remove(settled.rows)
+        self._retained.again(settled.topics)
+        return bool(settled.rows)
+
+    def end(self) -> None:
+        """The connection is over; before the flight's end is told."""
+        if self._announced is not None and self._flight.short:
+            unanswered = self._flight.waits_for(self._announced)
+            if self._announcement.ended(unanswered=unanswered):
+                log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
+        self._announced = self._connection = None
+
+    def _announce(self) -> bool:
+        if not self._announcement.due or not self._flight.room():
+            return False
+        if (message := self._announcement.take()) is not None:
+            self._announced = self._publish(message)
+        return True
+
+    def _drain_live(self) -> bool:
+        some = False
+        while (taken := self._live.take(self._flight.room())) is not None:
+            message, left_s = taken
+            self._publish(message, expiry_s=left_s)
+            some = True
+        return some
+
+    def _drain_outbox(self) -> bool:
+        rows = self._drain.due()
+        for row, _ in rows:
+            topic = self._topics.event(row.alarm.bed)
+            message = Message(topic, self._event(row), 1)
+            self._publish(message if self._takes(message) else Message(topic, self._event(row, brief=True), 1), row.row)
+        return bool(rows)
+
+    def _event(self, row: Row, *, brief: bool = False) -> bytes:
+        return self._payloads.alarm(
+            row.alarm,
+            brief=brief,
+            wall=None if row.boot == self._boot else row.wall,
+            boot=row.boot,
+            historical=self._drain.is_late(row),
+            published=self._payloads.now(),
+            delay_s=round(self._outbox.age_s(row), 3),
+        )
+
+    def _drain_retained(self) -> bool:
+        if self._flight.held:
+            return False
+        taken = self._retained.take(self._flight.room())
+        for topic, content in taken.items():
+            payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
+            message = Message(topic, payload, 1, retain=True)
+            if isinstance(content, Alarm) and not self._takes(message):
+                message = message._replace(payload=self._payloads.alarm(content, brief=True))
+            self._publish(message, topic)
+        return bool(taken)
+
+    def _takes(self, message: Message) -> bool:
+        """Whether the broker takes so large a message; what it does not is said once."""
+        assert self._connection is not None
+        if self._connection.takes(message):
+            return True
+        if message.topic not in self._too_large:
+            self._too_large.add(message.topic)
+            size, most = len(message.payload), self._connection.largest
+            log.warning("%s takes %s bytes at most, and %s has %d", self._options, most, message.topic, size)
+        return False
+
+    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> int | None:
+        """Hand a message to the client; its id where it will be answered. None where it is too large: an alarm, made as
+        brief as it can be, is tried all the same."""
+        assert self._connection is not None  # this thread alone sets it
+        alarm = what is not None and (isinstance(what, int) or "/alarm/" in what)
+        if not alarm and not self._takes(message):
+            return None
+        mid = self._connection.publish(message, expiry_s=expiry_s)
+        if not message.qos:
+            return None
+        self._flight.sent(mid, what)
+        return mid
