@@ -33,8 +33,12 @@ _JUMP_S, _JUMP = 0.05, 4.0
 _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger that goes or comes, at once or sliding
 _STEP_S, _AROUND_S = 0.02, 0.15
 _STEP, _STEP_OF_FORM = (26.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
-_AGAIN_S = (0.1, 0.5)  # a block sent twice is so long
+_AGAIN_S = (0.1, 5.0)  # a block sent twice is so long
 _AGAIN_LEAST = 10  # samples: fewer are alike by chance
+_AGAIN_VALUES = 24
+_AGAIN_ALL = 0.8
+_SEAM = 2.5  # of the steps beside it; of generated pulses a hundredth have a steepest one that stands out so
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that numbers multiplied by it stay apart
 _LEAST_S = 4.0
 
 
@@ -119,20 +123,59 @@ def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int |
 
 
 def _last_again(x: Floats, rate_hz: float) -> int | None:
-    """After the last stretch that says again, number by number, what came just before it."""
-    shortest, longest = (round(s * rate_hz) for s in _AGAIN_S)
-    shortest = max(shortest, _AGAIN_LEAST)
-    stride = max(1, shortest // 4)
+    """After the last stretch that says again, number by number, what came just before it.
+
+    Where nearly all is said again, it is a generator that draws each beat alike, unless its pieces do not fit together.
+    """
+    piece = max(_AGAIN_LEAST, round(_AGAIN_S[0] * rate_hz))
+    at, lags = _twins(x, piece)
+    if not len(at):
+        return None
     ends: list[int] = []
-    for lag in range(shortest, longest + 1):
-        if np.count_nonzero(x[lag::stride] == x[:-lag:stride]) * stride < lag - 2 * stride:
+    seen = np.zeros(len(x), dtype=bool)
+    for lag in np.flatnonzero(np.bincount(lags)[: round(_AGAIN_S[1] * rate_hz) + 1]).tolist():
+        if 2 * np.count_nonzero(lags == lag) < lag - piece:
             continue
-        same = x[lag:] == x[:-lag]
-        for b in _runs_at(same, lag - 1):
-            said = x[int(b) : int(b) + lag]
-            if len(np.unique(said)) > lag // 2:
-                ends.append(int(b) + lag)
+        begin, end = runs(x[lag:] == x[:-lag])
+        for a, b in zip(begin.tolist(), end.tolist(), strict=True):
+            if b - a >= lag - 1 and _says_much(x[a : a + lag]):
+                ends.append(b + lag)
+                seen[a : b + lag] = True
+    if seen.mean() > _AGAIN_ALL and not _ill_fitting(x):
+        return None
     return max(ends, default=None)
+
+
+def _says_much(said: Floats) -> bool:
+    """Whether numbers of a coarse converter or a level line could not come again by chance."""
+    changes = np.count_nonzero(said[1:] != said[:-1])
+    return bool(2 * changes > len(said) and len(np.unique(said)) > min(len(said) // 2, _AGAIN_VALUES))
+
+
+def _twins(x: Floats, piece: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where ``piece`` samples begin that come again, number by number, at least as much later; and how much, the first
+    time, samples."""
+    n = len(x) - piece + 1
+    nothing = np.empty(0, dtype=np.int64)
+    if n <= piece:
+        return nothing, nothing
+    number = (x + 0.0).view(np.uint64) * _SPREAD
+    number ^= number >> np.uint64(29)
+    key = np.zeros(n, dtype=np.uint64)
+    for k in range(piece):
+        key = key * _SPREAD + number[k : k + n]
+    order = np.argsort(key, kind="stable")
+    apart = np.diff(order)
+    found = (np.diff(key[order]) == 0) & (apart >= piece)
+    return order[:-1][found], apart[found]
+
+
+def _ill_fitting(x: Floats) -> bool:
+    """Whether the steepest step stands alone: a seam between pieces that do not belong together."""
+    size = abs(np.diff(x))
+    k = int(np.argmax(size))
+    beside = np.concatenate([size[max(0, k - 2) : k], size[k + 1 : k + 3]])
+    return bool(size[k] > _SEAM * float(beside.max(initial=0.0)))
 
 
 def _last_change(x: Floats, rate_hz: float, swing: float, limits: Limits) -> int | None:
