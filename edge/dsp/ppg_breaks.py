@@ -33,6 +33,7 @@ _JUMP_S, _JUMP = 0.05, 4.0
 _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger that goes or comes, at once or sliding
 _STEP_S, _AROUND_S = 0.02, 0.15
 _STEP, _STEP_OF_FORM = (26.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
+_MANY_STEPS, _STEP_OF_MANY = 5, (6.0, 0.3)  # so many up and as many down, also lower ones: a lamp, as no pulse falls so
 _AGAIN_S = (0.1, 5.0)  # a block sent twice is so long
 _AGAIN_LEAST = 10  # samples: fewer are alike by chance
 _AGAIN_VALUES = 24
@@ -93,6 +94,7 @@ def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
     found.append((_last_step(x, rate_hz, swing, *step), "low_quality"))
     if care is not Care.SPECTRUM:
         found.append((_last_change(x, rate_hz, swing, ((_JUMP_S, _JUMP),)), "low_quality"))
+        found.append((_last_of_many_steps(x, rate_hz, swing), "low_quality"))
     yield from ((min(last, len(x) - 1), told) for last, told in found if last is not None)
 
 
@@ -199,6 +201,29 @@ def _last_step(x: Floats, rate_hz: float, swing: float, steep: float, high: floa
         if min(len(before), len(after)) >= around // 2 and abs(np.median(after) - np.median(before)) > high * swing:
             return int(i) + lag
     return None
+
+
+def _last_of_many_steps(x: Floats, rate_hz: float, swing: float) -> int | None:
+    """After the last of many changes such as ``_last_step`` looks for, lower, up and down: a lamp that blinks."""
+    lag, around = max(1, round(_STEP_S * rate_hz)), max(2, round(_AROUND_S * rate_hz))
+    steep, high = _STEP_OF_MANY
+    change = x[lag:] - x[:-lag]
+    size = abs(change)
+    far = np.flatnonzero(size > max(high * swing, steep * float(np.quantile(size, 0.75))))
+    far = far[(far >= around) & (far < len(x) - lag - around)]
+    if min(_apart(far[change[far] > 0], around), _apart(far[change[far] < 0], around)) < _MANY_STEPS:
+        return None
+    rows = far[:, None] + np.arange(around)
+    before, after = np.median(x[rows - around + 1], axis=1), np.median(x[rows + lag], axis=1)
+    up, down = far[after - before > high * swing], far[before - after > high * swing]
+    if min(_apart(up, around), _apart(down, around)) < _MANY_STEPS:
+        return None
+    return int(max(up[-1], down[-1])) + lag
+
+
+def _apart(at: NDArray[np.int64], least: int) -> int:
+    """How many places there are that lie at least so far from the one before."""
+    return int(np.count_nonzero(np.diff(at) >= least)) + 1 if len(at) else 0
 
 
 def _runs_at(mark: Marks, least: int) -> NDArray[np.int64]:

@@ -135,6 +135,25 @@ def test_lamps_that_flicker_slowly():
     right_or_silent(run(blocks(x)))
 
 
+@pytest.mark.parametrize("every_s", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("height", [1.0, 2.0])
+@pytest.mark.parametrize("bpm", [64.0, 77.0, 110.0])
+def test_a_lamp_that_steps_as_a_heart_beats_is_not_counted(every_s, height, bpm):
+    x = heart(bpm=bpm)
+    x += 1500.0 * height * (np.arange(len(x)) / RATE // every_s % 2)
+    right_or_silent(run(blocks(x)), bpm)
+
+
+@pytest.mark.parametrize("length_s", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("times", [1, 3, 8])
+def test_a_block_sent_over_and_over_is_not_counted(length_s, times):
+    x, n = heart(bpm=77.0), round(length_s * RATE)
+    readings = run(blocks(np.concatenate([x[:3000], np.tile(x[3000 - n : 3000], times), x[3000:]])))
+    assert right_or_silent(readings, 77.0) > 20
+    after_s = 30.0 + times * length_s
+    assert {r.reason for r in readings if after_s < r.t < after_s + 7.9} == {"gap"}
+
+
 @pytest.mark.parametrize("left", ["dark", "noise", "bright"])
 def test_a_finger_that_leaves_and_comes_back(left):
     rng = np.random.default_rng(3)

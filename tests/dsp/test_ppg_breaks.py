@@ -115,3 +115,12 @@ def test_a_spike_is_no_step():
     x = wave()
     x[500] += 2 * SWING
     assert broken(x, Care.FORM) == (0.0, "")
+
+
+@pytest.mark.parametrize("care", [Care.RATE, Care.FORM])
+@pytest.mark.parametrize("height", [1.0, 2.0])
+def test_a_lamp_that_blinks_is_seen_by_its_many_steps_up_and_down(height, care):
+    x = wave()
+    x += height * SWING * (np.arange(len(x)) // 50 % 2)
+    assert broken(x, care)[1] == "low_quality"
+    assert broken(x, care)[0] > 14.0
