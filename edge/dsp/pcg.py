@@ -18,6 +18,7 @@ from edge.dsp import pcg_quality as quality
 from edge.dsp.filters import within_reach
 from edge.dsp.pcg_dropout import filled, spans, written_holes
 from edge.dsp.pcg_hum import without_hum
+from edge.dsp.pcg_steps import coarse_step, with_steps_hidden
 from edge.dsp.pcg_tones import is_tonal
 from edge.types import Window
 
@@ -72,8 +73,8 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     holes = written_holes(x, rate_hz)
     if sum(b - a for a, b in holes) > MAX_MISSING_S * rate_hz:
         return None, "gap"
-    x = filled(x, holes)
-    y, spikes = frontend.remove_spikes(frontend.to_internal(x, rate_hz))
+    y = with_steps_hidden(frontend.to_internal(filled(x, holes), rate_hz), coarse_step(x))
+    y, spikes = frontend.remove_spikes(y)
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
         return None, "no_signal"

@@ -110,6 +110,17 @@ def test_other_rates_are_accepted(model: Model, rate: float) -> None:
     assert verdict.decision == "absent"
 
 
+@pytest.mark.parametrize("has_murmur", [True, False])
+def test_a_quiet_heart_through_eight_bits_is_answered_as_it_is(model: Model, has_murmur: bool) -> None:
+    """Where 8 bits are filled to an eighth, the gaps between its sounds are exactly constant."""
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 80.0)], 12.0, seed=2)
+    t = np.arange(int(10 * RATE)) / RATE
+    x = synthesis.pcg(beats, t, murmur=[(0.0, 12.0)] if has_murmur else [], noise=0.005, seed=2)
+    readings = readings_of(np.round(x / np.abs(x).max() * 16) / 128, model)
+    full = [r for r in readings if r.metric == "pcg.murmur" and r.t >= 5]
+    assert {r.detail["decision"] for r in full} == {"present" if has_murmur else "absent"}
+
+
 def test_stereo_listens_to_the_configured_channel(model: Model) -> None:
     x = heart(has_murmur=True)
     both = np.stack([np.zeros_like(x), x], axis=1)

@@ -81,3 +81,15 @@ def test_a_systole_of_half_the_cycle_is_not_told_from_twice_the_rate() -> None:
     t = np.arange(0, 5, 1 / 4000)
     sound = sum(np.exp(-(((t - at) / 0.02) ** 2)) * np.sin(2 * np.pi * 60 * t) for at in np.arange(0.1, 5, 0.27))
     assert not quality.heart_rate(picture_of(sound, 4000)).told_apart
+
+
+@pytest.mark.parametrize("bpm", [140, 150, 160, 170])
+@pytest.mark.parametrize("systole", [0.45, 0.48, 0.5, 0.52, 0.55])
+def test_three_sounds_of_a_fast_heart_are_not_two_beats(bpm: int, systole: float) -> None:
+    """An infant's S1 and S2 are alike and evenly spaced: what comes again after one and a half beats is no beat."""
+    period_s, t = 60.0 / bpm, np.arange(0, 5, 1 / 4000)
+    sounds = [at + part for at in np.arange(0.1, 5, period_s) for part in (0.0, systole * period_s)]
+    sound = sum(np.exp(-(((t - at) / 0.02) ** 2)) * np.sin(2 * np.pi * 60 * (t - at)) for at in sounds)
+    found = quality.heart_rate(picture_of(sound + 0.01 * np.random.default_rng(1).standard_normal(len(t)), 4000))
+    assert found.told_apart
+    assert found.rate_bpm == pytest.approx(bpm, rel=0.04)
