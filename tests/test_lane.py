@@ -153,14 +153,12 @@ class Since:
         self.first = None
 
 
-def test_a_transform_remembers_nothing_of_the_epoch_before():
-    one = lane(Echo(), transforms={"raw": Since()})
-    before = run(one, blocks(np.full(200, 7.0), stream="node/raw"))
-    after = [
-        run(one, blocks(np.full(200, level), stream="node/raw", t0=10.0 * e, epoch=e))
-        for e, level in ((1, 5.0), (2, 3.0))
-    ]
-    assert [r.value for readings in (before, *after) for r in readings] == [0.0] * 6
+def test_a_transform_begins_anew_with_an_epoch_and_not_within_one():
+    one, ramp = lane(Echo(), transforms={"raw": Since()}), np.arange(200.0)
+    values = []
+    for epoch, level in enumerate((7.0, 5.0, 3.0)):
+        values += [r.value for r in run(one, blocks(ramp + level, stream="node/raw", t0=10.0 * epoch, epoch=epoch))]
+    assert values == [float(ramp[:100].sum()), float(ramp.sum())] * 3
 
 
 def test_what_a_transform_gives_nothing_for_is_a_hole():
