@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.dsp import pcg, synthesis
-from edge.dsp.pcg_frontend import to_internal
+from edge.dsp.pcg_frontend import log_mel, to_internal
 from edge.dsp.pcg_hum import without_hum
 
 T = np.arange(10_000) / 2000.0
@@ -31,6 +31,24 @@ def test_a_hum_of_any_strength_leaves_the_heart(hz: float, size: float) -> None:
     inner = slice(400, -400)
     assert np.corrcoef(found[inner], whole[inner])[0, 1] > 0.94
     assert np.std((found - whole)[inner]) < 0.35 * whole.std()
+
+
+@pytest.mark.parametrize("hz", [49.8, 50.0, 59.9, 60.2])
+@pytest.mark.parametrize("size", [0.1, 0.2, 0.3])
+def test_a_weak_hum_is_known_by_its_lines_and_what_lay_under_it_is_seen_again(hz: float, size: float) -> None:
+    overtones = sum(np.sin(2 * np.pi * k * hz * T + k) / k for k in range(1, 6))
+    clean = heart()
+    dirty = clean + size * clean.std() * overtones / overtones.std()
+    whole = log_mel(to_internal(clean, 2000.0))
+    seen = log_mel(to_internal(dirty, 2000.0))
+    found = log_mel(without_hum(to_internal(dirty, 2000.0)))
+    assert np.abs(seen - whole).mean() > 0.5
+    assert np.abs(found - whole).mean() < 0.4
+
+
+def test_lines_that_do_not_belong_together_are_no_hum() -> None:
+    y = to_internal(heart() + 0.02 * (np.sin(2 * np.pi * 100.3 * T) + np.sin(2 * np.pi * 149.5 * T)), 2000.0)
+    assert without_hum(y) is y
 
 
 def test_a_heart_without_hum_is_the_same_array() -> None:

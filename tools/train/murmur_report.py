@@ -124,8 +124,9 @@ LIMITS = """## Limits
 - Tones, notes, machines and knocks are refused by their spectrum; noise without a pitch that swells at a heart's rate
   is still taken for a heart, mostly with a murmur: so is the breath of an infant who wheezes once a second. How slowly
   the sound under 120 Hz comes and goes does not part the two: limits that no recorded murmur crosses find a third.
-- Mains hum under a tenth of the power is left in, and hides quiet murmurs. Gain that follows the beat (the automatic one
-  of phones) makes noise between beats louder, which sounds like a murmur: it must be off.
+- Mains hum is taken out where two of its multiples are heard or it has a tenth of the power; what lay under it stays
+  hidden, so it still costs quiet murmurs. Gain that follows the beat (the automatic one of phones) makes noise between
+  beats louder, which sounds like a murmur: it must be off.
 - Sound in few steps (8 bits, hardly filled) is answered with noise of one step added; it hides quiet murmurs.
 - At 1 kHz there is no sound above 500 Hz: probabilities differ from those at 2 kHz and more, which agree.
 """
