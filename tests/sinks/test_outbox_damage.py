@@ -262,7 +262,7 @@ def event_of(open_box, clock):
         device_name="dev", clock=clock, outbox=box, boot="boot1", on_command=print, on_link=lambda *_: None,
         host="127.0.0.1", port=1,
     )  # fmt: skip
-    yield lambda: json.loads(sink._event(box.waiting()[0]))
+    yield lambda: json.loads(sink._conversation._event(box.waiting()[0]))
     sink.close()
 
 
