@@ -131,7 +131,7 @@ class Pulse:
     def _of_beats(self, t: float, raw: Floats, wave: Floats) -> Reading:
         seen = rest_rate.look(raw, wave, _GRID_HZ)
         fast = rest_rate.fast_stretch(wave, _GRID_HZ)
-        found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast)
+        found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast, raw)
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)

@@ -33,8 +33,13 @@ _JUMP_S, _JUMP = 0.05, 4.0
 _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger that goes or comes, at once or sliding
 _STEP_S, _AROUND_S = 0.02, 0.15
 _STEP, _STEP_OF_FORM = (26.0, 0.5), (12.0, 0.3)  # of the upper quartile of slopes, of the usual swing
-_AGAIN_S = (0.1, 0.5)  # a block sent twice is so long
+_MANY_STEPS, _STEP_OF_MANY = 5, (6.0, 0.3)  # so many up and as many down, also lower ones: a lamp, as no pulse falls so
+_AGAIN_S = (0.1, 5.0)  # a block sent twice is so long
 _AGAIN_LEAST = 10  # samples: fewer are alike by chance
+_AGAIN_VALUES = 24
+_AGAIN_ALL = 0.8
+_SEAM = 2.5  # of the steps beside it; of generated pulses a hundredth have a steepest one that stands out so
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that numbers multiplied by it stay apart
 _LEAST_S = 4.0
 
 
@@ -89,6 +94,7 @@ def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
     found.append((_last_step(x, rate_hz, swing, *step), "low_quality"))
     if care is not Care.SPECTRUM:
         found.append((_last_change(x, rate_hz, swing, ((_JUMP_S, _JUMP),)), "low_quality"))
+        found.append((_last_of_many_steps(x, rate_hz, swing), "low_quality"))
     yield from ((min(last, len(x) - 1), told) for last, told in found if last is not None)
 
 
@@ -119,20 +125,59 @@ def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int |
 
 
 def _last_again(x: Floats, rate_hz: float) -> int | None:
-    """After the last stretch that says again, number by number, what came just before it."""
-    shortest, longest = (round(s * rate_hz) for s in _AGAIN_S)
-    shortest = max(shortest, _AGAIN_LEAST)
-    stride = max(1, shortest // 4)
+    """After the last stretch that says again, number by number, what came just before it.
+
+    Where nearly all is said again, it is a generator that draws each beat alike, unless its pieces do not fit together.
+    """
+    piece = max(_AGAIN_LEAST, round(_AGAIN_S[0] * rate_hz))
+    at, lags = _twins(x, piece)
+    if not len(at):
+        return None
     ends: list[int] = []
-    for lag in range(shortest, longest + 1):
-        if np.count_nonzero(x[lag::stride] == x[:-lag:stride]) * stride < lag - 2 * stride:
+    seen = np.zeros(len(x), dtype=bool)
+    for lag in np.flatnonzero(np.bincount(lags)[: round(_AGAIN_S[1] * rate_hz) + 1]).tolist():
+        if 2 * np.count_nonzero(lags == lag) < lag - piece:
             continue
-        same = x[lag:] == x[:-lag]
-        for b in _runs_at(same, lag - 1):
-            said = x[int(b) : int(b) + lag]
-            if len(np.unique(said)) > lag // 2:
-                ends.append(int(b) + lag)
+        begin, end = runs(x[lag:] == x[:-lag])
+        for a, b in zip(begin.tolist(), end.tolist(), strict=True):
+            if b - a >= lag - 1 and _says_much(x[a : a + lag]):
+                ends.append(b + lag)
+                seen[a : b + lag] = True
+    if seen.mean() > _AGAIN_ALL and not _ill_fitting(x):
+        return None
     return max(ends, default=None)
+
+
+def _says_much(said: Floats) -> bool:
+    """Whether numbers of a coarse converter or a level line could not come again by chance."""
+    changes = np.count_nonzero(said[1:] != said[:-1])
+    return bool(2 * changes > len(said) and len(np.unique(said)) > min(len(said) // 2, _AGAIN_VALUES))
+
+
+def _twins(x: Floats, piece: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where ``piece`` samples begin that come again, number by number, at least as much later; and how much, the first
+    time, samples."""
+    n = len(x) - piece + 1
+    nothing = np.empty(0, dtype=np.int64)
+    if n <= piece:
+        return nothing, nothing
+    number = (x + 0.0).view(np.uint64) * _SPREAD
+    number ^= number >> np.uint64(29)
+    key = np.zeros(n, dtype=np.uint64)
+    for k in range(piece):
+        key = key * _SPREAD + number[k : k + n]
+    order = np.argsort(key, kind="stable")
+    apart = np.diff(order)
+    found = (np.diff(key[order]) == 0) & (apart >= piece)
+    return order[:-1][found], apart[found]
+
+
+def _ill_fitting(x: Floats) -> bool:
+    """Whether the steepest step stands alone: a seam between pieces that do not belong together."""
+    size = abs(np.diff(x))
+    k = int(np.argmax(size))
+    beside = np.concatenate([size[max(0, k - 2) : k], size[k + 1 : k + 3]])
+    return bool(size[k] > _SEAM * float(beside.max(initial=0.0)))
 
 
 def _last_change(x: Floats, rate_hz: float, swing: float, limits: Limits) -> int | None:
@@ -156,6 +201,29 @@ def _last_step(x: Floats, rate_hz: float, swing: float, steep: float, high: floa
         if min(len(before), len(after)) >= around // 2 and abs(np.median(after) - np.median(before)) > high * swing:
             return int(i) + lag
     return None
+
+
+def _last_of_many_steps(x: Floats, rate_hz: float, swing: float) -> int | None:
+    """After the last of many changes such as ``_last_step`` looks for, lower, up and down: a lamp that blinks."""
+    lag, around = max(1, round(_STEP_S * rate_hz)), max(2, round(_AROUND_S * rate_hz))
+    steep, high = _STEP_OF_MANY
+    change = x[lag:] - x[:-lag]
+    size = abs(change)
+    far = np.flatnonzero(size > max(high * swing, steep * float(np.quantile(size, 0.75))))
+    far = far[(far >= around) & (far < len(x) - lag - around)]
+    if min(_apart(far[change[far] > 0], around), _apart(far[change[far] < 0], around)) < _MANY_STEPS:
+        return None
+    rows = far[:, None] + np.arange(around)
+    before, after = np.median(x[rows - around + 1], axis=1), np.median(x[rows + lag], axis=1)
+    up, down = far[after - before > high * swing], far[before - after > high * swing]
+    if min(_apart(up, around), _apart(down, around)) < _MANY_STEPS:
+        return None
+    return int(max(up[-1], down[-1])) + lag
+
+
+def _apart(at: NDArray[np.int64], least: int) -> int:
+    """How many places there are that lie at least so far from the one before."""
+    return int(np.count_nonzero(np.diff(at) >= least)) + 1 if len(at) else 0
 
 
 def _runs_at(mark: Marks, least: int) -> NDArray[np.int64]:

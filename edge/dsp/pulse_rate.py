@@ -27,6 +27,7 @@ _ALIKE = 0.85
 _ASYSTOLE_BEATS = 4
 _CONTRADICT_GAP_S = 2.5
 _SILENT_S = 4.0
+_LEVEL_S, _LEVEL = 3.0, 4.0  # at a stopped pulse of CinC 2015 the level moves by 1.5 usual heights at most
 _BRADY_YES_BPM, _BRADY_NO_BPM = 46.0, 56.0
 _TACHY_YES_BPM, _TACHY_NO_BPM = 110.0, 105.0
 _LITTLE_TRUST, _SOME_TRUST, _GOOD_TRUST, _HIGH_TRUST = 0.1, 0.25, 0.6, 0.9
@@ -184,11 +185,13 @@ def findings(
     trust: float,
     shapes: Floats,
     fast_stretch: bool = False,
+    raw: Floats | None = None,
 ) -> Findings:
     """What the last 10 s of an upright band-passed wave say.
 
     trust: quality of those 10 s, 0 to 1; shapes: likeness of every beat to the usual one, 0 to 1; fast_stretch: a
-    stretch of clean fast pulse was seen. The limits are those of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its
+    stretch of clean fast pulse was seen; raw: the wave before its band was passed, by which a finger that slides off is told
+    from a heart that stops. The limits are those of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its
     records so that almost no true alarm is contradicted.
     """
     end = len(wave) / rate_hz
@@ -205,7 +208,19 @@ def findings(
         tachy = 1
     elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
         tachy = 0
-    return Findings(slow, fast, gap_s, brady, tachy, _asystole(end, beats, gap_s, trust, shapes))
+    asystole = _asystole(end, beats, gap_s, trust, shapes)
+    if asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, gap_s):
+        asystole = None
+    return Findings(slow, fast, gap_s, brady, tachy, asystole)
+
+
+def _slides(raw: Floats, beats: BeatList, rate_hz: float, gap_s: float) -> bool:
+    """Whether the level moves by many heights of the earlier beats from shortly before the silence to its end."""
+    second = round(rate_hz)
+    levels = np.median(raw[len(raw) % second :].reshape(-1, second), axis=1)[-int(np.ceil(gap_s + _LEVEL_S)) :]
+    earlier = beats.amplitude[beats.peak < len(raw) / rate_hz - gap_s]
+    usual = float(np.median(earlier)) if len(earlier) else float(np.max(beats.amplitude, initial=0.0))
+    return bool(np.ptp(levels) > _LEVEL * usual)
 
 
 def _asystole(end: float, beats: BeatList, gap_s: float, trust: float, shapes: Floats) -> int | None:

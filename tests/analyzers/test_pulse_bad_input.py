@@ -135,6 +135,25 @@ def test_lamps_that_flicker_slowly():
     right_or_silent(run(blocks(x)))
 
 
+@pytest.mark.parametrize("every_s", [0.3, 0.5, 1.0])
+@pytest.mark.parametrize("height", [1.0, 2.0])
+@pytest.mark.parametrize("bpm", [64.0, 77.0, 110.0])
+def test_a_lamp_that_steps_as_a_heart_beats_is_not_counted(every_s, height, bpm):
+    x = heart(bpm=bpm)
+    x += 1500.0 * height * (np.arange(len(x)) / RATE // every_s % 2)
+    right_or_silent(run(blocks(x)), bpm)
+
+
+@pytest.mark.parametrize("length_s", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("times", [1, 3, 8])
+def test_a_block_sent_over_and_over_is_not_counted(length_s, times):
+    x, n = heart(bpm=77.0), round(length_s * RATE)
+    readings = run(blocks(np.concatenate([x[:3000], np.tile(x[3000 - n : 3000], times), x[3000:]])))
+    assert right_or_silent(readings, 77.0) > 20
+    after_s = 30.0 + times * length_s
+    assert {r.reason for r in readings if after_s < r.t < after_s + 7.9} == {"gap"}
+
+
 @pytest.mark.parametrize("left", ["dark", "noise", "bright"])
 def test_a_finger_that_leaves_and_comes_back(left):
     rng = np.random.default_rng(3)
@@ -193,15 +212,24 @@ def test_what_rises_as_fast_as_it_falls_is_no_pulse(hz, form):
     assert sum(r.value is not None for r in readings) <= 0.1 * len(readings)
 
 
-@pytest.mark.parametrize("slide_s", [0.05, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("slide_s", [0.05, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0])
 @pytest.mark.parametrize("away_s", [5.0, 15.0])
 def test_a_finger_that_slides_off_is_no_stopped_heart(slide_s, away_s):
-    x = heart()
+    x = heart(40.0 + away_s + 2 * slide_s)
     t = np.arange(len(x)) / RATE
-    back = 20.0 + away_s
+    back = 20.0 + slide_s + away_s
     off = np.interp(t, [20.0, 20.0 + slide_s, back, back + slide_s], [0.0, 1.0, 1.0, 0.0])
     dark = 600.0 + np.random.default_rng(1).normal(0.0, 4.0, len(t))
     readings = run(blocks((1.0 - off) * x + off * dark))
     assert right_or_silent(readings) > 15
     assert not [r for r in readings if r.reason == "no_pulse" or r.detail.get("asystole") == 1]
-    assert not [r for r in readings if r.detail.get("brady") == 1]
+    if slide_s <= 3.0:
+        assert not [r for r in readings if r.detail.get("brady") == 1]
+
+
+def test_a_heart_that_stops_on_a_wandering_level_is_still_told():
+    t = np.arange(5000) / RATE
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", BPM), synthesis.Episode(30.0, "asystole")], 52, seed=4)
+    level = 1500.0 * np.sin(2 * np.pi * 0.05 * t)
+    readings = run(blocks(60000.0 + level + 1500.0 * synthesis.ppg(truth, t, seed=4)))
+    assert [r for r in readings if r.reason == "no_pulse" and r.detail["asystole"] == 1 and r.t > 34]

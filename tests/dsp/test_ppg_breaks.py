@@ -63,11 +63,31 @@ def test_zeros_in_the_place_of_samples_are_no_pulse_and_no_clipping():
 
 
 @pytest.mark.parametrize("care", Care)
-@pytest.mark.parametrize("length", [12, 25, 50])
+@pytest.mark.parametrize("length", [12, 25, 50, 100, 200, 500])
 def test_a_block_that_comes_twice_is_a_gap(length, care):
     x = wave()
     twice = np.concatenate([x[:600], x[600 - length : 600], x[600:]])
     assert broken(twice, care) == ((600 + length) / RATE, "gap")
+
+
+@pytest.mark.parametrize("times", [3, 8, 16])
+def test_a_buffer_that_is_sent_over_and_over_is_no_pulse_of_its_own_length(times):
+    x = wave(bpm=77.0)
+    stuck = np.concatenate([x[: 1600 - 100 * times], np.tile(x[300:400], times)])
+    begin, why = broken(stuck)
+    assert begin > 15.9
+    assert why == "gap"
+
+
+@pytest.mark.parametrize("bpm", [50.0, 60.0, 75.0, 100.0])
+@pytest.mark.parametrize("step", [0.0, 1.0])
+def test_a_generator_that_draws_every_beat_alike_is_whole(bpm, step):
+    beat = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 20, seed=1)
+    n = round(60.0 / bpm * RATE)
+    drawn = SWING * synthesis.ppg(beat, beat.t[5] + np.arange(n) / RATE, noise=0.0, baseline=0.0)
+    drawn += np.linspace(0.0, drawn[0] - drawn[-1], n)
+    x = np.tile(np.round(drawn) if step else drawn, 40)[:1600]
+    assert broken(x) == (0.0, "")
 
 
 @pytest.mark.parametrize("care", Care)
@@ -95,3 +115,12 @@ def test_a_spike_is_no_step():
     x = wave()
     x[500] += 2 * SWING
     assert broken(x, Care.FORM) == (0.0, "")
+
+
+@pytest.mark.parametrize("care", [Care.RATE, Care.FORM])
+@pytest.mark.parametrize("height", [1.0, 2.0])
+def test_a_lamp_that_blinks_is_seen_by_its_many_steps_up_and_down(height, care):
+    x = wave()
+    x += height * SWING * (np.arange(len(x)) // 50 % 2)
+    assert broken(x, care)[1] == "low_quality"
+    assert broken(x, care)[0] > 14.0
