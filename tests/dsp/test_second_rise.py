@@ -40,3 +40,9 @@ def test_without_beats_or_rises_there_are_none():
     assert second_rises(np.zeros(1600), none, RATE).shape == (0,)
     two = BeatList(np.array([2.0, 4.0]), np.array([1.8, 3.8]), np.array([1.0, 1.0]))
     assert second_rises(np.zeros(1600), two, RATE).tolist() == [False]
+
+
+def test_noise_that_rises_everywhere_is_none():
+    x = steady(50.0, SECONDS)
+    noisy = x + 0.25 * np.random.default_rng(2).standard_normal(len(x))
+    assert risen(noisy)[1].mean() < 0.2
