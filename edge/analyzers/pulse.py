@@ -10,7 +10,8 @@ An accelerometer that falls silent in mid-movement leaves no rate. The tracker a
   ``sd``           standard deviation of the rate, bpm; ranks errors
   ``method``       "beats" or "harmonics" at rest, "spectrum" under motion
   ``ibi_s``        intervals of the last 10 s
-  ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s
+  ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s; not known where beats may lie
+                   between those that were found
   ``tachy_bpm``    fastest five consecutive intervals of the last 10 s that vary by less than three tenths
   ``longest_gap_s``  longest stretch of the last 10 s without a beat
   ``asystole``     0 a good pulse contradicts it; 1 a good pulse stopped for at least 4 s; None cannot tell

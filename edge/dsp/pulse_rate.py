@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.beats import MIN_IBI_S, BeatList, find_beats, gain_controlled
+from edge.dsp.second_rise import MOST, second_rises
 
 Floats = NDArray[np.float64]
 
@@ -40,12 +41,13 @@ _AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
 class BeatRate:
     """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree.
 
-    levelled: peaks found with gain control, s.
+    levelled: peaks found with gain control, s; risen: per interval of the plain beats, whether ``second_rises`` has one.
     """
 
     bpm: float
     others: tuple[float, ...]
     levelled: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+    risen: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_), compare=False, repr=False)
 
     @property
     def agreeing(self) -> int:
@@ -87,7 +89,7 @@ def beat_rate(wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RAT
     levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
     tail = wave[-round(span_s * rate_hz) :]
     others = (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0])
-    return BeatRate(plain, others, levelled.peak)
+    return BeatRate(plain, others, levelled.peak, second_rises(wave, beats, rate_hz))
 
 
 def _median_rate(peaks: Floats, since: float) -> float:
@@ -196,6 +198,8 @@ def findings(
     """
     end = len(wave) / rate_hz
     slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
+    if slow is not None and slow < _BRADY_NO_BPM and _beats_between(beats.peak, rate.risen, end):
+        slow = None
     gap_s = longest_gap_s(wave, beats, rate_hz)
     slow_levelled = brady_bpm(rate.levelled, end)
     slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
@@ -212,6 +216,12 @@ def findings(
     if asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, gap_s):
         asystole = None
     return Findings(slow, fast, gap_s, brady, tachy, asystole)
+
+
+def _beats_between(peaks: Floats, risen: NDArray[np.bool_], end: float) -> bool:
+    """Whether most of the long intervals of the last 10 s hold a second rise, so that they show no slow heart."""
+    slow = (np.diff(peaks) > 60.0 / _BRADY_NO_BPM) & (peaks[1:] >= end - RATE_SPAN_S)
+    return bool(slow.any()) and float(risen[slow].mean()) >= MOST
 
 
 def _slides(raw: Floats, beats: BeatList, rate_hz: float, gap_s: float) -> bool:

@@ -6,7 +6,8 @@ one logistic rule, and the likeliest is taken. The rule's figures ask for regula
 noise quality vouch for count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is
 nobody's pulse: noise as slow as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is
 more so. A rate without power of its own, only at its double or triple, is part of a heart too fast to be counted; a slow
-one with power at its half counts the dicrotic waves of a heart too slow.
+one with power at its half counts the dicrotic waves of a heart too slow; and a slow one is not believed where most
+intervals hold a second rise too late to be dicrotic: weak early beats were missed, or breath was counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy import fft
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats, gain_controlled
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
+from edge.dsp.second_rise import MOST
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +50,7 @@ _SURELY_STEEPER = 0.25
 _EVEN = 0.08  # 0.7 % of CinC's windows with a right rate are as even as a sine
 _OF_DOUBLE, _OF_TRIPLE = 0.1, 1.0  # none of CinC's windows with a right rate has under 0.2 and 2
 _DOUBTED_BPM, _OF_HALF = 68.0, 0.07  # up to there the half may be a heart; 1 in 100 of CinC's right rates has so much
+_CLEARLY_FASTER = 1.2  # than the beats, so that what lies between them was counted
 _RISE_S = (0.08, 0.5)
 _NO_RISE_S = 0.3  # of what has no beats
 _SPIKE_S = 0.12  # a pulse takes longer to rise, a jerk at the cable does not
@@ -71,11 +74,12 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Rates that were counted, bpm, each with its ``FIGURES``; the rate by beats (NaN without), and how far two
-    detectors and the noise quality vouch for it, 0 to 1."""
+    detectors and the noise quality vouch for it, 0 to 1. doubted_bpm: no rate up to there is to be believed."""
 
     candidates: tuple[tuple[float, tuple[float, ...]], ...]
     beats_bpm: float
     vouched: float
+    doubted_bpm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +125,10 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     plain, levelled = shares(tail, rate_hz), shares(level, rate_hz)
     if not plain.any():
         return Counts((), by_beats, 0.0)
-    known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
-    vouched = seen.trust * steep if known else 0.0
     peaks = seen.beats.peak
     ibi = np.diff(peaks[peaks >= (len(wave) - len(tail)) / rate_hz])
+    known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
+    vouched = seen.trust * steep if known else 0.0
     trust = min(max(seen.trust, 0.002), 0.998)
     logit = float(np.log(trust / (1.0 - trust)))
     burst = _burst(tail, rate_hz)
@@ -137,14 +141,15 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
             combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (levelled, plain))
             between = sum(near(plain, k * bpm) for k in (0.5, 1.5, 2.5))
             found.append((bpm, (alike, far, *combs, between, logit, burst, *form)))
-    return Counts(tuple(found), by_beats, vouched)
+    missed = len(ibi) > 0 and float(seen.counted.risen[-len(ibi) :].mean()) >= MOST
+    return Counts(tuple(found), by_beats, vouched, min(_DOUBTED_BPM, _CLEARLY_FASTER * by_beats) if missed else 0.0)
 
 
 def choose(counts: Counts, rule: tuple[float, tuple[float, ...]] = (OFFSET, WEIGHTS)) -> RestRate:
     """The likeliest of the counts; the beats that are vouched for where neither is likely enough."""
-    odds = [(likelihood(figures, rule), bpm) for bpm, figures in counts.candidates]
+    odds = [(likelihood(figures, rule), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
     worth, bpm = max(odds, default=(0.0, float("nan")))
-    if worth < ENOUGH and counts.vouched > worth:
+    if worth < ENOUGH and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
         worth, bpm = counts.vouched, counts.beats_bpm
     apart = max((abs(bpm - other) for _, other in odds), default=0.0)
     sd = 0.8 + 0.3 * min(apart, 20.0) + 8.0 * (1.0 - worth)
