@@ -253,6 +253,11 @@ Noise as slow as hearts, of a hand that moves, has rates too. What tells it from
 it falls. With that among its figures, and such windows among those it was fitted on, the rule says a rate in {moved:.3f}
 of 500 others.
 
+What is counted are pulses. A heart beat too early to fill is one the finger may not show: where early beats leave a rise
+of their own the rate and `brady` are unknown, since half the heart's rate would be said; where they leave none (a
+quarter of the amplitude and less), the rate of the pulses is said, and it is half the heart's in bigeminy. Only an ECG
+can tell.
+
 Bedside alarms go off when the patient or the sensor moves: of the last windows, just before the alarm, {last:.3f} of
 {lasts} are answered, of the others {others:.3f}.
 
