@@ -61,5 +61,5 @@ def _ripple(wave: Floats, rate_hz: float) -> float:
 
 def _steepest(slope: Floats, begin: NDArray[np.number], end: NDArray[np.number]) -> Floats:
     """The largest slope between every two places, in samples; places in order."""
-    edges = np.column_stack([begin, end]).astype(np.int64).ravel()
+    edges = np.minimum(np.column_stack([begin, end]).astype(np.int64).ravel(), len(slope) - 1)
     return np.asarray(np.maximum.reduceat(slope, edges)[::2])
