@@ -215,9 +215,7 @@ class Bed:
             if not doubt:
                 self.heard[source] = dict(streams)
             elif source in analyzed and list((self.watches or {}).get(source, ())) == analyzed[source]:
-                self.heard[source] = dict.fromkeys(
-                    filter(None, streams)
-                )  # what spoke before the restart is still missed
+                self.heard[source] = dict.fromkeys(filter(None, streams))  # what spoke before is missed still
         self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)

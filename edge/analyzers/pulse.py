@@ -58,8 +58,8 @@ def build(
 ) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
-    channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings, at most 3; each looks
-    back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
+    channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings, at most 3;
+    each looks back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
     the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
     installed.
     """

@@ -192,9 +192,9 @@ def findings(
     """What the last 10 s of an upright band-passed wave say.
 
     trust: quality of those 10 s, 0 to 1; shapes: likeness of every beat to the usual one, 0 to 1; fast_stretch: a
-    stretch of clean fast pulse was seen; raw: the wave before its band was passed, by which a finger that slides off is told
-    from a heart that stops. The limits are those of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its
-    records so that almost no true alarm is contradicted.
+    stretch of clean fast pulse was seen; raw: the wave before its band was passed, by which a finger that slides off is
+    told from a heart that stops. The limits are those of CinC 2015 (40, 140 bpm, 4 s) with margins chosen on its records
+    so that almost no true alarm is contradicted.
     """
     end = len(wave) / rate_hz
     slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
