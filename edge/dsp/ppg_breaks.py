@@ -41,6 +41,7 @@ _AGAIN_ALL = 0.8
 _SEAM = 2.5  # of the steps beside it; of generated pulses a hundredth have a steepest one that stands out so
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that numbers multiplied by it stay apart
 _LEAST_S = 4.0
+_ON_AGAIN_S = 1.0  # a sensor that says for so long that it is on is on, whatever its signal does yet
 
 
 class Care(Enum):
@@ -55,7 +56,8 @@ class Care(Enum):
 def after_last_break(window: Window, t: Floats, x: Floats, start: float, care: Care) -> tuple[float, str]:
     """Where the unbroken end of the window begins, s, and what came before it.
 
-    t ``(n,)`` s and finite x ``(n,)``: one channel from ``start`` on, at least one sample.
+    t ``(n,)`` s and finite x ``(n,)``: one channel from ``start`` on, at least one sample. A sensor that was off by its
+    own word and has been on for a second is told as ``low_quality``: it is on, and its signal has not settled.
     """
     step = 1.0 / window.rate
     if window.end - float(t[-1]) - step > MAX_BRIDGE_S:
@@ -71,8 +73,13 @@ def after_last_break(window: Window, t: Floats, x: Floats, start: float, care: C
     for last, told in _breaks(x, window.rate, care):
         if t[last] > begin:
             begin, why = float(t[last]), told
-    off = window.flags.get("sensor_off", begin)
-    return (off, "sensor_off") if off > begin else (begin, why)
+    off = window.flags.get("sensor_off")
+    if off is None:
+        return begin, why
+    if off > window.end - _ON_AGAIN_S:
+        return max(off, begin), "sensor_off"
+    coming = why == "no_signal" and begin < off + _GONE[-1][0] + _ON_AGAIN_S  # the level, as the finger comes back
+    return max(off, begin), "low_quality" if coming or off > begin else why
 
 
 def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:

@@ -40,8 +40,18 @@ def test_a_clean_pulse_is_usable():
 
 def test_what_the_device_calls_off_is_off_until_it_says_otherwise():
     assert reason(wave(), flags={"sensor_off": 16.0}) == "sensor_off"
-    assert reason(wave(), flags={"sensor_off": 8.5}) == "sensor_off"
+    assert reason(wave(), flags={"sensor_off": 15.1}) == "sensor_off"
     assert reason(wave(), flags={"sensor_off": 7.5}) == ""
+
+
+def test_a_sensor_that_is_on_again_is_not_called_off_while_its_signal_is_too_short():
+    came = wave()
+    came[: round(12.0 * RATE)] = 600.0 + np.arange(round(12.0 * RATE)) % 3  # the level jumps where the finger comes
+    assert reason(came) == "no_signal"
+    assert reason(came, flags={"sensor_off": 12.0}) == "low_quality"
+    assert reason(wave(), flags={"sensor_off": 8.5}) == "low_quality"
+    came[round(12.0 * RATE) :] = 600.0
+    assert reason(came, flags={"sensor_off": 4.0}) == "no_signal"
 
 
 def test_what_is_no_signal():
