@@ -93,7 +93,8 @@ def test_an_accelerometer_that_dies_at_rest_takes_nothing(model):
 def test_what_the_device_calls_off_is_off(model, moves):
     wobble, acc = walking() if moves else (0.0, resting())
     readings = run(heart() + wobble, acc, model, flags=lambda t: {"sensor_off"} if 20 <= t < 30 else ())
-    assert {r.reason for r in readings if 20.6 < r.t < 37.5} == {"sensor_off"}
+    assert {r.reason for r in readings if 20.6 < r.t < 30.9} == {"sensor_off"}
+    assert {r.reason for r in readings if 31.1 < r.t < 37.5} == {"low_quality"}  # on again, and not yet settled
     assert all(r.value is not None for r in readings if r.t > 39)
 
 
