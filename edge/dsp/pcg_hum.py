@@ -42,36 +42,39 @@ def without_hum(y: Floats) -> Floats:
 
 def _fundamental_hz(y: Floats) -> float | None:
     places = _places(len(y))
-    spectrum = rfft(y * places.taper)
+    spectrum = rfft(y * places.taper)[: places.top]
     power = spectrum.real**2 + spectrum.imag**2
-    total = float(np.vdot(y, y)) / len(y)
-    if not total > 0:
-        return None
     bins = places.bins[np.arange(len(places.bins)), power[places.bins].argmax(axis=1)]
-    left, peak, right = (np.log(power[bins + step] + _TINY) for step in (-1, 0, 1))
-    bend = left - 2.0 * peak + right
-    off = np.clip(0.5 * (left - right) / np.where(bend < 0, bend, -np.inf), -0.5, 0.5)
-    at_hz = (bins + off) * RATE_HZ / len(y) / places.multiple
     below = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
     beside = sum(below[b] - below[a] for a, b in places.beside) / sum(b - a for a, b in places.beside)
-    line = (power[bins] > MIN_LINE * beside) & (peak > left) & (peak >= right)
-    strong = 2.0 * np.exp(peak - 0.25 * (left - right) * off) / (places.taper.sum() ** 2 * total) >= MIN_SHARE
+    line = np.flatnonzero((power[bins] > MIN_LINE * beside) & (power[bins] >= power[bins + 1]))
+    line = line[power[bins[line]] > power[bins[line] - 1]]
+    if not len(line):
+        return None
+    bins, multiple = bins[line], places.multiple[line]
+    left, peak, right = (np.log(power[bins + step] + _TINY) for step in (-1, 0, 1))
+    off = 0.5 * (left - right) / (left - 2.0 * peak + right)
+    at_hz = (bins + off) * RATE_HZ / len(y) / multiple
+    half = 0.5 * float(np.vdot(y, y)) / len(y) * float(places.taper.sum()) ** 2
+    strong = np.exp(peak - 0.25 * (left - right) * off) >= MIN_SHARE * half
     best, found = 0, None
     for mains in MAINS_HZ:
-        ours = line & (places.mains == mains)
+        ours = places.mains[line] == mains
         for first in np.flatnonzero(ours):
             agree = ours & (np.abs(at_hz - at_hz[first]) < _APART_HZ)
-            enough = agree.sum() >= _MIN_LINES or (strong & agree & (places.multiple == 1)).any()
+            enough = agree.sum() >= _MIN_LINES or (strong & agree & (multiple == 1)).any()
             if enough and agree.sum() > best:
                 best = int(agree.sum())
-                found = float(np.average(at_hz[agree], weights=places.multiple[agree]))
+                found = float(np.average(at_hz[agree], weights=multiple[agree]))
     return found
 
 
 class _Places(NamedTuple):
-    """Where lines may lie in a spectrum: of which mains, which multiple, bins (places, most), bins beside each."""
+    """Where lines may lie in a spectrum: of which mains, which multiple, bins (places, most), bins beside each; none of
+    them at ``top`` or above."""
 
     taper: Floats
+    top: int
     mains: NDArray[np.float64]
     multiple: NDArray[np.float64]
     bins: NDArray[np.int64]
@@ -93,7 +96,8 @@ def _places(n: int) -> _Places:
     near, far = _BESIDE_HZ
     beside = [(bins(middle - far), bins(middle - near)), (bins(middle + near), bins(middle + far))]
     within = np.minimum(low[:, None] + offsets, high[:, None])
-    return _Places(np.hanning(n).astype(np.float32), mains, multiple, within, beside)
+    top = int(max(beside[1][1].max(), within.max())) + 2
+    return _Places(np.hanning(n).astype(np.float32), top, mains, multiple, within, beside)
 
 
 def _waves(hum_hz: float, n: int) -> Floats:
