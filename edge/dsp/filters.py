@@ -98,7 +98,9 @@ def _gain_squared(sections: bytes, length: int) -> Floats:
 def within_reach(x: NDArray[Any]) -> NDArray[Any]:
     """``x`` itself, or times a power of two where the unit is so odd that squares would leave what a float32 holds."""
     with np.errstate(invalid="ignore"):
-        size = np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape)).max(initial=0.0)
+        size = max(float(x.max(initial=0)), -float(x.min(initial=0)))
+        if not np.isfinite(size):
+            size = float(np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape)).max())
     if size == 0.0 or 1e-15 < size < 1e15:
         return x
     return np.asarray(np.ldexp(np.asarray(x, np.float64), -int(np.frexp(size)[1])))

@@ -132,4 +132,4 @@ def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]
 def _is_silent(x: NDArray[Any]) -> bool:
     if not x.max() > x.min():
         return True
-    return len(np.unique(x[:1000])) < _MIN_LEVELS and len(np.unique(x)) < _MIN_LEVELS
+    return all(len(np.unique(part)) < _MIN_LEVELS for part in (x[:100], x[:1000], x))

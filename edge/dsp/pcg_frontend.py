@@ -9,6 +9,7 @@ The picture has one mean and one deviation per window, so neither gain, DC nor t
 from __future__ import annotations
 
 import math
+import statistics
 from functools import lru_cache
 from typing import Any
 
@@ -74,7 +75,7 @@ def remove_spikes(y: Floats) -> tuple[Floats, int]:
     if whole < 3:
         return y, 0
     peaks = np.abs(y[: whole * _SPIKE_WINDOW]).reshape(whole, _SPIKE_WINDOW).max(axis=1)
-    median = float(np.median(peaks))
+    median = statistics.median(peaks.tolist())
     over = peaks > _SPIKE_RATIO * median
     if not over.any() or over.mean() > _MAX_SPIKE_SHARE:
         return y, 0

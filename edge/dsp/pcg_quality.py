@@ -57,8 +57,8 @@ def heart_rate(picture: Floats) -> Pulse:
     """
     frames = picture.shape[1]
     low_sound = np.sqrt(np.sqrt(np.exp(picture[:_LOW_BANDS]).sum(axis=0, keepdims=True)))
-    colour = _autocorrelation(np.exp(0.5 * picture))
-    both = (1.0 - _COLOUR_SHARE) * _autocorrelation(low_sound) + _COLOUR_SHARE * colour
+    loud, colour = _autocorrelations(low_sound, np.exp(0.5 * picture))
+    both = (1.0 - _COLOUR_SHARE) * loud + _COLOUR_SHARE * colour
     shortest = int(60.0 * FRAME_RATE_HZ / RATES_BPM[1])
     longest = min(int(60.0 * FRAME_RATE_HZ / RATES_BPM[0]), int(0.6 * frames))
     inner = both[shortest:longest]
@@ -69,12 +69,12 @@ def heart_rate(picture: Floats) -> Pulse:
     octaves = np.log2(60.0 * FRAME_RATE_HZ / lags / _PRIOR_BPM)
     lag = int(lags[(both[lags] * np.exp(-0.5 * (octaves / _PRIOR_OCTAVES) ** 2)).argmax()])
     lag = _shorter(lag, 1 / 2, lags, both, colour)
-    steady = float(np.clip(both[lag], 0.0, 1.0))
+    steady = min(max(float(both[lag]), 0.0), 1.0)
     lag = _shorter(lag, 2 / 3, lags, both, colour)
     a, b, c = both[lag - 1 : lag + 2]
     bend = a - 2 * b + c
     fine = lag + (0.5 * (a - c) / bend if bend < 0 else 0.0)
-    rate_bpm = float(np.clip(60.0 * FRAME_RATE_HZ / fine, *RATES_BPM))
+    rate_bpm = min(max(float(60.0 * FRAME_RATE_HZ / fine), RATES_BPM[0]), RATES_BPM[1])
     told_apart = rate_bpm <= MAX_TOLD_BPM and _again(both, lag) >= MIN_AGAIN
     return Pulse(rate_bpm, steady, told_apart)
 
@@ -156,15 +156,17 @@ def _share_above_300(picture: Floats) -> Floats:
     return np.asarray(picture[split:].max(axis=0) - picture[:split].max(axis=0), np.float32)
 
 
-def _autocorrelation(x: Floats) -> NDArray[np.float64]:
-    """Of the rows of ``x`` (rows, frames) together; 1 at no lag, nearly unbiased at long ones."""
-    frames = x.shape[1]
+def _autocorrelations(one: Floats, many: Floats) -> tuple[Lags, Lags]:
+    """Of a row (1, frames), and of rows (bands, frames) together; 1 at no lag, nearly unbiased at long ones."""
+    rows = np.concatenate([one, many])
+    frames = rows.shape[1]
     size = 1 << (2 * frames - 1).bit_length()
-    spectrum = rfft(x - x.mean(axis=1, keepdims=True), size, axis=1)
-    total = irfft((spectrum.real**2 + spectrum.imag**2).sum(axis=0), size)[:frames].astype(np.float64)
-    if not total[0] > 0:
-        return np.zeros(frames)
-    return np.asarray(total / (total[0] * (1.0 - np.arange(frames) / (frames + 25.0))))
+    spectrum = rfft(rows - rows.mean(axis=1, keepdims=True), size, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    totals = irfft(np.stack([power[0], power[1:].sum(axis=0)]), size, axis=1)[:, :frames].astype(np.float64)
+    unbiased = 1.0 - np.arange(frames) / (frames + 25.0)
+    first, second = (t / (t[0] * unbiased) if t[0] > 0 else np.zeros(frames) for t in totals)
+    return first, second
 
 
 def _less_mean(z: NDArray[np.float64], half: int) -> NDArray[np.float64]:
