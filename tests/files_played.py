@@ -45,6 +45,14 @@ def play(path: Path | str, **settings: Any) -> list[Block]:
         source.close()
 
 
+def unheard(path: Path | str, **settings: Any) -> dict[str, int]:
+    """By stream, how many channels the source has beside the one that it reads."""
+    source = files.build(name="file", path=str(path), clock=ManualClock(), **settings)
+    source.open()
+    source.close()
+    return source.unheard
+
+
 def notes(path: Path | str, **settings: Any) -> list[str]:
     """What the source has to say of a file's channels once it is read."""
     source = files.build(name="file", path=str(path), clock=ManualClock(), **settings)

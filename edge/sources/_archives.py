@@ -54,12 +54,14 @@ def read_npz(
         if array.dtype.kind not in "iuf":
             raise SourceError(f"{path}: {key}: holds no numbers")
         data = np.asarray(_signals(path, key, array, record, names), np.float64)
-        data = data[:, chosen_channels(path, list(range(data.shape[1])), channel_for(found, kind, channel))]
+        channels = chosen_channels(path, list(range(data.shape[1])), channel_for(found, kind, channel))
+        unheard = data.shape[1] - 1 if len(channels) == 1 else 0
+        data = data[:, channels]
         if not np.isfinite(data).any():
             empty.append(found)
         stated = rates.get(f"fs_{key}", rates.get("fs"))
         rate = checked_rate(str(path), stated, rate_hz if stated is None or kind in (found, "auto") else None)
-        tracks[found] = array_track(found, rate, np.ascontiguousarray(data))
+        tracks[found] = array_track(found, rate, np.ascontiguousarray(data), unheard)
     if not (tracks if kind == "auto" else kind in tracks):
         raise SourceError(f"{path}: holds no {kind}")
     if kind in empty or len(empty) == len(tracks):

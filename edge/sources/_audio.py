@@ -1,7 +1,7 @@
 """Sound files as tracks: WAV (8, 16, 24, 32 bit and float) without a library, FLAC through soundfile.
 
 Samples are scaled to full scale ±1, so that the same sound is the same numbers in either format. A half-written file
-is refused: its header promises more than there is.
+is refused: its header promises more than there is, or nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, read_bytes
 from edge.types import SourceError
 
-_UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that stream and never come back to the header
+_UNKNOWN_SIZE = 0x7FFFF000  # from here on: written by programs that stream and never come back to the header
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -31,8 +31,10 @@ def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     if frame_bytes != channels * bits // 8:
         raise SourceError(f"{path}: its WAV header contradicts itself")
     there = path.stat().st_size - at
-    if size == _UNKNOWN_SIZE:
+    if size >= _UNKNOWN_SIZE and there < size:
         size = there
+    if not size and there:
+        raise SourceError(f"{path}: half-written, or without sound: its header promises none, and {there} bytes follow")
     if there < size:
         promised, held = (n / frame_bytes / stated for n in (size, there))
         raise SourceError(f"{path}: half-written: promises {promised:.1f} s of sound and holds {held:.1f} s")
@@ -88,7 +90,7 @@ def _picked(path: Path, kind: str, channel: int | None, rate: float, length: int
         channel = 0
     if channel is None or channels == 1:
         return Track(kind, rate, length, rows)
-    return Track(kind, rate, length, lambda a, b: rows(a, b)[:, channel : channel + 1])
+    return Track(kind, rate, length, lambda a, b: rows(a, b)[:, channel : channel + 1], unheard=channels - 1)
 
 
 def _wav_chunks(path: Path) -> tuple[bytes, int, int]:

@@ -161,17 +161,18 @@ def _tracks(
             break
         same = [s for s in members if (s.rate_hz, s.length) == (members[0].rate_hz, members[0].length)]
         left_out = tuple(f"{s.label} ({s.rate_hz:g} Hz)" for s in members if s not in same)
-        one = channel_for(found, kind, channel)
+        one, unheard = channel_for(found, kind, channel), 0
         if one is not None:
             if not 0 <= one < len(same):
                 raise SourceError(f"{path}: {found} has {len(same)} channel(s), counted from 0, no channel {one}")
-            same, left_out = [same[one]], ()
+            same, left_out, unheard = [same[one]], (), len(members) - 1
         rate = checked_rate(str(path), same[0].rate_hz, rate_hz if kind in ("auto", found) else None)
 
         def rows(a: int, b: int, same: Sequence[_Signal] = same) -> Floats:
             return np.stack([s.rows(a, b) for s in same], axis=1)
 
-        tracks.append(Track(found, rate, same[0].length, rows, tuple(s.label for s in same), left_out=left_out))
+        labels = tuple(s.label for s in same)
+        tracks.append(Track(found, rate, same[0].length, rows, labels, left_out=left_out, unheard=unheard))
     if not tracks:
         wanted = "ppg, pcg, acc or ecg" if kind == "auto" else kind
         raise SourceError(f"{path}: no signal is named {wanted}; there are: {', '.join(s.label for s in signals)}")

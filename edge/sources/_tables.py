@@ -81,7 +81,8 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         labels = tuple(names[i] for i in chosen) if names else ()
         rows = partial(_rows, data)
         left_out = tuple(names[i] for i in members if i not in chosen) if names and len(chosen) > 1 else ()
-        tracks.append(Track(found, rate, len(data), rows, labels, index, times, left_out))
+        unheard = len(members) - 1 if len(chosen) == 1 else 0
+        tracks.append(Track(found, rate, len(data), rows, labels, index, times, left_out, unheard))
     if kind in empty or len(empty) == len(tracks):
         raise SourceError(f"{path}: {', '.join(empty)}: no row holds numbers")
     return tracks

@@ -25,7 +25,8 @@ class Track:
 
     rows(a, b): samples a to b, ``(b - a, channels)``, NaN where there is none. index: position of every row on an
     even grid, where rows are missing; times: s from the start, of every row, where the file's are uneven. left_out:
-    channels of the stream that do not fit beside the others, in words.
+    channels of the stream that do not fit beside the others, in words. unheard: how many channels the file has of it
+    beside the one that is read, where one is.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Track:
     index: NDArray[np.int64] | None = None
     times: Floats | None = None
     left_out: tuple[str, ...] = ()
+    unheard: int = 0
 
     def position(self, at_s: float) -> int:
         """The first row at or after ``at_s`` from the start."""
@@ -91,9 +93,9 @@ def chosen_channels(path: Path, columns: list[int], channel: int | None) -> list
     return [columns[channel]]
 
 
-def array_track(kind: str, rate_hz: float, data: Floats) -> Track:
+def array_track(kind: str, rate_hz: float, data: Floats, unheard: int = 0) -> Track:
     """A track of an array ``(n, channels)`` in memory."""
-    return Track(kind, rate_hz, len(data), lambda a, b: data[a:b])
+    return Track(kind, rate_hz, len(data), lambda a, b: data[a:b], unheard=unheard)
 
 
 def checked_rate(path: str, stated: float | None, asked: float | None) -> float:

@@ -84,7 +84,8 @@ def split_record(path: str | Path) -> tuple[Path, str | None]:
 
 
 class Files:
-    """See ``build``. ``rates_hz``: once opened, the streams of the file, be they empty or late, and their rates."""
+    """See ``build``. Once opened, ``rates_hz``: the streams of the file, be they empty or late, and their rates;
+    ``unheard``: by stream, how many channels there are beside the one that is read."""
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Files:
         self._block_s = block_s
         self._tracks: list[Track] = []
         self.rates_hz: dict[str, float] = {}
+        self.unheard: dict[str, int] = {}
         self._held: dict[str, Held] = {}
         self._left_out: list[str] = []
         self._start, self._step, self._epoch, self._end_s = 0.0, 0, -1, 0.0
@@ -117,6 +119,7 @@ class Files:
         )
         self._end_s = max(track.end_s for track in self._tracks)
         self.rates_hz = {track.kind: track.rate_hz for track in self._tracks}
+        self.unheard = {track.kind: track.unheard for track in self._tracks}
         self._held = {track.kind: Held(track.kind, track.labels) for track in self._tracks}
         self._left_out = [f"{t.kind}: left out: {', '.join(t.left_out)}" for t in self._tracks if t.left_out]
         self._start, self._step = self._clock.now(), 0
@@ -190,17 +193,21 @@ def open_tracks(
             raise SourceError(f"{path}: a pipe or a device, not a file")
         with path.open("rb") as file:
             head = file.read(16)
-        if path.suffix.lower() in (".hea", ".dat") or path.with_suffix(".hea").is_file():
+        if path.suffix.lower() in (".hea", ".dat"):
             return read_wfdb(path, kind, channel, rate_hz)
         if not head:
             raise SourceError(f"{path}: empty")
-        for mark, at, what in _NOT_SIGNALS:
-            if head[at : at + len(mark)] == mark:
-                raise SourceError(f"{path}: is {what}")
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        if (
+            head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+        ):  # with a WFDB header beside it, as in PhysioNet's databases, too
             return read_wav(path, kind, channel, rate_hz)
         if head[:4] in _LIBSNDFILE:
             return read_flac(path, kind, channel, rate_hz)
+        if path.with_suffix(".hea").is_file():
+            return read_wfdb(path, kind, channel, rate_hz)
+        for mark, at, what in _NOT_SIGNALS:
+            if head[at : at + len(mark)] == mark:
+                raise SourceError(f"{path}: is {what}")
         if head[:4] == b"PK\x03\x04":
             return read_npz(path, kind, channel, rate_hz, record)
         if head[:8] == b"0       ":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import murmur
-from edge.cli.analyze.one_file import played, tell, through
+from edge.cli.analyze.one_file import OneFile, tell, through
 from edge.dsp.murmur_decision import Calibration, Verdict
 from edge.dsp.pcg_frontend import WINDOW_S
 from edge.inference import Model
@@ -50,16 +50,20 @@ def report(
     from edge import inference
 
     model = inference.load("murmur")
-    blocks, _, notes = played(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel)
+    sound = OneFile(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel)
     analyzers = {"murmur": murmur.build(models=lambda _: model)}
-    readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), blocks)
+    readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), sound)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
+    notes = sound.notes
+    if sound.unheard and verdict.decision == "unknown":
+        heard = "the first" if channel is None else f"number {channel}"
+        notes = [*notes, f"of {sound.unheard + 1} channels only {heard} was heard: --channel takes another"]
     words = [*in_words(verdict, readings, model), *(f"Note: {note}." for note in notes)]
     try:
         if plot is not None:
             from edge.cli.analyze.plot_murmur import draw
 
-            draw(plot, blocks, readings, model, title=f"{Path(path).name}\n{words[0]}")
+            draw(plot, sound, readings, model, title=f"{Path(path).name}\n{words[0]}")
     finally:  # said last: a reader that goes away takes no picture with it
         tell(readings, words, jsonl=jsonl)
     return 0

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from edge.cli._events import clock_text
 from edge.cli._events import jsonl as as_json
 from edge.clock import ManualClock
 from edge.lane import Lane
 from edge.types import Block, Reading, Source, SourceError
+
+_TELL_EVERY_S: Final = 60.0  # of the file
+_TOLD_WIDTH: Final = 16
 
 
 class Played(NamedTuple):
@@ -24,18 +28,46 @@ class Played(NamedTuple):
 def played(
     path: str | Path, kind: str, what: str, *, rate_hz: float | None = None, channel: int | None = None
 ) -> Played:
-    """A file from begin to end, ``kind`` the stream that must be there with what belongs to it, ``what`` it is in
-    words; raises SourceError in one line."""
-    from edge.sources import files
+    """A file from begin to end in memory, ``kind`` the stream that must be there with what belongs to it, ``what`` it
+    is in words; raises SourceError in one line."""
+    file = OneFile(path, kind, what, rate_hz=rate_hz, channel=channel)
+    blocks = sorted(file, key=lambda b: (b.t0, b.kind))
+    return Played(blocks, {b.kind: b.rate for b in blocks}, file.notes)
 
-    source = files.build(
-        name="file", path=str(path), signal=kind, rate_hz=rate_hz, channel=channel, block_s=1.0, clock=ManualClock(0.0)
-    )
-    blocks = sorted(all_of(source), key=lambda b: (b.t0, b.kind))
-    rates_hz = {b.kind: b.rate for b in blocks}
-    if kind not in rates_hz:
-        raise SourceError(f"{path}: no {what} in it: no sample of it is a number")
-    return Played(blocks, rates_hz, source.notes)
+
+class OneFile:
+    """The blocks of a file, read from its begin each time they are asked for, so that an hour of sound need not fit into
+    memory.
+
+    kind: the stream that must be there with what belongs to it; what: it is in words. Reading raises SourceError in one
+    line. Once read, ``notes``: what its channels lack; ``unheard``: channels of ``kind`` beside the one that was read.
+    """
+
+    def __init__(
+        self, path: str | Path, kind: str, what: str, *, rate_hz: float | None = None, channel: int | None = None
+    ) -> None:
+        from edge.sources import files
+
+        self._path, self._kind, self._what = path, kind, what
+        self._source = files.build(
+            name="file", path=str(path), signal=kind, rate_hz=rate_hz, channel=channel, block_s=1.0, clock=ManualClock()
+        )
+
+    def __iter__(self) -> Iterator[Block]:
+        kinds: set[str] = set()
+        for block in all_of(self._source):
+            kinds.add(block.kind)
+            yield block
+        if self._kind not in kinds:
+            raise SourceError(f"{self._path}: no {self._what} in it: no sample of it is a number")
+
+    @property
+    def notes(self) -> list[str]:
+        return self._source.notes
+
+    @property
+    def unheard(self) -> int:
+        return self._source.unheard.get(self._kind, 0)
 
 
 def all_of(source: Source) -> Iterable[Block]:
@@ -51,8 +83,17 @@ def all_of(source: Source) -> Iterable[Block]:
 
 
 def through(lane: Lane, blocks: Iterable[Block]) -> list[Reading]:
-    """The lane's readings; a fault of an analyzer is raised."""
-    readings = [reading for block in blocks for reading in lane.feed(block)] + lane.finish()
+    """The lane's readings; a fault of an analyzer is raised. Whoever waits at a terminal sees how far it is."""
+    readings: list[Reading] = []
+    waiting, told_s = sys.stderr.isatty(), 0.0
+    for block in blocks:
+        readings += lane.feed(block)
+        if waiting and block.t_end - told_s >= _TELL_EVERY_S:
+            told_s = block.t_end
+            print(f"  {clock_text(told_s)} ...", end="\r", file=sys.stderr)
+    if told_s:
+        print(" " * _TOLD_WIDTH, end="\r", file=sys.stderr)
+    readings += lane.finish()
     if faults := lane.take_faults():
         raise faults[0].error
     return readings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,21 @@ _LEAST_S = 0.2  # a few frames of the scalogram
 
 def draw(
     path: str | Path,
-    blocks: Sequence[Block],
+    blocks: Iterable[Block],
     readings: Sequence[Reading],
     model: Model,
     *,
     title: str,
 ) -> None:
     """Write the picture to ``path``: at most 20 s, those with the strongest murmur, under ``title``, and below them in
-    what is longer all windows. Raises ConfigError where it cannot."""
-    rate = blocks[0].rate
-    all_s = (blocks[-1].next_seq - blocks[0].seq) / rate
+    what is longer all windows. The blocks are read twice. Raises ConfigError where it cannot."""
+    rate, begin, end = _extent(blocks)
+    all_s = (end - begin) / rate
     answered = [r for r in readings if r.metric == "pcg.murmur" and isinstance(r.value, float)]
     judged = [r for r in answered if r.detail["complete"]] or answered
     begin_s = strongest_from(judged, all_s)
-    x, there = _on_one_grid(blocks, begin_s)
+    first = begin + round(begin_s * rate)
+    x, there = _on_one_grid(blocks, first, min(end - first, int(_SHOWN_S * rate)), rate)
     if there.sum() < _LEAST_S * rate:
         raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
     end_s = begin_s + len(x) / rate
@@ -100,11 +101,17 @@ def _start(r: Reading) -> float:
     return max(0.0, r.t - frontend.WINDOW_S)
 
 
-def _on_one_grid(blocks: Sequence[Block], begin_s: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """20 s of samples where they belong in time, filled where there are none; and where there are some."""
-    rate = blocks[0].rate
-    first = blocks[0].seq + round(begin_s * rate)
-    x = np.full(min(blocks[-1].next_seq - first, int(_SHOWN_S * rate)), np.nan)
+def _extent(blocks: Iterable[Block]) -> tuple[float, int, int]:
+    """Sampling rate, number of the first sample and of the one after the last."""
+    numbers = [(b.rate, b.seq, b.next_seq) for b in blocks]
+    return numbers[0][0], numbers[0][1], numbers[-1][2]
+
+
+def _on_one_grid(
+    blocks: Iterable[Block], first: int, n: int, rate_hz: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """``n`` samples from number ``first`` on, filled where there are none; and where there are some."""
+    x = np.full(n, np.nan)
     for b in blocks:
         at = b.seq - first
         part = b.data.reshape(len(b.data), -1)[max(0, -at) : max(0, len(x) - at), 0]
@@ -114,7 +121,7 @@ def _on_one_grid(blocks: Sequence[Block], begin_s: float) -> tuple[NDArray[np.fl
     at_hand = np.flatnonzero(there)
     if not len(at_hand):
         return np.zeros(len(x)), there
-    short = [(a, b) for a, b in spans(~there) if b - a <= pcg.MAX_MISSING_S * rate]  # heard all the same
+    short = [(a, b) for a, b in spans(~there) if b - a <= pcg.MAX_MISSING_S * rate_hz]  # heard all the same
     return filled(np.interp(np.arange(len(x)), at_hand, x[at_hand]), short), there
 
 

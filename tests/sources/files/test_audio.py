@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,28 @@ def test_a_slow_wav_is_a_pulse_wave_and_kind_overrides(tmp_path: Path) -> None:
     path.write_bytes(wav(SOUND, 100))
     assert {b.kind for b in play(path)} == {"ppg"}
     assert {b.kind for b in play(path, signal="ecg")} == {"ecg"}
+
+
+@pytest.mark.parametrize("promised", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
+def test_a_stream_whose_header_nobody_finished_is_read_to_its_end(tmp_path: Path, promised: int) -> None:
+    whole = wav(SOUND)
+    (tmp_path / "a.wav").write_bytes(whole.replace(struct.pack("<I", 18_000), struct.pack("<I", promised)))
+    np.testing.assert_allclose(joined(play(tmp_path / "a.wav"), "pcg")[:, 0], SOUND, atol=1e-4)
+
+
+def test_a_header_that_promises_nothing_before_sound_is_half_written(tmp_path: Path) -> None:
+    whole = wav(SOUND)
+    (tmp_path / "a.wav").write_bytes(whole.replace(struct.pack("<I", 18_000), struct.pack("<I", 0)))
+    refused(tmp_path / "a.wav", "half-written, or without sound: its header promises none, and 18000 bytes follow")
+    (tmp_path / "b.wav").write_bytes(wav(SOUND[:0]))
+    refused(tmp_path / "b.wav", "holds no sound")
+
+
+def test_a_wfdb_header_beside_a_sound_does_not_hide_it(tmp_path: Path) -> None:
+    """CinC 2016 has such headers: the sound beside an ECG in a file of its own."""
+    (tmp_path / "a.wav").write_bytes(wav(SOUND))
+    (tmp_path / "a.hea").write_text("a 2 2000 9000\na.dat 16 1000 16 0 0 0 0 ECG\na.wav 16+44 1000 16 0 0 0 0 PCG\n")
+    np.testing.assert_allclose(joined(play(tmp_path / "a.wav"), "pcg")[:, 0], SOUND, atol=1e-4)
 
 
 def test_content_decides_not_the_name(tmp_path: Path) -> None:

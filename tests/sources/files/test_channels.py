@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from files_played import edf, joined, notes, play, refused
+from files_played import edf, joined, notes, play, refused, unheard
 
 NAN = np.nan
 
@@ -111,4 +111,5 @@ def test_heart_sound_is_the_first_channel_unless_another_is_asked_for(tmp_path: 
         assert {b.data.shape[1] for b in play(tmp_path / name)} == {1}
         np.testing.assert_allclose(joined(play(tmp_path / name), "pcg")[:, 0], IR / (10 if name == "a.edf" else 1))
         assert notes(tmp_path / name) == []
+        assert unheard(tmp_path / name) == {"pcg": 1}
     np.testing.assert_array_equal(joined(play(tmp_path / "a.npz", channel=1), "pcg")[:, 0], IR + 5.0)
