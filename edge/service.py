@@ -18,13 +18,12 @@ from edge.assembly import (
     build_source,
     check_alarms,
     state_dir_of,
-    table_of,
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config
 from edge.disk_beat import DiskBeat
-from edge.kinds import construct
+from edge.kinds import construct, table_of
 from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.main_thread import MainThread, new_mailbox
