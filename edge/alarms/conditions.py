@@ -25,6 +25,9 @@ DRILL: Final = "drill"
 """Raised by command and by nothing else: the whole path of an alarm, tried."""
 DISPENSABLE: Final = frozenset({"ppg.perfusion"})
 """Figures that a good signal may lack and no alarm rests on: a source without a steady part has no perfusion index."""
+BESIDE: Final = frozenset({"pcg.hr"})
+"""Rates that a good signal may lack, for its beats are not always told apart: other readings of the same windows say
+whether the signal is good, and where the bed has another rate it is watched by that one."""
 BELOW: Final = frozenset({"brady", "low_quality"})
 """Conditions whose limit is a lower one; all others hold at or above theirs."""
 RATE_CONDITIONS: Final = ("brady", "tachy", "asystole")
