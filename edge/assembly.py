@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from edge import fusion, inference
+from edge import fusion, inference, ports
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
@@ -18,7 +18,7 @@ from edge.config import TRANSFORMS_OF, Config, SourceConfig
 from edge.disk import must_keep_state
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
-from edge.kinds import check, construct, kind_module, nearest, settings_of
+from edge.kinds import check, construct, nearest, table_of
 from edge.lane import Lane
 from edge.types import Analyzer, ConfigError, ModelError, Source, Transform
 
@@ -116,7 +116,6 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     ]
 
 
-_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
 SHIPPED: Final = (
     *("ppg.hr", "ppg.rhythm", "ppg.quality", "ppg.perfusion"),
     *("pcg.murmur", "pcg.hr", "pcg.quality", "camera.hr", "camera.quality", fusion.HR, fusion.SPREAD),
@@ -147,31 +146,13 @@ def refusals(config: Config) -> Iterator[ConfigError]:
         must_keep_state(state_dir)
     except OSError as error:
         yield ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
-    listening: list[tuple[str, str, int]] = []
     for name, settings in {"evidence": {}, **config.sinks}.items():
         where = (config.path, table_of(name))
         try:
             check(name, settings, {"state_dir": state_dir}, where=where)
         except ConfigError as error:
             yield error
-        host, port = _listens(name, settings)
-        for other, other_host, other_port in listening:
-            if port == other_port and (host == other_host or {host, other_host} & _EVERYWHERE):
-                yield ConfigError(f"{config.path}: {table_of(name)}.port: {port} is that of {table_of(other)}, too")
-        if port:
-            listening.append((name, host, port))
-
-
-def table_of(sink: str) -> str:
-    """The table of the configuration that a sink's settings stand in."""
-    return sink if sink == "mqtt" else f"sinks.{sink}"
-
-
-def _listens(sink: str, settings: Mapping[str, Any]) -> tuple[str, int]:
-    """Host and port of a sink that others connect to, which is one that has a host by itself; else port 0."""
-    keys = settings_of(kind_module("sinks", sink).build)
-    host, port = (settings.get(key, keys[key][1] if key in keys else None) for key in ("host", "port"))
-    return (host, port) if "host" in keys and isinstance(keys["host"][1], str) and port else ("", 0)
+    yield from ports.clashes(config)
 
 
 def build_board(

@@ -48,6 +48,11 @@ def must_keep_state(state_dir: Path) -> None:
     must_take(state_dir / "any", begun=(state_dir / OUTBOX).exists())
 
 
+def not_written(why: str) -> str:
+    """What is said of a disk that takes no alarms."""
+    return f"alarms cannot be written to disk ({why}); they are sent all the same"
+
+
 def why_full(folder: Path) -> str:
     """The system's words where a folder, which may not be there yet, takes no small file for want of room; else ""."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())

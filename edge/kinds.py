@@ -82,6 +82,11 @@ def check(kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any], *
         construct("sinks", kind, settings, {**nothing, **injected, "checking": True}, where=where)
 
 
+def table_of(sink: str) -> str:
+    """The table of the configuration that a sink's settings stand in."""
+    return sink if sink == "mqtt" else f"sinks.{sink}"
+
+
 def _placed(text: str, path: str, table: str, keys: Iterable[str]) -> str:
     """A message with file and table in front of it, where it does not name them."""
     first = _KIND.match(text)

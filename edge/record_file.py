@@ -27,7 +27,7 @@ class RecordFile:
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        self._path, self._ended = path, False
+        self._path, self._ended = path, ""
         try:
             self._path, self._file = _new(path)
         except OSError as error:
@@ -54,9 +54,13 @@ class RecordFile:
         except OSError as error:  # what was still in memory does not fit, either
             self._end(error)
 
+    def why_not(self) -> str:
+        """What ended it, in words; "" while it goes on."""
+        return self._ended
+
     def _end(self, error: OSError) -> None:
         if not self._ended:
-            self._ended = True
+            self._ended = f"the recording {self._path.name} has ended: {error.strerror}"
             log.error("%s: the recording ends here: %s; the watching goes on", self._path, error.strerror)
 
 

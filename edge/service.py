@@ -18,12 +18,12 @@ from edge.assembly import (
     build_source,
     check_alarms,
     state_dir_of,
-    table_of,
 )
 from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config
-from edge.kinds import construct
+from edge.disk_beat import DiskBeat
+from edge.kinds import construct, table_of
 from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.main_thread import MainThread, new_mailbox
@@ -34,6 +34,7 @@ from edge.recording import Entry
 from edge.relief import rungs
 from edge.resume import DurableBoard, resumed
 from edge.runtime import Runtime
+from edge.self_watch import Asked, Keeps, SelfWatch
 from edge.sinks.outbox import Outbox
 from edge.state_disk import OutboxFaults, open_outbox
 from edge.types import Fault, Sink
@@ -55,12 +56,13 @@ class Service:
     runtime: Runtime
     models: ModelShelf
     boot: str
+    beat: DiskBeat
     page_url: str = ""
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def run(self, seconds: float | None = None) -> int:
         """Run until stopped; returns the exit code."""
-        with self.opened:
+        with self.opened, self.beat.beating():
             return self.runtime.run(seconds)
 
 
@@ -98,7 +100,7 @@ def _build(
 ) -> Service:
     core = _core(config, clock, boot, opened)
     ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
-    built, taps = _sinks(core, console, record, opened)
+    built, taps, kept = _sinks(core, console, record, opened)
     main = MainThread(
         readers=core.readers,
         board=core.board,
@@ -113,18 +115,22 @@ def _build(
         ladder=ladder,
         health=read_health,
     )
+    beat = DiskBeat(state_dir_of(config), clock)
     watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
+    keepers = [Asked("recording_lost", type(one).__name__.lower(), one.why_not) for one in kept]
+    parts = SelfWatch([Asked("outbox_full", "disk", beat.why_not), *keepers], clock, core.mailbox)
     opened.callback(watchdog.stopping)
 
     def ticked(seen: Sequence[Reader]) -> None:
         watchdog.tick(seen)
         outbox_faults.look()
+        parts.look()
 
     outbox_faults.begin()
     for fault in core.found_at_start():
         core.mailbox.put(fault)
     page_url = next((url for sink in built if (url := getattr(sink, "url", ""))), "")
-    return Service(Runtime(main, on_tick=ticked), core.models, boot, page_url, opened)
+    return Service(Runtime(main, on_tick=ticked), core.models, boot, beat, page_url, opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +227,8 @@ def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack)
 
 def _sinks(
     core: _Core, console: bool, record: str | Path | None, opened: contextlib.ExitStack
-) -> tuple[list[Sink], list[Callable[[Entry], None]]]:
-    """The configured sinks, and what takes every entry.
+) -> tuple[list[Sink], list[Callable[[Entry], None]], list[Keeps]]:
+    """The configured sinks, what takes every entry, and what writes to disk.
 
     The evidence of alarms is built first: others show it. What tells other machines is built last, since a start that is
     refused must not have been announced; it hears of everything first.
@@ -242,12 +248,14 @@ def _sinks(
     for name, settings in named.items():
         build(name, settings)
     taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
+    kept: list[Keeps] = [sink for sink in built if isinstance(sink, Keeps)]
     if record is not None:
         asked = RecordFile(Path(record), core.header())
         opened.callback(asked.close)
         taps.append(asked.add)
+        kept.append(asked)
     at_home = list(built)
-    return [*(build(name, settings) for name, settings in telling.items()), *at_home], taps
+    return [*(build(name, settings) for name, settings in telling.items()), *at_home], taps, kept
 
 
 def _watching(board: Board, bed: str, now: float) -> Mapping[str, object]:

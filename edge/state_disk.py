@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.disk import OUTBOX, is_full, must_keep_state
+from edge.disk import OUTBOX, is_full, must_keep_state, not_written
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError, Fault
 
@@ -46,7 +46,7 @@ class OutboxFaults:
     def begin(self) -> None:
         """Say what is wrong."""
         if self._full:
-            self._put(_ROOM, f"alarms cannot be written to disk ({self._full}); they are sent all the same")
+            self._put(_ROOM, not_written(self._full))
         for text in self._outbox.faults:
             self._put(_DAMAGE, text)
 

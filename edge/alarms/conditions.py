@@ -17,12 +17,17 @@ from typing import Any, Final
 from edge.types import PRIORITIES, ConfigError
 
 PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
-OF_DEVICE: Final = frozenset({"clock_step", "overload", "outbox_full", "broker_lost", "name_clash", "annunciator_lost"})
+OF_DEVICE: Final = frozenset(
+    {"clock_step", "overload", "outbox_full", "recording_lost", "broker_lost", "name_clash", "annunciator_lost"}
+)
 DEVICE_BED: Final = "_device"
 DRILL: Final = "drill"
 """Raised by command and by nothing else: the whole path of an alarm, tried."""
 DISPENSABLE: Final = frozenset({"ppg.perfusion"})
 """Figures that a good signal may lack and no alarm rests on: a source without a steady part has no perfusion index."""
+BESIDE: Final = frozenset({"pcg.hr"})
+"""Rates that a good signal may lack, for its beats are not always told apart: other readings of the same windows say
+whether the signal is good, and where the bed has another rate it is watched by that one."""
 BELOW: Final = frozenset({"brady", "low_quality"})
 """Conditions whose limit is a lower one; all others hold at or above theirs."""
 RATE_CONDITIONS: Final = ("brady", "tachy", "asystole")
@@ -128,6 +133,7 @@ _TECHNICAL = (
     Condition("clock_step", "technical", "low", "The clock was set", lasts_s=300.0),
     Condition("overload", "technical", "medium", "Too slow to keep up", on_delay_s=5.0, off_delay_s=30.0),
     Condition("outbox_full", "technical", "medium", "Alarms cannot be stored", off_delay_s=5.0),
+    Condition("recording_lost", "technical", "low", "Recordings are not kept", off_delay_s=5.0),
     Condition("model_fault", "technical", "medium", "A model does not work", off_delay_s=10.0),
     Condition("broker_lost", "technical", "low", "Not connected to the broker", on_delay_s=10.0, off_delay_s=5.0),
     Condition("name_clash", "technical", "medium", "Another monitor has the name of this one"),

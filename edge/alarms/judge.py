@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
-from edge.alarms.conditions import BELOW, DISPENSABLE, RATE_CONDITIONS, Condition
+from edge.alarms.conditions import BELOW, BESIDE, DISPENSABLE, RATE_CONDITIONS, Condition
 from edge.types import Reading
 
 Verdict = Literal["yes", "no", "between", "unknown"]
@@ -97,6 +97,8 @@ def _technical(condition: Condition, reading: Reading) -> Finding:
         return _by_reason(reason == "model_fault", reading.value is None, reason)
     if reason in SILENT_REASONS or reason in OFF_REASONS:
         return UNKNOWN
+    if reading.metric in BESIDE:
+        return Finding("no", reading.quality)
     lacking = reason == "out_of_distribution" and reading.metric in DISPENSABLE  # of the source, not of the signal
     if reading.value is None and not lacking:
         return Finding("yes", reason)

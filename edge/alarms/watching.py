@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edge.alarms.bed import Bed
-from edge.alarms.conditions import DISPENSABLE
+from edge.alarms.conditions import BESIDE, DISPENSABLE
 from edge.alarms.judge import Finding
 from edge.types import Alarm, Fault, Reading, SourceStatus
 
@@ -120,12 +120,18 @@ def ill_watched(bed: Bed, now: float) -> list[Alarm]:
             continue
         feed = f"coverage:{metric}"
         said = bed.line(bed.rules["low_quality"], source).says(feed)
-        low = metric not in DISPENSABLE and share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
+        low = not _spared(bed, metric) and share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
         if low != said:
             cause = bed.coverage.main_cause(source, metric, now)
             text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""
             found += _state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
     return found
+
+
+def _spared(bed: Bed, metric: str) -> bool:
+    """Whether too little of it is no matter here."""
+    rates = {other for _, other in bed.coverage.streams() if other.endswith(".hr")}
+    return metric in DISPENSABLE or (metric in BESIDE and bool(rates - BESIDE))
 
 
 def _state(bed: Bed, said: Fault, feed: str) -> list[Alarm]:

@@ -39,7 +39,8 @@ STATED_S: Final[Mapping[str, float]] = MappingProxyType(
         "source_lost": 7.0,
         "clock_step": 1.0,
         "overload": 6.0,
-        "outbox_full": 1.0,
+        "outbox_full": 6.0,
+        "recording_lost": 11.0,
         "model_fault": 3.0,
         "name_clash": 6.0,
         "annunciator_lost": 1.0,
@@ -78,16 +79,18 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
     site: it is known where the microphone sits, so that a murmur is judged over all that was heard there of late.
     """
     from edge.alarms.auscultation import METRIC, STRETCH_S
+    from edge.disk_beat import BEAT_EVERY_S
     from edge.reader import LOST_AFTER_S
     from edge.runtime import TICK_S
+    from edge.sinks.recorder import BATCH_S
 
     if condition.name == "broker_lost":
         return None
     if condition.name == DRILL:
         return PROCESSING_S
     if condition.name in OF_DEVICE:
-        seen_s = HEARTBEAT_EVERY_S if condition.name == "name_clash" else 0.0
-        return seen_s + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S
+        every_s = {"name_clash": HEARTBEAT_EVERY_S, "outbox_full": BEAT_EVERY_S, "recording_lost": BATCH_S}
+        return every_s.get(condition.name, 0.0) + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S
     if condition.name == "source_lost":
         return LOST_AFTER_S + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S if lanes else None
     feeding = _feeding(condition, lanes)

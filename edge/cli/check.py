@@ -10,7 +10,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "check",
         help="validate a configuration",
         description="Check every key, kind and limit of a configuration, that its models load, and the files, programs and "
-        "places that it names, as who runs this. Opens no device and no connection.",
+        "places and ports that it names, as who runs this. Opens no device and no connection.",
         epilog="example: edge-vitals check bedside.toml",
     )
     command.add_argument("config")
@@ -19,9 +19,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Parse, construct every source and lane, load every model, let every sink judge; one line when all is well."""
-    from edge.assembly import ModelShelf, build_lanes, build_source, check_alarms, refusals
+    from edge.assembly import ModelShelf, build_lanes, build_source, check_alarms, refusals, state_dir_of
+    from edge.cli.run import runs_there
     from edge.clock import SystemClock
     from edge.config import load
+    from edge.ports import taken
 
     config = load(args.config, to_watch=True)
     models = ModelShelf(variant=config.variant, path=config.path)
@@ -31,6 +33,10 @@ def run(args: argparse.Namespace) -> int:
         lanes += build_lanes(config, source, models)
     check_alarms(config, lanes)
     for refusal in refusals(config):
+        raise refusal
+    for refusal in (
+        () if runs_there(state_dir_of(config)) else taken(config)
+    ):  # those of a service that runs are its own
         raise refusal
     beds, sources = len(config.beds), len(config.sources)
     print(

@@ -57,9 +57,12 @@ def run(args: argparse.Namespace) -> int:
     """Run until stopped."""
     from edge.assembly import state_dir_of
     from edge.config import load
+    from edge.ports import taken
 
     config = load(args.config, to_watch=True)
     with only_one(state_dir_of(config)):
+        for refusal in taken(config):
+            raise refusal
         return _run(args, config)
 
 
@@ -98,6 +101,18 @@ def only_one(state_dir: Path) -> Iterator[None]:
                 f"{state_dir}: another edge-vitals runs there; stop it, or set device.state_dir"
             ) from None
         yield
+
+
+def runs_there(state_dir: Path) -> bool:
+    """Whether a program holds that state directory, as far as can be told without writing there."""
+    try:
+        with (state_dir / "lock").open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager

@@ -63,12 +63,14 @@ class Journal:
         self._written = clock.now()
         self._closed = False
         self.lost_lines = 0
+        self._why = ""
         self._file: io.FileIO | None = None
         try:
             self._file = self._open()
         except OSError as error:
             if not is_full(error):
                 raise
+            self._refused(error)
             log.error("%s: %s; the watching goes on", path, error.strerror)
 
     def send(self, event: Event) -> None:
@@ -93,6 +95,10 @@ class Journal:
             self._write(self._clock.now())
         return self.lost_lines == 0
 
+    def why_not(self) -> str:
+        """What kept the last lines from being written, in words; "" where nothing did."""
+        return self._why
+
     def close(self) -> None:
         """Write what waits; calling twice is harmless."""
         with self._lock:
@@ -110,12 +116,17 @@ class Journal:
         try:
             self._file = self._file or self._open()
             _append(self._file, b"".join(lines))
-        except OSError:  # a full disk must not end the watch; the outbox has the alarms
+        except OSError as error:  # a full disk must not end the watch; the outbox has the alarms
             self.lost_lines += len(lines)
+            self._refused(error)
             return
+        self._why = ""
         if self._file.tell() >= self._max_bytes:
             with contextlib.suppress(OSError):  # tried again after the next line
                 self._rotate(self._file)
+
+    def _refused(self, error: OSError) -> None:
+        self._why = f"the journal is not written: {error.strerror or error}"
 
     def _open(self) -> io.FileIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,14 +88,13 @@ class Outbox:
     def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The oldest transitions behind row ``after`` that still wait, in order."""
         with self._lock:
-            held = [row for row, _ in self._held if row.row > after]
+            found: list[Row] = []  # a disk that can no longer be read must not keep what is held from being sent
             with contextlib.suppress(sqlite3.Error):
                 rows = self._db.execute(
                     "select row, alarm, wall, boot from event where row > ? order by row limit ?", (after, limit)
                 ).fetchall()
                 found = [Row(row, _decode(a), w, b) for row, a, w, b in rows]
-                return [*found, *held][:limit]
-        return []
+            return [*found, *(row for row, _ in self._held if row.row > after)][:limit]
 
     def remove(self, rows: Sequence[int]) -> None:
         """The broker has these."""

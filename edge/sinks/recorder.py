@@ -29,6 +29,8 @@ from edge.types import Alarm, ConfigError, Event
 
 log = logging.getLogger(__name__)
 
+BATCH_S = 10.0
+"""Seconds between writes, unless told otherwise."""
 _WAITING_BYTES = 1 << 25
 _TELL_EVERY_S = 3600.0  # a disk that fails for weeks must not fill the log as well
 _MOST_BYTES = 1 << 22  # of entries in one batch
@@ -41,7 +43,7 @@ def build(
     state_dir: Path = Path(),
     header: Callable[[], Mapping[str, Any]] = dict,
     path: str = "recordings",
-    batch_s: Positive = 10.0,
+    batch_s: Positive = BATCH_S,
     part_mb: Positive = 64.0,
     quota_mb: NotNegative = 4000.0,
     keep_free_mb: NotNegative = 500.0,
@@ -93,6 +95,7 @@ class Recorder:
         self._closed = False
         self.lost_entries = self._told_lost = 0
         self._told_at = -math.inf
+        self._why = ""
         self.bytes_written = 0
         self._part = 0
         self._part_written = 0
@@ -103,6 +106,7 @@ class Recorder:
         except OSError as error:
             if not is_full(error):
                 raise
+            self._why = _refused(error)
             log.error("recorder: %s: %s; the watching goes on", self.folder, error.strerror)
         self._thread = threading.Thread(target=self._run, name="edge-recorder", daemon=True)
         self._thread.start()
@@ -135,6 +139,10 @@ class Recorder:
         """For statistics: bytes on disk of this run, entries lost, bytes waiting."""
         return {"bytes": self.bytes_written, "lost": self.lost_entries, "waiting_bytes": self._waiting_bytes}
 
+    def why_not(self) -> str:
+        """What kept the last batch from being written, in words; "" where nothing did."""
+        return self._why
+
     def flush(self, timeout_s: float) -> bool:
         """Write what waits; whether all of it is on disk."""
         with self._lock:
@@ -159,6 +167,7 @@ class Recorder:
         if not batch:
             return
         if self._waiting_bytes + size > _WAITING_BYTES:
+            self._why = "recordings are not kept: the disk is too slow"
             self._lose(len(batch))
             return
         self._waiting_bytes += size
@@ -203,12 +212,14 @@ class Recorder:
             self._writer = self._writer or self._begin(dict(self._header()))
             size = self._writer.add_batch(told)
             self._writer.sync()
-        except (OSError, ValueError):  # ValueError: the part could not be begun
+        except (OSError, ValueError) as error:  # ValueError: the part could not be begun
+            self._why = _refused(error)
             self._lose(len(batch))
             with contextlib.suppress(OSError, ValueError):
                 if self._writer is not None:
                     self._writer.undo()
             return
+        self._why = ""
         self._told_lost += missing
         self._part_written += size
         self.bytes_written += size
@@ -253,6 +264,10 @@ def _parts(root: Path) -> Iterator[tuple[Path, int]]:
     for path in sorted(root.glob("[0-9]*.evrec/[0-9]*.evrec")):
         with contextlib.suppress(OSError):
             yield path, path.stat().st_size
+
+
+def _refused(error: Exception) -> str:
+    return f"recordings are not kept: {getattr(error, 'strerror', None) or error}"
 
 
 def _next_number(root: Path) -> int:

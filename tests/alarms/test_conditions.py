@@ -9,7 +9,7 @@ CONTRACT = (
     "af brady tachy asystole murmur hr_disagree"
     " sensor_off low_quality source_lost clock_step overload outbox_full model_fault broker_lost"
 )
-ADDED = {"annunciator_lost", "name_clash"}
+ADDED = {"annunciator_lost", "name_clash", "recording_lost"}
 
 
 def test_the_conditions_are_those_of_the_contract():

@@ -168,6 +168,15 @@ def test_a_perfusion_that_is_never_known_is_no_poor_signal_and_still_told_as_bli
     assert rows == {"ppg.hr": 1.0, "ppg.rhythm": 1.0, "ppg.perfusion": 0.0}
 
 
+@pytest.mark.parametrize(("other", "told"), [("ppg.hr", []), ("pcg.quality", [(660.5, "bed1/low_quality/node", "on")])])
+def test_a_rate_that_sound_does_not_tell_matters_only_where_no_other_rate_is_watched(other, told):
+    board, found = Board({"bed1": rules_from({})}, boot="b"), []
+    for t in range(1500):
+        found += board.update(reading(t, metric=other)) + board.update(reading(t, "low_quality", metric="pcg.hr"))
+        found += board.tick(t + 0.5)
+    assert [(a.t, a.id, a.presence) for a in found] == told
+
+
 def restarted(one, shift_s):
     two = Coverage()
     two.restore(json.loads(json.dumps(one.snapshot())), shift_s, restarted=True)

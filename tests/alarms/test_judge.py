@@ -109,6 +109,14 @@ def test_reasons_feed_technical_conditions(reason, sensor_off, low_quality, mode
     assert said("model_fault", "ppg.hr", None, 0.0, reason) == model_fault
 
 
+def test_a_rate_that_sound_does_not_tell_is_no_poor_sound():
+    assert said("low_quality", "pcg.hr", None, 0.1, "low_quality") == "no"
+    assert said("low_quality", "pcg.hr", 70.0, 0.1) == "no"
+    assert said("low_quality", "pcg.murmur", None, 0.0, "low_quality") == "yes", "the sound itself"
+    assert said("low_quality", "ppg.hr", None, 0.0, "low_quality") == "yes"
+    assert said("low_quality", "pcg.hr", None, 0.0, "sensor_off") == "unknown"
+
+
 def test_a_perfusion_that_a_source_cannot_have_is_no_poor_signal():
     assert said("low_quality", "ppg.perfusion", None, 0.9, "out_of_distribution") == "no"
     assert said("low_quality", "ppg.perfusion", None, 0.1, "out_of_distribution") == "yes", "the signal is poor beside"

@@ -12,6 +12,7 @@ import pytest
 
 from edge.assembly import refusals
 from edge.cli import main
+from edge.cli.run import only_one
 from edge.config import load
 from edge.kinds import kind_module, kinds
 
@@ -79,6 +80,23 @@ def test_two_that_listen_on_one_port_are_refused(config, capsys, host):
         "[sinks.metrics]\n[sinks.web]\n",
     ):
         assert main(["check", config(different)]) == 0
+
+
+@pytest.mark.parametrize("kind", ["web", "metrics"])
+def test_a_port_that_another_program_has_is_refused_before_anything_begins(config, tmp_path, capsys, kind):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        path = config(f"[sinks.{kind}]\nport = {port}\n")
+        assert main(["check", path]) == 2
+        checked = capsys.readouterr().err
+        taken = f"sinks.{kind}: 127.0.0.1:{port}: Address already in use; set another port"
+        assert checked == f"edge-vitals: {path}: {taken}\n"
+        assert main(["run", path, "--quiet"]) == 2
+        assert capsys.readouterr().err == checked
+        assert [one.name for one in (tmp_path / "state").iterdir()] == ["lock"]
+        with only_one(tmp_path / "state"):  # the service that runs has it
+            assert main(["check", path]) == 0
+    assert main(["check", path]) == 0
 
 
 def test_a_place_that_cannot_hold_state_is_refused(config, tmp_path, capsys):

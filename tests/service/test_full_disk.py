@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import resource
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 from full_disk import full_disk
@@ -50,10 +55,13 @@ def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(folder, 
         assert said.text == "alarms cannot be written to disk (File too large); they are sent all the same"
         assert [a.presence for a in sink.alarms("tachy")] == ["on"]
         turn(30.0)
+        (unkept,) = sink.alarms("recording_lost")
+        assert (unkept.bed, unkept.presence, unkept.priority) == ("_device", "on", "low")
         assert [a.presence for a in sink.alarms("outbox_full")] == ["on"]
     for _ in range(4):
         turn(6.0)
     assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
+    assert sink.alarms("recording_lost")[-1].presence == "on"  # that of --record does not come back
     with service.opened:
         main.finish()
         main.close()
@@ -94,3 +102,52 @@ def test_a_read_only_place_that_nobody_wrote_to_is_a_mistake(folder, clock):
     folder.mkdir()
     with read_only(folder), pytest.raises(ConfigError, match="cannot keep state there: Read-only file system"):
         build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False)
+
+
+NODE = """
+[sources.node]
+kind = "synthetic"
+analyzers = ["pulse"]
+[sinks.recorder]
+keep_free_mb = 0
+batch_s = 1
+"""
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_during_a_run_is_an_alarm_before_any_other_alarm_comes(folder, tmp_path):
+    """The program itself, which is told of nothing but that its files may not grow."""
+    config = tmp_path / "c.toml"
+    config.write_text(CONFIG.format(folder=folder) + NODE)
+    command = [sys.executable, "-u", "-m", "edge", "run", str(config), "--quiet", "--log", "json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            beats = folder / "beat"
+            lines = (json.loads(line) for line in iter(program.stderr.readline, ""))
+            while not beats.exists():
+                assert program.poll() is None
+            _, hard = resource.prlimit(program.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (0, hard))
+            told = alarms(lines, 1) | alarms(lines, 1)
+            resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            over = alarms(lines, 2)
+            program.send_signal(signal.SIGTERM)
+            assert program.wait(20.0) == 0
+        finally:
+            program.kill()
+    refused, unkept = "alarms cannot be written to disk", "recordings are not kept: File too large"
+    assert told["_device/outbox_full"].startswith(f"alarm on: {refused}")
+    assert over["_device/outbox_full"].startswith(f"alarm off: {refused}")
+    assert told["_device/recording_lost"] == f"alarm on: {unkept}"
+    assert over["_device/recording_lost"] == f"alarm off: {unkept}"
+
+
+def alarms(lines, count):
+    """The next so many alarms of a log, by id."""
+    found = {}
+    for line in lines:
+        if "alarm" in line:
+            found[line["alarm"]] = line["text"]
+        if len(found) == count:
+            return found
+    raise AssertionError(f"the program ended; {found}")

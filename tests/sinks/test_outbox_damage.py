@@ -290,3 +290,18 @@ def test_an_event_of_another_run_keeps_its_own_clocks(event_of, open_box, clock)
     assert (event["historical"], event["boot"], event["mono"], event["clock_synced"]) == (True, "boot0", 90.0, False)
     assert (event["t"], event["since"]) == ("1970-01-01T00:00:50.000Z", "1970-01-01T00:00:40.000Z")
     assert event["published"].startswith("2027-01-15T")
+
+
+def test_a_database_that_refuses_everything_does_not_hold_up_what_comes_now(open_box):
+    """As on a disk that died during the run: new transitions are in memory and go out from there."""
+    box = open_box()
+    assert box.append([alarm(1)], b"state")
+    box._db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+    assert not box.append([alarm(2)], b"state 2")
+    assert (seqs(box), len(box)) == ([2], 1)
+    sent = [row.row for row in box.waiting()]
+    box._db.set_authorizer(None)
+    assert seqs(box) == [1, 2]
+    box.remove(sent)
+    assert box.append([alarm(3)], b"state 3")
+    assert seqs(box) == [1, 3]

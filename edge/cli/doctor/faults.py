@@ -9,6 +9,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     # the machine
     "package_missing": ("a package that the configuration needs is not installed", "pip install the extra it names"),
     "runtime_missing": ("no runtime for models is installed", "pip install 'edge-vitals[litert]'"),
+    "port_taken": ("another program listens at a port of the page or of metrics", "ss -ltnp; set another port"),
     "config_refused": ("`run` would refuse the configuration", "change what it names; edge-vitals check CONFIG"),
     "model_missing": ("a model is not there", "reinstall edge-vitals, or unset EDGE_VITALS_MODELS"),
     "model_altered": ("a model's file is not the one its card names", "reinstall edge-vitals; do not use this one"),

@@ -86,6 +86,8 @@ def models(config: Config | None) -> Iterator[Finding]:
 def configuration(config: Config | None) -> Iterator[Finding]:
     """What ``run`` would refuse, beside what other steps find: the state folder and the way to the broker."""
     from edge.assembly import ModelShelf, build_lanes, check_alarms, refusals, state_dir_of
+    from edge.cli.run import runs_there
+    from edge.ports import taken
 
     if config is None:
         return
@@ -97,6 +99,8 @@ def configuration(config: Config | None) -> Iterator[Finding]:
     for refusal in refusals(config):
         if not str(refusal).startswith((f"{config.path}: mqtt", str(state_dir_of(config)))):
             yield fault("config", "config_refused", str(refusal))
+    for refusal in () if runs_there(state_dir_of(config)) else taken(config):
+        yield fault("config", "port_taken", str(refusal).removeprefix(f"{config.path}: "))
 
 
 def clock(machine: Machine) -> Finding:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from edge.cli.doctor.machine import configuration
 from edge.cli.doctor.source import listen
+from edge.cli.run import only_one
 from edge.clock import ManualClock
 from edge.config import parse
 
@@ -33,6 +36,18 @@ def test_a_refused_source(tmp_path):
     (found,) = listen(config.sources["s"], ManualClock(), 0.0, print, path=config.path)
     assert (found.state, found.fault) == ("fail", "config_refused")
     assert "configuration: sources.s.rate_bpm must lie in" in found.text
+
+
+def test_a_port_that_another_program_has_unless_that_is_the_service_itself(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = parse(SOURCE.format(folder=tmp_path) + f"[sinks.metrics]\nport = {port}\n")
+        (found,) = configuration(config)
+        assert (found.state, found.fault) == ("fail", "port_taken")
+        assert f"sinks.metrics: 127.0.0.1:{port}: Address already in use" in found.text
+        with only_one(tmp_path):
+            assert list(configuration(config)) == []
+    assert list(configuration(config)) == []
 
 
 def test_what_other_steps_find_is_not_said_twice(tmp_path):

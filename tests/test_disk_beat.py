@@ -1,0 +1,80 @@
+"""A disk that takes nothing is known of before the next alarm comes, whatever it fails with, or if it hangs."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from full_disk import full_disk
+from read_only import read_only
+
+from edge.clock import ManualClock
+from edge.disk import not_written
+from edge.disk_beat import HUNG_S, DiskBeat
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def beat(tmp_path, clock):
+    (tmp_path / "state").mkdir()
+    return DiskBeat(tmp_path / "state", clock)
+
+
+def tried(beat):
+    beat.try_it()
+    return beat.why_not()
+
+
+def test_a_disk_that_takes_what_is_written_leaves_one_small_file_behind(beat, tmp_path):
+    assert [tried(beat) for _ in range(3)] == ["", "", ""]
+    assert [(p.name, p.stat().st_size) for p in (tmp_path / "state").iterdir()] == [("beat", 512)]
+
+
+def test_a_full_one_is_told_and_so_is_room_again(beat):
+    assert tried(beat) == ""
+    with full_disk():
+        assert tried(beat) == not_written("File too large")
+    assert tried(beat) == ""
+
+
+def test_one_that_has_become_read_only_is_told(beat, tmp_path):
+    tried(beat)
+    with read_only(tmp_path / "state"):
+        assert tried(beat) == not_written("Read-only file system")
+
+
+def test_a_folder_that_was_removed_is_told(beat, tmp_path):
+    tried(beat)
+    (tmp_path / "state" / "beat").unlink()
+    (tmp_path / "state").rmdir()
+    assert tried(beat) == not_written("No such file or directory")
+
+
+def test_a_write_that_only_the_disk_itself_refuses_is_told(beat, monkeypatch):
+    def dead(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", dead)
+    assert tried(beat) == not_written("Input/output error")
+
+
+def test_one_that_does_not_answer_is_told_and_keeps_nobody_waiting(beat, clock, monkeypatch):
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_):
+        asked.set()
+        answer.wait(10.0)
+
+    monkeypatch.setattr(os, "fdatasync", hang)
+    monkeypatch.setattr("edge.disk_beat.BEAT_EVERY_S", 0.0)
+    with beat.beating():
+        assert asked.wait(10.0)
+        assert beat.why_not() == ""
+        clock.advance(HUNG_S + 0.1)
+        assert beat.why_not() == not_written("no answer for more than 10 s")
+    answer.set()
