@@ -29,7 +29,6 @@ def replay(
     board: Board,
     clock: ManualClock,
     fusion: Fusion | None = None,
-    real_pause: Iterator[None] | None = None,
 ) -> Iterator[Event]:
     """Feed recorded entries to lanes and board; yields every event in the order it is made.
 
@@ -63,8 +62,6 @@ def replay(
         elif now >= next_tick:
             next_tick = now + _TICK_S
             yield from board.tick(now)
-        if real_pause is not None:
-            next(real_pause)
     for lane in lanes:
         yield from _judge(lane.finish(), board, fusion)
     if fusion is not None:
@@ -264,10 +261,11 @@ class _Reproduction:
 
 def blocks_of(sources: Sequence[Source]) -> Iterator[Block]:
     """Blocks of several file sources, merged by time, each opened and closed here."""
-    yield from heapq.merge(*(_read_all(s) for s in sources), key=lambda b: b.t0)
+    yield from heapq.merge(*(read_all(s) for s in sources), key=lambda b: b.t0)
 
 
-def _read_all(source: Source) -> Iterator[Block]:
+def read_all(source: Source) -> Iterator[Block]:
+    """Every block of a source that ends; it is opened and closed here."""
     try:
         source.open()
         while True:

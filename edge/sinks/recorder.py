@@ -131,10 +131,6 @@ class Recorder:
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``, in the order in which it was judged."""
 
-    def figures(self) -> dict[str, float]:
-        """For statistics: bytes on disk of this run, entries lost, bytes waiting."""
-        return {"bytes": self.bytes_written, "lost": self.lost_entries, "waiting_bytes": self._waiting_bytes}
-
     def flush(self, timeout_s: float) -> bool:
         """Write what waits; whether all of it is on disk."""
         with self._lock:

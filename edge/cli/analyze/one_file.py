@@ -10,7 +10,8 @@ from typing import NamedTuple
 from edge.cli._events import jsonl as as_json
 from edge.clock import ManualClock
 from edge.lane import Lane
-from edge.types import Block, Reading, Source, SourceError
+from edge.replay import read_all
+from edge.types import Block, Reading, SourceError
 
 
 class Played(NamedTuple):
@@ -31,23 +32,11 @@ def played(
     source = files.build(
         name="file", path=str(path), signal=kind, rate_hz=rate_hz, channel=channel, block_s=1.0, clock=ManualClock(0.0)
     )
-    blocks = sorted(all_of(source), key=lambda b: (b.t0, b.kind))
+    blocks = sorted(read_all(source), key=lambda b: (b.t0, b.kind))
     rates_hz = {b.kind: b.rate for b in blocks}
     if kind not in rates_hz:
         raise SourceError(f"{path}: no {what} in it: no sample of it is a number")
     return Played(blocks, rates_hz, source.notes)
-
-
-def all_of(source: Source) -> Iterable[Block]:
-    """Every block of a source that ends; it is opened and closed."""
-    source.open()
-    try:
-        while True:
-            yield from source.read()
-    except EOFError:
-        pass
-    finally:
-        source.close()
 
 
 def through(lane: Lane, blocks: Iterable[Block]) -> list[Reading]:
