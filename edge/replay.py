@@ -16,7 +16,7 @@ from edge.alarms.board import Board
 from edge.clock import ManualClock
 from edge.fusion import Fusion
 from edge.lane import Lane
-from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack
+from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack, time_of
 from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceStatus
 
 _TICK_S = 1.0
@@ -39,23 +39,19 @@ def replay(
     for entry in entries:
         if isinstance(entry, (Reading, Alarm)):
             continue
+        clock.move_to(time_of(entry))
         if isinstance(entry, Block):
-            clock.move_to(entry.t_end)
             for lane in lanes:
                 if lane.source == entry.source and entry.kind in lane.kinds:
                     yield from _judge(lane.feed(entry), board, fusion)
         elif isinstance(entry, Command):
-            clock.move_to(entry.t)
             result, transitions = board.command(entry)
             yield from transitions
             yield result
         elif isinstance(entry, (SourceStatus, Fault)):
-            clock.move_to(entry.t)
             if isinstance(entry, SourceStatus):
                 yield entry
             yield from board.update(entry)
-        else:
-            clock.move_to(entry.t)
         now = clock.now()
         if next_tick is None:
             next_tick = now + _TICK_S
@@ -122,7 +118,7 @@ def reproduce(
     run = _Reproduction(lanes, fusion, found)
     board: Board | None = None
     for entry in entries:
-        clock.move_to(entry.t_end if isinstance(entry, Block) else entry.t)
+        clock.move_to(time_of(entry))
         if isinstance(entry, (Block, LaneState)):
             run.feed(entry)
         elif isinstance(entry, MainState):

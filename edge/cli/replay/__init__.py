@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
-from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
+from edge.types import Alarm, ConfigError, Event, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
     from edge.alarms.board import Board
@@ -252,6 +252,8 @@ def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:
     """The same entries; at speed 1 each not before its time."""
     import time
 
+    from edge.recording import time_of
+
     if speed != "1":
         yield from entries
         return
@@ -259,7 +261,7 @@ def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:
     started = time.monotonic()
     first: float | None = None
     for entry in entries:
-        t = entry.t_end if isinstance(entry, Block) else entry.t
+        t = time_of(entry)
         first = t if first is None else first
         time.sleep(max(0.0, (t - first) - (time.monotonic() - started)))
         yield entry
