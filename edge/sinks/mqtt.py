@@ -16,8 +16,9 @@ from edge.ranges import Port, Positive, Text
 from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options
 from edge.sinks._discovery import discovery
+from edge.sinks._incoming import HOME_ASSISTANT
 from edge.sinks._payloads import Payloads, Topics
-from edge.sinks._publisher import HOME_ASSISTANT, MqttSink
+from edge.sinks._publisher import MqttSink
 from edge.sinks._replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
