@@ -116,6 +116,11 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
     ]
 
 
+def all_lanes(config: Config, models: Callable[[str], Model]) -> list[Lane]:
+    """The lanes of every source."""
+    return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
+
+
 SHIPPED: Final = (
     *("ppg.hr", "ppg.rhythm", "ppg.quality", "ppg.perfusion"),
     *("pcg.murmur", "pcg.hr", "pcg.quality", "camera.hr", "camera.quality", fusion.HR, fusion.SPREAD),

@@ -45,6 +45,9 @@ ANALYZERS_OF = {
 }
 """Which analyzers a kind of source gets when the configuration does not say."""
 
+ANALYZERS_BY_STREAM = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
+"""What reads a stream of that kind, by itself or behind its transforms."""
+
 TRANSFORMS_OF = {"camera_pulse": {"video": "face_roi"}}
 """Which transforms stand in front of an analyzer: the stream kind they take, and theirs."""
 

@@ -24,12 +24,17 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(one for one in (path, *path.absolute().parents) if one.exists())
+
+
 def must_take(path: Path, *, begun: bool = False) -> None:
     """Raise the OSError with which writing a file, which may not be there yet, would fail; nothing is written.
 
     begun: this program wrote there before, so that a file system that is read-only now is no mistake of whoever chose it.
     """
-    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    there = existing(path)
     number = 0
     if there == path and there.is_dir():
         number = errno.EISDIR
@@ -55,7 +60,7 @@ def not_written(why: str) -> str:
 
 def why_full(folder: Path) -> str:
     """The system's words where a folder, which may not be there yet, takes no small file for want of room; else ""."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    there = existing(folder)
     try:
         with tempfile.TemporaryFile(dir=there, buffering=0) as probe:
             if probe.write(bytes(_PROBE_BYTES)) != _PROBE_BYTES:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
-from edge.recording import STATE_EVERY_S, Damage, Entry, LaneState, MainState, Tick
+from edge.recording import STATE_EVERY_S, Damage, Entry, LaneState, MainState, Tick, time_of
 from edge.types import Alarm, Block, Fault, Reading
 
 CONFIRM_S: Final = 90.0
@@ -97,7 +97,7 @@ class Ring:
             if isinstance(entry, Tick):
                 self._ticked[bed] = entry.t - late_s
         oldest = self._now[bed] - self._keep_s
-        while entries and (_time(entries[0]) < oldest or self._bytes[bed] > _RING_BYTES):
+        while entries and (time_of(entries[0]) < oldest or self._bytes[bed] > _RING_BYTES):
             gone = entries.popleft()
             self._bytes[bed] -= gone.data.nbytes if isinstance(gone, Block) else 0
 
@@ -131,7 +131,7 @@ def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
         state = entries[i]
         assert isinstance(state, LaneState)
         for kind, stream in state.state["streams"].items():
-            needed = _time(state) if stream is None else stream["oldest"]
+            needed = time_of(state) if stream is None else stream["oldest"]
             name = f"{state.source}/{kind}"
             oldest[name] = min(needed, oldest.get(name, needed))
     since = {entries[i].source: i for i in sorted(lanes.values(), reverse=True)}  # type: ignore[union-attr]
@@ -158,7 +158,3 @@ def _of_bed(state: MainState, bed: str) -> MainState:
     beds = {name: kept for name, kept in state.board["beds"].items() if name == bed}
     fusion = {name: kept for name, kept in state.fusion.items() if name == bed}
     return replace(state, board={**state.board, "beds": beds}, fusion=fusion)
-
-
-def _time(entry: Entry) -> float:
-    return entry.t_end if isinstance(entry, Block) else entry.t

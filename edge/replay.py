@@ -16,7 +16,7 @@ from edge.alarms.board import Board
 from edge.clock import ManualClock
 from edge.fusion import Fusion
 from edge.lane import Lane
-from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack
+from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack, time_of
 from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceStatus
 
 _TICK_S = 1.0
@@ -29,7 +29,6 @@ def replay(
     board: Board,
     clock: ManualClock,
     fusion: Fusion | None = None,
-    real_pause: Iterator[None] | None = None,
 ) -> Iterator[Event]:
     """Feed recorded entries to lanes and board; yields every event in the order it is made.
 
@@ -40,31 +39,25 @@ def replay(
     for entry in entries:
         if isinstance(entry, (Reading, Alarm)):
             continue
+        clock.move_to(time_of(entry))
         if isinstance(entry, Block):
-            clock.move_to(entry.t_end)
             for lane in lanes:
                 if lane.source == entry.source and entry.kind in lane.kinds:
                     yield from _judge(lane.feed(entry), board, fusion)
         elif isinstance(entry, Command):
-            clock.move_to(entry.t)
             result, transitions = board.command(entry)
             yield from transitions
             yield result
         elif isinstance(entry, (SourceStatus, Fault)):
-            clock.move_to(entry.t)
             if isinstance(entry, SourceStatus):
                 yield entry
             yield from board.update(entry)
-        else:
-            clock.move_to(entry.t)
         now = clock.now()
         if next_tick is None:
             next_tick = now + _TICK_S
         elif now >= next_tick:
             next_tick = now + _TICK_S
             yield from board.tick(now)
-        if real_pause is not None:
-            next(real_pause)
     for lane in lanes:
         yield from _judge(lane.finish(), board, fusion)
     if fusion is not None:
@@ -125,7 +118,7 @@ def reproduce(
     run = _Reproduction(lanes, fusion, found)
     board: Board | None = None
     for entry in entries:
-        clock.move_to(entry.t_end if isinstance(entry, Block) else entry.t)
+        clock.move_to(time_of(entry))
         if isinstance(entry, (Block, LaneState)):
             run.feed(entry)
         elif isinstance(entry, MainState):
@@ -264,10 +257,11 @@ class _Reproduction:
 
 def blocks_of(sources: Sequence[Source]) -> Iterator[Block]:
     """Blocks of several file sources, merged by time, each opened and closed here."""
-    yield from heapq.merge(*(_read_all(s) for s in sources), key=lambda b: b.t0)
+    yield from heapq.merge(*(read_all(s) for s in sources), key=lambda b: b.t0)
 
 
-def _read_all(source: Source) -> Iterator[Block]:
+def read_all(source: Source) -> Iterator[Block]:
+    """Every block of a source that ends; it is opened and closed here."""
     try:
         source.open()
         while True:

@@ -12,6 +12,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.clock import SystemClock
+from edge.sinks._broker import Options
+from edge.sinks._connection import RefusedError, connect
 from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
@@ -53,6 +55,15 @@ class Subscriber:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def refusal(**settings):
+    """Why a broker on loopback does not take us, in words; empty when it does."""
+    try:
+        connect(Options(host="127.0.0.1", client_id="edge-vitals-test", **settings)).close()
+    except RefusedError as error:
+        return str(error)
+    return ""
 
 
 def load(message):

@@ -5,7 +5,7 @@
     python tools/calibrate.py rhythm --data ... --pred predictions.csv --card models/rhythm   also into its card.toml
 
 predictions.csv is what ``tools/evaluate.py`` or ``tools/train/NAME.py --cross-validate`` writes: the people in it must
-be unseen by the model. The unit is a person (``edge.alarms.conformal``); a refusal counts as missed. Confirmation runs
+be unseen by the model. The unit is a person (``tools.conformal``); a refusal counts as missed. Confirmation runs
 the product's own ``Detector`` over each person's windows in file order, 10 s apart; those of liu2022 may not be
 contiguous, so its alarms an hour are of the windows, not of hours at a bedside.
 """
@@ -28,8 +28,8 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
 from edge.alarms.conditions import rules_from
-from edge.alarms.conformal import smallest_alpha, threshold
 from edge.alarms.detector import Detector
+from tools.conformal import smallest_alpha, threshold
 
 WINDOW_S = 10.0
 RULES = ((1, 1), (2, 3), (3, 5), (4, 5), (5, 7), (6, 8))

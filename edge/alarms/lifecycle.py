@@ -15,6 +15,7 @@ from typing import Any, Final
 from edge.alarms.conditions import Condition, priority_of
 from edge.alarms.feed import Feed
 from edge.alarms.judge import Finding
+from edge.types import PRIORITIES
 
 DOUBT_S: Final = 60.0
 """After a restart, states nobody has confirmed for so long are taken as gone."""
@@ -264,5 +265,4 @@ class Lifecycle:
             feed.restore(state, shift_s, doubt=doubt and self.rule.kind == "technical")
 
 
-def _rank(priority: str) -> int:
-    return ("low", "medium", "high").index(priority)
+_rank: Final = PRIORITIES.index

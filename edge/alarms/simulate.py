@@ -25,7 +25,10 @@ FLOOD_S: Final = 600.0
 CHATTER_ALARMS: Final = 3
 CHATTER_S: Final = 60.0
 STANDING_S: Final = 3600.0
+SAME_S: Final = 30.0
+"""Two alarms of one id are the same when they are within so much of each other."""
 DAY_S: Final = 86400.0
+_TICK_S: Final = 1.0
 _OF_THE_BED: Final = ("standby", "site")
 Happening = Reading | SourceStatus | Fault | Command
 
@@ -92,26 +95,24 @@ def simulate(
     b: Mapping[str, AlarmRules],
     *,
     places: Mapping[str, Place] = MappingProxyType({}),
-    tick_s: float = 1.0,
-    within_s: float = 30.0,
 ) -> Comparison:
     """Run the rules of each bed, ``a`` and ``b``, over the same events in order of arrival.
 
     Of commands only those count that say who lies there, and whether anybody: site and standby. places: who lies in each
-    bed when it begins. Two alarms of one id are the same when they are within ``within_s`` of each other.
+    bed when it begins.
     """
     one, two = _Run(a, places), _Run(b, places)
     first: float | None = None
     readings, last, next_tick = 0, 0.0, 0.0
     for event in events:
         if first is None:
-            first, last, next_tick = event.t, event.t, event.t + tick_s
+            first, last, next_tick = event.t, event.t, event.t + _TICK_S
         last = max(last, event.t)
         readings += isinstance(event, Reading)
         for run in (one, two):
             run.take(event)
         if last >= next_tick:
-            next_tick = last + tick_s
+            next_tick = last + _TICK_S
             for run in (one, two):
                 run.hear(run.board.tick(last))
     watched_s = 0.0 if first is None else last - first
@@ -121,8 +122,8 @@ def simulate(
         readings,
         load_of(of_a, watched_s, last),
         load_of(of_b, watched_s, last),
-        missed=_without(of_a, of_b, within_s),
-        added=_without(of_b, of_a, within_s),
+        missed=_without(of_a, of_b),
+        added=_without(of_b, of_a),
     )
 
 
@@ -215,11 +216,11 @@ def _chatters(times: Sequence[float]) -> bool:
     return any(bisect_right(times, t + CHATTER_S) - i >= CHATTER_ALARMS for i, t in enumerate(times))
 
 
-def _without(these: Sequence[Occurrence], those: Sequence[Occurrence], within_s: float) -> tuple[Occurrence, ...]:
+def _without(these: Sequence[Occurrence], those: Sequence[Occurrence]) -> tuple[Occurrence, ...]:
     """Those of ``these`` that meet none of ``those`` of their id."""
     spans: dict[str, list[tuple[float, float]]] = {}
     for one in those:
-        spans.setdefault(one.id, []).append((one.raised - within_s, _end(one) + within_s))
+        spans.setdefault(one.id, []).append((one.raised - SAME_S, _end(one) + SAME_S))
     return tuple(one for one in these if not any(a <= _end(one) and one.raised <= b for a, b in spans.get(one.id, ())))
 
 

@@ -47,15 +47,14 @@ class Client:
             raise ConfigError(f"--broker {url}: the port is a number from 1 to 65535") from None
         if ca_file is not None and not os.access(ca_file, os.R_OK):
             raise ConfigError(f"--ca-file {ca_file}: cannot be read")
-        tls = parts.scheme == "mqtts" or ca_file is not None
         options = Options(
             host=parts.hostname,
-            port=port or (8883 if tls else 1883),
+            port=port or 0,
             client_id=f"edge-vitals-watch-{uuid.uuid4().hex[:8]}",
             username=parts.username,
             password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,
             ca_file=ca_file,
-            tls=tls,
+            tls=parts.scheme == "mqtts",
         )
         self._messages: list[tuple[float, Any]] = []
         self._changed = threading.Condition()

@@ -25,12 +25,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from edge.alarms.conditions import OF_DEVICE
-    from edge.assembly import ModelShelf, build_lanes, check_alarms
+    from edge.assembly import ModelShelf, all_lanes, check_alarms
     from edge.config import load
 
     config = load(args.config, to_watch=True)
     models = ModelShelf(variant=config.variant, path=config.path)
-    lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
+    lanes = all_lanes(config, models)
     check_alarms(config, lanes)
     print(f"device {config.device}")
     for name, identity in models.identities().items():

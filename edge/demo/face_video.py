@@ -151,8 +151,8 @@ def _draw_face(cv2: Any, image: Frame, skin: Frame, tone: Floats, cx: int, cy: i
     def axes(x: float, y: float) -> tuple[int, int]:
         return max(1, int(x * rw)), max(1, int(y * r))
 
-    def fill(target: Frame, centre: tuple[int, int], size: tuple[int, int], colour: Any, angle: float = 0.0) -> None:
-        cv2.ellipse(target, centre, size, angle, 0, 360, colour, -1, cv2.LINE_AA)
+    def fill(target: Frame, centre: tuple[int, int], size: tuple[int, int], colour: Any) -> None:
+        cv2.ellipse(target, centre, size, 0.0, 0, 360, colour, -1, cv2.LINE_AA)
 
     hair, dark = (38, 42, 52), tuple(0.72 * tone)
     shirt = (120, 84, 60)

@@ -15,6 +15,7 @@ from edge.dsp.synthesis import Episode, acceleration, beats, pcg, ppg
 
 RATES_HZ = {"ppg": 100.0, "pcg": 4000.0, "acc": 100.0}
 _HORIZON_S = 3600.0
+_SEED = 1
 ROUND_S = 90.0
 
 
@@ -46,13 +47,12 @@ OFF_S = (66.0, 73.0)
 class Patient:
     """Samples of every stream by index since the device started, in device counts; repeats the script every 90 s."""
 
-    def __init__(self, *, seed: int = 1) -> None:
+    def __init__(self) -> None:
         rounds = [k * ROUND_S for k in range(int(_HORIZON_S / ROUND_S))]
-        self._seed = seed
         script = [Episode(0.0, "sinus", 70.0)]
         for start in rounds:
             script += [Episode(start + AF_S[0], "af", 95.0), Episode(start + AF_S[1], "sinus", 70.0)]
-        self._heart = beats(script, _HORIZON_S, seed=seed)
+        self._heart = beats(script, _HORIZON_S, seed=_SEED)
         self._murmur = [(start + MURMUR_S[0], start + MURMUR_S[1]) for start in rounds]
         self._motion = [(start + MOTION_S[0], start + MOTION_S[1]) for start in rounds]
 
@@ -65,13 +65,13 @@ class Patient:
         """``count`` samples of a stream from index ``first`` on, ``(count, channels)`` int32."""
         t = ((first + np.arange(count)) / RATES_HZ[kind]) % _HORIZON_S
         if kind == "ppg":
-            wave = 60_000.0 + 1_500.0 * ppg(self._heart, t, seed=self._seed)
-            shake = acceleration(t, motion=self._motion, seed=self._seed)[:, 0]
+            wave = 60_000.0 + 1_500.0 * ppg(self._heart, t, seed=_SEED)
+            shake = acceleration(t, motion=self._motion, seed=_SEED)[:, 0]
             data = np.where(self._off(t), 600.0 + 3.0 * ppg(self._heart, t * 0.0, seed=2), wave + 4.0 * shake)[:, None]
         elif kind == "pcg":
-            data = 9_000.0 * pcg(self._heart, t, murmur=self._murmur, noise=0.008, seed=self._seed)[:, None]
+            data = 9_000.0 * pcg(self._heart, t, murmur=self._murmur, noise=0.008, seed=_SEED)[:, None]
         else:
-            data = acceleration(t, motion=self._motion, seed=self._seed)
+            data = acceleration(t, motion=self._motion, seed=_SEED)
         return np.round(data).astype(np.int32)
 
     def sensor_off(self, kind: str, first: int) -> bool:

@@ -127,15 +127,6 @@ def _halves_apart(x: Floats, bpm: float) -> float:
     return max(abs(peak_near(power(half), bpm, within=1.0) / bpm - 1.0) for half in (x[:middle], x[middle:]))
 
 
-def whitened(spectrum: Floats, share: float) -> Floats:
-    """The spectrum without ``share`` of the slope that fits its logarithm over the logarithm of the rate; for waves that
-    were integrated, whose slow part would win."""
-    x = np.log(GRID_BPM)
-    y = np.log(np.maximum(spectrum, _TINY))
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    return np.asarray(spectrum * np.exp(-share * slope * (x - x.mean())))
-
-
 def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
     """Rate of the highest point within so much of ``bpm``, refined by a parabola, bpm."""
     near = np.abs(GRID_BPM / bpm - 1.0) <= within

@@ -16,7 +16,7 @@ _DYING_S = 0.25  # a broker that ends has dropped every connection by then
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Options:
-    """How to reach the broker. Its repr and messages never hold the password."""
+    """How to reach the broker. Its repr and messages never hold the password. port: 0 becomes 1883, or 8883 with TLS."""
 
     host: str
     port: int
@@ -29,6 +29,10 @@ class Options:
     key_file: str | None = None
     tls: bool = False
     keepalive_s: int = 15
+
+    def __post_init__(self) -> None:
+        if not self.port:
+            object.__setattr__(self, "port", 8883 if self.encrypted else 1883)
 
     def __repr__(self) -> str:
         return f"<broker {self.host}:{self.port}>"

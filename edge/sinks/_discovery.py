@@ -17,6 +17,7 @@ from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE, AlarmRules
 from edge.sinks._announcement import ORIGIN
+from edge.sinks._freshness import HOPS_KEPT
 from edge.sinks._payloads import encode
 from edge.types import HEARTBEAT_EVERY_S
 
@@ -90,7 +91,7 @@ def _sensor(device: str, root: str, bed: str, metric: str, hops: Mapping[str, fl
         "state_topic": f"{root}/{bed}/reading/{metric}",
         "value_template": "{{ value_json.value if value_json.value is not none else None }}",
         "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
-        "expire_after": max(5, round(3 * hops.get(metric, 1.0)) + 2),
+        "expire_after": max(5, round(HOPS_KEPT * hops.get(metric, 1.0)) + 2),
     }
     if metric not in _STRINGS:
         component["state_class"] = "measurement"

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from edge.clock import Clock
 from edge.sinks._connection import Message
+from edge.sinks._freshness import fresh_until
 from edge.sinks._payloads import Payloads, Topics
 from edge.types import Reading
 
 _MOST_WAITING = 1000
-_HOPS_KEPT = 3.0
 
 
 class Live:
@@ -32,8 +32,7 @@ class Live:
         if not heard:
             return
         payload = self._payloads.reading(reading, self._seq[key])
-        kept_s = _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
-        until = min(reading.t, self._clock.now()) + kept_s  # of a file played fast, time runs ahead of the clock
+        until = fresh_until(reading, self._clock.now(), self._hops)
         self.add(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
 
     def add(self, message: Message) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edge.clock import Clock
+from edge.sinks._freshness import fresh_until
 from edge.types import Reading
-
-_HOPS_KEPT = 3.0
 
 
 class Newest:
@@ -27,7 +26,7 @@ class Newest:
 
     def take(self, reading: Reading) -> None:
         """A reading is the newest of its metric until its time and three hops are over."""
-        until = min(reading.t, self._clock.now()) + _HOPS_KEPT * self._hops.get(reading.metric, 1.0)
+        until = fresh_until(reading, self._clock.now(), self._hops)
         with self._lock:
             self._of[reading.bed, reading.source, reading.metric] = (until, reading)
 

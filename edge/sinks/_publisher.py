@@ -16,14 +16,13 @@ from typing import Any
 from edge.clock import Clock
 from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options, listens
-from edge.sinks._commands import CommandInbox
 from edge.sinks._connection import Connection, Message, RefusedError, connect
 from edge.sinks._conversation import Conversation
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Answer, Flight
+from edge.sinks._incoming import Incoming
 from edge.sinks._last_words import LastWords
 from edge.sinks._live import Live
-from edge.sinks._namesake import Namesake
 from edge.sinks._payloads import Payloads, Topics, encode
 from edge.sinks._redial import Redial
 from edge.sinks._replies import ReplyRules
@@ -46,8 +45,6 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _LAST_WORDS_S = 2.0  # what a stop may wait for the broker to take the last states of sources
-HOME_ASSISTANT = "homeassistant"
-_HA_STATUS = f"{HOME_ASSISTANT}/status"
 
 
 class MqttSink:
@@ -75,11 +72,7 @@ class MqttSink:
     ) -> None:
         self._options, self._topics, self._payloads, self._clock = options, topics, payloads, clock
         self._outbox, self._about = outbox, about
-        self._on_link, self._on_fault, self._announcement = on_link, on_fault, announcement
-        self._namesake, self._clash = Namesake(boot), False
-        self._commands = CommandInbox(
-            topics, clock, on_command, self._answer, boot=boot, replies=replies, mixed=lambda: self._clash
-        )
+        self._on_link = on_link
         # The client's callbacks run under locks of the client that publish() wants too: they only ever append to a
         # deque and set the event, and never take our lock.
         self._lock = threading.Lock()
@@ -92,6 +85,10 @@ class MqttSink:
         )
         for alarm in standing:
             self._retained.say(topics.alarm(alarm), alarm)
+        self._incoming = Incoming(
+            topics, clock, self._live, self._retained, announcement,
+            broker=options, boot=boot, replies=replies, on_command=on_command, on_fault=on_fault, wake=self._wake.set,
+        )  # fmt: skip
         self._conversation = Conversation(
             options, topics, payloads, outbox, self._flight, self._live, self._retained, announcement,
             Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s), boot=boot,
@@ -124,7 +121,7 @@ class MqttSink:
                 case BedStatus():
                     self._retained.say(self._topics.bed(event.bed), self._payloads.bed(event))
                 case CommandResult():
-                    self._commands.answered(event)
+                    self._incoming.commands.answered(event)
                 case Stats() if self._connection is not None:
                     payload = self._payloads.stats(event, self._waiting())
                     self._live.add(Message(self._topics.stats, payload))
@@ -158,11 +155,6 @@ class MqttSink:
     def _waiting(self) -> dict[str, Any]:
         return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
 
-    def _answer(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
-        """A command's answer; any thread."""
-        self._live.add(Message(topic, payload, 1, correlation=correlation))
-        self._wake.set()
-
     # ---- the thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -172,9 +164,9 @@ class MqttSink:
                 connection = connect(
                     self._options,
                     will=(self._topics.status, self._status("offline", key="connected_at")),
-                    on_message=self._on_message,
+                    on_message=self._incoming.message,
                     on_publish=self._on_publish,
-                    on_lost=self._on_lost,
+                    on_lost=self._wake.set,
                 )
             except (RefusedError, ConfigError) as error:  # a password file may be gone for a while
                 self._say_link(False, str(error))
@@ -223,12 +215,7 @@ class MqttSink:
 
     def _serve(self, connection: Connection) -> None:
         client = connection.client
-        self._namesake.connected()
-        self._announcement.connected()
-        connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
-        connection.subscribe(self._topics.commands, as_published=True, live_only=self._garbled)
-        connection.subscribe(_HA_STATUS, live_only=self._garbled)
-        connection.subscribe(*self._topics.retained, self._announcement.topic)
+        self._incoming.begin(connection, live_only=self._garbled)
         with self._lock:
             self._connection = connection
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
@@ -238,7 +225,7 @@ class MqttSink:
         self._conversation.begin(connection)
         while not connection.lost.is_set():
             self._wake.clear()
-            self._look_for_namesake()
+            self._incoming.look()
             busy = self._conversation.go_on()
             refusal = self._flight.refusal
             self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
@@ -273,49 +260,6 @@ class MqttSink:
     def _on_publish(self, mid: int, refused: str, nobody: bool) -> None:
         self._flight.answered(mid, Answer(refused, nobody))
         self._wake.set()
-
-    def _on_lost(self) -> None:
-        self._wake.set()
-
-    def _on_message(self, message: Any) -> None:
-        if message.topic == _HA_STATUS:
-            if message.payload == b"online":
-                self._announcement.asked()
-                self._wake.set()
-        elif message.topic == self._announcement.topic:
-            if message.retain:
-                self._announcement.left(message.payload)
-                self._namesake.left(message.topic)
-                self._wake.set()
-        elif "/cmd/" in message.topic:
-            self._commands.message(message)
-        elif message.topic == self._topics.status:
-            self._namesake.status(message.payload, self._clock.now(), kept=bool(message.retain))
-        elif message.topic == self._topics.heartbeat:
-            self._namesake.heartbeat(message.payload, self._clock.now())
-        elif not message.payload:
-            self._retained.erased(message.topic)
-            self._wake.set()
-        elif message.retain:
-            self._namesake.left(message.topic)  # an alarm that no longer stands, a source or bed that is no more?
-            self._wake.set()
-
-    def _look_for_namesake(self) -> None:
-        now = self._clock.now()
-        for topic in self._namesake.ours(now):
-            if topic == self._announcement.topic:
-                for message in self._announcement.taken_back():
-                    self._live.add(message)
-            else:
-                self._retained.found(topic)
-        clash = self._namesake.there(now)
-        if clash != self._clash:
-            self._clash = clash
-            name = self._topics.device
-            text = f"Another monitor is called {name!r}, too: both are mixed; give each its own device.name"
-            log.log(logging.ERROR if clash else logging.INFO, "%s: %s", self._options, text if clash else "alone again")
-            if self._on_fault is not None:
-                self._on_fault("name_clash", clash, text if clash else "")
 
     def _status(self, state: str, *, key: str = "t") -> bytes:
         return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})

@@ -13,7 +13,7 @@ from edge.clock import Clock
 from edge.ranges import Port
 from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
+from edge.types import PRIORITIES, Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
 
 METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_build_info": ("gauge", "1; version of the program", ("device", "version")),
@@ -155,7 +155,7 @@ class MetricsSink:
     def _stands(self, alarm: Alarm) -> None:
         if alarm.drill:
             return
-        for priority in ("low", "medium", "high"):
+        for priority in PRIORITIES:
             self._drop("alarm", alarm.bed, alarm.condition, alarm.source, priority)
         if alarm.presence != "off":
             self._metric("alarm", alarm.bed, alarm.condition, alarm.source, alarm.priority).set(1)

@@ -15,10 +15,10 @@ from edge.clock import Clock
 from edge.ranges import Port, Positive, Text
 from edge.sinks._announcement import Announcement
 from edge.sinks._broker import Options
-from edge.sinks._connection import RefusedError, connect
 from edge.sinks._discovery import discovery
+from edge.sinks._incoming import HOME_ASSISTANT
 from edge.sinks._payloads import Payloads, Topics
-from edge.sinks._publisher import HOME_ASSISTANT, MqttSink
+from edge.sinks._publisher import MqttSink
 from edge.sinks._replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
@@ -76,7 +76,7 @@ def build(
         raise ConfigError(f"mqtt.backlog_per_s: events a second, 1 to 100000, not {backlog_per_s:g}")
     options = Options(
         host=host,
-        port=port or (8883 if tls or ca_file or cert_file else 1883),
+        port=port,
         client_id=client_id or f"edge-vitals-{device_name}",
         username=username,
         password_file=password_file,
@@ -112,15 +112,3 @@ def build(
         announcement=Announcement(f"{discovery_prefix or HOME_ASSISTANT}/device/{device_name}/config", found),
         replies=ReplyRules(root, reserved=(HOME_ASSISTANT, discovery_prefix), below=response_prefix),
     )
-
-
-def probe(*, host: str, port: int = 0, **settings: Any) -> str:
-    """Why a broker cannot be used, in words; empty when it can. For ``doctor``."""
-    known = {k: v for k, v in settings.items() if k in Options.__dataclass_fields__}
-    tls = any(known.get(k) for k in ("tls", "ca_file", "cert_file"))
-    options = Options(host=host, port=port or (8883 if tls else 1883), **{"client_id": "edge-vitals-doctor", **known})
-    try:
-        connect(options).close()
-    except RefusedError as error:
-        return str(error)
-    return ""

@@ -135,10 +135,6 @@ class Recorder:
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``, in the order in which it was judged."""
 
-    def figures(self) -> dict[str, float]:
-        """For statistics: bytes on disk of this run, entries lost, bytes waiting."""
-        return {"bytes": self.bytes_written, "lost": self.lost_entries, "waiting_bytes": self._waiting_bytes}
-
     def why_not(self) -> str:
         """What kept the last batch from being written, in words; "" where nothing did."""
         return self._why

@@ -69,7 +69,7 @@ def build(
 
 
 class Camera:
-    """See ``build``. ``counters``: frames grabbed, dropped because a newer one came, refused. ``missing``: how many a file
+    """See ``build``. ``counters``: frames grabbed, and dropped because a newer one came. ``missing``: how many a file
     that was read to its end lacks of those it announces, 0 where it may only have counted them loosely."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Camera:
         self._backend, self._loop, self._silence_s, self._locks = backend, loop, silence_s, dict(locks)
         self._is_file = isinstance(device, str) and backend == "opencv" and _looks_like_file(device)
         self.can_wait = at_once and self._is_file
-        self.counters: dict[str, int] = {"frames": 0, "dropped": 0, "refused": 0}
+        self.counters: dict[str, int] = {"frames": 0, "dropped": 0}
         self.missing = self._taken = 0
         self._capture: Capture | None = None
         self._grabber: Grabber | None = None

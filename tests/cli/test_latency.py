@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.alarms.conditions import DEFAULTS, OF_DEVICE
-from edge.assembly import ModelShelf, build_board, build_lanes
+from edge.assembly import ModelShelf, all_lanes, build_board
 from edge.cli._latency import PROCESSING_S, STATED_S, rows, worst_case_s
 from edge.clock import ManualClock
 from edge.config import parse
@@ -30,7 +30,7 @@ analyzers = ["camera_pulse"]
 def planned(text):
     config = parse(text)
     models = ModelShelf()
-    lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
+    lanes = all_lanes(config, models)
     (bed,) = config.beds.values()
     watched = [rule for name, rule in bed.alarms.conditions.items() if name not in OF_DEVICE]
     found = list(rows(watched, lanes, site=bool(bed.site)))

@@ -288,9 +288,9 @@ def test_what_is_not_run_says_why():
 
 
 def test_every_kind_of_entry_of_a_recording_is_in_the_table():
-    from edge.recording import _KINDS
+    from edge.recording.packing import KINDS
 
     text = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     named = {word for row in rows for word in re.findall(r"`(\w+)`", row)}
-    assert named >= {"header", "block", "batch", *_KINDS}
+    assert named >= {"header", "block", "batch", *KINDS}

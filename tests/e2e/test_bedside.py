@@ -187,7 +187,7 @@ def test_unplugged_is_announced_and_plugged_in_again_goes_on(tmp_path, mosquitto
 
 
 def test_what_was_recorded_live_replays_to_the_same_readings_and_alarms(tmp_path, mosquitto, data_dir):
-    from edge.assembly import ModelShelf, build_board, build_lanes
+    from edge.assembly import ModelShelf, all_lanes, build_board
     from edge.clock import ManualClock
     from edge.fusion import Fusion
     from edge.replay import replay
@@ -200,7 +200,7 @@ def test_what_was_recorded_live_replays_to_the_same_readings_and_alarms(tmp_path
     header = Recording(record).header
     config = parse(header["config"])
     models = ModelShelf(variants=header["variants"])
-    lanes = [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
+    lanes = all_lanes(config, models)
     entries = [e for e in kept if isinstance(e, Block)]
     board = build_board(config, boot=header["boot"])
     again = list(replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()))

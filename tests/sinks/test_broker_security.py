@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from edge.cli import main
 from edge.cli._mqtt_client import PASSWORD_ENV
 from edge.recording import Recording
-from edge.sinks.mqtt import probe
+from mqtt_device import refusal
 from tools.campaign.broker import free_port
 from whole_program import running
 
@@ -171,13 +171,13 @@ def shipped(new_mosquitto, tmp_path, keys):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho drops the socket unclosed
 def test_the_configuration_works_as_it_ships_and_only_over_tls(shipped, tmp_path):
     (tmp_path / "secret").write_text("secret of ward-3")
-    settings = {"host": "127.0.0.1", "username": "ward-3", "password_file": str(tmp_path / "secret")}
+    settings = {"username": "ward-3", "password_file": str(tmp_path / "secret")}
     ca = str(shipped.keys / "ca.pem")
-    assert probe(port=shipped.devices, ca_file=ca, **settings) == ""
-    assert probe(port=shipped.devices, **settings) != ""
-    assert probe(port=shipped.devices, ca_file=str(shipped.keys / "stranger.pem"), **settings).startswith("TLS: ")
+    assert refusal(port=shipped.devices, ca_file=ca, **settings) == ""
+    assert refusal(port=shipped.devices, **settings) != ""
+    assert refusal(port=shipped.devices, ca_file=str(shipped.keys / "stranger.pem"), **settings).startswith("TLS: ")
     (tmp_path / "secret").write_text("secret of ward-4")
-    assert "refused" in probe(port=shipped.devices, ca_file=ca, **settings)
+    assert "refused" in refusal(port=shipped.devices, ca_file=ca, **settings)
 
 
 def test_a_device_cannot_take_the_place_of_another_by_its_client_id(shipped):
@@ -228,7 +228,7 @@ def test_a_device_with_a_certificate_is_who_the_certificate_says(new_mosquitto, 
 
     def why_not(name):
         files = {"cert_file": str(keys / f"{name}.pem"), "key_file": str(keys / f"{name}.key")} if name else {}
-        return probe(host="127.0.0.1", port=broker.devices, ca_file=ca, **files)
+        return refusal(port=broker.devices, ca_file=ca, **files)
 
     assert why_not("ward-3") == ""
     assert why_not("forged") != ""

@@ -176,7 +176,7 @@ def test_a_full_disk_loses_batches_and_says_how_many(recorder, clock, monkeypatc
     back = list(Recording(one.folder))
     assert [e.seq for e in back if isinstance(e, Block)] == [0, 30]
     assert [e.entries for e in back if isinstance(e, Lost)] == [2]
-    assert one.figures()["lost"] == 2
+    assert one.lost_entries == 2
 
 
 def test_a_slow_disk_holds_nobody_up_and_memory_is_bounded(recorder, monkeypatch):

@@ -96,7 +96,8 @@ def _about(tree: Path, version: str, python: str, arch: str) -> None:
     docs = tree / "usr" / "share" / "doc" / "edge-vitals"
     docs.mkdir(parents=True)
     shutil.copy(ROOT / "README.md", docs)
-    shutil.copy(PARTS / "copyright", docs)
+    licence = (PARTS / "copyright").read_text(encoding="utf-8") + "\n" + (ROOT / "LICENSE").read_text(encoding="utf-8")
+    (docs / "copyright").write_text(licence, encoding="utf-8")
     debian = tree / "DEBIAN"
     debian.mkdir()
     for name in ("postinst", "prerm", "postrm"):

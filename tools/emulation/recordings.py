@@ -27,7 +27,8 @@ from edge.types import Block
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 MODELS = ("rhythm", "murmur", "camera_pulse")
-VIDEO_S = 24.0
+VIDEO_S = 60.0
+"""Long enough that one window of the irregular part, refused by another word, is no more than it is: one in sixty."""
 _FPS = 15.0
 _BLOCK_S = 0.1
 _LABELS = {"ppg": ("ir",), "pcg": ("mic",), "acc": ("x", "y", "z")}

@@ -74,7 +74,7 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[Judged]:
     """Every window whose truth is known, with the trace ``(n, channels)`` played so much faster."""
     from edge.analyzers.camera_pulse import new_tracker, track
-    from edge.dsp.face_pulse import mean_rate, whitened
+    from edge.dsp.face_pulse import mean_rate
     from edge.dsp.rppg import band_pass, power
 
     tracker = new_tracker()
@@ -85,7 +85,7 @@ def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[
         waves = [band_pass(x) for x in fast[start : start + length].T if x.std() > 0.0]
         if not waves:
             continue
-        spectra = [whitened(power(x) / max(power(x).sum(), 1e-30), share) for x in waves]
+        spectra = [_whitened(power(x) / max(power(x).sum(), 1e-30), share) for x in waves]
         shares = [s / s.sum() for s in spectra]
         best = int(np.argmax([s.max() for s in shares]))  # the channel by its own quality, never by the truth
         bpm, _ = track(tracker, shares[best], HOP_S)
@@ -94,6 +94,17 @@ def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[
         if reference is not None:
             said = {"beats": mean_rate(waves[best], bpm), "spectrum": bpm}
             yield Judged(t + WINDOW_S, said, {way: rate * speed for way, rate in reference.items()})
+
+
+def _whitened(spectrum: Floats, share: float) -> Floats:
+    """The spectrum without ``share`` of the slope that fits its logarithm over the logarithm of the rate; for waves that
+    were integrated, whose slow part would win."""
+    from edge.dsp.rppg import GRID_BPM
+
+    x = np.log(GRID_BPM)
+    y = np.log(np.maximum(spectrum, 1e-30))
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    return np.asarray(spectrum * np.exp(-share * slope * (x - x.mean())))
 
 
 def _deepphys(path: Path) -> Iterator[tuple[str, Floats, Truth]]:

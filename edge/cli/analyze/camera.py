@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge.analyzers import camera_pulse
-from edge.cli.analyze.one_file import all_of, tell, through
+from edge.cli.analyze.one_file import tell, through
 from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS, SKIN
 from edge.lane import Lane
+from edge.replay import read_all
 from edge.types import Block, Reading
 
 WHY = {
@@ -57,13 +58,13 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
     return 0
 
 
-def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) -> Watched:
+def watch(path: str | Path, *, parts: Any = None) -> Watched:
     """What a video gives. parts: ``(model, transform)`` to use again for many files."""
     from edge import inference
     from edge.sources import camera
     from edge.transforms import face_roi
 
-    model, transform = parts or (inference.load("camera_pulse", variant=variant), face_roi.build())
+    model, transform = parts or (inference.load("camera_pulse"), face_roi.build())
     transform.reset()
     lane = Lane(
         bed="file",
@@ -75,7 +76,7 @@ def watch(path: str | Path, *, variant: str | None = None, parts: Any = None) ->
     traces: list[Block] = []
     lane.observe = traces.append
     source = camera.build(name="file", clock=ManualClock(), device=str(path), pace="max")
-    readings = through(lane, all_of(source))
+    readings = through(lane, read_all(source))
     return Watched(readings, traces, source.missing)
 
 

@@ -11,7 +11,8 @@ from edge.cli._events import clock_text
 from edge.cli._events import jsonl as as_json
 from edge.clock import ManualClock
 from edge.lane import Lane
-from edge.types import Block, Reading, Source, SourceError
+from edge.replay import read_all
+from edge.types import Block, Reading, SourceError
 
 _TELL_EVERY_S: Final = 60.0  # of the file
 _TOLD_WIDTH: Final = 16
@@ -55,7 +56,7 @@ class OneFile:
 
     def __iter__(self) -> Iterator[Block]:
         kinds: set[str] = set()
-        for block in all_of(self._source):
+        for block in read_all(self._source):
             kinds.add(block.kind)
             yield block
         if self._kind not in kinds:
@@ -68,18 +69,6 @@ class OneFile:
     @property
     def unheard(self) -> int:
         return self._source.unheard.get(self._kind, 0)
-
-
-def all_of(source: Source) -> Iterable[Block]:
-    """Every block of a source that ends; it is opened and closed."""
-    source.open()
-    try:
-        while True:
-            yield from source.read()
-    except EOFError:
-        pass
-    finally:
-        source.close()
 
 
 def through(lane: Lane, blocks: Iterable[Block]) -> list[Reading]:

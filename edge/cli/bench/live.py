@@ -35,8 +35,6 @@ loop = true
 """
 _VIDEO = "import sys; from edge.demo.face_video import write_video; write_video(sys.argv[1], seconds=10.0, heart_rate_bpm=66.0)"
 
-ANALYZERS = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",)}
-
 
 class Listener:
     """A sink that keeps the latency of every reading."""
@@ -70,20 +68,20 @@ def main(arguments: Sequence[str]) -> int:
 
     import numpy as np
 
-    from edge.config import parse
-    from edge.kinds import kinds
+    from edge.config import ANALYZERS_BY_STREAM, parse
     from edge.service import build_service
     from edge.stats import resident_mb
 
     imported_s = time.monotonic() - _STARTED
     seconds, streams = float(arguments[0]), list(arguments[2:])
-    analyzers = [a for s in streams for a in ANALYZERS.get(s, ()) if a in kinds("analyzers")]
+    on_wire = [s for s in streams if s != "video"]
+    analyzers = [a for s in on_wire for a in ANALYZERS_BY_STREAM.get(s, ())]
     listener = Listener()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STATE_DIRECTORY"] = folder  # nothing of this run may reach the state of a service
         with contextlib.suppress(OSError):
             shutil.copy(arguments[1], folder)
-        text = _CONFIG.format(streams=json.dumps([s for s in streams if s != "video"]), analyzers=json.dumps(analyzers))
+        text = _CONFIG.format(streams=json.dumps(on_wire), analyzers=json.dumps(analyzers))
         if "video" in streams:  # drawn by another process, whose memory is not the service's
             video = f"{folder}/face.avi"
             subprocess.run([sys.executable, "-c", _VIDEO, video], check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from edge.cli.doctor.faults import Finding, fault, fine
@@ -12,6 +12,7 @@ from edge.types import ConfigError
 
 if TYPE_CHECKING:
     from edge.config import Config
+    from edge.sinks._broker import Options
 
 _ANSWER_S = 2.0
 _WORDS = (
@@ -42,9 +43,7 @@ def broker(config: Config) -> Iterator[Finding]:
 
     given = config.sinks["mqtt"]
     known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
-    tls = any(known.get(key) for key in ("tls", "ca_file", "cert_file"))
-    known["port"] = known.get("port") or (8883 if tls else 1883)
-    options = Options(**{"client_id": f"edge-vitals-doctor-{config.device}", **known})
+    options = Options(**{"port": 0, "client_id": f"edge-vitals-doctor-{config.device}", **known})
     where = f"{options.host}:{options.port}"
     try:
         options.password()
@@ -61,7 +60,7 @@ def broker(config: Config) -> Iterator[Finding]:
     try:
         connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
     except RefusedError as error:
-        yield fault("broker", _word(str(error), given, options.host, options.port), f"{where}: {error}")
+        yield fault("broker", _word(str(error), options), f"{where}: {error}")
         return
     try:
         refused = _refused(connection.client, topic)
@@ -74,16 +73,16 @@ def broker(config: Config) -> Iterator[Finding]:
     )
 
 
-def _word(text: str, given: Mapping[str, Any], host: str, port: int) -> str:
+def _word(text: str, options: Options) -> str:
     low = text.lower()
     word = next((word for sign, word in _WORDS if sign in low), "")
-    wants_tls = any(given.get(k) for k in ("tls", "ca_file", "cert_file"))
-    if wants_tls and word in ("broker_unreachable", "") and _listens(host, port) and not _speaks_tls(host, port):
+    where = options.host, options.port
+    if options.encrypted and word in ("broker_unreachable", "") and _listens(*where) and not _speaks_tls(*where):
         return "broker_not_tls"
-    if word in ("broker_not_authorised", "") and not wants_tls:
-        return "broker_needs_tls" if _speaks_tls(host, port) else word or "broker_timeout"
+    if word in ("broker_not_authorised", "") and not options.encrypted:
+        return "broker_needs_tls" if _speaks_tls(*where) else word or "broker_timeout"
     if not word or (word == "broker_not_authorised" and "unspecified" in low):
-        return "tls_client" if given.get("ca_file") and not given.get("cert_file") else "broker_timeout"
+        return "tls_client" if options.ca_file and not options.cert_file else "broker_timeout"
     return word
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.board_health import read_health
 from edge.cli.doctor.faults import Finding, fault, fine
+from edge.disk import OUTBOX, existing
 from edge.sinks._payloads import SYNCED_AFTER
 from edge.types import EdgeVitalsError
 
@@ -85,7 +86,7 @@ def models(config: Config | None) -> Iterator[Finding]:
 
 def configuration(config: Config | None) -> Iterator[Finding]:
     """What ``run`` would refuse, beside what other steps find: the state folder and the way to the broker."""
-    from edge.assembly import ModelShelf, build_lanes, check_alarms, refusals, state_dir_of
+    from edge.assembly import ModelShelf, all_lanes, check_alarms, refusals, state_dir_of
     from edge.cli.run import runs_there
     from edge.ports import taken
 
@@ -93,7 +94,7 @@ def configuration(config: Config | None) -> Iterator[Finding]:
         return
     shelf = ModelShelf(variant=config.variant, path=config.path)
     try:
-        check_alarms(config, [one for s in config.sources.values() for one in build_lanes(config, s, shelf)])
+        check_alarms(config, all_lanes(config, shelf))
     except EdgeVitalsError as error:
         yield fault("config", "config_refused", str(error))
     for refusal in refusals(config):
@@ -125,7 +126,7 @@ def power(machine: Machine) -> Iterator[Finding]:
 
 def disk(folder: Path) -> Iterator[Finding]:
     """Whether the state folder, or the one it will be made in, takes a file; nothing is left behind."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    there = existing(folder)
     try:
         probe = there / ".doctor"
         try:
@@ -141,7 +142,7 @@ def disk(folder: Path) -> Iterator[Finding]:
         yield fault("disk", "state_low", f"{folder}: {free_mb:.0f} MB left")
     else:
         yield fine("disk", f"{folder}: {free_mb / 1000:.1f} GB left")
-    yield from _outbox(folder / "outbox.sqlite")
+    yield from _outbox(folder / OUTBOX)
 
 
 def _outbox(path: Path) -> Iterator[Finding]:

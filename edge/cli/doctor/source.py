@@ -11,6 +11,7 @@ import numpy as np
 from edge.cli._file_notes import of_rates
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
+from edge.config import ANALYZERS_BY_STREAM
 from edge.types import ConfigError, EdgeVitalsError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 OLDEST_FIRMWARE = (1, 0)
 RATE_TOLERANCE = 0.1
 _FRAMING_SHARE = 0.01
-_STREAM_OF = {"pulse": "ppg", "rhythm": "ppg", "murmur": "pcg", "camera_pulse": "video"}
 _WORDS = (  # what a source's error says, by kind of source, and the fault it is
     ("no such port", "port_missing"),
     ("dialout", "port_permission"),
@@ -139,10 +139,11 @@ def _judge(
         yield fault(step, word, f"listened {listened_s:.0f} s")
         return
     yield from _wire(step, source, counters, bad, good)
-    wanted = {_STREAM_OF[name] for name in config.analyzers if name in _STREAM_OF}
+    readers = {kind: set(names) & set(config.analyzers) for kind, names in ANALYZERS_BY_STREAM.items()}
+    wanted = {kind for kind, needy in readers.items() if needy}
     sent = {stream.partition("/")[2] for stream in streams}
     for kind in sorted(wanted - sent) if config.kind in ("serial_port", "synthetic") else ():
-        needy = [name for name in config.analyzers if _STREAM_OF.get(name) == kind]
+        needy = [name for name in config.analyzers if name in readers[kind]]
         yield fault(step, "stream_missing", f"no {kind}, which {', '.join(needy)} need(s)")
     for name, stream in streams.items():
         if name.endswith("/video"):

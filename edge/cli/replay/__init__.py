@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
-from edge.types import Alarm, Block, ConfigError, Event, Reading, SourceError, SourceStatus
+from edge.types import Alarm, ConfigError, Event, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
     from edge.alarms.board import Board
+    from edge.assembly import ModelShelf
     from edge.config import Config
     from edge.lane import Lane
     from edge.recording import Entry, MainState, Recording
@@ -147,7 +148,7 @@ class Again:
     """
 
     def __init__(self, recording: Recording, config: Config | None = None) -> None:
-        from edge.assembly import ModelShelf
+        from edge.assembly import ModelShelf, all_lanes
         from edge.config import parse
 
         if config is None and recording.headless:
@@ -156,7 +157,7 @@ class Again:
         self.own_rules = config is None
         self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")
         self.models = ModelShelf(variants=header.get("variants", {}))
-        self.lanes = _lanes_of(self.config, self.models)
+        self.lanes = all_lanes(self.config, self.models)
 
     def events(self, entries: Iterable[Entry], found: Comparison) -> Iterator[Event]:
         """All that is made of the entries again, compared with what they say was made live."""
@@ -207,7 +208,7 @@ def source_name(path: str | Path) -> str:
     return name or "file"
 
 
-def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float = 0.1) -> Source:
+def open_file(path: str | Path, *, rate_hz: float | None = None) -> Source:
     """The source that plays a file as fast as possible, by its suffix; raises SourceError."""
     from edge.clock import ManualClock
     from edge.kinds import construct
@@ -216,17 +217,17 @@ def open_file(path: str | Path, *, rate_hz: float | None = None, block_s: float 
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
         source: Source = construct("sources", "camera", {"device": str(path), "pace": "max"}, injected)
         return source
-    settings = {"path": str(path), "block_s": block_s, **({"rate_hz": rate_hz} if rate_hz else {})}
+    settings = {"path": str(path), **({"rate_hz": rate_hz} if rate_hz else {})}
     audio: Source = construct("sources", "files", settings, injected)
     return audio
 
 
 def file_lanes(
-    paths: Sequence[str], config: Config, models: object, *, rate_hz: float | None = None
+    paths: Sequence[str], config: Config, models: ModelShelf, *, rate_hz: float | None = None
 ) -> tuple[list[Source], list[Lane]]:
     """Sources and lanes for plain files: of each file, the analyzers whose stream it holds."""
     from edge.assembly import build_lanes
-    from edge.config import SourceConfig
+    from edge.config import ANALYZERS_BY_STREAM, SourceConfig
     from edge.sources.files import Files
 
     bed = next(iter(config.beds))
@@ -240,26 +241,18 @@ def file_lanes(
             raise SourceError(f"{path}: empty") from None
         finally:
             source.close()
-        analyzers = tuple(a for kind in sorted(kinds) for a in ANALYZERS_BY_KIND.get(kind, ()))
+        analyzers = tuple(a for kind in sorted(kinds) for a in ANALYZERS_BY_STREAM.get(kind, ()))
         plan = SourceConfig(source_name(path), bed, "files", analyzers, {})
-        lanes += build_lanes(config, plan, models)  # type: ignore[arg-type]
+        lanes += build_lanes(config, plan, models)
         sources.append(source)
     return sources, lanes
-
-
-ANALYZERS_BY_KIND = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
-"""What reads a stream of that kind when no configuration says otherwise."""
-
-
-def _lanes_of(config: Config, models: object) -> list[Lane]:
-    from edge.assembly import build_lanes
-
-    return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]  # type: ignore[arg-type]
 
 
 def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:
     """The same entries; at speed 1 each not before its time."""
     import time
+
+    from edge.recording import time_of
 
     if speed != "1":
         yield from entries
@@ -268,7 +261,7 @@ def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:
     started = time.monotonic()
     first: float | None = None
     for entry in entries:
-        t = entry.t_end if isinstance(entry, Block) else entry.t
+        t = time_of(entry)
         first = t if first is None else first
         time.sleep(max(0.0, (t - first) - (time.monotonic() - started)))
         yield entry

@@ -9,10 +9,9 @@ import threading
 
 import pytest
 
-from edge.sinks.mqtt import probe
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError
-from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm, refusal
 
 
 def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscriber, tmp_path):
@@ -78,8 +77,8 @@ def test_a_wrong_password_is_named_without_the_password(outbox, new_mosquitto, t
     assert "hunter2" not in caplog.text + repr(one.sink._options)
     one.sink.close()
     secret.write_text("right\n")
-    assert probe(host="127.0.0.1", port=broker.port, username="dev", password_file=str(secret)) == ""
-    assert "refused" in probe(host="127.0.0.1", port=broker.port)
+    assert refusal(port=broker.port, username="dev", password_file=str(secret)) == ""
+    assert "refused" in refusal(port=broker.port)
 
 
 def certificates(tmp_path, name="127.0.0.1"):
@@ -113,17 +112,17 @@ def test_tls_with_a_client_certificate(outbox, new_mosquitto, tmp_path):
     one.raise_alarm(alarm(1))
     assert one.sink.flush(WAIT_S)
     one.sink.close()
-    assert probe(host="127.0.0.1", port=broker.port, ca_file=ca) != ""
+    assert refusal(port=broker.port, ca_file=ca) != ""
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho drops the socket unclosed
 def test_a_certificate_for_another_name_or_from_elsewhere_is_refused(new_mosquitto, tmp_path):
     certificates(tmp_path, name="elsewhere.example")
     broker = tls_broker(new_mosquitto, tmp_path)
-    said = probe(host="127.0.0.1", port=broker.port, ca_file=str(tmp_path / "ca.pem"))
+    said = refusal(port=broker.port, ca_file=str(tmp_path / "ca.pem"))
     assert said.startswith("TLS: ")
     assert "127.0.0.1" in said
-    assert probe(host="127.0.0.1", port=broker.port, tls=True).startswith("TLS: ")
+    assert refusal(port=broker.port, tls=True).startswith("TLS: ")
 
 
 @pytest.mark.parametrize(

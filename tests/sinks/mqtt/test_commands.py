@@ -86,7 +86,7 @@ def test_a_message_that_trips_the_program_does_not_end_its_connection(device, su
     def trip(_command):
         raise RuntimeError("a bug")
 
-    device.sink._commands._on_command = trip
+    device.sink._incoming.commands._on_command = trip
     send(subscriber, "ack", {"command_id": "c1", "by": "n", "t": now_iso()})
     send(subscriber, "ack", {"command_id": "c2", "by": "", "t": now_iso()})
     assert "'by'" in load(subscriber.wait("vitals/dev/bed1/cmd/result"))["text"]
@@ -139,12 +139,12 @@ def test_unanswered_commands_are_forgotten_in_time(device):
     fields = {"by": "n", "t": now_iso()}
     for number in range(400):
         payload = json.dumps({**fields, "command_id": f"c{number}"}).encode()
-        device.sink._commands.message(
+        device.sink._incoming.commands.message(
             SimpleNamespace(topic="vitals/dev/bed1/cmd/ack", payload=payload, retain=False, properties=None)
         )
     assert len(device.commands) == 400
-    assert len(device.sink._commands._waiting) == 256
+    assert len(device.sink._incoming.commands._waiting) == 256
     for command in device.commands:
         device.sink.send(CommandResult(command, CLOCK.now(), True))
-    assert device.sink._commands._waiting == {}
+    assert device.sink._incoming.commands._waiting == {}
     assert device.sink.flush(WAIT_S)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.alarms.conformal import smallest_alpha, threshold
+from tools.conformal import smallest_alpha, threshold
 
 
 def test_by_hand():

@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+MAGIC: Final = b"EVREC1\n"
+"""What a file begins with."""
 HEAD: Final = struct.Struct("<II")
+"""In front of each payload: its length and CRC-32."""
 _MAX_RECORD_BYTES: Final = 1 << 26
 _PAGE_BYTES: Final = 1 << 20
 _BEGINS: Final = re.compile(

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from edge.record_scan import HEAD, Unread, records
+from edge.recording.scan import HEAD, Unread, records
 
 PAYLOADS = [b"\x92\xa5block" + bytes([n]) * n for n in (3, 40, 7)]
 RECORDS = [HEAD.pack(len(p), zlib.crc32(p)) + p for p in PAYLOADS]

@@ -1,0 +1,109 @@
+"""What the broker tells us: commands, what it kept of an earlier run, another monitor of our name, Home Assistant anew.
+
+``message`` is called in the client's thread, under locks that publishing wants too: it takes none of ours and only ever
+appends and wakes. ``look`` is for the sink's own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from edge.clock import Clock
+from edge.sinks._announcement import Announcement
+from edge.sinks._commands import CommandInbox
+from edge.sinks._connection import Connection, Message
+from edge.sinks._live import Live
+from edge.sinks._namesake import Namesake
+from edge.sinks._payloads import Topics
+from edge.sinks._replies import ReplyRules
+from edge.sinks._retained import Retained
+from edge.types import Command
+
+log = logging.getLogger(__name__)
+
+HOME_ASSISTANT: Final = "homeassistant"
+_HA_STATUS: Final = f"{HOME_ASSISTANT}/status"
+
+
+class Incoming:
+    """See the module. broker: for the log. on_fault: told when a namesake comes or goes; wake: called when there is something to be said."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        clock: Clock,
+        live: Live,
+        retained: Retained,
+        announcement: Announcement,
+        *,
+        broker: object,
+        boot: str,
+        replies: ReplyRules,
+        on_command: Callable[[Command], None],
+        on_fault: Callable[[str, bool, str], None] | None,
+        wake: Callable[[], None],
+    ) -> None:
+        self._topics, self._clock, self._live, self._retained = topics, clock, live, retained
+        self._announcement, self._broker, self._on_fault, self._wake = announcement, broker, on_fault, wake
+        self._namesake, self._clash = Namesake(boot), False
+        self.commands = CommandInbox(
+            topics, clock, on_command, self._answer, boot=boot, replies=replies, mixed=lambda: self._clash
+        )
+
+    def begin(self, connection: Connection, *, live_only: bool) -> None:
+        """Subscribe on a new connection. live_only: what the broker kept of others' messages is not asked for."""
+        self._namesake.connected()
+        self._announcement.connected()
+        connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
+        connection.subscribe(self._topics.commands, as_published=True, live_only=live_only)
+        connection.subscribe(_HA_STATUS, live_only=live_only)
+        connection.subscribe(*self._topics.retained, self._announcement.topic)
+
+    def message(self, message: Any) -> None:
+        """One message of the broker's."""
+        if message.topic == _HA_STATUS:
+            if message.payload == b"online":
+                self._announcement.asked()
+                self._wake()
+        elif message.topic == self._announcement.topic:
+            if message.retain:
+                self._announcement.left(message.payload)
+                self._namesake.left(message.topic)
+                self._wake()
+        elif "/cmd/" in message.topic:
+            self.commands.message(message)
+        elif message.topic == self._topics.status:
+            self._namesake.status(message.payload, self._clock.now(), kept=bool(message.retain))
+        elif message.topic == self._topics.heartbeat:
+            self._namesake.heartbeat(message.payload, self._clock.now())
+        elif not message.payload:
+            self._retained.erased(message.topic)
+            self._wake()
+        elif message.retain:
+            self._namesake.left(message.topic)  # an alarm that no longer stands, a source or bed that is no more?
+            self._wake()
+
+    def look(self) -> None:
+        """Clear what an earlier run of ours left, and say whether another monitor has our name."""
+        now = self._clock.now()
+        for topic in self._namesake.ours(now):
+            if topic == self._announcement.topic:
+                for message in self._announcement.taken_back():
+                    self._live.add(message)
+            else:
+                self._retained.found(topic)
+        clash = self._namesake.there(now)
+        if clash != self._clash:
+            self._clash = clash
+            name = self._topics.device
+            text = f"Another monitor is called {name!r}, too: both are mixed; give each its own device.name"
+            log.log(logging.ERROR if clash else logging.INFO, "%s: %s", self._broker, text if clash else "alone again")
+            if self._on_fault is not None:
+                self._on_fault("name_clash", clash, text if clash else "")
+
+    def _answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
+        """A command's answer; any thread."""
+        self._live.add(Message(topic, payload, 1, correlation=correlation))
+        self._wake()
