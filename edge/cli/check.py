@@ -34,9 +34,8 @@ def run(args: argparse.Namespace) -> int:
     check_alarms(config, lanes)
     for refusal in refusals(config):
         raise refusal
-    for refusal in (
-        () if runs_there(state_dir_of(config)) else taken(config)
-    ):  # those of a service that runs are its own
+    ports_are_its_own = runs_there(state_dir_of(config))
+    for refusal in () if ports_are_its_own else taken(config):
         raise refusal
     beds, sources = len(config.beds), len(config.sources)
     print(

@@ -21,9 +21,9 @@ SOURCE = (
 )
 RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
 SINKS = {
-    '[sinks.web]\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
-    '[sinks.web]\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
-    '[sinks.web]\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
+    '[sinks.web]\nport = 47814\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
+    '[sinks.web]\nport = 47814\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
+    '[sinks.web]\nport = 47814\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
     RING + 'sound = "/none/bell.wav"\nplayer = ["true"]\n': "sinks.annunciator.sound: /none/bell.wav: no such file",
     RING + 'sound = "beep"\nplayer = ["/none/play"]\n': "sinks.annunciator.player: /none/play: no such program",
     RING + 'command = ["/none/ring"]\n': "sinks.annunciator.command: /none/ring: no such program",
@@ -72,12 +72,12 @@ def test_check_and_run_refuse_in_the_same_words_with_file_and_key(config, tmp_pa
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])
 def test_two_that_listen_on_one_port_are_refused(config, capsys, host):
-    path = config(f'[sinks.metrics]\nhost = "{host}"\n[sinks.web]\nport = 9464\n')
+    path = config(f'[sinks.metrics]\nport = 47815\nhost = "{host}"\n[sinks.web]\nport = 47815\n')
     assert main(["check", path]) == 2
-    assert f"{path}: sinks.web.port: 9464 is that of sinks.metrics, too" in capsys.readouterr().err
+    assert f"{path}: sinks.web.port: 47815 is that of sinks.metrics, too" in capsys.readouterr().err
     for different in (
-        '[sinks.metrics]\nhost = "127.0.0.2"\n[sinks.web]\nport = 9464\n',
-        "[sinks.metrics]\n[sinks.web]\n",
+        '[sinks.metrics]\nport = 47815\nhost = "127.0.0.2"\n[sinks.web]\nport = 47815\n',
+        "[sinks.metrics]\nport = 47815\n[sinks.web]\nport = 47816\n",
     ):
         assert main(["check", config(different)]) == 0
 
