@@ -47,7 +47,7 @@ class Outlet:
 
     def commit(self, on_disk: Callable[[bool], None]) -> None:
         """Write what waits for it, then let the sinks hear of everything. on_disk: told of each write; it may add events."""
-        while self._unsaved or self._unsent or self._save:
+        while self._unsent or self._save:
             transitions, events, save = self._unsaved, self._unsent, self._save
             self._unsaved, self._unsent, self._save = [], [], False
             if self._durable is not None and (transitions or save):

@@ -39,7 +39,7 @@ class TimeBase:
         self._us: int | None = None
         self._points: deque[tuple[float, float]] = deque(maxlen=_BUCKETS)
         self._bucket_end = 0.0
-        self._best: tuple[float, float] | None = None
+        self._best = (0.0, 0.0)
         self._offset = 0.0
         self._skew = self._plain_skew = 0.0
         self._at = 0.0
@@ -60,9 +60,10 @@ class TimeBase:
     def map(self, device_us: int, arrival: float) -> tuple[float, bool]:
         """Host time of ``device_us`` for a frame that arrived at host time ``arrival``, both s; and whether the
         mapping had to start anew (a new epoch). Frames in order of arrival."""
+        first = self._us is None
         device_s = self._unwrap(device_us)
         delay = arrival - device_s
-        if self._best is None:
+        if first:
             self._offset, self._at, self._first = delay, device_s, device_s
             self._best, self._bucket_end = (device_s, delay), device_s + _BUCKET_S
             return arrival, False
@@ -93,10 +94,7 @@ class TimeBase:
         return self._us / 1e6
 
     def _line(self, device_s: float) -> float:
-        return self._target + self._skew * (device_s - self._pivot) if self._points else self._best_delay()
-
-    def _best_delay(self) -> float:
-        return self._best[1] if self._best is not None else 0.0
+        return self._target + self._skew * (device_s - self._pivot) if self._points else self._best[1]
 
     def _long_late(self, ahead: float, arrival: float) -> bool:
         if ahead > -_JUMP_S:
@@ -135,13 +133,10 @@ class TimeBase:
         if step <= 0:
             return
         self._at = device_s
-        target = self._line(device_s)
-        if self._best is not None and not self._points:
-            target = self._best[1]
         slew = _SLEW_EARLY if device_s - self._first < _SETTLED_S else _SLEW
         limit = slew * step
         self._offset += self._skew * step
-        self._offset += max(-limit, min(limit, target - self._offset))
+        self._offset += max(-limit, min(limit, self._line(device_s) - self._offset))
 
 
 def _is_straight(points: list[tuple[float, float]], pivot: tuple[float, float], skew: float) -> bool:

@@ -5,9 +5,42 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.inbox import Inbox
+from edge.types import Block
 from signals import blocks
+
+RATE = 64.0  # sums of samples over it are exact
+STREAMS = ("node/ppg", "node/pcg", "cam/video")
+TURNS = st.lists(st.none() | st.tuples(st.sampled_from(STREAMS), st.sampled_from([1, 32, 64, 160, 320, 321])))
+
+
+def block_of(stream: str, samples: int, seq: int = 0) -> Block:
+    return Block(stream, seq, 0.0, RATE, np.zeros((samples, 1)))
+
+
+class OtherSide:
+    """A condition on which whoever waits lets the other side have its turn first."""
+
+    def __init__(self, turn) -> None:
+        self._turn = turn
+        self.turns = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def notify_all(self):
+        return None
+
+    def wait(self, _timeout=None):
+        self.turns += 1
+        self._turn()
 
 
 def test_keeps_order():
@@ -79,3 +112,66 @@ def test_whoever_waits_is_woken_by_a_block():
     inbox.put(block)
     waiter.join(10.0)
     assert got == [block]
+
+
+@given(TURNS)
+def test_it_holds_the_newest_of_each_stream_that_fit_and_at_least_one(turns):
+    """Five seconds of samples, two pictures; what goes is the oldest of its own stream, and is counted."""
+    inbox, held, dropped, asked = Inbox(limit_blocks={"video": 2}), [], 0, 0
+    for turn in turns:
+        if turn is None:
+            asked += 1
+            assert inbox.get(0.0) is (held.pop(0) if held else None)
+        else:
+            inbox.put(new := block_of(*turn))
+            held.append(new)
+            mine = [one for one in held if one.stream == new.stream]
+            over = [sum(len(one.data) for one in mine[k:]) > 5 * RATE for k in range(len(mine))]
+            if new.kind == "video":
+                over = [len(mine) - k > 2 for k in range(len(mine))]
+            gone = mine[: min(sum(over), len(mine) - 1)]
+            held = [one for one in held if not any(one is other for other in gone)]
+            dropped += len(gone)
+        assert (len(inbox), inbox.dropped_blocks, inbox.asked) == (len(held), dropped, asked)
+        assert not inbox.drained
+    inbox.close()
+    assert inbox.drained is (not held)
+    inbox.put(block_of("node/ppg", 1))
+    assert [inbox.get(0.0) for _ in held] == held
+    assert inbox.drained
+    assert inbox.get(60.0) is None
+
+
+@pytest.mark.parametrize(
+    ("stream", "samples", "waits"),
+    [
+        ("node/ppg", (64, 64, 64), [0, 0, 1]),  # two seconds are full
+        ("node/ppg", (127, 1, 64), [0, 0, 1]),
+        ("node/ppg", (127, 64, 1), [0, 0, 1]),
+        ("node/ppg", (640, 1, 1), [0, 1, 1]),  # longer than the bound: taken where there is nothing
+        ("cam/video", (640, 640, 640, 640), [0, 0, 0, 1]),
+    ],
+)
+def test_a_source_that_can_wait_does_so_exactly_while_there_is_no_room(stream, samples, waits):
+    inbox = Inbox(limit_s=2.0, limit_blocks={"video": 3}, lossless=True)
+    feed = [block_of(stream, n, seq) for seq, n in enumerate(samples)]
+    got, waited = [], []
+    inbox._changed = other = OtherSide(lambda: got.append(inbox.get(0.0)))
+    for block in feed:
+        inbox.put(block)
+        waited.append(other.turns)
+    while len(inbox):
+        got.append(inbox.get(0.0))
+    assert waited == waits
+    assert got == feed
+    assert inbox.dropped_blocks == 0
+
+
+def test_what_waits_of_one_stream_leaves_room_for_another():
+    inbox = Inbox(limit_s=2.0, lossless=True)
+    inbox._changed = other = OtherSide(inbox.close)
+    inbox.put(block_of("node/ppg", 128))
+    inbox.put(block_of("node/pcg", 128))
+    assert (len(inbox), other.turns) == (2, 0)
+    inbox.put(block_of("node/ppg", 1))  # the end comes while it waits: not taken
+    assert (len(inbox), other.turns) == (2, 1)

@@ -106,7 +106,8 @@ class Coverage:
     def __init__(self) -> None:
         self._streams: dict[tuple[str, str], _Stream] = {}
         self._before: dict[tuple[str, str], _Stream] = {}  # of an earlier run, not heard again so far
-        self._causes: dict[str, str] = {}
+        self._causes: dict[str, str] = {}  # why a source was silent last
+        self._over: dict[str, int] = {}  # and when that was over, where it is, ms
         self._offset_ms = 0
 
     def reading(self, reading: Reading, *, standby: bool = False) -> None:
@@ -118,16 +119,19 @@ class Coverage:
             stream.came_back(t)
         elif t > stream.last:
             cause = "standby" if standby else reading.reason if reading.value is None else ""
-            stream.add(t, cause, self._silence(reading.source))
+            stream.add(t, cause, self._silence(reading.source, stream))
 
     def status(self, status: SourceStatus) -> None:
-        """Remember why a source is silent."""
+        """Remember why a source is silent, and from when on that explains no more silence."""
         if status.state == "disabled":
             for streams in (self._streams, self._before):
                 for key in [key for key in streams if key[0] == status.source]:
                     del streams[key]
         if status.state in ("offline", "disabled"):
             self._causes[status.source] = status.reason or status.state
+            self._over.pop(status.source, None)
+        elif status.source in self._causes:
+            self._over.setdefault(status.source, self._ms(status.t))
 
     def streams(self) -> list[tuple[str, str]]:
         """(source, metric) of all that was heard."""
@@ -159,7 +163,8 @@ class Coverage:
         """What most of the listed blind time of the last hour is due to."""
         seconds: dict[str, int] = {}
         since = self._ms(now - HOUR_S)
-        for start, end, cause in self._streams[source, metric].intervals(self._ms(now), self._silence(source)):
+        stream = self._streams[source, metric]
+        for start, end, cause in stream.intervals(self._ms(now), self._silence(source, stream)):
             if end > since and cause != DOWN:
                 seconds[cause] = seconds.get(cause, 0) + end - max(start, since)
         return _main(seconds) if seconds else "short gaps"
@@ -169,7 +174,7 @@ class Coverage:
         told = []
         for source, metric in self.streams():
             stream = self._streams[source, metric]
-            blind = stream.intervals(self._ms(now), self._silence(source))
+            blind = stream.intervals(self._ms(now), self._silence(source, stream))
             told.append(
                 {
                     "source": source,
@@ -186,6 +191,7 @@ class Coverage:
         """Everything needed to go on, in JSON's types."""
         return {
             "causes": dict(self._causes),
+            "over": dict(self._over),
             "offset_ms": self._offset_ms,
             "streams": [
                 {
@@ -206,6 +212,7 @@ class Coverage:
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, restarted: bool = False) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``. restarted: by another run of the program."""
         self._causes = {} if restarted else dict(saved["causes"])
+        self._over = {} if restarted else dict(saved.get("over", {}))
         self._offset_ms = saved.get("offset_ms", 0) - round(shift_s * 1000)
         self._streams, self._before = {}, {}
         for state in saved["streams"]:
@@ -224,8 +231,10 @@ class Coverage:
     def _s(self, ms: int) -> float:
         return (ms - self._offset_ms) / 1000
 
-    def _silence(self, source: str) -> str:
-        return self._causes.get(source, "no data")
+    def _silence(self, source: str, stream: _Stream) -> str:
+        """Why this stream came no more: what its source was lost for, unless it was heard again after that."""
+        over = self._over.get(source)
+        return self._causes.get(source, "no data") if over is None or over > stream.last else "no data"
 
 
 def _main(seconds: Mapping[str, int]) -> str:

@@ -141,7 +141,7 @@ def _merged(coarse: NDArray[np.int64], wave: Floats, rate_hz: float) -> NDArray[
     for c in coarse.tolist():
         a, b = max(0, c - reach), min(len(wave), c + reach + 1)
         p = a + int(np.argmax(wave[a:b]))
-        if p in (0, len(wave) - 1):
+        if p in (0, len(wave) - 1) or max(wave[p - 1], wave[p + 1]) > wave[p]:  # still rising: no peak of this wave
             continue
         if places and p - places[-1] < MIN_IBI_S * rate_hz:
             if wave[p] > wave[places[-1]]:

@@ -53,6 +53,23 @@ def test_silence_is_blind_with_the_reason_of_the_source():
     assert blind(one, 300.0) == [(100.0, 295.0, "unplugged")]
 
 
+def test_a_loss_that_is_over_explains_no_later_silence():
+    """As of heart sound that comes no more from a device that goes on sending a pulse."""
+    one = watch((0, 101, ""))
+    one.status(SourceStatus("node", "bed1", 103.0, "offline", "unplugged"))
+    one.status(SourceStatus("node", "bed1", 150.0, "online"))
+    assert one.main_cause("node", "ppg.hr", 155.0) == "unplugged"
+    for t in range(160, 301):
+        one.reading(reading(t))
+    one.status(SourceStatus("node", "bed1", 290.0, "degraded", "half the pictures"))
+    two = Coverage()
+    two.restore(json.loads(json.dumps(one.snapshot())))
+    for each in (one, two):
+        assert blind(each, 400.0) == [(100.0, 155.0, "unplugged"), (300.0, 400.0, "no data")]
+    one.status(SourceStatus("node", "bed1", 310.0, "offline", "dead"))
+    assert blind(one, 400.0)[-1] == (300.0, 400.0, "dead")
+
+
 def test_the_longest_cause_names_an_interval_of_several():
     one = watch((0, 11, ""), (11, 21, "motion"), (21, 100, "low_quality"))
     assert blind(one, 99.0) == [(10.0, 99.0, "low_quality")]

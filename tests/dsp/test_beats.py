@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.dsp import synthesis
@@ -89,13 +89,21 @@ def test_perfusion_is_the_pulse_over_the_steady_part():
     assert perfusion_index(wave - 50.0, beats) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 1500), st.sampled_from(RATES))
-def test_nothing_makes_it_raise(seed, n, rate):
+@example(144, 1153, 50.0)  # nothing but rounding, whose coarse peaks lie on a slope of the wave itself
+def test_whatever_the_wave_every_beat_is_a_peak_of_it_and_stands_apart(seed, n, rate):
     rng = np.random.default_rng(seed)
     x = rng.choice([0.0, 1.0, 1e6], 1) * rng.standard_normal(n) + rng.choice([0.0, 5.0])
-    beats = find_beats(band_passed(x, rate), rate)
+    wave = band_passed(x, rate)
+    beats = find_beats(wave, rate)
+    top = np.round(beats.peak * rate).astype(int)
+    assert (abs(beats.peak * rate - top) <= 0.5).all()
+    highest = np.max([wave[np.clip(top + k, 0, n - 1)] for k in (-1, 0, 1)], axis=0, initial=-np.inf)
+    foot = np.round(beats.onset * rate).astype(int)
+    np.testing.assert_array_equal(beats.amplitude, highest - wave[foot])
     assert (np.diff(beats.peak) > 0.2).all()
+    assert (np.diff(beats.onset) > 0).all()
     assert np.isfinite(beats.amplitude).all()
 
 

@@ -139,3 +139,130 @@ def test_what_is_a_second_late_for_over_four_seconds_begins_anew():
         if anew:
             late.append(true)
     assert late == [pytest.approx(1024.1, abs=0.11)]
+
+
+def told(delays, *, step_s=FRAME_S, drift_ppm=0.0):
+    """``(s since the start, error of the mapped time s, anew)`` of frames that come so much later than they were sent."""
+    base = TimeBase()
+    for k, delay in enumerate(delays):
+        us = round(k * step_s * 1e6 * (1 + drift_ppm * 1e-6)) % WRAP
+        t, anew = base.map(us, 1000.0 + k * step_s + delay)
+        yield k * step_s, t - (1000.0 + k * step_s), anew
+
+
+def test_the_first_frame_is_taken_to_have_come_at_once():
+    ((_, error, anew),) = told([0.4])
+    assert (error, anew) == (pytest.approx(0.4, abs=1e-9), False)
+
+
+@pytest.mark.parametrize(("at_s", "slew"), [(20, 20e-3), (55, 20e-3), (62, 1e-3), (120, 1e-3)])
+def test_a_line_that_moved_is_followed_at_a_bounded_rate(at_s, slew):
+    """Every frame comes half a second sooner from some time on; in the first minute it is followed faster."""
+    errors = [e for _, e, _ in told([0.5] * (10 * at_s) + [0.0] * 100)]
+    assert errors[10 * at_s - 1] == pytest.approx(0.5, abs=1e-9)
+    moved = [a - b for a, b in pairwise(errors[10 * at_s + 25 : 10 * at_s + 45])]  # the line is told within 2 s
+    assert all(slew - 1e-6 <= a / FRAME_S <= slew + 500e-6 + 1e-6 for a in moved)  # and a crystal's drift beside it
+
+
+def test_what_is_not_settled_yet_is_followed_at_once():
+    """Before the first line is drawn, in the first two seconds, the least delayed frame so far counts."""
+    errors = [e for _, e, _ in told([0.5, 0.0, 0.3, 0.3])]
+    assert errors == [pytest.approx(0.5 - 0.002 * k, abs=1e-9) for k in range(4)]
+
+
+def test_one_early_frame_counts_for_a_minute_and_a_half():
+    """The memory is 45 stretches of 2 s: what it shows is followed for so long, and no longer."""
+    errors = [e for _, e, _ in told([0.02] * 700 + [0.0] + [0.02] * 1100)]
+    assert errors[699] == pytest.approx(0.02, abs=1e-9)
+    assert max(abs(e) for e in errors) < 0.0225
+    assert max(errors[1550:1600]) > 0.0205
+    assert errors[1645:] == [pytest.approx(0.02, abs=1e-6)] * len(errors[1645:])
+
+
+@pytest.mark.parametrize("drift_ppm", [-300.0, 20_000.0])
+def test_no_slope_is_believed_before_a_quarter_of_a_minute(drift_ppm):
+    base = TimeBase()
+    seen = []
+    for _, us, arrival in arrivals(20, drift_ppm=drift_ppm):
+        base.map(us, arrival)
+        seen.append((us / 1e6, base.measured, base.skew_ppm))
+    since = next(t for t, measured, _ in seen if measured)
+    assert 16.0 <= since <= 8 * (2.0 + 1.1 * FRAME_S)  # eight stretches
+    assert all(skew == 0.0 and not measured for t, measured, skew in seen if t < since)
+    assert all(measured for t, measured, _ in seen if t >= since)
+    true_ppm = -drift_ppm / (1 + drift_ppm * 1e-6)
+    assert [skew for *_, skew in seen[-30:]] == [pytest.approx(true_ppm, rel=1e-3)] * 30
+
+
+@pytest.mark.parametrize(
+    ("late", "anew"),
+    [
+        ([(30.0, 0.95)], 0),  # not a second
+        ([(3.9, 1.5), (0.1, 0.0)] * 5, 0),  # a frame in time between, and it was no more than a busy host
+        ([(4.3, 1.5)], 1),
+        ([(2.0, 1.5), (2.3, 20.0)], 1),
+        ([(4.3, 1.5), (3.9, 3.0), (1.0, 1.5)], 1),  # after the new beginning the time counts from there
+    ],
+)
+def test_how_long_frames_may_be_late(late, anew):
+    delays = [0.0] * 600 + [delay for seconds, delay in late for _ in range(round(10 * seconds))]
+    assert sum(anew for *_, anew in told(delays)) == anew
+
+
+def test_after_an_unseen_reset_nothing_of_before_is_known():
+    base = TimeBase()
+    for _, us, arrival in arrivals(60, drift_ppm=300.0):
+        base.map(us, arrival)
+    assert base.measured
+    assert base.skew_ppm != 0.0
+    base.map(0, 5000.0)  # a minute late, and so 4 s after
+    assert base.map(4_100_000, 5004.1) == (5004.1, True)
+    fresh = TimeBase()
+    fresh.map(4_100_000, 5004.1)
+    for k in range(42, 400):
+        assert base.map(k * 100_000, 5000.0 + k * FRAME_S) == fresh.map(k * 100_000, 5000.0 + k * FRAME_S)
+        assert (base.measured, base.skew_ppm) == (fresh.measured, fresh.skew_ppm)
+
+
+@pytest.mark.parametrize("start_us", [WRAP - 1, WRAP - 20_000_000, WRAP // 2 - 20_000_000])
+def test_a_wrap_of_the_counter_changes_nothing(start_us):
+    out = mapped(arrivals(60, start_us=start_us))
+    assert max(abs(t - true) for true, t, _ in out) < 1e-6
+    assert not any(anew for *_, anew in out)
+
+
+def test_frames_whose_samples_began_earlier_go_back_and_move_nothing():
+    """Two streams: a frame of one may begin before the last one of the other."""
+    base = TimeBase()
+    for k in range(300):
+        us = k * 100_000
+        assert base.map(us, 1000.0 + us / 1e6) == (pytest.approx(1000.0 + us / 1e6, abs=1e-6), False)
+        before = max(0, us - 70_000)
+        assert base.map(before, 1000.0 + us / 1e6) == (pytest.approx(1000.0 + before / 1e6, abs=1e-6), False)
+
+
+@pytest.mark.parametrize(
+    ("drift_ppm", "least", "most"),
+    [
+        (-800.0, 500.0, 500.0),  # grows by less than a tenth of a second in all: it may be jitter
+        (-5000.0, 5000.0, 5050.0),
+        (-55_000.0, 55_000.0, 59_000.0),
+        (-70_000.0, 0.0, 500.0),  # beyond what any oscillator is off by
+        (500_000.0, -500.0, 0.0),
+    ],
+)
+def test_which_slope_is_believed(drift_ppm, least, most):
+    base = TimeBase()
+    for _, us, arrival in arrivals(88, drift_ppm=drift_ppm):
+        base.map(us, arrival)
+        assert min(0.0, least) - 1e-6 <= base.skew_ppm <= most + 1e-6
+    assert base.skew_ppm >= least - 1e-6 or least == 0.0
+
+
+@pytest.mark.parametrize("step_s", [0.2, -0.2])
+def test_one_step_of_the_delay_is_no_drift(step_s):
+    """The line is straight on both sides of a step, and its slope is no clock's: only a crystal's share is believed."""
+    base = TimeBase()
+    for true, us, arrival in arrivals(90):
+        base.map(us, arrival + 0.3 + step_s * (true >= 1045.0))
+        assert abs(base.skew_ppm) <= 500.0 + 1e-6
