@@ -14,7 +14,7 @@ from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
-from edge.config import TRANSFORMS_OF, Config, SourceConfig
+from edge.config import STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
 from edge.disk import must_keep_state
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
@@ -196,6 +196,11 @@ def places_of(config: Config, calibration: Calibration | None) -> dict[str, Plac
             {s.name: (*s.analyzers,) for s in config.sources.values() if s.bed == name and s.analyzers}
             if config.sources
             else None,
+            {
+                s.name: frozenset(STREAM_OF[analyzer] for analyzer in s.analyzers if analyzer in STREAM_OF)
+                for s in config.sources.values()
+                if s.bed == name and s.named
+            },
         )
         for name, bed in config.beds.items()
     }

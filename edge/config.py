@@ -48,17 +48,23 @@ ANALYZERS_OF = {
 ANALYZERS_BY_STREAM = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
 """What reads a stream of that kind, by itself or behind its transforms."""
 
+STREAM_OF = {"pulse": "ppg", "rhythm": "ppg", "murmur": "pcg", "camera_pulse": "camera"}
+"""What the metrics of an analyzer begin with."""
+
 TRANSFORMS_OF = {"camera_pulse": {"video": "face_roi"}}
 """Which transforms stand in front of an analyzer: the stream kind they take, and theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
+    """named: the configuration itself names the analyzers, so that what they look at must come."""
+
     name: str
     bed: str
     kind: str
     analyzers: tuple[str, ...]
     settings: Mapping[str, Any]
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,7 @@ def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedCon
         bed = where.convert(table.pop("bed", next(iter(beds))), str, f"{key}.bed")
         if bed not in beds:
             raise where.error(f"{key}.bed", f"no bed {bed!r}{nearest(bed, beds)}")
+        named = "analyzers" in table
         analyzers = where.convert(
             table.pop("analyzers", list(ANALYZERS_OF.get(kind, ()))), tuple[str, ...], f"{key}.analyzers"
         )
@@ -280,5 +287,5 @@ def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedCon
                 raise where.error(
                     f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
-        sources[name] = SourceConfig(name, bed, kind, analyzers, where.settings("sources", kind, name, table))
+        sources[name] = SourceConfig(name, bed, kind, analyzers, where.settings("sources", kind, name, table), named)
     return sources

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from edge.config import load, parse
+from edge.assembly import ModelShelf, build_lanes, places_of
+from edge.config import STREAM_OF, load, parse
 from edge.kinds import kinds
 from edge.types import ConfigError
 
@@ -102,6 +103,24 @@ def test_every_mistake_is_named_with_its_remedy(text, said):
     assert message.startswith("bedside.toml: ")
     assert said in message
     assert "\n" not in message
+
+
+def test_streams_are_promised_by_analyzers_that_the_configuration_names():
+    text = '[sources.a]\nkind = "synthetic"\nanalyzers = ["murmur", "rhythm"]\n[sources.b]\nkind = "synthetic"\n'
+    (place,) = places_of(parse(text), None).values()
+    assert place.promised == {"a": frozenset({"pcg", "ppg"})}
+    assert place.sources == {"a": ("murmur", "rhythm"), "b": ("pulse", "rhythm", "murmur")}
+
+
+def test_the_first_part_of_the_metrics_of_every_analyzer_is_known():
+    config = parse(
+        "".join(f'[sources.{one}]\nkind = "synthetic"\nanalyzers = ["{one}"]\n' for one in kinds("analyzers"))
+    )
+    found = {}
+    for name, source in config.sources.items():
+        ((analyzer,),) = [lane.analyzers.values() for lane in build_lanes(config, source, ModelShelf())]
+        (found[name],) = {metric.partition(".")[0] for metric in analyzer.metrics}
+    assert found == STREAM_OF
 
 
 def test_a_missing_file_is_one_line(tmp_path):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from edge.dsp.murmur_decision import Calibration, Scores, Verdict, judge_patient, judge_recording
@@ -30,12 +30,14 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 @dataclass(frozen=True, slots=True)
 class Place:
     """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
-    watch it, with the analyzers of each; None = not said."""
+    watch it, with the analyzers of each; None = not said. promised: by source, streams that must come from it since the
+    configuration names what looks at them."""
 
     person: str = ""
     site: str = ""
     calibration: Calibration | None = None
     sources: Mapping[str, Sequence[str]] | None = None
+    promised: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 NO_PLACE: Final = Place()

@@ -64,7 +64,7 @@ class Bed:
         self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
-        self.watches = place.sources
+        self.watches, self.promised = place.sources, place.promised
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 

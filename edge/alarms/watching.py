@@ -67,12 +67,14 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
     if _ANY in streams:
         found += _speaks(bed, reading.source, _ANY, reading.t)
         del streams[_ANY]
+    if stream not in streams:  # the source sends: so must those of its others that are promised
+        streams.update(dict.fromkeys(bed.promised.get(reading.source, frozenset()) - streams.keys()))
     streams[stream] = None
     return found
 
 
 def silent(bed: Bed, now: float) -> list[Alarm]:
-    """Streams that spoke once and have not for too long, and sources that are there and never spoke."""
+    """Streams that spoke once, or are promised, and have not for too long, and sources that are there and never spoke."""
     rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
     found: list[Alarm] = []
     for source, streams in bed.heard.items():

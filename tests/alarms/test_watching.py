@@ -142,6 +142,38 @@ def test_a_source_without_analyzers_is_recorded_and_not_missed():
     assert seconds(one, 0, 60) == []
 
 
+PROMISED = {"bed1": Place(sources={"node": ("pulse", "murmur")}, promised={"node": frozenset({"ppg", "pcg"})})}
+
+
+def test_a_promised_stream_that_never_came_is_missed_once_another_comes():
+    one = board(places=PROMISED)
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 10) == []
+    assert seconds(one, 10, 60, ppg=True) == [(29.5, "on", "raised", "No pcg readings from node for 15 s")]
+    two = board(boot="next", state=through_json(one), shift_s=0.0, places=PROMISED)
+    two.update(status(60.0, "online"))
+    assert seconds(two, 60, 120, ppg=True) == []
+    assert standing(two) == {LOST: "on"}
+    assert [t[:3] for t in seconds(two, 120, 130, ppg=True, pcg=True)] == [(123.1, "off", "cleared")]
+
+
+def test_of_a_source_that_sends_nothing_at_all_nothing_is_said_of_its_streams():
+    one = board(places=PROMISED)
+    one.update(status(0.0, "online"))
+    assert seconds(one, 0, 60) == [(19.5, "on", "raised", "No readings at all from node for 15 s")]
+    assert seconds(one, 60, 90, pcg=True) == [
+        (63.1, "off", "cleared", "No readings at all from node for 15 s"),
+        (79.5, "on", "raised", "No ppg readings from node for 15 s"),
+    ]
+
+
+def test_a_promise_is_over_with_the_source():
+    one = board(places=PROMISED)
+    seconds(one, 0, 5, ppg=True)
+    one.update(status(5.0, "disabled", "switched off"))
+    assert seconds(one, 5, 60) == []
+
+
 @pytest.mark.parametrize("rules", [{"silent_s": 0}, {"source_lost": {"enabled": False}}])
 def test_nothing_is_missed_where_the_rules_say_so(rules):
     one = board({**QUICK, **rules})

@@ -15,6 +15,8 @@ import pytest
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.config import SourceConfig, parse
+from edge.recording import RecordingWriter
+from edge.types import Block
 
 SYNTHETIC = """
 [device]
@@ -372,3 +374,21 @@ def test_two_programs_in_one_state_directory_are_refused_and_the_next_one_is_not
             f"edge-vitals: {config.parent / 'state'}: another edge-vitals runs there; stop it, or set device.state_dir\n"
         )
     assert main(["run", str(config), "--quiet"]) == 0
+
+
+def test_a_recording_with_a_setting_that_is_no_longer_allowed_is_refused_in_a_line_and_replayed_with_another(
+    tmp_path, capsys
+):
+    path, config = tmp_path / "old.evrec", tmp_path / "now.toml"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"config": SYNTHETIC + "[analyzers.pulse]\nhop_s = 60\n"})
+        for k in range(150):
+            t = np.arange(10) / 100 + k * 0.1
+            data = np.round(5000 + 500 * np.sin(2 * np.pi * 1.2 * t))[:, None]
+            writer.add(Block("syn/ppg", k * 10, k * 0.1, 100.0, data, 0, ("ir",)))
+    assert main(["replay", str(path)]) == 2
+    refused = f"edge-vitals: {path} (header): analyzers.pulse.hop_s: expected `float` <= 3.0; "
+    assert capsys.readouterr().err == f"{refused}the version that recorded it took it: replay with --config FILE\n"
+    config.write_text(SYNTHETIC)
+    assert main(["replay", str(path), "--config", str(config)]) == 0
+    assert "ppg.hr" in capsys.readouterr().out

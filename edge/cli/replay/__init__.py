@@ -155,7 +155,10 @@ class Again:
             raise ConfigError(f"{recording.headless}; name the configuration with --config")
         self.recording, header = recording, recording.header
         self.own_rules = config is None
-        self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")
+        try:
+            self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")
+        except ConfigError as error:
+            raise ConfigError(f"{error}; the version that recorded it took it: replay with --config FILE") from None
         self.models = ModelShelf(variants=header.get("variants", {}))
         self.lanes = all_lanes(self.config, self.models)
 
