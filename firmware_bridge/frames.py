@@ -21,8 +21,8 @@ MAX_EVENT_DETAIL: Final = 64
 MAX_SAMPLE_BYTES: Final = 998
 WIDTHS: Final[Mapping[int, int]] = {1: 2, 2: 3, 3: 4, 4: 1}
 """Sample format to bytes a sample: int16, int24, int32, uint8."""
-OVERRUN: Final = 4
-FLAGS: Final[Mapping[int, str]] = {1: "saturated", 2: "sensor_off", OVERRUN: "overrun"}
+SATURATED, SENSOR_OFF, OVERRUN = 1, 2, 4
+FLAGS: Final[Mapping[int, str]] = {SATURATED: "saturated", SENSOR_OFF: "sensor_off", OVERRUN: "overrun"}
 EVENTS: Final[Mapping[int, str]] = {1: "button", 2: "low battery", 3: "sensor error", 4: "watchdog reset"}
 
 HELLO, DATA, EVENT, REQUEST_HELLO, START, STOP, SET, ACK = 1, 2, 3, 16, 17, 18, 19, 20

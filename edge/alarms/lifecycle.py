@@ -23,9 +23,12 @@ DOUBT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One transition. what: raised, escalated, deescalated, realarmed, widened, narrowed, acknowledged, latched, returned, cleared, reset,
-    standby, person (another one lies there) or unwatched, or a note: paused, resumed, shelved, unshelved, unconfirmed, received; presence: what holds
-    from now on."""
+    """One transition. presence: what holds from now on.
+
+    what: raised, escalated, deescalated, realarmed, widened, narrowed, acknowledged, latched, returned, cleared, reset,
+    standby, person (another one lies there) or unwatched; or a note: paused, resumed, shelved, unshelved, unconfirmed,
+    received.
+    """
 
     what: str
     t: float

@@ -20,6 +20,7 @@ from edge.cli._options import port, seconds
 
 if TYPE_CHECKING:
     from edge.clock import Clock
+    from edge.demo.subscriber import Subscriber
 
 PAGE_PORT = 8080
 WANTED = ("af", "murmur", "sensor_off")
@@ -123,7 +124,7 @@ def _page_port(asked: int, screen: Screen) -> int | None:
 def _device(link: Path, screen: Screen) -> contextlib.AbstractContextManager[object]:
     from edge.demo.patient import RATES_HZ, SCRIPT, Patient
     from edge.demo.pty_device import PtyDevice
-    from firmware_bridge.frames import StreamInfo
+    from firmware_bridge.frames import SENSOR_OFF, StreamInfo
     from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
 
     patient = Patient()
@@ -134,7 +135,7 @@ def _device(link: Path, screen: Screen) -> contextlib.AbstractContextManager[obj
             lambda first, count: patient.samples(kind, first, count).tolist(),
             per_frame,
             format_,
-            lambda first: 2 if patient.sensor_off(kind, first) else 0,
+            lambda first: SENSOR_OFF if patient.sensor_off(kind, first) else 0,
         )
 
     streams = [
@@ -176,11 +177,9 @@ class Screen:
         with self._lock, contextlib.suppress(BrokenPipeError):
             print(line, flush=True)
 
-    def summary(self, subscriber: object) -> None:
+    def summary(self, subscriber: Subscriber) -> None:
         """What was seen, at the end."""
-        alarms: list[tuple[str, str]] = getattr(subscriber, "alarms", [])
-        metrics: set[str] = getattr(subscriber, "metrics", set())
-        self.say("demo", f"readings seen: {', '.join(sorted(metrics)) or 'none'}")
-        for condition in dict.fromkeys([*WANTED, *(c for c, _ in alarms)]):
-            seen = [p for c, p in alarms if c == condition]
+        self.say("demo", f"readings seen: {', '.join(sorted(subscriber.metrics)) or 'none'}")
+        for condition in dict.fromkeys([*WANTED, *(c for c, _ in subscriber.alarms)]):
+            seen = [p for c, p in subscriber.alarms if c == condition]
             self.say("demo", f"alarm {condition:<12} {' -> '.join(seen) or 'not in this run'}")

@@ -32,8 +32,8 @@ class Device(Protocol):
 class PtyDevice:
     """Runs a device in its own thread; a context manager that stops within two seconds.
 
-    path: the link that stands for the port. on_step: called with the
-    device's own time, s, after every step.
+    path: the link that stands for the port. on_step: called with the device's own time, s, after every step.
+    dropped_bytes: what a full terminal did not take.
     """
 
     def __init__(

@@ -16,9 +16,9 @@ from edge.types import ModelError
 class Model:
     """One loaded variant of one model; safe to share between threads, keeps no state between runs.
 
-    card: all of card.toml, frozen. identity: ``"murmur 1.0.0 onnx-int8"``. sha256: of the file in use; card_sha256:
-    of card.toml. notes: what
-    is worth saying of how it was chosen; faults: those of them that mean a broken file or a failed self-test.
+    card: all of card.toml, frozen. identity: ``"murmur 1.0.0 onnx-int8"``. sha256: of the file in use; card_sha256: of
+    card.toml. notes: what is worth saying of how it was chosen; faults: those of them that mean a broken file or a
+    failed self-test.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """The local annunciator: rings in the room itself when nobody elsewhere has confirmed an alarm.
 
 It rings while an alarm says so (``delivery.annunciator``), nobody has acknowledged it and no pause or shelf silences
-it: by a command, a sound, a GPIO line, or several of them. A thread does it, so ``send`` never waits. What does not work
-is logged and told as the condition ``annunciator_lost`` until a ring of it has worked; a drill that nobody confirms tries the whole of it.
+it: by a command, a sound, a GPIO line, or several of them. A thread does it, so ``send`` never waits. What does not
+work is logged and told as the condition ``annunciator_lost`` until a ring of it has worked; a drill that nobody
+confirms tries the whole of it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def build(
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
     environment. sound: "beep", or a WAV file. player: the program that plays it. gpio_line: a line that is on while it
-    rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s: command and sound again after so long; they are ended when they take longer.
+    rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s: command and sound again
+    after so long; they are ended when they take longer.
     """
     if not 1.0 <= repeat_s <= 600.0:
         raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")

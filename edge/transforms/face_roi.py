@@ -29,6 +29,7 @@ _MESH_SIZE = 192
 _MARGIN = 1.5
 _SAME = 0.6  # of the face's width: a centre further away than this is another face
 _LOST_AFTER = 2  # detections without a face before it is gone
+_MOVED_FRAMES = 30  # for so many it is said that somebody else may be in view
 _SMALL = (32, 24)
 _DIM, _LIT, _MOST_GAIN = 60.0, 110.0, 20.0  # mean brightness, 0..255
 
@@ -160,7 +161,7 @@ class FaceRoi:
         self._masks = {}
         self._meshed_at = -np.inf
         if before is not None or self._had_one:  # who comes after a face that was gone may be somebody else
-            self._moved_for = 30
+            self._moved_for = _MOVED_FRAMES
 
     # ---- its regions ---------------------------------------------------------------------------------------
 

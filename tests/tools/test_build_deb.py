@@ -97,6 +97,9 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     shutil.copy(package, debian.root / "edge-vitals.deb")
     assert "/etc/edge-vitals/config.toml" in debian.run("dpkg", "-i", "/edge-vitals.deb")
     assert debian.run("edge-vitals", "--version").startswith("edge-vitals ")
+    installed = debian.root / "usr/lib/edge-vitals"
+    assert not list(installed.rglob("tests")), "test suites have no place on a monitor's card"
+    assert "Permission is hereby granted" in (debian.root / "usr/share/doc/edge-vitals/copyright").read_text()
     found = debian.run("edge-vitals", "doctor", check=False)
     assert "ok   models           murmur" in found
     assert "fail" not in found

@@ -64,6 +64,8 @@ def _program(tree: Path, work: Path, extras: str, python: str, arch: str) -> Non
     target = ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", *platforms]
     _pip("install", "--no-compile", "-c", str(ROOT / "tools" / "dev.lock"), "--target", str(lib), *target, asked)
     shutil.rmtree(lib / "bin", ignore_errors=True)  # scripts that name this machine's Python
+    for tests in [path for path in lib.rglob("tests") if path.is_dir()]:  # of numpy and scipy: a tenth of all
+        shutil.rmtree(tests)
     if python == f"{sys.version_info.major}.{sys.version_info.minor}":
         compile_all = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         _run(sys.executable, *compile_all, "-s", str(tree), "-p", "/", str(lib))

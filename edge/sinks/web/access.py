@@ -27,7 +27,8 @@ COMMANDS_OF: Final[Mapping[str, frozenset[str]]] = {
     "acknowledge": frozenset({"ack", "pause", "reset", "site"}),
     "configure": frozenset({"ack", "pause", "reset", "site", "standby", "shelve"}),
 }
-"""What a role may ask of the board: to look; to answer alarms and say where the microphone sits; to stop the watching of a bed or of one condition."""
+"""What a role may ask of the board: to look; to answer alarms and say where the microphone sits; to stop the watching
+of a bed or of one condition."""
 
 TOKEN_MIN: Final = 16
 SESSION_S: Final = 12 * 3600.0
