@@ -6,7 +6,6 @@ it) and with tokens. ``send`` and ``observe`` never wait: the server has a threa
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import ssl
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from edge.clock import Clock
 from edge.ranges import Count, Port
 from edge.sinks.web.access import Access, is_loopback, load_tokens
+from edge.sinks.web.listener import impatient_protocol, listen
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
 from edge.sinks.web.traces import Traces
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 _START_S = 5.0
 _STOP_S = 5.0
-_SEND_BUFFER = 65_536  # bytes: what a slow viewer may lag behind unseen
 _CONNECTIONS_BESIDE = 40
+_TURNED_AWAY_POLITELY = 10  # connections that are told that the server is busy
 
 
 def build(
@@ -97,7 +97,7 @@ def build(
         "layout": dict(layout or {}),
     }
     return WebSink(
-        listener=_listen(host, port),
+        listener=listen(host, port, max_viewers + _CONNECTIONS_BESIDE + _TURNED_AWAY_POLITELY),
         tls=(cert_file, key_file) if cert_file and key_file else None,
         access=Access(
             tokens=tokens,
@@ -145,7 +145,7 @@ class WebSink:
         config = uvicorn.Config(
             page.application(),
             loop="asyncio",
-            http="h11",
+            http=impatient_protocol(),
             ws="websockets-sansio",
             lifespan="on",
             log_config=None,
@@ -193,23 +193,3 @@ class WebSink:
             self._server.run(sockets=[self._listener])
         except (Exception, SystemExit):
             log.exception("the page's server failed; monitoring goes on without it")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises ConfigError when the port is taken or the address is not ours."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConfigError(f"sinks.web: host {host!r}: {error}") from None
-    with contextlib.ExitStack() as undo:
-        undo.callback(listener.close)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        try:
-            listener.bind(address)
-            listener.listen(128)
-        except OSError as error:
-            raise ConfigError(f"sinks.web: {host}:{port}: {error.strerror}; choose another port") from None
-        undo.pop_all()
-    return listener

@@ -1,0 +1,93 @@
+"""Connections that ask for nothing: bounded in number and in time, so that they take no file from the monitor."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from edge.sinks.web import listener
+from web_server import WAIT_S, Watcher, WebServer
+
+IDLE = b""
+DRIPPED = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+HALF_A_BODY = (
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 500\r\n\r\n" + b"{" * 20
+)
+
+
+def connect(page, text=IDLE):
+    sock = socket.create_connection((page.host, page.port), timeout=WAIT_S)
+    sock.sendall(text)
+    return sock
+
+
+def closed(sock):
+    """Whether the server closed it, before the time is up."""
+    with contextlib.suppress(ConnectionResetError):
+        while sock.recv(65536):
+            pass
+    return True
+
+
+@pytest.mark.parametrize("text", [IDLE, DRIPPED, HALF_A_BODY], ids=["nothing", "half a head", "half a body"])
+def test_who_never_asks_is_let_go(monkeypatch, text):
+    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    with WebServer() as page, connect(page, text) as sock:
+        assert closed(sock)
+        assert page.request("GET", "/")[0] == 200
+
+
+def test_who_goes_on_with_one_byte_at_a_time_is_let_go_too(monkeypatch):
+    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    with WebServer() as page, connect(page, DRIPPED) as sock:
+        started = time.monotonic()
+        with pytest.raises(OSError, match=r"Broken pipe|reset by peer"):
+            while time.monotonic() - started < WAIT_S:
+                sock.sendall(b"x")
+                sock.settimeout(0.02)
+                with contextlib.suppress(TimeoutError):
+                    sock.recv(1)
+
+
+def test_who_looks_is_not_let_go(monkeypatch):
+    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    with WebServer() as page, page.live() as live:
+        Watcher(live).kind("hello")
+        began = page.clock.now()
+        while json.loads(live.recv(timeout=WAIT_S))["now"] < began + 1.0:
+            pass
+
+
+def test_connections_are_bounded_and_room_is_made_again(caplog):
+    with WebServer(max_viewers=5) as page, contextlib.ExitStack() as stack:
+        before = len(os.listdir("/proc/self/fd"))
+        mine = [stack.enter_context(connect(page)) for _ in range(300)]
+        kept = []
+        for sock in mine:
+            sock.settimeout(0.005)
+            try:
+                if sock.recv(1) == b"":
+                    continue
+            except ConnectionResetError:
+                continue
+            except TimeoutError:
+                kept.append(sock)
+        assert 0 < len(kept) <= 55
+        assert len(os.listdir("/proc/self/fd")) - before - len(mine) <= 55
+        assert [r.getMessage() for r in caplog.records] == ["page: 55 connections are open; more are turned away"]
+        for sock in mine:
+            sock.close()
+        while page_status(page) != 200:
+            pass
+
+
+def page_status(page):
+    try:
+        return page.request("GET", "/")[0]
+    except ConnectionError:
+        return None
