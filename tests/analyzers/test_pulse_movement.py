@@ -78,6 +78,19 @@ def test_what_a_heart_does_to_an_accelerometer_is_no_movement(model):
     assert {r.detail["method"] for r in readings if r.value is not None} <= {"beats", "harmonics"}
 
 
+def test_a_pressed_chest_without_a_pulse_has_seldom_a_rate(model):
+    said = total = 0
+    for seed, bpm in enumerate((100.0, 105.0, 110.0, 115.0, 120.0)):
+        press = np.sin(2 * np.pi * bpm / 60.0 * T) + 0.4 * np.sin(4 * np.pi * bpm / 60.0 * T + 1.0)
+        spectrum = np.fft.rfft(noise(1, seed)[:, 0])
+        rest = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1.0) ** 0.5, N)  # pink
+        ppg = 60000.0 + 900.0 * press + 150.0 * rest / rest.std() + 30.0 * noise(1, seed + 50)[:, 0]
+        readings = run(ppg, resting() + 0.15 * press[:, None] * [0.3, 0.4, 1.0], model)
+        said += sum(r.value is not None for r in readings)
+        total += len(readings)
+    assert said <= 0.3 * total
+
+
 def test_noise_among_steps_is_no_rate(model):
     readings = run(60000.0 + 250.0 * noise(1)[:, 0], walking()[1], model)
     assert sum(r.value is not None for r in readings) <= 0.05 * len(readings)
