@@ -4,7 +4,8 @@ fast or missing beats.
 One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the rate of the last 10 s by
 ``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, the rate of
 ``edge.dsp.motion_rate``, refused when its own standard deviation is too large or no pulse is left beside the movement.
-An accelerometer that falls silent in mid-movement leaves no rate. The tracker and that memory are the only state.
+The same rate is taken when a gentle movement has the rate that the beats have, as the wave may be the movement's. An
+accelerometer that falls silent in mid-movement leaves no rate. The tracker and that memory are the only state.
 
 ``detail``, each absent when not known:
   ``sd``           standard deviation of the rate, bpm; ranks errors
@@ -125,9 +126,14 @@ class Pulse:
         signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
         if signal.reason or unseen:
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
-        if moved is not None:
-            self._track(window, windows["acc"], signal.since)  # so that the rate is known where movement begins
-        return [self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ)))]
+        # Tracked at rest, too, so that the rate is known where movement begins.
+        tracked = None if moved is None else self._track(window, windows["acc"], signal.since)
+        reading = self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ)))
+        if moved is None or not isinstance(reading.value, float):
+            return [reading]
+        if self._movement.keeps_time(windows["acc"], _LEAST_S, reading.value):
+            return [self._of_spectrum(window.end, tracked, moved, "motion")]
+        return [reading]
 
     def _of_beats(self, t: float, raw: Floats, wave: Floats) -> Reading:
         seen = rest_rate.look(raw, wave, _GRID_HZ)

@@ -104,6 +104,9 @@ class Rhythm:
         trust = quality.noise_quality(signal.x, wave, beats, RATE_HZ)
         if unseen or (moved is not None and moved >= SHAKEN):
             return self._refused(window.end, "motion", trust, {} if moved is None else {"motion": moved})
+        usual_bpm = 60.0 / float(np.median(beats.ibi)) if len(beats) > 1 else 0.0
+        if moved is not None and self._movement.keeps_time(windows["acc"], WINDOW_S, usual_bpm):
+            return self._refused(window.end, "motion", trust, {"motion": moved})
         if trust < quality.MIN_QUALITY:
             return self._refused(window.end, "low_quality", trust)
         if abs(steepness(wave)) < _EVEN and periodicity(wave, RATE_HZ)[1] > _SELF_ALIKE:

@@ -22,6 +22,9 @@ HOLD_S: Final = 600.0
 """So long after an accelerometer fell silent in mid-movement the wearer is thought to move on."""
 _HANG_S = 1.0
 _LIKE_GRAVITY = 0.1
+# A heart moves a wrist by 0.001 to 0.005 g, in jerks; a hand that swings, a cot that rocks or a chest that is pressed does more.
+_KEEPS_TIME, _KEEPS_TIME_SHARE, _NEAR_BPM = 0.008, 0.3, 6.0
+_BAND_BPM = (30.0, 300.0)
 
 
 class Movement:
@@ -51,6 +54,21 @@ class Movement:
             self._gravity = float(np.linalg.norm(rows.mean(axis=1)))  # shaken, the mean length is longer than gravity
         self._moved_t = t if moved >= MOVING else None
         return moved, False
+
+    def keeps_time(self, acc: Window, span_s: float, bpm: float) -> bool:
+        """Whether a gentle movement of the last ``span_s`` has the rate ``bpm``: then the wave may be the movement's."""
+        rows = _living(acc, span_s)
+        if rows is None:
+            return False
+        n = rows.shape[1]
+        away = (rows - rows.mean(axis=1, keepdims=True)) * np.hanning(n)
+        power = (abs(np.fft.rfft(away, axis=1)) ** 2).sum(axis=0)
+        at = np.arange(len(power)) * 60.0 * acc.rate / n
+        near = float(power[abs(at - bpm) <= _NEAR_BPM].sum())
+        band = float(power[(at >= _BAND_BPM[0]) & (at <= _BAND_BPM[1])].sum())
+        rms = (2.0 * near / (0.375 * n * n)) ** 0.5  # 0.375: the window's mean square
+        gravity = self._gravity or float(np.linalg.norm(rows.mean(axis=1)))
+        return near >= _KEEPS_TIME_SHARE * band and rms >= _KEEPS_TIME * gravity > 0
 
     def _hangs(self, rows: Floats, rate_hz: float) -> bool:
         """Whether nothing has changed for a second, and not as in a coarse accelerometer at rest, which shows gravity."""

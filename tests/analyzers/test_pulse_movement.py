@@ -57,6 +57,40 @@ def test_no_pulse_beside_a_resting_accelerometer_is_no_rate(model, kind):
     assert all(r.reason for r in readings if r.value is None)
 
 
+@pytest.mark.parametrize("motion_g", [0.02, 0.06])
+def test_the_rate_of_a_gentle_movement_is_not_said_for_the_heart(model, motion_g):
+    step = np.sin(2 * np.pi * 1.9 * T) + 0.5 * np.sin(2 * np.pi * 3.8 * T + 0.5)  # 114 a minute
+    acc = resting() + motion_g * step[:, None] * [0.3, 0.4, 1.0]
+    for swing in (2500.0, 8000.0):
+        readings = run(heart(80.0) + swing * step, acc, model)
+        values = [r.value for r in readings if r.value is not None]
+        assert all(abs(value - 80.0) <= 8.0 for value in values)
+        assert all(r.reason == "motion" for r in readings if r.value is None)
+
+
+def test_what_a_heart_does_to_an_accelerometer_is_no_movement(model):
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", 100.0)], SECONDS + 2, seed=4)
+    acc = resting()
+    for beat in truth.t:
+        acc[:, 2] += 0.005 * np.exp(-0.5 * ((T - beat - 0.1) / 0.03) ** 2) * np.sin(2 * np.pi * 7.0 * (T - beat))
+    readings = run(heart(), acc, model)
+    assert sum(r.value is not None for r in readings) >= 0.95 * len(readings)
+    assert {r.detail["method"] for r in readings if r.value is not None} <= {"beats", "harmonics"}
+
+
+def test_a_pressed_chest_without_a_pulse_has_seldom_a_rate(model):
+    said = total = 0
+    for seed, bpm in enumerate((100.0, 105.0, 110.0, 115.0, 120.0)):
+        press = np.sin(2 * np.pi * bpm / 60.0 * T) + 0.4 * np.sin(4 * np.pi * bpm / 60.0 * T + 1.0)
+        spectrum = np.fft.rfft(noise(1, seed)[:, 0])
+        rest = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), 1.0) ** 0.5, N)  # pink
+        ppg = 60000.0 + 900.0 * press + 150.0 * rest / rest.std() + 30.0 * noise(1, seed + 50)[:, 0]
+        readings = run(ppg, resting() + 0.15 * press[:, None] * [0.3, 0.4, 1.0], model)
+        said += sum(r.value is not None for r in readings)
+        total += len(readings)
+    assert said <= 0.3 * total
+
+
 def test_noise_among_steps_is_no_rate(model):
     readings = run(60000.0 + 250.0 * noise(1)[:, 0], walking()[1], model)
     assert sum(r.value is not None for r in readings) <= 0.05 * len(readings)

@@ -135,6 +135,14 @@ def test_shaking_is_named(model):
     assert {r.reason for r in said} == {"motion"}
 
 
+def test_no_rhythm_is_read_from_a_wave_that_keeps_time_with_a_gentle_movement(model):
+    step = np.sin(2 * np.pi * 1.9 * np.arange(2000) / 100.0) + 0.4 * np.sin(2 * np.pi * 3.8 * np.arange(2000) / 100.0)
+    acc = np.array([0.0, 0.0, 1000.0]) + np.random.default_rng(3).normal(scale=3.0, size=(2000, 3))
+    acc += 40.0 * step[:, None] * [0.3, 0.4, 1.0]
+    said = [r for r in run(model, wave(seconds=20.0) + 9000.0 * step, acc=acc) if r.metric == "ppg.rhythm" and r.t > 11]
+    assert {r.reason for r in said} == {"motion"}
+
+
 def test_settings_are_checked(model):
     twice = {"af_threshold": 0.4, "af_missed": 0.1}
     for wrong in (

@@ -86,3 +86,14 @@ def test_the_memory_goes_on_from_its_state():
     assert two.look({}, 8.0, 9.0) == (None, True)
     two.reset()
     assert two.look({}, 8.0, 9.0) == (None, False)
+
+
+@pytest.mark.parametrize(("swing", "bpm", "told"), [(0.3, 110.0, True), (0.3, 80.0, False), (0.05, 110.0, False)])
+def test_a_gentle_movement_keeps_time_with_its_own_rate_from_the_hundredth_of_gravity_on(swing, bpm, told):
+    t = np.arange(800) / RATE
+    x = noisy(0.01) + swing * np.sin(2 * np.pi * 110.0 / 60.0 * t)[:, None] * [0.2, 0.4, 1.0]
+    assert Movement().keeps_time(window(x), 8.0, bpm) == told
+
+
+def test_movement_of_every_rate_keeps_no_time():
+    assert not any(Movement().keeps_time(window(noisy(1.0, seed)), 8.0, 90.0) for seed in range(20))

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.dsp import rest_rate, synthesis
 from edge.dsp.beats import band_passed
@@ -33,6 +35,40 @@ def test_a_clean_pulse_has_a_likely_rate(bpm):
 def test_fibrillation_is_not_thrown_away(seed):
     rate = rated(pulse(90.0, "af", seed=seed))
     assert rate.quality >= rest_rate.ENOUGH
+
+
+def said(rate):
+    return rate.quality >= rest_rate.ENOUGH
+
+
+@pytest.mark.parametrize("bpm", [75.0, 90.0, 110.0])
+def test_the_rate_of_fibrillation_is_that_of_all_beats_and_not_of_the_usual_interval(bpm):
+    errors = []
+    for seed in range(12):
+        truth = synthesis.beats([synthesis.Episode(0.0, "af", bpm)], 24, seed=seed)
+        rate = rated(pulse(bpm, "af", seed=seed))
+        if said(rate):
+            errors.append(rate.bpm - truth.rate_bpm(11.8, 21.8))
+    assert len(errors) >= 8
+    assert np.median(np.abs(errors)) < 0.5
+    assert np.sum(np.abs(errors) > 5.0) <= 2
+
+
+def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
+    wave = band_passed(pulse(90.0, "af", seed=4), RATE)
+    counts = rest_rate.count(wave, rest_rate.look(pulse(90.0, "af", seed=4), wave, RATE), RATE)
+    assert rest_rate.in_step(counts.peaks, counts.beats_bpm) < 0.5
+    assert said(rest_rate.choose(counts))
+    assert not said(rest_rate.choose(replace(counts, clean=0.0)))
+
+
+@given(
+    bpm=st.floats(40.0, 180.0),
+    kept=st.lists(st.booleans(), min_size=14, max_size=14).filter(lambda kept: sum(kept) >= 5),
+)
+def test_missing_beats_do_not_put_a_regular_heart_out_of_step(bpm, kept):
+    peaks = (np.arange(14) * 60.0 / bpm)[np.array(kept)]
+    assert rest_rate.in_step(peaks, bpm) == pytest.approx(1.0)
 
 
 def test_noise_has_no_likely_rate():
