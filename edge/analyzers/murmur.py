@@ -93,7 +93,7 @@ class Murmur:
             return self._refused(window.end, reason, {})
         logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
         heads = (float(logits[0]), float(logits[1]), float(logits[2]))
-        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high)
+        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high, float(sound.hidden))
         foreign = sigmoid(scores.foreign)
         detail: dict[str, Any] = {
             "scores": asdict(scores),

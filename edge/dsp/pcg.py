@@ -35,7 +35,8 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
-    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it."""
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it.
+    hidden: noise would hide a quiet murmur."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -45,6 +46,7 @@ class Sound:
     low: float
     high: float
     tonal: bool
+    hidden: bool
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -81,7 +83,8 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     picture = frontend.log_mel(y)
     pulse = quality.heart_rate(picture)
     low, high = quality.power_shares(picture)
-    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6), is_tonal(y)), ""
+    shares = math.log(low + 1e-6), math.log(high + 1e-6)
+    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), quality.hides_murmurs(picture)), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:

@@ -35,6 +35,30 @@ def test_hum_and_tones_do_not_repeat_like_a_heart() -> None:
     assert quality.heart_rate(picture_of(tone, 2000)).periodicity < 0.2
 
 
+@pytest.mark.parametrize("colour", [0.0, 0.5])
+def test_steady_noise_hides_murmurs_and_a_quiet_room_or_a_dull_microphone_does_not(colour: float) -> None:
+    heart, quiet = hearts(0.0), hearts(0.005)
+    waves = np.fft.rfft(np.random.default_rng(1).normal(size=len(heart)))
+    k = np.arange(len(waves))
+    noise = np.fft.irfft(np.where(k < 125, 0.0, waves * np.maximum(1, k) ** -colour), len(heart))  # from 25 Hz on
+    noise *= heart.std() / noise.std()
+    assert not quality.hides_murmurs(picture_of(quiet, 2000.0))
+    for below_db, hidden in ((40, False), (0, True)):
+        assert quality.hides_murmurs(picture_of(heart + noise * 10 ** (-below_db / 20), 2000.0)) is hidden
+
+
+def test_a_loud_murmur_hides_none() -> None:
+    t = np.arange(10_000) / 2000.0
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 6.0, seed=3)
+    assert not quality.hides_murmurs(picture_of(synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.02), 2000.0))
+
+
+def hearts(noise: float) -> np.ndarray:
+    t = np.arange(10_000) / 2000.0
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 6.0, seed=3)
+    return synthesis.pcg(beats, t, noise=noise, seed=5)
+
+
 def test_clipped_share() -> None:
     t = np.arange(10_000) / 2000
     sine = np.sin(2 * np.pi * 60 * t)
