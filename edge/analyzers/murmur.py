@@ -124,7 +124,7 @@ class Murmur:
         readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
         rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity
         trust = min(1.0, steady / 0.5)
-        if steady >= pcg.MIN_RATE_PERIODICITY and sound.pulse.told_apart:
+        if pcg.tells_rate(sound.pulse):
             readings.append(Reading("pcg.hr", t, rate, "bpm", trust))
         else:
             readings.append(Reading("pcg.hr", t, None, "bpm", trust, "low_quality", {"candidate_bpm": rate}))

@@ -26,7 +26,8 @@ MIN_SOUND_S = 3.0
 MIN_RATE_HZ = 1000.0  # 500 Hz of bandwidth
 MAX_MISSING_S = 0.1
 MAX_RATE_HZ = 48_000.0
-MIN_RATE_PERIODICITY = 0.3
+MIN_RATE_PERIODICITY = (0.3, 0.5)  # of beats up to 0.6 s long, and the most that is asked of longer ones
+_SHORT_BEAT_S, _MORE_A_SECOND = 0.6, 0.3
 _MIN_LEVELS = 12  # fewer distinct values are an open input, not a sound
 _DEVICE_SAYS = ("sensor_off", "saturated")
 
@@ -99,6 +100,19 @@ def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     if noise and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
         return "friction"
     return "out_of_distribution" if strange else "no_signal"
+
+
+def tells_rate(pulse: quality.Pulse) -> bool:
+    """Whether the rate of a window may be said: it is told from others, and comes again strongly enough.
+
+    A window holds few long beats, and in few some distance always comes again by chance. Of the rates that windows with
+    AF would show 5 in 6 are not said for it, of those of CirCor 3.5 %, and 21 % of those that are not like the others of
+    their recording.
+    """
+    if not pulse.told_apart:
+        return False
+    least, most = MIN_RATE_PERIODICITY
+    return pulse.periodicity >= min(most, least + _MORE_A_SECOND * max(0.0, 60.0 / pulse.rate_bpm - _SHORT_BEAT_S))
 
 
 def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]:

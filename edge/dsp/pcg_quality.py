@@ -26,6 +26,7 @@ _COLOUR_SHARE = 0.3
 _NEARLY = 0.9
 MAX_TOLD_BPM = 180.0
 MIN_AGAIN = 0.3
+MAX_BETWEEN = 0.7
 _SEEN_SHARE = 0.75  # of the window; longer lags rest on too little
 _RUN = 3  # equal samples at the rail
 MIN_PERIODICITY = 0.08
@@ -56,7 +57,8 @@ def heart_rate(picture: Floats) -> Pulse:
     thirds of the period wins where both are nearly as strong there (in a fast heart whose systole lasts as long as its
     diastole three sounds come again as two beats do). Not told apart are two: a systole of half the cycle, which looks
     like a heart of twice the rate (of 1,018 steady CirCor windows 72 gave over 180 bpm, 58 of them the very end of the
-    range), and S1 and S2 of a slow heart, which are as alike as two beats but do not come again after twice the time.
+    range), and S1 and S2 of a slow heart, which are as alike as two beats but do not come again after twice the time. Nor
+    is a rate whose double is possible and nearly as strong: with early beats two beats come again better than one.
     """
     frames = picture.shape[1]
     low_sound = np.sqrt(np.sqrt(np.exp(picture[:_LOW_BANDS]).sum(axis=0, keepdims=True)))
@@ -78,7 +80,7 @@ def heart_rate(picture: Floats) -> Pulse:
     bend = a - 2 * b + c
     fine = lag + (0.5 * (a - c) / bend if bend < 0 else 0.0)
     rate_bpm = float(np.clip(60.0 * FRAME_RATE_HZ / fine, *RATES_BPM))
-    told_apart = rate_bpm <= MAX_TOLD_BPM and _again(both, lag) >= MIN_AGAIN
+    told_apart = rate_bpm <= MAX_TOLD_BPM and _again(both, lag) >= MIN_AGAIN and _between(both, lag) <= MAX_BETWEEN
     return Pulse(rate_bpm, steady, told_apart)
 
 
@@ -97,6 +99,14 @@ def _again(both: NDArray[np.float64], lag: int) -> float:
     if 2 * lag + slack >= _SEEN_SHARE * len(both) or both[lag] <= 0:
         return 1.0
     return float(both[2 * lag - slack : 2 * lag + slack + 1].max() / both[lag])
+
+
+def _between(both: Lags, lag: int) -> float:
+    """Correlation at half the period against that at all of it; 0 where a heart of twice the rate would not be told."""
+    if 0.5 * lag < 60.0 * FRAME_RATE_HZ / MAX_TOLD_BPM or both[lag] <= 0:
+        return 0.0
+    slack = max(1, round(0.03 * lag))
+    return float(both[lag // 2 - slack : lag // 2 + slack + 1].max() / both[lag])
 
 
 def clipped_share(x: NDArray[Any]) -> float:

@@ -119,8 +119,10 @@ LIMITS = """## Limits
   Brazil. Adults, other stethoscopes and hospitals are the sets "left out whole" above, where it does less well.
 - Its murmurs are nearly all systolic. "Absent" does not rule out a diastolic murmur; mitral stenosis is never claimed.
 - A murmur is not a disease, and no murmur is not health. Not a medical device.
-- The heart rate from sound has no reference here beyond generated hearts; with premature beats and AF it is refused or
-  off.
+- The heart rate from sound has no reference here beyond generated hearts. Of 210 windows of generated AF it is said in 20
+  and is off by over a tenth in 7; with premature beats it may be that of the beats between them, a tenth too low. Of 3,626
+  windows of CirCor with a rate 96 % of those that agree with the rest of their recording keep it under these rules, and
+  60 % of the others; of 952 of CinC 2016 90 % and 64 %.
 - Tones, notes, machines and knocks are refused by their spectrum; noise without a pitch that swells at a heart's rate
   is still taken for a heart, mostly with a murmur: so is the breath of an infant who wheezes once a second. How slowly
   the sound under 120 Hz comes and goes does not part the two: limits that no recorded murmur crosses find a third.
