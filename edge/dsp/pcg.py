@@ -81,7 +81,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
         return None, "no_signal"
-    picture = frontend.log_mel(y)
+    picture = frontend.with_upper_bands(frontend.log_mel(y), rate_hz)
     pulse = quality.heart_rate(picture)
     low, high = quality.power_shares(picture)
     shares = math.log(low + 1e-6), math.log(high + 1e-6)
