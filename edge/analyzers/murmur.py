@@ -93,7 +93,7 @@ class Murmur:
             return self._refused(window.end, reason, {})
         logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
         heads = (float(logits[0]), float(logits[1]), float(logits[2]))
-        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high)
+        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high, float(sound.hidden))
         foreign = sigmoid(scores.foreign)
         detail: dict[str, Any] = {
             "scores": asdict(scores),
@@ -124,7 +124,7 @@ class Murmur:
         readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
         rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity
         trust = min(1.0, steady / 0.5)
-        if steady >= pcg.MIN_RATE_PERIODICITY and sound.pulse.told_apart:
+        if pcg.tells_rate(sound.pulse):
             readings.append(Reading("pcg.hr", t, rate, "bpm", trust))
         else:
             readings.append(Reading("pcg.hr", t, None, "bpm", trust, "low_quality", {"candidate_bpm": rate}))

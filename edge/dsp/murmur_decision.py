@@ -2,7 +2,7 @@
 
 Pure arithmetic on logits with the constants of the model's card (``[calibration]``), used by the analyzer, by
 evaluation and by training alike. A recording's logit is the mean over its usable windows, made a probability by
-Platt's line; a patient's three probabilities come from a multinomial regression on the recordings' scores, and the
+Platt's line; a murmur is said to be absent only where noise would not hide a quiet one. A patient's three probabilities come from a multinomial regression on the recordings' scores, and the
 answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
 (Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown".
 """
@@ -23,13 +23,15 @@ MURMUR_FEATURES = ("highest", "mean")
 NOISE_FEATURES = ("unknown_mean", "unquiet", "refused", "sites", "low_mean", "low_least", "high_mean")
 FEATURES = MURMUR_FEATURES + NOISE_FEATURES
 MAX_REFUSED_SHARE = 1 / 3  # reached by under 1 % of CirCor's recordings and by four of five artifacts
+MAX_HIDDEN_SHARE = 0.5
 _LIMIT = 8.0  # logits beyond carry no more certainty
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of one window, or means over a recording: the network's logits; how strongly the heartbeat repeats, 0..1; and
-    the natural logarithms of the shares of sound power under 200 Hz and above 350 Hz."""
+    """Of one window, or means over a recording: the network's logits; how strongly the heartbeat repeats, 0..1; the
+    natural logarithms of the shares of sound power under 200 Hz and above 350 Hz; and 1 where noise would hide a quiet
+    murmur (states of older versions do not say)."""
 
     murmur: float
     unknown: float
@@ -37,10 +39,11 @@ class Scores:
     periodicity: float
     low: float
     high: float
+    hidden: float = 0.0
 
     def row(self) -> tuple[float, ...]:
-        """All six, in order."""
-        return (self.murmur, self.unknown, self.foreign, self.periodicity, self.low, self.high)
+        """All seven, in order."""
+        return (self.murmur, self.unknown, self.foreign, self.periodicity, self.low, self.high, self.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused
 
 
 def mean_scores(windows: Sequence[Scores]) -> Scores:
-    """Mean over windows, one by one of the six."""
+    """Mean over windows, one by one of the seven."""
     return Scores(*(float(x) for x in np.array([w.row() for w in windows]).mean(axis=0)))
 
 
@@ -178,7 +181,13 @@ def judge_patient(recordings: Sequence[Verdict], calibration: Calibration) -> Pa
         return PatientVerdict(None, None, None, "unknown")
     features = (patient_features(recordings, calibration) - calibration.centre) / calibration.scale
     p = softmax(calibration.weights @ np.append(features, 1.0))
-    return PatientVerdict(float(p[0]), float(p[1]), float(p[2]), ANSWERS[int((WORTH * p).argmax())])
+    answer = ANSWERS[int((WORTH * p).argmax())]
+    if (
+        answer == "absent"
+        and np.mean([r.scores.hidden for r in recordings if r.scores is not None]) >= MAX_HIDDEN_SHARE
+    ):
+        answer = "unknown"
+    return PatientVerdict(float(p[0]), float(p[1]), float(p[2]), answer)
 
 
 def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,7 +200,9 @@ def _judge(scores: Scores, line: tuple[float, float, float, float], calibration:
     p = sigmoid(_logit(scores, line))
     if sigmoid(scores.unknown) >= calibration.unknown_limit:
         return p, "unknown"
-    return p, "present" if p >= line[3] else "absent"
+    if p >= line[3]:
+        return p, "present"
+    return p, "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
 
 
 def _logit(scores: Scores, line: tuple[float, float, float, float]) -> float:

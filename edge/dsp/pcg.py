@@ -26,7 +26,8 @@ MIN_SOUND_S = 3.0
 MIN_RATE_HZ = 1000.0  # 500 Hz of bandwidth
 MAX_MISSING_S = 0.1
 MAX_RATE_HZ = 48_000.0
-MIN_RATE_PERIODICITY = 0.3
+MIN_RATE_PERIODICITY = (0.3, 0.5)  # of beats up to 0.6 s long, and the most that is asked of longer ones
+_SHORT_BEAT_S, _MORE_A_SECOND = 0.6, 0.3
 _MIN_LEVELS = 12  # fewer distinct values are an open input, not a sound
 _DEVICE_SAYS = ("sensor_off", "saturated")
 
@@ -35,7 +36,8 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
-    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it."""
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it.
+    hidden: noise would hide a quiet murmur."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -45,6 +47,7 @@ class Sound:
     low: float
     high: float
     tonal: bool
+    hidden: bool
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -78,10 +81,11 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
         return None, "no_signal"
-    picture = frontend.log_mel(y)
+    picture = frontend.with_upper_bands(frontend.log_mel(y), rate_hz)
     pulse = quality.heart_rate(picture)
     low, high = quality.power_shares(picture)
-    return Sound(y, picture, pulse, spikes, clipped, math.log(low + 1e-6), math.log(high + 1e-6), is_tonal(y)), ""
+    shares = math.log(low + 1e-6), math.log(high + 1e-6)
+    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), quality.hides_murmurs(picture)), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
@@ -96,6 +100,19 @@ def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
     if noise and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
         return "friction"
     return "out_of_distribution" if strange else "no_signal"
+
+
+def tells_rate(pulse: quality.Pulse) -> bool:
+    """Whether the rate of a window may be said: it is told from others, and comes again strongly enough.
+
+    A window holds few long beats, and in few some distance always comes again by chance. Of the rates that windows with
+    AF would show 5 in 6 are not said for it, of those of CirCor 3.5 %, and 21 % of those that are not like the others of
+    their recording.
+    """
+    if not pulse.told_apart:
+        return False
+    least, most = MIN_RATE_PERIODICITY
+    return pulse.periodicity >= min(most, least + _MORE_A_SECOND * max(0.0, 60.0 / pulse.rate_bpm - _SHORT_BEAT_S))
 
 
 def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]:

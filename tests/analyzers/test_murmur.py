@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp import synthesis
+from edge.dsp import pcg_frontend, synthesis
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
 from edge.lane import Lane
@@ -307,6 +308,25 @@ def test_every_promised_share_of_the_card_can_be_asked_for(model: Model) -> None
         assert decisions(model, murmur_missed=bound["missed"]) == decisions(model, murmur_threshold=bound["threshold"])
     with pytest.raises(ConfigError, match=r"no threshold in the card for murmur_missed = 0\.001"):
         murmur.build(models=lambda _: model, murmur_missed=0.001)
+
+
+@pytest.mark.slow
+def test_noise_makes_a_murmur_unsure_before_it_makes_it_absent(model: Model, data_dir: Path) -> None:
+    """White noise 5 dB under real heart sounds with a murmur: without a look at the noise every fourth was absent."""
+    import soundfile
+
+    with (data_dir / "pcg" / "labels.csv").open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["label_recording"] == "present"][::6]
+    rng, calibration, said = np.random.default_rng(1), Calibration.from_card(model.card), Counter[str]()
+    for row in rows:
+        x, rate = soundfile.read(data_dir / "pcg" / row["path"])
+        heard = pcg_frontend.to_internal(x, rate)
+        noise = rng.normal(size=len(x))
+        noise *= heard.std() / pcg_frontend.to_internal(noise, rate).std() * 10 ** (-5 / 20)
+        readings = readings_of(x + noise, model, rate=rate, chunk=len(x))
+        said[murmur.recording_verdict(readings, calibration).decision] += 1
+    assert said["absent"] <= 0.02 * len(rows)
+    assert said["present"] >= 0.6 * len(rows)
 
 
 @pytest.mark.slow

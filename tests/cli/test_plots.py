@@ -128,7 +128,7 @@ def test_a_long_sound_is_drawn_where_the_murmur_is_strongest_and_all_its_windows
     begin, end = wave.get_xlim()
     assert 30.0 <= begin <= 36.0
     assert end == begin + 20.0
-    assert wave.get_title(loc="left") == f"{begin:g} to {end:g} s of 56 s, shaded below: where a murmur is heard most"
+    assert wave.get_title(loc="left") == f"{begin:g} to {end:g} s of 56 s, shaded below: most like a murmur"
     assert scales.get_xlim() == heard.get_xlim() == (begin, end)
     assert list(scales.images[0].get_extent()[:2]) == [begin, end]
     assert wave.lines[0].get_xdata()[[0, -1]].tolist() == [begin, pytest.approx(end - 1 / 2000)]

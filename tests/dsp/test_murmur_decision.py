@@ -45,6 +45,20 @@ def test_an_unsure_network_answers_unknown() -> None:
     assert decision.judge_window(Scores(3.0, 2.0, -5.0, 0.5, -1.0, -3.0), constants())[1] == "unknown"
 
 
+def test_a_murmur_that_noise_would_hide_is_not_absent_and_one_that_is_heard_is_present() -> None:
+    hidden, clear = ([Scores(m, -3.0, -5.0, 0.5, -1.0, -3.0, h) for m in (-5.0, 5.0)] for h in (1.0, 0.0))
+    assert [decision.judge_window(scores, constants())[1] for scores in hidden] == ["unknown", "present"]
+    quiet = [decision.judge_recording([scores[0]] * 5, constants()) for scores in (hidden, clear)]
+    assert [verdict.decision for verdict in quiet] == ["unknown", "absent"]
+    assert quiet[0].p == quiet[1].p
+    weights = np.zeros((3, N + 1))
+    weights[:, -1] = np.log([0.05, 0.05, 0.9])
+    for sites, answer in (([0, 0, 1, 1], "unknown"), ([0, 1, 1, 1], "absent"), ([1, 1, 1, 1], "absent")):
+        patient = decision.judge_patient([quiet[i] for i in sites], constants(weights))
+        assert patient.decision == answer
+        assert patient.p_absent == pytest.approx(0.9)
+
+
 def test_the_answer_is_worth_the_most() -> None:
     weights = np.zeros((3, N + 1))
     weights[:, -1] = np.log([0.2, 0.2, 0.6])

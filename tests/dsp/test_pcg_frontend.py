@@ -76,6 +76,15 @@ def test_a_spike_is_removed_and_a_slow_heart_is_not() -> None:
     assert kept is beats
 
 
+@pytest.mark.parametrize(("rate", "heard"), [(1000, 27), (1200, 31), (1500, 37), (1700, 40), (2000, 40), (48_000, 40)])
+def test_bands_that_a_slow_rate_cannot_hold_are_those_below_again(rate: int, heard: int) -> None:
+    picture = frontend.log_mel(frontend.to_internal(heart(rate), rate))
+    filled = frontend.with_upper_bands(picture, rate)
+    np.testing.assert_array_equal(filled[:heard], picture[:heard])
+    for band in range(heard, frontend.BANDS):
+        np.testing.assert_array_equal(filled[band], filled[band - 4])
+
+
 def test_a_tone_shows_in_its_band_in_both_pictures() -> None:
     t = np.arange(10_000) / 2000
     rng = np.random.default_rng(0)

@@ -58,7 +58,7 @@ def draw(
             axis.set_xlim(begin_s, end_s)
         if long:
             shown = f"{begin_s:g} to {end_s:g} s of {all_s:.0f} s, shaded below"
-            most = ": where a murmur is heard most" if judged else ""
+            most = ": most like a murmur" if judged else ""
             axes[0].set_title(shown + most, loc="left", fontsize="small")
             _all(axes[3], judged, (begin_s, end_s), all_s)
         axes[-1].set_xlabel("s")
