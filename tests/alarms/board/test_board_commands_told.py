@@ -149,6 +149,11 @@ def test_a_reset_ends_what_it_names_of_what_is_latched(named, ok, text, gone):
     assert set(standing(one)) == {BRADY, AF_ID, "bed1/tachy"} - gone
 
 
+def test_a_reset_where_nothing_stands_is_done():
+    result, told = board().command(say("reset", 7.0))
+    assert (result.ok, result.text, told) == (True, "0 latched reset", [])
+
+
 def listening():
     calibration = Calibration.from_card(inference.load("murmur").card)
     one = board(places={"bed1": Place("p1", "MV", calibration)})
