@@ -115,12 +115,9 @@ class TimeBase:
         middle = (points[0][0] + points[-1][0]) / 2
         left, right = hull[0], hull[0]
         for a, b in pairwise(hull):
-            if a[0] <= middle <= b[0]:
+            if a[0] <= middle:
                 left, right = a, b
-        span = right[0] - left[0]
-        skew = (right[1] - left[1]) / span if span > 0 else 0.0
-        if not self.measured:
-            skew = 0.0
+        skew = (right[1] - left[1]) / (right[0] - left[0]) if self.measured else 0.0
         if abs(skew) < _MAX_SKEW and _is_straight(points, right, skew):
             self._plain_skew = skew
         low, high = sorted((0.0, self._plain_skew))

@@ -87,6 +87,29 @@ def test_what_had_to_be_given_up_again_is_held_longer():
     assert held == [1, 2, 4, 8]
 
 
+@pytest.mark.parametrize(
+    ("load", "moves"),
+    [
+        ("x" * 6 + "." * 59 + "x" + "." * 60, [(5, "a", True)]),  # calm begins anew after every hiccup
+        ("x" * 6 + "." * 61, [(5, "a", True), (66, "a", False)]),
+        (
+            "x" * 26 + "." * 125 + "x" * 17,
+            [(5, "a", True), (15, "b", True), (25, "c", True), (86, "c", False), (146, "b", False), (161, "b", True)],
+        ),
+        # again 119 s after it was given back: held for two minutes; after 120 s: for one
+        ("x" * 6 + "." * 174 + "x" * 6 + "." * 121, [(5, "a", True), (66, "a", False), (185, "a", True), (306, "a", False)]),
+        ("x" * 6 + "." * 175 + "x" * 6 + "." * 61, [(5, "a", True), (66, "a", False), (186, "a", True), (247, "a", False)]),
+    ],
+)  # fmt: skip
+def test_each_move_is_told_to_the_second(load, moves):
+    ladder, told = made([]), []
+    for t, c in enumerate(load):
+        told += [(t, move) for move in ladder.update(float(t), CAUSE if c == "x" else "")]
+        assert ladder.text == "; ".join(f"{name} given up" for name in ladder.taken)
+    assert [(t, move.rung.name, move.down) for t, move in told] == moves
+    assert all(move.cause == (CAUSE if move.down else "") for _, move in told)
+
+
 @given(st.lists(st.booleans(), max_size=400))
 def test_what_is_taken_is_always_a_beginning_of_the_ladder_and_undone_once(load):
     done = []

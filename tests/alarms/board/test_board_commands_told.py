@@ -1,0 +1,185 @@
+"""Every command in a row of others: whether it was done, in which words, and what was told because of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from board_told import board, hr, rates, say, standing, through_json, what
+from edge import inference
+from edge.alarms.auscultation import Place
+from edge.dsp.murmur_decision import Calibration
+from edge.types import Reading, SourceStatus
+
+AF = Reading("ppg.rhythm", 3.0, "af", quality=0.9, bed="bed1", source="node")
+
+
+def ill():
+    """Brady and AF stand, and so do two lost sources."""
+    one = board(beds=("bed1", "bed2"))
+    rates(one, [43] * 3)
+    one.update(AF)
+    for source in ("cam", "mic"):
+        one.update(SourceStatus(source, "bed1", 3.0, "offline", "unplugged"))
+    one.tick(10.0)
+    assert set(standing(one)) == {"bed1/brady", "bed1/af", "bed1/source_lost/cam", "bed1/source_lost/mic"}
+    return one
+
+
+def latched():
+    """Two lines that ended unseen and are kept."""
+    kept = {"off_delay_s": 0, "latching": True}
+    one = board({"brady": {"on_delay_s": 0, **kept}, "af": {"k": 1, "n": 1, **kept}, "tachy": {"on_delay_s": 0}})
+    one.update(hr(1.0, 38.0))
+    one.update(AF)
+    one.update(hr(4.0, 70.0))
+    one.update(Reading("ppg.rhythm", 5.0, "sinus", quality=0.9, bed="bed1", source="node"))
+    return one
+
+
+ON, OFF, ACK = "on", "off", "ack"
+BRADY, AF_ID, CAM, MIC = "bed1/brady", "bed1/af", "bed1/source_lost/cam", "bed1/source_lost/mic"
+SEVERAL = f"several alarms stand, name one: {AF_ID}, {BRADY}, {CAM}, {MIC}"
+ROWS = {
+    "a pause is ended early, once": [
+        (say("pause", 20.0, seconds=0), True, "was not paused", []),
+        (say("pause", 21.0, seconds=0.5), True, "sound paused for 0.5 s", [(i, ON, "paused") for i in (AF_ID, BRADY, CAM, MIC)]),
+        (say("pause", 21.2, seconds=600), True, "sound paused for 600 s", [(i, ON, "paused") for i in (AF_ID, BRADY, CAM, MIC)]),
+        (say("pause", 30.0, seconds=0), True, "pause ended", [(i, ON, "resumed") for i in (AF_ID, BRADY, CAM, MIC)]),
+        (say("pause", 31.0, seconds=0), True, "was not paused", []),
+        (say("pause", 31.0, bed="bed2", seconds=0), True, "was not paused", []),
+    ],
+    "a shelf is ended early, once": [
+        (say("shelve", 20.0, id=AF_ID, seconds=0), True, f"{AF_ID} was not shelved", []),
+        (say("shelve", 20.0, id=AF_ID), False, "shelve needs an end: seconds, 0 to 3600", []),
+        (say("shelve", 21.0, id=AF_ID, seconds=0.5), True, f"{AF_ID} shelved", [(AF_ID, ON, "shelved")]),
+        (say("shelve", 21.2, id=AF_ID, seconds=0), True, f"{AF_ID} unshelved", [(AF_ID, ON, "unshelved")]),
+        (say("shelve", 21.3, id=AF_ID, seconds=0), True, f"{AF_ID} was not shelved", []),
+        (say("shelve", 21.4, id=AF_ID, seconds=3601), False, "shelve of 3601 s is too long: at most 3600 s", []),
+        (say("shelve", 21.5, id="bed1/none", seconds=1), False, "no alarm 'bed1/none' to shelve", []),
+    ],
+    "standby is lengthened and ended, once": [
+        (say("standby", 20.0, seconds=0), True, "was not in standby", []),
+        (say("standby", 21.0, seconds=100), True, "standby for 100 s", [(BRADY, OFF, "standby"), (AF_ID, OFF, "standby")]),
+        (say("standby", 30.0, seconds=28800), True, "standby for 28800 s", []),
+        (say("standby", 40.0, seconds=0), True, "standby ended", []),
+        (say("standby", 41.0, seconds=0), True, "was not in standby", []),
+    ],
+    "who names no alarm means the only one unseen": [
+        (say("ack", 20.0), False, SEVERAL, []),
+        (say("ack", 21.0, id="bed1/source_lost"), False, f"several alarms stand, name one: {CAM}, {MIC}", []),
+        (say("ack", 22.0, id=CAM), True, f"{CAM} acknowledged", [(CAM, ACK, "acknowledged")]),
+        (say("ack", 23.0, id="bed1/source_lost"), True, f"{MIC} acknowledged", [(MIC, ACK, "acknowledged")]),
+        (say("ack", 24.0, id="bed1/source_lost"), False, "no alarm stands unacknowledged", []),
+        (say("ack", 24.0, id=CAM), True, f"{CAM} was acknowledged already", []),
+        (say("ack", 24.0, id="bed1"), False, "bed1 does not stand", []),
+        (say("ack", 25.0, id=AF_ID), True, f"{AF_ID} acknowledged", [(AF_ID, ACK, "acknowledged")]),
+        (say("ack", 26.0), True, f"{BRADY} acknowledged", [(BRADY, ACK, "acknowledged")]),
+        (say("ack", 27.0), False, "no alarm stands unacknowledged", []),
+        (say("ack", 27.0, occurrence="boot.bed1.brady.1", id=AF_ID), False, "occurrence boot.bed1.brady.1 does not stand", []),
+    ],
+    "what nobody listens to has no site": [
+        (say("site", 20.0, site="MV"), False, "nothing listens to a heart in bed1", []),
+        (say("received", 20.0, role="x"), False, "no role 'x' here; roles: none", []),
+    ],
+    "a drill has an end": [
+        (say("drill", 20.0, seconds=0), True, "bed1/drill is over", []),
+        (say("drill", 21.0), True, "bed1/drill raised", [("bed1/drill", ON, "raised")]),
+        (say("drill", 22.0), True, "bed1/drill stands already", []),
+        (say("drill", 23.0, seconds=0), True, "bed1/drill over", [("bed1/drill", OFF, "cleared")]),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+def test_what_is_done_and_told(rows):
+    one = ill()
+    for command, ok, text, told in rows:
+        result, alarms = one.command(command)
+        assert (result.ok, result.text) == (ok, text)
+        assert sorted(what(alarms)) == sorted(told)
+        assert all(alarm.evidence["by"] == "nurse" and alarm.t == command.t for alarm in alarms)
+
+
+def test_standby_that_was_lengthened_began_when_it_began():
+    one = ill()
+    one.command(say("standby", 20.0, seconds=100))
+    one.command(say("standby", 50.0, seconds=100))
+    assert through_json(one)["beds"]["bed1"]["standby"] == [20.0, 150.0]
+    one.command(say("standby", 60.0, seconds=0))
+    assert through_json(one)["beds"]["bed1"]["standby"] == [20.0, 60.0]
+    one.command(say("standby", 70.0, seconds=10))
+    assert through_json(one)["beds"]["bed1"]["standby"] == [70.0, 80.0]
+
+
+def test_a_pause_and_a_shelf_end_to_the_second_they_were_given():
+    one = ill()
+    one.command(say("pause", 20.0, seconds=0.5))
+    assert one.paused_until("bed1") == 20.5
+    _, (told,) = one.command(say("shelve", 20.0, id=AF_ID, seconds=30))
+    assert told.evidence["shelved_until"] == 50.0
+    one.command(say("pause", 20.1, seconds=0))
+    assert one.paused_until("bed1") is None
+
+
+@pytest.mark.parametrize(
+    ("named", "ok", "text", "gone"),
+    [
+        ({}, True, "2 latched reset", {BRADY, AF_ID}),
+        ({"id": AF_ID}, True, "1 latched reset", {AF_ID}),
+        ({"occurrence": "boot.bed1.brady.1"}, True, "1 latched reset", {BRADY}),
+        ({"id": BRADY, "occurrence": "boot.bed1.brady.1"}, True, "1 latched reset", {BRADY}),
+        ({"id": AF_ID, "occurrence": "boot.bed1.brady.1"}, False, f"{AF_ID} does not stand", set()),
+        ({"occurrence": "boot.bed1.brady.2"}, False, "boot.bed1.brady.2 does not stand", set()),
+        ({"id": "bed1/tachy"}, False, "bed1/tachy is still present: acknowledge it instead", set()),
+        (
+            {"occurrence": "boot.bed1.tachy.1"},
+            False,
+            "boot.bed1.tachy.1 is still present: acknowledge it instead",
+            set(),
+        ),
+    ],
+)
+def test_a_reset_ends_what_it_names_of_what_is_latched(named, ok, text, gone):
+    one = latched()
+    one.update(hr(6.0, 150.0))
+    assert standing(one) == {BRADY: "latched", AF_ID: "latched", "bed1/tachy": "on"}
+    result, told = one.command(say("reset", 7.0, **named))
+    assert (result.ok, result.text) == (ok, text)
+    assert {alarm.id for alarm in told} == gone
+    assert set(standing(one)) == {BRADY, AF_ID, "bed1/tachy"} - gone
+
+
+def test_a_reset_where_nothing_stands_is_done():
+    result, told = board().command(say("reset", 7.0))
+    assert (result.ok, result.text, told) == (True, "0 latched reset", [])
+
+
+def listening():
+    calibration = Calibration.from_card(inference.load("murmur").card)
+    one = board(places={"bed1": Place("p1", "MV", calibration)})
+    rates(one, [43] * 3)
+    one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
+    one.tick(10.0)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("site", "person", "ok", "text", "gone"),
+    [
+        ("mv", "", True, "listening at MV", set()),
+        ("None", "", True, "listening at no named site", set()),
+        ("AV", "p1", True, "listening at AV", set()),
+        ("AV", "p" * 64, True, "listening at AV, to another person", {BRADY}),
+        ("none", "p2", True, "listening at no named site, to another person", {BRADY}),
+        ("AV", "p" * 65, False, "'person' has at most 64 printable characters", set()),
+        ("AV", "p\n2", False, "'person' has at most 64 printable characters", set()),
+        ("XV", "p2", False, "site needs 'site', one of AV, MV, PV, TV or none, not 'XV'", set()),
+        ("", "", False, "site needs 'site', one of AV, MV, PV, TV or none, not ''", set()),
+    ],
+)
+def test_another_person_ends_what_was_said_of_the_one_before_and_nothing_else(site, person, ok, text, gone):
+    one = listening()
+    result, told = one.command(say("site", 20.0, site=site, person=person))
+    assert (result.ok, result.text) == (ok, text)
+    assert what(told) == [(alarm_id, "off", "person") for alarm_id in gone]
+    assert set(standing(one)) == {BRADY, CAM} - gone
