@@ -77,12 +77,11 @@ def boot_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def build_source(config: SourceConfig, clock: Clock, *, path: str = "") -> Source:
-    """The source, not opened. path: the configuration's file, for messages."""
+def build_source(config: SourceConfig, clock: Clock, *, path: str = "", checking: bool = False) -> Source:
+    """The source, not opened. path: the configuration's file, for messages; checking: see ``edge.kinds.INJECTED``."""
     where = (path, f"sources.{config.name}")
-    source: Source = construct(
-        "sources", config.kind, config.settings, {"name": config.name, "clock": clock}, where=where
-    )
+    injected = {"name": config.name, "clock": clock, "checking": checking}
+    source: Source = construct("sources", config.kind, config.settings, injected, where=where)
     return source
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from edge.extras import why_not
 from edge.types import ConfigError
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,7 +28,8 @@ INJECTED = frozenset(
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys.
 
-A sink's ``checking`` asks it to judge its settings, and to return None before it opens anything.
+A sink's ``checking`` asks it to judge its settings, and to return None before it opens anything; a source's, to refuse
+what it can know without a device: a package or a file that is not there.
 """
 
 
@@ -72,6 +74,10 @@ def construct(
         return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
     except ConfigError as error:
         raise ConfigError(_placed(str(error).removeprefix(f"{kind}: "), *where, settings_of(build))) from None
+    except ImportError as error:
+        if (said := why_not(error)) is None:
+            raise
+        raise ConfigError(_placed(said, *where, ())) from None
 
 
 def check(kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any], *, where: tuple[str, str]) -> None:

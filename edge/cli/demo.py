@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import port, seconds
+from edge.extras import installed
+from edge.types import ConfigError
 
 if TYPE_CHECKING:
     from edge.clock import Clock
 
+NEEDED = ("amqtt", "cv2", "serial")
 PAGE_PORT = 8080
 WANTED = ("af", "murmur", "sensor_off")
 
@@ -57,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
     from edge.demo.subscriber import Subscriber
     from edge.service import build_service
 
+    absent = [package for package in NEEDED if not installed(package)]
+    if absent:
+        raise ConfigError(f"the demo needs {', '.join(absent)}: pip install 'edge-vitals[demo]'")
     logging.basicConfig(level=logging.WARNING, format="%(levelname).1s %(name)s %(message)s", stream=sys.stderr)
     for chatty in ("amqtt", "asyncio", "transitions"):  # the embedded broker's
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
@@ -102,10 +108,9 @@ def _face(folder: Path, screen: Screen) -> Path:
 
 def _page_port(asked: int, screen: Screen) -> int | None:
     """The page's port: the one asked for, else the usual one if it is free, else any (0); None without the extra."""
-    import importlib.util
     import socket
 
-    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if not installed(name)]
     if missing:
         screen.say("demo", f"no page: {', '.join(missing)} missing; pip install 'edge-vitals[web]'")
         return None

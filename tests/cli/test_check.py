@@ -117,3 +117,40 @@ def test_a_journal_without_permission_is_refused(config, tmp_path):
         folder.chmod(0o755)
     said = in_child(lambda: [str(one) for one in refusals(load(path))], nobody=True)
     assert any("j: cannot be written: Permission denied; set sinks.journal.path" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "said"),
+    [
+        ("files", "path", "no such file"),
+        ("camera", "device", "no such file"),
+        ("camera", "device", "not a video: a folder"),
+        ("files", "path", "has a header and no rows"),
+    ],
+)
+def test_a_file_that_a_source_cannot_read_is_a_mistake(tmp_path, capsys, kind, key, said):
+    file = tmp_path / "night"
+    if "folder" in said:
+        file.mkdir()
+    elif "header" in said:
+        file.write_text("no numbers here\n")
+    path = tmp_path / "c.toml"
+    path.write_text(f'[device]\nstate_dir = "state"\n[sources.s]\nkind = "{kind}"\n{key} = "{file}"\nanalyzers = []\n')
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == f"edge-vitals: {path}: sources.s: {file}: {said}\n"
+
+
+def test_check_tells_every_mistake_and_each_once(config, capsys):
+    path = config(
+        '[sources.t]\nkind = "synthetic"\nrate_bpm = 500\n[sources.u]\nkind = "synthetic"\n'
+        '[analyzers.rhythm]\naf_threshold = 2.0\n[sinks.web]\nhost = "0.0.0.0"\n[sinks.journal]\npath = "."\n'
+    )
+    assert main(["check", path]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [word for line in said for word in ("rate_bpm", "af_threshold", "web", "journal") if f".{word}" in line] == [
+        "af_threshold",
+        "rate_bpm",
+        "web",
+        "journal",
+    ]
+    assert len(said) == 4

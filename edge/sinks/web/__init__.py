@@ -78,12 +78,10 @@ def build(
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"sinks.web: {error.name} is not installed: pip install 'edge-vitals[web]'") from None
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+    import websockets  # noqa: F401
+
     if checking:
         return None
     secure = bool(cert_file) or behind_proxy
