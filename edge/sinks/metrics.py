@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.ranges import Port
+from edge.ranges import Port, Text
 from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
@@ -57,7 +57,7 @@ def build(
     outbox: Outbox | None = None,
     version: str = "",
     standing: Sequence[Alarm] = (),
-    host: str = "127.0.0.1",
+    host: Text = "127.0.0.1",
     port: Port = 9464,
     checking: bool = False,
 ) -> MetricsSink | None:

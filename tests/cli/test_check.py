@@ -19,7 +19,9 @@ SOURCE = (
     '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\nseconds = 1\npace = "max"\n'
 )
 RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
+LOGIN = '[mqtt]\nhost = "127.0.0.1"\nusername = "ward-3"\n'
 SINKS = {
+    '[sinks.web]\ntoken_file = ""\n': "sinks.web.token_file: expected `str` of length >= 1",
     '[sinks.web]\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
     '[sinks.web]\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
     '[sinks.web]\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
@@ -34,9 +36,13 @@ SINKS = {
     "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: must be between 0 and 120 s",
 }
 BROKER = {
-    '[mqtt]\nhost = "127.0.0.1"\npassword_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
-    '[mqtt]\nhost = "127.0.0.1"\npassword_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
-    '[mqtt]\nhost = "127.0.0.1"\nca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+    LOGIN + 'password_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
+    LOGIN + 'password_file = "/dev/null"\n': "mqtt.password_file: /dev/null: holds no password",
+    LOGIN + 'password_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
+    '[mqtt]\nhost = "127.0.0.1"\npassword_env = "PATH"\n': "mqtt.username: needed, since a password is given",
+    LOGIN + 'ca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+    LOGIN + 'ca_file = ""\n': "mqtt.ca_file: expected `str` of length >= 1",
+    LOGIN + 'key_file = "/none/key.pem"\n': "mqtt.key_file: the key of a certificate: set cert_file, too",
 }
 PARTS = {
     "rate_bpm = 500\n": "sources.s.rate_bpm must lie in",
@@ -154,3 +160,12 @@ def test_check_tells_every_mistake_and_each_once(config, capsys):
         "journal",
     ]
     assert len(said) == 4
+
+
+def test_a_password_that_is_no_text_is_refused_in_one_line(config, tmp_path, capsys):
+    (tmp_path / "password").write_bytes("schlüssel".encode("latin-1"))
+    path = config(LOGIN + f'password_file = "{tmp_path}/password"\n')
+    for command in ("check", "run"):
+        assert main([command, path]) == 2
+        said = f"edge-vitals: {path}: mqtt.password_file: {tmp_path}/password: not a text in UTF-8\n"
+        assert capsys.readouterr().err == said

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from edge.clock import Clock
-from edge.ranges import Count, Port
+from edge.ranges import Count, Port, Text
 from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
@@ -44,11 +44,11 @@ def build(
     history: Kept | None = None,
     host: str = "127.0.0.1",
     port: Port = 8080,
-    cert_file: str | None = None,
-    key_file: str | None = None,
+    cert_file: Text | None = None,
+    key_file: Text | None = None,
     behind_proxy: bool = False,
-    token_file: str | None = None,
-    token_env: str | None = None,
+    token_file: Text | None = None,
+    token_env: Text | None = None,
     hosts: tuple[str, ...] = (),
     local_role: Literal["view", "acknowledge", "configure"] = "configure",
     max_viewers: Count = 50,
