@@ -18,8 +18,9 @@ from edge.config import TRANSFORMS_OF, Config, SourceConfig
 from edge.disk import must_keep_state
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
-from edge.kinds import check, construct, kind_module, nearest, settings_of
+from edge.kinds import check, construct, kind_module, settings_of
 from edge.lane import Lane
+from edge.nearest import nearest
 from edge.types import Analyzer, ConfigError, ModelError, Source, Transform
 
 

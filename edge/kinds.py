@@ -4,7 +4,6 @@ are its configuration keys. It is imported only when the configuration names it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.extras import why_not
+from edge.nearest import nearest
 from edge.types import ConfigError
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -94,12 +94,3 @@ def _placed(text: str, path: str, table: str, keys: Iterable[str]) -> str:
     if table and table not in text:
         text = f"{table}.{text}" if first and first.group() in keys else f"{table}: {text}"
     return f"{path}: {text}" if path and not text.startswith(path) else text
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """What to say of a word that is none of ``valid``: the closest one, or all of them."""
-    valid = sorted(valid)
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; valid: {', '.join(valid)}" if valid else ""

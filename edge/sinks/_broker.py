@@ -64,9 +64,7 @@ class Options:
 
     def context(self) -> ssl.SSLContext | None:
         """TLS settings, or None without TLS; raises ConfigError."""
-        if (
-            self.key_file and not self.cert_file
-        ):  # taken for a wish for TLS, and without it everything would go in clear
+        if self.key_file and not self.cert_file:  # a wish for TLS; without a word everything would go in clear
             raise ConfigError("mqtt.key_file: the key of a certificate: set cert_file, too")
         if not self.encrypted:
             return None
