@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Count, Positive
+from edge.ranges import Count, Positive, Silence
 from edge.sources._capture import UNTIMED, Capture, Frame, check_file, open_capture
 from edge.sources._frame_times import FrameTimes
 from edge.sources._grabber import Grabber
@@ -36,7 +36,7 @@ def build(
     backend: str = "opencv",
     pace: str = "real",
     loop: bool = False,
-    silence_s: Positive = 3.0,
+    silence_s: Silence = 3.0,
     exposure: float | None = None,
     gain: float | None = None,
     white_balance_k: float | None = None,

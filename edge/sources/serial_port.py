@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.clock import Clock
-from edge.ranges import Count, Positive, Text
+from edge.ranges import Count, Silence, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
 from firmware_bridge.frames import EVENTS, FLAGS, OVERRUN, Data, DeviceEvent, Hello, RequestHello, StreamInfo, encode
@@ -45,7 +45,7 @@ def build(
     clock: Clock,
     port: Text,
     baud: Count = 921_600,
-    silence_s: Positive = 3.0,
+    silence_s: Silence = 3.0,
     exclusive: bool = True,
     checking: bool = False,
 ) -> SerialPort:
