@@ -73,6 +73,12 @@ class ModelShelf:
         return {name: model.variant for name, model in self.loaded.items()}
 
 
+def shelf_to_look_at(config: Config) -> ModelShelf:
+    """Models as a run would take them, without timing any: those forced or chosen before, else the first of each card."""
+    chosen = inference.chosen(state_dir_of(config)) if config.variant is None else {}
+    return ModelShelf(variant=config.variant, variants=chosen, path=config.path)
+
+
 def boot_id() -> str:
     """A fresh id of this run of the program."""
     return uuid.uuid4().hex[:12]

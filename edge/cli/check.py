@@ -30,11 +30,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Parse, construct every source and lane, load every model, let every sink judge; one line when all is well, else one
     a mistake."""
-    from edge.assembly import ModelShelf
+    from edge.assembly import shelf_to_look_at
     from edge.config import load
 
     config = load(args.config, to_watch=True)
-    models = ModelShelf(variant=config.variant, path=config.path)
+    models = shelf_to_look_at(config)
     wrong = dict.fromkeys(str(mistake) for mistake in _mistakes(config, models))  # two sources may share one
     for line in wrong:
         print(f"edge-vitals: {line}", file=sys.stderr)
