@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -167,7 +168,7 @@ class Screen:
     def __init__(self, clock: Clock) -> None:
         self._clock, self._start = clock, clock.now()
         self._lock = threading.Lock()
-        self._colour = sys.stdout.isatty()
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     def elapsed_s(self) -> float:
         """Seconds since the command was started."""
