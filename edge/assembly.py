@@ -18,8 +18,9 @@ from edge.config import STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
 from edge.disk import must_keep_state
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
-from edge.kinds import check, construct, nearest, table_of
+from edge.kinds import check, construct, table_of
 from edge.lane import Lane
+from edge.nearest import nearest
 from edge.types import Analyzer, ConfigError, ModelError, Source, Transform
 
 
@@ -72,17 +73,22 @@ class ModelShelf:
         return {name: model.variant for name, model in self.loaded.items()}
 
 
+def shelf_to_look_at(config: Config) -> ModelShelf:
+    """Models as a run would take them, without timing any: those forced or chosen before, else the first of each card."""
+    chosen = inference.chosen(state_dir_of(config)) if config.variant is None else {}
+    return ModelShelf(variant=config.variant, variants=chosen, path=config.path)
+
+
 def boot_id() -> str:
     """A fresh id of this run of the program."""
     return uuid.uuid4().hex[:12]
 
 
-def build_source(config: SourceConfig, clock: Clock, *, path: str = "") -> Source:
-    """The source, not opened. path: the configuration's file, for messages."""
+def build_source(config: SourceConfig, clock: Clock, *, path: str = "", checking: bool = False) -> Source:
+    """The source, not opened. path: the configuration's file, for messages; checking: see ``edge.kinds.INJECTED``."""
     where = (path, f"sources.{config.name}")
-    source: Source = construct(
-        "sources", config.kind, config.settings, {"name": config.name, "clock": clock}, where=where
-    )
+    injected = {"name": config.name, "clock": clock, "checking": checking}
+    source: Source = construct("sources", config.kind, config.settings, injected, where=where)
     return source
 
 

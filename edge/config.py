@@ -29,7 +29,8 @@ from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import AlarmRules, rules_from
 from edge.alarms.delivery import NOBODY, Chain, chain_from
 from edge.config_keys import KEYS
-from edge.kinds import kind_module, kinds, nearest, settings_of
+from edge.kinds import kind_module, kinds, settings_of
+from edge.nearest import nearest
 from edge.types import ConfigError
 
 _MOST_BYTES = 1_000_000  # a configuration has a few thousand; a device such as /dev/zero never ends
@@ -229,15 +230,23 @@ class _Where:
             raise ConfigError(f"{self._path}: {error}") from None
 
     def settings(
-        self, group: str, kind: str, name: str, given: Mapping[str, Any], *, key: str | None = None
+        self,
+        group: str,
+        kind: str,
+        name: str,
+        given: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        beside: Iterable[str] = (),
     ) -> Mapping[str, Any]:
+        """The settings of a kind. beside: keys that stand in the same table and were taken out of it."""
         key = key or f"{group}.{name}"
         try:
             module = kind_module(group, kind)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
         valid = settings_of(module.build)
-        self.known(given, key, valid)
+        self.known(given, key, {*valid, *beside})
         for setting, (_, default) in valid.items():
             if default is inspect.Parameter.empty and setting not in given:
                 raise self.error(key, f"needs {setting!r}")
@@ -287,5 +296,7 @@ def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedCon
                 raise where.error(
                     f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
-        sources[name] = SourceConfig(name, bed, kind, analyzers, where.settings("sources", kind, name, table), named)
+        sources[name] = SourceConfig(
+            name, bed, kind, analyzers, where.settings("sources", kind, name, table, beside=KEYS["sources.NAME"]), named
+        )
     return sources

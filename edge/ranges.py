@@ -11,6 +11,8 @@ Count = Annotated[int, Meta(ge=1)]
 FromZero = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Silence = Annotated[float, Meta(ge=0.1, le=3600)]
+"""Seconds without a sign of life after which a device is opened anew."""
 Share = Annotated[float, Meta(ge=0, le=1)]
 Hop = Annotated[float, Meta(ge=0.25, le=3)]
 """Seconds between heart rates, at most: ``edge.fusion`` lets one count for two seconds after its own."""

@@ -84,6 +84,11 @@ class Comparison:
     def same(self) -> bool:
         return not self.different
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to compare."""
+        return not (self.readings or self.alarms or self.different)
+
     def differs(self, text: str) -> None:
         self.different += 1
         self.first = self.first or text
@@ -93,6 +98,8 @@ class Comparison:
         what = f"{self.readings} readings and {self.alarms} alarm transitions"
         given = f"; {self.given} reading(s) of samples from before it were taken as recorded" if self.given else ""
         notes = given + "".join(f"; {note}" for note in dict.fromkeys(self.notes))
+        if self.nothing:
+            return f"nothing was compared{notes}"
         if self.same:
             return f"{what} are bit for bit those made live{notes}"
         return f"{self.different} of {what} differ from those made live, the first: {self.first}{notes}"

@@ -168,3 +168,13 @@ def test_real_heart_sound_through_the_whole_live_path(data_dir, tmp_path):
     found, _, _ = made_again(run(tmp_path, sources))
     assert found.same, found.line()
     assert found.readings > 0
+
+
+def test_exact_with_nothing_to_compare_has_not_passed(tmp_path, capsys):
+    from edge.replay import Comparison
+
+    assert Comparison().line() == "nothing was compared"
+    assert not Comparison(readings=1).nothing
+    (tmp_path / "ppg.csv").write_text("ppg\n1\n2\n")
+    assert main(["replay", str(tmp_path / "ppg.csv"), "--rate", "100", "--exact"]) == 2
+    assert "--exact compares a recording with what was made live" in capsys.readouterr().err

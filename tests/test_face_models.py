@@ -132,7 +132,19 @@ def test_where_they_lie(tmp_path, monkeypatch):
     assert face_models.folder().parts[-2:] == ("models", "third_party")
     monkeypatch.setattr(face_models, "__file__", str(tmp_path / "site" / "edge" / "face_models.py"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert face_models.folder() == tmp_path / "cache" / "edge-vitals" / "face"
+    own, shared = tmp_path / "cache" / "edge-vitals" / "face", tmp_path / "venv" / "share" / "edge-vitals" / "face"
+    monkeypatch.setattr(face_models.sys, "prefix", str(tmp_path / "venv"))
+    assert face_models.folder() == own, "an environment that may not be written to"
+    (tmp_path / "venv").mkdir()
+    assert face_models.folder() == shared
+    own.mkdir(parents=True)
+    assert face_models.folder() == own, "fetched before"
+    shared.mkdir(parents=True)
+    assert face_models.folder() == shared
+    monkeypatch.setattr(face_models.sys, "base_prefix", str(tmp_path / "venv"))
+    shared.rmdir()
+    own.rmdir()
+    assert face_models.folder() == own, "a system's own Python"
 
 
 # ---- fetching ---------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ for each mistake. Words follow HL7 FHIR DeviceAlert, OPC UA Part 9 and ISA-18.2;
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from edge.nearest import nearest
 from edge.types import PRIORITIES, ConfigError
 
 PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
@@ -142,6 +142,21 @@ _TECHNICAL = (
 _DRILL = Condition(DRILL, "technical", "medium", "DRILL, nobody is in danger", latching=False, lasts_s=120.0)
 CONDITIONS: Final = tuple(c.name for c in (*_PHYSIOLOGICAL, *_TECHNICAL))
 DEFAULTS: Final[Mapping[str, Condition]] = MappingProxyType({c.name: c for c in (*_PHYSIOLOGICAL, *_TECHNICAL, _DRILL)})
+_RATE: Final = (20.0, 250.0)  # 1/min; wider than the rates that are ever said
+_REACH: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("ppg.hr", "pcg.hr", "camera.hr", "fused.hr"), _RATE),
+        "fused.spread": (0.0, _RATE[1]),
+    }
+)
+_REACH_OF: Final = MappingProxyType(
+    {**dict.fromkeys(("af", "murmur", "low_quality"), (0.0, 1.0)), "asystole": (0.0, 60.0)}
+)
+"""Within what a reading lies, or of a condition, what is judged instead: a probability, a share, seconds without a beat.
+An alarm whose limit lies outside would never come, or never end."""
+_DAY_S: Final = 86_400.0
+_LONGEST_S: Final = MappingProxyType({"standby_max_s": 31 * _DAY_S})
+"""Of all other times, a day."""
 _FIXED: Final = frozenset({"name", "kind"})
 SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
 
@@ -189,9 +204,9 @@ def rules_from(
         if key in conditions:
             conditions[key] = _condition_from(f"{where}.{key}", conditions[key], given)
         elif key in _BED_KEYS:
-            changed[key] = _number(f"{where}.{key}", given)
+            changed[key] = _time(f"{where}.{key}", key, _number(f"{where}.{key}", given))
         else:
-            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, (*DEFAULTS, *_BED_KEYS))}")
+            raise ConfigError(f"{where}.{key}: unknown{nearest(key, (*DEFAULTS, *_BED_KEYS))}")
     if changed.get("coverage_limit", 0.0) > 1.0:
         raise ConfigError(f"{where}.coverage_limit: a share, 0 to 1")
     return replace(start, conditions=MappingProxyType(conditions), **changed)
@@ -203,9 +218,11 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
     changed = {}
     for key, value in given.items():
         if key not in SETTABLE:
-            raise ConfigError(f"{where}.{key}: unknown{_nearest(key, SETTABLE)}")
+            raise ConfigError(f"{where}.{key}: unknown{nearest(key, SETTABLE)}")
         changed[key] = _setting(f"{where}.{key}", key, value)
     rule = replace(start, **changed)
+    for key in {"limit", "severe_limit"} & changed.keys():
+        _must_be_reached(f"{where}.{key}", rule, changed[key])
     if rule.k > rule.n:
         raise ConfigError(f"{where}.k: {rule.k} of {rule.n} windows cannot agree; k is at most n")
     if rule.n > 1 and rule.spacing_s <= 0:
@@ -237,7 +254,7 @@ def _setting(where: str, key: str, value: object) -> Any:
     if key == "text":
         return _text(where, value)
     if key == "metrics":
-        if isinstance(value, str) or not isinstance(value, list | tuple) or not all(isinstance(m, str) for m in value):
+        if not isinstance(value, list | tuple) or not value or not all(isinstance(m, str) for m in value):
             raise ConfigError(f'{where}: a list of metrics such as ["ppg.hr"], not {value!r}')
         return tuple(value)
     if key == "enabled" or (key == "latching" and value is not None):
@@ -253,7 +270,23 @@ def _setting(where: str, key: str, value: object) -> Any:
         return int(number)
     if key == "min_quality" and number > 1:
         raise ConfigError(f"{where}: a quality, 0 to 1, not {value!r}")
+    return _time(where, key, number)
+
+
+def _time(where: str, key: str, number: float) -> float:
+    longest = _LONGEST_S.get(key, _DAY_S)
+    if key.endswith("_s") and number > longest:
+        raise ConfigError(f"{where}: at most {longest:g} s, not {number:g}")
     return number
+
+
+def _must_be_reached(where: str, rule: Condition, limit: float | None) -> None:
+    """Raise ConfigError where nothing that feeds a rule can pass its limit, as with a digit too many."""
+    own = _REACH_OF.get(rule.name)
+    reaches = [own] if own else [_REACH.get(metric, (0.0, math.inf)) for metric in rule.metrics or ("",)]
+    low, high = min(reach[0] for reach in reaches), max(reach[1] for reach in reaches)
+    if limit is not None and not low <= limit <= high:
+        raise ConfigError(f"{where}: {limit:g} must lie in {low:g} to {high:g}: no reading is beyond it")
 
 
 def _text(where: str, value: object) -> str:
@@ -270,8 +303,3 @@ def _number(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ConfigError(f"{where}: a number from 0, not {value!r}")
     return float(value)
-
-
-def _nearest(key: str, valid: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(str(key), valid, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; valid: {', '.join(valid)}"

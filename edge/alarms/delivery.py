@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from edge.alarms.conditions import DRILL
 from edge.alarms.lifecycle import Change
+from edge.nearest import nearest
 from edge.types import PRIORITIES, ConfigError
 
 CONFIRM_WITHIN_S: Final = 15.0
@@ -180,7 +181,7 @@ def chain_from(mapping: Mapping[str, Any]) -> Chain:
     known = ("roles", "confirm_within_s", "minimum", "annunciator")
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"delivery.{key}: unknown; valid: {', '.join(known)}")
+            raise ConfigError(f"delivery.{key}: unknown{nearest(key, known)}")
     within_s = _seconds("delivery.confirm_within_s", mapping.get("confirm_within_s", CONFIRM_WITHIN_S))
     roles = mapping.get("roles", ())
     if not isinstance(roles, Sequence) or isinstance(roles, str):
@@ -203,7 +204,7 @@ def _role(where: str, given: object, within_s: float) -> Role:
     table: Mapping[str, Any] = given if isinstance(given, Mapping) else {"name": given}
     for key in table:
         if key not in ("name", "confirm_within_s"):
-            raise ConfigError(f"{where}.{key}: unknown; valid: name, confirm_within_s")
+            raise ConfigError(f"{where}.{key}: unknown{nearest(key, ('name', 'confirm_within_s'))}")
     name = table.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(f"{where}: a name that matches [a-z0-9][a-z0-9_-]*, not {name!r}")

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from edge import __version__
+from edge.extras import why_not
 from edge.types import ConfigError, EdgeVitalsError, ModelError
 
 COMMANDS = (
@@ -66,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EdgeVitalsError as error:
         print(f"edge-vitals: {error}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        if (said := why_not(error)) is None:
+            raise
+        print(f"edge-vitals: {said}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`

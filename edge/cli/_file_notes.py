@@ -15,4 +15,4 @@ def of_rates(rates_hz: Mapping[str, float]) -> list[str]:
     low, high = PPG_RATES_HZ
     if rate is None or low <= round(rate, 1) <= high:
         return []
-    return [f"ppg is sampled at {rate:.3g} Hz: heart rate and rhythm need {low:g} to {high:g} Hz"]
+    return [f"ppg is sampled at {rate:.5g} Hz: heart rate and rhythm need {low:g} to {high:g} Hz"]

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edge.types import ConfigError, EdgeVitalsError, ModelError
+
+if TYPE_CHECKING:
+    from edge.assembly import ModelShelf
+    from edge.config import Config
+    from edge.lane import Lane
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,27 +28,48 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Parse, construct every source and lane, load every model, let every sink judge; one line when all is well."""
-    from edge.assembly import ModelShelf, build_lanes, build_source, check_alarms, refusals, state_dir_of
-    from edge.cli.run import runs_there
-    from edge.clock import SystemClock
+    """Parse, construct every source and lane, load every model, let every sink judge; one line when all is well, else one
+    a mistake."""
+    from edge.assembly import shelf_to_look_at
     from edge.config import load
-    from edge.ports import taken
 
     config = load(args.config, to_watch=True)
-    models = ModelShelf(variant=config.variant, path=config.path)
-    lanes = []
-    for source in config.sources.values():
-        build_source(source, SystemClock(), path=config.path)
-        lanes += build_lanes(config, source, models)
-    check_alarms(config, lanes)
-    for refusal in refusals(config):
-        raise refusal
-    ports_are_its_own = runs_there(state_dir_of(config))
-    for refusal in () if ports_are_its_own else taken(config):
-        raise refusal
+    models = shelf_to_look_at(config)
+    wrong = dict.fromkeys(str(mistake) for mistake in _mistakes(config, models))  # two sources may share one
+    for line in wrong:
+        print(f"edge-vitals: {line}", file=sys.stderr)
+    if wrong:
+        return 2
     beds, sources = len(config.beds), len(config.sources)
-    print(
-        f"{args.config}: right. {beds} bed(s), {sources} source(s), models: {', '.join(models.identities().values())}"
-    )
+    known = ", ".join(models.identities().values()) or "none"
+    print(f"{args.config}: right. {beds} bed(s), {sources} source(s), models: {known}")
     return 0
+
+
+def _mistakes(config: Config, models: ModelShelf) -> Iterator[EdgeVitalsError]:
+    from edge.assembly import build_lanes, build_source, check_alarms, refusals, state_dir_of
+    from edge.cli.run import runs_there
+    from edge.clock import SystemClock
+    from edge.ports import taken
+
+    lanes: list[Lane] | None = []
+    for source in config.sources.values():
+        try:
+            build_source(source, SystemClock(), path=config.path, checking=True)
+        except ConfigError as error:
+            yield error
+        try:
+            built = build_lanes(config, source, models)
+        except (ConfigError, ModelError) as error:
+            yield error
+            lanes = None
+        else:
+            lanes = None if lanes is None else [*lanes, *built]
+    if lanes is not None:  # else nobody knows what is read
+        try:
+            check_alarms(config, lanes)
+        except ConfigError as error:
+            yield error
+    yield from refusals(config)
+    if not runs_there(state_dir_of(config)):  # else they are its own
+        yield from taken(config)

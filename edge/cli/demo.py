@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -17,11 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import port, seconds
+from edge.extras import installed
+from edge.types import ConfigError
 
 if TYPE_CHECKING:
     from edge.clock import Clock
     from edge.demo.subscriber import Subscriber
 
+NEEDED = ("amqtt", "cv2", "serial")
 PAGE_PORT = 8080
 WANTED = ("af", "murmur", "sensor_off")
 
@@ -58,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     from edge.demo.subscriber import Subscriber
     from edge.service import build_service
 
+    absent = [package for package in NEEDED if not installed(package)]
+    if absent:
+        raise ConfigError(f"the demo needs {', '.join(absent)}: pip install 'edge-vitals[demo]'")
     logging.basicConfig(level=logging.WARNING, format="%(levelname).1s %(name)s %(message)s", stream=sys.stderr)
     for chatty in ("amqtt", "asyncio", "transitions"):  # the embedded broker's
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
@@ -103,10 +110,9 @@ def _face(folder: Path, screen: Screen) -> Path:
 
 def _page_port(asked: int, screen: Screen) -> int | None:
     """The page's port: the one asked for, else the usual one if it is free, else any (0); None without the extra."""
-    import importlib.util
     import socket
 
-    missing = [name for name in ("starlette", "uvicorn", "websockets") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if not installed(name)]
     if missing:
         screen.say("demo", f"no page: {', '.join(missing)} missing; pip install 'edge-vitals[web]'")
         return None
@@ -163,7 +169,7 @@ class Screen:
     def __init__(self, clock: Clock) -> None:
         self._clock, self._start = clock, clock.now()
         self._lock = threading.Lock()
-        self._colour = sys.stdout.isatty()
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     def elapsed_s(self) -> float:
         """Seconds since the command was started."""

@@ -25,16 +25,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Print the plan."""
     from edge.alarms.conditions import OF_DEVICE
-    from edge.assembly import ModelShelf, all_lanes, check_alarms
+    from edge.assembly import all_lanes, check_alarms, shelf_to_look_at
     from edge.config import load
 
     config = load(args.config, to_watch=True)
-    models = ModelShelf(variant=config.variant, path=config.path)
+    models = shelf_to_look_at(config)
     lanes = all_lanes(config, models)
     check_alarms(config, lanes)
     print(f"device {config.device}")
     for name, identity in models.identities().items():
-        print(f"model  {name}: {identity}")
+        known = config.variant is not None or name in models.variants
+        print(f"model  {name}: {identity}" + ("" if known else ", or what the first start finds to be faster here"))
     for bed in config.beds.values():
         print(f"\nbed {bed.name}" + (f", person {bed.person}" if bed.person else ""))
         mine = [lane for lane in lanes if lane.bed == bed.name]

@@ -26,6 +26,7 @@ __all__ = [
     "Model",
     "Timing",
     "catalogue",
+    "chosen",
     "load",
     "load_plain",
     "measure",
@@ -64,6 +65,14 @@ def load(
                 bench.note(f"{card.name}: {variant} was asked for; using {candidate.id}", fault=True)
             return bench.model(candidate.id, engine)
     raise ModelError(f"model {name}: no variant works: {'; '.join(bench.notes)}")
+
+
+def chosen(state_dir: str | Path) -> dict[str, str]:
+    """Model to the variant that was measured to be this machine's fastest and is kept there; nothing is measured."""
+    versions = runtime_versions()
+    cards = [card for card in catalogue().values() if isinstance(card, Card)]
+    found = {card.name: stored_choice(Path(state_dir), card, versions) for card in cards}
+    return {name: variant for name, variant in found.items() if variant is not None}
 
 
 def measure(

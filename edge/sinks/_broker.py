@@ -39,11 +39,22 @@ class Options:
 
     def password(self) -> str | None:
         """From the file or the environment, or None; raises ConfigError."""
+        found = self._secret()
+        if found is not None and not self.username:
+            raise ConfigError("mqtt.username: needed, since a password is given")
+        return found
+
+    def _secret(self) -> str | None:
         if self.password_file:
             try:
-                return Path(self.password_file).read_text(encoding="utf-8").strip()
+                password = Path(self.password_file).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise ConfigError(f"mqtt.password_file: {self.password_file}: not a text in UTF-8") from None
+            if not password:
+                raise ConfigError(f"mqtt.password_file: {self.password_file}: holds no password")
+            return password
         if self.password_env:
             if self.password_env not in os.environ:
                 raise ConfigError(f"mqtt.password_env: the environment has no {self.password_env}")
@@ -57,6 +68,8 @@ class Options:
 
     def context(self) -> ssl.SSLContext | None:
         """TLS settings, or None without TLS; raises ConfigError."""
+        if self.key_file and not self.cert_file:  # a wish for TLS; without a word everything would go in clear
+            raise ConfigError("mqtt.key_file: the key of a certificate: set cert_file, too")
         if not self.encrypted:
             return None
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import datetime
 from typing import TextIO
@@ -27,7 +28,7 @@ class Console:
 
     def __init__(self, stream: TextIO, *, readings: bool = True, clock: Clock | None = None) -> None:
         self._stream, self._readings, self._clock = stream, readings, clock
-        self._colour = stream.isatty()
+        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self._gone = False
         self._shown: dict[tuple[str, str, str], object] = {}
 

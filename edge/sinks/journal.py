@@ -14,11 +14,13 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edge.clock import Clock
 from edge.disk import is_full, must_take
-from edge.ranges import FromZero, Positive
+from edge.ranges import Positive
 from edge.sinks._payloads import encode, fields_of, iso
 from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
@@ -35,7 +37,7 @@ def build(
     state_dir: Path = Path(),
     path: str = "journal.jsonl",
     max_mb: Positive = 50.0,
-    keep: FromZero = 4,
+    keep: Annotated[int, Meta(ge=0, le=1000)] = 4,
     checking: bool = False,
 ) -> Journal | None:
     """A journal file.

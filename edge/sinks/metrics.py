@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.ranges import Port
+from edge.ranges import Port, Text
 from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
 from edge.types import PRIORITIES, Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
@@ -57,7 +57,7 @@ def build(
     outbox: Outbox | None = None,
     version: str = "",
     standing: Sequence[Alarm] = (),
-    host: str = "127.0.0.1",
+    host: Text = "127.0.0.1",
     port: Port = 9464,
     checking: bool = False,
 ) -> MetricsSink | None:
@@ -66,14 +66,12 @@ def build(
     host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: where
     ``/metrics`` is; 0 = any free one.
     """
-    try:
-        import prometheus_client  # noqa: F401
+    import prometheus_client  # noqa: F401 - that it is missing is to be known before a port is opened
 
-        if checking:
-            return None
+    if checking:
+        return None
+    try:
         return MetricsSink(device_name, clock, hops, outbox, version, standing, host, port)
-    except ImportError:
-        raise ConfigError("sinks.metrics: prometheus-client is missing: pip install 'edge-vitals[metrics]'") from None
     except OSError as error:
         raise ConfigError(f"sinks.metrics: {host}:{port}: {error.strerror}; set another port") from None
 

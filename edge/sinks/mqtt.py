@@ -45,15 +45,15 @@ def build(
     metrics: Mapping[str, Sequence[str]] | None = None,
     bed_rules: Mapping[str, AlarmRules] | None = None,
     port: Port = 0,
-    username: str | None = None,
-    password_file: str | None = None,
-    password_env: str | None = None,
-    ca_file: str | None = None,
-    cert_file: str | None = None,
-    key_file: str | None = None,
+    username: Text | None = None,
+    password_file: Text | None = None,
+    password_env: Text | None = None,
+    ca_file: Text | None = None,
+    cert_file: Text | None = None,
+    key_file: Text | None = None,
     tls: bool = False,
     prefix: Annotated[str, Meta(pattern=_NO_WILDCARD)] = "vitals",
-    client_id: str | None = None,
+    client_id: Text | None = None,
     keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
     discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
     response_prefix: Annotated[str, Meta(pattern="^[^#+$]*$")] = "",
@@ -65,7 +65,7 @@ def build(
     host: the broker's name or address. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
     file with the password. password_env: the name of an environment variable with it; the password itself is no key.
     ca_file: the authority that signed the broker's certificate. cert_file, key_file: our own certificate, where the
-    broker asks for one; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
+    broker asks for one, and its key, where that is not in the same file; any of these PEM files turns TLS on. tls: TLS without them, by the system's authorities.
     prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
     a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
     response_prefix: a command may ask for its answer on a topic below this, too; "" = on any that is no device's, Home

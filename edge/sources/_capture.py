@@ -108,7 +108,7 @@ def open_capture(
     if logging is not None:
         logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     if is_file:
-        _check_file(str(device))
+        check_file(str(device))
     elif isinstance(device, int) or str(device).startswith("/dev/"):
         _check_device(device)
     if backend == "gstreamer":
@@ -136,7 +136,8 @@ def _is_address(device: int | str) -> bool:
     return "://" in str(device)
 
 
-def _check_file(path: str) -> None:
+def check_file(path: str) -> None:
+    """Raise SourceError where a file cannot be a video, before a decoder sees it."""
     if not Path(path).exists():
         raise SourceError(f"{path}: no such file")
     if not os.access(path, os.R_OK):

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Count, Positive
-from edge.sources._capture import UNTIMED, Capture, Frame, open_capture
+from edge.ranges import Count, Positive, Silence
+from edge.sources._capture import UNTIMED, Capture, Frame, check_file, open_capture
 from edge.sources._frame_times import FrameTimes
 from edge.sources._grabber import Grabber
 from edge.types import Block, ConfigError, SourceError
@@ -36,10 +36,11 @@ def build(
     backend: str = "opencv",
     pace: str = "real",
     loop: bool = False,
-    silence_s: Positive = 3.0,
+    silence_s: Silence = 3.0,
     exposure: float | None = None,
     gain: float | None = None,
     white_balance_k: float | None = None,
+    checking: bool = False,
 ) -> Camera:
     """A camera.
 
@@ -54,6 +55,10 @@ def build(
         raise ConfigError(f"backend: {backend!r}; valid: {', '.join(_BACKENDS)}")
     if pace not in ("real", "max"):
         raise ConfigError(f"pace: {pace!r}; valid: real, max")
+    if device == "":
+        raise ConfigError("device: names no camera and no file")
+    if checking:
+        _check(device, backend)
     locks = {"exposure": exposure, "gain": gain, "white_balance_k": white_balance_k}
     return Camera(
         name=name,
@@ -87,7 +92,7 @@ class Camera:
     ) -> None:
         self._name, self._clock, self._device, self._wanted = name, clock, device, wanted
         self._backend, self._loop, self._silence_s, self._locks = backend, loop, silence_s, dict(locks)
-        self._is_file = isinstance(device, str) and backend == "opencv" and _looks_like_file(device)
+        self._is_file = _is_file(device, backend)
         self.can_wait = at_once and self._is_file
         self.counters: dict[str, int] = {"frames": 0, "dropped": 0}
         self.missing = self._taken = 0
@@ -203,5 +208,15 @@ def _three_channels(frame: Frame) -> Frame:
     return np.ascontiguousarray(frame[:, :, :3])
 
 
-def _looks_like_file(device: str) -> bool:
-    return "://" not in device and not device.startswith("/dev/")
+def _is_file(device: int | str, backend: str) -> bool:
+    return isinstance(device, str) and backend == "opencv" and "://" not in device and not device.startswith("/dev/")
+
+
+def _check(device: int | str, backend: str) -> None:
+    if backend != "picamera2":
+        import cv2  # noqa: F401
+    if _is_file(device, backend):
+        try:
+            check_file(str(device))
+        except SourceError as error:
+            raise ConfigError(str(error)) from None

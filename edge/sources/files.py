@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Text
+from edge.ranges import FromZero, Positive, Text
 from edge.sources._archives import read_npz
 from edge.sources._audio import read_flac, read_wav
 from edge.sources._clinical import read_edf, read_wfdb
@@ -47,13 +47,14 @@ def build(
     name: str,
     path: Text,
     signal: str = "auto",
-    channel: int | None = None,
-    rate_hz: float | None = None,
+    channel: FromZero | None = None,
+    rate_hz: Positive | None = None,
     block_s: float = 0.1,
     pace: str = "max",
     loop: bool = False,
     record: str | int | None = None,
     clock: Clock,
+    checking: bool = False,
 ) -> Files:
     """A recorded signal.
 
@@ -71,10 +72,17 @@ def build(
         raise ConfigError(f"block_s: {block_s:g} must lie in 0.001 to 10 s")
     file, in_path = split_record(path)
     chosen = record if record not in (None, "") else in_path
-    return Files(
+    source = Files(
         name, file, clock, kind=signal, channel=channel, rate_hz=rate_hz, block_s=block_s, real=pace == "real",
         loop=loop, record=chosen,
     )  # fmt: skip
+    if checking:
+        try:
+            source.open()
+        except SourceError as error:
+            raise ConfigError(str(error)) from None
+        source.close()
+    return source
 
 
 def split_record(path: str | Path) -> tuple[Path, str | None]:

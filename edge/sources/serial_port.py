@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.clock import Clock
-from edge.ranges import Count, Positive, Text
+from edge.ranges import Count, Silence, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
 from firmware_bridge.frames import EVENTS, FLAGS, OVERRUN, Data, DeviceEvent, Hello, RequestHello, StreamInfo, encode
@@ -40,7 +40,14 @@ _PACE_STEP = 0.003  # less is no news, and a new epoch costs a window
 
 
 def build(
-    *, name: str, clock: Clock, port: Text, baud: Count = 921_600, silence_s: Positive = 3.0, exclusive: bool = True
+    *,
+    name: str,
+    clock: Clock,
+    port: Text,
+    baud: Count = 921_600,
+    silence_s: Silence = 3.0,
+    exclusive: bool = True,
+    checking: bool = False,
 ) -> SerialPort:
     """A serial device.
 
@@ -48,6 +55,8 @@ def build(
     such as ``loop://``. baud: as in the device's firmware; USB ports ignore it. silence_s: without a valid frame for
     so long the port is closed and opened again. exclusive: refuse a port that another program has open.
     """
+    if checking:
+        import serial  # noqa: F401
     return SerialPort(name, clock, port, baud=baud, silence_s=silence_s, exclusive=exclusive)
 
 

@@ -40,6 +40,8 @@ def build(*, zone: tuple[Share, Share, Share, Share] | None = None) -> FaceRoi:
     zone: the bed in the picture as x, y, width, height in shares of the frame; faces outside it are ignored. Raises
     ModelError when the face models (``edge-vitals models pull``) are missing.
     """
+    import cv2  # noqa: F401 - said before the face models, which are of no use without it
+
     from edge import face_models
     from edge.inference import load_plain
 

@@ -34,7 +34,7 @@ def test_a_bed_changes_the_rules_of_its_device():
 
 
 def test_a_message_calls_the_mapping_by_its_name():
-    with pytest.raises(ConfigError, match=r"^beds\.bed1\.alarms\.brady\.limt: unknown; did you mean limit\?$"):
+    with pytest.raises(ConfigError, match=r"^beds\.bed1\.alarms\.brady\.limt: unknown; did you mean 'limit'\?$"):
         rules_from({"brady": {"limt": 3}}, where="beds.bed1.alarms")
 
 
@@ -83,8 +83,8 @@ def test_priority_and_latching():
 @pytest.mark.parametrize(
     ("mapping", "says"),
     [
-        ({"bradi": {}}, "alarms.bradi: unknown; did you mean brady?"),
-        ({"brady": {"limt": 3}}, "alarms.brady.limt: unknown; did you mean limit?"),
+        ({"bradi": {}}, "alarms.bradi: unknown; did you mean 'brady'?"),
+        ({"brady": {"limt": 3}}, "alarms.brady.limt: unknown; did you mean 'limit'?"),
         ({"brady": {"name": "x"}}, "alarms.brady.name: unknown"),
         ({"brady": 45}, "alarms.brady: a table of settings"),
         ({"brady": {"limit": "low"}}, "alarms.brady.limit: a number from 0, not 'low'"),
@@ -96,7 +96,14 @@ def test_priority_and_latching():
         ({"af": {"k": 2.5}}, "alarms.af.k: a whole number"),
         ({"brady": {"n": 3}}, "alarms.brady.spacing_s: confirmation over 3 windows"),
         ({"brady": {"severe_limit": 60}}, "alarms.brady.severe_limit: 60 is not beyond the limit 45"),
-        ({"brady": {"limit": 5}}, "alarms.brady.severe_limit: needed, since the limit 5 is past 40"),
+        ({"brady": {"limit": 5}}, "alarms.brady.limit: 5 must lie in 20 to 250: no reading is beyond it"),
+        ({"tachy": {"limit": 1300}}, "alarms.tachy.limit: 1300 must lie in 20 to 250"),
+        ({"tachy": {"severe_limit": 1400}}, "alarms.tachy.severe_limit: 1400 must lie in 20 to 250"),
+        ({"murmur": {"limit": 50}}, "alarms.murmur.limit: 50 must lie in 0 to 1"),
+        ({"low_quality": {"limit": 30}}, "alarms.low_quality.limit: 30 must lie in 0 to 1"),
+        ({"brady": {"on_delay_s": 1e9}}, "alarms.brady.on_delay_s: at most 86400 s, not 1e+09"),
+        ({"standby_max_s": 1e9}, "alarms.standby_max_s: at most 2.6784e+06 s, not 1e+09"),
+        ({"tachy": {"metrics": []}}, "alarms.tachy.metrics: a list of metrics such as"),
         ({"brady": {"limit": 30, "severe_limit": 30}}, "alarms.brady.severe_limit: 30 is not beyond the limit 30"),
         ({"brady": {"priority": "urgent"}}, "alarms.brady.priority: one of low, medium, high"),
         ({"brady": {"enabled": 1}}, "alarms.brady.enabled: true or false"),
@@ -105,7 +112,7 @@ def test_priority_and_latching():
         ({"brady": {"text": "{rate}"}}, "alarms.brady.text: a text with no fields but"),
         ({"brady": {"min_quality": 2}}, "alarms.brady.min_quality: a quality, 0 to 1"),
         ({"coverage_limit": 2}, "alarms.coverage_limit: a share"),
-        ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean pause_max_s?"),
+        ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean 'pause_max_s'?"),
     ],
 )
 def test_a_mistake_is_named_in_one_line(mapping, says):
@@ -113,3 +120,8 @@ def test_a_mistake_is_named_in_one_line(mapping, says):
         rules_from(mapping)
     assert str(error.value).startswith(says)
     assert "\n" not in str(error.value)
+
+
+def test_a_limit_on_figures_of_somebody_else_may_be_any():
+    rules = rules_from({"tachy": {"metrics": ["ppg.slope"], "limit": 5000, "severe_limit": 6000}})
+    assert (rules["tachy"].limit, rules["tachy"].severe_limit) == (5000.0, 6000.0)

@@ -20,7 +20,9 @@ SOURCE = (
     '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\nseconds = 1\npace = "max"\n'
 )
 RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
+LOGIN = '[mqtt]\nhost = "127.0.0.1"\nusername = "ward-3"\n'
 SINKS = {
+    '[sinks.web]\nport = 47814\ntoken_file = ""\n': "sinks.web.token_file: expected `str` of length >= 1",
     '[sinks.web]\nport = 47814\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
     '[sinks.web]\nport = 47814\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
     '[sinks.web]\nport = 47814\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
@@ -35,9 +37,13 @@ SINKS = {
     "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: must be between 0 and 120 s",
 }
 BROKER = {
-    '[mqtt]\nhost = "127.0.0.1"\npassword_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
-    '[mqtt]\nhost = "127.0.0.1"\npassword_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
-    '[mqtt]\nhost = "127.0.0.1"\nca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+    LOGIN + 'password_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
+    LOGIN + 'password_file = "/dev/null"\n': "mqtt.password_file: /dev/null: holds no password",
+    LOGIN + 'password_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
+    '[mqtt]\nhost = "127.0.0.1"\npassword_env = "PATH"\n': "mqtt.username: needed, since a password is given",
+    LOGIN + 'ca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+    LOGIN + 'ca_file = ""\n': "mqtt.ca_file: expected `str` of length >= 1",
+    LOGIN + 'key_file = "/none/key.pem"\n': "mqtt.key_file: the key of a certificate: set cert_file, too",
 }
 PARTS = {
     "rate_bpm = 500\n": "sources.s.rate_bpm must lie in",
@@ -135,3 +141,49 @@ def test_a_journal_without_permission_is_refused(config, tmp_path):
         folder.chmod(0o755)
     said = in_child(lambda: [str(one) for one in refusals(load(path))], nobody=True)
     assert any("j: cannot be written: Permission denied; set sinks.journal.path" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "said"),
+    [
+        ("files", "path", "no such file"),
+        ("camera", "device", "no such file"),
+        ("camera", "device", "not a video: a folder"),
+        ("files", "path", "has a header and no rows"),
+    ],
+)
+def test_a_file_that_a_source_cannot_read_is_a_mistake(tmp_path, capsys, kind, key, said):
+    file = tmp_path / "night"
+    if "folder" in said:
+        file.mkdir()
+    elif "header" in said:
+        file.write_text("no numbers here\n")
+    path = tmp_path / "c.toml"
+    path.write_text(f'[device]\nstate_dir = "state"\n[sources.s]\nkind = "{kind}"\n{key} = "{file}"\nanalyzers = []\n')
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == f"edge-vitals: {path}: sources.s: {file}: {said}\n"
+
+
+def test_check_tells_every_mistake_and_each_once(config, capsys):
+    path = config(
+        '[sources.t]\nkind = "synthetic"\nrate_bpm = 500\n[sources.u]\nkind = "synthetic"\n'
+        '[analyzers.rhythm]\naf_threshold = 2.0\n[sinks.web]\nhost = "0.0.0.0"\n[sinks.journal]\npath = "."\n'
+    )
+    assert main(["check", path]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [word for line in said for word in ("rate_bpm", "af_threshold", "web", "journal") if f".{word}" in line] == [
+        "af_threshold",
+        "rate_bpm",
+        "web",
+        "journal",
+    ]
+    assert len(said) == 4
+
+
+def test_a_password_that_is_no_text_is_refused_in_one_line(config, tmp_path, capsys):
+    (tmp_path / "password").write_bytes("schlüssel".encode("latin-1"))
+    path = config(LOGIN + f'password_file = "{tmp_path}/password"\n')
+    for command in ("check", "run"):
+        assert main([command, path]) == 2
+        said = f"edge-vitals: {path}: mqtt.password_file: {tmp_path}/password: not a text in UTF-8\n"
+        assert capsys.readouterr().err == said

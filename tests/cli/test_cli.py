@@ -12,9 +12,12 @@ import sys
 import numpy as np
 import pytest
 
+from edge import inference
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.config import SourceConfig, parse
+from edge.inference.card import find_card
+from edge.inference.choice import store_choice
 from edge.recording import RecordingWriter
 from edge.types import Block
 
@@ -154,6 +157,24 @@ def test_explain_shows_the_severe_limit_that_a_moved_limit_takes_along(config, c
     assert main(["explain", str(config)]) == 0
     rows = [line.split()[:5] for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["brady"]]
     assert rows == [["brady", "medium", "40", "14", "s"], ["brady", "severe", "high", "35", "5"]]
+
+
+def test_explain_and_check_name_the_variant_that_runs_and_time_none(tmp_path, capsys):
+    path, state = tmp_path / "bedside.toml", tmp_path / "state"
+    path.write_text(f'[device]\nstate_dir = "{state}"\n[sources.s]\nkind = "synthetic"\nanalyzers = ["rhythm"]\n')
+    card = find_card("rhythm")
+    first, *_, last = (variant.id for variant in card.variants)
+    assert main(["explain", str(path)]) == 0
+    assert f" {first}, or what the first start finds to be faster here\n" in capsys.readouterr().out
+    assert not state.exists()
+    store_choice(state, card, inference.runtime_versions(), last, {last: 1.0})
+    assert main(["explain", str(path)]) == 0
+    assert f"{card.version} {last}\n" in capsys.readouterr().out
+    assert main(["check", str(path)]) == 0
+    assert f"{card.version} {last}\n" in capsys.readouterr().out
+    path.write_text(path.read_text() + f'[models]\nvariant = "{first}"\n')
+    assert main(["explain", str(path)]) == 0
+    assert f"{card.version} {first}\n" in capsys.readouterr().out
 
 
 def test_explain_says_who_must_confirm(config, capsys):

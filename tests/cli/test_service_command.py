@@ -49,7 +49,11 @@ def test_install_upgrade_and_uninstall(root, capsys):
     assert main(["service", "install", "--root", str(root)]) == 0
     (root / DROP_INS).mkdir()
     (root / DROP_INS / "override.conf").write_text("[Service]\nNice=0\n")
+    capsys.readouterr()
     assert main(["service", "uninstall", "--root", str(root), "--purge"]) == 0
+    removed = capsys.readouterr().out.splitlines()
+    gone = (UNIT, UDEV, SYSUSERS, "var/lib/edge-vitals", "etc/edge-vitals", DROP_INS)
+    assert removed == [f"removed {root / one}" for one in gone]
     system = {"systemd/system", "udev/rules.d", "sysusers.d"}  # folders that every machine has
     assert {str(p.relative_to(root / "etc")) for p in (root / "etc").rglob("*")} - system == {"systemd", "udev"}
     assert list((root / "var").rglob("*")) == [root / "var/lib"]

@@ -157,3 +157,14 @@ def test_a_reader_that_left_is_said_once_and_nothing_raises(caplog):
     assert [r.message for r in caplog.records] == [
         "the console cannot be written to (Broken pipe); it is silent from now on"
     ]
+
+
+def test_a_terminal_that_wants_no_colour_gets_none(monkeypatch):
+    lines = []
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        terminal = Terminal()
+        Console(terminal).send(reading(None, reason="motion"))
+        Console(terminal).send(Alarm("bed1/af", "o", "physiological", "high", "on", 1.0, "AF", "af", "bed1"))
+        lines.append("\x1b" in terminal.getvalue())
+    assert lines == [True, False]

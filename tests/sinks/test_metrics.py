@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.clock import ManualClock
+from edge.kinds import check, construct
 from edge.sinks.metrics import METRICS, build
 from edge.types import Alarm, ConfigError, Reading, SourceStatus, Stats
 
@@ -164,7 +165,7 @@ def test_a_port_in_use_and_a_missing_package_are_said_in_one_line(sink, monkeypa
             build(device_name="d", clock=ManualClock(), hops=HOPS, port=taken.getsockname()[1])
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
-        build(device_name="d", clock=ManualClock(), hops=HOPS, port=0)
+        construct("sinks", "metrics", {"port": 0}, {"device_name": "d", "clock": ManualClock(), "hops": HOPS})
 
 
 def test_what_stood_before_a_restart_stands_from_the_start_and_is_no_transition(clock):
@@ -185,4 +186,4 @@ def test_a_missing_package_is_found_by_a_check_which_opens_no_port(monkeypatch):
         assert build(device_name="d", clock=ManualClock(), hops=HOPS, port=port, checking=True) is None
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
-        build(device_name="d", clock=ManualClock(), hops=HOPS, port=0, checking=True)
+        check("metrics", {"port": 0}, {}, where=("c.toml", "sinks.metrics"))

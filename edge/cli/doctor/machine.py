@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edge.board_health import read_health
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.disk import OUTBOX, existing
+from edge.extras import EXTRA_OF, installed
 from edge.sinks._payloads import SYNCED_AFTER
 from edge.types import EdgeVitalsError
 
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
 
 DISK_MIN_MB = 200
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-EXTRAS = {
-    "serial": ("serial", "serial devices"),
-    "cv2": ("camera", "cameras and video files"),
-    "soundfile": ("files", "FLAC files"),
-}
+_USED_FOR = {"serial": "serial devices", "cv2": "cameras and video files", "soundfile": "FLAC files"}
 _NEEDED_BY = {"serial": "serial_port", "cv2": "camera"}
 _RUNTIMES = ("onnxruntime", "ai_edge_litert", "tflite_runtime")
 
@@ -41,23 +38,13 @@ class Machine:
     wall: Callable[[], float] = time.time
 
 
-def installed(module: str) -> bool:
-    """Whether a package can be imported, without importing it."""
-    from importlib.util import find_spec
-
-    try:
-        return find_spec(module) is not None
-    except ValueError:  # marked as absent
-        return False
-
-
 def packages(config: Config | None) -> Iterator[Finding]:
     """What a configuration needs and is not there; without one, whatever could be needed."""
     kinds = {source.kind for source in config.sources.values()} if config is not None else set()
-    for module, (extra, what) in EXTRAS.items():
+    for module, what in _USED_FOR.items():
         needed = _NEEDED_BY.get(module) in kinds
         if not installed(module) and (needed or config is None):
-            remedy = f"pip install 'edge-vitals[{extra}]'"
+            remedy = f"pip install 'edge-vitals[{EXTRA_OF[module]}]'"
             state = "fail" if needed else "warn"
             yield fault("packages", "package_missing", f"no {module}: no {what}", remedy=remedy, state=state)
     if not any(map(installed, _RUNTIMES)):
@@ -74,6 +61,8 @@ def models(config: Config | None) -> Iterator[Finding]:
     for name, check in altered.items():
         word = "model_missing" if "missing" in check.text or "no such" in check.text else "model_altered"
         yield fault("models", word, f"{name}/{check.file}: {check.text}")
+    if not any(map(installed, _RUNTIMES)):  # which is what to say once, not of every model
+        return
     for name in sorted(set(inference.catalogue()) - set(altered)):
         try:
             model = inference.load(name, state_dir=config.state_dir if config else None)

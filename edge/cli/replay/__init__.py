@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         from edge.recording import Recording
 
         return _replay_recording(args, Recording(recordings[0]), config)
+    if args.exact:
+        raise ConfigError("--exact compares a recording with what was made live; a plain file has none of that")
     return _replay_files(args, config)
 
 
@@ -115,9 +117,10 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
     _print(args, events)
     for text in filter(None, (recording.headless, recording.damaged, recording.torn)):
         print(f"edge-vitals: {text}", file=sys.stderr)
-    if exact:
+    if exact or args.exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
-    return 3 if args.exact and (recording.headless or recording.damaged or not found.same) else 0
+    short = recording.headless or recording.damaged or found.nothing or not found.same
+    return 3 if args.exact and short else 0
 
 
 def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:

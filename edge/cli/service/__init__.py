@@ -33,7 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             action.add_argument("config", nargs="?", default=CONFIG, help=f"an absolute path (default {CONFIG})")
             action.add_argument("--program", help="what to start; by default this Python with `-m edge`")
         else:
-            action.add_argument("--purge", action="store_true", help="remove state and user as well")
+            action.add_argument("--purge", action="store_true", help="remove state, configuration and user as well")
         action.add_argument("--root", metavar="FOLDER", default="/", help="files below this folder; nothing is started")
     command.set_defaults(func=run)
 
@@ -101,7 +101,9 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
             raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
     if purge:
         for folder in (STATE, "etc/edge-vitals", DROP_INS):
-            shutil.rmtree(root / folder, ignore_errors=True)
+            if (root / folder).exists():
+                shutil.rmtree(root / folder, ignore_errors=True)
+                print(f"removed {root / folder}")
     if live:
         _do("systemctl", "daemon-reload")
         _do("udevadm", "control", "--reload", may_fail=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from edge.clock import Clock
-from edge.ranges import Count, Port
+from edge.ranges import Count, Port, Text
 from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.listener import impatient_protocol, listen
 from edge.sinks.web.past import Kept, Past
@@ -44,11 +44,11 @@ def build(
     history: Kept | None = None,
     host: str = "127.0.0.1",
     port: Port = 8080,
-    cert_file: str | None = None,
-    key_file: str | None = None,
+    cert_file: Text | None = None,
+    key_file: Text | None = None,
     behind_proxy: bool = False,
-    token_file: str | None = None,
-    token_env: str | None = None,
+    token_file: Text | None = None,
+    token_env: Text | None = None,
     hosts: tuple[str, ...] = (),
     local_role: Literal["view", "acknowledge", "configure"] = "configure",
     max_viewers: Count = 50,
@@ -78,12 +78,10 @@ def build(
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"sinks.web: {error.name} is not installed: pip install 'edge-vitals[web]'") from None
+    import starlette  # noqa: F401
+    import uvicorn  # noqa: F401
+    import websockets  # noqa: F401
+
     if checking:
         return None
     secure = bool(cert_file) or behind_proxy
