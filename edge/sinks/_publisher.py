@@ -240,7 +240,7 @@ class MqttSink:
             self._wake.clear()
             self._look_for_namesake()
             busy = self._conversation.go_on()
-            refusal = self._flight.refusal
+            refusal = self._flight.refusal or self._conversation.refusal
             self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
             with self._settled:
                 self._settled.notify_all()
