@@ -33,6 +33,12 @@ class Message(NamedTuple):
     until: float | None = None
     correlation: bytes | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of its packet, at most."""
+        parts = (self.topic.encode(), self.payload, self.correlation or b"")
+        return _HEADER_BYTES + sum(map(len, parts))
+
 
 class RefusedError(Exception):
     """The broker cannot be reached or does not want us; the message says why, in words."""
@@ -122,13 +128,6 @@ class Connection:
             options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
             wanted = [(topic, options) for topic in topics]
         self.client.subscribe(wanted)
-
-    def takes(self, message: Message) -> bool:
-        """Whether the broker would not hang up on a message of this size."""
-        size = _HEADER_BYTES + sum(
-            len(part) for part in (message.topic.encode(), message.payload, message.correlation or b"")
-        )
-        return self.largest is None or size <= self.largest
 
     def publish(self, message: Message, *, expiry_s: float | None = None) -> int:
         """Hand a message to the client; its id. expiry_s: after so long the broker need not deliver it (MQTT 5)."""

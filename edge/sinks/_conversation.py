@@ -1,7 +1,8 @@
 """What is said to the broker over one connection after another, and in which order.
 
 Transitions first, as many as may be on their way, then what is retained, then what is live, and Home Assistant's
-discovery behind all that. A broker that says how large a packet it takes is not sent a larger one: it would hang up.
+discovery behind all that. A broker that says how large a packet it takes is not sent a larger one: it would hang up. What
+one takes that does not say so is learnt from that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from edge.sinks._broker import Options
 from edge.sinks._connection import Connection, Message
 from edge.sinks._drain import Drain
 from edge.sinks._flight import Flight
+from edge.sinks._largest import Largest
 from edge.sinks._live import Live
 from edge.sinks._payloads import Payloads, Topics
 from edge.sinks._retained import Retained
@@ -23,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Conversation:
-    """Belongs to the sink's thread; ``begin`` and ``end`` with a connection. boot: of this run."""
+    """Belongs to the sink's thread; ``begin`` and ``end`` with a connection. boot: of this run.
+
+    refusal: why alarms are not even tried now, "" when they are.
+    """
 
     def __init__(
         self,
@@ -45,10 +50,14 @@ class Conversation:
         self._connection: Connection | None = None
         self._announced: int | None = None
         self._too_large: set[str] = set()  # topics of what a broker would not take
+        self._largest = Largest()
+        self._alarms: dict[int, int] = {}  # sizes of those on their way, by message id
+        self.refusal = ""
 
     def begin(self, connection: Connection) -> None:
         """Say what must be first: what is live holds it."""
-        self._connection = connection
+        self._connection, self.refusal = connection, ""
+        self._alarms.clear()
         self._drain_live()
 
     def go_on(self) -> bool:
@@ -69,6 +78,10 @@ class Conversation:
         if settled.rows:
             self._outbox.remove(settled.rows)
         self._retained.again(settled.topics)
+        for mid in [mid for mid in self._alarms if not self._flight.waits_for(mid)]:
+            size = self._alarms.pop(mid)
+            if not self._flight.refusal and not settled.topics:
+                self._largest.taken(size)
         return bool(settled.rows)
 
     def end(self) -> None:
@@ -77,12 +90,17 @@ class Conversation:
             unanswered = self._flight.waits_for(self._announced)
             if self._announcement.ended(unanswered=unanswered):
                 log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
+        if self._flight.short and self._largest.hung_up(self._alarms.values()):
+            most = self._largest.bytes
+            log.error(
+                "%s hangs up on alarms of more than %d bytes; such go without their evidence", self._options, most
+            )
         self._announced = self._connection = None
 
     def _announce(self) -> bool:
         if not self._announcement.due or not self._flight.room():
             return False
-        if (message := self._announcement.take()) is not None:
+        if (message := self._announcement.take()) is not None and self._takes(message):
             self._announced = self._publish(message)
         return True
 
@@ -90,17 +108,23 @@ class Conversation:
         some = False
         while (taken := self._live.take(self._flight.room())) is not None:
             message, left_s = taken
-            self._publish(message, expiry_s=left_s)
+            if self._takes(message):
+                self._publish(message, expiry_s=left_s)
             some = True
         return some
 
     def _drain_outbox(self) -> bool:
-        rows = self._drain.due()
-        for row, _ in rows:
-            topic = self._topics.event(row.alarm.bed)
-            message = Message(topic, self._event(row), 1)
-            self._publish(message if self._takes(message) else Message(topic, self._event(row, brief=True), 1), row.row)
-        return bool(rows)
+        some = False
+        for row, _ in self._drain.due():
+            message = Message(self._topics.event(row.alarm.bed), self._event(row), 1)
+            if not self._takes(message):
+                message = message._replace(payload=self._event(row, brief=True))
+            if self._is_hopeless(message):
+                self.refusal = f"the broker takes {self._most} bytes at most, and no alarm is so short"
+                break
+            self._publish(message, row.row, alarm=True)
+            self.refusal, some = "", True
+        return some
 
     def _event(self, row: Row, *, brief: bool = False) -> bytes:
         return self._payloads.alarm(
@@ -118,33 +142,46 @@ class Conversation:
             return False
         taken = self._retained.take(self._flight.room())
         for topic, content in taken.items():
+            alarm = isinstance(content, Alarm)
             payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
             message = Message(topic, payload, 1, retain=True)
-            if isinstance(content, Alarm) and not self._takes(message):
+            fits = self._takes(message)
+            if isinstance(content, Alarm) and not fits:
                 message = message._replace(payload=self._payloads.alarm(content, brief=True))
-            self._publish(message, topic)
+            if fits or (alarm and not self._is_hopeless(message)):
+                self._publish(message, topic, alarm=alarm)
         return bool(taken)
 
+    @property
+    def _most(self) -> int | None:
+        """Bytes that the broker says it takes at most; None where it does not say."""
+        assert self._connection is not None  # this thread alone sets it
+        return self._connection.largest
+
+    def _is_hopeless(self, message: Message) -> bool:
+        """Whether the broker itself said that it does not take this."""
+        return self._most is not None and message.size > self._most
+
     def _takes(self, message: Message) -> bool:
-        """Whether the broker takes so large a message; what it does not is said once."""
-        assert self._connection is not None
-        if self._connection.takes(message):
+        """Whether the broker takes so large a message, as far as is known; what it does not is said once."""
+        most = self._most if self._most is not None else self._largest.bytes
+        if most is None or message.size <= most:
             return True
         if message.topic not in self._too_large:
             self._too_large.add(message.topic)
-            size, most = len(message.payload), self._connection.largest
+            size = len(message.payload)
             log.warning("%s takes %s bytes at most, and %s has %d", self._options, most, message.topic, size)
         return False
 
-    def _publish(self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None) -> int | None:
-        """Hand a message to the client; its id where it will be answered. None where it is too large: an alarm, made as
-        brief as it can be, is tried all the same."""
-        assert self._connection is not None  # this thread alone sets it
-        alarm = what is not None and (isinstance(what, int) or "/alarm/" in what)
-        if not alarm and not self._takes(message):
-            return None
+    def _publish(
+        self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None, alarm: bool = False
+    ) -> int | None:
+        """Hand a message to the client; its id where it will be answered."""
+        assert self._connection is not None
         mid = self._connection.publish(message, expiry_s=expiry_s)
         if not message.qos:
             return None
         self._flight.sent(mid, what)
+        if alarm:
+            self._alarms[mid] = message.size
         return mid

@@ -26,8 +26,19 @@ class Opened(NamedTuple):
 def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
     """The database, in memory where there is no other way. connect: takes a path and ``alone``, and raises sqlite3.Error.
 
-    Raises sqlite3.OperationalError for anything but a disk that takes nothing.
+    Raises sqlite3.OperationalError for anything but a disk that takes nothing, and its DatabaseError for damage.
     """
+    try:
+        return _opened(path, connect)
+    except UnicodeError as error:  # SQLite's message quotes what it could not read, or a text is none
+        raise sqlite3.DatabaseError(f"malformed text: {error}") from None
+    except sqlite3.OperationalError as error:
+        if _code(error) == sqlite3.SQLITE_ERROR:  # other columns than ours: what names them is damaged
+            raise sqlite3.DatabaseError(str(error)) from None
+        raise
+
+
+def _opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
     try:
         # what lies there opens on a read-only disk, too
         return Opened(connect(path, alone=False), why_full(path.parent))
@@ -69,7 +80,12 @@ def begin(path: Path | str, *, alone: bool, synchronous: str) -> sqlite3.Connect
 
 
 def _why(error: sqlite3.OperationalError, folder: Path) -> str:
-    code = error.sqlite_errorcode & 0xFF
+    code = _code(error)
     if code not in (*_NOT_TAKEN, *_PERHAPS):
         return ""
     return why_full(folder) or (str(error) if code in _NOT_TAKEN else "")
+
+
+def _code(error: sqlite3.OperationalError) -> int:
+    """SQLite's result code; a text that is none is found by Python's own module, which gives no code."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

@@ -18,6 +18,8 @@ from typing import NamedTuple
 from edge.clock import Clock
 
 LISTENERS_BACK_S = 30.0
+UNANSWERED_S = 30.0
+"""A broker that answers nothing for so long may be there and not work; a slow network needs some ten seconds."""
 _MOST = 200
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 _NOBODY_EVERY_S = 0.5
@@ -112,6 +114,14 @@ class Flight:
     def waits_for(self, mid: int) -> bool:
         """Whether ``mid`` has no answer so far."""
         return mid in self._sent
+
+    @property
+    def ignored(self) -> str:
+        """What is wrong where the oldest message has had no answer for too long, in words; else ""."""
+        oldest = next(iter(self._sent.values()), None)
+        if oldest is None or self._clock.now() - oldest[1] <= UNANSWERED_S:
+            return ""
+        return f"connected, but no message was answered for {UNANSWERED_S:g} s"
 
     def answered(self, mid: int, answer: Answer) -> None:
         """The broker's answer to ``mid``."""

@@ -227,8 +227,9 @@ class MqttSink:
             self._wake.clear()
             self._incoming.look()
             busy = self._conversation.go_on()
-            refusal = self._flight.refusal
-            self._say_link(not refusal, refusal and f"alarms refused: {refusal}")
+            refusal = self._flight.refusal or self._conversation.refusal
+            wrong = f"alarms refused: {refusal}" if refusal else self._flight.ignored
+            self._say_link(not wrong, wrong)
             with self._settled:
                 self._settled.notify_all()
             if not busy:

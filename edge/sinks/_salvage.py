@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _ROW_TYPES = [int, str, int, str, float, str, bytes]
+_UNREADABLE = (sqlite3.Error, UnicodeError)  # a text that is none, too
 _HEADER_BYTES = 100
 _PAGES_AT = 28  # the size of the database in pages, beside the format's other fields (SQLite, "Database File Format")
 
@@ -23,16 +24,17 @@ class Salvaged(NamedTuple):
 
 
 def salvage(path: Path, schema: str) -> Salvaged:
-    """Rows and state of the file and its log; where its first page is gone, through one of ``schema`` put in its place."""
+    """Rows and state of the file and its log; what its first page does not lead to, through one of ``schema`` put in its place."""
     found = _read(path)
-    if found.rows or found.state:
+    if found.rows and found.state:
         return found
     with contextlib.suppress(OSError, sqlite3.Error), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         for whole_page in (False, True):
-            found = _read(_with_first_page(path, Path(folder), schema, whole=whole_page))
-            if found.rows or found.state:
-                return found
-    return Salvaged([], {})
+            more = _read(_with_first_page(path, Path(folder), schema, whole=whole_page))
+            found = Salvaged(found.rows or more.rows, found.state or more.state)
+            if found.rows and found.state:
+                break
+    return found
 
 
 def _with_first_page(path: Path, folder: Path, schema: str, *, whole: bool) -> Path:
@@ -61,12 +63,12 @@ def _read(path: Path) -> Salvaged:
     """From both ends, each up to where it cannot be read."""
     rows: dict[int, tuple[Any, ...]] = {}
     state: dict[str, bytes] = {}
-    with contextlib.suppress(sqlite3.Error), _opened(path) as db:
+    with contextlib.suppress(*_UNREADABLE), _opened(path) as db:
         for order in ("asc", "desc"):
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*_UNREADABLE):
                 wanted = f"select row, bed, seq, occurrence, wall, boot, alarm from event order by row {order}"
                 rows.update((one[0], one) for one in db.execute(wanted))
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*_UNREADABLE):
             kept = db.execute("select key, value from state where key in ('board', 'turn')")
             state = {key: bytes(value) for key, value in kept if isinstance(value, bytes)}
     return Salvaged([one for _, one in sorted(rows.items()) if [type(value) for value in one] == _ROW_TYPES], state)

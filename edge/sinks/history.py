@@ -67,7 +67,7 @@ class History:
         try:
             with db:
                 db.executescript(_SCHEMA)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):
             db.close()
             raise
         return db

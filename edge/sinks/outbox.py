@@ -21,19 +21,11 @@ import msgspec
 from edge.clock import Clock
 from edge.sinks._copy import Copied, StateCopy
 from edge.sinks._database import Opened, begin, opened
+from edge.sinks._outbox_tables import COLUMNS, INSERT, SCHEMA
 from edge.sinks._payloads import encode, fields_of
 from edge.sinks._salvage import salvage
+from edge.sinks._seal import is_broken, sealed
 from edge.types import Alarm
-
-_SCHEMA = """
-create table if not exists event (
-    row integer primary key autoincrement, bed text not null, seq integer not null, occurrence text not null,
-    wall real not null, boot text not null, alarm blob not null
-);
-create table if not exists state (key text primary key, value blob not null);
-create table if not exists unreadable (row integer primary key, alarm blob);
-"""
-_INSERT = "insert into event (row, bed, seq, occurrence, wall, boot, alarm) values (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -75,7 +67,7 @@ class Outbox:
         wall = self._clock.wall()
         with self._lock:
             new = [Row(self._last_row + n, a, wall, self._boot) for n, a in enumerate(transitions, start=1)]
-            encoded = [(row, encode(fields_of(row.alarm))) for row in new]
+            encoded = [(row, sealed(encode(fields_of(row.alarm)), _beside(row.wall, row.boot))) for row in new]
             self._last_row += len(new)
             self._held += encoded
             if state is None:
@@ -120,9 +112,10 @@ class Outbox:
                 self._commit(board=state, coverage=coverage, turn=turn)
 
     def state(self, key: str = "board") -> bytes | None:
-        """The board's state as last written, or its ``coverage``, or None."""
+        """The board's state as last written, or its ``coverage``, or None; empty where it is not what was written."""
         with self._lock, contextlib.suppress(sqlite3.Error):
-            return self._read_state(self._db, key)
+            found = self._read_state(self._db, key)
+            return b"" if found is not None and is_broken(found) else found
         return None
 
     def __len__(self) -> int:
@@ -156,7 +149,7 @@ class Outbox:
         try:
             with self._db:
                 self._delete()
-                self._db.executemany(_INSERT, rows)
+                self._db.executemany(INSERT, rows)
                 self._put_state(self._db, **state)
         except sqlite3.Error:
             return False
@@ -211,9 +204,9 @@ class Outbox:
                 with contextlib.suppress(FileNotFoundError):
                     self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
             found = opened(self.path, self._connect)
-            rows, state = salvage(aside, _SCHEMA)
+            rows, state = salvage(aside, SCHEMA)
             with found.db as db:
-                db.executemany(_INSERT, rows)
+                db.executemany(INSERT, rows)
                 self._put_state(db, **state)
             self.doubtful = "board" in state
             saved = f"; {len(rows)} alarms that waited were read from it" if rows else ""
@@ -232,14 +225,14 @@ class Outbox:
             self.doubtful = not (copied.certain and copied.turn + 1 == self._turn)
             return
         if copied.turn > self._turn:
-            self.faults.append("the alarm state was taken from its second copy")
+            self.faults.append("the alarm state was taken from its second copy; alarms that waited may be missing")
             with contextlib.suppress(sqlite3.Error), self._db:
                 self._put_state(self._db, board=copied.state, turn=b"%d" % copied.turn)
         self._turn, self.doubtful = copied.turn, not copied.certain
 
     @staticmethod
     def _put_state(db: sqlite3.Connection, **entries: bytes) -> None:
-        db.executemany("insert or replace into state values (?, ?)", list(entries.items()))
+        db.executemany("insert or replace into state values (?, ?)", [(k, sealed(v)) for k, v in entries.items()])
 
     @staticmethod
     def _read_state(db: sqlite3.Connection, key: str) -> bytes | None:
@@ -252,9 +245,11 @@ class Outbox:
             if db.execute("pragma quick_check").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("quick_check failed")
             with db:
-                db.executescript(_SCHEMA)
+                db.executescript(SCHEMA)
+            for columns in COLUMNS:
+                db.execute(columns)
             self._set_unreadable_apart(db)
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):
             db.close()
             raise
         return db
@@ -262,13 +257,18 @@ class Outbox:
     def _set_unreadable_apart(self, db: sqlite3.Connection) -> None:
         """One row that nobody can read must not keep those behind it from being sent."""
         bad = []
-        for row, alarm in db.execute("select row, alarm from event"):
+        for row, alarm, wall, boot in db.execute("select row, alarm, wall, boot from event"):
             try:
                 _decode(alarm)
-            except (ValueError, TypeError):
+                broken = is_broken(alarm, _beside(wall, boot))
+            except (ValueError, TypeError, AttributeError):
+                broken = True
+            if broken:
                 bad.append((row,))
         with db:
-            db.executemany("insert or replace into unreadable select row, alarm from event where row = ?", bad)
+            db.executemany(
+                "insert or replace into unreadable (row, alarm) select row, alarm from event where row = ?", bad
+            )
             db.executemany("delete from event where row = ?", bad)
         if bad:
             self.faults.append(f"{len(bad)} alarms in the outbox were not readable; they were set apart, not sent")
@@ -281,6 +281,11 @@ def _last_row(db: sqlite3.Connection) -> int:
         " (select coalesce(max(seq), 0) from sqlite_sequence where name = 'event'))"
     ).fetchone()
     return int(found[0])
+
+
+def _beside(wall: float, boot: str) -> str:
+    """What is written beside an alarm and must not be read as something else."""
+    return f"{wall!r} {boot}"
 
 
 def _decode(alarm: bytes) -> Alarm:

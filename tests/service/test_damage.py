@@ -92,7 +92,8 @@ def test_a_condition_the_program_no_longer_knows_does_not_stop_it(run, folder, c
     db = sqlite3.connect(folder / "outbox.sqlite")
     (state,) = db.execute("select value from state").fetchone()
     db.close()
-    spoil(folder, state.replace(b"bed1/tachy", b"bed1/older"))
+    known = {key: value for key, value in json.loads(state).items() if key != "crc"}
+    spoil(folder, json.dumps(known).encode().replace(b"bed1/tachy", b"bed1/older"))
     assert [a.presence for a in run(fast(clock)).alarms("tachy")] == ["on"]
 
 

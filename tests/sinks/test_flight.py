@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.sinks._flight import LISTENERS_BACK_S, Answer, Flight
+from edge.sinks._flight import LISTENERS_BACK_S, UNANSWERED_S, Answer, Flight
 
 WINDOW = 50
 TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)
@@ -38,6 +38,19 @@ def test_rows_that_the_broker_took_are_done_and_there_is_room_again(flight):
     flight.answered(2, TAKEN)
     assert flight.settle() == ([1, 2], [])
     assert (flight.room_for_rows(), len(flight)) == (room - 1, 1)
+
+
+def test_a_broker_that_answers_nothing_for_long_is_told_of_until_it_does(clock, flight):
+    assert flight.ignored == ""
+    send(flight, 1)
+    clock.advance(UNANSWERED_S)
+    send(flight, 2)
+    assert flight.ignored == ""
+    clock.advance(0.1)
+    assert flight.ignored == "connected, but no message was answered for 30 s"
+    flight.answered(1, TAKEN)
+    flight.settle()
+    assert flight.ignored == ""
 
 
 def test_the_window_of_the_broker_holds_for_everything_on_its_way(clock):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.types import Alarm
+from edge.types import Alarm, BedStatus
 from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load
 
 CONFIG = "homeassistant/device/dev/config"
@@ -63,3 +63,24 @@ def test_a_broker_that_hangs_up_on_the_discovery_message_gets_everything_else(sm
     subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 2)
     assert device.links[-1][0]
     assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
+
+
+def test_a_broker_that_hangs_up_on_long_alarms_gets_them_without_their_evidence(small, caplog):
+    device, subscriber = small("message_size_limit 1000")  # which it does not tell its clients
+    device.raise_alarm(long_alarm())
+    event = load(subscriber.wait("vitals/dev/bed1/event"))
+    assert (event["occurrence"], event["seq"], event["evidence"]) == ("o1", 1, {"change": "raised"})
+    assert load(subscriber.wait("vitals/dev/bed1/alarm/tachy"))["presence"] == "on"
+    assert device.sink.flush(WAIT_S)
+    assert "hangs up on alarms of more than" in caplog.text
+
+
+def test_a_broker_that_says_it_takes_no_alarm_at_all_is_told_of_as_one_that_refuses_and_keeps_the_connection(small):
+    device, subscriber = small("max_packet_size 400")
+    device.raise_alarm(long_alarm())
+    refused = "alarms refused: the broker takes 400 bytes at most, and no alarm is so short"
+    device.wait(lambda d: d.links[-1] == (False, refused))
+    device.sink.send(BedStatus("bed1", CLOCK.now()))
+    subscriber.wait("vitals/dev/bed1/state")
+    assert device.links == [(True, ""), (False, refused)]
+    assert len(device.outbox) == 1

@@ -86,6 +86,17 @@ def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
     broker.close()
 
 
+def test_a_broker_that_takes_alarms_and_answers_nothing_counts_as_lost(outbox, monkeypatch):
+    monkeypatch.setattr("edge.sinks._flight.UNANSWERED_S", 0.2)
+    broker = Scripted(silent=True)
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    one.wait(lambda d: d.links[-1] == (False, "connected, but no message was answered for 0.2 s"))
+    assert len(outbox) == 1
+    one.sink.close()
+    broker.close()
+
+
 def test_a_reading_has_every_field_and_expires(device, subscriber):
     device.sink.send(Reading("ppg.hr", CLOCK.now(), 61.25, "bpm", 0.9, detail={"sd": 1}, bed="bed1", source="node"))
     device.sink.send(Reading("ppg.hr", CLOCK.now(), None, "bpm", reason="motion", bed="bed1", source="node"))
