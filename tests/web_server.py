@@ -71,12 +71,12 @@ class WebServer:
         assert status == 204
         return headers["set-cookie"].split(";")[0]
 
-    def live(self, *, origin="", cookie=None, **more):
+    def live(self, *, origin="", cookie=None, query="", **more):
         """A socket, as a context manager."""
         headers = {"Cookie": cookie} if cookie else {}
         scheme = "wss" if self.tls else "ws"
         return connect(
-            f"{scheme}://{self.host}:{self.port}/live",
+            f"{scheme}://{self.host}:{self.port}/live{query}",
             origin=self.origin if origin == "" else origin,
             additional_headers=headers,
             compression=None,

@@ -151,6 +151,22 @@ def test_what_is_no_command_is_answered_and_does_nothing(page, text):
     assert page.commands.empty()
 
 
+def test_a_page_that_confirms_gets_two_messages_ahead_and_then_the_newest(page):
+    with page.live(query="?confirms") as live:
+        watcher = Watcher(live)
+        watcher.kind("hello")
+        page.sink.send(heart_rate(1.0, 61.0))
+        watcher.kind("r")
+        assert len(watcher.envelopes) == 2
+        for value in (62.0, 63.0, 64.0):
+            page.sink.send(heart_rate(2.0, value))
+        with pytest.raises(TimeoutError):
+            live.recv(timeout=0.5)
+        live.send(str(watcher.envelopes[-1]["now"]))
+        watcher.wait(lambda i: i["k"] == "r" and i["v"] == 64.0)
+        assert [i["v"] for i in watcher.items if i["k"] == "r"] == [61.0, 64.0]
+
+
 def test_commands_come_at_a_bounded_rate(page):
     with page.live() as live:
         watcher = Watcher(live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS
 from edge.sinks.web.picture import Picture, envelope
 from edge.sinks.web.traces import Traces
-from edge.sinks.web.viewers import URGENT_KEPT, WAVES_KEPT, Viewer
+from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Viewer
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 
 
@@ -101,8 +102,9 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
 
 
 def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():
-    assert json.loads(envelope(12.5, 11.25, [b'{"k":"x"}', b"1"])) == {
+    assert json.loads(envelope(12.5, 1_700_000_000.25, 11.25, [b'{"k":"x"}', b"1"])) == {
         "now": 12.5,
+        "wall": 1_700_000_000.25,
         "alive": 11.25,
         "m": [{"k": "x"}, 1],
     }
@@ -210,7 +212,7 @@ def test_a_slow_viewer_loses_traces_and_old_numbers_never_an_alarm():
     viewer = Viewer("x")
     for k in range(200):
         viewer.offer([b"a%d" % k] if k % 2 else [], {"r": b"r%d" % k}, [b"w%d" % k])
-    items = viewer.take()
+    items = viewer.take(0.0)
     assert [i for i in items if i[:1] == b"a"] == [b"a%d" % k for k in range(1, 200, 2)]
     assert [i for i in items if i[:1] == b"r"] == [b"r199"]
     assert [i for i in items if i[:1] == b"w"] == [b"w%d" % k for k in range(200 - WAVES_KEPT, 200)]
@@ -223,3 +225,37 @@ def test_a_viewer_that_takes_nothing_at_all_is_given_up():
     for k in range(URGENT_KEPT + 1):
         viewer.offer([b"a%d" % k], {}, [])
     assert viewer.overflowed
+
+
+def test_no_more_than_two_messages_are_on_their_way_and_what_waits_meanwhile_is_the_newest():
+    viewer = Viewer("x", confirms=True)
+
+    async def first_two_then_the_first_is_there():
+        for t in (1.0, 1.1):
+            await viewer.room()
+            viewer.offer([b"a"], {"r": b"r%.1f" % t}, [b"w"])
+            viewer.take(t)
+        waiting = asyncio.create_task(viewer.room())
+        viewer.offer([b"b"], {"r": b"r old"}, [b"w"])
+        viewer.offer([b"c"], {"r": b"r new"}, [b"w"])
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        viewer.has(0.999)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        viewer.has(1.0)
+        await waiting
+
+    asyncio.run(first_two_then_the_first_is_there())
+    assert viewer.take(1.2) == [b"b", b"c", b"r new", b"w", b"w"]
+
+
+def test_a_viewer_who_is_behind_gets_numbers_and_alarms_without_traces():
+    viewer = Viewer("x", confirms=True)
+    viewer.take(1.0)
+    viewer.offer([b"a"], {"r": b"r"}, [b"w", b"w"])
+    assert viewer.take(1.0 + BEHIND_S + 0.1) == [b"a", b"r"]
+    assert viewer.dropped_waves == 2
+    viewer.has(1.0 + BEHIND_S + 0.1)
+    viewer.offer([], {}, [b"w"])
+    assert viewer.take(9.0) == [b"w"]

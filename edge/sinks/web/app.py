@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import mimetypes
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,7 @@ HEADERS: Final = {
 _BODY_MAX: Final = 2048
 _SEND_S: Final = 10.0  # a viewer that takes nothing for so long is gone
 _COMMANDS: Final = (20, 10.0)  # so many in so many seconds from one viewer
+_TIME: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,3})?")
 
 
 class Page:
@@ -163,7 +165,8 @@ class Page:
             await socket.close(OVER)
             return
         await socket.accept()
-        viewer = self._audience.join(person.name, role=person.role, by=person.name, login=not self._access.open)
+        about = {"role": person.role, "by": person.name, "login": not self._access.open}
+        viewer = self._audience.join(person.name, confirms="confirms" in socket.query_params, **about)
         if viewer is None:
             await socket.close(TOO_MANY, "too many viewers")
             return
@@ -186,6 +189,7 @@ class Page:
                 await viewer.wake.wait()
                 viewer.wake.clear()
                 async with asyncio.timeout(_SEND_S):
+                    await viewer.room()
                     await socket.send_text(self._audience.message(viewer).decode())
 
     async def _receive(self, socket: WebSocket, viewer: Viewer) -> None:
@@ -193,6 +197,9 @@ class Page:
         recent: deque[float] = deque(maxlen=allowed)
         while True:
             text = await socket.receive_text()
+            if _TIME.fullmatch(text):
+                viewer.has(float(text))
+                continue
             now = self._clock.now()
             person = self._person(socket)
             if person is None:

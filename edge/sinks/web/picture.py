@@ -91,8 +91,6 @@ class Picture:
             return {
                 "k": "hello",
                 **self._about,
-                "wall": self._clock.wall(),
-                "now": self._clock.now(),
                 "latest": list(self._latest.values()),
                 "alarms": list(self._alarms.values()),
                 "log": list(self._log),
@@ -149,9 +147,10 @@ class Picture:
         }
 
 
-def envelope(now: float, last_event: float, items: Sequence[bytes]) -> bytes:
-    """One message: the time it was made, that of the program's last sign of life, and its items."""
-    return b'{"now":%.3f,"alive":%.3f,"m":[%b]}' % (now, last_event, b",".join(items))
+def envelope(now: float, wall: float, last_event: float, items: Sequence[bytes]) -> bytes:
+    """One message: the time it was made, by the monotonic clock and by the wall's, that of the program's last sign of
+    life, and its items. The wall's is in each, since it may be set at any time."""
+    return b'{"now":%.3f,"wall":%.3f,"alive":%.3f,"m":[%b]}' % (now, wall, last_event, b",".join(items))
 
 
 def greeting(snapshot: Mapping[str, Any], **more: Any) -> bytes:

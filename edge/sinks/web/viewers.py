@@ -2,6 +2,9 @@
 
 When a viewer cannot keep up, traces go first, then all but the newest of every number; alarms and answers never. Should
 even those pile up, the viewer is cut off and begins anew with a snapshot, in which every alarm stands that stands.
+
+What waits must wait here, where the newest replaces the old, and not in the buffers of a slow network, which hold half a
+minute of it: the page confirms every message, and no more than two are on their way to it.
 """
 
 from __future__ import annotations
@@ -20,13 +23,17 @@ TICK_S: Final = 0.1
 BEAT_S: Final = 1.0
 WAVES_KEPT: Final = 20  # messages of traces: two seconds
 URGENT_KEPT: Final = 500
+ON_THE_WAY: Final = 2  # messages
+BEHIND_S: Final = 0.5  # a message that was on its way for so long had no room for traces
 
 
 class Viewer:
-    """What waits for one browser."""
+    """What waits for one browser. confirms: it says which messages it has got; one that never does is sent all."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, confirms: bool = False) -> None:
+        self.name, self._confirms = name, confirms
+        self._on_the_way: deque[float] = deque()
+        self._confirmed = asyncio.Event()
         self.wake = asyncio.Event()
         self.overflowed = False
         self.dropped_waves = 0
@@ -45,8 +52,25 @@ class Viewer:
         self.overflowed |= len(self._urgent) > URGENT_KEPT
         self.wake.set()
 
-    def take(self) -> list[bytes]:
-        """Everything that waits: alarms first."""
+    async def room(self) -> None:
+        """Wait until the viewer has got so much that another message may go out."""
+        while self._confirms and len(self._on_the_way) >= ON_THE_WAY:
+            self._confirmed.clear()
+            await self._confirmed.wait()
+
+    def has(self, t: float) -> None:
+        """The viewer has got every message up to the one made at ``t``."""
+        while self._on_the_way and self._on_the_way[0] <= t + 0.0005:  # a message says its time in milliseconds
+            self._on_the_way.popleft()
+        self._confirmed.set()
+
+    def take(self, now: float) -> list[bytes]:
+        """Everything that waits, for a message made ``now``: alarms first."""
+        if self._on_the_way and now - self._on_the_way[0] > BEHIND_S:
+            self.dropped_waves += len(self._waves)
+            self._waves.clear()
+        if self._confirms:
+            self._on_the_way.append(now)
         items = [*self._urgent, *self._latest.values(), *self._waves]
         self._urgent.clear()
         self._latest.clear()
@@ -64,11 +88,11 @@ class Audience:
     def __len__(self) -> int:
         return len(self._viewers)
 
-    def join(self, name: str, **more: Any) -> Viewer | None:
+    def join(self, name: str, *, confirms: bool = False, **more: Any) -> Viewer | None:
         """A new viewer with a snapshot in its queue; None = there are too many already."""
         if len(self._viewers) >= self._limit:
             return None
-        viewer = Viewer(name)
+        viewer = Viewer(name, confirms=confirms)
         self._picture.watched = self._traces.watched = True
         viewer.offer([greeting(self._picture.snapshot(), **more)], {}, [])
         self._viewers.add(viewer)
@@ -81,7 +105,8 @@ class Audience:
 
     def message(self, viewer: Viewer) -> bytes:
         """The viewer's next message."""
-        return envelope(self._clock.now(), self._picture.last_event, viewer.take())
+        now = self._clock.now()
+        return envelope(now, self._clock.wall(), self._picture.last_event, viewer.take(now))
 
     async def feed(self) -> None:
         """Spread what changed, until cancelled; at least a beat a second."""

@@ -1,8 +1,11 @@
 // Alarms as they stand, highest first, each with its own acknowledgement; new ones are also spoken.
 
 import { $, fill, make, put } from "./dom.js";
-import { may, standing, state } from "./state.js";
+import { byUrgency, may, standing, state } from "./state.js";
 import { duration, mark, number, PRESENCES, rankName, receipt, several, textOf } from "./words.js";
+
+const REACTION_MS = 400;
+let places = [], changedAt = [], news = [];
 
 export function showAlarms(now, severalBeds) {
   const shown = state.connected ? standing() : [];
@@ -17,7 +20,7 @@ export function showAlarms(now, severalBeds) {
     if (typeof alarm.value === "number" && alarm.limit !== null && alarm.limit !== undefined) {
       about.push(`${number(alarm.value, "")}, limit ${alarm.limit}`);
     }
-    const row = make("li", { className: rankName(alarm), data: { presence: alarm.presence, id: alarm.id } },
+    const row = make("li", { className: rankName(alarm), data: { presence: alarm.presence, id: alarm.id, key: alarm.id } },
       make("span", { className: "mark", textContent: mark(alarm), ariaHidden: "true" }),
       make("span", { className: "words" },
         make("span", { className: "text", textContent: textOf(alarm) }),
@@ -32,25 +35,27 @@ export function showAlarms(now, severalBeds) {
     }
     return row;
   });
-  refill($("standing"), rows);
+  fill($("standing"), rows);
+  const at = shown.map((alarm) => alarm.occurrence), t = performance.now();
+  changedAt = at.map((occurrence, i) => (places[i] && places[i] !== occurrence ? t : places[i] ? changedAt[i] : -Infinity));
+  places = at;
 }
 
-// The age of an alarm changes every second; the button under somebody's finger or focus must not.
-function refill(list, rows) {
-  const key = (row) => `${row.dataset.id} ${row.dataset.presence} ${row.className} ${row.querySelector("button")?.dataset.occurrence} ${row.querySelector("button")?.disabled}`;
-  const same = list.children.length === rows.length && rows.every((row, i) => key(row) === key(list.children[i]));
-  if (!same) {
-    fill(list, rows);
-    return;
-  }
-  rows.forEach((row, i) => {
-    for (const name of ["text", "receipt", "about"]) put(list.children[i].querySelector(`.${name}`), row.querySelector(`.${name}`).textContent);
-    list.children[i].querySelector(".receipt").dataset.state = row.querySelector(".receipt").dataset.state;
-  });
+// Another alarm took this one's place only just now: who touches it means the one that stood there.
+export function justMoved(occurrence) {
+  return performance.now() - (changedAt[places.indexOf(occurrence)] ?? -Infinity) < REACTION_MS;
 }
 
-// A new alarm at once; what became of it, and a drill, when the reader has a moment.
+// New alarms at once, those of one message together, as a region says only what it holds last; what became of an alarm,
+// and a drill, when the reader has a moment.
 export function announce(alarm) {
-  if (alarm.isNew && !alarm.drill) $("announce").textContent = `${alarm.priority} priority alarm: ${textOf(alarm)}`;
-  else if (alarm.isNew || alarm.isHanded) $("tell").textContent = [textOf(alarm), receipt(alarm)?.text].filter(Boolean).join(": ");
+  if (alarm.isNew && !alarm.drill) {
+    if (!news.length) queueMicrotask(speak);
+    news.push(alarm);
+  } else if (alarm.isNew || alarm.isHanded) $("tell").textContent = [textOf(alarm), receipt(alarm)?.text].filter(Boolean).join(": ");
+}
+
+function speak() {
+  $("announce").textContent = news.sort(byUrgency).map((alarm) => `${alarm.priority} priority alarm: ${textOf(alarm)}`).join(". ");
+  news = [];
 }

@@ -6,20 +6,21 @@ const SILENT_MS = 2500; // the page must say within 3 s that its numbers are not
 const AGAIN_MS = [300, 600, 1000, 2000, 3000];
 const STUCK_S = 15; // the program's main loop says something at least every 10 s
 const TOO_MANY = 4013;
+const DRIFT = 0.001; // two clocks part by less
 
-let socket = null, heard = 0, failures = 0, again = 0, offsets = [Infinity, Infinity], bucket = 0, onChange = () => {};
+let socket = null, heard = 0, failures = 0, again = 0, offset = Infinity, late = 0, told = 0, onChange = () => {};
 let problem = "connecting";
 
 export const link = { problem: () => problem, bytes: 0, messages: 0 };
 
-// The server's monotonic time now, s: of all messages the one that travelled fastest sets the clock.
+// The server's monotonic time now, s.
 export function serverNow() {
-  return performance.now() / 1000 - Math.min(...offsets);
+  return performance.now() / 1000 - offset;
 }
 
+// The server's own clock, as it is set now.
 export function wallTime(t) {
-  const { hello } = state;
-  return hello ? new Date((hello.wall + (t - hello.now)) * 1000) : new Date();
+  return state.wall === null ? new Date() : new Date((state.wall + t) * 1000);
 }
 
 export function start(changed) {
@@ -37,7 +38,7 @@ export function ask(command, fields) {
 
 function open() {
   clearTimeout(again);
-  const mine = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live`);
+  const mine = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live?confirms`);
   socket = mine;
   heard = performance.now();
   mine.onmessage = (event) => mine === socket && receive(event.data);
@@ -50,11 +51,14 @@ function receive(text) {
   link.bytes += text.length;
   link.messages += 1;
   const message = JSON.parse(text);
+  socket.send(message.now); // what has come this far: the server sends no more than is taken
   clock(now / 1000, message.now);
   state.alive = message.alive;
+  state.wall = message.wall - message.now;
   for (const item of message.m) {
     if (item.k === "hello") {
-      offsets = [now / 1000 - message.now, Infinity];
+      offset = now / 1000 - message.now;
+      late = 0;
       failures = 0;
       state.connected = true;
       problem = "";
@@ -64,17 +68,17 @@ function receive(text) {
   }
 }
 
+// Of all messages of this connection the one that travelled fastest sets the clock. It may follow the drift between two
+// clocks and no more: a network that is behind for longer and longer must not pass for a clock.
 function clock(local, server) {
-  const slot = Math.floor(local / 20);
-  if (slot !== bucket) {
-    bucket = slot;
-    offsets = [Infinity, offsets[0]];
-  }
-  offsets[0] = Math.min(offsets[0], local - server);
+  offset = Math.min(offset + DRIFT * Math.max(0, local - told), local - server);
+  late = local - server - offset;
+  told = local;
 }
 
 function check() {
   if (socket && performance.now() - heard > SILENT_MS) lost("not connected");
+  else if (socket && state.connected && late * 1000 > SILENT_MS) lost("the network is too slow");
   const stuck = state.connected && serverNow() - state.alive > STUCK_S ? "the monitor does not answer" : "";
   if (state.connected && stuck !== problem) {
     problem = stuck;

@@ -1,6 +1,6 @@
 // The page put together: a socket in, traces at every frame, words and numbers four times a second.
 
-import { announce, showAlarms } from "./alarms.js";
+import { announce, justMoved, showAlarms } from "./alarms.js";
 import { showDetails, showFace } from "./details.js";
 import { $, fill, make, put } from "./dom.js";
 import { ask, link, serverNow, start, wallTime } from "./link.js";
@@ -27,17 +27,14 @@ function beds() {
 function showBeds(now) {
   const all = beds();
   if (all.length < 2) return fill($("beds"), []);
-  const focused = document.activeElement?.dataset?.bed;
-  fill($("beds"), all.map((bed) => {
-    const rate = readingsOf(bed).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
-    const button = make("button", { type: "button", data: { bed } }, bed,
+  return fill($("beds"), all.map((bed) => {
+    const rate = readingsOf(bed, now).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
+    const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: bed }),
       make("b", { textContent: unfit(rate, now) ? "--" : number(rate.v, "bpm") }));
     button.setAttribute("aria-current", String(bed === state.bed));
     if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst) }));
     return button;
   }));
-  if (focused && !document.activeElement?.dataset?.bed) $("beds").querySelector(`[data-bed="${CSS.escape(focused)}"]`)?.focus();
-  return undefined;
 }
 
 const lasts = (until, now) => until !== null && until !== undefined && until > now;
@@ -110,6 +107,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || button.disabled) return;
   const { ack, occurrence, bed } = button.dataset;
+  if (ack && event.detail && justMoved(occurrence)) return; // detail 0 = a key, which stays with its alarm
   if (ack) send("ack", { bed, id: ack, occurrence });
   else if (button.closest("#beds")) {
     state.bed = bed;

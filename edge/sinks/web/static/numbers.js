@@ -68,7 +68,7 @@ function showSite(reading) {
 }
 
 export function showNumbers(now) {
-  const readings = readingsOf(state.bed);
+  const readings = readingsOf(state.bed, now);
   showRate(readings, now);
   showVerdict($("rhythm"), readings.get("ppg.rhythm"), rhythm, now);
   showVerdict($("murmur"), readings.get("pcg.murmur"), murmur, now, overSites(readings.get("pcg.murmur")));

@@ -2,7 +2,7 @@
 
 export const state = {
   hello: null, readings: new Map(), sources: new Map(), places: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
-  faces: {}, cpu: null, alive: 0, bed: null, connected: false,
+  faces: {}, cpu: null, alive: 0, wall: null, bed: null, connected: false,
 };
 
 const EVENTS_KEPT = 60;
@@ -68,13 +68,14 @@ export function take(item) {
   tell(item.k, item);
 }
 
-// The newest readings of the bed that is shown, by metric; several sources of one metric: the first with a value.
-export function readingsOf(bed) {
+// The newest readings of a bed by metric; several sources of one metric: the first that may be shown, else the newest.
+export function readingsOf(bed, now) {
   const found = new Map();
   for (const reading of state.readings.values()) {
     if (reading.bed !== bed) continue;
     const before = found.get(reading.m);
-    if (!before || (before.v === null && reading.v !== null)) found.set(reading.m, reading);
+    if (before && !unfit(before, now)) continue;
+    if (!before || !unfit(reading, now) || reading.t > before.t) found.set(reading.m, reading);
   }
   return found;
 }
@@ -90,11 +91,12 @@ export function unfit(reading, now) {
 
 const RANK = { high: 3, medium: 2, low: 1 };
 
+const rank = (a) => (a.drill ? -20 : 0) + (a.presence === "ack" ? 0 : 10) + RANK[a.priority];
+
+export const byUrgency = (a, b) => rank(b) - rank(a) || b.since - a.since;
+
 export function standing(bed = null) {
-  const rank = (a) => (a.drill ? -20 : 0) + (a.presence === "ack" ? 0 : 10) + RANK[a.priority];
-  return [...state.alarms.values()]
-    .filter((a) => bed === null || a.bed === bed)
-    .sort((a, b) => rank(b) - rank(a) || b.since - a.since);
+  return [...state.alarms.values()].filter((a) => bed === null || a.bed === bed).sort(byUrgency);
 }
 
 export const mayDo = {

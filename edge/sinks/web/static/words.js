@@ -3,9 +3,9 @@
 export const REASONS = {
   warming_up: "warming up", no_signal: "no signal", sensor_off: "sensor off", saturated: "signal saturated",
   motion: "motion", low_quality: "signal too poor", gap: "data missing", no_face: "no face", face_moved: "face moved",
-  too_dark: "too dark", static_image: "a still picture, no person", speech: "speech", friction: "friction noise",
+  too_dark: "too dark", static_image: "a still picture", speech: "speech", friction: "friction noise",
   flicker: "flickering light", too_short: "too little signal yet", disagreement: "sources disagree",
-  no_pulse: "no pulse found", out_of_distribution: "not like anything learned", model_fault: "model fault",
+  no_pulse: "no pulse found", out_of_distribution: "unfamiliar signal", model_fault: "model fault",
   standby: "standby", stale: "no new reading", lost: "not connected", none: "not measured",
 };
 

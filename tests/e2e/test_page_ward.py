@@ -1,0 +1,250 @@
+"""A ward on one page: six beds with long names and many alarms at once, fingers on a list that moves, a slow network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+
+import web_server
+from edge.clock import SystemClock
+from edge.types import Alarm, Reading
+from web_browser import SCREENS, Seen
+from web_server import WebServer
+
+pytestmark = pytest.mark.slow
+BEDS = ("bed1", "bed2", "bed3", "icu-west-corner-window-bed-no-4", "bed5", "bed6")
+CUT = """() => [...document.querySelectorAll('#standing button, #actions button, .huge, .verdict, #clock, #count, #modes span')]
+  .filter(e => e.offsetParent && e.textContent)
+  .filter(e => { const r = e.getBoundingClientRect(); return r.left < 0 || r.right > innerWidth + 1; })
+  .map(e => e.textContent)"""
+
+
+class SetClock(SystemClock):
+    """A clock whose wall time may be set."""
+
+    ahead_s = 0.0
+
+    def wall(self):
+        return super().wall() + self.ahead_s
+
+
+@pytest.fixture
+def ward(monkeypatch):
+    monkeypatch.setattr(
+        web_server,
+        "LAYOUT",
+        {bed: {"person": "", "site": "MV", "sources": {f"{bed}-sensor": "serial_port"}} for bed in BEDS},
+    )
+    with WebServer(clock=SetClock(), device_name="ward-3-intensive-care-west-wing") as server:
+        yield server
+
+
+def alarm(bed, condition, priority="high", presence="on", seq=1, text=""):
+    return Alarm(
+        f"{bed}/{condition}", f"{bed}-{condition}-{seq}", "physiological", priority, presence, 100.0 + seq,
+        text or f"{condition} of {bed}", condition, bed, since=100.0 + seq, seq=seq,
+    )  # fmt: skip
+
+
+def reading(ward, bed, metric, value, source="sensor", age_s=0.0, **more):
+    ward.sink.send(
+        Reading(metric, ward.clock.now() - age_s, value, "bpm", 0.9, bed=bed, source=f"{bed}-{source}", **more)
+    )
+
+
+def fill(ward):
+    """Numbers for every bed, and more alarms than a small screen has room for."""
+    for bed in BEDS:
+        reading(ward, bed, "fused.hr", 131.0)
+        reading(ward, bed, "ppg.hr", 131.0)
+        reading(ward, bed, "pcg.hr", None, reason="out_of_distribution")
+        reading(ward, bed, "camera.hr", None, reason="static_image")
+        reading(ward, bed, "ppg.rhythm", "tachyarrhythmia", detail={"p_VT": 0.6, "p_SVT": 0.3})
+        reading(ward, bed, "pcg.murmur", 0.97, detail={"decision": "present"})
+    for seq, bed in enumerate(BEDS):
+        ward.sink.send(alarm(bed, "tachy", seq=seq, text="heart rate 131 at or above 120 bpm for longer than allowed"))
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_six_beds_with_long_names_leave_every_number_and_every_button_in_sight(browser, ward, screen):
+    now = ward.clock.now()
+    watched = {"paused_until": now + 110, "standby_until": now + 3590, "coverage": []}
+    ward.sink._picture._watching = lambda _now: dict.fromkeys(BEDS, watched)
+    with Seen(browser, ward.sink.url, SCREENS[screen]) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        fill(ward)
+        seen.until("() => document.querySelectorAll('#standing li').length === 6")
+        seen.until("() => document.querySelectorAll('#modes span').length === 2")
+        assert seen.number() == 131
+        assert seen.page.evaluate(CUT) == []
+        assert seen.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+        assert seen.page.evaluate("() => document.querySelector('#beds').clientWidth") > 100
+        if screen == "bedside":
+            verdict, end = (seen.page.locator(s).bounding_box() for s in ("#murmur .verdict", "#actions"))
+            assert verdict["y"] + verdict["height"] <= end["y"], "a verdict is hidden behind the buttons"
+        assert seen.complaints == []
+
+
+def test_a_finger_on_a_bed_or_a_button_is_heard_though_numbers_and_alarms_change_under_it(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        fill(ward)
+        seen.until("() => document.querySelectorAll('#standing li').length === 6")
+        tab = seen.page.locator("#beds button", has_text="bed2")
+        tab.hover()
+        seen.page.mouse.down()
+        reading(ward, "bed2", "fused.hr", 99.0)
+        seen.until("() => document.querySelectorAll('#beds button')[1].textContent.includes('99')")
+        seen.page.mouse.up()
+        seen.until("() => edgeVitals.state.bed === 'bed2'")
+        button = seen.page.locator("#standing li[data-id='bed6/tachy'] button")
+        button.focus()
+        ward.sink.send(alarm("bed3", "asystole", seq=40))
+        ward.sink.send(alarm("bed1", "tachy", presence="off", seq=41))
+        seen.until("() => document.querySelector('#standing li').dataset.id === 'bed3/asystole'")
+        assert seen.page.evaluate("() => document.activeElement.dataset.ack") == "bed6/tachy"
+        seen.page.keyboard.press("Enter")
+        assert ward.commands.get(timeout=10.0).id == "bed6/tachy"
+
+
+def test_a_tap_never_acknowledges_an_alarm_that_slid_under_the_finger(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        ward.sink.send(alarm("bed1", "brady", seq=1))
+        box = seen.page.locator("#standing button").bounding_box()
+        tap = "([x, y]) => document.elementFromPoint(x, y).dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 1 }))"
+        place = [box["x"] + 20, box["y"] + 20]
+        seen.page.evaluate(
+            "([script, place]) => new MutationObserver((_, o) => {"
+            " if (document.querySelectorAll('#standing li').length > 1) { o.disconnect(); window.tapped = true; eval(`(${script})`)(place); }"
+            " }).observe(document.querySelector('#standing'), { childList: true })".replace(
+                "eval(`(${script})`)(place)", f"({tap})(place)"
+            ),
+            [tap, place],
+        )
+        ward.sink.send(alarm("bed2", "asystole", seq=2))
+        seen.until("() => window.tapped")
+        assert seen.page.evaluate("([x, y]) => document.elementFromPoint(x, y).dataset.ack", place) == "bed2/asystole"
+        seen.page.wait_for_timeout(450)
+        seen.page.mouse.click(*place)
+        assert ward.commands.get(timeout=10.0).id == "bed2/asystole"
+        assert ward.commands.empty()
+
+
+def test_alarms_of_one_moment_are_all_spoken_the_most_urgent_first(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        seen.page.evaluate(
+            "() => { window.spoken = []; new MutationObserver(() => spoken.push(document.querySelector('#announce').textContent))"
+            ".observe(document.querySelector('#announce'), { childList: true, characterData: true, subtree: true }); }"
+        )
+        ward.sink._picture.watched = False  # as one message, whatever the machine does between them
+        with ward.sink._picture._lock:
+            ward.sink._picture._urgent.clear()
+        ward.sink._picture.watched = True
+        with ward.sink._picture._lock:
+            for one in (alarm("bed1", "asystole"), alarm("bed2", "sensor_off", "low"), alarm("bed3", "af", "medium")):
+                ward.sink._picture._take_alarm(one)
+        seen.until("() => spoken.length")
+        assert seen.page.evaluate("() => spoken") == [
+            "high priority alarm: Asystole of bed1. medium priority alarm: Af of bed3. low priority alarm: Sensor_off of bed2"
+        ]
+
+
+def test_of_two_sources_of_a_metric_the_one_that_still_measures_is_shown(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        reading(ward, "bed1", "ppg.hr", 60.0, source="pulled", age_s=30.0)
+        seen.until("() => edgeVitals.state.readings.size")
+        reading(ward, "bed1", "ppg.hr", 77.0, source="sensor")
+        assert seen.number() == 77
+
+
+def test_the_clock_of_the_page_follows_the_monitors_when_that_is_set(browser, ward):
+    with Seen(browser, ward.sink.url, timezone_id="UTC") as seen:
+        seen.until("() => document.querySelector('#clock').textContent")
+        ward.clock.ahead_s = 5 * 3600.0
+        hour = (int(seen.page.evaluate("() => new Date().getUTCHours()")) + 5) % 24
+        seen.until("([h]) => Math.abs(parseInt(document.querySelector('#clock').textContent) - h) <= 1", hour)
+
+
+class Narrow:
+    """A network between a browser and the page that lets ``rate`` bytes a second through, when told to."""
+
+    def __init__(self, port):
+        self.port, self.rate, self.far = 0, 1e9, port
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edge-test-narrow")
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._ready.wait(10.0)
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(10.0)
+
+    def _run(self):
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self):
+        self._over = asyncio.Event()
+        server = await asyncio.start_server(self._one, "127.0.0.1", 0, limit=4096)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._over.wait()
+        server.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    async def _one(self, reader, writer):
+        up, down = await asyncio.open_connection("127.0.0.1", self.far, limit=4096)
+        await asyncio.gather(self._pipe(up, writer, slowly=True), self._pipe(reader, down, slowly=False))
+
+    async def _pipe(self, reader, writer, slowly):
+        with contextlib.suppress(OSError, asyncio.CancelledError), contextlib.closing(writer):
+            while some := await reader.read(1024):
+                if slowly:
+                    await asyncio.sleep(len(some) / self.rate)
+                writer.write(some)
+                await writer.drain()
+
+
+@pytest.mark.parametrize("rate", [12_000, 1_000])
+def test_over_a_slow_network_nothing_old_is_shown_as_current(browser, ward, rate):
+    """Sound for the eye and numbers, more than goes through: what is shown is at most four seconds old, or nothing is."""
+    numbers = "() => [edgeVitals.state.connected && !edgeVitals.link.problem(), document.querySelector('#rate .huge').textContent]"
+    done = threading.Event()
+
+    def send():
+        while not done.wait(0.05):
+            for bed in BEDS:
+                reading(ward, bed, "fused.hr", float(int(ward.clock.now() * 10) % 1000))
+                for k in range(12):
+                    reading(ward, bed, f"ppg.other{k}", 1.0)
+
+    sender = threading.Thread(target=send, name="edge-test-sender")
+    with Narrow(ward.port) as network, Seen(browser, f"http://127.0.0.1:{network.port}/") as seen:
+        sender.start()
+        try:
+            seen.number()
+            network.rate = rate
+            ages = []
+            for _ in range(100):
+                seen.page.wait_for_timeout(250)
+                current, shown = seen.page.evaluate(numbers)
+                if current and shown.isdigit():
+                    ages.append(((int(ward.clock.now() * 10) - int(shown)) % 1000) / 10)
+            assert max(ages, default=0.0) < 4.5
+        finally:
+            done.set()
+            sender.join(10.0)
