@@ -168,7 +168,9 @@ class MqttSink:
                     on_publish=self._on_publish,
                     on_lost=self._wake.set,
                 )
-            except (RefusedError, ConfigError) as error:  # a password file may be gone for a while
+            except Exception as error:  # a bug must not keep alarms from the next attempt, either
+                if not isinstance(error, (RefusedError, ConfigError)):  # a password file may be gone for a while
+                    log.exception("%s: no connection", self._options)
                 self._say_link(False, str(error))
                 self._pause(redial.refused())
                 continue
