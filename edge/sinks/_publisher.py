@@ -169,9 +169,10 @@ class MqttSink:
                     on_lost=self._wake.set,
                 )
             except Exception as error:  # a bug must not keep alarms from the next attempt, either
-                if not isinstance(error, (RefusedError, ConfigError)):  # a password file may be gone for a while
+                foreseen = isinstance(error, (RefusedError, ConfigError))  # a password file may be gone for a while
+                if not foreseen:
                     log.exception("%s: no connection", self._options)
-                self._say_link(False, str(error))
+                self._say_link(False, str(error) if foreseen else f"no connection: {error!r}")
                 self._pause(redial.refused())
                 continue
             started = self._clock.now()

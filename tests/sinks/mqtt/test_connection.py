@@ -39,7 +39,7 @@ def test_a_client_whose_thread_ends_while_it_is_waited_for_is_closed_all_the_sam
 
 
 def test_a_failure_nobody_foresaw_costs_an_attempt_and_no_alarm(outbox, mosquitto, subscriber, monkeypatch, caplog):
-    real, failures = publisher.connect, iter([AttributeError("'NoneType' object has no attribute 'join'")])
+    real, failures = publisher.connect, iter([AttributeError("join")])
 
     def connect(*args, **settings):
         for failure in failures:
@@ -51,6 +51,6 @@ def test_a_failure_nobody_foresaw_costs_an_attempt_and_no_alarm(outbox, mosquitt
     one.raise_alarm(alarm(1))
     one.up()
     subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 1)
-    assert one.links[0] == (False, "'NoneType' object has no attribute 'join'")
+    assert one.links[0] == (False, "no connection: AttributeError('join')")
     assert "no connection" in caplog.text
     one.sink.close()
