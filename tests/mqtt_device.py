@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.clock import SystemClock
 from edge.sinks._broker import Options
-from edge.sinks._connection import RefusedError, connect
+from edge.sinks._connection import RefusedError, connect, hang_up
 from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
@@ -53,8 +53,7 @@ class Subscriber:
         return [load(m) for m in self.messages if m.topic == topic]
 
     def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
+        hang_up(self.client)
 
 
 def refusal(**settings):

@@ -6,9 +6,9 @@ import errno
 from pathlib import Path
 
 import pytest
-from full_disk import full_disk
 
 from edge.disk import is_full, why_full
+from full_disk import full_disk
 
 
 @pytest.mark.parametrize(

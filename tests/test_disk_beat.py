@@ -6,12 +6,12 @@ import os
 import threading
 
 import pytest
-from full_disk import full_disk
-from read_only import read_only
 
 from edge.clock import ManualClock
 from edge.disk import not_written
 from edge.disk_beat import HUNG_S, DiskBeat
+from full_disk import full_disk
+from read_only import read_only
 
 
 @pytest.fixture

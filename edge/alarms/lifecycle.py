@@ -78,11 +78,6 @@ class Lifecycle:
         known = self._feeds.get(feed)
         return known is not None and known.doubt
 
-    def holds(self, feed: str) -> bool:
-        """Whether the condition is present by ``feed``: what it said, after the delays."""
-        known = self._feeds.get(feed)
-        return known is not None and known.present
-
     def observe(
         self,
         feed: str,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.clock import Clock
+from edge.sinks._connection import hang_up
 
 READING_EVERY_S = 5.0
 
@@ -37,8 +38,7 @@ class Subscriber:
         self._connected.wait(5.0)
 
     def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        hang_up(self._client)
 
     def _on_connect(self, client: Any, *_: Any) -> None:
         client.subscribe(f"{self._prefix}/#", qos=1)

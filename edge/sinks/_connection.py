@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 import threading
@@ -146,8 +147,17 @@ class Connection:
 
     def close(self) -> None:
         """Say good-bye and end the client's thread."""
-        self.client.disconnect()
-        self.client.loop_stop()
+        hang_up(self.client)
+
+
+def hang_up(client: Any) -> None:
+    """Say good-bye and end the client's thread.
+
+    In its last moment that thread takes itself off the client, which may be just when the client is about to wait for it.
+    """
+    client.disconnect()
+    with contextlib.suppress(AttributeError):  # of None: it has ended
+        client.loop_stop()
 
 
 def connect(

@@ -168,8 +168,11 @@ class MqttSink:
                     on_publish=self._on_publish,
                     on_lost=self._wake.set,
                 )
-            except (RefusedError, ConfigError) as error:  # a password file may be gone for a while
-                self._say_link(False, str(error))
+            except Exception as error:  # a bug must not keep alarms from the next attempt, either
+                foreseen = isinstance(error, (RefusedError, ConfigError))  # a password file may be gone for a while
+                if not foreseen:
+                    log.exception("%s: no connection", self._options)
+                self._say_link(False, str(error) if foreseen else f"no connection: {error!r}")
                 self._pause(redial.refused())
                 continue
             started = self._clock.now()

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from board_rules import BEDS, BY_A_PERSON, BY_THE_CLOCK, HELD, NEXT, OF_DELIVERY, SETTINGS, SOURCES
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,6 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from board_rules import BEDS, BY_A_PERSON, BY_THE_CLOCK, HELD, NEXT, OF_DELIVERY, SETTINGS, SOURCES
 from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import PER_SOURCE, rules_from

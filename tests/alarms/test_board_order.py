@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from board_rules import BEDS, SETTINGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from board_rules import BEDS, SETTINGS
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.types import Reading

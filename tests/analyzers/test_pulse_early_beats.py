@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from early_beats import RATE, bigeminy, steady
 
+from early_beats import RATE, bigeminy, steady
 from edge.analyzers import pulse
 from edge.lane import Lane
 from signals import blocks

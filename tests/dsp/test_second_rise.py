@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from early_beats import RATE, bigeminy, steady
 
+from early_beats import RATE, bigeminy, steady
 from edge.dsp import pulse_rate
 from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.dsp.second_rise import second_rises

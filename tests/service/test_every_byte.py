@@ -7,11 +7,11 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from service_runs import CONFIG, command, fast
 
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.service import build_service
+from service_runs import CONFIG, command, fast
 
 CLOCK = ManualClock(1000.0, wall=1_800_000_000.0)
 STRIDE = 487  # a prime, so that the parts of every record have their turn

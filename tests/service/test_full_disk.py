@@ -11,15 +11,15 @@ import subprocess
 import sys
 
 import pytest
-from full_disk import full_disk
-from read_only import read_only
-from service_runs import CONFIG, fast
 
 from edge.assembly import refusals
 from edge.cli.run import only_one
 from edge.config import parse
 from edge.service import build_service
 from edge.types import ConfigError, Fault
+from full_disk import full_disk
+from read_only import read_only
+from service_runs import CONFIG, fast
 from source_and_sink import Kept
 
 EVERYTHING = (

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from service_runs import CONFIG, command, fast
 
 from edge.clock import ManualClock
 from edge.config import parse
 from edge.service import build_service, hops_of
 from edge.types import BedStatus, CommandResult, ConfigError, Reading
+from service_runs import CONFIG, command, fast
 from source_and_sink import Kept
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from full_disk import full_disk
 
 from edge.clock import ManualClock
 from edge.sinks._database import Opened
 from edge.sinks.outbox import Outbox
+from full_disk import full_disk
 from outbox_on_disk import alarm, waiting
 
 

@@ -9,12 +9,12 @@ import threading
 
 import numpy as np
 import pytest
-from full_disk import full_disk
 
 from edge.clock import ManualClock
 from edge.recording import Lost, Recording, Tick
 from edge.sinks.recorder import build
 from edge.types import Alarm, Block, ConfigError, Reading, SourceError
+from full_disk import full_disk
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
-from serial_line import Line
 
 from edge.clock import ManualClock
 from edge.sources.serial_port import build
+from serial_line import Line
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from serial_line import HELLO, PPG, ppg, read_until
 
 from edge.types import SourceError
 from firmware_bridge.frames import Data, DeviceEvent, Hello, StreamInfo, encode
 from firmware_bridge.simulator import pack_samples
+from serial_line import HELLO, PPG, ppg, read_until
 
 PCG = StreamInfo(2, "pcg", ("mic",), 4000.0)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serial_line import HELLO, PPG, ppg, read_until
 
 from edge.clock import ManualClock
 from edge.sources.serial_port import build, unpack
@@ -16,6 +15,7 @@ from edge.types import SourceError
 from firmware_bridge.decoder import Decoder
 from firmware_bridge.frames import Data, Hello, RequestHello, StreamInfo, encode
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator, pack_samples
+from serial_line import HELLO, PPG, ppg, read_until
 
 
 def test_blocks_carry_name_index_channels_and_values(source, line):

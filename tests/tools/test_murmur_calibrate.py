@@ -22,7 +22,9 @@ def calibrate() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(PATH.parent))
+        spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
 

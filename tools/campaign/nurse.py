@@ -15,6 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge.sinks._connection import hang_up
+
 WAIT_S = 20.0
 _SESSION_S = 86_400
 
@@ -90,8 +92,7 @@ class Nurse:
         self.client.publish(f"vitals/{device}/{bed}/cmd/{name}", json.dumps(sent), qos=1)
 
     def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        hang_up(self.client)
 
     def _take(self, _client: Any, _user: Any, message: Any) -> None:
         fields = json.loads(message.payload) if message.payload else None
@@ -123,6 +124,5 @@ def retained(port: int) -> dict[str, dict[str, Any]]:
         if not done.wait(WAIT_S):
             raise RuntimeError("the broker does not answer")
     finally:
-        client.disconnect()
-        client.loop_stop()
+        hang_up(client)
     return found

@@ -28,6 +28,7 @@ from murmur import FOLDS, SPLIT_SEED
 from murmur_augment import Batches
 from murmur_net import multiply_adds, parameters
 from numpy.typing import NDArray
+from roc import auroc
 
 from edge.dsp.pcg_frontend import FRAMES
 
@@ -114,7 +115,7 @@ def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[di
     found = []
     for learner, network in zip(learners, run.networks, strict=True):
         area = {
-            key: fitting.auroc(fitting.recording_logits(learner.average, part, chosen, network.inputs)[:, 0], y)
+            key: auroc(fitting.recording_logits(learner.average, part, chosen, network.inputs)[:, 0], y)
             for key, (part, chosen, y) in {
                 "auroc": (corpus, unseen, heard),
                 "clip_auroc": (corpus, unseen, heard) if run.by_clip else _as_clips(corpus, unseen),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from roc import auroc
 
 from edge.dsp import murmur_decision as decision
 from edge.dsp.murmur_decision import Calibration, PatientVerdict, Scores, Verdict
@@ -140,16 +141,6 @@ def cross_judged(
         for patient, (_, verdicts) in patients(mine, calibration).items():
             people[patient] = decision.judge_patient(verdicts, calibration)
     return judged, people, constants
-
-
-def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties half; NaN when one class is missing."""
-    if positive.all() or not positive.any():
-        return float("nan")
-    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
-    n1 = int(positive.sum())
-    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * (~positive).sum()))
 
 
 def figures(judged: Sequence[tuple[Heard, Verdict]], people: dict[str, PatientVerdict]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from murmur_augment import Batches, crops, normalised, two_channels
 from murmur_data import Corpus
 from murmur_net import MurmurNet
 from numpy.typing import NDArray
+from roc import auroc
 from torch import Tensor
 
 from edge.dsp.pcg_frontend import FRAMES
@@ -115,14 +116,6 @@ def recording_logits(
             found.append(model(seen(two_channels(normalised(power)), inputs))[0].numpy())
     logits = np.concatenate(found).astype(float)
     return np.array([logits[index_ == i].mean(axis=0) for i in chosen])
-
-
-def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ties count half."""
-    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
-    n1 = int(positive.sum())
-    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * (~positive).sum()))
 
 
 def watch(corpus: Corpus, held_out: NDArray[np.int64]) -> Any:

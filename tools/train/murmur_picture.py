@@ -9,6 +9,7 @@ from typing import Any
 import murmur_calibrate as calibrate
 import numpy as np
 from murmur_calibrate import Heard
+from roc import auroc
 
 from edge.dsp.murmur_decision import Verdict
 
@@ -29,7 +30,7 @@ def draw(path: Path, judged: Sequence[tuple[Heard, Verdict]], compared: Sequence
     order = np.argsort(-p)
     roc.plot(np.cumsum(~y[order]) / (~y).sum(), np.cumsum(y[order]) / y.sum(), color="#27476e")
     roc.plot([0, 1], [0, 1], ":", color="gray")
-    roc.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"recordings, AUROC {calibrate.auroc(p, y):.3f}")
+    roc.set(xlabel="1 - specificity", ylabel="sensitivity", title=f"recordings, AUROC {auroc(p, y):.3f}")
     bins = np.minimum((p * 10).astype(int), 9)
     used = sorted(set(bins))
     reliability.plot([0, 1], [0, 1], ":", color="gray")

@@ -72,11 +72,3 @@ def synthetic(per_class: int, seed: int) -> Windows:
     records = synthetic_ppg.load_intervals(DATA / "ppg" / "rr")
     raw = [synthetic_ppg.windows(records, name, per_class, rng) for name in synthetic_ppg.CLASSES]
     return made(np.concatenate(raw), np.repeat(np.arange(len(raw)), per_class))
-
-
-def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ties count half."""
-    _, inverse, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]
-    n1 = int(positive.sum())
-    return float((rank[positive].sum() - n1 * (n1 + 1) / 2) / max(1, n1 * (~positive).sum()))

@@ -23,10 +23,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import icu_pulses
 import rhythm
-from rhythm_data import DATA, Windows, auroc
+from rhythm_data import DATA, Windows
 from rhythm_fit import Scale, between, logits_of, scale_of
 from rhythm_net import RhythmNet
 from rhythm_report import calibrated, probabilities
+from roc import auroc
 
 Floats = NDArray[np.float64]
 

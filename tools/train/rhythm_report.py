@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rhythm_data import DATA, Windows, auroc
+from rhythm_data import DATA, Windows
 from rhythm_fit import Scale
 from rhythm_net import RhythmNet, parameters
+from roc import auroc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize

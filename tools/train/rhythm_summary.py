@@ -25,7 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import synthetic_ppg
 from evaluation.rhythm import predict
-from rhythm_data import DATA, auroc
+from rhythm_data import DATA
+from roc import auroc
 
 from edge.dsp.rhythm_decision import LABELS
 

@@ -1,0 +1,56 @@
+"""What the client's library does at its worst moments costs a connection at most, never the thread that sends alarms."""
+
+from __future__ import annotations
+
+import sys
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.sinks import _publisher as publisher
+from edge.sinks._connection import hang_up
+from mqtt_device import WAIT_S, Device, alarm
+
+
+class Ending(Client):
+    """Its thread is there when ``loop_stop`` looks first and gone when it looks again, as its last moment may have it."""
+
+    looks = 0
+
+    @property
+    def _thread(self):
+        self.looks += sys._getframe(1).f_code.co_name == "loop_stop"
+        return self.running if self.looks < 3 else None
+
+    @_thread.setter
+    def _thread(self, thread):
+        self.running = thread
+
+
+def test_a_client_whose_thread_ends_while_it_is_waited_for_is_closed_all_the_same(mosquitto):
+    client = Ending(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    thread = client.running
+    hang_up(client)
+    assert client.looks == 3
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+def test_a_failure_nobody_foresaw_costs_an_attempt_and_no_alarm(outbox, mosquitto, subscriber, monkeypatch, caplog):
+    real, failures = publisher.connect, iter([AttributeError("join")])
+
+    def connect(*args, **settings):
+        for failure in failures:
+            raise failure
+        return real(*args, **settings)
+
+    monkeypatch.setattr(publisher, "connect", connect)
+    one = Device(outbox, mosquitto.port)
+    one.raise_alarm(alarm(1))
+    one.up()
+    subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 1)
+    assert one.links[0] == (False, "no connection: AttributeError('join')")
+    assert "no connection" in caplog.text
+    one.sink.close()
