@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+SYNCED_AFTER: Final = 1_704_067_200.0
+"""2024-01-01: a wall clock before it was never set; a Pi without a clock battery starts in the past."""
 
 
 class Clock(Protocol):
@@ -61,3 +65,8 @@ class ManualClock:
     def step_wall(self, seconds: float) -> None:
         """Jump the wall clock only, as NTP does."""
         self._wall_offset += seconds
+
+
+def iso(wall: float) -> str:
+    """Unix seconds as ISO 8601 UTC with milliseconds."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,5 +1,6 @@
 """The folder is the registry: a kind is a file ``edge/<group>/<kind>.py`` with one keyword-only ``build``, whose keywords
-are its configuration keys. It is imported only when the configuration names it.
+are its configuration keys. It is imported only when the configuration names it. Its pieces, where it has several, lie in
+``_<kind>/`` beside it.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
+from edge.clock import iso
 from edge.types import Alarm, CommandResult, Event, SourceStatus
 
 log = logging.getLogger("edge.events")
@@ -22,9 +22,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
+            "time": iso(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "thread": record.threadName,

@@ -17,12 +17,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
-from edge.board_health import Health
 from edge.clock import Clock
 from edge.fusion import Fusion
-from edge.ladder import Ladder
-from edge.load import Load
 from edge.outlet import Durable, Outlet
+from edge.overload.board_health import Health
+from edge.overload.ladder import Ladder
+from edge.overload.load import Load
 from edge.reader import Reader
 from edge.recording import STATE_EVERY_S, ClockMark, Entry, MainState, Tick
 from edge.stats import LoopStats

@@ -1,10 +1,12 @@
-"""numpy values and frozen mappings as what JSON and MessagePack know."""
+"""Values as JSON and MessagePack know them: numpy's, frozen mappings, events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
+import msgspec
 import numpy as np
 
 
@@ -19,3 +21,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"no plain form of {type(value).__name__}")
+
+
+def encode(content: Mapping[str, Any]) -> bytes:
+    """JSON, UTF-8."""
+    return msgspec.json.encode(content, enc_hook=plain)
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The fields of an event, or of another dataclass, by name, ready for ``encode``; nothing is copied."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}

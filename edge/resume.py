@@ -10,9 +10,9 @@ import msgspec
 
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, build_board, keeps_evidence
-from edge.clock import Clock
+from edge.clock import SYNCED_AFTER, Clock
 from edge.config import Config
-from edge.sinks._payloads import SYNCED_AFTER, encode
+from edge.plain import encode
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
 

@@ -19,19 +19,19 @@ from edge.assembly import (
     check_alarms,
     state_dir_of,
 )
-from edge.board_health import read_health
 from edge.clock import Clock, SystemClock
 from edge.config import Config
 from edge.disk_beat import DiskBeat
 from edge.kinds import construct, table_of
-from edge.ladder import Ladder
 from edge.lane import Lane
 from edge.main_thread import MainThread, new_mailbox
 from edge.notify import Watchdog
+from edge.overload.board_health import read_health
+from edge.overload.ladder import Ladder
+from edge.overload.rungs import rungs
 from edge.reader import Reader
 from edge.record_file import RecordFile
 from edge.recording import Entry
-from edge.relief import rungs
 from edge.resume import DurableBoard, resumed
 from edge.runtime import Runtime
 from edge.self_watch import Asked, Keeps, SelfWatch

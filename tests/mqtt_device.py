@@ -12,8 +12,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.clock import SystemClock
-from edge.sinks._broker import Options
-from edge.sinks._connection import RefusedError, connect, hang_up
+from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.connection import RefusedError, connect, hang_up
 from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.clock import Clock
-from edge.sinks._connection import hang_up
+from edge.sinks._mqtt.connection import hang_up
 
 READING_EVERY_S = 5.0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from edge.plain import plain
+from edge.plain import fields_of, plain
 from edge.recording.entries import ClockMark, Entry, LaneState, Lost, MainState, Tick
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
@@ -41,8 +40,7 @@ def pack(entry: Entry) -> bytes:
         if entry.kind == "video":
             raise ValueError("camera frames are never recorded")
         return msgspec.msgpack.encode(["block", _block_fields(entry)], enc_hook=plain)
-    named = {one.name: getattr(entry, one.name) for one in fields(entry)}
-    return msgspec.msgpack.encode([_KIND_OF[type(entry)], named], enc_hook=plain)
+    return msgspec.msgpack.encode([_KIND_OF[type(entry)], fields_of(entry)], enc_hook=plain)
 
 
 def pack_header(header: Mapping[str, Any]) -> bytes:

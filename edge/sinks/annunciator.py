@@ -17,9 +17,9 @@ from typing import Final, TypeVar
 
 from edge.clock import Clock
 from edge.ranges import FromZero, Positive
-from edge.sinks._bells import POLL_S, Lamp, Output, Program
-from edge.sinks._gpio import OutputLine
-from edge.sinks._tones import PULSES, write_bursts
+from edge.sinks._annunciator.bells import POLL_S, Lamp, Output, Program
+from edge.sinks._annunciator.gpio import OutputLine
+from edge.sinks._annunciator.tones import PULSES, write_bursts
 from edge.types import PRIORITIES, Alarm, ConfigError, Event
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.plain import encode, fields_of
 from edge.sinks._database import Opened, begin, opened
-from edge.sinks._payloads import encode, fields_of
 from edge.types import PRIORITIES, Alarm
 
 KEPT: Final = 100_000

@@ -18,10 +18,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from edge.clock import Clock
+from edge.clock import Clock, iso
 from edge.disk import is_full, must_take
+from edge.plain import encode, fields_of
 from edge.ranges import Positive
-from edge.sinks._payloads import encode, fields_of, iso
 from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """MQTT: readings as they come, alarms as they stand, every transition from the outbox, commands in.
 
-What the configuration may say of a broker; the sink itself is ``edge.sinks._publisher``.
+What the configuration may say of a broker; the sink itself is ``edge.sinks._mqtt.publisher``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from msgspec import Meta
 from edge.alarms.conditions import AlarmRules
 from edge.clock import Clock
 from edge.ranges import Port, Positive, Text
-from edge.sinks._announcement import Announcement
-from edge.sinks._broker import Options
-from edge.sinks._discovery import discovery
-from edge.sinks._incoming import HOME_ASSISTANT
-from edge.sinks._payloads import Payloads, Topics
-from edge.sinks._publisher import MqttSink
-from edge.sinks._replies import ReplyRules
+from edge.sinks._mqtt.announcement import Announcement
+from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.discovery import discovery
+from edge.sinks._mqtt.incoming import HOME_ASSISTANT
+from edge.sinks._mqtt.payloads import Payloads, Topics
+from edge.sinks._mqtt.publisher import MqttSink
+from edge.sinks._mqtt.replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command, ConfigError
 

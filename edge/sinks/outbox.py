@@ -19,12 +19,12 @@ from pathlib import Path
 import msgspec
 
 from edge.clock import Clock
-from edge.sinks._copy import Copied, StateCopy
+from edge.plain import encode, fields_of
 from edge.sinks._database import Opened, begin, opened
-from edge.sinks._outbox_tables import COLUMNS, INSERT, SCHEMA
-from edge.sinks._payloads import encode, fields_of
-from edge.sinks._salvage import salvage
-from edge.sinks._seal import is_broken, sealed
+from edge.sinks._outbox.copy import Copied, StateCopy
+from edge.sinks._outbox.salvage import salvage
+from edge.sinks._outbox.seal import is_broken, sealed
+from edge.sinks._outbox.tables import COLUMNS, INSERT, SCHEMA
 from edge.types import Alarm
 
 

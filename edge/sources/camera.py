@@ -14,9 +14,9 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.ranges import Count, Positive, Silence
-from edge.sources._capture import UNTIMED, Capture, Frame, check_file, open_capture
-from edge.sources._frame_times import FrameTimes
-from edge.sources._grabber import Grabber
+from edge.sources._camera.capture import UNTIMED, Capture, Frame, check_file, open_capture
+from edge.sources._camera.frame_times import FrameTimes
+from edge.sources._camera.grabber import Grabber
 from edge.types import Block, ConfigError, SourceError
 
 _WAIT_S = 0.4

@@ -16,12 +16,12 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.ranges import FromZero, Positive, Text
-from edge.sources._archives import read_npz
-from edge.sources._audio import read_flac, read_wav
-from edge.sources._clinical import read_edf, read_wfdb
-from edge.sources._held import Held
-from edge.sources._tables import UTF_16_MARKS, read_csv
-from edge.sources._track import KINDS, Floats, Track
+from edge.sources._files.archives import read_npz
+from edge.sources._files.audio import read_flac, read_wav
+from edge.sources._files.clinical import read_edf, read_wfdb
+from edge.sources._files.held import Held
+from edge.sources._files.tables import UTF_16_MARKS, read_csv
+from edge.sources._files.track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
 _LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RF64", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, large WAV …

@@ -24,7 +24,7 @@ from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DEFAULTS, PER_SOURCE
 from edge.clock import ManualClock
 from edge.kinds import kind_module, kinds
-from edge.sinks._payloads import Payloads, Topics
+from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import (
     PRESENCES,
     PRIORITIES,

@@ -9,7 +9,7 @@ import pytest
 
 from edge.config import parse
 from edge.service import build_service
-from edge.sinks._copy import StateCopy
+from edge.sinks._outbox.copy import StateCopy
 from edge.state_disk import DAMAGE_TOLD_S
 from service_runs import CONFIG, command, fast
 from source_and_sink import Kept

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge.sinks._announcement import Announcement
+from edge.sinks._mqtt.announcement import Announcement
 from mqtt_device import CLOCK, Device, Subscriber, online, outbox  # noqa: F401
 
 TOPIC = "homeassistant/device/dev/config"

@@ -15,9 +15,9 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.sinks import _gpio
-from edge.sinks._bells import Lamp, Program
-from edge.sinks._tones import PULSES, RATE_HZ, burst, write_bursts
+from edge.sinks._annunciator import gpio as _gpio
+from edge.sinks._annunciator.bells import Lamp, Program
+from edge.sinks._annunciator.tones import PULSES, RATE_HZ, burst, write_bursts
 from edge.sinks.annunciator import Annunciator, build, rings
 from edge.types import Alarm, ConfigError, Reading
 

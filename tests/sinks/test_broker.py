@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from edge.sinks import _broker
-from edge.sinks._broker import Options, listens
+from edge.sinks._mqtt import broker as _broker
+from edge.sinks._mqtt.broker import Options, listens
 
 
 def at(server: socket.socket) -> Options:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.sinks._copy import Copied, StateCopy
+from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
 

@@ -16,9 +16,9 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE, AlarmRules, rules_from
 from edge.clock import ManualClock
 from edge.dsp.murmur_decision import Calibration
-from edge.sinks._commands import CommandInbox
-from edge.sinks._discovery import discovery
-from edge.sinks._payloads import Payloads, Topics
+from edge.sinks._mqtt.commands import CommandInbox
+from edge.sinks._mqtt.discovery import discovery
+from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import PRESENCES, Alarm, Fault, Reading, SourceStatus
 
 HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "camera.rr": 1.0, "ppg.quality": 1.0}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edge.clock import ManualClock
-from edge.sinks._drain import LATE_S, Drain
-from edge.sinks._flight import Answer, Flight
+from edge.sinks._mqtt.drain import LATE_S, Drain
+from edge.sinks._mqtt.flight import Answer, Flight
 from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, ConfigError

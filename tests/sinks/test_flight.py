@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.sinks._flight import LISTENERS_BACK_S, UNANSWERED_S, Answer, Flight
+from edge.sinks._mqtt.flight import LISTENERS_BACK_S, UNANSWERED_S, Answer, Flight
 
 WINDOW = 50
 TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)

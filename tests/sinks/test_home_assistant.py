@@ -12,8 +12,8 @@ import pytest
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import CONDITIONS, OF_DEVICE
 from edge.clock import ManualClock
-from edge.sinks._discovery import discovery
-from edge.sinks._payloads import Payloads, Topics
+from edge.sinks._mqtt.discovery import discovery
+from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import HEARTBEAT_EVERY_S, Heartbeat
 
 HERE = Path(__file__).parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.sinks._largest import Largest
+from edge.sinks._mqtt.largest import Largest
 
 
 def test_two_connections_that_end_over_an_alarm_larger_than_any_before_set_the_limit_below_it():

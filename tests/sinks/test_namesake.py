@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge.sinks._namesake import HEARD_FOR_S, Namesake
+from edge.sinks._mqtt.namesake import HEARD_FOR_S, Namesake
 
 TOPIC = "vitals/dev/bed1/alarm/af"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from edge.clock import ManualClock
-from edge.sinks._payloads import Payloads
+from edge.sinks._mqtt.payloads import Payloads
 from edge.types import SourceStatus
 
 BLIND = [{"start": 10.0 * k, "end": 10.0 * k + 2.0, "cause": "motion"} for k in range(12)]

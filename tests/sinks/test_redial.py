@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.sinks._redial import TRUCE_S, Redial
+from edge.sinks._mqtt.redial import TRUCE_S, Redial
 
 
 def redial():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import parse
-from edge.sinks._replies import MAX_BYTES, Reply, ReplyRules, asked
+from edge.sinks._mqtt.replies import MAX_BYTES, Reply, ReplyRules, asked
 from edge.types import ConfigError
 
 ROOT = "vitals/dev"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sinks._retained import Retained
+from edge.sinks._mqtt.retained import Retained
 
 
 def test_the_newest_of_a_topic_is_said_once_and_after_a_new_connection_again():

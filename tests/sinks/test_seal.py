@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge.sinks._seal import is_broken, sealed
+from edge.sinks._outbox.seal import is_broken, sealed
 
 CONTENT = b'{"id":"bed1/af","presence":"on","t":12.5}'
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sources._frame_times import FrameTimes
+from edge.sources._camera.frame_times import FrameTimes
 
 
 def told(own, rate_hz=10.0):

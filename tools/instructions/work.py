@@ -116,7 +116,7 @@ def _alarms() -> Work:
     from edge.alarms.conditions import rules_from
     from edge.clock import ManualClock
     from edge.fusion import Fusion
-    from edge.sinks._payloads import Payloads
+    from edge.sinks._mqtt.payloads import Payloads
 
     board, fusion, payloads = Board({"bench": rules_from({})}, boot="b"), Fusion(), Payloads(ManualClock(), "b")
     rates = [(metric, source) for metric, source in (("ppg.hr", "node"), ("pcg.hr", "node"), ("camera.hr", "cam"))]

@@ -12,7 +12,7 @@ from edge.types import ConfigError
 
 if TYPE_CHECKING:
     from edge.config import Config
-    from edge.sinks._broker import Options
+    from edge.sinks._mqtt.broker import Options
 
 _ANSWER_S = 2.0
 _WORDS = (
@@ -38,8 +38,8 @@ _WORDS = (
 
 def broker(config: Config) -> Iterator[Finding]:
     """Connect as the service would, under a client id of its own, and publish one message that nobody keeps."""
-    from edge.sinks._broker import Options
-    from edge.sinks._connection import RefusedError, connect
+    from edge.sinks._mqtt.broker import Options
+    from edge.sinks._mqtt.connection import RefusedError, connect
 
     given = config.sinks["mqtt"]
     known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}

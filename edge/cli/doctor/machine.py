@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.board_health import read_health
 from edge.cli.doctor.faults import Finding, fault, fine
+from edge.clock import SYNCED_AFTER
 from edge.disk import OUTBOX, existing
 from edge.extras import EXTRA_OF, installed
-from edge.sinks._payloads import SYNCED_AFTER
+from edge.overload.board_health import read_health
 from edge.types import EdgeVitalsError
 
 if TYPE_CHECKING:

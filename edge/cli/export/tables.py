@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from edge.cli.export.tracks import Session, Track, channels_of
-from edge.sinks._payloads import encode, iso
+from edge.clock import iso
+from edge.plain import encode
 from edge.types import Block, ConfigError, Reading
 
 Columns = dict[str, Any]

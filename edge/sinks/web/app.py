@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
-from edge.sinks._commands import plain_text, seconds_of
+from edge.sinks._command_text import plain_text, seconds_of
 from edge.sinks.web.access import SESSION_S, Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.clock import Clock
-from edge.sinks._payloads import encode
+from edge.plain import encode
 from edge.sinks.web.receipt import receipt
 from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus, Stats
 

@@ -64,7 +64,7 @@ def test_broker_name():
 
 
 def test_broker_timeout(monkeypatch):
-    monkeypatch.setattr("edge.sinks._connection.CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.sinks._mqtt.connection.CONNECT_TIMEOUT_S", 0.3)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen(8)

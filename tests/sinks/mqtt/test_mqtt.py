@@ -87,7 +87,7 @@ def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
 
 
 def test_a_broker_that_takes_alarms_and_answers_nothing_counts_as_lost(outbox, monkeypatch):
-    monkeypatch.setattr("edge.sinks._flight.UNANSWERED_S", 0.2)
+    monkeypatch.setattr("edge.sinks._mqtt.flight.UNANSWERED_S", 0.2)
     broker = Scripted(silent=True)
     one = Device(outbox, broker.port).up()
     one.raise_alarm(alarm())

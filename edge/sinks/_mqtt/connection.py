@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge.sinks._broker import Options
+from edge.sinks._mqtt.broker import Options
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from edge.clock import Clock
-from edge.sinks._flight import Flight
+from edge.sinks._mqtt.flight import Flight
 from edge.sinks.outbox import Outbox, Row
 
 LATE_S = 10.0

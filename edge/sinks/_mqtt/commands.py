@@ -12,8 +12,9 @@ from typing import Any
 
 from edge.alarms.conditions import DRILL
 from edge.clock import Clock
-from edge.sinks._payloads import COMMANDS, Payloads, Topics
-from edge.sinks._replies import Reply, ReplyRules, asked
+from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of
+from edge.sinks._mqtt.payloads import COMMANDS, Payloads, Topics
+from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ _TEXT = ("command_id", "by")
 _OPTIONAL_TEXT = ("id", "occurrence", "site", "role", "person")
 _KEPT = 256
 _MAX_BYTES = 4096
-_TEXT_MAX = 200  # of each text; what is answered is kept with the alarms' state
 
 
 class RefusedCommandError(ValueError):
@@ -114,7 +114,7 @@ class CommandInbox:
                 raise RefusedCommandError(f"{key!r} must be a text")
         for key in (*_TEXT, *_OPTIONAL_TEXT):
             if not plain_text(fields.get(key, "")):
-                raise RefusedCommandError(f"{key!r} has at most {_TEXT_MAX} characters, all of them printable")
+                raise RefusedCommandError(f"{key!r} has at most {TEXT_MAX} characters, all of them printable")
         try:
             seconds = seconds_of(fields.get("seconds"))
         except ValueError:
@@ -140,23 +140,6 @@ class CommandInbox:
             raise RefusedCommandError("needs 't', ISO 8601 with a time zone")
         if abs(age_s) > STALE_S:
             raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s")
-
-
-def plain_text(text: str) -> bool:
-    """Whether a text is short and can be written down anywhere: JSON may name halves of characters, and the character 0."""
-    return len(text) <= _TEXT_MAX and text.isprintable()
-
-
-def seconds_of(value: object) -> float | None:
-    """A command's ``seconds``, or None; raises ValueError for what is no number. JSON's whole numbers have no end."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("no number")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _said(payload: bytes, key: str) -> str:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from edge.clock import Clock
-from edge.plain import plain
-from edge.types import Alarm, BedStatus, CommandResult, Event, Heartbeat, Reading, SourceStatus, Stats
+from edge.clock import SYNCED_AFTER, Clock, iso
+from edge.plain import encode
+from edge.types import Alarm, BedStatus, CommandResult, Heartbeat, Reading, SourceStatus, Stats
 
 VERSION = 1
 _BLIND_SHOWN = 8
 COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve", "received", "drill")
-SYNCED_AFTER = 1_704_067_200.0  # 2024-01-01: a Pi without a clock battery starts in the past
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +164,3 @@ class Payloads:
 
     def heartbeat(self, heartbeat: Heartbeat, more: Mapping[str, Any]) -> bytes:
         return encode({**self.stamp(heartbeat.t), "interval_s": heartbeat.interval_s, "beds": heartbeat.beds, **more})
-
-
-def encode(content: Mapping[str, Any]) -> bytes:
-    """JSON, UTF-8."""
-    return msgspec.json.encode(content, enc_hook=plain)
-
-
-def fields_of(event: Event) -> dict[str, Any]:
-    """The fields of an event by name, ready for ``encode``; nothing is copied."""
-    return {one.name: getattr(event, one.name) for one in fields(event)}
-
-
-def iso(wall: float) -> str:
-    """Unix seconds as ISO 8601 UTC with milliseconds."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

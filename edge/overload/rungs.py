@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 
 from edge.inference import Model
-from edge.ladder import Rung
+from edge.overload.ladder import Rung
 from edge.reader import Reader
 
 THINNED = 2

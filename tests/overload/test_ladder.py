@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
-from edge.board_health import Health
 from edge.clock import ManualClock
-from edge.ladder import DOWN_AFTER_S, NEXT_AFTER_S, UP_AFTER_S, Ladder, Rung
 from edge.lane import Lane
 from edge.main_thread import MainThread
+from edge.overload.board_health import Health
+from edge.overload.ladder import DOWN_AFTER_S, NEXT_AFTER_S, UP_AFTER_S, Ladder, Rung
+from edge.overload.rungs import rungs
 from edge.reader import Reader
-from edge.relief import rungs
 from edge.runtime import Runtime
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 from signals import Echo
@@ -298,16 +298,16 @@ def test_a_model_that_was_forced_to_a_slow_variant_gives_way(tmp_path):
 CHILD = """
 import json, sys, threading, time
 import numpy as np
-import edge.ladder, edge.load
-edge.ladder.DOWN_AFTER_S, edge.ladder.NEXT_AFTER_S, edge.ladder.UP_AFTER_S = 1.0, 60.0, 2.0
-edge.load.LATE_S = 0.5
+import edge.overload.ladder, edge.overload.load
+edge.overload.ladder.DOWN_AFTER_S, edge.overload.ladder.NEXT_AFTER_S, edge.overload.ladder.UP_AFTER_S = 1.0, 60.0, 2.0
+edge.overload.load.LATE_S = 0.5
 from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.clock import SystemClock
-from edge.ladder import Ladder
+from edge.overload.ladder import Ladder
 from edge.lane import Lane
 from edge.reader import Reader
-from edge.relief import rungs
+from edge.overload.rungs import rungs
 from edge.main_thread import MainThread
 from edge.runtime import Runtime
 from edge.types import Block, SourceStatus

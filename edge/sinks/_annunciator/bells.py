@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from edge.sinks._gpio import OutputLine
+from edge.sinks._annunciator.gpio import OutputLine
 from edge.types import Alarm
 
 POLL_S: Final = 0.1

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, channel_for, checked_rate, is_wanted, kind_by_rate, kind_of, read_bytes
+from edge.sources._files.track import (
+    Floats,
+    Track,
+    channel_for,
+    checked_rate,
+    is_wanted,
+    kind_by_rate,
+    kind_of,
+    read_bytes,
+)
 from edge.types import SourceError
 
 _EDF_HEAD = 256

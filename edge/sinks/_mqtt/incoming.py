@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.sinks._announcement import Announcement
-from edge.sinks._commands import CommandInbox
-from edge.sinks._connection import Connection, Message
-from edge.sinks._live import Live
-from edge.sinks._namesake import Namesake
-from edge.sinks._payloads import Topics
-from edge.sinks._replies import ReplyRules
-from edge.sinks._retained import Retained
+from edge.sinks._mqtt.announcement import Announcement
+from edge.sinks._mqtt.commands import CommandInbox
+from edge.sinks._mqtt.connection import Connection, Message
+from edge.sinks._mqtt.live import Live
+from edge.sinks._mqtt.namesake import Namesake
+from edge.sinks._mqtt.payloads import Topics
+from edge.sinks._mqtt.replies import ReplyRules
+from edge.sinks._mqtt.retained import Retained
 from edge.types import Command
 
 log = logging.getLogger(__name__)

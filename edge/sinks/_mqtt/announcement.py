@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from edge.sinks._connection import Message
-from edge.sinks._payloads import encode
+from edge.plain import encode
+from edge.sinks._mqtt.connection import Message
 
 ORIGIN: Final = "edge-vitals"
 _TRIES: Final = 2

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 
-from edge.sinks._announcement import Announcement
-from edge.sinks._broker import Options
-from edge.sinks._connection import Connection, Message
-from edge.sinks._drain import Drain
-from edge.sinks._flight import Flight
-from edge.sinks._largest import Largest
-from edge.sinks._live import Live
-from edge.sinks._payloads import Payloads, Topics
-from edge.sinks._retained import Retained
+from edge.sinks._mqtt.announcement import Announcement
+from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.connection import Connection, Message
+from edge.sinks._mqtt.drain import Drain
+from edge.sinks._mqtt.flight import Flight
+from edge.sinks._mqtt.largest import Largest
+from edge.sinks._mqtt.live import Live
+from edge.sinks._mqtt.payloads import Payloads, Topics
+from edge.sinks._mqtt.retained import Retained
 from edge.sinks.outbox import Outbox, Row
 from edge.types import Alarm
 

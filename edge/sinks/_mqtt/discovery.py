@@ -16,9 +16,9 @@ from typing import Any
 from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
 from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE, AlarmRules
-from edge.sinks._announcement import ORIGIN
+from edge.plain import encode
 from edge.sinks._freshness import HOPS_KEPT
-from edge.sinks._payloads import encode
+from edge.sinks._mqtt.announcement import ORIGIN
 from edge.types import HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge.board_health import Health
 from edge.inbox import Inbox
-from edge.load import LATE_READING_S, LATE_S, STANDS_S, Load
+from edge.overload.board_health import Health
+from edge.overload.load import LATE_READING_S, LATE_S, STANDS_S, Load
 from edge.reader import Reader
 from edge.types import Reading
 

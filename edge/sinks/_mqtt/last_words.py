@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge.sinks._payloads import Payloads, Topics
+from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import SourceStatus
 
 STOPPED = "the program was stopped"

@@ -11,8 +11,8 @@ import threading
 from collections import deque
 
 from edge.clock import Clock
-from edge.sources._capture import Capture, Frame
-from edge.sources._frame_times import FrameTimes
+from edge.sources._camera.capture import Capture, Frame
+from edge.sources._camera.frame_times import FrameTimes
 
 _JOIN_S = 1.0
 _HELD = 4

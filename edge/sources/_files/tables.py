@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import (
+from edge.sources._files.track import (
     Floats,
     Track,
     channel_for,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edge.board_health import Health
+from edge.overload.board_health import Health
 from edge.reader import Reader
 from edge.types import Reading
 

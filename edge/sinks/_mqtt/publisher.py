@@ -14,19 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge.clock import Clock
-from edge.sinks._announcement import Announcement
-from edge.sinks._broker import Options, listens
-from edge.sinks._connection import Connection, Message, RefusedError, connect
-from edge.sinks._conversation import Conversation
-from edge.sinks._drain import Drain
-from edge.sinks._flight import Answer, Flight
-from edge.sinks._incoming import Incoming
-from edge.sinks._last_words import LastWords
-from edge.sinks._live import Live
-from edge.sinks._payloads import Payloads, Topics, encode
-from edge.sinks._redial import Redial
-from edge.sinks._replies import ReplyRules
-from edge.sinks._retained import Retained
+from edge.plain import encode
+from edge.sinks._mqtt.announcement import Announcement
+from edge.sinks._mqtt.broker import Options, listens
+from edge.sinks._mqtt.connection import Connection, Message, RefusedError, connect
+from edge.sinks._mqtt.conversation import Conversation
+from edge.sinks._mqtt.drain import Drain
+from edge.sinks._mqtt.flight import Answer, Flight
+from edge.sinks._mqtt.incoming import Incoming
+from edge.sinks._mqtt.last_words import LastWords
+from edge.sinks._mqtt.live import Live
+from edge.sinks._mqtt.payloads import Payloads, Topics
+from edge.sinks._mqtt.redial import Redial
+from edge.sinks._mqtt.replies import ReplyRules
+from edge.sinks._mqtt.retained import Retained
 from edge.sinks.outbox import Outbox
 from edge.types import (
     Alarm,

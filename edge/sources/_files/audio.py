@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import Floats, Track, checked_rate, kind_by_rate, read_bytes
+from edge.sources._files.track import Floats, Track, checked_rate, kind_by_rate, read_bytes
 from edge.types import SourceError
 
 _UNKNOWN_SIZE = 0x7FFFF000  # from here on: written by programs that stream and never come back to the header

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._track import (
+from edge.sources._files.track import (
     MAX_CHANNELS,
     Track,
     array_track,
