@@ -258,6 +258,9 @@ of their own the rate and `brady` are unknown, since half the heart's rate would
 quarter of the amplitude and less), the rate of the pulses is said, and it is half the heart's in bigeminy. Only an ECG
 can tell.
 
+The usual interval of a heart in fibrillation is not its mean. Where beats do not keep step with the rate that was counted
+(0.97 of the windows above do), the mean over them is said if they are clean, and otherwise nothing.
+
 Bedside alarms go off when the patient or the sensor moves: of the last windows, just before the alarm, {last:.3f} of
 {lasts} are answered, of the others {others:.3f}.
 
