@@ -136,7 +136,7 @@ def test_a_real_run_is_read_as_in_a_replay(data_dir: Path, capsys: pytest.Captur
     rates = {r["t"]: r["value"] for r in readings if r["metric"] == "ppg.hr" and r["value"] is not None}
     truth = {8.0 + 2.0 * k: float(bpm) for k, bpm in enumerate(np.load(path)["bpm"])}
     errors = [abs(rates[t] - truth[t]) for t in rates.keys() & truth.keys()]
-    assert len(errors) > 0.95 * len(truth)
+    assert len(errors) > 0.93 * len(truth)  # where no pulse is left beside the movement, none is said
     assert np.mean(errors) < 3.0
 
 

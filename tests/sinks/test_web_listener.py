@@ -34,6 +34,15 @@ def closed(sock):
     return True
 
 
+def is_open(sock):
+    with contextlib.suppress(ConnectionResetError):
+        try:
+            return sock.recv(1) != b""
+        except TimeoutError:
+            return True
+    return False
+
+
 @pytest.mark.parametrize("text", [IDLE, DRIPPED, HALF_A_BODY], ids=["nothing", "half a head", "half a body"])
 def test_who_never_asks_is_let_go(monkeypatch, text):
     monkeypatch.setattr(listener, "REQUEST_S", 0.1)
@@ -67,18 +76,14 @@ def test_connections_are_bounded_and_room_is_made_again(caplog):
     with WebServer(max_viewers=5) as page, contextlib.ExitStack() as stack:
         before = len(os.listdir("/proc/self/fd"))
         mine = [stack.enter_context(connect(page)) for _ in range(300)]
-        kept = []
         for sock in mine:
             sock.settimeout(0.005)
-            try:
-                if sock.recv(1) == b"":
-                    continue
-            except ConnectionResetError:
-                continue
-            except TimeoutError:
-                kept.append(sock)
+        kept, until = mine, time.monotonic() + WAIT_S
+        while len(kept) > 55 and time.monotonic() < until:
+            kept = [sock for sock in kept if is_open(sock)]
         assert 0 < len(kept) <= 55
-        assert len(os.listdir("/proc/self/fd")) - before - len(mine) <= 55
+        its_own = 10  # what the server opens beside: without the bound there are 300
+        assert len(os.listdir("/proc/self/fd")) - before - len(mine) <= 55 + its_own
         told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
         assert told == ["page: 55 connections are open; more are turned away"]
         for sock in mine:
