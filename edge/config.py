@@ -49,7 +49,11 @@ ANALYZERS_OF = {
 ANALYZERS_BY_STREAM = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
 """What reads a stream of that kind, by itself or behind its transforms."""
 
-STREAM_OF = {"pulse": "ppg", "rhythm": "ppg", "murmur": "pcg", "camera_pulse": "camera"}
+STREAM_OF = {
+    analyzer: "camera" if stream == "video" else stream
+    for stream, analyzers in ANALYZERS_BY_STREAM.items()
+    for analyzer in analyzers
+}
 """What the metrics of an analyzer begin with."""
 
 TRANSFORMS_OF = {"camera_pulse": {"video": "face_roi"}}

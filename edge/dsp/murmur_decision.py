@@ -2,9 +2,10 @@
 
 Pure arithmetic on logits with the constants of the model's card (``[calibration]``), used by the analyzer, by
 evaluation and by training alike. A recording's logit is the mean over its usable windows, made a probability by
-Platt's line; a murmur is said to be absent only where noise would not hide a quiet one. A patient's three probabilities come from a multinomial regression on the recordings' scores, and the
-answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
-(Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown".
+Platt's line; a murmur is said to be absent only where noise would not hide a quiet one. A patient's three
+probabilities come from a multinomial regression on the recordings' scores, and the answer is the one with the largest
+5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards (Reyna et al., PLOS Digit Health 2023;2:e0000324). A
+recording that had to be refused counts towards "unknown".
 """
 
 from __future__ import annotations

@@ -186,7 +186,8 @@ class Heartbeat:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A technical condition the runtime itself noticed came or went: clock_step, overload, outbox_full,
-    recording_lost, broker_lost, name_clash, annunciator_lost, model_fault. source names the part where several can fail apart (a model, a broker)."""
+    recording_lost, broker_lost, name_clash, annunciator_lost, model_fault. source names the part where several can
+    fail apart (a model, a broker)."""
 
     condition: str
     t: float

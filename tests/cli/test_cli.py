@@ -12,12 +12,9 @@ import sys
 import numpy as np
 import pytest
 
-from edge import inference
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.config import SourceConfig, parse
-from edge.inference.card import find_card
-from edge.inference.choice import store_choice
 from edge.recording import RecordingWriter
 from edge.types import Block
 
@@ -143,45 +140,6 @@ def test_what_the_shipped_analyzers_make_is_known():
     made = {metric for lane in lanes for analyzer in lane.analyzers.values() for metric in analyzer.metrics}
     assert set(SHIPPED) - made == {"fused.hr", "fused.spread"}
     assert made <= set(SHIPPED)
-
-
-def test_explain_states_a_worst_case_for_every_alarm_that_can_come(config, capsys):
-    assert main(["explain", str(config)]) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip().endswith(" s")}
-    assert {"af", "brady", "tachy", "asystole", "murmur", "sensor_off", "source_lost"} <= set(rows)
-    assert all(0.0 < float(row.split()[-2]) < 180.0 for row in rows.values())
-
-
-def test_explain_shows_the_severe_limit_that_a_moved_limit_takes_along(config, capsys):
-    config.write_text(SYNTHETIC + "[alarms.brady]\nlimit = 40\n")
-    assert main(["explain", str(config)]) == 0
-    rows = [line.split()[:5] for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["brady"]]
-    assert rows == [["brady", "medium", "40", "14", "s"], ["brady", "severe", "high", "35", "5"]]
-
-
-def test_explain_and_check_name_the_variant_that_runs_and_time_none(tmp_path, capsys):
-    path, state = tmp_path / "bedside.toml", tmp_path / "state"
-    path.write_text(f'[device]\nstate_dir = "{state}"\n[sources.s]\nkind = "synthetic"\nanalyzers = ["rhythm"]\n')
-    card = find_card("rhythm")
-    first, *_, last = (variant.id for variant in card.variants)
-    assert main(["explain", str(path)]) == 0
-    assert f" {first}, or what the first start finds to be faster here\n" in capsys.readouterr().out
-    assert not state.exists()
-    store_choice(state, card, inference.runtime_versions(), last, {last: 1.0})
-    assert main(["explain", str(path)]) == 0
-    assert f"{card.version} {last}\n" in capsys.readouterr().out
-    assert main(["check", str(path)]) == 0
-    assert f"{card.version} {last}\n" in capsys.readouterr().out
-    path.write_text(path.read_text() + f'[models]\nvariant = "{first}"\n')
-    assert main(["explain", str(path)]) == 0
-    assert f"{card.version} {first}\n" in capsys.readouterr().out
-
-
-def test_explain_says_who_must_confirm(config, capsys):
-    config.write_text(SYNTHETIC + '[delivery]\nroles = ["station", {name = "charge", confirm_within_s = 40}]\n')
-    assert main(["explain", str(config)]) == 0
-    said = capsys.readouterr().out
-    assert "medium priority and above is confirmed by station within 15 s, then charge within 40 s" in said
 
 
 def test_run_and_replay_of_its_recording_say_the_same(config, tmp_path, capsys):
@@ -330,20 +288,6 @@ def test_a_full_disk_under_the_output_is_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "edge-vitals: no space left for the output\n")
-
-
-def test_a_plan_says_who_is_asked_and_promises_no_bell_that_is_not_there(tmp_path, capsys):
-    config = tmp_path / "c.toml"
-    config.write_text(SYNTHETIC + '[delivery]\nroles = ["station"]\n')
-    assert main(["explain", str(config)]) == 0
-    said = capsys.readouterr().out
-    assert "confirmed by station within 15 s; no [sinks.annunciator]: nothing rings at the bed" in said
-    assert "annunciator_lost" not in said
-    config.write_text(config.read_text() + '[sinks.annunciator]\ncommand = ["true"]\n')
-    assert main(["explain", str(config)]) == 0
-    said = capsys.readouterr().out
-    assert "the annunciator rings from the first silence on" in said
-    assert "annunciator_lost" in said
 
 
 def test_one_file_that_cannot_be_read_does_not_keep_the_others_from_being_judged(tmp_path, capsys):
