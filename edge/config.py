@@ -26,8 +26,8 @@ from typing import Any
 import msgspec
 
 from edge.alarms.auscultation import SITES
-from edge.alarms.conditions import AlarmRules, rules_from
 from edge.alarms.delivery import NOBODY, Chain, chain_from
+from edge.alarms.rules import AlarmRules, rules_from
 from edge.config_keys import KEYS
 from edge.kinds import kind_module, kinds, settings_of
 from edge.nearest import nearest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.types import Command, Reading
 
 QUICK = {

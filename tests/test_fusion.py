@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.fusion import Fusion, fuse
 from edge.ranges import Hop
 from edge.types import Reading

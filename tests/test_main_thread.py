@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.main_thread import MainThread
 from edge.reader import Reader

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
 from edge.alarms.delivery import Chain, Role
+from edge.alarms.rules import rules_from
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.main_thread import MainThread

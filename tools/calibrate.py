@@ -27,8 +27,8 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
-from edge.alarms.conditions import rules_from
 from edge.alarms.detector import Detector
+from edge.alarms.rules import rules_from
 from tools.conformal import smallest_alpha, threshold
 
 WINDOW_S = 10.0

@@ -22,7 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, SETTABLE, AlarmRules, Condition
+from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, Condition
+from edge.alarms.rules import SETTABLE, AlarmRules
 from edge.cli._latency import STATED_S
 from edge.cli.doctor.faults import FAULTS, WARNINGS
 from edge.config import ANALYZERS_OF

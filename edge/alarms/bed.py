@@ -8,10 +8,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from edge.alarms.auscultation import NO_PLACE, Auscultation, Place
-from edge.alarms.conditions import DRILL, PER_SOURCE, AlarmRules, Condition
+from edge.alarms.conditions import DRILL, PER_SOURCE, Condition
 from edge.alarms.coverage import Coverage
 from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import Change, Lifecycle
+from edge.alarms.rules import AlarmRules
 from edge.types import Alarm, Command, Reading
 
 _NESTED: Final = ("overruled", "patient", "lanes", "models")

@@ -17,7 +17,7 @@ from typing import Final
 
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import AlarmRules
+from edge.alarms.rules import AlarmRules
 from edge.types import Alarm, Command, Fault, Reading, SourceStatus
 
 FLOOD_ALARMS: Final = 10

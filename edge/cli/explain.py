@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge.alarms.conditions import AlarmRules
+    from edge.alarms.rules import AlarmRules
     from edge.lane import Lane
 
 

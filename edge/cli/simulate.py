@@ -14,7 +14,7 @@ from edge.types import Command, ConfigError, Fault, Reading, SourceError, Source
 
 if TYPE_CHECKING:
     from edge.alarms.auscultation import Place
-    from edge.alarms.conditions import AlarmRules
+    from edge.alarms.rules import AlarmRules
     from edge.alarms.simulate import Happening, Load
     from edge.config import Config
     from edge.recording import Recording

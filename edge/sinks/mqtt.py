@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from edge.alarms.conditions import AlarmRules
+from edge.alarms.rules import AlarmRules
 from edge.clock import Clock
 from edge.ranges import Port, Positive, Text
 from edge.sinks._mqtt.announcement import Announcement

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge import inference
 from edge.alarms.auscultation import KEPT_S, SITES, Auscultation, Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.analyzers.murmur import recording_verdict
 from edge.dsp.murmur_decision import Calibration, Scores, judge_patient
 from edge.types import Command, Reading

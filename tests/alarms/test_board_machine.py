@@ -18,8 +18,9 @@ from hypothesis.stateful import (
 from board_rules import BEDS, BY_A_PERSON, BY_THE_CLOCK, HELD, NEXT, OF_DELIVERY, SETTINGS, SOURCES
 from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import PER_SOURCE, rules_from
+from edge.alarms.conditions import PER_SOURCE
 from edge.alarms.delivery import Chain, Role
+from edge.alarms.rules import rules_from
 from edge.dsp.murmur_decision import FEATURES, Calibration
 from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from board_rules import BEDS, SETTINGS
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.types import Reading
 
 SLOW_BEATS = [43.0 if t % 40 > 20 else 30.0 if t % 40 > 15 else 70.0 for t in range(90)]

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
 from edge.alarms.delivery import Chain, Role, chain_from, in_words
+from edge.alarms.rules import rules_from
 from edge.types import Command, ConfigError, Reading
 
 RULES = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.alarms.conditions import rules_from
 from edge.alarms.detector import Detector
+from edge.alarms.rules import rules_from
 from edge.ranges import LongHop
 
 LETTERS = {"y": "yes", "n": "no", "b": "between", "u": "unknown"}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from edge.alarms.conditions import CONDITIONS, DEFAULTS, rules_from
+from edge.alarms.conditions import CONDITIONS, DEFAULTS
 from edge.alarms.judge import judge
+from edge.alarms.rules import rules_from
 from edge.types import REASONS, Reading
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.alarms.simulate import Occurrence, load_of, simulate
 from edge.dsp.murmur_decision import Calibration
 from edge.inference.card import find_card

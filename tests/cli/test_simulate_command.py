@@ -6,7 +6,7 @@ import json
 import pytest
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import AlarmRules
+from edge.alarms.rules import AlarmRules
 from edge.assembly import places_of
 from edge.cli import main, simulate
 from edge.config import parse

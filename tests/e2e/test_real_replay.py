@@ -9,7 +9,7 @@ import pytest
 
 from edge import inference
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.analyzers import murmur, pulse, rhythm
 from edge.clock import ManualClock
 from edge.lane import Lane

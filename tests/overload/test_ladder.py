@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.lane import Lane
 from edge.main_thread import MainThread
@@ -302,7 +302,7 @@ import edge.overload.ladder, edge.overload.load
 edge.overload.ladder.DOWN_AFTER_S, edge.overload.ladder.NEXT_AFTER_S, edge.overload.ladder.UP_AFTER_S = 1.0, 60.0, 2.0
 edge.overload.load.LATE_S = 0.5
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.clock import SystemClock
 from edge.overload.ladder import Ladder
 from edge.lane import Lane

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE, AlarmRules, rules_from
+from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE
+from edge.alarms.rules import AlarmRules, rules_from
 from edge.clock import ManualClock
 from edge.dsp.murmur_decision import Calibration
 from edge.sinks._mqtt.commands import CommandInbox

@@ -296,7 +296,7 @@ def test_nothing_of_the_page_is_imported_without_its_table_in_the_configuration(
 
 def test_commands_of_the_page_are_commands_of_the_board(page):
     from edge.alarms.board import Board
-    from edge.alarms.conditions import AlarmRules
+    from edge.alarms.rules import AlarmRules
 
     with page.live() as live:
         Watcher(live).kind("hello")

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
 from edge.alarms.delivery import Chain, Role
+from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.sinks.history import History
 from edge.sinks.web.past import Past

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.alarms.conditions import RATE_CONDITIONS, rules_from
+from edge.alarms.conditions import RATE_CONDITIONS
 from edge.alarms.judge import judge
+from edge.alarms.rules import rules_from
 from edge.cli import main
 from edge.types import Reading
 

@@ -113,7 +113,7 @@ def _face() -> Work:
 def _alarms() -> Work:
     """Board, fusion and the payload of each reading: a second with the readings that one of all streams makes."""
     from edge.alarms.board import Board
-    from edge.alarms.conditions import rules_from
+    from edge.alarms.rules import rules_from
     from edge.clock import ManualClock
     from edge.fusion import Fusion
     from edge.sinks._mqtt.payloads import Payloads

@@ -32,9 +32,9 @@ from rhythm_net import RhythmNet
 from rhythm_report import Fitted
 
 from edge import inference
-from edge.alarms.conditions import rules_from
 from edge.alarms.detector import Detector
 from edge.alarms.judge import judge
+from edge.alarms.rules import rules_from
 from edge.analyzers.rhythm import build
 from edge.types import Reading, Window
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
-from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE, AlarmRules
+from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE
+from edge.alarms.rules import AlarmRules
 from edge.plain import encode
 from edge.sinks._freshness import HOPS_KEPT
 from edge.sinks._mqtt.announcement import ORIGIN

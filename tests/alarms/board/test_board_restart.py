@@ -7,7 +7,7 @@ import pytest
 from board_told import board, hr, rates, say, through_json, what
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
-from edge.alarms.conditions import rules_from
+from edge.alarms.rules import rules_from
 from edge.types import Fault, Reading, SourceStatus
 
 
