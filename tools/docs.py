@@ -27,7 +27,7 @@ from edge.alarms.rules import SETTABLE, AlarmRules
 from edge.cli._latency import STATED_S
 from edge.cli.doctor.faults import FAULTS, WARNINGS
 from edge.config import ANALYZERS_OF
-from edge.config_keys import KEYS
+from edge.config.keys import KEYS
 from edge.kinds import kind_module, kinds, settings_of
 from edge.types import REASONS
 

@@ -15,7 +15,7 @@ import pytest
 
 from edge.cli import main, parser
 from edge.config import parse
-from edge.config_keys import KEYS
+from edge.config.keys import KEYS
 from edge.kinds import kinds
 from edge.types import ConfigError
 from tests.docs.markdown_blocks import DOCUMENTS, ROOT, blocks_of

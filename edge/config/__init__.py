@@ -14,28 +14,22 @@ A kind is a file of its group's folder (``edge.kinds``).
 
 from __future__ import annotations
 
-import inspect
-import math
-import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edge.alarms.auscultation import SITES
-from edge.alarms.delivery import NOBODY, Chain, chain_from
+from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.rules import AlarmRules, rules_from
-from edge.config_keys import KEYS
-from edge.kinds import kind_module, kinds, settings_of
+from edge.config.keys import KEYS
+from edge.config.tables import Tables
+from edge.kinds import kinds
 from edge.nearest import nearest
 from edge.types import ConfigError
 
 _MOST_BYTES = 1_000_000  # a configuration has a few thousand; a device such as /dev/zero never ends
-_LONGEST_NAME = 64  # device, bed and source together name topics and files
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _RESERVED_BEDS = frozenset({"source", "status", "stats", "event", "cmd"})
 
 ANALYZERS_OF = {
@@ -127,7 +121,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
-    where = _Where(path)
+    where = Tables(path)
     where.known(
         table,
         "",
@@ -167,97 +161,7 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     )
 
 
-class _Where:
-    """Checks tables of one file and words the errors."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def error(self, key: str, text: str) -> ConfigError:
-        return ConfigError(f"{self._path}: {key}: {text}" if key else f"{self._path}: {text}")
-
-    def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:
-        valid = sorted(valid)
-        for name in table:
-            if name not in valid:
-                raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{nearest(name, valid)}")
-
-    def table(self, table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        value = table.get(name, {})
-        if not isinstance(value, dict):
-            raise self.error(name, f"must be a table, [{name}]")
-        return value
-
-    def tables(self, table: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
-        return {key: self.table_of(value, f"{name}.{key}") for key, value in self.table(table, name).items()}
-
-    def table_of(self, value: Any, key: str) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise self.error(key, f"must be a table, [{key}]")
-        return value
-
-    def value(self, table: Mapping[str, Any], key: str, name: str, *, of: str = "") -> Any:
-        """A key of the table ``key``, by its entry in ``KEYS[of or key]``."""
-        known = KEYS[of or key][name]
-        return self.convert(table[name], known.type, f"{key}.{name}") if name in table else known.default
-
-    def convert(self, value: Any, type_: Any, key: str) -> Any:
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, float) and not math.isfinite(one):
-                raise self.error(key, f"a number, not {one}")
-            if isinstance(one, str) and not one.isprintable():
-                raise self.error(key, f"a text of one line, not {one!r}")
-        try:
-            return msgspec.convert(value, type_)
-        except msgspec.ValidationError as error:
-            said = str(error).split(" - at ")[0]
-            raise self.error(key, f"{said[0].lower()}{said[1:]}") from None
-
-    def name(self, value: str, key: str) -> str:
-        if not _NAME.fullmatch(value) or len(value) > _LONGEST_NAME:
-            raise self.error(key, f"{value[:80]!r} must match {_NAME.pattern} and have at most {_LONGEST_NAME} letters")
-        return value
-
-    def alarms(
-        self, table: Mapping[str, Any], key: str, *, base: AlarmRules | None = None, fused: bool = False
-    ) -> AlarmRules:
-        """Rules of a table; fused: rates are judged by what all sources of a bed agree on."""
-        try:
-            return rules_from(table, base=base, fused=fused, where=key)
-        except ConfigError as error:
-            raise ConfigError(f"{self._path}: {error}") from None
-
-    def delivery(self, table: Mapping[str, Any]) -> Chain:
-        try:
-            return chain_from(table)
-        except ConfigError as error:
-            raise ConfigError(f"{self._path}: {error}") from None
-
-    def settings(
-        self,
-        group: str,
-        kind: str,
-        name: str,
-        given: Mapping[str, Any],
-        *,
-        key: str | None = None,
-        beside: Iterable[str] = (),
-    ) -> Mapping[str, Any]:
-        """The settings of a kind. beside: keys that stand in the same table and were taken out of it."""
-        key = key or f"{group}.{name}"
-        try:
-            module = kind_module(group, kind)
-        except ConfigError as error:
-            raise self.error(key, str(error)) from None
-        valid = settings_of(module.build)
-        self.known(given, key, {*valid, *beside})
-        for setting, (_, default) in valid.items():
-            if default is inspect.Parameter.empty and setting not in given:
-                raise self.error(key, f"needs {setting!r}")
-        return {setting: self.convert(value, valid[setting][0], f"{key}.{setting}") for setting, value in given.items()}
-
-
-def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, Any]) -> dict[str, BedConfig]:
+def _beds(where: Tables, tables: Mapping[str, Any], common_alarms: Mapping[str, Any]) -> dict[str, BedConfig]:
     beds = {}
     common = where.alarms(common_alarms, "alarms", fused=True)
     for name, value in (tables or {"bed1": {}}).items():
@@ -279,7 +183,7 @@ def _beds(where: _Where, tables: Mapping[str, Any], common_alarms: Mapping[str, 
     return beds
 
 
-def _sources(where: _Where, tables: Mapping[str, Any], beds: Mapping[str, BedConfig]) -> dict[str, SourceConfig]:
+def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedConfig]) -> dict[str, SourceConfig]:
     sources = {}
     for name, value in tables.items():
         key = f"sources.{name}"
