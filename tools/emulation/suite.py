@@ -30,7 +30,7 @@ DESELECTED = {
     "tests/cli/test_grade_live.py::test_a_device_that_keeps_the_contract_passes_in_every_respect": "the root has no kill",
     "tests/cli/test_grade_live.py::test_a_wrong_will_fails": "the root has no kill",
     "tests/cli/test_grade_live.py::test_our_own_device_passes_in_every_respect": "the root has no kill",
-    "tests/sinks/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
+    "tests/sinks/mqtt/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
     "which the emulator does not give",
     "tests/cli/test_cli.py::test_starting_costs_little": "times mean nothing under emulation",
     "tests/cli/doctor/test_doctor.py::test_all_together_is_under_ten_seconds_and_exits_with_3": "times mean nothing there",

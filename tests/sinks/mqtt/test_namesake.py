@@ -1,90 +1,73 @@
-"""Two monitors with one name at one broker: both say so, and neither takes from the other what stands."""
+"""When another monitor has our name, and whose it is what stands below it."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from datetime import UTC, datetime
 
-from edge.clock import SystemClock
-from edge.sinks.outbox import Outbox
-from edge.types import Heartbeat
-from mqtt_device import CLOCK, Device, Subscriber, alarm, load
+import pytest
 
-AF = "vitals/dev/bed1/alarm/af"
-RESULT = "vitals/dev/bed1/cmd/result"
+from edge.sinks._mqtt.namesake import HEARD_FOR_S, Namesake
+
+TOPIC = "vitals/dev/bed1/alarm/af"
 
 
-@contextlib.contextmanager
-def another(tmp_path, port):
-    """A second monitor with the name and a client id of its own."""
-    box = Outbox(tmp_path / "other.sqlite", clock=SystemClock(), boot="boot2")
-    one = Device(box, port, boot="boot2", client_id="another")
-    try:
-        yield one.up()
-    finally:
-        one.sink.close()
-        box.close()
+def said(boot, state="online"):
+    return json.dumps({"boot": boot, "state": state}).encode()
 
 
-def kept(port, topic):
-    """What the broker keeps on a topic."""
-    with contextlib.closing(Subscriber(port, topic)) as late:
-        message = late.wait(topic)
-        assert message.retain
-        return load(message)
+def test_what_an_earlier_run_left_is_ours_at_once():
+    one = Namesake("us")
+    one.status(said("before", "offline"), 0.0, kept=True)
+    one.left(TOPIC)
+    assert one.ours(0.0) == [TOPIC]
+    assert one.ours(0.0) == []
 
 
-def test_a_second_monitor_with_the_name_is_reported_by_both_and_clears_nothing(device, tmp_path, mosquitto, subscriber):
-    device.raise_alarm(alarm())
-    subscriber.wait(AF)
-    with another(tmp_path, mosquitto.port) as second:
-        device.wait(lambda d: d.faults)
-        ((condition, present, text),) = device.faults
-        assert (condition, present) == ("name_clash", True)
-        assert text == "Another monitor is called 'dev', too: both are mixed; give each its own device.name"
-        device.sink.send(Heartbeat(CLOCK.now(), 5.0, {}))
-        second.wait(lambda d: d.faults)
-        assert second.faults[0][:2] == ("name_clash", True)
-        assert kept(mosquitto.port, AF)["boot"] == "boot1"
-    device.wait(lambda d: len(d.faults) == 2)
-    assert device.faults[1] == ("name_clash", False, "")
+def test_our_own_words_prove_nothing():
+    one = Namesake("us")
+    one.status(said("us"), 0.0, kept=False)
+    one.heartbeat(said("us"), 0.0)
+    assert not one.there(0.0)
 
 
-def test_what_another_empties_and_still_stands_is_said_again(device, mosquitto, subscriber):
-    device.raise_alarm(alarm())
-    subscriber.wait(AF)
-    subscriber.client.publish(AF, b"", qos=1, retain=True)
-    subscriber.wait(AF, lambda _: [told is None for told in subscriber.on(AF)] == [False, True, False])
-    assert kept(mosquitto.port, AF)["occurrence"] == "o1"
+def test_a_heartbeat_of_another_run_proves_it_for_three_intervals():
+    one = Namesake("us")
+    one.heartbeat(said("them"), 5.0)
+    one.left(TOPIC)
+    assert one.there(5.0 + HEARD_FOR_S - 0.1)
+    assert one.ours(5.0 + HEARD_FOR_S - 0.1) == []
+    assert not one.there(5.0 + HEARD_FOR_S)
+    assert one.ours(5.0 + HEARD_FOR_S) == [TOPIC]
 
 
-def test_of_two_monitors_with_the_name_neither_silences_what_may_be_the_other_s(
-    device, tmp_path, mosquitto, subscriber
-):
-    with another(tmp_path, mosquitto.port):
-        device.wait(lambda d: d.faults)
-        for number, (name, more) in enumerate(
-            [
-                ("ack", {"id": "bed1/af"}),
-                ("pause", {"seconds": 60}),
-                ("standby", {"seconds": 60}),
-                ("shelve", {"id": "bed1/af", "seconds": 60}),
-                ("reset", {}),
-                ("site", {"site": "AV"}),
-            ]
-        ):
-            asked = {"command_id": f"c{number}", "t": datetime.now(UTC).isoformat(), "by": "n", **more}
-            subscriber.client.publish(f"vitals/dev/bed1/cmd/{name}", json.dumps(asked), 1)
-            answer = load(
-                subscriber.wait(RESULT, lambda a, c=f"c{number}": (a["boot"], a["command_id"]) == ("boot1", c))
-            )
-            assert (answer["ok"], answer["text"].partition(":")[0]) == (
-                False,
-                "another monitor has this name and hears this, too",
-            )
-        for name, more in (("ack", {"occurrence": "o1"}), ("pause", {"seconds": 0}), ("drill", {})):
-            asked = {"command_id": name, "t": datetime.now(UTC).isoformat(), "by": "n", **more}
-            subscriber.client.publish(f"vitals/dev/bed1/cmd/{name}", json.dumps(asked), 1)
-        device.wait(lambda d: len(d.commands) == 3)
-    assert [command.name for command in device.commands] == ["ack", "pause", "drill"]
+def test_a_kept_online_is_a_doubt_that_ends_without_a_heartbeat():
+    one = Namesake("us")
+    one.status(said("them"), 0.0, kept=True)
+    one.left(TOPIC)
+    assert not one.there(1.0)
+    assert one.ours(HEARD_FOR_S - 0.1) == []
+    assert one.ours(HEARD_FOR_S) == [TOPIC]
+
+
+@pytest.mark.parametrize("state", ["offline", "stopped"])
+def test_whoever_says_good_bye_is_gone(state):
+    one = Namesake("us")
+    one.status(said("them"), 0.0, kept=False)
+    assert one.there(1.0)
+    one.status(said("them", state), 2.0, kept=False)
+    assert not one.there(2.0)
+
+
+def test_after_a_new_connection_the_broker_tells_again():
+    one = Namesake("us")
+    one.left(TOPIC)
+    one.connected()
+    assert one.ours(0.0) == []
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"5", b"[]", b"{}", b"[" * 100_000])
+def test_what_says_nothing_proves_nothing(payload):
+    one = Namesake("us")
+    one.status(payload, 0.0, kept=False)
+    one.heartbeat(payload, 0.0)
+    assert not one.there(0.0)

@@ -27,7 +27,7 @@ from mqtt_device import refusal
 from tools.campaign.broker import free_port
 from whole_program import running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "tools" / "mosquitto"
 USERS = ("ward-3", "ward-4", "nurse", "viewer")
 WAIT_S = 10.0

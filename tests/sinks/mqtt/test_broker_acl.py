@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from whole_program import running
 
-FOLDER = Path(__file__).parents[2] / "tools" / "mosquitto"
+FOLDER = Path(__file__).parents[3] / "tools" / "mosquitto"
 USERS = ("ward-3", "ward-4", "nurse", "viewer")
 REFUSED = 0x87
 

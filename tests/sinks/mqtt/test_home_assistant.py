@@ -73,7 +73,7 @@ def test_every_entity_of_the_contract_is_there(ours):
 
 def test_every_command_has_an_entity_or_the_documentation_says_why_not(ours):
     asked = {one["command_topic"].rpartition("/")[2] for one in ours["components"].values() if "command_topic" in one}
-    text = (HERE.parents[1] / "docs" / "mqtt.md").read_text(encoding="utf-8").partition("## Home Assistant")[2]
+    text = (HERE.parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8").partition("## Home Assistant")[2]
     without = set(re.findall(r"^- `(\w+)` has none", text, re.MULTILINE))
     assert asked | without == set(COMMANDS)
     assert not asked & without
