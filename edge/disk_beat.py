@@ -32,7 +32,6 @@ class DiskBeat:
         self._stop = threading.Event()
         self._began: float | None = None
         self._why = ""
-        self.beats = 0
 
     def why_not(self) -> str:
         """What keeps the disk from taking alarms, as far as was tried; else ""."""
@@ -45,13 +44,13 @@ class DiskBeat:
         """One beat: is there room, and does what is written arrive? Waits for the disk."""
         self._began = self._clock.now()
         try:
-            self._why = why_full(self._state_dir)
-            if not self._why:
+            why = why_full(self._state_dir)
+            if not why:
                 self._write_through()
         except OSError as error:
-            self._why = error.strerror or str(error)
+            why = error.strerror or str(error)
+        self._why = why  # only now: a dying disk takes seconds to say so, and is no good one meanwhile
         self._began = None
-        self.beats += 1
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
@@ -72,7 +71,7 @@ class DiskBeat:
         """The same block again and again: a flash card is spared, since no size changes and nothing else is written."""
         beat = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(beat, (b"%d\n" % (self.beats % 10)).ljust(_BEAT_BYTES), 0)
+            os.pwrite(beat, bytes(_BEAT_BYTES), 0)
             os.fdatasync(beat)
         finally:
             os.close(beat)

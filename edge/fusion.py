@@ -86,7 +86,7 @@ class _BedFusion:
             found += self._fuse(self._second)
             self._second += 1
         for kept in self._lanes.values():
-            while len(kept) > 1 and kept[0].t < self._second - LIVE_S - 1:
+            while len(kept) > 1 and kept[0].t < self._second - LIVE_S:
                 del kept[0]
         return found
 
@@ -155,7 +155,7 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
         of_agreeing = sum(weights[name] for name in agree)
         value = rates[agree[0]] + sum(weights[n] * (rates[n] - rates[agree[0]]) for n in agree) / of_agreeing
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
-        quality = min(1.0, surely * of_agreeing / sum(weights.values()))
+        quality = surely * of_agreeing / sum(weights.values())
     fused = [Reading(HR, t, value, "bpm", quality, reason, detail, bed=bed)]
     return fused + _spread(given, rates, detail, t, bed)
 
@@ -184,7 +184,7 @@ def _agreement(rates: Mapping[str, float], weights: Mapping[str, float]) -> tupl
     best = max(groups, key=lambda group: (sum(weights[name] for name in group), len(group)))
     inside = sum(weights[name] for name in best)
     outside = sum(weights.values()) - inside
-    decided = len(groups) == 1 or (len(best) > 1 and inside > outside) or inside >= 2 * outside
+    decided = (len(best) > 1 and inside > outside) or inside >= 2 * outside
     return [name for name in rates if name in best], decided
 
 
@@ -193,7 +193,7 @@ def _figure(reading: Reading, key: str, rate: float | None) -> float | None:
     if key not in reading.detail:
         return rate
     figure = reading.detail[key]
-    return float(figure) if isinstance(figure, int | float) and not isinstance(figure, bool) else None
+    return float(figure) if isinstance(figure, int | float) else None
 
 
 def _findings(given: Mapping[str, Reading], rates: Mapping[str, float], speaking: Sequence[str]) -> dict[str, Any]:

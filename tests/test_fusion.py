@@ -98,11 +98,32 @@ def test_two_that_agree_overrule_a_third_and_say_so():
     assert (hr.detail["tachy_bpm"], hr.detail["brady_bpm"]) == (76.0, 75.0)
 
 
-def test_a_far_better_lane_gives_the_value_but_cannot_overrule_alone():
-    hr = fused(lane("node/ppg.hr", 150.0, 0.3), lane("cam/camera.hr", 75.0, 0.9))["fused.hr"]
-    assert hr.value == 75.0
+@pytest.mark.parametrize(("better", "value"), [(0.75, 75.0), (0.74, None)])
+def test_a_far_better_lane_gives_the_value_but_cannot_overrule_alone(better, value):
+    hr = fused(lane("node/ppg.hr", 150.0, 0.375), lane("cam/camera.hr", 75.0, better))["fused.hr"]
+    assert hr.value == value
     assert hr.detail["overruled"] == {}
     assert hr.detail["tachy_bpm"] == 150.0
+
+
+@pytest.mark.parametrize(
+    ("other", "value", "overruled"),
+    [(0.375, 75.0, ["a/ppg.hr", "b/ppg.hr"]), (0.5, None, [])],
+    ids=["outweighed", "as heavy"],
+)
+def test_a_pair_that_agrees_overrules_only_what_it_outweighs_in_all(other, value, overruled):
+    pair = lane("node/pcg.hr", 75.0, 0.5), lane("cam/camera.hr", 75.0, 0.5)
+    hr = fused(lane("a/ppg.hr", 150.0, other), lane("b/ppg.hr", 110.0, other), *pair)["fused.hr"]
+    assert (hr.value, list(hr.detail["overruled"])) == (value, overruled)
+    assert hr.detail["tachy_bpm"] == (75.0 if overruled else 150.0)
+
+
+def test_an_overruled_lane_keeps_away_only_what_it_would_have_raised():
+    slow = lane("node/ppg.hr", 150.0, 0.9, brady_bpm=75.0, tachy_bpm=None)
+    calm = [lane(name, 75.0, 0.6) for name in ("node/pcg.hr", "cam/camera.hr")]
+    assert fused(slow, *calm)["fused.hr"].detail["suppressed"] == []
+    fast = lane("node/ppg.hr", 36.0, 0.9, brady_bpm=None, tachy_bpm=75.0)
+    assert fused(fast, *calm)["fused.hr"].detail["suppressed"] == []
 
 
 def test_an_agreeing_lanes_own_beats_are_kept():
@@ -120,12 +141,25 @@ def test_a_missing_pulse_is_passed_on_unless_two_good_lanes_see_one():
         1,
         5.0,
     )
-    assert fused(stopped, face)["fused.hr"].detail["asystole"] == 1
+    one = fused(stopped, face)["fused.hr"]
+    assert (one.detail["asystole"], one.detail["suppressed"]) == (1, [])
     both = fused(stopped, sound, face)["fused.hr"]
     assert (both.detail["asystole"], both.detail["suppressed"]) == (0, ["asystole"])
-    assert fused(stopped, lane("node/pcg.hr", 70.0, 0.4), face)["fused.hr"].detail["asystole"] == 1
+    for quality, missed in ((0.5, 0), (0.49, 1)):
+        assert fused(stopped, lane("node/pcg.hr", 70.0, quality), face)["fused.hr"].detail["asystole"] == missed
+    for rate, missed in ((45.0, 0), (45.1, 1)):
+        slow = lane("cam/camera.hr", 40.0), lane("node/pcg.hr", rate)
+        assert fused(stopped, *slow)["fused.hr"].detail["asystole"] == missed
+    itself = lane("node/ppg.hr", 70.0, asystole=1, longest_gap_s=5.0)
+    assert fused(itself, face)["fused.hr"].detail["asystole"] == 1, "a lane does not speak against itself"
+    sure = Reading("ppg.hr", 10.0, None, "bpm", 0.9, "no_pulse", {"asystole": 1}, "bed1", "node")
+    assert fused(sure, face)["fused.hr"].detail["asystole"] == 1
     beating = lane("node/pcg.hr", 70.0, asystole=0, longest_gap_s=9.0)
     assert fused(stopped, beating)["fused.hr"].detail["longest_gap_s"] == 5.0, "of the lane that misses the pulse"
+    longer = lane("other/ppg.hr", None, reason="no_pulse", asystole=1, longest_gap_s=6.0)
+    assert fused(stopped, longer)["fused.hr"].detail["longest_gap_s"] == 6.0
+    again = fused(beating)["fused.hr"].detail
+    assert (again["asystole"], again["longest_gap_s"]) == (0, 9.0), "what says that a missing pulse is back"
 
 
 @pytest.mark.parametrize(("rate", "key", "kept"), [(150.0, "tachy_bpm", "tachy"), (35.0, "brady_bpm", "brady")])
@@ -160,10 +194,18 @@ def test_every_second_is_fused_once_and_at_once_with_one_lane():
     assert [len(ts) for ts in told] == [0] * 6 + [1, 0, 1, 0, 1, 0], "no lane is waited for that is not there"
 
 
-def test_a_longer_hop_counts_for_two_seconds():
-    readings = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 12) + hop("cam/camera.hr", 0.5, 2.0, [72.0] * 6)
-    told = [f for f in run(sorted(readings, key=lambda r: r.t)) if f.metric == "fused.hr"]
-    assert [len(f.detail["agree"]) for f in told if 4 <= f.t < 12] == [2] * 8
+@pytest.mark.parametrize(("start", "first"), [(0.0, 73.0), (0.5, None)])
+def test_a_longer_hop_counts_for_two_seconds_and_no_longer(start, first):
+    face = hop("cam/camera.hr", start, 2.0, [72.0, 73.0, 74.0, 75.0])
+    readings = sorted(hop("node/ppg.hr", 0.0, 1.0, [70.0] * 12) + face, key=lambda r: r.t)
+    told = [f for f in run(readings) if f.metric == "fused.hr"]
+    rates = [f.detail["lanes"].get("cam/camera.hr") for f in told]
+    assert rates == [first, 73.0, 74.0, 74.0, 75.0, 75.0, 75.0, None, None, None]
+
+
+def test_a_lane_of_the_longest_hop_there_may_be_is_told_of_every_time():
+    told = run(hop("node/ppg.hr", 0.3, LONGEST_S, [70.0] * 8))
+    assert [f.t for f in told] == pytest.approx([0.3 + LONGEST_S * i for i in range(1, 8)])
 
 
 def test_a_lane_that_stops_is_waited_for_and_then_left():
@@ -178,9 +220,12 @@ def test_a_lane_that_stops_is_waited_for_and_then_left():
 
 
 def test_of_a_lane_a_reading_that_comes_again_or_late_changes_nothing():
-    readings = hop("node/ppg.hr", 0.0, 1.0, [70.0, 71.0, 72.0, 73.0])
+    readings = hop("node/ppg.hr", 0.0, 2.0, [70.0, 71.0, 72.0, 73.0])
+    face = hop("cam/camera.hr", 0.0, 1.0, [72.0] * 8)
     late = [lane("node/ppg.hr", 120.0, t=2.0), lane("node/ppg.hr", 120.0, t=1.0)]
-    assert run([*readings[:3], *late, *readings[3:]]) == run(readings)
+    arrived = sorted(readings + face, key=lambda r: r.t)
+    assert run([*arrived[:5], *late, *arrived[5:]]) == run(arrived)
+    assert arrived[4].t == 2.0
 
 
 def test_readings_of_long_ago_are_not_told_as_now():
@@ -188,11 +233,23 @@ def test_readings_of_long_ago_are_not_told_as_now():
     assert [f.t for f in told] == [2.0, 3.0, 4.0, 5.0, 3602.0, 3603.0, 3604.0, 3605.0]
 
 
+def test_what_was_waited_for_is_told_at_the_end_of_a_recording_and_not_hours_later():
+    ppg, face = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 6), hop("cam/camera.hr", 0.0, 1.0, [72.0] * 4)
+    one = Fusion()
+    told = [f.t for r in sorted(ppg + face, key=lambda r: r.t) for f in one.update(r) if f.metric == "fused.hr"]
+    waiting = one.state()
+    assert told == [2.0, 3.0]
+    assert [f.t for f in one.flush() if f.metric == "fused.hr"] == [4.0, 5.0]
+    later = Fusion()
+    later.restore(waiting)
+    assert [f.t for r in hop("node/ppg.hr", 3600.0, 1.0, [80.0] * 3) for f in later.update(r)] == [3602.0]
+
+
 def test_other_metrics_and_standby_are_no_business_of_fusion():
     one = Fusion()
     assert one.update(lane("node/pcg.murmur", 0.5)) == []
-    assert one.update(lane("node/ppg.hr", None, reason="standby")) == []
     assert one.flush() == []
+    assert run(hop("node/ppg.hr", 0.0, 1.0, [None] * 6, reason="standby")) == []
 
 
 def test_beds_keep_apart():
@@ -292,7 +349,10 @@ def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
     assert in_short(story(75.0, {"cam/camera.hr": 100.0})) == [("hr_disagree", "low", "on")]
     assert story(75.0, {"cam/camera.hr": 80.0}) == []
     poor = {"fused.spread": lane("node/ppg.hr", 75.0, 0.4), "x": lane("cam/camera.hr", 110.0, 0.9)}
-    assert fuse(poor, bed="bed1")[1].value is None
+    spread = fuse(poor, bed="bed1")[1]
+    assert (spread.value, spread.quality, spread.reason) == (None, 0.0, "low_quality")
+    just = fused(lane("node/ppg.hr", 75.0, 0.5), lane("cam/camera.hr", 110.0, 0.9))["fused.spread"]
+    assert (just.value, just.quality) == (35.0, 0.5)
 
 
 @given(st.integers(0, 60), st.integers(0, 3))
