@@ -16,6 +16,11 @@ static uint16_t crc16(const uint8_t *data, size_t length)
     return crc;
 }
 
+static uint16_t get16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] | (uint16_t)at[1] << 8);
+}
+
 static void put16(uint8_t *at, uint16_t value)
 {
     at[0] = (uint8_t)value;
@@ -59,11 +64,18 @@ static uint8_t *body_of(uint8_t *out)
     return out + ROOM + HEAD;
 }
 
+/* memcpy may not be given NULL, not even for nothing. */
+static void copy(uint8_t *to, const void *from, size_t length)
+{
+    if (length)
+        memcpy(to, from, length);
+}
+
 size_t vitals_hello(vitals_sender *s, const char *json, size_t length, uint8_t *out)
 {
     if (length > VITALS_MAX_HELLO)
         return 0;
-    memcpy(body_of(out), json, length);
+    copy(body_of(out), json, length);
     return finish(s, VITALS_HELLO, length, out);
 }
 
@@ -71,10 +83,10 @@ size_t vitals_data(vitals_sender *s, const vitals_block *block, const void *samp
 {
     static const uint8_t widths[] = {0, 2, 3, 4, 1};
     uint8_t *at = body_of(out);
-    size_t bytes;
+    uint32_t bytes; /* where size_t has 16 bits the product would wrap, and what does not fit seem to fit */
     if (block->format < VITALS_INT16 || block->format > VITALS_UINT8 || block->channels < 1 || block->channels > 8)
         return 0;
-    bytes = (size_t)block->count * block->channels * widths[block->format];
+    bytes = (uint32_t)block->count * block->channels * widths[block->format];
     if (bytes < 1 || bytes > VITALS_MAX_SAMPLE_BYTES)
         return 0;
     at[0] = block->stream;
@@ -84,8 +96,8 @@ size_t vitals_data(vitals_sender *s, const vitals_block *block, const void *samp
     put16(at + 4, block->count);
     put32(at + 6, block->index);
     put32(at + 10, block->device_us);
-    memcpy(at + DATA_HEAD, samples, bytes);
-    return finish(s, VITALS_DATA, DATA_HEAD + bytes, out);
+    copy(at + DATA_HEAD, samples, (size_t)bytes);
+    return finish(s, VITALS_DATA, DATA_HEAD + (size_t)bytes, out);
 }
 
 size_t vitals_event(vitals_sender *s, uint8_t code, uint32_t device_us, const char *detail, size_t length, uint8_t *out)
@@ -95,7 +107,7 @@ size_t vitals_event(vitals_sender *s, uint8_t code, uint32_t device_us, const ch
         return 0;
     at[0] = code;
     put32(at + 1, device_us);
-    memcpy(at + 5, detail, length);
+    copy(at + 5, detail, length);
     return finish(s, VITALS_EVENT, 5 + length, out);
 }
 
@@ -144,12 +156,12 @@ int vitals_receive(vitals_receiver *r, uint8_t byte, vitals_command *command)
     if (length < HEAD + CRC || data[0] != VITALS_VERSION)
         return 0;
     length -= CRC;
-    if (crc16(data, length) != (uint16_t)(data[length] | data[length + 1] << 8))
+    if (crc16(data, length) != get16(data + length))
         return 0;
     if (data[1] < VITALS_REQUEST_HELLO || data[1] > VITALS_SET)
         return 0;
     command->type = data[1];
-    command->frame_seq = (uint16_t)(data[2] | data[3] << 8);
+    command->frame_seq = get16(data + 2);
     command->body = data + HEAD;
     command->length = length - HEAD;
     return 1;

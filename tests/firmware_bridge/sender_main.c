@@ -50,7 +50,7 @@ int main(void)
         } else if (!strcmp(word, "event")) {
             sscanf(line, "%*s %u %u %16999s", &a, &b, hex);
             size_t n = from_hex(hex);
-            show(out, vitals_event(&sender, (uint8_t)a, b, (const char *)bytes, n, out));
+            show(out, vitals_event(&sender, (uint8_t)a, b, n ? (const char *)bytes : NULL, n, out));
         } else if (!strcmp(word, "ack")) {
             sscanf(line, "%*s %u %u %u", &a, &b, &c);
             show(out, vitals_ack(&sender, (uint8_t)a, (uint16_t)b, (uint8_t)c, out));

@@ -86,13 +86,18 @@ def hello_json(hello):
     return json.dumps(table, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@pytest.fixture(scope="module")
-def sender(tmp_path_factory):
+@pytest.fixture(scope="module", params=["this machine's", "16-bit"], ids=lambda width: f"{width} size_t")
+def sender(tmp_path_factory, request):
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
-    program = tmp_path_factory.mktemp("device") / "sender"
-    sources = [str(HERE / "sender_main.c"), str(DEVICE / "vitals_sender.c")]
+    folder = tmp_path_factory.mktemp("device")
+    program = folder / "sender"
+    sources = [str(DEVICE / "vitals_sender.c"), str(HERE / "sender_main.c")]
+    if request.param == "16-bit":  # as on an AVR
+        narrow = folder / "narrow.h"
+        narrow.write_text("#include <stdio.h>\n#include <string.h>\n#include <stdint.h>\n#define size_t uint16_t\n")
+        sources = ["-include", str(narrow), "-Wno-conversion", *sources]
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     build = [compiler, "-g", "-D_POSIX_C_SOURCE=200809L", *STRICT, f"-I{DEVICE}", *sources, "-o", str(program)]
     made = subprocess.run([*build, *sanitize], capture_output=True, check=False).returncode == 0
@@ -202,6 +207,8 @@ def test_what_python_sends_c_reads_after_any_garbage(sender, message, frame_seq,
         Data(1, 1, 0, 0, 1, 0, 0, b""),
         Data(1, 1, 9, 0, 1, 0, 0, bytes(18)),
         Data(1, 1, 1, 0, 0, 0, 0, b""),
+        Data(1, 3, 1, 0, 16_385, 0, 0, bytes(4)),
+        Data(1, 1, 8, 0, 4097, 0, 0, bytes(16)),
         DeviceEvent(1, 0, "x" * 65),
     ],
     ids=str,
