@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             known = state or f"not known to this broker; {known_devices(client, args.prefix)}"
             print(f"FAIL {device}: its status is {known}")
             return 3
-        drill = _Drill(client, f"{args.prefix}/{device}/{args.bed}")
+        drill = _Drill(client, f"{args.prefix}/{device}", args.bed)
         return drill.play(device, args.wait)
     finally:
         client.close()
@@ -63,11 +63,16 @@ def _state_of(client: Client, topic: str) -> str:
 
 
 class _Drill:
-    def __init__(self, client: Client, root: str) -> None:
-        self._client, self._root = client, root
+    """over, emptied: it has ended, and nothing of it is retained; bell_fault: what is wrong with the annunciator."""
+
+    def __init__(self, client: Client, device: str, bed: str) -> None:
+        self._client, self._root = client, f"{device}/{bed}"
+        self._bell = f"{device}/_device/alarm/annunciator_lost"
         self._seqs: list[int] = []
         self._occurrence = ""
-        client.subscribe(f"{root}/event", f"{root}/alarm/drill", f"{root}/cmd/result")
+        self._over = self._emptied = False
+        self._bell_fault = ""
+        client.subscribe(f"{self._root}/event", f"{self._root}/alarm/drill", f"{self._root}/cmd/result", self._bell)
 
     def play(self, device: str, wait_s: float) -> int:
         started = time.monotonic()
@@ -76,11 +81,18 @@ class _Drill:
         if event is None:
             print(f"FAIL {device}: {answer or 'no answer to the command'}")
             return 3
-        self._occurrence = event["occurrence"]
+        self._occurrence, self._emptied = event["occurrence"], False
         print(f"ok   raised and received       {1000 * (at - started):7.1f} ms after it was asked for")
         print(f"     of this, in the device    {1000 * event['delay_s']:7.1f} ms from raised and written to sent")
-        failed = self._confirmed(event, at, wait_s)
+        try:
+            failed = self._confirmed(event, at, wait_s)
+        except KeyboardInterrupt:
+            self._ended()  # or it would ring for two minutes
+            raise
         failed |= self._ended()
+        if self._bell_fault:
+            failed = True
+            print(f"FAIL annunciator               {self._bell_fault}")
         gaps = [b for a, b in zip(self._seqs, self._seqs[1:], strict=False) if b != a + 1]
         print(f"{'FAIL' if gaps else 'ok  '} numbers without gaps       {self._seqs[0]} to {self._seqs[-1]}")
         return 3 if failed or gaps else 0
@@ -105,16 +117,14 @@ class _Drill:
             return False
         print(f"     asked                     {', '.join(delivery['asked'])}")
         end = time.monotonic() + wait_s
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._over:
             for at, topic, fields in self._messages(end):
                 if topic != "event" or fields.get("occurrence") != self._occurrence:
                     continue
                 delivery, change = fields.get("delivery", {}), fields["evidence"].get("change")
                 if change == "unconfirmed":
-                    rings = ", and the annunciator rings" if delivery["annunciator"] else ""
-                    print(
-                        f"     not confirmed             {at - raised:7.1f} s; {', '.join(delivery['asked'])} asked{rings}"
-                    )
+                    asked = f"{', '.join(delivery['asked'])} asked{_rings(fields)}"
+                    print(f"     not confirmed             {at - raised:7.1f} s; {asked}")
                 elif change == "received":
                     by = f"by {delivery['received']} ({delivery['by']})"
                     print(
@@ -124,21 +134,17 @@ class _Drill:
                 elif change == "acknowledged":
                     print(f"ok   acknowledged              {at - raised:7.1f} s, by {fields['evidence'].get('by')}")
                     return False
-        print(f"FAIL confirmed                 by nobody within {wait_s:g} s")
+        until = "before it was over" if self._over else f"within {wait_s:g} s"
+        print(f"FAIL confirmed                 by nobody {until}")
         return True
 
     def _ended(self) -> bool:
-        self._client.command(f"{self._root}/cmd/drill", BY, seconds=0)
+        if not self._over:
+            self._client.command(f"{self._root}/cmd/drill", BY, seconds=0)
         end = time.monotonic() + _ANSWER_S
-        over = emptied = False
-        while time.monotonic() < end and not (over and emptied):
-            for _, topic, fields in self._messages(end):
-                over |= topic == "event" and (fields.get("occurrence"), fields.get("presence")) == (
-                    self._occurrence,
-                    "off",
-                )
-                emptied |= topic == "alarm/drill" and not fields
-        ok = over and emptied
+        while time.monotonic() < end and not (self._over and self._emptied):
+            self._messages(end)
+        ok = self._over and self._emptied
         print(f"{'ok  ' if ok else 'FAIL'} ended, and the alarm's topic is empty again")
         return not ok
 
@@ -151,8 +157,22 @@ class _Drill:
                 fields = json.loads(message.payload) if message.payload else {}
             except ValueError:
                 raise SinkError(f"{message.topic}: not JSON") from None
+            if message.topic == self._bell:
+                self._bell_fault = str(fields.get("text", "")) if fields.get("presence") in ("on", "ack") else ""
+                continue
             if topic == "event" and fields["seq"] not in self._seqs:
                 self._seqs.append(fields["seq"])
+            of_ours = topic == "event" and fields.get("occurrence") == self._occurrence
+            self._over |= of_ours and fields.get("presence") == "off"
+            self._emptied |= topic == "alarm/drill" and not fields
             if not (message.retain and topic == "alarm/drill"):
                 found.append((message.timestamp, topic, fields))
         return found
+
+
+def _rings(fields: dict[str, Any]) -> str:
+    """Whether the annunciator is on, in words that follow others."""
+    if not fields["delivery"]["annunciator"]:
+        return ""
+    held = next((word for word in ("paused", "shelved") if f"{word}_until" in fields["evidence"]), "")
+    return f", but the annunciator is silent: it is {held}" if held else ", and the annunciator rings"

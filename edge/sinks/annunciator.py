@@ -1,7 +1,8 @@
 """The local annunciator: rings in the room itself when nobody elsewhere has confirmed an alarm.
 
 It rings while an alarm says so (``delivery.annunciator``), nobody has acknowledged it and no pause or shelf silences
-it: by a command, a sound, a GPIO line, or several of them. A thread does it, so ``send`` never waits. What does not
+it: by a command, a sound, a GPIO line, or several of them. The most urgent is heard, several of one priority in turn, and
+a drill only where nothing real rings. A thread does it, so ``send`` never waits. What does not
 work is logged and told as the condition ``annunciator_lost`` until a ring of it has worked; a drill that nobody
 confirms tries the whole of it.
 """
@@ -47,7 +48,7 @@ def build(
     """What rings at the bedside.
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
-    environment. sound: "beep", or a WAV file. player: the program that plays it. gpio_line: a line that is on while it
+    environment, and _DRILL, "1" for a test. sound: "beep", or a WAV file. player: the program that plays it. gpio_line: a line that is on while it
     rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s: command and sound again
     after so long; they are ended when they take longer.
     """
@@ -91,6 +92,7 @@ class Annunciator:
         self._outputs, self._clock, self._repeat_s, self._on_fault = outputs, clock, repeat_s, on_fault
         self._lock = threading.Lock()
         self._wanted = {alarm.id: alarm for alarm in standing if rings(alarm)}
+        self._turns: dict[tuple[str, str], int] = {}  # when each was heard last, counted in rings
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._broken: dict[int, str] = {}
@@ -119,27 +121,40 @@ class Annunciator:
         self._wake.set()
         self._thread.join(_STOP_S)
 
-    def _loudest(self) -> Alarm | None:
+    def _next(self) -> Alarm | None:
+        """Of the most urgent ones that which was not heard for longest."""
         with self._lock:
-            return max(self._wanted.values(), key=lambda a: (PRIORITIES.index(a.priority), a.t), default=None)
+            return max(self._wanted.values(), key=lambda a: (_urgency(a), -self._turn(a), a.t), default=None)
+
+    def _turn(self, alarm: Alarm) -> int:
+        return self._turns.get((alarm.occurrence, alarm.priority), 0)
+
+    def _take_turn(self, alarm: Alarm) -> None:
+        with self._lock:
+            wanted = {(one.occurrence, one.priority) for one in self._wanted.values()}
+        self._turns = {key: turn for key, turn in self._turns.items() if key in wanted}
+        self._turns[alarm.occurrence, alarm.priority] = self.rung + 1
 
     def _run(self) -> None:
-        rung: tuple[str, str] | None = None
+        rung: tuple[bool, int] | None = None
         due, everything = 0.0, range(len(self._outputs))
         while not self._stopping.is_set():
             self._wake.clear()
-            alarm = self._loudest()
+            alarm = self._next()
             if alarm is None:
                 if rung is not None:
                     self._each(everything, lambda output: output.quiet())
                 rung = None
+                self._turns.clear()
                 self._wake.wait()
                 continue
             now = self._clock.now()
-            if rung != (alarm.occurrence, alarm.priority) or now >= due:
-                if rung is None:
+            first = not self._turn(alarm)
+            if first or rung != _urgency(alarm) or now >= due:
+                if first:
                     log.warning("nobody has confirmed %s (%s): ringing here", alarm.id, alarm.text)
-                rung, due = (alarm.occurrence, alarm.priority), now + self._repeat_s
+                rung, due = _urgency(alarm), now + self._repeat_s
+                self._take_turn(alarm)
                 self._ring(alarm)
             else:
                 self._wake.wait(POLL_S)
@@ -152,8 +167,8 @@ class Annunciator:
             says = self._each(ringing, lambda output: output.rings())
             self._say_broken(works=[number for number, rings in says.items() if not rings])
             ringing = [number for number, rings in says.items() if rings]
-            loudest = self._loudest()
-            if loudest is None or loudest.priority != alarm.priority or (ringing and self._stopping.wait(POLL_S)):
+            other = self._next()
+            if other is None or _urgency(other) != _urgency(alarm) or (ringing and self._stopping.wait(POLL_S)):
                 break  # the next ring, or the quiet that comes now, ends what still rings
         self.rung += 1
 
@@ -187,6 +202,11 @@ def rings(alarm: Alarm) -> bool:
     """Whether this alarm, as it stands, is to be heard here."""
     silenced = "paused_until" in alarm.evidence or "shelved_until" in alarm.evidence
     return bool(alarm.delivery.get("annunciator")) and alarm.presence in ("on", "latched") and not silenced
+
+
+def _urgency(alarm: Alarm) -> tuple[bool, int]:
+    """A drill comes after everything real."""
+    return not alarm.drill, PRIORITIES.index(alarm.priority)
 
 
 def _program(key: str, command: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import pytest
 
 from edge.cli import main
+from edge.cli._mqtt_client import Client
 from edge.config import parse
 from edge.service import build_service
 
@@ -63,6 +65,48 @@ def test_a_drill_nobody_confirms_goes_from_role_to_role_rings_at_the_bed_and_fai
     assert "ok   numbers without gaps       1 to 4" in said
     assert (tmp_path / "rung").read_text().splitlines()[0] == "bed1/drill"
     assert "bed1/drill: not confirmed, ringing at the bed; asked: station, charge" in caplog.text
+
+
+def test_a_drill_fails_where_the_bell_does(device, tmp_path, capsys):
+    (tmp_path / "ring").write_text("#!/bin/sh\nexit 7\n")
+    url = device()
+    assert main(["drill", "--broker", url, "--device", "own", "--bed", "bed1", "--wait", "4"]) == 3
+    said = capsys.readouterr().out
+    assert (
+        f"FAIL annunciator               The local annunciator does not work: {tmp_path}/ring ended with code 7" in said
+    )
+
+
+def test_a_drill_at_a_paused_bed_says_that_nothing_rings(device, mosquitto, capsys):
+    url = device()
+    client = Client(url, None)
+    try:
+        client.subscribe("vitals/own/bed1/state")
+        while not any(m.payload and json.loads(m.payload)["paused_until"] for _, m in client.take(1.0)):
+            client.command("vitals/own/bed1/cmd/pause", "test", seconds=60)
+    finally:
+        client.close()
+    assert main(["drill", "--broker", url, "--device", "own", "--bed", "bed1", "--wait", "2"]) == 3
+    assert "charge asked, but the annunciator is silent: it is paused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("somebody", ["interrupts it", "ends it"])
+def test_a_drill_that_is_left_is_over(device, somebody):
+    url = device()
+    command = [sys.executable, "-u", "-m", "edge", "drill", "--broker", url, "--device", "own", "--wait", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as drill:
+        while "not confirmed" not in drill.stdout.readline():
+            pass
+        if somebody == "interrupts it":
+            drill.send_signal(signal.SIGINT)
+        else:
+            client = Client(url, None)
+            client.command("vitals/own/_device/cmd/drill", "somebody", seconds=0)
+        said = drill.communicate(timeout=20)[0]
+        if somebody == "ends it":
+            client.close()
+            assert "FAIL confirmed                 by nobody before it was over" in said
+    assert "ok   ended, and the alarm's topic is empty again" in said
 
 
 def test_a_station_confirms_and_nothing_rings(device, tmp_path, capsys):

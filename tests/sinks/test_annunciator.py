@@ -24,10 +24,12 @@ from edge.types import Alarm, ConfigError, Reading
 WAIT_S = 10.0
 
 
-def alarm(presence="on", *, condition="tachy", priority="medium", local=True, occurrence="o1", **evidence):
+def alarm(
+    presence="on", *, condition="tachy", priority="medium", local=True, occurrence="o1", t=5.0, drill=False, **evidence
+):
     return Alarm(
-        f"bed1/{condition}", occurrence, "physiological", priority, presence, 5.0, "Fast", condition, "bed1",
-        evidence=evidence, delivery={"asked": ["station"], "received": "", "by": "", "annunciator": local},
+        f"bed1/{condition}", occurrence, "physiological", priority, presence, t, "Fast", condition, "bed1",
+        evidence=evidence, delivery={"asked": ["station"], "received": "", "by": "", "annunciator": local}, drill=drill,
     )  # fmt: skip
 
 
@@ -100,6 +102,32 @@ def test_a_more_urgent_alarm_rings_at_once_and_the_other_goes_on_after_it(annunc
     bell.wait(RING, ("bed1/asystole", "high"))
     annunciator.send(alarm("ack", condition="asystole", priority="high", occurrence="o2"))
     bell.wait(RING, ("bed1/asystole", "high"), RING)
+
+
+def test_of_one_priority_each_has_its_turn(annunciator, bell, clock):
+    brady = ("bed1/brady", "medium")
+    annunciator.send(alarm())
+    bell.wait(RING)
+    annunciator.send(alarm(condition="brady", occurrence="o2"))
+    bell.wait(RING, brady)
+    for so_far in ([RING], [RING, brady], [RING, brady, RING]):
+        clock.advance(10.0)
+        bell.wait(RING, brady, *so_far)
+
+
+@pytest.mark.parametrize("real", ["low", "medium", "high"])
+def test_a_drill_hides_nothing_real(annunciator, bell, clock, real):
+    test = alarm(condition="drill", occurrence="o2", t=9.0, drill=True)
+    annunciator.send(alarm(priority=real))
+    rung = ("bed1/tachy", real)
+    bell.wait(rung)
+    annunciator.send(test)
+    clock.advance(10.0)
+    bell.wait(rung, rung)
+    annunciator.send(alarm("ack", priority=real))
+    bell.wait(rung, rung, ("bed1/drill", "medium"))
+    annunciator.send(alarm(priority=real, occurrence="o3"))
+    bell.wait(rung, rung, ("bed1/drill", "medium"), rung)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +222,9 @@ def test_an_output_that_hangs_keeps_no_other_from_ringing(tmp_path, clock, bell)
     assert one.rung == 2
 
 
-def heard(program, still=lambda: True):
+def heard(program, still=lambda: True, **how):
     """Ring it to its end, or for as long as ``still``; whether it came to its end."""
-    program.ring(alarm())
+    program.ring(alarm(**how))
     pause = threading.Event()
     while program.rings():
         if not still():
@@ -214,11 +242,12 @@ def script(tmp_path, text):
 
 def test_a_program_is_told_which_alarm_it_is(tmp_path):
     out = tmp_path / "out"
-    told = '"$1 $EDGE_VITALS_ALARM $EDGE_VITALS_PRIORITY $EDGE_VITALS_BED $EDGE_VITALS_TEXT"'
+    told = '"$1 $EDGE_VITALS_ALARM $EDGE_VITALS_PRIORITY $EDGE_VITALS_BED $EDGE_VITALS_TEXT $EDGE_VITALS_DRILL"'
     program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"echo {told} > {out}"), "x")), 5.0)
-    assert heard(program)
-    program.quiet()
-    assert out.read_text() == "x bed1/tachy medium bed1 Fast\n"
+    for drill, says in ((False, ""), (True, "1")):
+        assert heard(program, drill=drill)
+        program.quiet()
+        assert out.read_text() == f"x bed1/tachy medium bed1 Fast {says}\n"
 
 
 def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
@@ -250,12 +279,13 @@ def gone(pid):
 def test_what_the_program_started_ends_with_the_ringing(tmp_path, then):
     out = tmp_path / "pid"
     program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"sleep 777 & echo $! > {out}; {then}"),)), 5.0)
-    began = out.is_file
     if then == "exit 3":
         with pytest.raises(OSError, match="code 3"):
             heard(program)
+    elif then == "exit 0":
+        assert heard(program)
     else:
-        assert heard(program, lambda: not (began() and out.read_text().endswith("\n"))) == (then == "exit 0")
+        assert not heard(program, lambda: not (out.is_file() and out.read_text().endswith("\n")))
     pid = int(out.read_text())
     if then == "exit 0":  # what it left behind may be what is heard
         assert Path(f"/proc/{pid}").exists()

@@ -49,6 +49,7 @@ class Program:
         self.quiet()
         command = self._by_priority[alarm.priority]
         named = {"ALARM": alarm.id, "PRIORITY": alarm.priority, "BED": alarm.bed, "TEXT": alarm.text}
+        named["DRILL"] = "1" if alarm.drill else ""
         environment = {**os.environ, **{f"EDGE_VITALS_{key}": text for key, text in named.items()}}
         null = subprocess.DEVNULL
         self._command, self._polls_left = command[0], max(1, round(self._longest_s / POLL_S))
