@@ -154,8 +154,11 @@ def test_faults_of_the_device_stand_on_its_own_bed():
     assert what(one.tick(7.0)) == [("_device/outbox_full", "off", "cleared")]
     one.update(Fault("model_fault", 8.0, True, "murmur: golden mismatch", bed="bed1", source="murmur"))
     assert one.active()[0].id == "bed1/model_fault"
+    assert what(one.update(Fault("model_fault", 9.0, True, "no model"))) == [("_device/model_fault", "on", "raised")]
     with pytest.raises(ValueError, match="not a technical condition"):
         one.update(Fault("brady", 1.0, True))
+    with pytest.raises(ValueError, match="not a technical condition"):
+        one.update(Fault("bradi", 1.0, True))
     with pytest.raises(ValueError, match="no bed 'bed9'"):
         one.update(hr(1.0, 70, bed="bed9"))
 
