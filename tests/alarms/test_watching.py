@@ -129,8 +129,9 @@ def test_a_reading_on_its_way_when_its_source_was_switched_off_is_not_waited_for
     one.update(status(0.0, "online"))
     seconds(one, 0, 10, ppg=True)
     one.update(status(10.0, "disabled", "switched off"))
-    one.update(hr(10.1, 70))
     two = board(state=through_json(one))
+    for each in (one, two):
+        each.update(hr(10.1, 70))
     assert seconds(one, 10, 60) == seconds(two, 10, 60) == []
     one.update(status(60.0, "online"))
     assert [t[:2] for t in seconds(one, 60, 90)] == [(79.5, "on")]
@@ -249,6 +250,13 @@ def test_what_is_missed_when_the_program_stops_is_missed_on_and_told_once(seen):
     assert seconds(two, 40, 200, ppg=True) == []
     assert standing(two) == {LOST: seen}
     assert [t[:3] for t in seconds(two, 200, 210, ppg=True, pcg=True)] == [(203.1, "off", "cleared")]
+
+
+def test_where_it_is_not_known_what_is_analyzed_nothing_of_before_is_missed():
+    one = board(places=PLACE)
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    two = board(boot="next", state=through_json(one), shift_s=0.0)
+    assert seconds(two, 10, 60, ppg=True) == []
 
 
 def test_what_another_configuration_no_longer_analyzes_is_not_missed_after_a_restart():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from board_told import board, hr, rates, say, through_json, what
@@ -10,6 +12,8 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import rules_from
 from edge.alarms.delivery import Chain, Role
 from edge.types import Fault, Reading, SourceStatus
+
+CHAIN = Chain((Role("station", 30.0), Role("charge", 30.0)))
 
 
 def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_with_it_it_stands():
@@ -22,6 +26,23 @@ def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_
         places = {"bed1": Place(sources=None if sources is None else dict.fromkeys(sources, ("pulse",)))}
         two = board(boot="next", state=state, shift_s=0.0, places=places)
         assert what(two.tick(7.0)) == ended
+
+
+@pytest.mark.parametrize(("sources", "ended"), [({"node": ("pulse",)}, []), ({}, [("bed1/brady", "off", "unwatched")])])
+def test_what_several_lanes_raised_together_stands_while_there_is_any(sources, ended):
+    rules = {"brady": {"metrics": ["fused.hr"], "on_delay_s": 0}}
+    one = board(rules)
+    one.update(hr(0.0, 43, source="", metric="fused.hr"))
+    two = board(rules, boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place(sources=sources)})
+    assert what(two.tick(1.0)) == ended
+
+
+def test_an_alarm_of_a_condition_that_is_no_more_is_forgotten_with_its_way_to_people():
+    one = board(chain=CHAIN)
+    rates(one, [43] * 3)
+    state = json.loads(json.dumps(one.snapshot()).replace("bed1/brady", "bed1/slow"))
+    two = board(boot="next", chain=CHAIN, state=state, shift_s=0.0)
+    assert (two.tick(100.0), two.active(), two.heartbeat()["bed1"]["unconfirmed"]) == ([], [], 0)
 
 
 def test_after_a_restart_acknowledged_stays_and_numbers_go_on():
@@ -42,9 +63,6 @@ def test_after_a_restart_acknowledged_stays_and_numbers_go_on():
     assert [(a.presence, a.seq, a.occurrence) for a in told] == [("off", last + 1, "boot.bed1.brady.1")]
     told = [a for i in range(3) for a in two.update(hr(1010.0 + i, 43))]
     assert told[0].occurrence == "next.bed1.brady.2"
-
-
-CHAIN = Chain((Role("station", 30.0), Role("charge", 30.0)))
 
 
 def a_board_in_use():
