@@ -193,7 +193,7 @@ def _figure(reading: Reading, key: str, rate: float | None) -> float | None:
     if key not in reading.detail:
         return rate
     figure = reading.detail[key]
-    return float(figure) if isinstance(figure, int | float) else None
+    return float(figure) if isinstance(figure, int | float) and not isinstance(figure, bool) else None
 
 
 def _findings(given: Mapping[str, Reading], rates: Mapping[str, float], speaking: Sequence[str]) -> dict[str, Any]:

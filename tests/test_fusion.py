@@ -129,6 +129,7 @@ def test_an_overruled_lane_keeps_away_only_what_it_would_have_raised():
 def test_an_agreeing_lanes_own_beats_are_kept():
     hr = fused(lane("node/ppg.hr", 70.0, brady_bpm=38.0, tachy_bpm=None), lane("cam/camera.hr", 71.0))["fused.hr"]
     assert (hr.detail["brady_bpm"], hr.detail["tachy_bpm"]) == (38.0, 71.0)
+    assert fused(lane("node/ppg.hr", 70.0, brady_bpm=True))["fused.hr"].detail["brady_bpm"] is None, "a word, no rate"
 
 
 def test_a_missing_pulse_is_passed_on_unless_two_good_lanes_see_one():

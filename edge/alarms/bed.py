@@ -222,7 +222,6 @@ class Bed:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
         if not doubt:
             self.coverage_due = saved["coverage_due"]
-        self.lines = {}
         for alarm_id, state in saved["lines"].items():
             _, name, *source = alarm_id.split("/")
             if name in self.rules.conditions:

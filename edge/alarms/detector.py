@@ -61,10 +61,8 @@ class Detector:
         return self.present
 
     def tick(self, now: float) -> bool:
-        """Let the clock run for a clocked feed."""
-        if self._clocked and self._t is not None and now > self._t:
-            self.feed(now, self._last)
-        return self.present
+        """Let the clock run, for a clocked feed that was told something."""
+        return self.feed(now, self._last)
 
     def _confirmed(self, t: float, verdict: Verdict) -> Verdict:
         rule = self._rule
@@ -92,7 +90,6 @@ class Detector:
             if late_s >= -_EPS_S:
                 self.present = True
                 self.changed_at = t - max(0.0, late_s) if self._clocked else t
-                self._held_s = None
 
     def _while_present(self, t: float, verdict: Verdict, step: float) -> None:
         if verdict in ("yes", "between"):

@@ -49,17 +49,18 @@ class Feed:
 
     @property
     def changed_at(self) -> float:
-        return max(d.changed_at for d in (self.limit, self.severe) if d is not None)
+        """When a state came or ended, s; states have no severe limit."""
+        return self.limit.changed_at
 
     def take(
         self, t: float, finding: Finding, severe: Finding | None, evidence: dict[str, Any] | None, text: str
     ) -> None:
-        """Take what it says at ``t``, s; severe: at the severe limit, where the rule has one."""
+        """Take what it says at ``t``, s; severe: at the severe limit, where the rule has one; evidence: of what decides."""
         self.doubt = False
         self.limit.feed(t, finding.verdict)
         if self.severe is not None and severe is not None:
             self.severe.feed(t, severe.verdict)
-        if finding.verdict != "unknown" and evidence is not None:
+        if evidence is not None:
             self.evidence = evidence
             if not self.clocked:
                 told = [t, evidence["value"], evidence["quality"], finding.verdict]

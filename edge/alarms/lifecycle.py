@@ -89,16 +89,19 @@ class Lifecycle:
         text: str = "",
         clocked: bool = False,
     ) -> Change | None:
-        """Take what one feed says at ``t``; severe is the finding at the severe limit, where the rule has one."""
+        """Take what one feed says at ``t``.
+
+        severe: the finding at the severe limit, where the rule has one. evidence: what it rests on, None of what is unknown.
+        """
         known = self._feeds.get(feed)
         if known is None:
             known = self._feeds[feed] = Feed(self.rule, clocked)
         known.take(t, finding, severe, evidence, text)
-        if finding.verdict != "unknown" and evidence is not None:
+        if evidence is not None:
             self.evidence = evidence
             if not clocked:
                 self.recent = known.recent
-        if finding.verdict == "yes" and self.standing and not clocked:
+        if finding.verdict == "yes" and not clocked:
             self.value = finding.value
         if not self.presence and not known.present:
             return None  # where no occurrence stands no other feed is present: most readings end here
@@ -106,14 +109,11 @@ class Lifecycle:
 
     def tick(self, now: float, *, silenced: bool = False) -> Change | None:
         """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
-        changed_at: float | None = None
-        for feed in self._feeds.values():
-            if feed.clocked and feed.tick(now):
-                changed_at = feed.changed_at
-        if not self.presence and changed_at is None:
-            return None
-        changed_at = now if changed_at is None else changed_at
-        change = self._settle(changed_at)
+        changed = [feed.changed_at for feed in self._feeds.values() if feed.clocked and feed.tick(now)]
+        first_or_last = (
+            max if self.presence in ("on", "ack") else min
+        )  # it ends with the last one, it begins with the first
+        change = self._settle(first_or_last(changed)) if changed else None
         after_s = self.rule.realarms_after_s(self.priority)
         if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:
             return change
@@ -176,7 +176,7 @@ class Lifecycle:
 
     def unwatch(self, gone: Callable[[str], bool], t: float) -> Change | None:
         """Forget feeds that nobody feeds any more; what only they held is over, since nothing could ever end it."""
-        self._feeds = {name: feed for name, feed in self._feeds.items() if feed.clocked or not gone(name)}
+        self._feeds = {name: feed for name, feed in self._feeds.items() if not gone(name)}
         present = any(feed.present for feed in self._feeds.values())
         return self._over("unwatched", t) if self.presence in ("on", "ack") and not present else None
 
@@ -204,7 +204,7 @@ class Lifecycle:
 
     def _sound(self, what: str, t: float, priority: str) -> Change:
         present = [feed for feed in self._feeds.values() if feed.present]
-        first = min(present, key=lambda feed: (not feed.is_severe, feed.since or t))
+        first = min(present, key=lambda feed: (not feed.is_severe, t if feed.since is None else feed.since))
         self.value, self.text, self.evidence, self.recent = first.value, first.text, first.evidence, first.recent
         self.presence = "on"
         self.priority = priority

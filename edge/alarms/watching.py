@@ -24,9 +24,8 @@ def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
     told = _expected(bed, status)
     text = f"No data from {status.source}: {status.reason}" if status.reason else ""
     lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
-    rule = bed.rules["source_lost"]
-    line = bed.line(rule, status.source)
-    hidden = rule.enabled and lost.present and line.standing and not line.says(_STATUS)
+    line = bed.line(bed.rules["source_lost"], status.source)
+    hidden = lost.present and line.standing and not line.says(_STATUS)
     told += _state(bed, lost, _STATUS)
     return told + bed.tell(line, line.reword(text, status.t, more=True)) if hidden else told
 
@@ -108,7 +107,7 @@ def _missing(bed: Bed, source: str, streams: list[str], now: float) -> list[Alar
 
 def _speaks(bed: Bed, source: str, stream: str, t: float) -> list[Alarm]:
     rule, feed = bed.rules["source_lost"], _SILENCE + stream
-    if not rule.enabled or not bed.line(rule, source).says(feed):
+    if not bed.line(rule, source).says(feed):
         return []
     return _state(bed, Fault(rule.name, t, False, "", bed.name, source), feed)
 

@@ -173,6 +173,13 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
 
 
+def test_where_the_rules_say_so_no_coverage_is_too_little():
+    board, told = Board({"bed1": rules_from({"low_quality": {"enabled": True, "limit": 0}, "coverage_limit": 0})}), []
+    for t in range(0, 1200, 4):
+        told += board.update(reading(t, "motion" if t % 20 else "")) + board.tick(t + 0.5)
+    assert [a.text for a in told if "of the last hour" in a.text] == []
+
+
 def test_a_perfusion_that_is_never_known_is_no_poor_signal_and_still_told_as_blind():
     """As of a source that sends the pulse without its steady part."""
     board, told = Board({"bed1": rules_from({})}, boot="b"), []
@@ -192,6 +199,17 @@ def test_a_rate_that_sound_does_not_tell_matters_only_where_no_other_rate_is_wat
         found += board.update(reading(t, metric=other)) + board.update(reading(t, "low_quality", metric="pcg.hr"))
         found += board.tick(t + 0.5)
     assert [(a.t, a.id, a.presence) for a in found] == told
+
+
+def test_what_several_lanes_say_together_is_no_signal_and_standby_no_blindness():
+    board = Board({"bed1": rules_from({})}, boot="b")
+    for t in range(30):
+        board.update(reading(t, "" if t < 20 else "standby"))
+        board.update(Reading("fused.hr", float(t), 70.0, "bpm", 0.9, bed="bed1"))
+        board.update(Reading("fused.spread", float(t), None, "bpm", 0.0, "low_quality", bed="bed1"))
+    (row,) = board.coverage("bed1", 29.0)
+    assert (row["metric"], row["hour"], [b["cause"] for b in row["blind"]]) == ("ppg.hr", 1.0, ["standby"])
+    assert [a for t in range(30, 60) for a in board.tick(t) if "node" not in a.id] == []
 
 
 def restarted(one, shift_s):

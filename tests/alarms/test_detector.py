@@ -26,6 +26,7 @@ def follow(one, verdicts, start=0):
     ("verdicts", "present"),
     [
         ("yyyyy", "---XX"),
+        ("yyyynnnyyyy", "---XXX----X"),  # each time anew
         ("yyynyyyy", "-------X"),  # a good reading starts it again
         ("yyuuyyy", "------X"),  # poor quality pauses it: 1 s before, 2 s after
         ("yubyuyy", "-------"),  # nothing between two that say the same
@@ -79,6 +80,9 @@ def test_k_of_n_counts_windows_a_window_apart():
     assert follow(one, "n" * 9, start=11) == "X" * 9, "these are the same window"
     assert one.feed(20.0, "no"), "2 of 3"
     assert not one.feed(30.0, "no"), "1 of 3"
+    assert not one.feed(40.0, "yes")
+    assert one.feed(50.0, "yes")
+    assert one.since == 40.0, "the windows that spoke against it do not count"
 
 
 def test_between_k_and_what_is_left_of_n_a_confirmed_condition_stays():

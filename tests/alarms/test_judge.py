@@ -44,6 +44,8 @@ def test_the_beats_count_before_the_rate():
     assert said("brady", "ppg.hr", 70.0, brady_bpm=30.0) == "yes"
     assert said("brady", "ppg.hr", 30.0, brady_bpm=None) == "unknown"
     assert said("tachy", "ppg.hr", 70.0, tachy_bpm=150.0) == "yes"
+    assert said("brady", "ppg.hr", 70.0, brady_bpm=True) == "unknown", "a word, no rate"
+    assert said("brady", "ppg.hr", 30.0, rules=rules_from({"brady": {"limit": None}})) == "unknown"
 
 
 def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
@@ -53,6 +55,7 @@ def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
     assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=3.0, rules=longer) == "no"
     assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=4.0, rules=longer) == "yes"
     assert said("asystole", "ppg.hr", 70.0, asystole=0, longest_gap_s=9.0, rules=longer) == "no"
+    assert [said("asystole", "ppg.hr", 70.0, asystole=a, rules=longer) for a in (0, 1)] == ["unknown"] * 2
 
 
 def test_af_is_the_analyzers_decision_or_a_probability():
@@ -63,6 +66,9 @@ def test_af_is_the_analyzers_decision_or_a_probability():
     strict = rules_from({"af": {"limit": 0.8, "hysteresis": 0.1}})
     words = [said("af", "ppg.rhythm", "af", p_AF=p, rules=strict) for p in (0.85, 0.75, 0.6)]
     assert words == ["yes", "between", "no"]
+    assert said("af", "ppg.rhythm", "af", rules=strict) == "yes", "without a probability the decision"
+    assert said("af", "ppg.rhythm", "sinus", AF=True, rules=strict) == "no"
+    assert said("af", "ppg.rhythm", None, 0.0, "no_pulse", p_af=0.9, rules=strict) == "unknown"
 
 
 def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
@@ -70,6 +76,7 @@ def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
     assert said("murmur", "pcg.murmur", 0.9, decision="absent") == "no"
     assert said("murmur", "pcg.murmur", 0.9, decision="unknown") == "unknown"
     assert [said("murmur", "pcg.murmur", p) for p in (0.5, 0.499)] == ["yes", "no"]
+    assert said("murmur", "pcg.murmur", "loud") == "unknown"
     assert said("murmur", "pcg.murmur", 0.9, decision="absent", rules=rules_from({"murmur": {"limit": 0.8}})) == "yes"
 
 
@@ -121,7 +128,7 @@ def test_a_rate_that_sound_does_not_tell_is_no_poor_sound():
 def test_a_perfusion_that_a_source_cannot_have_is_no_poor_signal():
     assert said("low_quality", "ppg.perfusion", None, 0.9, "out_of_distribution") == "no"
     assert said("low_quality", "ppg.perfusion", None, 0.1, "out_of_distribution") == "yes", "the signal is poor beside"
-    assert said("low_quality", "ppg.perfusion", None, 0.0, "motion") == "yes"
+    assert said("low_quality", "ppg.perfusion", None, 0.9, "motion") == "yes"
     assert said("low_quality", "ppg.rhythm", None, 0.9, "out_of_distribution") == "yes"
 
 

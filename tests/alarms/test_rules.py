@@ -51,8 +51,54 @@ def test_a_severe_limit_keeps_the_distance_it_has_in_the_rules_that_are_changed(
     assert rules_from({"brady": {"limit": 40}}, base=none)["brady"].severe is None
 
 
-def test_a_short_on_delay_shortens_the_severe_one():
+def test_a_short_on_delay_shortens_the_severe_one_unless_that_is_set():
     assert rules_from({"brady": {"on_delay_s": 2}})["brady"].severe_on_delay_s == 2.0
+    device = rules_from({"brady": {"on_delay_s": 2, "severe_on_delay_s": 4}})
+    assert device["brady"].severe_on_delay_s == 4.0
+    assert rules_from({"brady": {"limit": 46}}, base=device)["brady"].severe_on_delay_s == 4.0
+
+
+@pytest.mark.parametrize(
+    ("device", "bed"),
+    [
+        ({"brady": {"limit": 50, "severe_limit": 21}}, {"brady": {"limit": 20}}),
+        ({"brady": {"limit": 49, "severe_limit": 20}}, {"brady": {"limit": 20}}),
+        ({"af": {"severe_limit": 0.9}}, {"af": {"limit": 0.95}}),
+    ],
+)
+def test_a_severe_limit_that_has_nowhere_to_go_is_asked_for(device, bed):
+    with pytest.raises(ConfigError, match=r"severe_limit: needed, since the limit .* is past"):
+        rules_from(bed, base=rules_from(device))
+
+
+TEXT = "Rate {value}, limit {limit}, of {source}"
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "beside"),
+    [
+        *(("brady", "limit", limit, {}) for limit in (20.0, 250.0)),
+        *(("tachy", "limit", limit, {"metrics": ["ppg.hr", "fused.spread"], "severe_limit": None}) for limit in (5.0, 250.0)),
+        ("tachy", "limit", 1e6, {"metrics": ["ppg.hr", "ppg.slope"], "severe_limit": 2e6}),
+        ("tachy", "limit", 0.5, {"metrics": ["ppg.slope"]}),
+        ("overload", "limit", 3.0, {}),
+        ("brady", "limit", None, {}),
+        *(("brady", "min_quality", quality, {}) for quality in (0.0, 0.5, 1.0)),
+        *(("brady", "on_delay_s", delay_s, {}) for delay_s in (0.0, 0.5, 86_400.0)),
+        ("brady", "text", TEXT, {}),
+        ("brady", "priority", "high", {}),
+        ("brady", "latching", None, {}),
+        ("af", "k", 1, {}),
+        ("af", "n", 1, {"k": 1, "spacing_s": 0}),
+        ("af", "spacing_s", 0.5, {}),
+    ],
+)  # fmt: skip
+def test_what_may_be_set_is_taken_as_it_is(name, key, value, beside):
+    assert getattr(rules_from({name: {**beside, key: value}})[name], key) == value
+
+
+def test_a_share_of_everything_may_be_asked_for():
+    assert rules_from({"coverage_limit": 1}).coverage_limit == 1.0
 
 
 def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
@@ -75,7 +121,8 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"brady": {"on_delay_s": None}}, "alarms.brady.on_delay_s: a number"),
         ({"af": {"k": 8}}, "alarms.af.k: 8 of 7 windows cannot agree"),
         ({"af": {"k": 2.5}}, "alarms.af.k: a whole number"),
-        ({"brady": {"n": 3}}, "alarms.brady.spacing_s: confirmation over 3 windows"),
+        ({"af": {"k": 0}}, "alarms.af.k: a whole number from 1, not 0"),
+        *(({"brady": {"n": n}}, f"alarms.brady.spacing_s: confirmation over {n} windows") for n in (2, 3)),
         ({"brady": {"severe_limit": 60}}, "alarms.brady.severe_limit: 60 is not beyond the limit 45"),
         ({"brady": {"limit": 5}}, "alarms.brady.limit: 5 must lie in 20 to 250: no reading is beyond it"),
         ({"tachy": {"limit": 1300}}, "alarms.tachy.limit: 1300 must lie in 20 to 250"),
@@ -90,9 +137,10 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"brady": {"enabled": 1}}, "alarms.brady.enabled: true or false"),
         ({"brady": {"latching": "yes"}}, "alarms.brady.latching: true or false"),
         ({"brady": {"metrics": "ppg.hr"}}, "alarms.brady.metrics: a list of metrics"),
-        ({"brady": {"text": "{rate}"}}, "alarms.brady.text: a text with no fields but"),
-        ({"brady": {"min_quality": 2}}, "alarms.brady.min_quality: a quality, 0 to 1"),
-        ({"coverage_limit": 2}, "alarms.coverage_limit: a share"),
+        ({"brady": {"metrics": ["ppg.hr", 1]}}, "alarms.brady.metrics: a list of metrics"),
+        *(({"brady": {"text": text}}, "alarms.brady.text: a text with no fields but") for text in ("{rate}", "{", 5)),
+        ({"brady": {"min_quality": 1.01}}, "alarms.brady.min_quality: a quality, 0 to 1"),
+        ({"coverage_limit": 1.01}, "alarms.coverage_limit: a share"),
         ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean 'pause_max_s'?"),
     ],
 )

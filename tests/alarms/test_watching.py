@@ -129,11 +129,30 @@ def test_a_reading_on_its_way_when_its_source_was_switched_off_is_not_waited_for
     one.update(status(0.0, "online"))
     seconds(one, 0, 10, ppg=True)
     one.update(status(10.0, "disabled", "switched off"))
-    one.update(hr(10.1, 70))
     two = board(state=through_json(one))
+    for each in (one, two):
+        each.update(hr(10.1, 70))
     assert seconds(one, 10, 60) == seconds(two, 10, 60) == []
     one.update(status(60.0, "online"))
     assert [t[:2] for t in seconds(one, 60, 90)] == [(79.5, "on")]
+
+
+def test_what_is_switched_on_again_is_heard_again():
+    one = board()
+    one.update(status(0.0, "online"))
+    one.update(status(10.0, "disabled", "switched off"))
+    one.update(status(60.0, "online"))
+    assert seconds(one, 60, 90, ppg=True) == []
+
+
+@pytest.mark.parametrize(("lost", "text"), [("stream", "No ppg readings from node for 15 s"), ("source", "")])
+def test_without_a_delay_a_loss_is_told_at_once_and_once(lost, text):
+    one = board({**QUICK, "source_lost": {"on_delay_s": 0, "off_delay_s": 0}})
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    found = told(one.update(status(10.0, "offline"))) if lost == "source" else seconds(one, 10, 60, pcg=True)
+    assert [row[1:3] for row in found] == [("on", "raised")]
+    assert [a.seq for a in one.active()] == [1]
+    assert found[0][3] == (text or "No data from node")
 
 
 def test_a_source_without_analyzers_is_recorded_and_not_missed():
@@ -231,6 +250,13 @@ def test_what_is_missed_when_the_program_stops_is_missed_on_and_told_once(seen):
     assert seconds(two, 40, 200, ppg=True) == []
     assert standing(two) == {LOST: seen}
     assert [t[:3] for t in seconds(two, 200, 210, ppg=True, pcg=True)] == [(203.1, "off", "cleared")]
+
+
+def test_where_it_is_not_known_what_is_analyzed_nothing_of_before_is_missed():
+    one = board(places=PLACE)
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    two = board(boot="next", state=through_json(one), shift_s=0.0)
+    assert seconds(two, 10, 60, ppg=True) == []
 
 
 def test_what_another_configuration_no_longer_analyzes_is_not_missed_after_a_restart():

@@ -38,7 +38,7 @@ def test_a_value_is_told_on_the_side_of_the_limit_on_which_it_is(bpm, shown):
 def test_an_alarm_carries_its_evidence():
     one = board()
     for t in range(3):
-        told = one.update(hr(float(t), 43, brady_bpm=42.0))
+        told = one.update(hr(float(t), 43, brady_bpm=42.0, tachy_bpm=None, still=True, ibi_s=[1.4]))
     (alarm,) = told
     evidence = json.loads(json.dumps(alarm.evidence))
     assert evidence["reading"] == {
@@ -49,7 +49,7 @@ def test_an_alarm_carries_its_evidence():
         "quality": 0.9,
         "reason": "",
         "model": "",
-        "detail": {"brady_bpm": 42.0},
+        "detail": {"brady_bpm": 42.0, "tachy_bpm": None, "still": True},
     }
     assert evidence["rule"]["limit"] == 45.0
     assert evidence["rule"]["on_delay_s"] == 2.0
@@ -154,8 +154,11 @@ def test_faults_of_the_device_stand_on_its_own_bed():
     assert what(one.tick(7.0)) == [("_device/outbox_full", "off", "cleared")]
     one.update(Fault("model_fault", 8.0, True, "murmur: golden mismatch", bed="bed1", source="murmur"))
     assert one.active()[0].id == "bed1/model_fault"
+    assert what(one.update(Fault("model_fault", 9.0, True, "no model"))) == [("_device/model_fault", "on", "raised")]
     with pytest.raises(ValueError, match="not a technical condition"):
         one.update(Fault("brady", 1.0, True))
+    with pytest.raises(ValueError, match="not a technical condition"):
+        one.update(Fault("bradi", 1.0, True))
     with pytest.raises(ValueError, match="no bed 'bed9'"):
         one.update(hr(1.0, 70, bed="bed9"))
 
@@ -203,9 +206,9 @@ def test_an_alarm_carries_the_readings_that_decided_its_model_card_and_its_recor
     assert json.loads(json.dumps(af.evidence)) == af.evidence
 
 
-def test_without_recordings_none_is_named():
+def test_what_there_is_not_is_not_named():
     (af,) = board().update(Reading("ppg.rhythm", 20.0, "af", "", 0.9, "", {}, "bed1", "node"))
-    assert "recording" not in af.evidence
+    assert set(af.evidence) == {"change", "reading", "readings", "rule", "span"}
 
 
 def test_times_of_an_occurrence_never_go_back_and_the_next_one_has_its_own():

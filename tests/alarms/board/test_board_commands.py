@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from board_told import board, hr, rates, say, standing, through_json, what
+from edge.alarms.board import ANSWERED_KEPT
 from edge.types import Reading, SourceStatus
 
 
@@ -61,7 +62,7 @@ def test_pause_has_an_end_and_changes_no_presence():
     assert one.paused_until("bed1") == 70.0
     assert one.update(Reading("ppg.rhythm", 20.0, "af", quality=0.9, bed="bed1"))[0].evidence["paused_until"] == 70.0
     assert one.tick(69.9) == []
-    assert sorted(what(one.tick(75.0))) == [("bed1/af", "on", "resumed"), ("bed1/brady", "on", "resumed")]
+    assert sorted(what(one.tick(70.0))) == [("bed1/af", "on", "resumed"), ("bed1/brady", "on", "resumed")]
     assert one.paused_until("bed1") is None
 
 
@@ -91,6 +92,42 @@ def test_shelving_is_of_one_line():
     assert what(told) == [("bed1/af", "on", "shelved")]
     assert what(one.tick(40.0)) == [("bed1/af", "on", "unshelved")]
     assert not one.command(say("shelve", 5.0, id="bed1/none", seconds=30))[0].ok
+
+
+def test_what_is_shelved_does_not_sound_again_and_then_counts_from_the_end_of_its_shelf():
+    one = board()
+    rates(one, [43] * 3)
+    one.command(say("shelve", 50.0, id="bed1/brady", seconds=100))
+    assert one.tick(149.9) == []
+    assert what(one.tick(150.0)) == [("bed1/brady", "on", "unshelved")]
+    assert one.tick(249.9) == []
+    assert what(one.tick(250.0)) == [("bed1/brady", "on", "realarmed")]
+
+
+def test_a_shelf_that_is_over_says_nothing_of_what_came_after_it():
+    one = board()
+    af = {
+        t: Reading("ppg.rhythm", t, word, quality=0.9, bed="bed1")
+        for t, word in ((3.0, "af"), (11.0, "sinus"), (12.0, "af"))
+    }
+    one.update(af[3.0])
+    one.command(say("shelve", 5.0, id="bed1/af", seconds=5))
+    assert what(one.update(af[11.0]) + one.update(af[12.0])) == [
+        ("bed1/af", "off", "cleared"),
+        ("bed1/af", "on", "raised"),
+    ]
+    assert one.tick(13.0) == []
+
+
+def test_only_the_latest_commands_are_known_again():
+    one = board()
+    for n in range(ANSWERED_KEPT + 1):
+        one.command(say("pause", float(n), command_id=f"n{n}", seconds=600))
+    assert len(one.snapshot()["beds"]["bed1"]["answered"]) == ANSWERED_KEPT
+    one.command(say("pause", 300.0, command_id="n1", seconds=600))
+    assert one.paused_until("bed1") == ANSWERED_KEPT + 600.0, "known still"
+    one.command(say("pause", 301.0, command_id="n0", seconds=600))
+    assert one.paused_until("bed1") == 901.0, "forgotten, so it is done"
 
 
 def test_standby_ignores_readings_ends_what_they_raised_and_has_an_end():

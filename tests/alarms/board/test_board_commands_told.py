@@ -77,6 +77,10 @@ ROWS = {
         (say("ack", 27.0), False, "no alarm stands unacknowledged", []),
         (say("ack", 27.0, occurrence="boot.bed1.brady.1", id=AF_ID), False, "occurrence boot.bed1.brady.1 does not stand", []),
     ],
+    "what was seen makes no sound that a pause could keep away": [
+        (say("ack", 20.0, id=AF_ID), True, f"{AF_ID} acknowledged", [(AF_ID, ACK, "acknowledged")]),
+        (say("pause", 21.0, seconds=60), True, "sound paused for 60 s", [(i, ON, "paused") for i in (BRADY, CAM, MIC)]),
+    ],
     "what nobody listens to has no site": [
         (say("site", 20.0, site="MV"), False, "nothing listens to a heart in bed1", []),
         (say("received", 20.0, role="x"), False, "no role 'x' here; roles: none", []),
@@ -98,6 +102,7 @@ def test_what_is_done_and_told(rows):
         assert (result.ok, result.text) == (ok, text)
         assert sorted(what(alarms)) == sorted(told)
         assert all(alarm.evidence["by"] == "nurse" and alarm.t == command.t for alarm in alarms)
+        assert {alarm.evidence["command_id"] for alarm in alarms} <= {command.command_id}
 
 
 def test_standby_that_was_lengthened_began_when_it_began():
