@@ -1,0 +1,62 @@
+"""One thread that touches the disk, so that nobody else waits for it longer than he wants to.
+
+A card that dies may take minutes for one ``fsync``, or never come back from it, and whoever called it cannot be called
+off. Work is done in the order in which it was asked for.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+WAIT_S: Final = 1.0
+"""So long an alarm may be held up by a disk."""
+_Made = TypeVar("_Made")
+
+
+class DiskThread:
+    """Does what it is asked, one after the other. It is a daemon: a disk that hangs keeps no program from its end."""
+
+    def __init__(self, name: str) -> None:
+        self._asked: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._began: float | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is worth waiting for: it is not at an end, and what it does now began only just."""
+        began = self._began
+        return not self._ended and (began is None or time.monotonic() - began < WAIT_S)
+
+    def ask(self, work: Callable[[], _Made]) -> Future[_Made]:
+        """Have it done; what it makes, or raises, is in the future that is returned. After the end nothing is done."""
+        done: Future[_Made] = Future()
+        if self._ended:
+            done.cancel()
+        else:
+            self._asked.put((done, work))
+        return done
+
+    def end(self, within_s: float) -> bool:
+        """Do what was asked so far and no more; whether that came to its end within so long. Twice is harmless."""
+        if not self._ended:
+            self._ended = True
+            self._asked.put(None)
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            done, work = asked
+            self._began = time.monotonic()
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+            self._began = None
