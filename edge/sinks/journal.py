@@ -22,11 +22,10 @@ from edge.clock import Clock, iso
 from edge.disk import is_full, must_take
 from edge.plain import encode, fields_of
 from edge.ranges import Positive
-from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
+from edge.types import KINDS_OF_EVENTS, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
 log = logging.getLogger(__name__)
 
-_KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
 _FLUSH_EVERY_S = 5.0
 
 
@@ -81,7 +80,7 @@ class Journal:
             return
         now = self._clock.now()
         fields = {
-            "type": _KINDS.get(type(event), "stats"),
+            "type": KINDS_OF_EVENTS[type(event)],
             "time": iso(self._clock.wall()),
             "mono": round(now, 3),
             "boot": self._boot,
