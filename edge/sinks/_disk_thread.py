@@ -10,8 +10,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from concurrent.futures import CancelledError, Future
+from typing import Any, Final, Generic, TypeVar
 
 WAIT_S: Final = 1.0
 """So long an alarm may be held up by a disk."""
@@ -24,6 +24,7 @@ class DiskThread:
     def __init__(self, name: str) -> None:
         self._asked: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._began: float | None = None
+        self._hung: float | None = None  # what began then was waited for in vain
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -32,7 +33,8 @@ class DiskThread:
     def answers(self) -> bool:
         """Whether it is worth waiting for: it is not at an end, and what it does now began only just."""
         began = self._began
-        return not self._ended and (began is None or time.monotonic() - began < WAIT_S)
+        fresh = began is None or (began != self._hung and time.monotonic() - began < WAIT_S)
+        return fresh and not self._ended
 
     def ask(self, work: Callable[[], _Made]) -> Future[_Made]:
         """Have it done; what it makes, or raises, is in the future that is returned. After the end nothing is done."""
@@ -42,6 +44,16 @@ class DiskThread:
         else:
             self._asked.put((done, work))
         return done
+
+    def wait(self, done: Future[_Made]) -> _Made | None:
+        """What came of it, after waiting for at most ``WAIT_S``, and not at all where the disk hangs already; else None."""
+        try:
+            return done.result(WAIT_S if self.answers else 0.0)
+        except TimeoutError:
+            self._hung = self._began
+        except CancelledError:
+            pass
+        return None
 
     def end(self, within_s: float) -> bool:
         """Do what was asked so far and no more; whether that came to its end within so long. Twice is harmless."""
@@ -60,3 +72,24 @@ class DiskThread:
             except BaseException as error:
                 done.set_exception(error)
             self._began = None
+
+
+class Gathered(Generic[_Made]):
+    """Work that is done once for all who asked for it before it began: behind a disk that hangs nothing piles up."""
+
+    def __init__(self, disk: DiskThread, work: Callable[[], _Made]) -> None:
+        self._disk, self._work = disk, work
+        self._lock = threading.Lock()
+        self._next: Future[_Made] | None = None
+
+    def ask(self) -> Future[_Made]:
+        """As ``DiskThread.ask``."""
+        with self._lock:
+            if self._next is None:
+                self._next = self._disk.ask(self._do)
+            return self._next
+
+    def _do(self) -> _Made:
+        with self._lock:
+            self._next = None
+        return self._work()

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from edge.clock import Clock
-from edge.sinks._disk_thread import WAIT_S, DiskThread
+from edge.sinks._disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
 from edge.sinks._outbox.store import Store
@@ -49,7 +49,6 @@ class Outbox:
         self._writing: frozenset[int] = frozenset()  # held, and perhaps on disk in a moment
         self._entries: dict[str, bytes] = {}  # of the state, not on disk
         self._lasting = False  # they must be there before anybody hears of what led to them
-        self._asked: Future[bool] | None = None  # the next write, while it has not begun
         self._store = Store(self.path, clock)
         self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
         self.full, self.faults, self.doubtful = self._store.full, self._store.faults, self._store.doubtful
@@ -62,6 +61,7 @@ class Outbox:
         self._told = self._last_row  # rows up to this one may be read although they are not on disk
         self._stored = self._store.count()
         self._disk = DiskThread("edge-outbox")
+        self._write_it = Gathered(self._disk, self._write)
 
     def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
         """Write transitions and state in one commit; whether they are on disk.
@@ -77,21 +77,21 @@ class Outbox:
                 self._turn += 1
                 self._entries |= {"board": state, "turn": b"%d" % self._turn}
                 self._lasting = True
-            done = self._ask()
+            done = self._write_it.ask()
         try:
-            return self._wait(done)
+            written = self._disk.wait(done)
         finally:
             with self._lock:
                 self._told = self._last_row
+        return bool(written)
 
     def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
         """The oldest transitions behind row ``after`` that still wait, in order; of a disk that cannot be read, or does
         not answer, what is not on it."""
         if self._disk.answers:
-            try:
-                return self._disk.ask(partial(self._read, after, limit)).result(WAIT_S)
-            except (TimeoutError, CancelledError):
-                pass
+            found = self._disk.wait(self._disk.ask(partial(self._read, after, limit)))
+            if found is not None:
+                return found
         with self._lock:
             return self._held_behind(after)[:limit]
 
@@ -101,8 +101,8 @@ class Outbox:
             taken = set(rows)
             self._gone |= taken - ({row.row for row, _ in self._held} - self._writing)
             self._held = [one for one in self._held if one[0].row not in taken]
-            done = self._ask()
-        self._wait(done)
+            done = self._write_it.ask()
+        self._disk.wait(done)
 
     def keep(self, state: bytes, coverage: bytes) -> None:
         """Write the board's state and the record of watching, both or neither, when the disk gets to it."""
@@ -110,8 +110,8 @@ class Outbox:
             # no new turn: a commit that waits for no disk may be lost, and leave the copy ahead
             self._entries |= {"board": state, "coverage": coverage, "turn": b"%d" % self._turn}
             self._disk.ask(self._copy.sync)
-            done = self._ask()
-        self._wait(done)
+            done = self._write_it.ask()
+        self._disk.wait(done)
 
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None; empty where it is not what was written. Waits
@@ -138,33 +138,15 @@ class Outbox:
 
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""
-        with self._lock:
-            self._ask()
+        self._write_it.ask()
         self._disk.ask(self._store.close)
         self._disk.ask(self._copy.close)
         if not self._disk.end(_CLOSE_S):
             log.error("%s: the disk does not answer; %d alarms are not on it", self.path.name, len(self._held))
 
-    # ---- under the lock ------------------------------------------------------------------------------------
-
-    def _ask(self) -> Future[bool]:
-        """One write for all that asked before it began."""
-        if self._asked is None:
-            self._asked = self._disk.ask(self._write)
-        return self._asked
-
     def _held_behind(self, after: int) -> list[Row]:
         """A row whose write is still waited for is nobody's yet."""
         return [row for row, _ in self._held if after < row.row <= self._told]
-
-    # ---- without it ----------------------------------------------------------------------------------------
-
-    def _wait(self, done: Future[bool]) -> bool:
-        """Whether a write succeeded, after waiting for at most a second; not at all where the disk hangs already."""
-        try:
-            return done.result(WAIT_S if self._disk.answers else 0.0)
-        except (TimeoutError, CancelledError):
-            return False
 
     def _take_newer_copy(self) -> None:
         """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts."""
@@ -190,8 +172,6 @@ class Outbox:
 
     def _write(self) -> bool:
         """What is held, what is gone and what is new of the state, all or nothing; whether it is on disk."""
-        with self._lock:
-            self._asked = None
         if self._store.lent and not self._come_back():
             return False
         with self._lock:

@@ -36,8 +36,7 @@ def hang(monkeypatch):
     hung = []
 
     def hanging(box, within_s=0.05):
-        for module in (outbox, _disk_thread):
-            monkeypatch.setattr(module, "WAIT_S", within_s)
+        monkeypatch.setattr(_disk_thread, "WAIT_S", within_s)
         hung.append(Hung(box))
         return hung[-1]
 
