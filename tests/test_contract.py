@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import pickle
@@ -201,6 +202,7 @@ EVENTS = [
 ]
 
 
+@contextlib.contextmanager
 def sink(kind, tmp_path):
     from edge.sinks.outbox import Outbox
 
@@ -213,26 +215,29 @@ def sink(kind, tmp_path):
         "recorder": {"path": str(tmp_path / "recordings")},
         "annunciator": {"command": ("true",)},
     }
+    outbox = Outbox(tmp_path / "outbox.sqlite", clock=ManualClock())
     injected = {
         "device_name": "dev",
         "clock": ManualClock(),
-        "outbox": Outbox(tmp_path / "outbox.sqlite", clock=ManualClock()),
+        "outbox": outbox,
         "boot": "b",
         "state_dir": tmp_path,
         "on_command": lambda command: None,
         "on_link": lambda up, reason: None,
         "hops": {"ppg.hr": 1.0},
     }
-    return construct("sinks", kind, settings.get(kind, {}), injected)
+    one = construct("sinks", kind, settings.get(kind, {}), injected)
+    yield one
+    one.close()
+    outbox.close()
 
 
 @pytest.mark.parametrize("kind", kinds("sinks"))
 def test_a_sink_takes_every_event_without_blocking_and_closes_twice(kind, tmp_path, capsys):
-    one = sink(kind, tmp_path)
-    started = time.monotonic()
-    for event in EVENTS * 20:
-        one.send(event)
-    assert time.monotonic() - started < 2.0
-    one.flush(0.2)
-    one.close()
-    one.close()
+    with sink(kind, tmp_path) as one:
+        started = time.monotonic()
+        for event in EVENTS * 20:
+            one.send(event)
+        assert time.monotonic() - started < 2.0
+        one.flush(0.2)
+        one.close()

@@ -10,9 +10,7 @@ import numpy as np
 
 from edge.alarms.delivery import in_words
 from edge.plain import plain
-from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus
-
-_TYPES = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
+from edge.types import KINDS_OF_EVENTS, Alarm, Event, Reading
 
 JSONL_HELP = """\
 JSON lines: one object an event, keys as in the types of edge.types, and "type":
@@ -25,7 +23,7 @@ JSON lines: one object an event, keys as in the types of edge.types, and "type":
 
 def jsonl(event: Event) -> str:
     """One event as one line of JSON, without a line end."""
-    fields = {"type": _TYPES.get(type(event), "stats"), **asdict(event)}
+    fields = {"type": KINDS_OF_EVENTS[type(event)], **asdict(event)}
     return msgspec.json.encode(fields, enc_hook=plain).decode()
 
 

@@ -22,12 +22,15 @@ from edge.clock import Clock, iso
 from edge.disk import is_full, must_take
 from edge.plain import encode, fields_of
 from edge.ranges import Positive
-from edge.types import Alarm, BedStatus, CommandResult, ConfigError, Event, Heartbeat, Reading, SourceStatus
+from edge.sinks._disk_thread import DiskThread, Gathered
+from edge.types import KINDS_OF_EVENTS, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
 log = logging.getLogger(__name__)
 
-_KINDS = {Reading: "reading", Alarm: "alarm", SourceStatus: "source", CommandResult: "command", BedStatus: "bed"}
 _FLUSH_EVERY_S = 5.0
+_CLOSE_S = 3.0
+_MOST_WAITING = 10_000  # lines, while the disk does not answer
+_NOT_WRITTEN = "the journal is not written"
 
 
 def build(
@@ -63,7 +66,6 @@ class Journal:
         self._lock = threading.Lock()
         self._pending: list[bytes] = []
         self._written = clock.now()
-        self._closed = False
         self.lost_lines = 0
         self._why = ""
         self._file: io.FileIO | None = None
@@ -74,61 +76,75 @@ class Journal:
                 raise
             self._refused(error)
             log.error("%s: %s; the watching goes on", path, error.strerror)
+        self._disk = DiskThread("edge-journal")
+        self._write_it = Gathered(self._disk, self._write)
 
     def send(self, event: Event) -> None:
-        """Note an event; an alarm reaches the file before this returns. A source's state is noted when it changes."""
+        """Note an event; an alarm reaches the file before this returns, unless the disk takes longer than a second. A
+        source's state is noted when it changes."""
         if isinstance(event, Heartbeat) or (isinstance(event, SourceStatus) and event.coverage is not None):
             return
         now = self._clock.now()
         fields = {
-            "type": _KINDS.get(type(event), "stats"),
+            "type": KINDS_OF_EVENTS[type(event)],
             "time": iso(self._clock.wall()),
             "mono": round(now, 3),
             "boot": self._boot,
             **fields_of(event),
         }
+        line = encode(fields) + b"\n"
         with self._lock:
-            self._pending.append(encode(fields) + b"\n")
-            if not isinstance(event, Reading) or now - self._written >= _FLUSH_EVERY_S:
-                self._write(now)
+            if len(self._pending) < _MOST_WAITING:
+                self._pending.append(line)
+            else:
+                self.lost_lines += 1
+            due = not isinstance(event, Reading) or now - self._written >= _FLUSH_EVERY_S
+            if due:
+                self._written = now
+        if due:
+            self._disk.wait(self._write_it.ask())
 
-    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a file answers at once
-        with self._lock:
-            self._write(self._clock.now())
-        return self.lost_lines == 0
+    def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a file answers at once or does not count
+        return self._disk.wait(self._write_it.ask()) is not None and self.lost_lines == 0
 
     def why_not(self) -> str:
-        """What kept the last lines from being written, in words; "" where nothing did."""
-        return self._why
+        """What keeps lines from being written, in words; "" where nothing does."""
+        return self._why if self._disk.answers else f"{_NOT_WRITTEN}: the disk does not answer"
 
     def close(self) -> None:
         """Write what waits; calling twice is harmless."""
-        with self._lock:
-            self._write(self._clock.now())
-            self._closed = True
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        self._write_it.ask()
+        self._disk.ask(self._close_file)
+        self._disk.end(_CLOSE_S)
 
-    def _write(self, now: float) -> None:
-        self._written = now
-        lines, self._pending = self._pending, []
-        if self._closed or not lines:
-            return
+    # ---- the disk's thread ---------------------------------------------------------------------------------
+
+    def _write(self) -> bool:
+        """What waits; whether it is in the file."""
+        with self._lock:
+            lines, self._pending = self._pending, []
+        if not lines:
+            return True
         try:
             self._file = self._file or self._open()
             _append(self._file, b"".join(lines))
         except OSError as error:  # a full disk must not end the watch; the outbox has the alarms
             self.lost_lines += len(lines)
             self._refused(error)
-            return
+            return False
         self._why = ""
         if self._file.tell() >= self._max_bytes:
             with contextlib.suppress(OSError):  # tried again after the next line
                 self._rotate(self._file)
+        return True
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _refused(self, error: OSError) -> None:
-        self._why = f"the journal is not written: {error.strerror or error}"
+        self._why = f"{_NOT_WRITTEN}: {error.strerror or error}"
 
     def _open(self) -> io.FileIO:
         self._path.parent.mkdir(parents=True, exist_ok=True)

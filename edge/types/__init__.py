@@ -11,6 +11,7 @@ sinks add.
 from edge.types.errors import ConfigError, EdgeVitalsError, ModelError, SinkError, SourceError
 from edge.types.events import (
     HEARTBEAT_EVERY_S,
+    KINDS_OF_EVENTS,
     PRESENCES,
     PRIORITIES,
     REASONS,
@@ -31,6 +32,7 @@ from edge.types.samples import Block, Window
 
 __all__ = [
     "HEARTBEAT_EVERY_S",
+    "KINDS_OF_EVENTS",
     "PRESENCES",
     "PRIORITIES",
     "REASONS",

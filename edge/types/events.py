@@ -198,3 +198,15 @@ class Fault:
 
 
 Event = Reading | SourceStatus | BedStatus | Fault | Alarm | CommandResult | Stats | Heartbeat
+
+KINDS_OF_EVENTS: Final[Mapping[type, str]] = {
+    Reading: "reading",
+    SourceStatus: "source",
+    BedStatus: "bed",
+    Fault: "fault",
+    Alarm: "alarm",
+    CommandResult: "command",
+    Stats: "stats",
+    Heartbeat: "heartbeat",
+}
+"""What each is called where events stand in lines: the journal, ``--jsonl``."""

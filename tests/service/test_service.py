@@ -150,13 +150,32 @@ def test_a_bed_that_is_no_longer_configured_ends_its_alarms(run, clock):
 def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_again(folder, clock, outbox_after):
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
     box = service.runtime.main._out._durable._outbox
-    box._db.execute("pragma query_only=on")
+    box._store.db.execute("pragma query_only=on")
     service.runtime.post(fast(clock))
     assert service.runtime._take(0.0)
     assert [a.presence for a in sink.alarms("tachy")] == ["on"]
     (full,) = sink.alarms("outbox_full")
     assert full.text == "alarms cannot be written to disk; they are sent all the same"
-    box._db.execute("pragma query_only=off")
+    box._store.db.execute("pragma query_only=off")
+    for _ in range(2):
+        clock.advance(10.0)
+        service.runtime.main.tick(clock.now())
+    assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
+    assert [row.alarm.condition for row in outbox_after().waiting()] == ["tachy", "outbox_full", "outbox_full"]
+    service.opened.close()
+
+
+def test_a_disk_that_hangs_holds_no_alarm_for_longer_than_a_moment(folder, clock, outbox_after, monkeypatch):
+    monkeypatch.setattr("edge.sinks._disk_thread.WAIT_S", 0.05)
+    service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
+    box, answers = service.runtime.main._out._durable._outbox, threading.Event()
+    box._disk.ask(lambda: answers.wait(10.0))
+    service.runtime.post(fast(clock))
+    assert service.runtime._take(0.0)
+    assert [a.presence for a in sink.alarms("tachy")] == ["on"]
+    assert [a.presence for a in sink.alarms("outbox_full")] == ["on"]
+    answers.set()
+    assert box._disk.ask(lambda: True).result(10.0)
     for _ in range(2):
         clock.advance(10.0)
         service.runtime.main.tick(clock.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from types import MappingProxyType
 
 import numpy as np
@@ -230,3 +231,18 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"file/j\.jsonl: cannot be written: .*; set sinks\.journal\.path"):
         build(clock=clock, boot="b", path=str(tmp_path / "file" / "j.jsonl"))
+
+
+def test_a_disk_that_hangs_holds_no_alarm_and_gets_its_lines_when_it_answers(open_journal, path, monkeypatch):
+    monkeypatch.setattr("edge.sinks._disk_thread.WAIT_S", 0.05)
+    monkeypatch.setattr("edge.sinks.journal._MOST_WAITING", 2)
+    one, answers = open_journal(), threading.Event()
+    one._disk.ask(lambda: answers.wait(10.0))
+    for seq in (1, 2, 3):
+        one.send(alarm(seq))
+    assert one.why_not() == "the journal is not written: the disk does not answer"
+    assert (seqs(path), one.lost_lines) == ([], 1)
+    answers.set()
+    assert one._disk.ask(lambda: True).result(10.0)
+    assert one.why_not() == ""
+    assert seqs(path) == [1, 2]

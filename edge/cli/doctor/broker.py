@@ -43,7 +43,9 @@ def broker(config: Config) -> Iterator[Finding]:
 
     given = config.sinks["mqtt"]
     known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
-    options = Options(**{"port": 0, "client_id": f"edge-vitals-doctor-{config.device}", **known})
+    # beside that of a monitor which may be running: a broker has room for one of a name, and throws the first one out
+    known["client_id"] = f"{known.get('client_id', f'edge-vitals-{config.device}')}-doctor"
+    options = Options(**{"port": 0, **known})
     where = f"{options.host}:{options.port}"
     try:
         options.password()

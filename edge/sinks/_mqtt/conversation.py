@@ -18,7 +18,8 @@ from edge.sinks._mqtt.largest import Largest
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.retained import Retained
-from edge.sinks.outbox import Outbox, Row
+from edge.sinks._outbox.row import Row
+from edge.sinks.outbox import Outbox
 from edge.types import Alarm
 
 log = logging.getLogger(__name__)

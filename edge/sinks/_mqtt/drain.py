@@ -11,7 +11,8 @@ import math
 
 from edge.clock import Clock
 from edge.sinks._mqtt.flight import Flight
-from edge.sinks.outbox import Outbox, Row
+from edge.sinks._outbox.row import Row
+from edge.sinks.outbox import Outbox
 
 LATE_S = 10.0
 """An event older than this when it is sent is historical."""

@@ -11,6 +11,8 @@ import pytest
 
 from doctor_findings import words
 from edge.config import parse
+from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.connection import connect
 
 paho_leaves_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -53,6 +55,17 @@ def asked(port, more="", host="localhost"):
 
 def test_broker_well(mosquitto):
     assert asked(mosquitto.port) == []
+
+
+@pytest.mark.parametrize("more", ["", 'client_id = "ward-3"\n'])
+def test_a_monitor_that_runs_meanwhile_keeps_its_connection(mosquitto, more):
+    options = Options("localhost", mosquitto.port, "ward-3" if more else "edge-vitals-dev")
+    running = connect(options)
+    try:
+        assert asked(mosquitto.port, more) == []
+        assert not running.lost.wait(0.2)
+    finally:
+        running.close()
 
 
 def test_broker_unreachable(new_mosquitto):

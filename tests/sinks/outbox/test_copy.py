@@ -121,7 +121,7 @@ def test_a_damaged_database_that_is_one_write_ahead_of_a_sure_copy_is_sure(
     box._copy.write = lambda *_: None
     for n in range(missed):
         box.append([alarm(2 + n)], b"two")
-    box._db.execute("pragma wal_checkpoint(truncate)")
+    box._store.db.execute("pragma wal_checkpoint(truncate)")
     path = tmp_path / "outbox.sqlite"
     content = path.read_bytes()
     path.unlink()
@@ -186,7 +186,7 @@ def test_a_disk_that_took_no_database_write_but_the_copy_is_gone_on_from_the_cop
     box.append([alarm(1)], b"one")
     lock = sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None)
     lock.execute("begin immediate")
-    box._db.execute("pragma busy_timeout=1")
+    box._store.db.execute("pragma busy_timeout=1")
     assert not box.append([alarm(2)], b"two")
     lock.execute("rollback")
     lock.close()

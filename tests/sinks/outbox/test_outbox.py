@@ -24,7 +24,7 @@ def alarms(first, last, **fields):
 
 def refuse_writes(box, refuse=True):
     """What a full or failing disk does to a write, without one."""
-    box._db.execute(f"pragma query_only={'on' if refuse else 'off'}")
+    box._store.db.execute(f"pragma query_only={'on' if refuse else 'off'}")
 
 
 @pytest.fixture
@@ -220,7 +220,8 @@ class Life(RuleBasedStateMachine):
     @rule(killed=st.booleans())
     def begin_anew(self, killed):
         if killed:
-            self.box._db.close()
+            self.box._store.db.close()
+            self.box._disk.end(1.0)
         else:
             self.box.close()
             self.disk += [] if self.refusing else self.held

@@ -84,7 +84,7 @@ def test_it_comes_back_to_the_disk_whatever_the_clock_says(tmp_path, later_s, mo
     assert first.append([alarm(2)], b"state 2")
     first.close()
     monkeypatch.setattr(
-        "edge.sinks.outbox.opened",
+        "edge.sinks._outbox.store.opened",
         lambda _, connect: Opened(connect(":memory:", alone=True), "No space left", lent=True),
     )
     second = Outbox(path, clock=ManualClock(100.0, wall=wall + later_s), boot="boot2")
