@@ -52,6 +52,7 @@ _EMISSION = 0.6
 _FLOOR = 0.1
 _BACKGROUND = 0.75  # of the skin's amplitude
 _BACKGROUND_GREEN = 0.5  # of the skin's: a coloured lamp that lights both; 0.4 at most of 553 right answers
+_MOST_GREEN = 0.03  # of its mean, by which green beats: a face's blood 0.002 to 0.02, a lamp anything
 _GREEN_EXCESS = 0.1  # a lamp on a photograph has none, blood 0.44
 _HUE_DEG = (8.0, 43.0)  # blood 29; a green lamp 45, cyan 0, yellow 90; 0.993 of right answers lie between
 _SAME, _IDENTICAL = 0.4, 0.9  # agreement of regions that do move together
@@ -76,7 +77,8 @@ class Rule:
 
     def refusal(self, found: Mapping[str, float], probability: float) -> str:
         """Why nothing may be said; "" when it may."""
-        if found["background"] > _BACKGROUND or found["background_green"] > _BACKGROUND_GREEN:
+        in_room = found["background"] > _BACKGROUND or found["background_green"] > _BACKGROUND_GREEN
+        if in_room or found["green"] > _MOST_GREEN:
             return "flicker"
         green = found["green_excess"] >= _GREEN_EXCESS
         blood = green and _HUE_DEG[0] <= found["hue_deg"] <= _HUE_DEG[1]
@@ -137,9 +139,12 @@ class CameraPulse:
         seen = [window.data[:, [_COLUMN[f"{area}_{colour}"] for area in skin]] for colour in "rgb"]
         if max(float(np.nanmax(colour.mean(axis=1))) for colour in seen) >= _BRIGHT:
             return self._silent(window, "saturated", {})
-        return self._pulse(window, skin, traces["background"])
+        background = traces["background"]
+        if background is None:  # a face that fills the picture: what its light does cannot be told from what blood does
+            return self._silent(window, "low_quality", {"doubt": "no_background"})
+        return self._pulse(window, skin, background)
 
-    def _pulse(self, window: Window, skin: Mapping[str, Floats], background: Floats | None) -> list[Reading]:
+    def _pulse(self, window: Window, skin: Mapping[str, Floats], background: Floats) -> list[Reading]:
         regions = list(skin.values())
         pulses = [band_pass(pos(rgb)) for rgb in regions]
         waves, by_network = network_answer(self._model.run, regions)

@@ -68,26 +68,26 @@ def evidence(
     regions: Sequence[Floats],
     pulses: Sequence[Floats],
     waves: Floats,
-    background: Floats | None,
+    background: Floats,
     spectra: tuple[Floats, Floats, Floats],
     bpm: float,
 ) -> dict[str, float]:
-    """What speaks for and against a pulse at ``bpm``: the names of ``FEATURES``, and two more that only refuse.
+    """What speaks for and against a pulse at ``bpm``: the names of ``FEATURES``, and three more that only refuse.
 
     regions, pulses, waves: colours, POS and the network's wave of each skin region. spectra: by POS, by the network and
     of both, over ``GRID_BPM``, sum 1.
     snr as in de Haan 2013, dB; agreement: mean correlation between regions; share: of the spectrum within 6 % of the
-    rate; green excess: 1 - (R + B) / 2G, 0.44 for blood and 0 for a lamp; background: its amplitude at the rate over
-    the skin's, background_green: that of green alone; hue_deg: of the change of colour, whatever white light adds to it;
-    halves: how far, as a share, the rate of either half of the window is off; apart: ln of the ratio of
-    POS's rate and the network's.
+    rate; green excess: 1 - (R + B) / 2G, 0.44 for blood and 0 for a lamp; green: amplitude at the rate, of its mean;
+    background: its amplitude at the rate over the skin's, background_green: that of green alone; hue_deg: of the
+    change of colour, whatever white light adds to it; halves: how far, as a share, the rate of either half of the
+    window is off; apart: ln of the ratio of POS's rate and the network's.
     """
     mean = np.mean(list(regions), axis=0)
     by_network = [np.asarray(band_pass(w)) for w in waves]
     whole, wave = band_pass(pos(mean)), np.mean(by_network, axis=0)
     red, green, blue = colour_signature(regions, pulses, bpm)
     plain = amplitude_at(mean, bpm)
-    around = amplitude_at(background, bpm) if background is not None else np.zeros(3)
+    around = amplitude_at(background, bpm)
     rates = [float(GRID_BPM[int(s.argmax())]) for s in spectra[:2]]
     return {
         "snr_db": snr_db(whole, bpm),
@@ -97,6 +97,7 @@ def evidence(
         "share": float(spectra[2][np.abs(GRID_BPM / bpm - 1.0) < 0.06].sum()),
         "green_excess": float(1.0 - (red + blue) / (2.0 * green)) if green > _TINY else -1.0,
         "plain_green_excess": float(1.0 - (plain[0] + plain[2]) / max(2.0 * float(plain[1]), 1e-12)),
+        "green": float(plain[1]),
         "background": float(around.mean()) / max(float(plain[1]), 1e-9),
         "background_green": float(around[1]) / max(float(plain[1]), 1e-9),
         "hue_deg": float(np.degrees(np.arctan2(green - blue, green - red))),

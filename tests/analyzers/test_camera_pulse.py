@@ -174,6 +174,29 @@ def test_skin_that_changes_in_a_colour_that_is_not_bloods_has_no_pulse(model, la
     assert [r.value for r in run(model, t, table) if r.value is not None] == []
 
 
+@pytest.mark.parametrize("duty", [0.1, 0.3, 0.5])
+def test_a_lamp_that_blinks_on_the_face_alone_is_brighter_than_blood(model, duty):
+    """In the very colours of blood; a monitor beside a face in a dark room."""
+    for seed in range(6):
+        t, table = traces(90.0, pulse=0.0, noise=0.03, seed=seed)
+        blink = 0.15 * ((1.2 * t) % 1.0 < duty)
+        for area in SKIN:
+            columns = [COLUMNS.index(f"{area}_{colour}") for colour in "rgb"]
+            table[:, columns] *= 1 + blink[:, None] * np.array([0.43, 1.0, 0.69])
+        assert [r.value for r in run(model, t, table) if r.value is not None] == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("seen", [0.0, 0.5])
+def test_where_no_room_is_seen_beside_the_face_nothing_is_said(model, seen):
+    """Its light is what a lamp is known by."""
+    t, table = traces()
+    unseen = np.random.default_rng(1).random(len(t)) >= seen
+    for colour in "rgb":
+        table[unseen, COLUMNS.index(f"background_{colour}")] = np.nan
+    judged = [r for r in run(model, t, table) if r.reason != "warming_up"]
+    assert {(r.value, r.reason, r.detail["doubt"]) for r in judged} == {(None, "low_quality", "no_background")}
+
+
 def test_a_pulse_that_stops_is_not_said_three_seconds_later(model):
     t, table = traces(72.0, seconds=30.0)
     still = t >= 20.0

@@ -23,7 +23,8 @@ from edge.sinks._mqtt.announcement import ORIGIN
 from edge.types import HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)
-_UNITS = {"hr": "bpm", "rr": "1/min"}
+_UNITS = {"hr": "bpm", "perfusion": "%"}  # as the readings say them
+_DECIMALS, _DECIMALS_ELSE = {"hr": 0}, 2  # shown; Home Assistant keeps the whole number
 _EVENT_TYPES = ("on", "ack", "latched", "off", DRILL)
 _EVENT = (
     '{{ {"event_type": "drill" if value_json.drill | default(false) else value_json.presence, "id": value_json.id,'
@@ -95,9 +96,10 @@ def _sensor(device: str, root: str, bed: str, metric: str, hops: Mapping[str, fl
         "expire_after": max(5, round(HOPS_KEPT * hops.get(metric, 1.0)) + 2),
     }
     if metric not in _STRINGS:
+        kind = metric.rpartition(".")[2]
         component["state_class"] = "measurement"
-        unit = _UNITS.get(metric.rpartition(".")[2])
-        if unit:
+        component["suggested_display_precision"] = _DECIMALS.get(kind, _DECIMALS_ELSE)
+        if unit := _UNITS.get(kind):
             component["unit_of_measurement"] = unit
     return component
 

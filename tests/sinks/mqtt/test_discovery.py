@@ -22,7 +22,7 @@ from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import PRESENCES, Alarm, Fault, Reading, SourceStatus
 
-HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "camera.rr": 1.0, "ppg.quality": 1.0}
+HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "ppg.perfusion": 1.0, "ppg.quality": 1.0}
 ROOT = "vitals/ward-3"
 # What Home Assistant's MQTT integration takes at the top of a device message and requires of each platform.
 TOP = {"device", "origin", "components", "availability", "qos"}
@@ -37,6 +37,7 @@ COMMON = {"platform", "unique_id", "name"}
 OPTIONAL = {
     "sensor": {
         *("value_template", "json_attributes_topic", "expire_after", "state_class", "unit_of_measurement"),
+        "suggested_display_precision",
     },
     "event": {"value_template"},
     "button": {"command_template", "entity_category", "enabled_by_default"},
@@ -101,18 +102,19 @@ def test_a_sensor_reads_the_topic_its_reading_is_sent_to(components):
 
 
 @pytest.mark.parametrize(
-    ("metric", "unit", "state_class"),
+    ("metric", "unit", "state_class", "decimals"),
     [
-        ("ppg.hr", "bpm", "measurement"),
-        ("camera.rr", "1/min", "measurement"),
-        ("pcg.murmur", None, "measurement"),
-        ("ppg.quality", None, "measurement"),
-        ("ppg.rhythm", None, None),
+        ("ppg.hr", "bpm", "measurement", 0),
+        ("ppg.perfusion", "%", "measurement", 2),
+        ("pcg.murmur", None, "measurement", 2),
+        ("ppg.quality", None, "measurement", 2),
+        ("ppg.rhythm", None, None, None),
     ],
 )
-def test_a_word_is_no_measurement_and_a_rate_has_its_unit(components, metric, unit, state_class):
+def test_a_word_is_no_measurement_and_a_number_has_its_unit(components, metric, unit, state_class, decimals):
     (one,) = [c for c in of(components, "sensor") if c["name"] == f"bed1 {metric}"]
     assert (one.get("unit_of_measurement"), one.get("state_class")) == (unit, state_class)
+    assert one.get("suggested_display_precision") == decimals
 
 
 def test_a_bed_has_the_sensors_of_its_own_sources_only():

@@ -28,7 +28,6 @@ METRICS = {
     "pcg.murmur": 1.0,
     "pcg.hr": 1.0,
     "camera.hr": 1.0,
-    "camera.rr": 1.0,
     "fused.hr": 1.0,
     "ppg.quality": 1.0,
     "pcg.quality": 1.0,
