@@ -24,7 +24,7 @@ from edge.sources._files.tables import UTF_16_MARKS, read_csv
 from edge.sources._files.track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
-_LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RF64", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, large WAV …
+_LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, old WAV …
 _PACES = ("max", "real")
 _MAX_WAIT_S = 0.25
 _MP3 = (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)  # second byte of a frame: MPEG 1, 2 and 2.5, with and without a checksum
@@ -32,8 +32,8 @@ _NOT_SIGNALS = (
     (b"\x1a\x45\xdf\xa3", 0, "a video (Matroska or WebM): use a source of kind camera"),
     (b"ftyp", 4, "a video or compressed sound (MP4): use a source of kind camera, or convert sound to WAV"),
     (b"AVI ", 8, "a video (AVI): use a source of kind camera"),
-    (b"ID3", 0, "MP3, which loses what a murmur is made of: record WAV or FLAC"),
-    *((bytes((0xFF, b)), 0, "MP3, which loses what a murmur is made of: record WAV or FLAC") for b in _MP3),
+    (b"ID3", 0, "MP3, which is not read: convert it to WAV or FLAC"),
+    *((bytes((0xFF, b)), 0, "MP3, which is not read: convert it to WAV or FLAC") for b in _MP3),
     (b"\x89PNG", 0, "a picture"),
     (b"\xff\xd8\xff", 0, "a picture"),
     (b"%PDF", 0, "a PDF document"),
@@ -206,7 +206,7 @@ def open_tracks(
         if not head:
             raise SourceError(f"{path}: empty")
         if (
-            head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+            head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
         ):  # with a WFDB header beside it, as in PhysioNet's databases, too
             return read_wav(path, kind, channel, rate_hz)
         if head[:4] in _LIBSNDFILE:

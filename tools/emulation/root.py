@@ -24,6 +24,9 @@ _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _RULE = "edge-vitals-aarch64"
 _MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 _MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+PROCESSOR = "cortex-a72"
+"""That of a Raspberry Pi 4. QEMU's own choice has vectors that no such board has, whose matrix products raise flags of
+divisions by zero that are none."""
 _ENTER = """
 set -e
 mount -t proc proc "$1/proc"
@@ -83,6 +86,7 @@ class Root:
             "PATH": "/opt/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
             "LANG": "C.UTF-8",
+            "QEMU_CPU": PROCESSOR,
             **(env or {}),
         }
         words = [f"{k}={v}" for k, v in inside.items()]

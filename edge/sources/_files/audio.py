@@ -1,7 +1,7 @@
-"""Sound files as tracks: WAV (8, 16, 24, 32 bit and float) without a library, FLAC through soundfile.
+"""Sound files as tracks: WAV (8, 16, 24, 32 bit and float) without a library, FLAC and others through soundfile.
 
 Samples are scaled to full scale ±1, so that the same sound is the same numbers in either format. A half-written file
-is refused: its header promises more than there is, or nothing.
+is refused: its header promises more than there is, or nothing, or its last page does not say that it is the last.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from edge.sources._files.track import Floats, Track, checked_rate, kind_by_rate,
 from edge.types import SourceError
 
 _UNKNOWN_SIZE = 0x7FFFF000  # from here on: written by programs that stream and never come back to the header
+_IN_DS64 = 0xFFFFFFFF  # of RF64: the size stands in a chunk of its own
+_OGG_PAGE = 65_307  # bytes at most
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -31,11 +33,11 @@ def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     if frame_bytes != channels * bits // 8:
         raise SourceError(f"{path}: its WAV header contradicts itself")
     there = path.stat().st_size - at
-    if size >= _UNKNOWN_SIZE and there < size:
+    if size is None:
         size = there
     if not size and there:
         raise SourceError(f"{path}: half-written, or without sound: its header promises none, and {there} bytes follow")
-    if there < size:
+    if there // frame_bytes < size // frame_bytes:
         promised, held = (n / frame_bytes / stated for n in (size, there))
         raise SourceError(f"{path}: half-written: promises {promised:.1f} s of sound and holds {held:.1f} s")
     length = size // frame_bytes
@@ -62,6 +64,8 @@ def read_flac(path: Path, kind: str, channel: int | None, rate_hz: float | None)
         file.seek(length - 1)  # a truncated file fails here rather than half-way through
         if len(file.read(1)) != 1:
             raise SourceError(f"{path}: half-written: promises {length / stated:.1f} s of sound and holds less")
+        if _is_cut_ogg(path):
+            raise SourceError(f"{path}: half-written: its sound breaks off after {length / stated:.1f} s")
         file.seek(0)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise SourceError(f"{path}: damaged or half-written sound: {str(error).rstrip('.')}") from None
@@ -93,9 +97,10 @@ def _picked(path: Path, kind: str, channel: int | None, rate: float, length: int
     return Track(kind, rate, length, lambda a, b: rows(a, b)[:, channel : channel + 1], unheard=channels - 1)
 
 
-def _wav_chunks(path: Path) -> tuple[bytes, int, int]:
-    """The format chunk, and where the samples begin and how many bytes the header promises."""
+def _wav_chunks(path: Path) -> tuple[bytes, int, int | None]:
+    """The format chunk, where the samples begin, and how many bytes the header promises; None where it cannot say."""
     form = b""
+    long: int | None = None
     with path.open("rb") as file:
         file.seek(12)
         while True:
@@ -106,12 +111,32 @@ def _wav_chunks(path: Path) -> tuple[bytes, int, int]:
             if name == b"data":
                 if len(form) < 16:
                     raise SourceError(f"{path}: its WAV header is damaged")
-                return form, file.tell(), size
+                if size == _IN_DS64:
+                    return form, file.tell(), long
+                return form, file.tell(), None if _is_unknown(path, file.tell(), size) else size
             if name == b"fmt ":
                 form = file.read(size)
-                file.seek(size & 1, 1)
+            elif name == b"ds64" and len(sizes := file.read(size)) >= 16:
+                long = struct.unpack_from("<Q", sizes, 8)[0]
             else:
-                file.seek(size + (size & 1), 1)
+                file.seek(size, 1)
+            if size & 1 and file.read(1) != b"\0":  # the byte that fills up an odd chunk; some programs leave it out
+                file.seek(-1, 1)
+
+
+def _is_unknown(path: Path, at: int, size: int) -> bool:
+    return size >= _UNKNOWN_SIZE and path.stat().st_size - at < size
+
+
+def _is_cut_ogg(path: Path) -> bool:
+    """Whether the last page of an Ogg file does not say that it is the last one."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, path.stat().st_size - 2 * _OGG_PAGE))
+        tail = file.read()
+    last = tail.rfind(b"OggS")
+    return last < 0 or last + 6 > len(tail) or not tail[last + 5] & 4
 
 
 def _wav_samples(raw: NDArray[np.uint8], code: int, bits: int, channels: int) -> Floats:

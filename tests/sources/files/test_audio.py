@@ -81,3 +81,35 @@ def test_other_containers_of_sound_are_read_too(tmp_path: Path, name: str) -> No
     soundfile = pytest.importorskip("soundfile")
     soundfile.write(tmp_path / "heart", np.round(SOUND * 32767).astype(np.int16), 2000, "PCM_16", format=name)
     np.testing.assert_allclose(joined(play(tmp_path / "heart"), "pcg")[:, 0], SOUND, atol=1e-4)
+
+
+def test_a_large_wav_holds_what_its_own_chunk_of_sizes_says(tmp_path: Path) -> None:
+    """RF64: the data chunk's size is a mark, the size itself stands in ds64."""
+    whole = wav(SOUND).replace(struct.pack("<4sI", b"data", 18_000), struct.pack("<4sI", b"data", 0xFFFFFFFF))
+    large = b"RF64" + whole[4:12] + struct.pack("<4sIQQQI", b"ds64", 28, 18_036, 18_000, 9000, 0) + whole[12:]
+    (tmp_path / "heart.wav").write_bytes(large)
+    np.testing.assert_allclose(joined(play(tmp_path / "heart.wav"), "pcg")[:, 0], SOUND, atol=1e-4)
+    (tmp_path / "cut.wav").write_bytes(large[:-9000])
+    refused(tmp_path / "cut.wav", "half-written: promises 4.5 s of sound and holds 2.2 s")
+
+
+@pytest.mark.parametrize("padding", [b"\0", b""])
+def test_an_odd_chunk_may_lack_the_byte_that_fills_it_up(tmp_path: Path, padding: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(SOUND, extra=b"LIST\x09\0\0\0INFOabcde" + padding))
+    np.testing.assert_allclose(joined(play(tmp_path / "a.wav"), "pcg")[:, 0], SOUND, atol=1e-4)
+
+
+def test_a_promise_that_is_short_of_less_than_a_sample_is_kept(tmp_path: Path) -> None:
+    promised = wav(SOUND).replace(struct.pack("<I", 18_000), struct.pack("<I", 18_001))
+    (tmp_path / "a.wav").write_bytes(promised)
+    assert len(joined(play(tmp_path / "a.wav"), "pcg")) == 9000
+
+
+def test_an_ogg_that_breaks_off_is_half_written(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 80_000)
+    soundfile.write(tmp_path / "whole.ogg", noise, 2000)
+    assert len(joined(play(tmp_path / "whole.ogg"), "pcg")) == 80_000
+    content = (tmp_path / "whole.ogg").read_bytes()
+    (tmp_path / "half.ogg").write_bytes(content[: len(content) // 2])
+    refused(tmp_path / "half.ogg", r"half-written: its sound breaks off after \d+\.\d s")
