@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,13 @@ from edge.types import Alarm
 log = logging.getLogger(__name__)
 
 _CLOSE_S: Final = 3.0
+
+
+class Waiting(NamedTuple):
+    """Rows that wait. whole: the disk was read, so that none is left out between them."""
+
+    rows: list[Row]
+    whole: bool
 
 
 class Outbox:
@@ -85,7 +92,7 @@ class Outbox:
                 self._told = self._last_row
         return bool(written)
 
-    def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
+    def look(self, after: int = 0, limit: int = 100) -> Waiting:
         """The oldest transitions behind row ``after`` that still wait, in order; of a disk that cannot be read, or does
         not answer, what is not on it."""
         if self._disk.answers:
@@ -93,7 +100,11 @@ class Outbox:
             if found is not None:
                 return found
         with self._lock:
-            return self._held_behind(after)[:limit]
+            return Waiting(self._held_behind(after)[:limit], whole=False)
+
+    def waiting(self, after: int = 0, limit: int = 100) -> list[Row]:
+        """The rows of ``look``."""
+        return self.look(after, limit).rows
 
     def remove(self, rows: Sequence[int]) -> None:
         """The broker has these."""
@@ -163,12 +174,13 @@ class Outbox:
 
     # ---- the disk's thread ---------------------------------------------------------------------------------
 
-    def _read(self, after: int, limit: int) -> list[Row]:
+    def _read(self, after: int, limit: int) -> Waiting:
         with self._lock:
             gone = set(self._gone)
-        found = [row for row in self._store.read(after, limit + len(gone)) if row.row not in gone]
+        stored = self._store.read(after, limit + len(gone))
+        found = [row for row in stored or () if row.row not in gone]
         with self._lock:
-            return [*found, *self._held_behind(after)][:limit]
+            return Waiting([*found, *self._held_behind(after)][:limit], whole=stored is not None)
 
     def _write(self) -> bool:
         """What is held, what is gone and what is new of the state, all or nothing; whether it is on disk."""

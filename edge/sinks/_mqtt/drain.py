@@ -2,7 +2,8 @@
 
 After hours without a broker thousands of transitions wait. They are history: nobody is helped by all of them within a
 second, and a program that shows them would be flooded just when it is needed. What happens now is never held back by the
-bound itself, but keeps its place behind what happened before; the retained topics tell of it at once.
+bound itself, but keeps its place behind what happened before; the retained topics tell of it at once. Only where a disk
+gives nothing does it go first: what lies there follows when the disk can be read again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Drain:
         self._per_s, self._most = late_per_s, max(1.0, late_per_s * _BURST_S)
         self._allowed, self._at = self._most, clock.now()
         self._behind = False
+        self._unread_from: int | None = None  # rows behind this one may lie on a disk that gave nothing
 
     def due(self) -> list[tuple[Row, bool]]:
         """Rows to be sent now, each with whether it is historical. The caller sends all of them."""
@@ -40,7 +42,7 @@ class Drain:
         if self._behind:
             room = min(room, math.floor(self._allowed + _EPS))
         found: list[tuple[Row, bool]] = []
-        for row in self._outbox.waiting(self._flight.after, room) if room else ():
+        for row in self._rows(room) if room else ():
             late = self.is_late(row)
             self._behind = late
             if late and self._allowed < 1.0 - _EPS:
@@ -48,6 +50,19 @@ class Drain:
             self._allowed -= late
             found.append((row, late))
         return found
+
+    def _rows(self, room: int) -> list[Row]:
+        """Those to be sent next, in order; none that is on its way."""
+        rows, whole = self._outbox.look(self._flight.after, room)
+        if not whole:
+            if self._unread_from is None:
+                self._unread_from = self._flight.after
+        elif self._unread_from is not None:
+            self._flight.go_back(self._unread_from)
+            self._unread_from = None
+            rows = self._outbox.waiting(self._flight.after, room + len(self._flight))
+        flying = self._flight.rows()
+        return [row for row in rows if row.row not in flying][:room]
 
     def is_late(self, row: Row) -> bool:
         """Of another run, or older than ``LATE_S``: it tells what was, not what is."""

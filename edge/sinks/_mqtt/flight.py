@@ -115,6 +115,14 @@ class Flight:
         """Whether ``mid`` has no answer so far."""
         return mid in self._sent
 
+    def rows(self) -> set[int]:
+        """Rows of the outbox that are on their way."""
+        return {what for what, _ in self._sent.values() if isinstance(what, int)}
+
+    def go_back(self, after: int) -> None:
+        """Rows behind ``after`` were passed over."""
+        self.after = min(self.after, after)
+
     @property
     def ignored(self) -> str:
         """What is wrong where the oldest message has had no answer for too long, in words; else ""."""
@@ -148,7 +156,7 @@ class Flight:
             self._tries, self._hung_up, self.refusal, self._alone = 0, 0, "", False
         if refused:
             first = min(refused)
-            self.after = min(self.after, first - 1)
+            self.go_back(first - 1)
             self.refusal = refused[first].refused
             self._tries += 1
         if refused or settled.topics:

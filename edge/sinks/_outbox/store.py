@@ -57,14 +57,14 @@ class Store:
             with contextlib.suppress(sqlite3.Error):
                 self.db.execute("pragma synchronous=full")
 
-    def read(self, after: int, limit: int) -> list[Row]:
-        """The oldest rows behind ``after``; none from a disk that can no longer be read."""
+    def read(self, after: int, limit: int) -> list[Row] | None:
+        """The oldest rows behind ``after``; None from a disk that cannot be read."""
         with contextlib.suppress(sqlite3.Error):
             rows = self.db.execute(
                 "select row, alarm, wall, boot from event where row > ? order by row limit ?", (after, limit)
             ).fetchall()
             return [Row(row, from_disk(a), w, b) for row, a, w, b in rows]
-        return []
+        return None
 
     def count(self) -> int:
         """How many rows there are."""

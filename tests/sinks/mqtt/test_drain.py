@@ -142,3 +142,34 @@ def test_a_rate_that_is_none_is_a_configuration_error(link, rate):
             device_name="dev", clock=one.clock, outbox=one.box, boot="b", on_command=print, on_link=print,
             host="127.0.0.1", backlog_per_s=rate,
         )  # fmt: skip
+
+
+def test_what_a_disk_could_not_give_for_a_while_follows_and_what_is_on_its_way_is_not_sent_twice(link, monkeypatch):
+    one = link(window=2)
+    one.raised(4)
+    monkeypatch.setattr(one.box._store, "read", lambda after, limit: None)
+    monkeypatch.setattr(one.box._store, "commit", lambda *what: None)
+    one.raised(1)
+    (row,) = (row for row, _ in one.drain.due())
+    assert row.alarm.seq == 5
+    one.flight.sent(9999, row.row)
+    monkeypatch.undo()
+    assert [row.alarm.seq for row, _ in one.drain.due()] == [1]
+    one.run(1.0)
+    assert one.sent == [1, 2, 3, 4]
+    one.flight.answered(9999, Answer())
+    one.run(1.0)
+    assert (one.sent, len(one.box)) == ([1, 2, 3, 4], 0)
+
+
+def test_behind_a_disk_that_gives_nothing_nothing_is_passed_over_twice(link, monkeypatch):
+    one = link()
+    one.raised(2)
+    one.run(1.0)
+    for _ in range(3):
+        with monkeypatch.context() as dead:
+            dead.setattr(one.box._store, "read", lambda after, limit: None)
+            one.turn()
+        one.raised(1)
+        one.run(1.0)
+    assert one.sent == [1, 2, 3, 4, 5]
