@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import time
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, known_devices
+from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, json_of, known_devices
 from edge.cli._options import bed, name, seconds
 from edge.types import SinkError
 
@@ -58,7 +57,7 @@ def _state_of(client: Client, topic: str) -> str:
         for _, message in client.take(0.5):
             if message.topic == topic and message.payload:
                 with contextlib.suppress(ValueError, AttributeError):
-                    state = str(json.loads(message.payload).get("state"))
+                    state = str(json_of(message.payload).get("state"))
     return state
 
 
@@ -154,7 +153,7 @@ class _Drill:
         for _, message in self._client.take(max(0.0, min(0.5, end - time.monotonic()))):
             topic = message.topic.removeprefix(f"{self._root}/")
             try:
-                fields = json.loads(message.payload) if message.payload else {}
+                fields = json_of(message.payload) if message.payload else {}
             except ValueError:
                 raise SinkError(f"{message.topic}: not JSON") from None
             if message.topic == self._bell:

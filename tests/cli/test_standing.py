@@ -52,6 +52,18 @@ def test_what_a_device_says_again_after_its_start_is_told_without_an_event():
     assert told(standing, ALARM, alarm(8, occurrence="o2"), now=5.0, until=5.0 + WAIT_S) == [LINE]
 
 
+@pytest.mark.parametrize("state", ["offline", "stopped"])
+def test_what_a_device_said_before_it_went_is_told_as_such(state):
+    def status(standing, state):
+        standing.take("vitals/dev/status", json.dumps({"state": state}).encode(), retained=True, now=0.0)
+
+    standing = Standing("vitals")
+    status(standing, state)
+    assert told(standing, ALARM, alarm(), retained=True) == [f"{LINE} [before dev was {state}]"]
+    status(standing, "online")
+    assert told(standing, ALARM, alarm(2), retained=True) == [LINE]
+
+
 def test_what_is_over_before_it_was_told_is_not_told():
     standing = Standing("vitals")
     assert told(standing, ALARM, alarm()) == []

@@ -44,7 +44,9 @@ def test_only_what_stands_and_asks_for_this_role_is_confirmed():
         event(presence="ack"),
         event(presence="off"),
         event(historical=True),
+        event(delivery={**ASKED, "asked": 3}),
         b"{",
+        b"[" * 100_000,
         b"",
     ):
         assert confirmed(station, other) == []
@@ -87,6 +89,13 @@ def test_a_device_that_never_promised_a_heartbeat_is_not_missed():
     station = Station("vitals")
     status(station, "online", 0.0, heartbeat_s=None)
     assert station.missing(100.0) == []
+
+
+def test_an_interval_that_is_none_is_not_believed():
+    for none in ("0", "-1", "1e999", "1" * 400, '"5"', "null"):
+        station = Station("vitals")
+        station.take("vitals/dev/heartbeat", f'{{"interval_s": {none}}}'.encode(), now=0.0)
+        assert len(station.missing(16.0)) == 1, none
 
 
 def test_a_role_that_a_device_never_asks_is_said_once():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -207,6 +209,72 @@ def test_watching_begins_with_what_stands(mosquitto, capsys, role):
     assert main(["watch", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "1", *role]) == 0
     said = [line[10:] for line in capsys.readouterr().out.splitlines()]
     assert said == ["dev STANDING ALARM latched  medium  bed1/brady: Slow, since 2026-01-02T03:04:05+00:00"]
+
+
+def shown(mosquitto, messages=(), *, kept=()):
+    """What a listener says, without the time of day, of messages that the broker kept and of those that come later."""
+    port = mosquitto.port
+    mark = json.dumps({"state": "online"}).encode()
+    publish.multiple([("vitals/begin/status", mark, 1, True), *(_at_broker(*one, True) for one in kept)], port=port)
+    command = [sys.executable, "-u", "-m", "edge", "watch", "--broker", f"127.0.0.1:{port}"]
+    said = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listener:
+        try:
+            while not said or "begin online" not in said[-1]:
+                said.append(listener.stdout.readline()[10:].rstrip("\n"))
+            publish.multiple(
+                [*(_at_broker(*one, False) for one in messages), ("vitals/end/status", mark, 1)], port=port
+            )
+            while "end online" not in said[-1]:
+                said.append(listener.stdout.readline()[10:].rstrip("\n"))
+        finally:
+            listener.kill()
+    return [line for line in said if line not in ("begin online", "end online")]
+
+
+def _at_broker(topic, fields, retain):
+    payload = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    return f"vitals/{topic}", payload, 1, retain
+
+
+def test_nothing_a_device_sends_ends_the_watching_or_the_line(mosquitto):
+    said = shown(
+        mosquitto,
+        [
+            ("dev/bed1/reading/ppg.hr", b"[" * 100_000),
+            ("dev/bed1/cmd/result", {"command_id": []}),
+            ("dev/bed1/event", event(1, delivery={"asked": 3})),
+            ("dev/heartbeat", b'{"interval_s": 1e999}'),
+            ("dev/bed1/reading/ppg.rr", b'{"value": NaN, "unit": "bpm"}'),
+            ("dev/bed1/event", event(2, text="gone\x1b[2J\r\n08:00:00  dev ALARM off")),
+        ],
+    )
+    assert said == [
+        "dev/bed1/reading/ppg.hr: not what the contract says",
+        "dev/bed1/event: not what the contract says",
+        "dev/bed1/reading/ppg.rr: not what the contract says",
+        "dev ALARM on       medium  bed1/af: gone?[2J??08:00:00  dev ALARM off",
+    ]
+
+
+def test_two_sources_of_one_metric_are_told_apart(mosquitto):
+    beats = [("ear", 72.0), ("toe", 95.0), ("ear", 72.0)]
+    said = shown(mosquitto, [("dev/bed1/reading/ppg.hr", reading(source=s, value=v)) for s, v in beats])
+    assert said == ["dev/bed1/ear ppg.hr         72 bpm", "dev/bed1/toe ppg.hr         95 bpm"]
+
+
+def test_what_a_device_that_is_gone_left_is_told_as_old(mosquitto):
+    kept = [
+        ("dev/source/node/status", {"state": "online"}),
+        ("dev/bed1/alarm/af", event(1)),
+        ("dev/status", {"state": "offline"}),
+    ]
+    old = "[before dev was offline]"
+    assert sorted(shown(mosquitto, kept=kept)) == [
+        f"dev STANDING ALARM on       medium  bed1/af: AF, since 2026-01-02T03:04:05+00:00 {old}",
+        "dev offline",
+        f"dev/source/node online {old}",
+    ]
 
 
 def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import socket
 import time
 from datetime import datetime
 
-from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
+from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, json_of, named
 from edge.cli._options import name, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.standing import Standing, alarm_line
@@ -68,10 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(client: Client, args: argparse.Namespace, station: Station, standing: Standing, end: float | None) -> int:
     station.connected()
-    client.subscribe(f"{args.prefix}/{args.device or '+'}/#")
-    if args.device:
-        client.subscribe(f"{args.prefix}/+/status")  # to say which there are, where this one is none of them
-    shown: dict[str, str] = {}
+    # who is there comes first: of those that are gone the rest is old; and it says which there are, where ours is none
+    client.subscribe(f"{args.prefix}/+/status", f"{args.prefix}/{args.device or '+'}/#")
+    shown: dict[tuple[str, str], str] = {}
     ours: dict[str, str] = {}
     others: set[str] = set()
     hint_at = time.monotonic() + ANSWER_S
@@ -83,11 +81,14 @@ def _show(client: Client, args: argparse.Namespace, station: Station, standing: 
                 continue
             hint_at = math.inf
             confirms, told = station.take(message.topic, message.payload, now=message.timestamp)
-            line = "" if args.role and "/reading/" in topic else _line(topic, message.payload)
-            if line and shown.get(message.topic) != line:
-                shown[message.topic] = line
-                _say(line)
             standing.take(message.topic, message.payload, retained=message.retain, now=message.timestamp)
+            device, *rest = topic.split("/")
+            who, line = ("", "") if args.role and "reading" in rest else _line(topic, message.payload)
+            if line and len(rest) > 1 and message.retain:
+                line += standing.gone(device)
+            if line and shown.get((topic, who)) != line:
+                shown[topic, who] = line
+                _say(line)
             for text in standing.due(message.timestamp):
                 _say(text)
             for one in confirms:
@@ -109,41 +110,44 @@ def _show(client: Client, args: argparse.Namespace, station: Station, standing: 
 def _refused(payload: bytes, ours: dict[str, str]) -> list[str]:
     """What a device would not take of ours."""
     try:
-        fields = dict(json.loads(payload))
+        fields = dict(json_of(payload))
+        alarm_id = ours.pop(fields.get("command_id", ""), None)
     except (ValueError, TypeError):
         return []
-    alarm_id = ours.pop(fields.get("command_id", ""), None)
     return [] if alarm_id is None or fields.get("ok") else [f"{alarm_id} NOT CONFIRMED: {fields.get('text')}"]
 
 
 def _say(text: str) -> None:
-    print(f"{datetime.now():%H:%M:%S}  {text}", flush=True)
+    plain = "".join(one if one.isprintable() else "?" for one in text)  # what a device says makes no line of its own
+    print(f"{datetime.now():%H:%M:%S}  {plain}", flush=True)
 
 
-def _line(topic: str, payload: bytes) -> str:
-    """A message in words; "" for those that say nothing to a person."""
+def _line(topic: str, payload: bytes) -> tuple[str, str]:
+    """Whose message it is, where several share a topic, and the message in words; "" for those that say nothing to a person."""
     from edge.sinks.console import in_short
 
     parts = topic.split("/")
     if not payload or len(parts) < 2 or parts[-1] in ("stats", "heartbeat", "result") or "cmd" in parts:
-        return ""
+        return "", ""
     try:
-        fields = json.loads(payload)
+        fields = json_of(payload)
         if parts[-1] == "status":
             reason = f": {fields['reason']}" if fields.get("reason") else ""
             shares = [row["hour"] for row in fields.get("coverage", {}).values() if row["hour"] is not None]
             watched = f", watched {min(shares):.0%} of the last hour" if shares else ""
-            return f"{'/'.join(parts[:-1])} {fields['state']}{reason}{watched}"
+            return "", f"{'/'.join(parts[:-1])} {fields['state']}{reason}{watched}"
         if parts[2] == "state":
             told = [f"listening at {fields['site']}"] if fields["site"] else []
             told += [f"{what} until {fields[key]}" for what, key in _SILENCES if fields[key]]
-            return f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
+            return "", f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
         if parts[2] == "reading":
+            source = str(fields.get("source", ""))
+            where = "/".join(part for part in (*parts[:2], source) if part)
             held = ", ".join(fields.get("detail", {}).get("suppressed", ()))
             text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))
-            return f"{parts[0]}/{parts[1]} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
+            return source, f"{where} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
         if parts[2] == "event":
-            return alarm_line(parts[0], fields)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return f"{topic}: not what the contract says"
-    return ""
+            return "", alarm_line(parts[0], fields)
+    except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError):
+        return "", f"{topic}: not what the contract says"
+    return "", ""

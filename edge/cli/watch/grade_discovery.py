@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+from edge.cli._mqtt_client import json_of
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "sensor": ("state_topic",),
@@ -26,7 +27,7 @@ _WITHOUT_ID: Final = ("device_automation",)
 def faults_of(payload: bytes, root: str, beds: Iterable[str]) -> list[str]:
     """Every fault in words. root: the device's topic prefix; beds: those that readings were heard of."""
     try:
-        fields = json.loads(payload)
+        fields = json_of(payload)
     except ValueError:
         fields = None
     if not isinstance(fields, dict):

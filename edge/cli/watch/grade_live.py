@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 import uuid
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, first_device, known_devices
+from edge.cli._mqtt_client import ANSWER_S, Client, first_device, json_of, known_devices
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grader import DEAD_S, Grader
 from edge.types import ConfigError
@@ -130,7 +129,7 @@ class _Exam:
 
 def _fields(payload: bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(payload) if payload else {}
+        fields = json_of(payload) if payload else {}
     except ValueError:
         return {"payload": "not JSON"}
     return fields if isinstance(fields, dict) else {"payload": "no object"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 from typing import Any
 
+from edge.cli._mqtt_client import json_of
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grade_discovery import faults_of
 from edge.types import PRESENCES, REASONS, SOURCE_STATES
@@ -189,10 +189,10 @@ class Grader:
     def judge_will(self, retained: bytes | None) -> None:
         """After a cut: the status that a late listener finds."""
         try:
-            fields = json.loads(retained or b"")
+            fields = json_of(retained or b"")
         except ValueError:
-            fields = {}
-        if fields.get("state") != "offline":
+            fields = None
+        if not isinstance(fields, dict) or fields.get("state") != "offline":
             self.faults["will"].append("the offline status is not retained")
 
     def _note(self, check: str, ok: bool, text: str) -> None:
@@ -202,7 +202,7 @@ class Grader:
 
     def _load(self, topic: str, payload: bytes) -> dict[str, Any] | None:
         try:
-            fields = json.loads(payload)
+            fields = json_of(payload)
         except ValueError:
             fields = None
         if not isinstance(fields, dict):

@@ -6,11 +6,11 @@ alarm that did not come as the broker's memory waits a moment for its event; wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.alarms.delivery import in_words
+from edge.cli._mqtt_client import json_of
 
 WAIT_S: Final = 2.0
 _Key = tuple[str, str]
@@ -18,16 +18,19 @@ _State = tuple[object, object]
 
 
 class Standing:
-    """What is known to stand below ``prefix``."""
+    """What is known to stand below ``prefix``, and of which device it is only what it said before it went."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._told: dict[_Key, _State] = {}
         self._waiting: dict[_Key, tuple[float, _State, str]] = {}
+        self._gone: dict[str, str] = {}
 
     def take(self, topic: str, payload: bytes, *, retained: bool, now: float) -> None:
         """One message that arrived at ``now``, s. retained: the broker kept it from before."""
         device, _, rest = topic.removeprefix(f"{self._prefix}/").partition("/")
+        if rest == "status":
+            self._status(device, payload)
         bed, *parts = rest.split("/")
         if parts[:1] not in (["event"], ["alarm"]):
             return
@@ -35,7 +38,7 @@ class Standing:
             self._waiting.pop((device, "/".join((bed, *parts[1:]))), None)
             return
         try:
-            fields = json.loads(payload)
+            fields = json_of(payload)
             key, state = (device, str(fields["id"])), (fields["occurrence"], fields["seq"])
             line = f"{alarm_line(device, fields, 'STANDING ')}, since {fields['since']}"
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -50,7 +53,22 @@ class Standing:
         ready = [(key, state, line) for key, (at, state, line) in self._waiting.items() if now >= at]
         for key, state, _ in ready:
             self._know(key, state)
-        return [line for _, _, line in ready]
+        return [f"{line}{self.gone(device)}" for (device, _), _, line in ready]
+
+    def gone(self, device: str) -> str:
+        """Words that follow what a device is remembered to have said: that it is not there any more, or ""."""
+        state = self._gone.get(device)
+        return f" [before {device} was {state}]" if state else ""
+
+    def _status(self, device: str, payload: bytes) -> None:
+        try:
+            state = json_of(payload)["state"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if state == "online":
+            self._gone.pop(device, None)
+        else:
+            self._gone[device] = str(state)
 
     def _know(self, key: _Key, state: _State) -> None:
         self._waiting.pop(key, None)

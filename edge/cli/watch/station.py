@@ -6,13 +6,14 @@ for three intervals may look well and alarm nobody, so this says so; so it does 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
+from edge.cli._mqtt_client import json_of
 from edge.types import HEARTBEAT_EVERY_S
 
 MISSED_BEATS: Final = 3.0
+_LONGEST_INTERVAL_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Station:
         """One message that arrived at ``now``, s: what to confirm, and what to say."""
         parts = topic.removeprefix(f"{self._prefix}/").split("/")
         try:
-            fields = json.loads(payload)
+            fields = json_of(payload)
         except ValueError:
             fields = None
         if not isinstance(fields, dict) or len(parts) < 2:
@@ -76,7 +77,7 @@ class Station:
     def _status(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
         promised_s = fields.get("heartbeat_s")
         if fields.get("state") == "online":
-            if isinstance(promised_s, int | float) and promised_s > 0:
+            if _is_interval(promised_s):
                 self._devices.setdefault(name, _Device(now, float(promised_s)))
         else:
             self._devices.pop(name, None)  # it said good-bye, or the broker did in its name
@@ -98,7 +99,7 @@ class Station:
         told = [f"{name} alarm system is back after {now - device.heard:.0f} s"] if device.silent else []
         device.heard, device.silent = now, False
         interval_s = fields.get("interval_s")
-        if isinstance(interval_s, int | float) and interval_s > 0:
+        if _is_interval(interval_s):
             device.interval_s = float(interval_s)
         return told
 
@@ -120,7 +121,8 @@ class Station:
         delivery, seq, occurrence = fields.get("delivery"), fields.get("seq"), fields.get("occurrence")
         if not self._role or not isinstance(delivery, dict) or not isinstance(seq, int):
             return []
-        wanted = self._role in delivery.get("asked", ()) and not delivery.get("received")
+        asked = delivery.get("asked")
+        wanted = isinstance(asked, list) and self._role in asked and not delivery.get("received")
         stands = fields.get("presence") in ("on", "latched") and not fields.get("historical")
         if not (wanted and stands) or seq <= self._confirmed.get(str(occurrence), 0):
             return []
@@ -129,3 +131,7 @@ class Station:
             del self._confirmed[next(iter(self._confirmed))]
         topic = f"{self._prefix}/{parts[0]}/{parts[1]}/cmd/received"
         return [Confirm(topic, str(fields.get("id")), str(occurrence), str(fields.get("text", "")))]
+
+
+def _is_interval(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 < value <= _LONGEST_INTERVAL_S
