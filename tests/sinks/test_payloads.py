@@ -33,12 +33,11 @@ def test_whether_the_clock_was_ever_set_is_told_with_everything(wall, synced):
 
 
 def test_a_brief_alarm_has_of_its_evidence_only_what_changed():
-    alarm = Alarm(
-        "bed1/af", "o1", "physiological", "medium", "on", 5.0, "AF", evidence={"change": "raised", "span": [1, 5]}
-    )
+    evidence = {"change": "raised", "span": [1, 5]}
+    alarm = Alarm("bed1/af", "o1", "physiological", "medium", "on", 5.0, "AF", "af", "bed1", evidence=evidence)
     payloads = Payloads(ManualClock(now=5.0), "b")
     told, brief = (json.loads(payloads.alarm(alarm, brief=brief)) for brief in (False, True))
-    assert told.pop("evidence") == {"change": "raised", "span": [1, 5]}
+    assert told.pop("evidence") == evidence
     assert brief.pop("evidence") == {"change": "raised"}
     assert told == brief
 
