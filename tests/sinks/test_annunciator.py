@@ -95,6 +95,49 @@ def test_it_rings_again_until_somebody_has_it(annunciator, bell, clock):
     assert bell.told == [RING, RING, "quiet", "closed"]
 
 
+def test_after_a_pause_it_rings_at_once(annunciator, bell):
+    expected = []
+    for one, told in ((alarm(), RING), (alarm(paused_until=70.0), "quiet"), (alarm(), RING)):
+        annunciator.send(one)
+        expected.append(told)
+        bell.wait(*expected)
+
+
+def test_between_rings_and_when_all_is_quiet_it_rests(annunciator, bell, monkeypatch):
+    looked = []
+    monkeypatch.setattr(annunciator, "_loudest", lambda: looked.append(1) or Annunciator._loudest(annunciator))
+    annunciator.send(alarm())
+    bell.wait(RING)
+    threading.Event().wait(0.1)
+    annunciator.send(alarm("ack"))
+    bell.wait(RING, "quiet")
+    threading.Event().wait(0.1)
+    assert len(looked) < 10
+
+
+def test_an_output_is_asked_until_it_ends_or_fails(clock, caplog):
+    bell, asked, told, changed = Bell(), [True, True, OSError("took longer")], [], threading.Condition()
+
+    def still():
+        answer = asked.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def on_fault(*what):
+        with changed:
+            told.append(what[1:])
+            changed.notify_all()
+
+    bell.rings = still
+    one = Annunciator([bell], clock=clock, repeat_s=10.0, on_fault=on_fault)
+    one.send(alarm())
+    with changed:
+        assert changed.wait_for(lambda: told, WAIT_S)
+    one.close()
+    assert (told, asked) == ([(True, "The local annunciator does not work: took longer")], [])
+
+
 def test_a_more_urgent_alarm_rings_at_once_and_the_other_goes_on_after_it(annunciator, bell):
     annunciator.send(alarm())
     bell.wait(RING)
@@ -148,7 +191,8 @@ def test_only_what_nobody_has_and_nobody_silenced_is_heard(one, heard):
 
 
 def test_what_stood_unconfirmed_rings_after_a_restart(bell, clock):
-    one = Annunciator([bell], clock=clock, repeat_s=10.0, standing=[alarm(), alarm("ack", condition="af")])
+    seen = alarm("ack", condition="af", priority="high")
+    one = Annunciator([bell], clock=clock, repeat_s=10.0, standing=[alarm(), seen])
     bell.wait(RING)
     one.close()
 
@@ -185,15 +229,18 @@ def test_an_output_that_fails_is_told_once_and_the_other_still_rings(clock, capl
     ]
     one.close()
     assert caplog.text.count("annunciator: no bell") == 1
+    assert ("Traceback" in caplog.text) is isinstance(error, ValueError), "a bug is logged as one"
+    assert caplog.text.count("ringing here") == 1
 
 
 def test_only_a_ring_that_worked_ends_the_fault(clock, caplog):
     caplog.set_level(logging.INFO)
-    bell, told = Bell(), []
+    bell, told, first = Bell(), [], threading.Event()
     bell.error = OSError("no bell")
-    one = Annunciator([bell], clock=clock, repeat_s=10.0, on_fault=lambda *what: told.append(what[:2]))
+    one = Annunciator([bell], clock=clock, repeat_s=10.0, on_fault=lambda *what: (told.append(what[:2]), first.set()))
     one.send(alarm())
     bell.wait(RING)
+    assert first.wait(WAIT_S), "although nothing rings"
     one.send(alarm("ack"))
     bell.wait(RING, "quiet")
     bell.error, bell.works = None, False  # acknowledged while it rings
@@ -256,7 +303,15 @@ def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
     hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), 0.2)
     with pytest.raises(OSError, match="took longer than"):
         heard(hangs)
+    for longest_s, polls in ((1.0, 10), (0.01, 1)):
+        hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), longest_s)
+        hangs.ring(alarm())
+        assert [hangs.rings() for _ in range(polls)] == [True] * polls
+        with pytest.raises(OSError, match="took longer than"):
+            hangs.rings()
     assert not heard(hangs, lambda: False)
+    with pytest.raises(OSError, match="ended with code -9"):
+        heard(Program(dict.fromkeys(PULSES, (script(tmp_path, "kill -9 $$"),)), 60.0))
     hangs.close()
     with pytest.raises(OSError, match="No such file"):
         heard(Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0))
@@ -313,13 +368,29 @@ def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):
         os.close(int(path.name))
 
 
-def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
-    player = script(tmp_path, f'cp "$2" {tmp_path}/played')
-    one = build(clock=clock, state_dir=tmp_path, sound="beep", player=(player, "-q"), standing=[alarm(priority="high")])
+def rung(clock, **settings):
+    """What is set rings once."""
+    one = build(clock=clock, standing=[alarm(priority="high")], **settings)
     deadline = threading.Event()
     while one.rung == 0:
         assert not deadline.wait(0.01)
     one.close()
+
+
+def test_a_command_rings(tmp_path, clock):
+    rung(clock, command=(script(tmp_path, f'echo "$1" > {tmp_path}/heard'), "loud"))
+    assert (tmp_path / "heard").read_text() == "loud\n"
+
+
+def test_a_sound_of_ones_own_is_given_to_the_player(tmp_path, clock):
+    (tmp_path / "own.wav").write_bytes(b"RIFF own")
+    rung(clock, sound=str(tmp_path / "own.wav"), player=(script(tmp_path, f'cp "$1" {tmp_path}/played'),))
+    assert (tmp_path / "played").read_bytes() == b"RIFF own"
+
+
+def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
+    player = script(tmp_path, f'cp "$2" {tmp_path}/played')
+    rung(clock, state_dir=tmp_path, sound="beep", player=(player, "-q"))
     with wave.open(str(tmp_path / "played")) as file:
         assert (file.getframerate(), file.getnchannels()) == (RATE_HZ, 1)
         assert file.readframes(file.getnframes()) == burst("high")
@@ -402,13 +473,20 @@ def test_numbers_and_layouts_are_the_kernels(tmp_path):
         ({"command": ("/none/ring",)}, "sinks.annunciator.command: /none/ring: no such program"),
         ({"sound": "beep", "player": ("/none/play",)}, "sinks.annunciator.player: /none/play: no such program"),
         ({"sound": "/none.wav", "player": ("true",)}, "sinks.annunciator.sound: /none.wav: no such file"),
-        ({"command": ("true",), "repeat_s": 0.1}, "sinks.annunciator.repeat_s: 0.1; from 1 to 600 s"),
+        ({"command": ("true",), "repeat_s": 0.9}, "sinks.annunciator.repeat_s: 0.9; from 1 to 600 s"),
+        ({"command": ("true",), "repeat_s": 601}, "sinks.annunciator.repeat_s: 601; from 1 to 600 s"),
+        ({"sound": "beep", "player": ("true",), "state_dir": Path("/dev/null")}, "sound: /dev/null: Not a directory"),
         ({"gpio_line": 4, "gpio_chip": "/none"}, "line 4 of /none: No such file"),
     ],
 )
 def test_what_cannot_ring_is_a_configuration_error(clock, tmp_path, settings, says):
     with pytest.raises(ConfigError, match=says):
-        build(clock=clock, state_dir=tmp_path, **settings)
+        build(clock=clock, **{"state_dir": tmp_path, **settings})
+
+
+@pytest.mark.parametrize("repeat_s", [1.0, 600.0])
+def test_what_can_ring_is_checked_without_ringing(clock, repeat_s):
+    assert build(clock=clock, command=("true",), repeat_s=repeat_s, checking=True) is None
 
 
 def test_an_annunciator_needs_somebody_who_could_confirm():

@@ -39,12 +39,14 @@ class Drain:
         self._allowed = min(self._most, self._allowed + (now - self._at) * self._per_s)
         self._at = now
         room = min(_BATCH, self._flight.room_for_rows())
-        if self._behind:
-            room = min(room, math.floor(self._allowed + _EPS))
+        if not room:
+            return []
+        if self._behind:  # at least one is looked at: it may have happened just now, or there may be none
+            room = min(room, max(1, math.floor(self._allowed + _EPS)))
+        self._behind = False
         found: list[tuple[Row, bool]] = []
-        for row in self._rows(room) if room else ():
-            late = self.is_late(row)
-            self._behind = late
+        for row in self._rows(room):
+            self._behind = late = self.is_late(row)
             if late and self._allowed < 1.0 - _EPS:
                 break
             self._allowed -= late

@@ -82,11 +82,10 @@ class Flight:
 
     def end(self) -> None:
         """The connection is over. Where it was short and rows had no answer, they may be why: the next one waits with
-        rows, so that readings and what stands get through, and sends one at a time."""
+        rows, so that readings and what stands get through."""
         unanswered = any(isinstance(what, int) for what, _ in self._sent.values())
         if unanswered and self.short:
             self._hung_up += 1
-            self._tries = max(self._tries, 1)
         else:
             self._hung_up = 0
 
@@ -152,7 +151,7 @@ class Flight:
                     refused[what] = answer
                 else:
                     settled.rows.append(what)
-        if settled.rows and not refused:
+        if settled.rows:
             self._tries, self._hung_up, self.refusal, self._alone = 0, 0, "", False
         if refused:
             first = min(refused)

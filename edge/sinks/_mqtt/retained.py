@@ -20,34 +20,34 @@ class Retained:
     def __init__(self, claimed: Collection[str] = ()) -> None:
         self._lock = threading.Lock()
         self._claimed = frozenset(claimed)
-        self._now: dict[str, Content | None] = {}
+        self._now: dict[str, Content] = {}
         self._dirty: set[str] = set()
 
     def say(self, topic: str, content: Content | None) -> None:
         """From now on this stands there; None: nothing does."""
         with self._lock:
-            self._now[topic] = content
+            if content is None:
+                self._now.pop(topic, None)
+            else:
+                self._now[topic] = content
             self._dirty.add(topic)
 
     def found(self, topic: str) -> None:
         """The broker holds something there: is it still true?"""
         with self._lock:
-            if topic not in self._claimed and self._now.get(topic) is None:
-                self._now[topic] = None
+            if topic not in self._claimed and topic not in self._now:
                 self._dirty.add(topic)
 
     def erased(self, topic: str) -> None:
         """Somebody has emptied it; what is still true is said again."""
         with self._lock:
-            if self._now.get(topic) is not None:
+            if topic in self._now:
                 self._dirty.add(topic)
 
     def again(self, topics: Iterable[str]) -> None:
         """The broker did not take these."""
         with self._lock:
-            for topic in topics:
-                self._now.setdefault(topic, None)
-                self._dirty.add(topic)
+            self._dirty.update(topics)
 
     def all_again(self) -> None:
         """A new connection: nobody knows what the broker has kept."""
@@ -59,11 +59,7 @@ class Retained:
         with self._lock:
             topics = sorted(self._dirty)[:most]
             self._dirty.difference_update(topics)
-            taken = {topic: self._now.get(topic) for topic in topics}
-            for topic, content in taken.items():
-                if content is None:
-                    self._now.pop(topic, None)
-            return taken
+            return {topic: self._now.get(topic) for topic in topics}
 
     def __bool__(self) -> bool:
         return bool(self._dirty)

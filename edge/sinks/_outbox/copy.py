@@ -89,7 +89,7 @@ class StateCopy:
         start = _HEAD.size + _CHECKSUM.size
         state = content[start : start + length]
         whole = checksum == zlib.crc32(state, zlib.crc32(content[: _HEAD.size]))
-        if magic != _MAGIC or len(state) != length or not whole:
+        if magic != _MAGIC or not whole:
             return None
         same_start = bool(self._machine) and machine.rstrip(b"\0") == self._machine
         return Copied(turn, state, closed or same_start)

@@ -11,6 +11,8 @@ from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm, ConfigError
 
+IDLE_S = 0.5
+
 
 def alarm(seq, t):
     return Alarm("bed1/af", f"o{seq}", "physiological", "medium", "on", t, "AF", "af", "bed1", seq=seq)
@@ -26,13 +28,21 @@ class Link:
         self.flight.begin(window=window, returned=False)
         self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
         self.sent, self.seq = [], 0
+        self.turns = self.read = 0
+        self.box.waiting = self._waiting
 
     def raised(self, count):
         self.box.append([alarm(self.seq + n, self.clock.now()) for n in range(1, count + 1)])
         self.seq += count
 
+    def _waiting(self, after, most):
+        rows = Outbox.waiting(self.box, after, most)
+        self.read += len(rows)
+        return rows
+
     def turn(self):
         """One turn of the sink's loop; (seq, late) of what went out."""
+        self.turns += 1
         gone = [(row.row, row.alarm.seq, late) for row, late in self.drain.due()]
         for row, _, _ in gone:
             self.flight.sent(row, row)
@@ -42,16 +52,16 @@ class Link:
         return [(seq, late) for _, seq, late in gone]
 
     def run(self, seconds, *, raised_per_s=0):
-        """Turns as the loop makes them, with nothing else to wake it but alarms that are raised."""
+        """Turns as the loop makes them, with nothing else to wake it but alarms that are raised ten times a second."""
         end, due = self.clock.now() + seconds, self.clock.now()
         while self.clock.now() < end:
             if raised_per_s and self.clock.now() >= due:
                 due += 0.1
                 self.raised(raised_per_s // 10)
             if not self.turn():
-                wait_s = self.drain.wait_s(0.1)
-                assert wait_s > 0.0, "the loop would spin"
-                self.clock.advance(wait_s)
+                wait_s = self.drain.wait_s(IDLE_S)
+                assert 0.0 < wait_s <= IDLE_S
+                self.clock.advance(min(wait_s, max(0.001, due - self.clock.now())) if raised_per_s else wait_s)
 
 
 @pytest.fixture
@@ -78,6 +88,29 @@ def test_a_backlog_goes_out_in_order_and_never_faster_than_its_rate(link, late_p
         assert len(one.sent) - before <= late_per_s * 1.1 + 1
     assert len(one.sent) >= min(500, 0.9 * 4 * late_per_s)
     assert one.sent == list(range(1, len(one.sent) + 1))
+    assert one.read <= len(one.sent) + one.turns + 100, "no more is read again and again than may go"
+
+
+@pytest.mark.parametrize("late_per_s", [1.0, 200.0])
+def test_when_the_last_of_a_backlog_is_out_the_loop_rests(link, late_per_s):
+    one = link(late_per_s=late_per_s)
+    assert one.drain.wait_s(IDLE_S) == IDLE_S
+    one.raised(3)
+    one.clock.advance(60.0)
+    one.run(5.0)
+    assert one.sent == [1, 2, 3]
+    before = one.turns
+    one.run(10.0)
+    assert one.turns - before == 10.0 / IDLE_S
+
+
+def test_what_happens_just_behind_the_last_of_a_backlog_goes_out_at_once(link):
+    one = link(late_per_s=1.0)
+    one.raised(1)
+    one.clock.advance(60.0)
+    assert one.turn() == [(1, True)]
+    one.raised(2)
+    assert one.turn() + one.turn() == [(2, False), (3, False)]
 
 
 def test_what_happens_now_is_not_bounded(link):

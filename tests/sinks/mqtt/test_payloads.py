@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from edge.clock import ManualClock
 from edge.sinks._mqtt.payloads import Payloads
-from edge.types import SourceStatus
+from edge.types import Alarm, SourceStatus
 
 BLIND = [{"start": 10.0 * k, "end": 10.0 * k + 2.0, "cause": "motion"} for k in range(12)]
 
@@ -23,6 +25,21 @@ def test_coverage_has_shares_and_the_latest_blind_intervals_in_wall_time():
         "end": "2027-01-15T08:01:52.000Z",
         "cause": "motion",
     }
+
+
+@pytest.mark.parametrize(("wall", "synced"), [(1_000.0, False), (1_800_000_000.0, True)])
+def test_whether_the_clock_was_ever_set_is_told_with_everything(wall, synced):
+    assert Payloads(ManualClock(now=50.0, wall=wall), "b").stamp(50.0)["clock_synced"] is synced
+
+
+def test_a_brief_alarm_has_of_its_evidence_only_what_changed():
+    evidence = {"change": "raised", "span": [1, 5]}
+    alarm = Alarm("bed1/af", "o1", "physiological", "medium", "on", 5.0, "AF", "af", "bed1", evidence=evidence)
+    payloads = Payloads(ManualClock(now=5.0), "b")
+    told, brief = (json.loads(payloads.alarm(alarm, brief=brief)) for brief in (False, True))
+    assert told.pop("evidence") == evidence
+    assert brief.pop("evidence") == {"change": "raised"}
+    assert told == brief
 
 
 def test_a_change_of_state_has_none():

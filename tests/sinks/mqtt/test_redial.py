@@ -24,6 +24,7 @@ def test_the_pause_grows_to_ten_seconds_and_begins_anew_after_a_connection_that_
 
 def test_pauses_of_many_devices_are_not_the_same():
     assert len({Redial().refused() for _ in range(20)}) == 20
+    assert [Redial(jitter).refused() for jitter in (min, max)] == [0.4, 0.6]
 
 
 def test_a_session_that_was_taken_over_is_a_truce_at_once():
@@ -34,17 +35,16 @@ def test_three_connections_cut_off_soon_by_a_broker_that_is_there_are_suspicious
     one = redial()
     assert [ended(one, 1.0) for _ in range(2)] == [1.0, 2.0]
     assert not one.suspects
-    assert [ended(one, 1.0) for _ in range(5)] == [5.0, 10.0, 10.0, 10.0, 10.0]
+    assert ended(one, 1.0) == 5.0
     assert one.suspects
+    assert [ended(one, 1.0) for _ in range(4)] == [10.0, 10.0, 10.0, 10.0]
     assert ended(one, 6.0) == 0.5
     assert not one.suspects
 
 
-@pytest.mark.parametrize(("lived_s", "by_nobody"), [(6.0, True), (1.0, False)])
-def test_a_connection_that_lasted_or_ended_for_a_reason_is_none_of_the_three(lived_s, by_nobody):
+@pytest.mark.parametrize("how", [{"lived_s": 6.0}, {"by_nobody": False}, {"taken_over": True}], ids=str)
+def test_a_connection_that_lasted_or_ended_for_a_reason_is_none_of_the_three(how):
     one = redial()
-    ended(one, 1.0)
-    ended(one, 1.0)
-    ended(one, lived_s, by_nobody=by_nobody)
-    ended(one, 1.0)
-    assert not one.suspects
+    for end in ({}, {}, how, {}, {}):
+        ended(one, **{"lived_s": 1.0, **end})
+        assert not one.suspects

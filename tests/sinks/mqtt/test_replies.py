@@ -1,5 +1,7 @@
 """Where an answer may go: never where somebody takes it for something else."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +81,13 @@ def test_no_topic_of_a_device_but_below_the_bed_s_result_is_ever_answered(topic)
 
 def test_a_message_without_properties_asks_for_nothing():
     assert asked(None) == Reply("", None)
+    assert asked(SimpleNamespace()) == Reply("", None)
+    assert asked(SimpleNamespace(ResponseTopic=None)) == Reply("", None)
+    assert asked(SimpleNamespace(ResponseTopic="me", CorrelationData=b"7")) == Reply("me", b"7")
+
+
+def test_where_home_assistant_has_no_prefix_none_is_kept_from_others():
+    assert may("/a", ReplyRules(ROOT, reserved=("",)))
 
 
 @pytest.mark.parametrize("prefix", ["a/+", "#", "$SYS/answers"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
+from edge.sinks._outbox import copy as written
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
@@ -65,6 +67,66 @@ def test_a_disk_that_takes_nothing_is_no_error(tmp_path):
     one = copy(tmp_path)
     one.write(1, b"x")
     one.close()
+    assert copy(tmp_path).read() is None
+
+
+@pytest.mark.parametrize("call", ["fsync", "pwrite"])
+def test_a_disk_that_dies_is_no_error_and_its_files_are_closed(tmp_path, monkeypatch, call):
+    before = os.listdir("/proc/self/fd")
+    one = copy(tmp_path)
+    for turn in (1, 2):
+        one.write(turn, b"x")
+
+    def dead(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, call, dead)
+    one.write(3, b"y")
+    one.sync()
+    one.close()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_what_is_synced_and_what_is_closed_is_on_the_disk(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
+    one = copy(tmp_path)
+    both = [str(tmp_path / f"outbox.copy.{n}") for n in (0, 1)]
+    for turn in (1, 2):
+        one.write(turn, b"x")
+    assert synced == []
+    one.sync()
+    assert sorted(synced) == both
+    one.close()
+    assert sorted(synced) == sorted(2 * both)
+
+
+def test_closing_twice_leaves_the_files_of_others_alone(tmp_path):
+    one = copy(tmp_path)
+    one.write(1, b"x")
+    one.close()
+    other = (tmp_path / "other").open("wb")  # has the number that the copy's file had
+    one.close()
+    other.write(b"mine")
+    other.close()
+    assert (tmp_path / "other").read_bytes() == b"mine"
+
+
+def test_a_machine_that_does_not_say_when_it_started_is_sure_of_nothing_but_an_orderly_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(written, "_BOOT_ID", tmp_path / "none")
+    one = StateCopy(tmp_path / "outbox.copy")
+    one.write(1, b"x")
+    assert StateCopy(tmp_path / "outbox.copy").read() == Copied(1, b"x", certain=False)
+    one.close()
+    assert StateCopy(tmp_path / "outbox.copy").read() == Copied(1, b"x", certain=True)
+
+
+def test_what_another_version_wrote_is_not_read(tmp_path, monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr(written, "_MAGIC", b"EVCOPY0\n")
+        one = copy(tmp_path)
+        one.write(1, b"x")
+        one.close()
     assert copy(tmp_path).read() is None
 
 
