@@ -13,7 +13,7 @@ from edge.clock import Clock
 from edge.ranges import Port, Text
 from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
-from edge.types import PRIORITIES, Alarm, ConfigError, Event, Reading, SinkError, SourceStatus, Stats
+from edge.types import PRIORITIES, Alarm, Event, Reading, SinkError, SourceStatus, Stats
 
 METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_build_info": ("gauge", "1; version of the program", ("device", "version")),
@@ -64,16 +64,13 @@ def build(
     """An endpoint for Prometheus.
 
     host: the address to listen on; there is no login, so anything but loopback belongs behind a firewall. port: where
-    ``/metrics`` is; 0 = any free one.
+    ``/metrics`` is; 0 = any free one. Sixteen may be connected at once, each for ten seconds.
     """
     import prometheus_client  # noqa: F401 - that it is missing is to be known before a port is opened
 
     if checking:
         return None
-    try:
-        return MetricsSink(device_name, clock, hops, outbox, version, standing, host, port)
-    except OSError as error:
-        raise ConfigError(f"sinks.metrics: {host}:{port}: {error.strerror}; set another port") from None
+    return MetricsSink(device_name, clock, hops, outbox, version, standing, host, port)
 
 
 class MetricsSink:
@@ -90,8 +87,10 @@ class MetricsSink:
         host: str,
         port: int,
     ) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+        from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
         from prometheus_client.core import GaugeMetricFamily
+
+        from edge.sinks._metrics_server import MetricsServer
 
         self._outbox = outbox
         self._registry = CollectorRegistry()
@@ -109,8 +108,8 @@ class MetricsSink:
         self._totals: dict[tuple[str, str], float] = {}
         for alarm in standing:  # from before a restart, of which no transition will tell
             self._stands(alarm)
-        self._server, self._thread = start_http_server(port, addr=host, registry=self._registry)
-        self.port = int(self._server.server_address[1])
+        self._server: MetricsServer | None = MetricsServer(host, port, make_wsgi_app(self._registry))
+        self.port = self._server.port
 
     def send(self, event: Event) -> None:
         if isinstance(event, Reading):
@@ -132,12 +131,8 @@ class MetricsSink:
     def close(self) -> None:
         """Stop to listen; calling twice is harmless."""
         server, self._server = self._server, None
-        if server is not None:
-            server.shutdown()
-            server.server_close()
-            self._thread.join(2.0)
-            if self._thread.is_alive():
-                raise SinkError("the metrics endpoint did not stop")
+        if server is not None and not server.stop():
+            raise SinkError("the metrics endpoint did not stop")
 
     def _metric(self, name: str, *labels: str) -> Any:
         metric = self._of[f"edge_vitals_{name}"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.kinds import check, construct
+from edge.sinks import _listener
 from edge.sinks.metrics import METRICS, build
 from edge.types import Alarm, ConfigError, Reading, SourceStatus, Stats
 
@@ -187,3 +190,22 @@ def test_a_missing_package_is_found_by_a_check_which_opens_no_port(monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigError, match=r"edge-vitals\[metrics\]"):
         check("metrics", {"port": 0}, {}, where=("c.toml", "sinks.metrics"))
+
+
+def test_silent_connections_take_few_files_and_are_let_go(sink, monkeypatch, caplog):
+    monkeypatch.setattr(_listener, "REQUEST_S", 0.2)
+    address = ("127.0.0.1", sink.port)
+    with contextlib.ExitStack() as stack:
+        before = len(os.listdir("/proc/self/fd"))
+        mine = [stack.enter_context(socket.create_connection(address, timeout=5.0)) for _ in range(100)]
+        for sock in mine[::2]:
+            with contextlib.suppress(OSError):  # turned away already
+                sock.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
+        assert len(os.listdir("/proc/self/fd")) - before - len(mine) <= 16
+        for sock in mine:
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(65536) == b""
+    told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert told[0] == "sinks.metrics: 16 connections are open; more are turned away"
+    sink.send(reading(61.5))
+    assert fetch(sink)[f"edge_vitals_reading{KEY}"] == 61.5

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from edge.clock import Clock
 from edge.ranges import Count, Port, Text
+from edge.sinks._listener import listen
 from edge.sinks.web.access import Access, is_loopback, load_tokens
-from edge.sinks.web.listener import impatient_protocol, listen
+from edge.sinks.web.impatient import impatient_protocol
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
 from edge.sinks.web.traces import Traces
@@ -95,7 +96,7 @@ def build(
         "layout": dict(layout or {}),
     }
     return WebSink(
-        listener=listen(host, port, max_viewers + _CONNECTIONS_BESIDE + _TURNED_AWAY_POLITELY),
+        listener=listen("sinks.web", host, port, max_viewers + _CONNECTIONS_BESIDE + _TURNED_AWAY_POLITELY),
         tls=(cert_file, key_file) if cert_file and key_file else None,
         access=Access(
             tokens=tokens,

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from edge.sinks.web import listener
+from edge.sinks import _listener
 from web_server import WAIT_S, Watcher, WebServer
 
 IDLE = b""
@@ -45,14 +45,14 @@ def is_open(sock):
 
 @pytest.mark.parametrize("text", [IDLE, DRIPPED, HALF_A_BODY], ids=["nothing", "half a head", "half a body"])
 def test_who_never_asks_is_let_go(monkeypatch, text):
-    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    monkeypatch.setattr(_listener, "REQUEST_S", 0.1)
     with WebServer() as page, connect(page, text) as sock:
         assert closed(sock)
         assert page.request("GET", "/")[0] == 200
 
 
 def test_who_goes_on_with_one_byte_at_a_time_is_let_go_too(monkeypatch):
-    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    monkeypatch.setattr(_listener, "REQUEST_S", 0.1)
     with WebServer() as page, connect(page, DRIPPED) as sock:
         started = time.monotonic()
         with pytest.raises(OSError, match=r"Broken pipe|reset by peer"):
@@ -64,7 +64,7 @@ def test_who_goes_on_with_one_byte_at_a_time_is_let_go_too(monkeypatch):
 
 
 def test_who_looks_is_not_let_go(monkeypatch):
-    monkeypatch.setattr(listener, "REQUEST_S", 0.1)
+    monkeypatch.setattr(_listener, "REQUEST_S", 0.1)
     with WebServer() as page, page.live() as live:
         Watcher(live).kind("hello")
         began = page.clock.now()
@@ -85,7 +85,7 @@ def test_connections_are_bounded_and_room_is_made_again(caplog):
         its_own = 10  # what the server opens beside: without the bound there are 300
         assert len(os.listdir("/proc/self/fd")) - before - len(mine) <= 55 + its_own
         told = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-        assert told == ["page: 55 connections are open; more are turned away"]
+        assert told == ["sinks.web: 55 connections are open; more are turned away"]
         for sock in mine:
             sock.close()
         while page_status(page) != 200:

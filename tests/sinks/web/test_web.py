@@ -244,7 +244,7 @@ def test_closing_is_quick_with_somebody_looking_and_the_port_is_free_again(page)
 
 
 def test_a_port_that_is_taken_is_a_configuration_error(page):
-    with pytest.raises(ConfigError, match="choose another port"):
+    with pytest.raises(ConfigError, match="set another port"):
         WebServer(port=page.port)
 
 

@@ -1,12 +1,11 @@
-"""Who may connect at all: so many at once, and only those who ask for something soon.
+"""Who may connect at all: so many at once.
 
 A connection is a file of the whole program: without a bound, whoever opens a thousand and says nothing takes from the
-monitor the files that its recordings, its broker and its sensors need. Both bounds hold before anybody has logged in.
+monitor the files that its recordings, its broker and its sensors need. The bound holds before anybody has logged in.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import socket
@@ -25,11 +24,15 @@ _TURNED_AWAY_AT_ONCE: Final = 64
 
 
 class Listener(socket.socket):
-    """A listening socket with at most ``limit`` connections open; those beyond are closed at once."""
+    """A listening socket with at most ``limit`` connections open; those beyond are closed at once. It does not block.
 
-    def __init__(self, family: int, limit: int) -> None:
+    table: of the configuration, for the log.
+    """
+
+    def __init__(self, family: int, limit: int, table: str) -> None:
         super().__init__(family, socket.SOCK_STREAM)
-        self.limit = limit
+        self.setblocking(False)
+        self.limit, self.table = limit, table
         self._open: list[weakref.ref[socket.socket]] = []
         self._full = False
 
@@ -44,18 +47,18 @@ class Listener(socket.socket):
                 return connection, address
             connection.close()
             if not self._full:
-                log.warning("page: %d connections are open; more are turned away", self.limit)
+                log.warning("%s: %d connections are open; more are turned away", self.table, self.limit)
             self._full = True
         raise BlockingIOError
 
 
-def listen(host: str, port: int, limit: int) -> Listener:
-    """A listening socket; raises ConfigError when the port is taken or the address is not ours."""
+def listen(table: str, host: str, port: int, limit: int) -> Listener:
+    """A listening socket for a table of the configuration; raises ConfigError when the port is taken or the address is not ours."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = Listener(family, limit)
+        listener = Listener(family, limit, table)
     except OSError as error:
-        raise ConfigError(f"sinks.web: host {host!r}: {error}") from None
+        raise ConfigError(f"{table}: host {host!r}: {error}") from None
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,29 +67,6 @@ def listen(host: str, port: int, limit: int) -> Listener:
             listener.bind(address)
             listener.listen(_BACKLOG)
         except OSError as error:
-            raise ConfigError(f"sinks.web: {host}:{port}: {error.strerror}; choose another port") from None
+            raise ConfigError(f"{table}: {host}:{port}: {error.strerror}; set another port") from None
         undo.pop_all()
     return listener
-
-
-def impatient_protocol() -> type[asyncio.Protocol]:
-    """uvicorn's HTTP/1.1, which waits for a request as long as the client likes, with ``REQUEST_S`` for each."""
-    import h11
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    class Impatient(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self._look(None)
-
-        def _look(self, before: object) -> None:
-            if self.transport.is_closing() or self.transport.get_protocol() is not self:
-                return  # over, or a socket by now, which has pings of its own
-            asking = self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
-            now = (self.cycle, self.conn.their_state) if asking else None
-            if asking and now == before:
-                self.transport.abort()
-                return
-            self.loop.call_later(REQUEST_S, self._look, now)
-
-    return Impatient
