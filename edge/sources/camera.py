@@ -44,12 +44,13 @@ def build(
 ) -> Camera:
     """A camera.
 
-    device: an index, ``/dev/video0``, an RTSP or HTTP address, a video file, or for ``gstreamer`` a pipeline that ends
-    in ``appsink``. fps: pictures a second asked of a live camera. width, height: pixels asked of it. backend: opencv,
+    device: an index, ``/dev/video0``, an RTSP or HTTP address, a video file, for ``gstreamer`` a pipeline that ends in
+    ``appsink``, for ``picamera2`` an index. fps: pictures a second asked of a live camera. width, height: pixels asked of it. backend: opencv,
     gstreamer (a system OpenCV that has it, as on a Jetson) or picamera2 (CSI cameras of a Pi). pace: of a file, "real"
     or "max". loop: start a file again. silence_s: without a frame for so long the camera is closed and opened again.
-    exposure, gain, white_balance_k: lock what would otherwise follow the light; an exposure that is a multiple of 10 ms
-    (50 Hz mains) or 8.33 ms (60 Hz) does not flicker.
+    exposure: locked instead of following the light, in the camera's own unit (0.1 ms by V4L2, 1 µs by picamera2); a
+    multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz) does not flicker. gain: locked, in the camera's own unit.
+    white_balance_k: locked, kelvin.
     """
     if backend not in _BACKENDS:
         raise ConfigError(f"backend: {backend!r}; valid: {', '.join(_BACKENDS)}")
@@ -57,9 +58,15 @@ def build(
         raise ConfigError(f"pace: {pace!r}; valid: real, max")
     if device == "":
         raise ConfigError("device: names no camera and no file")
+    if backend == "picamera2" and not isinstance(device, int):
+        raise ConfigError(f"device: {device!r}; picamera2 counts its cameras: 0, 1")
+    wanted = {"exposure": exposure, "gain": gain, "white_balance_k": white_balance_k}
+    locks = {key: value for key, value in wanted.items() if value is not None}
+    if locks and (backend == "gstreamer" or "://" in str(device)):
+        where = "in the pipeline" if backend == "gstreamer" else "in the camera itself"
+        raise ConfigError(f"{next(iter(locks))}: cannot be set from here; set it {where}")
     if checking:
         _check(device, backend)
-    locks = {"exposure": exposure, "gain": gain, "white_balance_k": white_balance_k}
     return Camera(
         name=name,
         clock=clock,
@@ -69,7 +76,7 @@ def build(
         at_once=pace == "max",
         loop=loop,
         silence_s=silence_s,
-        locks={k: v for k, v in locks.items() if v is not None},
+        locks=locks,
     )
 
 

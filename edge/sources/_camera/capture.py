@@ -57,26 +57,31 @@ class _OpenCv:
 
 
 class _PiCamera:
-    """A CSI camera through picamera2."""
+    """A CSI camera through picamera2; number: which of those the board has."""
 
     frames = 0
 
-    def __init__(self, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
+    def __init__(self, number: int, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
         try:
             from picamera2 import Picamera2
         except ImportError:
             raise SourceError("picamera2 is missing; apt install python3-picamera2") from None
-        fps, width, height = wanted
-        self.rate_hz = fps
-        controls: dict[str, Any] = {"FrameRate": fps}
-        if "exposure" in locks:
-            controls |= {"AeEnable": False, "ExposureTime": int(locks["exposure"])}
-        if "gain" in locks:
-            controls |= {"AeEnable": False, "AnalogueGain": locks["gain"]}
-        self._camera = Picamera2()
-        video = {"size": (width, height), "format": "RGB888"}  # which is B, G, R in memory
-        self._camera.configure(self._camera.create_video_configuration(main=video, controls=controls))
-        self._camera.start()
+        self.rate_hz, width, height = wanted
+        try:
+            self._camera = Picamera2(number)
+        except Exception as error:  # an IndexError where there is no such camera, a RuntimeError where another has it
+            raise SourceError(f"CSI camera {number}: cannot be opened: not there, or busy ({error})") from None
+        try:
+            locked = _pi_controls(locks)
+            if unknown := [name for name in locked if name not in self._camera.camera_controls]:
+                raise SourceError(f"CSI camera {number}: cannot lock {', '.join(unknown)}")
+            controls = {"FrameRate": self.rate_hz, **locked}
+            video = {"size": (width, height), "format": "RGB888"}  # which is B, G, R in memory
+            self._camera.configure(self._camera.create_video_configuration(main=video, controls=controls))
+            self._camera.start()
+        except Exception as error:
+            self.release()
+            raise error if isinstance(error, SourceError) else SourceError(f"CSI camera {number}: {error}") from None
 
     def read(self) -> Frame | None:
         frame: Frame = self._camera.capture_array("main")
@@ -89,6 +94,18 @@ class _PiCamera:
         self._camera.close()
 
 
+def _pi_controls(locks: Mapping[str, float]) -> dict[str, Any]:
+    """By libcamera's names and in its units: an exposure in µs."""
+    controls: dict[str, Any] = {}
+    if "exposure" in locks:
+        controls |= {"AeEnable": False, "ExposureTime": round(locks["exposure"])}
+    if "gain" in locks:
+        controls |= {"AeEnable": False, "AnalogueGain": locks["gain"]}
+    if "white_balance_k" in locks:
+        controls |= {"AwbEnable": False, "ColourTemperature": round(locks["white_balance_k"])}
+    return controls
+
+
 def open_capture(
     device: int | str, backend: str, is_file: bool, wanted: tuple[float, int, int], locks: Mapping[str, float]
 ) -> Capture:
@@ -97,7 +114,7 @@ def open_capture(
     wanted: frames a second, width and height in pixels, asked of a live camera; locks: see ``camera.build``.
     """
     if backend == "picamera2":
-        return _PiCamera(wanted, locks)
+        return _PiCamera(int(device), wanted, locks)
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # the decoder's own lines say nothing that our error does not
     try:
         import cv2

@@ -268,8 +268,14 @@ def test_wrong_settings_are_named():
         camera.build(name="c", clock=ManualClock(), pace="fast")
 
 
-def test_picamera_is_asked_for_only_when_configured():
-    source = camera.build(name="c", clock=ManualClock(), backend="picamera2")
-    with pytest.raises(SourceError, match="python3-picamera2"):
-        source.open()
-    source.close()
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ({"backend": "picamera2", "device": "/dev/video0"}, "device: '/dev/video0'; picamera2 counts"),
+        ({"backend": "gstreamer", "device": "x ! appsink", "gain": 2.0}, "gain: .* in the pipeline"),
+        ({"device": "rtsp://cam/1", "exposure": 100}, "exposure: .* in the camera itself"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(setting, why):
+    with pytest.raises(ConfigError, match=why):
+        camera.build(name="c", clock=ManualClock(), **setting)
