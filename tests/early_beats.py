@@ -33,3 +33,13 @@ def bigeminy(weak: float, seconds: float, early_s: float = 0.48, pair_s: float =
     """Every second beat comes ``early_s`` after the one before and is ``weak`` as high."""
     feet = np.array([first + late for first in np.arange(0.3, seconds, pair_s) for late in (0.0, early_s)])
     return pulses(feet, np.tile([1.0, weak], len(feet) // 2), seconds)
+
+
+def noise(amount: float, seconds: float, seed: int = 0) -> Floats:
+    """A tenth of pink noise and a fiftieth of white, times ``amount``."""
+    rng, n = np.random.default_rng(seed), round(seconds * RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
+    spectrum[0] = 0.0
+    pink = np.fft.irfft(spectrum, n)
+    return np.asarray(amount * (0.1 * pink / pink.std() + 0.02 * rng.standard_normal(n)))

@@ -55,7 +55,7 @@ def band_passed(x: Floats, rate_hz: float) -> Floats:
 def find_beats(wave: Floats, rate_hz: float) -> BeatList:
     """Beats of an upright, band-passed window ``(n,)`` at 25 to 500 Hz."""
     peaks = _merged(_coarse_peaks(wave, rate_hz), wave, rate_hz)
-    return _described(peaks, wave, rate_hz)
+    return described(peaks, wave, rate_hz)
 
 
 def gain_controlled(wave: Floats, rate_hz: float) -> Floats:
@@ -156,7 +156,8 @@ def _merged(coarse: NDArray[np.int64], wave: Floats, rate_hz: float) -> NDArray[
     return np.array(places, dtype=np.int64)
 
 
-def _described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float) -> BeatList:
+def described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float) -> BeatList:
+    """Beats whose peaks lie at the samples ``peaks``, each with its onset since the one before, at most 0.8 s back."""
     n = len(peaks)
     exact, onset, amplitude = np.empty(n), np.empty(n), np.empty(n)
     reach = round(_FOOT_S * rate_hz)

@@ -7,7 +7,8 @@ noise quality vouch for count as well: atrial fibrillation is not thrown away. W
 nobody's pulse: noise as slow as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is
 more so. A rate without power of its own, only at its double or triple, is part of a heart too fast to be counted; a slow
 one with power at its half counts the dicrotic waves of a heart too slow; and a slow one is not believed where most
-intervals hold a second rise too late to be dicrotic: weak early beats were missed, or breath was counted.
+intervals hold a second rise too late to be dicrotic: weak early beats were missed, or breath was counted. A slow heart
+whose pauses are seen to be empty (``slow_beats``) needs none of this: its beats are all there are, in step or not.
 
 Each of the three names the usual interval. Where the beats do not keep step with it, as in fibrillation and in runs of
 early beats, it is not how many beats there are: the mean over all of them is said if they are clean, and else nothing.
@@ -15,7 +16,7 @@ early beats, it is not how many beats there are: the mean over all of them is sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,7 @@ from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats, gain_controlled
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
 from edge.dsp.second_rise import MOST
+from edge.dsp.slow_beats import slow_beats
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +59,7 @@ _DOUBTED_BPM, _OF_HALF = 68.0, 0.07  # up to there the half may be a heart; 1 in
 # mean in half of the pulses made from real records of fibrillation, and the mean over clean beats in 0.95 (ppg/rr).
 _IN_STEP, _OUT_OF_STEP = 0.7, 0.5
 _CLEAN, _FEW_RISES, _ALIKE = 0.9, 0.1, 0.15
+_EMPTY_PAUSES = 0.9  # 40 of 41 such windows of 11 records of CinC 2015 have the rate of their regular ECG
 _FEW = 4
 _STEP_REACH_BPM = np.arange(-3.0, 3.01, 0.25)
 _CLEARLY_FASTER = 1.2  # than the beats, so that what lies between them was counted
@@ -69,7 +72,7 @@ _SPIKE_S = 0.12  # a pulse takes longer to rise, a jerk at the cable does not
 class Look:
     """Beats of a window and what they are worth: ``shapes`` per beat and ``trust`` of the last 10 s, 0 to 1.
 
-    steeper: ``steepness`` of the last 10 s; rise_s: the median time from onset to peak.
+    steeper: ``steepness`` of the last 10 s; rise_s: the median time from onset to peak; slow: they are ``slow_beats``.
     """
 
     beats: BeatList
@@ -78,6 +81,7 @@ class Look:
     counted: BeatRate
     steeper: float
     rise_s: float
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +116,20 @@ def look(raw: Floats, wave: Floats, rate_hz: float) -> Look:
     end = len(wave) / rate_hz
     span = min(end, RATE_SPAN_S)
     tail, since = -round(span * rate_hz), end - span
+    steeper = steepness(wave[tail:])
+    slow = slow_beats(wave, beats, rate_hz) if steeper >= _SURELY_RISES else None
+    beats = beats if slow is None else slow
     late = beats.peak >= since
     recent = BeatList(beats.peak[late] - since, beats.onset[late] - since, beats.amplitude[late])
     if len(recent) and recent.onset[0] < 0:
         recent = BeatList(recent.peak[1:], recent.onset[1:], recent.amplitude[1:])
     trust = quality.noise_quality(raw[tail:], wave[tail:], recent, rate_hz)
     rise_s = float(np.median(recent.peak - recent.onset)) if len(recent) else _NO_RISE_S
-    return Look(
-        beats,
-        quality.beat_quality(wave, beats, rate_hz),
-        trust,
-        beat_rate(wave, beats, rate_hz, span),
-        steepness(wave[tail:]),
-        float(np.clip(rise_s, *_RISE_S)),
-    )
+    counted = beat_rate(wave, beats, rate_hz, span)
+    if slow is not None:
+        trust, counted = max(trust, _EMPTY_PAUSES), replace(counted, risen=np.zeros_like(counted.risen))
+    shapes = quality.beat_quality(wave, beats, rate_hz)
+    return Look(beats, shapes, trust, counted, steeper, float(np.clip(rise_s, *_RISE_S)), slow is not None)
 
 
 def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
@@ -141,6 +145,9 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
         return Counts((), by_beats, 0.0)
     since = (len(wave) - len(tail)) / rate_hz
     peaks = seen.beats.peak[seen.beats.peak >= since]
+    if seen.slow:
+        mean = mean_bpm(peaks)  # all beats are known, and few: the usual one of four intervals says less
+        return Counts((), mean, seen.trust, 0.0, peaks, mean, seen.trust)
     ibi = np.diff(peaks)
     known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
     vouched = seen.trust * steep if known else 0.0

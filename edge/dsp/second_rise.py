@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 MOST: Final = 0.5
 """Share of intervals with such a rise from which a slow rate is not believed."""
 _LATE_S, _LATE_POWER = 0.28, 0.35  # after the peak, at an interval of 1 s; and how it grows with the interval
-_AHEAD_S = 0.35  # nearer to the next peak it is the early shoulder of one that peaks late
+AHEAD_S: Final = 0.35
+"""Nearer to the next peak it is the early shoulder of one that peaks late."""
 _LASTS_S = 0.3  # what takes longer is the way back from under the line, which a high-pass adds to slow beats
 _OVER_NOISE, _SMOOTH_S = 6.0, 0.15  # noise rises as well, everywhere
 _HEIGHT, _STEEPNESS = 0.08, 0.15  # of the beat's; no right rate under 60 a minute of CinC 2015 is lost by it
@@ -45,7 +46,7 @@ def second_rises(wave: Floats, beats: BeatList, rate_hz: float) -> NDArray[np.bo
     steep = _steepest(slope, beats.onset * rate_hz, beats.peak * rate_hz)
     since, ahead = top / rate_hz - beats.peak[at], beats.peak[at + 1] - top / rate_hz
     quick = top - foot <= _LASTS_S * rate_hz
-    late = (since >= _LATE_S * (since + ahead) ** _LATE_POWER) & (ahead >= _AHEAD_S)
+    late = (since >= last_dicrotic_s(since + ahead)) & (ahead >= AHEAD_S)
     height = np.minimum(beats.amplitude[at], beats.amplitude[at + 1])
     high = wave[top] - wave[foot] >= np.maximum(_HEIGHT * height, _OVER_NOISE * _ripple(wave, rate_hz))
     sharp = _steepest(slope, foot, top) >= _STEEPNESS * np.minimum(steep[at], steep[at + 1])
@@ -53,10 +54,20 @@ def second_rises(wave: Floats, beats: BeatList, rate_hz: float) -> NDArray[np.bo
     return found
 
 
-def _ripple(wave: Floats, rate_hz: float) -> float:
-    """The usual distance of a wave from its own mean of 0.15 s: near 0 where it is clean, whatever its beats are like."""
+def last_dicrotic_s(ibi_s: Floats | float) -> Floats:
+    """Up to when after a peak a wave may be dicrotic, s, for intervals of ``ibi_s``."""
+    return np.asarray(_LATE_S * ibi_s**_LATE_POWER)
+
+
+def smoothed(wave: Floats, rate_hz: float) -> Floats:
+    """The mean of a wave over 0.15 s around every sample."""
     width = max(1, round(_SMOOTH_S * rate_hz))
-    return float(np.median(abs(wave - np.convolve(wave, np.ones(width) / width, mode="same"))))
+    return np.convolve(wave, np.ones(width) / width, mode="same")
+
+
+def _ripple(wave: Floats, rate_hz: float) -> float:
+    """The usual distance of a wave from its own mean: near 0 where it is clean, whatever its beats are like."""
+    return float(np.median(abs(wave - smoothed(wave, rate_hz))))
 
 
 def _steepest(slope: Floats, begin: NDArray[np.number], end: NDArray[np.number]) -> Floats:
