@@ -93,6 +93,7 @@ class Reader:
     def status(self, was: SourceStatus | None, now: float) -> SourceStatus | None:
         """How it stands at ``now``; None where nothing is known yet or it is as it ``was``."""
         seen = self.last_block if self.last_block is not None else self.started
+        complaint: str = getattr(self.source, "complaint", "")
         if self.ended:
             state, reason = "disabled", "ended"
         elif self.off:
@@ -100,11 +101,12 @@ class Reader:
         elif self.error:
             state, reason = "offline", self.error
         elif now - seen > LOST_AFTER_S:
-            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
+            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s" + (complaint and f"; {complaint}")
         elif self.last_block is None:
             return None
         else:
-            state, reason = ("degraded", self.weak) if self.weak else ("online", "")
+            weak = self.weak or complaint
+            state, reason = ("degraded", weak) if weak else ("online", "")
         if was is not None and (was.state, was.reason) == (state, reason):
             return None
         since = was.since if was is not None and was.state == state else now

@@ -23,7 +23,8 @@ WIDTHS: Final[Mapping[int, int]] = {1: 2, 2: 3, 3: 4, 4: 1}
 """Sample format to bytes a sample: int16, int24, int32, uint8."""
 SATURATED, SENSOR_OFF, OVERRUN = 1, 2, 4
 FLAGS: Final[Mapping[int, str]] = {SATURATED: "saturated", SENSOR_OFF: "sensor_off", OVERRUN: "overrun"}
-EVENTS: Final[Mapping[int, str]] = {1: "button", 2: "low battery", 3: "sensor error", 4: "watchdog reset"}
+SENSOR_ERROR: Final = 3
+EVENTS: Final[Mapping[int, str]] = {1: "button", 2: "low battery", SENSOR_ERROR: "sensor error", 4: "watchdog reset"}
 
 HELLO, DATA, EVENT, REQUEST_HELLO, START, STOP, SET, ACK = 1, 2, 3, 16, 17, 18, 19, 20
 _DATA_HEAD = struct.Struct("<BBBBHII")

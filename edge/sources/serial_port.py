@@ -23,7 +23,18 @@ from edge.clock import Clock
 from edge.ranges import Count, Silence, Text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
-from firmware_bridge.frames import EVENTS, FLAGS, OVERRUN, Data, DeviceEvent, Hello, RequestHello, StreamInfo, encode
+from firmware_bridge.frames import (
+    EVENTS,
+    FLAGS,
+    OVERRUN,
+    SENSOR_ERROR,
+    Data,
+    DeviceEvent,
+    Hello,
+    RequestHello,
+    StreamInfo,
+    encode,
+)
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
 
@@ -32,6 +43,7 @@ log = logging.getLogger(__name__)
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
+_COMPLAINT_S = 15.0  # it is said again while it lasts, as HELLO is
 _WAVES = frozenset({"ppg", "pcg", "acc", "ecg"})
 _LONGEST_FRAME_S = 30.0  # of a wave: one that lasts longer was given a period, or a rate per minute, as its rate
 # Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
@@ -79,6 +91,7 @@ class SerialPort:
         self._deaf = False
         self._named: set[str] = set()
         self._told_events: dict[int, float] = {}
+        self._complaint, self._complained = "", -np.inf
         self._ends: dict[str, float] = {}
         self._starts: dict[str, int] = {}
         self._refused: set[int] = set()
@@ -92,6 +105,11 @@ class SerialPort:
     def hello(self) -> Hello | None:
         """What the device said of itself, once it did."""
         return self._decoder.hello
+
+    @property
+    def complaint(self) -> str:
+        """The device's last sensor error, for as long as it goes on saying so."""
+        return self._complaint if self._clock.now() - self._complained < _COMPLAINT_S else ""
 
     def open(self) -> None:
         try:
@@ -171,11 +189,13 @@ class SerialPort:
             log.warning("%s: the device announces what is not known here and ignored: %s", self._port, ", ".join(new))
 
     def _tell(self, event: DeviceEvent, now: float) -> None:
+        what = EVENTS.get(event.code, f"event {event.code}") + (f" ({event.detail})" if event.detail else "")
+        if event.code == SENSOR_ERROR:
+            self._complaint, self._complained = f"the device says: {what}", now
         if now - self._told_events.get(event.code, -np.inf) < _EVENT_AGAIN_S:
             return
         self._told_events[event.code] = now
-        what = EVENTS.get(event.code, f"event {event.code}")
-        log.warning("%s: the device says: %s%s", self._port, what, f" ({event.detail})" if event.detail else "")
+        log.warning("%s: the device says: %s", self._port, what)
 
     def _is_second(self, info: StreamInfo) -> bool:
         """Whether another stream of this kind is the one that is read; says so once."""
@@ -252,6 +272,7 @@ class SerialPort:
 
     def _device_began(self) -> None:
         self._time = TimeBase()
+        self._complaint = ""
         self._rates.clear()
         self._refused.clear()
         self._begin_epoch()

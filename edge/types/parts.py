@@ -10,7 +10,10 @@ from edge.types.samples import Block, Window
 
 
 class Source(Protocol):
-    """A device or file that is read and stamped, nothing else. One thread calls it."""
+    """A device or file that is read and stamped, nothing else. One thread calls it.
+
+    ``complaint``, where it has one and any thread may ask, is what the device itself says is wrong with it, "" = nothing.
+    """
 
     def open(self) -> None:
         """Open the device; raises SourceError with a remedy."""

@@ -96,6 +96,26 @@ def test_what_the_device_reports_is_logged_and_not_over_and_over(source, line, c
     assert warnings(caplog) == [said, f"{line.path}: the device says: event 9", said]
 
 
+def test_a_sensor_error_is_its_complaint_while_it_is_repeated_and_until_it_restarts(source, line, clock):
+    source.open()
+    line.send(encode(DeviceEvent(2, 0, "3.4 V"), 0) + encode(Hello("d", 1, ()), 1))
+    read_until(source, 2)
+    assert source.complaint == ""
+    for seq in (2, 3):
+        line.send(encode(DeviceEvent(3, 0, "no answer"), seq))
+        read_until(source, seq + 1)
+        clock.advance(14.0)
+        assert source.complaint == "the device says: sensor error (no answer)"
+    clock.advance(2.0)
+    assert source.complaint == ""
+    line.send(encode(DeviceEvent(3, 0), 4))
+    read_until(source, 5)
+    assert source.complaint == "the device says: sensor error"
+    line.send(encode(Hello("d", 2, ()), 0))
+    read_until(source, 6)
+    assert source.complaint == ""
+
+
 def test_a_device_of_another_version_is_not_taken_for_a_wrong_baud_rate(source, line, clock, monkeypatch):
     source.open()
     with monkeypatch.context() as newer:

@@ -178,6 +178,14 @@ static bool take_sample(int64_t taken_us)
     return true;
 }
 
+/* When the newest of those that wait was taken: a period after the one before it, and less than one ago. Asking the clock
+ * alone would stamp each frame by when it was polled, and a slope would look like a pulse. */
+static int64_t newest_us(int waiting, int64_t now_us)
+{
+    int64_t steady_us = ppg.last_us + waiting * (int64_t)PPG_US;
+    return steady_us > now_us ? now_us : steady_us < now_us - PPG_US ? now_us - PPG_US : steady_us;
+}
+
 /* Take what waits in the chip, up to the end of a frame; what is the matter, "" where nothing is. */
 static const char *take_samples()
 {
@@ -191,12 +199,13 @@ static const char *take_samples()
         waiting = 32;
     if (waiting == 0) /* it may have lost its supply for a moment, and with it what it was told */
         return now_us - ppg.last_us > GONE_US ? "MAX30102 takes no samples" : "";
+    int64_t end_us = newest_us(waiting, now_us);
     if (lost > 0 || ppg.restarted) {
-        skip_lost(lost, now_us - (waiting - 1) * (int64_t)PPG_US);
+        skip_lost(lost, end_us - (waiting - 1) * (int64_t)PPG_US);
         write_register(0x05, 0);
     }
     while (waiting-- > 0 && ppg.held < PPG_FRAME)
-        if (!take_sample(now_us - waiting * (int64_t)PPG_US))
+        if (!take_sample(end_us - waiting * (int64_t)PPG_US))
             return silent;
     return "";
 }
