@@ -43,7 +43,7 @@ class Feed:
 
     @property
     def since(self) -> float | None:
-        """When what is present began, s."""
+        """When what is present began, s; None where nothing is."""
         starts = [d.since for d in (self.limit, self.severe) if d is not None and d.present and d.since is not None]
         return min(starts, default=None)
 

@@ -190,7 +190,7 @@ class Lifecycle:
             self.occurrence = ".".join((self._boot, *self.id.split("/"), str(self._number)))
             self.realarms = 0
             self._top = priority
-            starts = [f.since for f in self._feeds.values() if f.present and f.since is not None]
+            starts = [f.since for f in self._feeds.values() if f.since is not None]
             self.since = min(starts, default=t)
             return self._sound("raised", t, priority)
         if self.presence == "latched":

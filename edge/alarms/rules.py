@@ -111,7 +111,7 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
     follows = math.nan
     if start.limit is not None and start.severe_limit is not None:
         follows = rule.limit + start.severe_limit - start.limit
-    if not (follows > 0 and _beyond(rule.name, follows, rule.limit)):
+    if not follows > 0:  # nor where none follows
         raise ConfigError(f"{where}.severe_limit: needed, since the limit {rule.limit:g} is past {rule.severe_limit:g}")
     return replace(rule, severe_limit=follows)
 

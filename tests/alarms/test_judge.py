@@ -51,6 +51,7 @@ def test_the_beats_count_before_the_rate():
 def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
     assert [said("asystole", "ppg.hr", 70.0, asystole=a) for a in (1, 0, None)] == ["yes", "no", "unknown"]
     assert said("asystole", "ppg.hr", 70.0) == "unknown"
+    assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=1.0) == "yes"
     longer = rules_from({"asystole": {"limit": 4}})
     assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=3.0, rules=longer) == "no"
     assert said("asystole", "ppg.hr", 70.0, asystole=1, longest_gap_s=4.0, rules=longer) == "yes"
@@ -77,6 +78,9 @@ def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
     assert said("murmur", "pcg.murmur", 0.9, decision="unknown") == "unknown"
     assert [said("murmur", "pcg.murmur", p) for p in (0.5, 0.499)] == ["yes", "no"]
     assert said("murmur", "pcg.murmur", "loud") == "unknown"
+    patient = {"p_present": 0.9, "decision": "present"}
+    assert judge(DEFAULTS["murmur"], reading("pcg.murmur", 0.1, decision="absent", patient=patient)) == ("yes", 0.9)
+    assert said("murmur", "pcg.murmur", 0.9, decision="present", patient=patient | {"decision": "unknown"}) == "unknown"
     assert said("murmur", "pcg.murmur", 0.9, decision="absent", rules=rules_from({"murmur": {"limit": 0.8}})) == "yes"
 
 

@@ -42,8 +42,8 @@ def test_an_occurrence_begins_when_the_first_of_its_limits_was_passed():
 
 def test_what_was_never_high_does_not_latch_though_the_one_before_was():
     one = board()
-    assert rates(one, [43, 43, 38, 43, 43, 70, 70]) == [
-        (2.0, "on", "raised"), (4.0, "on", "deescalated"), (6.0, "latched", "latched"),
+    assert rates(one, [43, 43, 43, 38, 43, 43, 70, 70]) == [
+        (2.0, "on", "raised"), (3.0, "on", "escalated"), (5.0, "on", "deescalated"), (7.0, "latched", "latched"),
     ]  # fmt: skip
     one.command(say("ack", 7.0))
     assert rates(one, [43] * 3 + [70] * 2, start=8.0) == [(10.0, "on", "raised"), (12.0, "off", "cleared")]
@@ -106,6 +106,20 @@ def test_a_voice_that_is_not_sure_yet_is_not_the_one_that_is_told():
         one.update(hr(t, 44, source="node"))
     (alarm,) = one.active()
     assert (alarm.since, alarm.value, alarm.evidence["reading"]["source"]) == (11.0, 44, "node")
+
+
+def test_without_a_delay_it_is_the_voice_that_says_so_that_is_told():
+    one = board({"brady": {"on_delay_s": 0}})
+    one.update(hr(10.0, 70, source="cam"))
+    (alarm,) = one.update(hr(11.0, 44, source="node"))
+    assert (alarm.since, alarm.value, alarm.evidence["reading"]["source"]) == (11.0, 44, "node")
+
+
+def test_a_state_says_nothing_of_the_value():
+    one = board({"low_quality": {"on_delay_s": 0}})
+    one.update(Reading("ppg.rhythm", 1.0, "sinus", quality=0.1, bed="bed1", source="node"))
+    one.update(Fault("low_quality", 2.0, True, "unknown for an hour", "bed1", "node"))
+    assert one.active()[0].value == 0.1
 
 
 def test_a_text_of_more_sounds_anew_and_puts_off_the_next_re_alarm():

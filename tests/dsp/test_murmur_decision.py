@@ -41,6 +41,47 @@ def test_a_third_of_refused_windows_refuses_the_recording() -> None:
     assert (verdict.p, verdict.reason) == (None, "friction")
 
 
+def test_the_share_that_refuses_is_a_third_and_nothing_at_all_is_too_short() -> None:
+    windows = [Scores(3.0, -3.0, -5.0, 0.5, -1.0, -3.0)] * 4
+    assert decision.judge_recording(windows, constants(), ["friction"] * 2).p is None
+    nothing = decision.judge_recording([], constants())
+    assert (nothing.reason, nothing.quality, nothing.scores) == ("too_short", 0.0, None)
+
+
+def test_a_window_is_trusted_as_far_as_it_repeats_and_the_network_could_tell() -> None:
+    assert decision.quality_of(Scores(9.0, -1000.0, -1000.0, 0.25, -1.0, -3.0)) == 0.5
+    assert decision.quality_of(Scores(9.0, 0.0, -1000.0, 0.8, -1.0, -3.0)) == 0.5
+    assert decision.quality_of(Scores(9.0, -1000.0, math.log(3.0), 0.8, -1.0, -3.0)) == pytest.approx(0.25)
+    assert decision.quality_of(Scores(9.0, 1000.0, -1000.0, 0.8, -1.0, -3.0)) == 0.0
+
+
+def test_at_a_threshold_it_is_said() -> None:
+    at = Scores(0.0, -3.0, -5.0, 0.5, -1.0, -3.0)
+    assert decision.judge_window(at, constants()) == (0.5, "present")
+    assert decision.judge_window(at, constants().from_threshold(0.51)) == (0.5, "absent")
+    assert (
+        decision.judge_window(Scores(5.0, math.log(7 / 3) + 1e-9, -5.0, 0.5, -1.0, -3.0), constants())[1] == "unknown"
+    )
+
+
+def test_what_is_seen_of_a_person_is_of_all_sites_that_could_be_heard() -> None:
+    loud = decision.Verdict(0.9, "present", 0.9, 3, Scores(4.0, -1.0, -5.0, 0.25, -1.0, -3.0))
+    quiet = decision.Verdict(0.2, "absent", 0.9, 3, Scores(-20.0, -9.0, -5.0, 1.0, -2.0, -5.0))
+    refused = decision.Verdict(None, "unknown", 0.0, 0, None, "speech")
+    weights = np.zeros((3, N + 1))
+    weights[0, 0] = 1.0
+    centre, scale = np.zeros(N), np.ones(N)
+    centre[0], scale[0] = 4.5, 2.0
+    four = Calibration((1.0, 0.0, 0.0, 0.5), (2.0, 0.5, -1.0, 0.4), 0.7, 0.6, centre, scale, weights)
+    seen = dict(zip(decision.FEATURES, decision.patient_features([loud, refused, quiet], four), strict=True))
+    assert seen == pytest.approx({
+        "highest": 6.5, "mean": (6.5 - 8.0) / 2, "unknown_mean": (-1.0 - 8.0) / 2, "unquiet": 0.25, "refused": 1 / 3,
+        "sites": math.log(3.0), "low_mean": -1.5, "low_least": -2.0, "high_mean": -4.0,
+    })  # fmt: skip
+    patient = decision.judge_patient([loud, refused, quiet], four)
+    assert patient.p_present == pytest.approx(math.e / (math.e + 2))
+
+
 def test_an_unsure_network_answers_unknown() -> None:
     assert decision.judge_window(Scores(3.0, 2.0, -5.0, 0.5, -1.0, -3.0), constants())[1] == "unknown"
 

@@ -5,7 +5,7 @@ import pytest
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp import synthesis
-from edge.dsp.beats import band_passed, find_beats
+from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.types import Window
 
 RATE = 100.0
@@ -66,6 +66,40 @@ def test_what_is_no_signal():
     assert reason(np.full(1600, np.nan)) == "no_signal"
 
 
+def test_a_stream_that_is_too_slow_is_poor_and_one_without_the_channel_none():
+    assert reason(wave(), rate=19.9) == "low_quality"
+    assert reason(wave()[::5], rate=20.0) == ""
+    assert quality.usable(window(wave()), 16.0, RATE, channel=1).reason == "no_signal"
+
+
+def test_of_nothing_at_all_it_is_said_whether_it_was_lost_on_the_way():
+    none = np.zeros(1600, bool)
+    assert reason(wave(), keep=none, holes=((0.0, 16.0),)) == "gap"
+    assert reason(wave(), keep=none) == "no_signal"
+
+
+def test_a_few_clipped_peaks_are_saturation_where_the_device_says_so():
+    x = wave()
+    few = np.minimum(x, np.quantile(x, 0.985))
+    assert quality.CLIPPED_SHARE_FLAGGED < quality.clipped_share(few) < quality.CLIPPED_SHARE
+    assert (reason(few), reason(few, flags={"saturated": 16.0})) == ("", "saturated")
+    assert reason(x, flags={"saturated": 16.0}) == ""
+
+
+def test_what_was_clipped_before_the_last_break_is_not_held_against_the_rest():
+    x, t = wave(), np.arange(1600) / RATE
+    x = np.where(t < 6.0, np.minimum(x, np.quantile(x, 0.8)), x.mean() + 0.3 * (x - x.mean()))
+    assert reason(x) == "saturated"
+    assert reason(x, keep=(t < 6.0) | (t > 6.5)) == ""
+
+
+def test_a_few_samples_that_are_no_numbers_are_bridged():
+    x = wave()
+    x[1000:1005] = np.nan
+    signal = quality.usable(window(x), 16.0, RATE)
+    assert (signal.reason, np.isfinite(signal.x).all()) == ("", True)
+
+
 def test_clipping_is_seen_but_repeated_samples_are_not_clipping():
     x = wave()
     assert reason(np.minimum(x, np.quantile(x, 0.85))) == "saturated"
@@ -102,6 +136,39 @@ def test_a_lamp_switched_on_breaks_the_window():
 @pytest.mark.parametrize("rhythm", ["sinus", "af", "pvc", "pac"])
 def test_quality_does_not_ask_for_regularity(rhythm):
     assert min(trust(wave(10.0, rhythm, 80.0, seed)) for seed in range(4)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("hz", "share"), [([1.0], 1.0), ([10.0], 0.0), ([1.0, 10.0], 0.5), ([1.0, 20.0], 1.0), ([], 0.0)]
+)
+def test_the_share_of_power_where_pulses_live(hz, share):
+    t = np.arange(1000) / RATE
+    wave = sum((np.sin(2 * np.pi * f * t) for f in hz), 0.0 * t)
+    assert quality.band_share(wave, RATE) == pytest.approx(share, abs=0.01)
+    if hz:
+        assert quality.band_share(wave + 3.0 * t, RATE) == pytest.approx(share, abs=0.02), "a slope is no pulse"
+
+
+def test_a_beat_is_like_the_others_by_its_rise_whatever_its_height():
+    t = np.arange(1000) / RATE
+    peaks = 0.5 + np.arange(10.0)
+    heights = np.array([1.0, 2.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    v = sum(h * np.exp(-0.5 * ((t - p) / 0.08) ** 2) for h, p in zip(heights, peaks, strict=True))
+    v[(t > 6.2) & (t < 6.6)] *= -1.0
+    beats = BeatList(peaks, peaks - 0.2, heights)
+    found = quality.beat_quality(v, beats, RATE)
+    assert found[6] == 0.0
+    assert np.delete(found, 6) == pytest.approx(1.0, abs=1e-3)
+    two = BeatList(peaks[:2], peaks[:2] - 0.2, heights[:2])
+    assert quality.beat_quality(v[:270], two, RATE).tolist() == [0.5, 0.5], "of two nobody knows"
+
+
+def test_three_beats_are_too_few_to_be_trusted():
+    v = band_passed(wave(10.0), RATE)
+    found = find_beats(v, RATE)
+    few = [BeatList(found.peak[:n], found.onset[:n], found.amplitude[:n]) for n in (3, 4)]
+    three, four = (quality.noise_quality(wave(10.0), v, beats, RATE) for beats in few)
+    assert three == 0.0 < four
 
 
 def test_noise_is_not_trusted():

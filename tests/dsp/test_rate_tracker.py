@@ -58,6 +58,52 @@ def test_a_leak_lets_it_come_back():
             assert abs(mean - 150) < 5
 
 
-def test_a_grid_must_rise():
+@pytest.mark.parametrize("grid", [[60.0, 50.0], [60.0, 60.0], [40.0, 60.0, 50.0], [60.0], [[60.0, 70.0], [80.0, 90.0]]])
+def test_a_grid_must_rise(grid):
     with pytest.raises(ValueError, match="rise"):
-        RateTracker(np.array([60.0, 50.0]), 0.02)
+        RateTracker(np.array(grid), 0.02)
+    assert RateTracker(np.array([50.0, 60.0]), 0.02).estimate() == (55.0, 5.0)
+
+
+def test_what_is_seen_weighs_the_rates_and_doubt_is_their_spread():
+    tracker = RateTracker(np.array([60.0, 120.0]), 0.02)
+    assert tracker.update(np.array([6.0, 2.0]), 99.0) == pytest.approx((75.0, (0.1875 * 3600.0) ** 0.5)), (
+        "no time before it"
+    )
+    assert tracker.update(np.array([1.0, 3.0]), 0.0)[0] == 90.0, "nor between two of one moment"
+    assert tracker.update(np.array([np.inf, 1.0]), 0.0)[0] == 90.0, "no evidence"
+
+
+def test_a_usual_rate_to_begin_with():
+    tracker = RateTracker(np.array([50.0, 100.0, 200.0]), 0.02, prior_bpm=100.0, prior_sd=np.log(2.0))
+    one_sd = np.exp(-0.5)
+    assert tracker.posterior == pytest.approx(np.array([one_sd, 1.0, one_sd]) / (1 + 2 * one_sd))
+
+
+def test_doubt_grows_with_the_root_of_time_in_one_step_or_in_many():
+    nothing, sds = np.zeros(len(GRID)), []
+    for steps in (1, 4, 16):
+        tracker = RateTracker(GRID, 0.02)
+        tracker.update((GRID == 100.0).astype(float), 1.0)
+        for _ in range(steps):
+            _, sd = tracker.update(nothing, 16.0 / steps)
+        sds.append(sd)
+    assert sds == pytest.approx([0.02 * 4.0 * 100.0] * 3, rel=0.02)
+
+
+@pytest.mark.parametrize(("seconds", "lost"), [(10.0, 0.1), (1000.0, 1.0)])
+def test_what_leaks_lands_anywhere(seconds, lost):
+    tracker = RateTracker(GRID, 1e-3, leak=0.01)
+    tracker.update((GRID == 60.0).astype(float), 1.0)
+    tracker.update(np.ones(len(GRID)), seconds)
+    assert tracker.posterior[-1] == pytest.approx(lost / len(GRID))
+    assert tracker.posterior.sum() == pytest.approx(1.0)
+
+
+def test_another_tracker_goes_on_from_a_state_and_odd_times_cost_no_memory():
+    one, other = RateTracker(GRID, 0.02), RateTracker(GRID, 0.02)
+    for k in range(20):
+        one.update(bump(70 + k), 1.0 + k / 10)
+    other.restore(one.state())
+    assert other.update(bump(90), 1.0) == one.update(bump(90), 1.0)
+    assert len(one._matrices) <= 8

@@ -122,6 +122,16 @@ def test_by_another_clock_everything_comes_as_it_would_have_come():
     assert {row[2] for row in told} >= {"raised", "cleared", "unshelved", "resumed", "unconfirmed", "realarmed"}
 
 
+@pytest.mark.parametrize(("before", "now"), [(None, 40), (40, None)])
+def test_a_severe_limit_that_came_or_went_between_two_runs_ends_no_alarm(before, now):
+    first, second = ({"brady": {"on_delay_s": 0, "severe_limit": limit}} for limit in (before, now))
+    one = board(first)
+    one.update(hr(0.0, 43))
+    two = board(second, boot="next", state=through_json(one), shift_s=0.0)
+    assert [(a.id, a.presence) for a in two.active()] == [("bed1/brady", "on")]
+    assert two.update(hr(1.0, 43)) == []
+
+
 def test_a_board_that_was_told_nothing_goes_on_with_nothing():
     assert board(boot="next", state=through_json(board())).tick(1000.0) == []
 

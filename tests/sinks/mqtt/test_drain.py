@@ -89,6 +89,7 @@ def test_a_backlog_goes_out_in_order_and_never_faster_than_its_rate(link, late_p
     assert len(one.sent) >= min(500, 0.9 * 4 * late_per_s)
     assert one.sent == list(range(1, len(one.sent) + 1))
     assert one.read <= len(one.sent) + one.turns + 100, "no more is read again and again than may go"
+    assert one.turns <= 4 * 50, "and it does not look for it more often than it helps"
 
 
 @pytest.mark.parametrize("late_per_s", [1.0, 200.0])
