@@ -19,6 +19,8 @@ _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
+_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
+_CLOCK = "is this machine's clock right?"
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 _HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
 
@@ -247,7 +249,8 @@ def _reach(client: Any, options: Options) -> None:
         except ConnectionResetError:  # a broker that is only just up may cut the first handshake off
             client.connect(options.host, options.port, options.keepalive_s)
     except ssl.SSLCertVerificationError as error:
-        raise RefusedError(f"TLS: {error.verify_message}; check ca_file and the host's name") from None
+        hint = _CLOCK if error.verify_code in _OUT_OF_DATE else "check ca_file and the host's name"
+        raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}") from None
     except ssl.SSLError as error:
         raise RefusedError(f"TLS: {error.reason}") from None
     except OSError as error:

@@ -116,6 +116,8 @@ class MqttSink:
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
                     if event.condition == "clock_step" and event.presence == "on":
                         self._retained.all_again()  # what stands has its times in the old clock
+                        if self._connection is not None:
+                            self._live.add(self._online())
                 case SourceStatus():
                     self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
@@ -154,7 +156,8 @@ class MqttSink:
         return not (self._live or self._retained or len(self._flight) or len(self._outbox))
 
     def _waiting(self) -> dict[str, Any]:
-        return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
+        oldest_s = self._outbox.oldest_s()
+        return {"outbox": {"depth": len(self._outbox), "oldest_s": None if oldest_s is None else round(oldest_s, 1)}}
 
     # ---- the thread ----------------------------------------------------------------------------------------
 
@@ -225,7 +228,7 @@ class MqttSink:
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        self._live.add_first(Message(self._topics.status, self._status("online"), 1, retain=True))
+        self._live.add_first(self._online())
         self._conversation.begin(connection)
         while not connection.lost.is_set():
             self._wake.clear()
@@ -265,6 +268,9 @@ class MqttSink:
     def _on_publish(self, mid: int, refused: str, nobody: bool) -> None:
         self._flight.answered(mid, Answer(refused, nobody))
         self._wake.set()
+
+    def _online(self) -> Message:
+        return Message(self._topics.status, self._status("online"), 1, retain=True)
 
     def _status(self, state: str, *, key: str = "t") -> bytes:
         return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})
