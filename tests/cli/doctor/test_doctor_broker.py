@@ -104,6 +104,10 @@ def test_broker_acl(new_mosquitto, tmp_path):
     assert asked(broker.port) == ["broker_acl"]
 
 
+def test_broker_deaf(no_subscribers):
+    assert asked(no_subscribers.port) == ["broker_deaf"]
+
+
 @pytest.mark.parametrize("settings", ["retain_available false", "max_qos 0"])
 def test_broker_limits(new_mosquitto, settings):
     broker = new_mosquitto(f"allow_anonymous true\n{settings}\n").start()

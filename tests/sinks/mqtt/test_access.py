@@ -146,3 +146,13 @@ def test_a_session_taken_over_is_said_at_once_and_not_fought_over(outbox):
     one.sink.close()
     assert broker.connects == 1
     broker.close()
+
+
+def test_a_broker_that_keeps_commands_from_the_device_is_told_of(outbox, no_subscribers, caplog):
+    one = Device(outbox, no_subscribers.port).up()
+    one.raise_alarm(alarm(1))
+    assert one.sink.flush(WAIT_S)
+    one.sink.close()
+    said = next(r.getMessage() for r in caplog.records if "cmd" in r.getMessage())
+    assert "vitals/dev/+/cmd/+" in said
+    assert said.endswith("(not authorized): nobody can command this monitor there")
