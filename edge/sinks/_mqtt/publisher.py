@@ -25,7 +25,7 @@ from edge.sinks._mqtt.incoming import Incoming
 from edge.sinks._mqtt.last_words import LastWords
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
-from edge.sinks._mqtt.redial import Redial
+from edge.sinks._mqtt.redial import SHORT_LIFE_S, Redial
 from edge.sinks._mqtt.replies import ReplyRules
 from edge.sinks._mqtt.retained import Retained
 from edge.sinks.outbox import Outbox
@@ -181,7 +181,8 @@ class MqttSink:
                 continue
             started = self._clock.now()
             try:
-                self._serve(connection)
+                # one after others that were cut off is believed when it has lasted: else "connected" would come and go
+                self._serve(connection, believed_from=started + (SHORT_LIFE_S if redial.suspects else 0.0))
                 self._garbled |= connection.garbled
             except Exception:  # a bug must not keep alarms from the next connection
                 log.exception("%s: the connection is given up", self._options)
@@ -220,7 +221,7 @@ class MqttSink:
             self._wake.wait(min(left, _IDLE_S))
             self._wake.clear()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection, *, believed_from: float) -> None:
         client = connection.client
         self._incoming.begin(connection, live_only=self._garbled)
         with self._lock:
@@ -236,7 +237,8 @@ class MqttSink:
             busy = self._conversation.go_on()
             refusal = self._flight.refusal or self._conversation.refusal
             wrong = f"alarms refused: {refusal}" if refusal else self._flight.ignored
-            self._say_link(not wrong, wrong)
+            if wrong or self._clock.now() >= believed_from:
+                self._say_link(not wrong, wrong)
             with self._settled:
                 self._settled.notify_all()
             if not busy:
