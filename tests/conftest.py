@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from mosquitto_broker import mosquitto, new_mosquitto  # noqa: F401 - fixtures for every test
+from mosquitto_broker import mosquitto, new_mosquitto, no_subscribers  # noqa: F401 - fixtures for every test
 from web_browser import browser  # noqa: F401 - the same
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.clock import Clock
+from edge.clock import SYNCED_AFTER, Clock
 from edge.sinks._disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
@@ -136,16 +136,18 @@ class Outbox:
         with self._lock:
             return max(0, self._stored - len(self._gone)) + len(self._held)
 
-    def oldest_s(self) -> float:
-        """Age of the oldest waiting transition, s; 0 when none waits. By the wall clock where another run wrote it."""
+    def oldest_s(self) -> float | None:
+        """Age of the oldest waiting transition, s; 0 when none waits, None where ``age_s`` knows none."""
         first = self.waiting(limit=1)
         return self.age_s(first[0]) if first else 0.0
 
-    def age_s(self, row: Row) -> float:
-        """Time since the transition, s; a wall clock that was set meanwhile matters only for those of other runs."""
+    def age_s(self, row: Row) -> float | None:
+        """Time since the transition, s; a wall clock that was set meanwhile matters only for those of other runs, of which
+        only it can tell: None where it was or is not set, or says that they are still to come."""
         if row.boot == self._boot:
             return max(0.0, self._clock.now() - row.alarm.t)
-        return max(0.0, self._clock.wall() - row.wall)
+        wall = self._clock.wall()
+        return wall - row.wall if SYNCED_AFTER < row.wall <= wall else None
 
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""

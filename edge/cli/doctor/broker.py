@@ -13,6 +13,7 @@ from edge.types import ConfigError
 if TYPE_CHECKING:
     from edge.config import Config
     from edge.sinks._mqtt.broker import Options
+    from edge.sinks._mqtt.connection import Connection
 
 _ANSWER_S = 2.0
 _WORDS = (
@@ -58,21 +59,23 @@ def broker(config: Config) -> Iterator[Finding]:
     except OSError as error:
         yield fault("broker", "broker_name", f"{options.host}: {error.strerror}")
         return
-    topic = f"{given.get('prefix', 'vitals')}/{config.device}/doctor"
+    root = f"{given.get('prefix', 'vitals')}/{config.device}"
+    topic, commands = f"{root}/doctor", f"{root}/+/cmd/+"
     try:
         connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
     except RefusedError as error:
         yield fault("broker", _word(str(error), options), f"{where}: {error}")
         return
     try:
-        refused = _refused(connection.client, topic)
+        refused, deaf = _refused(connection.client, topic), _deaf(connection, commands)
     finally:
         connection.close()
-    yield (
-        fault("broker", "broker_acl", f"{topic}: {refused}")
-        if refused
-        else fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
-    )
+    if refused:
+        yield fault("broker", "broker_acl", f"{topic}: {refused}")
+    elif deaf:
+        yield fault("broker", "broker_deaf", f"{commands}: {deaf}")
+    else:
+        yield fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
 
 
 def _word(text: str, options: Options) -> str:
@@ -121,3 +124,17 @@ def _refused(client: Any, topic: str) -> str:
     if not answered.wait(_ANSWER_S):
         return "not confirmed"
     return str(answer[0]) if answer[0].is_failure else ""
+
+
+def _deaf(connection: Connection, topic: str) -> str:
+    """Why the broker does not let us hear what a topic says; "" where it does, as far as it tells."""
+    answered = threading.Event()
+    answer: list[Any] = []
+
+    def subscribed(_client: Any, _user: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        answer.extend(reasons)
+        answered.set()
+
+    connection.client.on_subscribe = subscribed
+    connection.subscribe(topic, live_only=True)
+    return str(answer[0]).lower() if answered.wait(_ANSWER_S) and answer[0].is_failure else ""

@@ -95,6 +95,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "broker_credentials": ("a file or variable of the credentials is missing", "see the key that it names"),
     "broker_not_authorised": ("the broker does not accept these credentials", "check username and password_file"),
     "broker_acl": ("the broker lets us in but does not take our topics", "allow this user to write the prefix"),
+    "broker_deaf": (
+        "the broker lets nobody command this monitor",
+        "allow this user to read cmd/+ of its beds, or acknowledge at the page",
+    ),
     "broker_limits": ("the broker does not take what alarms need", "let it keep retained messages and take QoS 1"),
     "broker_not_tls": ("that port does not speak TLS", "the port of the TLS listener, usually 8883"),
     "broker_needs_tls": ("that port wants TLS", "set tls = true and ca_file"),
@@ -116,6 +120,7 @@ WARNINGS: Final = frozenset(
         "saturated",
         "camera_slow",
         "camera_flicker",
+        "broker_deaf",
     }
     | {"face_models_missing", "throttled", "port_framing"}
 )

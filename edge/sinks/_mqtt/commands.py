@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from edge.alarms.conditions import DRILL
-from edge.clock import Clock
+from edge.clock import SYNCED_AFTER, Clock
 from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of
 from edge.sinks._mqtt.payloads import COMMANDS, Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
@@ -138,7 +138,11 @@ class CommandInbox:
             sent, age_s = None, math.inf
         if sent is None or sent.tzinfo is None:
             raise RefusedCommandError("needs 't', ISO 8601 with a time zone")
-        if abs(age_s) > STALE_S:
+        if self._clock.wall() <= SYNCED_AFTER:
+            raise RefusedCommandError("this monitor's clock is not set: nobody can tell how old that is")
+        if age_s < -STALE_S:
+            raise RefusedCommandError(f"'t' is {-age_s:.0f} s ahead of this monitor's clock: is one of both wrong?")
+        if age_s > STALE_S:
             raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s")
 
 

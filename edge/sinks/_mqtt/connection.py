@@ -19,6 +19,8 @@ _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
+_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
+_CLOCK = "is this machine's clock right?"
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 _HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
 
@@ -61,6 +63,8 @@ class Connection:
         self.garbled = False
         self._answered = threading.Event()
         self._answer: Any = None
+        self._asked: dict[int, tuple[str, ...]] = {}  # topics, by the id of their SUBSCRIBE
+        self._granted: dict[int, list[Any]] = {}  # the broker's answers, which may come before that id is known here
 
     def hear(
         self, on_message: Callable[[Any], None] | None, on_publish: Callable[[int, str, bool], None] | None
@@ -68,6 +72,9 @@ class Connection:
         """Set the client's callbacks; see ``connect``."""
         self.client.on_connect = self._connected
         self.client.on_disconnect = lambda _client, _user, _flags, reason, _properties: self._over(str(reason))
+        self.client.on_subscribe = lambda _client, _user, mid, reasons, _properties: self._granted.update(
+            {mid: reasons}
+        )
         if on_message is not None:
             self.client.on_message = lambda _client, _user, message: _taken(on_message, message)
         if on_publish is not None:
@@ -128,7 +135,17 @@ class Connection:
             kept = SubscribeOptions.RETAIN_DO_NOT_SEND if live_only else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
             options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
             wanted = [(topic, options) for topic in topics]
-        self.client.subscribe(wanted)
+        _, mid = self.client.subscribe(wanted)
+        if mid is not None:
+            self._asked[mid] = topics
+
+    def deaf_to(self) -> list[tuple[str, str]]:
+        """Topics that the broker does not let us hear, with its reason; each is told once. For one thread."""
+        found: list[tuple[str, str]] = []
+        for mid in [mid for mid in self._asked if mid in self._granted]:
+            topics, reasons = self._asked.pop(mid), self._granted.pop(mid)
+            found += [(topic, str(why).lower()) for topic, why in zip(topics, reasons, strict=False) if why.is_failure]
+        return found
 
     def publish(self, message: Message, *, expiry_s: float | None = None) -> int:
         """Hand a message to the client; its id. expiry_s: after so long the broker need not deliver it (MQTT 5)."""
@@ -247,7 +264,8 @@ def _reach(client: Any, options: Options) -> None:
         except ConnectionResetError:  # a broker that is only just up may cut the first handshake off
             client.connect(options.host, options.port, options.keepalive_s)
     except ssl.SSLCertVerificationError as error:
-        raise RefusedError(f"TLS: {error.verify_message}; check ca_file and the host's name") from None
+        hint = _CLOCK if error.verify_code in _OUT_OF_DATE else "check ca_file and the host's name"
+        raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}") from None
     except ssl.SSLError as error:
         raise RefusedError(f"TLS: {error.reason}") from None
     except OSError as error:

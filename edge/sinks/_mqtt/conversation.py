@@ -128,6 +128,7 @@ class Conversation:
         return some
 
     def _event(self, row: Row, *, brief: bool = False) -> bytes:
+        age_s = self._outbox.age_s(row)
         return self._payloads.alarm(
             row.alarm,
             brief=brief,
@@ -135,7 +136,7 @@ class Conversation:
             boot=row.boot,
             historical=self._drain.is_late(row),
             published=self._payloads.now(),
-            delay_s=round(self._outbox.age_s(row), 3),
+            delay_s=None if age_s is None else round(age_s, 3),
         )
 
     def _drain_retained(self) -> bool:

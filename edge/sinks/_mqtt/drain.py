@@ -68,7 +68,8 @@ class Drain:
 
     def is_late(self, row: Row) -> bool:
         """Of another run, or older than ``LATE_S``: it tells what was, not what is."""
-        return row.boot != self._boot or self._outbox.age_s(row) > LATE_S
+        age_s = self._outbox.age_s(row)
+        return row.boot != self._boot or age_s is None or age_s > LATE_S
 
     def wait_s(self, longest_s: float) -> float:
         """After so long more may be due, s; ``longest_s`` where no rate holds anything back."""

@@ -48,12 +48,14 @@ class Incoming:
         self._topics, self._clock, self._live, self._retained = topics, clock, live, retained
         self._announcement, self._broker, self._on_fault, self._wake = announcement, broker, on_fault, wake
         self._namesake, self._clash = Namesake(boot), False
+        self._connection: Connection | None = None
         self.commands = CommandInbox(
             topics, clock, on_command, self._answer, boot=boot, replies=replies, mixed=lambda: self._clash
         )
 
     def begin(self, connection: Connection, *, live_only: bool) -> None:
         """Subscribe on a new connection. live_only: what the broker kept of others' messages is not asked for."""
+        self._connection = connection
         self._namesake.connected()
         self._announcement.connected()
         connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
@@ -86,8 +88,13 @@ class Incoming:
             self._wake()
 
     def look(self) -> None:
-        """Clear what an earlier run of ours left, and say whether another monitor has our name."""
+        """Clear what an earlier run of ours left, and say whether another monitor has our name, and what we cannot hear."""
         now = self._clock.now()
+        deaf = dict(self._connection.deaf_to()) if self._connection is not None else {}
+        if deaf:
+            matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
+            whys = ", ".join(sorted(set(deaf.values())))
+            log.warning("%s does not let us hear %s (%s)%s", self._broker, ", ".join(deaf), whys, matters)
         for topic in self._namesake.ours(now):
             if topic == self._announcement.topic:
                 for message in self._announcement.taken_back():

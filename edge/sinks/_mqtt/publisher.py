@@ -25,7 +25,7 @@ from edge.sinks._mqtt.incoming import Incoming
 from edge.sinks._mqtt.last_words import LastWords
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
-from edge.sinks._mqtt.redial import Redial
+from edge.sinks._mqtt.redial import SHORT_LIFE_S, Redial
 from edge.sinks._mqtt.replies import ReplyRules
 from edge.sinks._mqtt.retained import Retained
 from edge.sinks.outbox import Outbox
@@ -116,6 +116,8 @@ class MqttSink:
                     self._retained.say(self._topics.alarm(event), None if event.presence == "off" else event)
                     if event.condition == "clock_step" and event.presence == "on":
                         self._retained.all_again()  # what stands has its times in the old clock
+                        if self._connection is not None:
+                            self._live.add(self._online())
                 case SourceStatus():
                     self._last_words.heard(event)
                     self._retained.say(self._topics.source(event.source), self._payloads.source(event))
@@ -154,7 +156,8 @@ class MqttSink:
         return not (self._live or self._retained or len(self._flight) or len(self._outbox))
 
     def _waiting(self) -> dict[str, Any]:
-        return {"outbox": {"depth": len(self._outbox), "oldest_s": round(self._outbox.oldest_s(), 1)}}
+        oldest_s = self._outbox.oldest_s()
+        return {"outbox": {"depth": len(self._outbox), "oldest_s": None if oldest_s is None else round(oldest_s, 1)}}
 
     # ---- the thread ----------------------------------------------------------------------------------------
 
@@ -178,7 +181,8 @@ class MqttSink:
                 continue
             started = self._clock.now()
             try:
-                self._serve(connection)
+                # one after others that were cut off is believed when it has lasted: else "connected" would come and go
+                self._serve(connection, believed_from=started + (SHORT_LIFE_S if redial.suspects else 0.0))
                 self._garbled |= connection.garbled
             except Exception:  # a bug must not keep alarms from the next connection
                 log.exception("%s: the connection is given up", self._options)
@@ -217,7 +221,7 @@ class MqttSink:
             self._wake.wait(min(left, _IDLE_S))
             self._wake.clear()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Connection, *, believed_from: float) -> None:
         client = connection.client
         self._incoming.begin(connection, live_only=self._garbled)
         with self._lock:
@@ -225,7 +229,7 @@ class MqttSink:
             self._flight.begin(window=connection.window, returned=self._served or len(self._outbox) > 0)
             self._served = True
         self._retained.all_again()
-        self._live.add_first(Message(self._topics.status, self._status("online"), 1, retain=True))
+        self._live.add_first(self._online())
         self._conversation.begin(connection)
         while not connection.lost.is_set():
             self._wake.clear()
@@ -233,7 +237,8 @@ class MqttSink:
             busy = self._conversation.go_on()
             refusal = self._flight.refusal or self._conversation.refusal
             wrong = f"alarms refused: {refusal}" if refusal else self._flight.ignored
-            self._say_link(not wrong, wrong)
+            if wrong or self._clock.now() >= believed_from:
+                self._say_link(not wrong, wrong)
             with self._settled:
                 self._settled.notify_all()
             if not busy:
@@ -265,6 +270,9 @@ class MqttSink:
     def _on_publish(self, mid: int, refused: str, nobody: bool) -> None:
         self._flight.answered(mid, Answer(refused, nobody))
         self._wake.set()
+
+    def _online(self) -> Message:
+        return Message(self._topics.status, self._status("online"), 1, retain=True)
 
     def _status(self, state: str, *, key: str = "t") -> bytes:
         return encode({**self._payloads.stamp(self._clock.now(), key=key), "state": state, **self._about})

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 TRUCE_S = 300.0
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # a broker is back: alarms wait no longer than the last
-_SHORT_LIFE_S = 5.0
+SHORT_LIFE_S = 5.0
+"""A connection that ends sooner has not really been one."""
 _CUT_OFFS = 3
 _JITTER = (0.8, 1.2)
 
@@ -41,7 +42,7 @@ class Redial:
 
         taken_over: the broker said so. by_nobody: whether it ended without a reason while the broker is there.
         """
-        short = lived_s < _SHORT_LIFE_S
+        short = lived_s < SHORT_LIFE_S
         self._failures = self._failures + 1 if short else 0
         self._cut_off = self._cut_off + 1 if short and not taken_over and by_nobody() else 0
         return TRUCE_S if taken_over else self._pause_s()

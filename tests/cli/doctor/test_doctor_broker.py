@@ -12,7 +12,7 @@ import pytest
 from doctor_findings import words
 from edge.config import parse
 from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import connect
+from edge.sinks._mqtt.connection import RefusedError, connect
 
 paho_leaves_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -104,6 +104,10 @@ def test_broker_acl(new_mosquitto, tmp_path):
     assert asked(broker.port) == ["broker_acl"]
 
 
+def test_broker_deaf(no_subscribers):
+    assert asked(no_subscribers.port) == ["broker_deaf"]
+
+
 @pytest.mark.parametrize("settings", ["retain_available false", "max_qos 0"])
 def test_broker_limits(new_mosquitto, settings):
     broker = new_mosquitto(f"allow_anonymous true\n{settings}\n").start()
@@ -133,6 +137,8 @@ def test_tls_name(new_mosquitto, tmp_path):
 def test_tls_expired(new_mosquitto, tmp_path):
     broker = new_mosquitto(certificates(tmp_path, days=-2)).start()
     assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == ["tls_expired"]
+    with pytest.raises(RefusedError, match=r"^TLS: certificate has expired; is this machine's clock right\?$"):
+        connect(Options("localhost", broker.port, "dev", ca_file=str(tmp_path / "ca.pem")))
 
 
 def test_tls_client(new_mosquitto, tmp_path):

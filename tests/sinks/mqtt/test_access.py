@@ -9,6 +9,8 @@ import threading
 
 import pytest
 
+from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.connection import connect
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm, refusal
@@ -32,6 +34,25 @@ def test_two_devices_with_one_client_id_do_not_fight(outbox, mosquitto, subscrib
     second.sink.close()
     first.sink.close()
     box.close()
+
+
+@pytest.mark.slow
+def test_a_link_that_is_cut_off_again_and_again_counts_as_none_until_it_lasts(
+    outbox, mosquitto, subscriber, monkeypatch
+):
+    monkeypatch.setattr("edge.sinks._mqtt.redial._BACKOFF_S", (0.01,))
+    one = Device(outbox, mosquitto.port, client_id="same")
+    for _ in range(3):
+        one.up()
+        connect(Options("127.0.0.1", mosquitto.port, "same")).close()
+        one.wait(lambda d: not d.links[-1][0])
+    said = [*one.links]
+    assert "another program" in said[-1][1]
+    one.raise_alarm(alarm(1))
+    subscriber.wait("vitals/dev/bed1/event")
+    assert one.links == said, "it is connected, and not believed to be"
+    one.up()
+    one.sink.close()
 
 
 @pytest.mark.slow
@@ -146,3 +167,13 @@ def test_a_session_taken_over_is_said_at_once_and_not_fought_over(outbox):
     one.sink.close()
     assert broker.connects == 1
     broker.close()
+
+
+def test_a_broker_that_keeps_commands_from_the_device_is_told_of(outbox, no_subscribers, caplog):
+    one = Device(outbox, no_subscribers.port).up()
+    one.raise_alarm(alarm(1))
+    assert one.sink.flush(WAIT_S)
+    one.sink.close()
+    said = next(r.getMessage() for r in caplog.records if "cmd" in r.getMessage())
+    assert "vitals/dev/+/cmd/+" in said
+    assert said.endswith("(not authorized): nobody can command this monitor there")

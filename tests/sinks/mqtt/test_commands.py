@@ -54,6 +54,7 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("ack", {"command_id": "c", "by": "n"}, "'t'"),
         ("ack", {"command_id": "c", "by": "n", "t": "2026-01-01T12:00:00"}, "time zone"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(-60)}, "stale"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(3600)}, "ahead of this monitor's clock"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": 5}, "'id'"),
         ("pause", {"command_id": "c", "by": "n", "t": now_iso(), "seconds": "long"}, "'seconds'"),
         ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
@@ -73,6 +74,13 @@ def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payl
     assert said in answer["text"]
     assert device.commands == []
     assert "refused" in caplog.text
+
+
+def test_without_a_clock_that_is_set_no_command_is_known_to_be_fresh(device, subscriber, monkeypatch):
+    monkeypatch.setattr(CLOCK, "wall", lambda: 50.0, raising=False)
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
+    assert (answer["ok"], answer["text"]) == (False, "this monitor's clock is not set: nobody can tell how old that is")
 
 
 def test_a_number_without_an_end_is_handed_on_as_infinite(device, subscriber):

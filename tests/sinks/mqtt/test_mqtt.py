@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from edge.clock import ManualClock
+from edge.clock import ManualClock, iso
 from edge.types import Heartbeat, Reading, SourceStatus, Stats
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
 
@@ -135,6 +135,7 @@ def test_after_a_clock_step_what_stands_has_its_times_by_the_new_clock(outbox, m
     clock.step_wall(7200.0)
     one.raise_alarm(alarm(1, condition="clock_step", bed="_device", occurrence="o2"))
     after = load(subscriber.wait("vitals/dev/bed1/alarm/af", lambda told: told["t"] != before["t"]))
+    subscriber.wait("vitals/dev/status", lambda told: told["state"] == "online" and told["t"] == iso(clock.wall()))
     one.sink.close()
     for key in ("t", "since"):
         old, new = (datetime.fromisoformat(told[key]) for told in (before, after))
