@@ -182,7 +182,9 @@ class MainThread:
             self.record(MainState(t, self._board.snapshot(), fusion, self._shift_s))
 
     def observe(self, block: Block) -> None:
-        """Any thread: a block enters a window."""
+        """Any thread: a block enters a window. Pictures are for the analyzer alone: nobody keeps or shows them."""
+        if block.kind == "video":
+            return
         self.record(block)
         for watcher in self._watchers:
             try:

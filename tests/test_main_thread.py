@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.main_thread import MainThread
 from edge.reader import Reader
-from edge.types import BedStatus, Command, SourceStatus
+from edge.types import BedStatus, Block, Command, SourceStatus
 from source_and_sink import Kept, Playback
 
 
@@ -64,3 +66,16 @@ def test_after_a_clock_step_beds_and_sources_are_told_again():
     told = program.sink.of(BedStatus)[before[0] :]
     assert [(status.t, status.paused_until) for status in told] == [(31.0, 130.0)], "for a sink to say by the new clock"
     assert [(status.t, status.state) for status in program.sink.of(SourceStatus)[before[1] :]] == [(31.0, "online")]
+
+
+def test_pictures_are_neither_kept_nor_shown_though_an_analyzer_may_look_at_them():
+    class Page(Kept):
+        def observe(self, block):
+            shown.append(block.kind)
+
+    kept, shown = [], []
+    board = Board({"bed1": rules_from({})}, boot="b")
+    main = MainThread(readers=[], board=board, sinks=[Page()], clock=ManualClock(), tap=kept.append)
+    for kind, shape in (("video", (1, 48, 64, 3)), ("roi", (1, 9))):
+        main.observe(Block(f"cam/{kind}", 0, 0.0, 30.0, np.zeros(shape)))
+    assert ([entry.kind for entry in kept], shown) == (["roi"], ["roi"])

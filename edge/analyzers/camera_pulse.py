@@ -44,6 +44,7 @@ _MIN_FPS = 12.0
 _MAX_GAP_S = 0.25
 _DARK = 12.0  # mean brightness, 0..255
 _BRIGHT = 250.0
+_BLACK = 3.0  # of the room's colours: under it light is cut off by the sensor
 _MAX_SD_BPM = 12.0
 _TURNED_DEG = 15.0
 _DARKER = 0.6
@@ -140,7 +141,7 @@ class CameraPulse:
         if max(float(np.nanmax(colour.mean(axis=1))) for colour in seen) >= _BRIGHT:
             return self._silent(window, "saturated", {})
         background = traces["background"]
-        if background is None:  # a face that fills the picture: what its light does cannot be told from what blood does
+        if background is None or not _BLACK < float(background.mean()) < _BRIGHT:  # a lamp would not show in it
             return self._silent(window, "low_quality", {"doubt": "no_background"})
         return self._pulse(window, skin, background)
 

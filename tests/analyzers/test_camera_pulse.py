@@ -197,6 +197,15 @@ def test_where_no_room_is_seen_beside_the_face_nothing_is_said(model, seen):
     assert {(r.value, r.reason, r.detail["doubt"]) for r in judged} == {(None, "low_quality", "no_background")}
 
 
+@pytest.mark.parametrize("level", [0.0, 2.0, 254.0])
+def test_a_room_that_is_black_or_white_in_the_picture_proves_nothing(model, level):
+    t, table = traces()
+    for colour in "rgb":
+        table[:, COLUMNS.index(f"background_{colour}")] = level
+    judged = [r for r in run(model, t, table) if r.reason != "warming_up"]
+    assert {(r.value, r.reason, r.detail["doubt"]) for r in judged} == {(None, "low_quality", "no_background")}
+
+
 def test_a_pulse_that_stops_is_not_said_three_seconds_later(model):
     t, table = traces(72.0, seconds=30.0)
     still = t >= 20.0

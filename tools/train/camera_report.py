@@ -273,8 +273,9 @@ the face costs more; see `edge-vitals bench`.
   real records (`tools/train/camera_irregular.py`) it answers 0.80 in sinus rhythm, none off by more than 5 bpm; 0.07 in
   atrial fibrillation, 2 of 13 off by more than 5 and none by more than 10; 0.35 with atrial extra beats, 4 of 69 off by
   more than 5; 0.24 with ventricular ones, 7 of 48 off: an early beat too weak to reach the face is not counted.
-- A lamp that lights the face but not what is behind it, in the colours in which blood changes skin, is a pulse to it. So
-  is a good video of a person.
+- A lamp that lights the face but not what is behind it, in the colours in which blood changes skin and no stronger than
+  blood does, is a pulse to it. So is a good video of a person. Where no room is seen beside the face, or it is black or
+  white in the picture, nothing is said.
 - A number is the mean of 10 s. When the heart stops it is silent within 3 s; when the rate jumps, within 5 s.
 - Compression as streaming cameras use it destroys the pulse. So does darkness.
 - Not a medical device.
