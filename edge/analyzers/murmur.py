@@ -93,18 +93,21 @@ class Murmur:
             return self._refused(window.end, reason, {})
         logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
         heads = (float(logits[0]), float(logits[1]), float(logits[2]))
-        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high, float(sound.hidden))
+        noise = float(sound.hidden), float(sound.feigned)
+        scores = Scores(*heads, sound.pulse.periodicity, sound.low, sound.high, *noise)
         foreign = sigmoid(scores.foreign)
         detail: dict[str, Any] = {
             "scores": asdict(scores),
             "foreign": foreign,
             "complete": window.coverage >= _FULL,
         }
-        reason = pcg.refusal(sound, foreign, self._calibration.foreign_limit)
+        p, decision = judge_window(scores, self._calibration)
+        reason = pcg.refusal(sound, foreign, self._calibration.foreign_limit, murmur=decision == "present")
         if reason:
             return self._refused(window.end, reason, detail)
         self._remember(window.end, scores, full=bool(detail["complete"]))
-        return self._answered(window.end, sound, scores, detail)
+        detail["decision"] = decision
+        return self._answered(window.end, sound, scores, p, detail)
 
     def _remember(self, end: float, scores: Scores, *, full: bool) -> None:
         oldest = end - _RECORDING_S + self.hop_s / 2  # between two hops, where no rounding decides
@@ -114,12 +117,10 @@ class Murmur:
             self._recent.clear()
         self._recent.append((end, scores, full))
 
-    def _answered(self, t: float, sound: pcg.Sound, scores: Scores, detail: dict[str, Any]) -> list[Reading]:
+    def _answered(self, t: float, sound: pcg.Sound, scores: Scores, p: float, detail: dict[str, Any]) -> list[Reading]:
         quality = quality_of(scores)
-        p, decision = judge_window(scores, self._calibration)
         recording = judge_recording([scores for _, scores, _ in self._recent], self._calibration)
         detail["unknown"] = sigmoid(scores.unknown)
-        detail["decision"] = decision
         detail["recording"] = {k: getattr(recording, k) for k in _RECORDING_KEYS}
         readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
         rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity

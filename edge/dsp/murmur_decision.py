@@ -2,17 +2,17 @@
 
 Pure arithmetic on logits with the constants of the model's card (``[calibration]``), used by the analyzer, by
 evaluation and by training alike. A recording's logit is the mean over its usable windows, made a probability by
-Platt's line; a murmur is said to be absent only where noise would not hide a quiet one. A patient's three
-probabilities come from a multinomial regression on the recordings' scores, and the answer is the one with the largest
-5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards (Reyna et al., PLOS Digit Health 2023;2:e0000324). A
-recording that had to be refused counts towards "unknown".
+Platt's line; a murmur is said to be absent only where noise would not hide a quiet one, and present only where noise
+would not be taken for one. A patient's three probabilities come from a multinomial regression on the recordings'
+scores, and the answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
+(Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown".
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,15 @@ NOISE_FEATURES = ("unknown_mean", "unquiet", "refused", "sites", "low_mean", "lo
 FEATURES = MURMUR_FEATURES + NOISE_FEATURES
 MAX_REFUSED_SHARE = 1 / 3  # reached by under 1 % of CirCor's recordings and by four of five artifacts
 MAX_HIDDEN_SHARE = 0.5
+MAX_FEIGNED_SHARE = 0.5
 _LIMIT = 8.0  # logits beyond carry no more certainty
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Of one window, or means over a recording: the network's logits; how strongly the heartbeat repeats, 0..1; the
-    natural logarithms of the shares of sound power under 200 Hz and above 350 Hz; and 1 where noise would hide a quiet
-    murmur (states of older versions do not say)."""
+    natural logarithms of the shares of sound power under 200 Hz and above 350 Hz; 1 where noise would hide a quiet
+    murmur, and 1 where it would be taken for one (states of older versions do not say)."""
 
     murmur: float
     unknown: float
@@ -41,10 +42,11 @@ class Scores:
     low: float
     high: float
     hidden: float = 0.0
+    feigned: float = 0.0
 
     def row(self) -> tuple[float, ...]:
-        """All seven, in order."""
-        return (self.murmur, self.unknown, self.foreign, self.periodicity, self.low, self.high, self.hidden)
+        """All eight, in order."""
+        return astuple(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused
 
 
 def mean_scores(windows: Sequence[Scores]) -> Scores:
-    """Mean over windows, one by one of the seven."""
+    """Mean over windows, one by one of the eight."""
     return Scores(*(float(x) for x in np.array([w.row() for w in windows]).mean(axis=0)))
 
 
@@ -202,7 +204,7 @@ def _judge(scores: Scores, line: tuple[float, float, float, float], calibration:
     if sigmoid(scores.unknown) >= calibration.unknown_limit:
         return p, "unknown"
     if p >= line[3]:
-        return p, "present"
+        return p, "unknown" if scores.feigned >= MAX_FEIGNED_SHARE else "present"
     return p, "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
 
 

@@ -37,7 +37,7 @@ class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
     low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it.
-    hidden: noise would hide a quiet murmur."""
+    hidden: noise would hide a quiet murmur; feigned: or be taken for one."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -48,6 +48,7 @@ class Sound:
     high: float
     tonal: bool
     hidden: bool
+    feigned: bool
 
 
 def listen(window: Window, channel: int = 0) -> tuple[Sound | None, str]:
@@ -83,19 +84,24 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
         return None, "no_signal"
     picture = frontend.with_upper_bands(frontend.log_mel(y), rate_hz)
     pulse = quality.heart_rate(picture)
-    low, high = quality.power_shares(picture)
+    power = np.exp(picture)
+    low, high = quality.power_shares(power)
     shares = math.log(low + 1e-6), math.log(high + 1e-6)
-    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), quality.hides_murmurs(picture)), ""
+    noise = quality.noise_between(power)
+    hidden, feigned = quality.hides_murmurs(noise), quality.feigns_murmurs(picture, pulse, noise)
+    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), hidden, feigned), ""
 
 
-def refusal(sound: Sound, foreign: float, foreign_limit: float) -> str:
-    """Why this is no usable heart sound, or an empty word. foreign: probability that it is none."""
+def refusal(sound: Sound, foreign: float, foreign_limit: float, *, murmur: bool = False) -> str:
+    """Why this is no usable heart sound, or an empty word. foreign: probability that it is none; murmur: whether one
+    would be said to be present, for which speech beside a heart is taken."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
     strange = foreign >= foreign_limit or sound.tonal or sound.low < math.log(quality.MIN_LOW_SHARE)
-    if periodic and not strange:
-        return ""
-    if quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
+    heart = periodic and not strange
+    if (murmur or not heart) and quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
         return "speech"
+    if heart:
+        return ""
     noise = not sound.tonal and sound.low >= math.log(quality.MIN_FRICTION_LOW_SHARE)
     if noise and quality.friction_share(sound.picture) >= quality.MIN_FRICTION:
         return "friction"

@@ -100,6 +100,15 @@ def test_a_murmur_that_noise_would_hide_is_not_absent_and_one_that_is_heard_is_p
         assert patient.p_absent == pytest.approx(0.9)
 
 
+def test_what_noise_feigns_is_not_present_and_says_nothing_of_what_is_absent() -> None:
+    for murmur, said in ((5.0, "unknown"), (-5.0, "absent")):
+        feigned = Scores(murmur, -3.0, -5.0, 0.5, -1.0, -3.0, 0.0, 1.0)
+        assert decision.judge_window(feigned, constants())[1] == said
+    loud = [Scores(5.0, -3.0, -5.0, 0.5, -1.0, -3.0, 0.0, feigned) for feigned in (1.0, 1.0, 0.0, 0.0, 0.0)]
+    assert decision.judge_recording(loud[1:], constants()).decision == "present"
+    assert decision.judge_recording(loud[:4], constants()).decision == "unknown"
+
+
 def test_the_answer_is_worth_the_most() -> None:
     weights = np.zeros((3, N + 1))
     weights[:, -1] = np.log([0.2, 0.2, 0.6])

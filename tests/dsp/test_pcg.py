@@ -36,6 +36,14 @@ def test_a_heart_is_not_refused_unless_the_network_objects() -> None:
     assert pcg.refusal(sound_of(heart()), 0.3, 0.3) == "out_of_distribution"
 
 
+def test_speech_beside_a_heart_is_refused_where_it_would_be_called_a_murmur() -> None:
+    phase = 2 * np.pi * np.cumsum(140.0 + 15.0 * np.sin(2 * np.pi * 0.7 * T)) / RATE
+    vowel = sum(np.sin(k * phase) / (1 + ((k * 140 - 500) / 150) ** 2) for k in range(1, 7))
+    x = heart() + 0.2 * vowel * np.clip(np.sin(2 * np.pi * 0.8 * T), 0.0, None)
+    assert [pcg.refusal(sound_of(x), 0.05, 0.3, murmur=murmur) for murmur in (True, False)] == ["speech", ""]
+    assert pcg.refusal(sound_of(heart()), 0.05, 0.3, murmur=True) == ""
+
+
 def test_rubbing_is_friction_and_a_tone_is_not() -> None:
     assert pcg.refusal(sound_of(rubbing()), 0.9, 0.3) == "friction"
     tone = np.sin(2 * np.pi * 440 * T) + 0.001 * np.random.default_rng(2).standard_normal(len(T))

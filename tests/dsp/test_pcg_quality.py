@@ -42,15 +42,48 @@ def test_steady_noise_hides_murmurs_and_a_quiet_room_or_a_dull_microphone_does_n
     k = np.arange(len(waves))
     noise = np.fft.irfft(np.where(k < 125, 0.0, waves * np.maximum(1, k) ** -colour), len(heart))  # from 25 Hz on
     noise *= heart.std() / noise.std()
-    assert not quality.hides_murmurs(picture_of(quiet, 2000.0))
+    assert not hides(quiet)
     for below_db, hidden in ((40, False), (0, True)):
-        assert quality.hides_murmurs(picture_of(heart + noise * 10 ** (-below_db / 20), 2000.0)) is hidden
+        assert hides(heart + noise * 10 ** (-below_db / 20)) is hidden
 
 
 def test_a_loud_murmur_hides_none() -> None:
     t = np.arange(10_000) / 2000.0
     beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 6.0, seed=3)
-    assert not quality.hides_murmurs(picture_of(synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.02), 2000.0))
+    assert not hides(synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.02))
+
+
+@pytest.mark.parametrize(
+    ("breaths_hz", "below_db", "hidden", "feigned"),
+    [(0.7, 40, False, False), (0.7, 0, True, True), (0.0, 0, True, False)],
+)
+def test_fast_breath_is_taken_for_a_murmur_and_steady_noise_is_not(
+    breaths_hz: float, below_db: float, hidden: bool, feigned: bool
+) -> None:
+    t = np.arange(10_000) / 2000.0
+    waves = np.fft.rfft(np.random.default_rng(3).normal(size=len(t)))
+    waves[:500] = waves[2500:] = 0.0  # 100 to 500 Hz
+    breath = np.fft.irfft(waves, len(t)) * (1.0 + 0.6 * np.sin(2 * np.pi * breaths_hz * t))
+    x = hearts(0.005)
+    x += breath / breath.std() * x.std() * 10 ** (-below_db / 20)
+    assert hides(x) is hidden
+    assert feigns(x) is feigned
+
+
+@pytest.mark.parametrize("bpm", [60.0, 90.0, 150.0])
+def test_a_murmur_beside_noise_swells_with_the_beats_and_is_not_feigned(bpm: float) -> None:
+    t = np.arange(10_000) / 2000.0
+    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 6.0, seed=3)
+    assert not feigns(synthesis.pcg(beats, t, murmur=[(0.0, 9.0)], noise=0.03))
+
+
+def hides(x: np.ndarray) -> bool:
+    return quality.hides_murmurs(quality.noise_between(np.exp(picture_of(x, 2000.0))))
+
+
+def feigns(x: np.ndarray) -> bool:
+    picture = picture_of(x, 2000.0)
+    return quality.feigns_murmurs(picture, quality.heart_rate(picture), quality.noise_between(np.exp(picture)))
 
 
 def hearts(noise: float) -> np.ndarray:

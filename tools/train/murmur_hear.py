@@ -22,7 +22,7 @@ from edge.lane import Lane
 from edge.types import Block
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
-_BESIDE = ("periodicity", "low", "high", "hidden")
+_BESIDE = ("periodicity", "low", "high", "hidden", "feigned")
 
 
 class Quartet:
