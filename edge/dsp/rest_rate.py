@@ -146,8 +146,7 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     since = (len(wave) - len(tail)) / rate_hz
     peaks = seen.beats.peak[seen.beats.peak >= since]
     if seen.slow:
-        mean = mean_bpm(peaks)  # all beats are known, and few: the usual one of four intervals says less
-        return Counts((), mean, seen.trust, 0.0, peaks, mean, seen.trust)
+        return Counts((), by_beats, seen.trust, 0.0, peaks, mean_bpm(peaks), seen.trust)
     ibi = np.diff(peaks)
     known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
     vouched = seen.trust * steep if known else 0.0
