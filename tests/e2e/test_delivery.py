@@ -136,6 +136,8 @@ def test_a_station_stays_when_the_broker_goes(mosquitto):
         try:
             assert "NOT WATCHING" in station.stdout.readline()
             assert station.poll() is None
+            mosquitto.start()
+            assert "watching again" in station.stdout.readline(), "it says each once"
         finally:
             station.send_signal(signal.SIGKILL)
 

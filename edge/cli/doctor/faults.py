@@ -48,6 +48,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "its firmware must send HELLO at the start and every 5 s, with these streams and as many channels",
     ),
     "device_resets": ("the device restarts again and again", "check its supply; its watchdog may bite"),
+    "sensor_error": ("a sensor does not work", "check that sensor's wires and its supply"),
     "stream_missing": (
         "a stream that an analyzer needs is not sent",
         "enable it in the firmware, or drop the analyzer",

@@ -131,6 +131,10 @@ def _judge(
             word = "port_noise" if bad or "bytes" in error else "port_silent"
         yield fault(step, word or "source_failed", error)
         return
+    if complaint := getattr(source, "complaint", ""):
+        yield fault(step, "sensor_error", complaint)
+        if not streams:
+            return
     if not streams and counters.get("no_hello", 0):
         yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples")
         return

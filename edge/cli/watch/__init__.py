@@ -16,6 +16,7 @@ from edge.cli.watch.station import Station
 from edge.types import ConfigError, SinkError
 
 _RECONNECT_S = 2.0
+_SAY_AGAIN_S = 60.0
 _SILENCES = (("sound paused", "paused_until"), ("standby", "standby_until"))
 
 
@@ -51,9 +52,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("watch: --grade judges and --as takes part; use one of them")
     end = None if args.seconds is None else time.monotonic() + args.seconds
     station, standing = Station(args.prefix, args.role), Standing(args.prefix)
+    why, say_again_at = "", 0.0
     while True:
         try:
             client = Client(args.broker, args.ca_file)
+            if why:
+                _say("watching again")
+                why = ""
             try:
                 return grade(client, args) if args.grade is not None else _show(client, args, station, standing, end)
             finally:
@@ -61,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         except SinkError as error:
             if not args.role or (end is not None and time.monotonic() >= end):
                 raise
-            _say(f"NOT WATCHING: {error}; trying again")
+            if str(error) != why or time.monotonic() >= say_again_at:  # and does not push off the screen what was said
+                why, say_again_at = str(error), time.monotonic() + _SAY_AGAIN_S
+                _say(f"NOT WATCHING: {error}; trying again")
             time.sleep(_RECONNECT_S)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from doctor_findings import PPG, in_child, listening, needs_root, serial, wave, words
-from firmware_bridge.frames import Hello, StreamInfo
+from firmware_bridge.frames import DeviceEvent, Hello, StreamInfo, encode
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
 
 
@@ -115,6 +115,18 @@ def test_hello_missing(device):
 
 def test_device_resets(device):
     assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_sensor_error(device, sends):
+    class Complains(Simulator):
+        def step(self, now):
+            return super().step(now) + encode(DeviceEvent(3, 0, "no answer"), 0)
+
+    streams = [SimulatedStream(PPG, wave, 10)] if sends else []
+    found = serial(device(device=Complains(streams)))
+    assert words(found) == ["sensor_error"]
+    assert "the device says: sensor error (no answer)" in found[0].text
 
 
 def test_stream_missing(device):
