@@ -169,7 +169,6 @@ class Outbox:
         if self._held and last >= self._held[0][0].row:  # the clock stands before that of an earlier such run
             renumbered = enumerate(self._held, start=last + 1)
             self._held = [(msgspec.structs.replace(row, row=n), blob) for n, (row, blob) in renumbered]
-            self._gone.clear()  # of the old numbers; what is on its way is sent once more
         self._last_row = max(self._last_row, last + len(self._held))
         self._db.close()
         self._db, self._lent = db, False
