@@ -45,6 +45,12 @@ def test_a_reading_is_true_for_three_hops_and_is_not_said_when_they_are_over(liv
     assert len(live) == 0
 
 
+def test_what_is_true_for_half_a_second_more_is_said_for_so_long(live, clock):
+    live.reading(reading(), heard=True)
+    clock.advance(2.5)
+    assert taken(live) == [("bed1/reading/ppg.hr", 0.5)]
+
+
 def test_of_a_file_played_fast_the_clock_counts(live):
     live.reading(reading(t=5000.0), heard=True)
     assert taken(live) == [("bed1/reading/ppg.hr", 3.0)]

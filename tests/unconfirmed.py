@@ -1,0 +1,19 @@
+"""An alarm that nobody has confirmed, and a program that rings for it."""
+
+from __future__ import annotations
+
+from edge.types import Alarm
+
+
+def alarm(presence="on", *, condition="tachy", priority="medium", local=True, occurrence="o1", **evidence):
+    return Alarm(
+        f"bed1/{condition}", occurrence, "physiological", priority, presence, 5.0, "Fast", condition, "bed1",
+        evidence=evidence, delivery={"asked": ["station"], "received": "", "by": "", "annunciator": local},
+    )  # fmt: skip
+
+
+def script(tmp_path, text):
+    path = tmp_path / "ring"
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
