@@ -7,25 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.alarms.board import Board
-from edge.alarms.rules import rules_from
-from edge.fusion import Fusion, fuse
+from edge.fusion import Fusion
 from edge.ranges import Hop
 from edge.types import Reading
+from fused_lanes import fused, hop, lane, run
 
 LONGEST_S = get_args(Hop)[1].le
-
-
-def lane(name, value, quality=0.8, t=10.0, reason="", **detail):
-    source, _, metric = name.partition("/")
-    quality = 0.0 if value is None else quality
-    reason = reason or ("low_quality" if value is None else "")
-    return Reading(metric, t, value, "bpm", quality, reason, detail, "bed1", source)
-
-
-def fused(*lanes):
-    told = fuse({f"{r.source}/{r.metric}": r for r in lanes}, bed="bed1")
-    return {r.metric: r for r in told}
 
 
 def test_one_lane_is_itself():
@@ -46,21 +33,6 @@ def test_agreeing_lanes_are_weighed_by_quality_and_raise_it():
     assert hr.quality == pytest.approx(1 - 0.1 * 0.7)
     assert hr.t == 10.4
     assert hr.detail["agree"] == ["node/ppg.hr", "cam/camera.hr"]
-
-
-def test_an_alarm_of_several_lanes_names_them_and_the_models_and_cards_they_came_from():
-    cards = {"camera_pulse": "c" * 64, "rhythm": "d" * 64}
-    board = Board({"bed1": rules_from({"tachy": {"severe_on_delay_s": 0}}, fused=True)}, boot="b", cards=cards)
-    seen = Reading("camera.hr", 10.0, 151.0, "bpm", 0.8, bed="bed1", source="cam", model="camera_pulse 1 onnx-int8")
-    told = fuse({"node/ppg.hr": lane("node/ppg.hr", 150.0), "cam/camera.hr": seen}, bed="bed1")
-    (alarm,) = [a for r in told for a in board.update(r) if a.condition == "tachy"]
-    detail = alarm.evidence["reading"]["detail"]
-    assert detail["models"] == {"cam/camera.hr": "camera_pulse 1 onnx-int8"}
-    assert (detail["lanes"], detail["agree"]) == (
-        {"node/ppg.hr": 150.0, "cam/camera.hr": 151.0},
-        ["node/ppg.hr", "cam/camera.hr"],
-    )
-    assert alarm.evidence["cards"] == {"cam/camera.hr": "c" * 64}
 
 
 @pytest.mark.parametrize(
@@ -178,16 +150,6 @@ def test_without_any_value_the_most_trusted_lane_says_why():
     assert (poor.value, poor.reason) == (None, "low_quality")
 
 
-def run(readings, flush=True):
-    one = Fusion()
-    told = [f for r in readings for f in one.update(r)]
-    return told + (one.flush() if flush else [])
-
-
-def hop(name, start, hop_s, values, **kw):
-    return [lane(name, v, t=start + i * hop_s, **kw) for i, v in enumerate(values)]
-
-
 def test_every_second_is_fused_once_and_at_once_with_one_lane():
     one = Fusion()
     told = [[f.t for f in one.update(r)] for r in hop("node/ppg.hr", 0.3, 0.5, [70.0] * 12)]
@@ -283,77 +245,6 @@ def test_the_order_of_arrival_does_not_matter(values, late, phases, gone):
             arrivals.append((arrival, i, j, reading))
     in_time = sorted((r for one in lanes for r in one), key=lambda r: r.t)
     assert run(r for *_, r in sorted(arrivals, key=lambda a: a[:3])) == run(in_time)
-
-
-def story(ppg, others, seconds=40, **detail):
-    """What the board says of ppg.hr at one rate while other lanes say another, with fusion in front of it."""
-    board, fusion, told = Board({"bed1": rules_from({}, fused=True)}, boot="b"), Fusion(), []
-    for t in range(seconds):
-        reason = "no_pulse" if ppg is None else ""
-        first = lane("node/ppg.hr", ppg, t=float(t), reason=reason, **detail)
-        for reading in (first, *(lane(name, rate, t=float(t)) for name, rate in others.items())):
-            told += board.update(reading)
-            for f in fusion.update(reading):
-                told += board.update(f)
-    return [a for a in told if a.kind == "physiological"]
-
-
-def in_short(alarms):
-    return [(a.condition, a.priority, a.presence) for a in alarms]
-
-
-TWO_AGREE = {"cam/camera.hr": 75.0, "node/pcg.hr": 74.0}
-STOPPED = {"asystole": 1, "longest_gap_s": 6.0}
-
-
-@pytest.mark.parametrize(
-    ("ppg", "detail", "condition", "priority"),
-    [(150.0, {}, "tachy", "high"), (36.0, {}, "brady", "high"), (None, STOPPED, "asystole", "high")],
-)
-def test_two_good_lanes_that_agree_keep_a_false_alarm_away_and_one_alone_does_not(ppg, detail, condition, priority):
-    alarm = (condition, priority, "on")
-    assert alarm in in_short(story(ppg, {}, **detail))
-    assert alarm in in_short(story(ppg, {"cam/camera.hr": 75.0}, **detail)), "one against one hides nothing"
-    told = story(ppg, TWO_AGREE, **detail)
-    assert in_short(told) == ([] if ppg is None else [("hr_disagree", "low", "on")])
-
-
-@pytest.mark.parametrize(("ppg", "condition"), [(150.0, "tachy"), (36.0, "brady")])
-def test_the_alarm_about_disagreement_says_what_was_kept_away_and_by_whom(ppg, condition):
-    (told,) = story(ppg, TWO_AGREE)
-    assert told.value == pytest.approx(abs(ppg - (75.0 if ppg < 75 else 74.0)))
-    evidence = told.evidence["reading"]["detail"]
-    assert evidence == {"node/ppg.hr": ppg, **TWO_AGREE, "suppressed": condition}
-
-
-@pytest.mark.parametrize(
-    ("ppg", "detail", "condition"), [(150.0, {}, "tachy"), (36.0, {}, "brady"), (None, STOPPED, "asystole")]
-)
-def test_the_fused_reading_says_what_was_kept_away(ppg, detail, condition):
-    reason = "no_pulse" if ppg is None else ""
-    first = lane("node/ppg.hr", ppg, reason=reason, **detail)
-    hr = fused(first, *(lane(name, rate) for name, rate in TWO_AGREE.items()))["fused.hr"]
-    assert hr.detail["suppressed"] == [condition]
-    assert hr.value == pytest.approx(74.5)
-
-
-@pytest.mark.parametrize("hop_s", [1.0, LONGEST_S])
-def test_a_lane_of_the_longest_hop_there_may_be_alarms_beside_one_that_disagrees(hop_s):
-    board = Board({"bed1": rules_from({}, fused=True)}, boot="x")
-    fast = hop("node/ppg.hr", 0.3, hop_s, [150.0] * round(60 / hop_s), quality=0.9)
-    calm = hop("cam/camera.hr", 0.5, 1.0, [75.0] * 60, quality=0.6)
-    alarms = [a for f in run(sorted(fast + calm, key=lambda r: r.t)) for a in board.update(f)]
-    assert ("tachy", "high") in {(a.condition, a.priority) for a in alarms}
-
-
-def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
-    assert in_short(story(75.0, {"cam/camera.hr": 100.0})) == [("hr_disagree", "low", "on")]
-    assert story(75.0, {"cam/camera.hr": 80.0}) == []
-    poor = {"fused.spread": lane("node/ppg.hr", 75.0, 0.4), "x": lane("cam/camera.hr", 110.0, 0.9)}
-    spread = fuse(poor, bed="bed1")[1]
-    assert (spread.value, spread.quality, spread.reason) == (None, 0.0, "low_quality")
-    just = fused(lane("node/ppg.hr", 75.0, 0.5), lane("cam/camera.hr", 110.0, 0.9))["fused.spread"]
-    assert (just.value, just.quality) == (35.0, 0.5)
 
 
 @given(st.integers(0, 60), st.integers(0, 3))

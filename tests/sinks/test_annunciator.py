@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import struct
-import subprocess
 import threading
 import wave
 from pathlib import Path
@@ -15,22 +11,13 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.sinks._annunciator import gpio as _gpio
-from edge.sinks._annunciator.bells import Lamp, Program
-from edge.sinks._annunciator.tones import PULSES, RATE_HZ, burst, write_bursts
+from edge.sinks._annunciator.bells import Program
+from edge.sinks._annunciator.tones import PULSES, RATE_HZ, burst
 from edge.sinks.annunciator import Annunciator, build, rings
 from edge.types import Alarm, ConfigError, Reading
+from unconfirmed import alarm, script
 
 WAIT_S = 10.0
-
-
-def alarm(
-    presence="on", *, condition="tachy", priority="medium", local=True, occurrence="o1", t=5.0, drill=False, **evidence
-):
-    return Alarm(
-        f"bed1/{condition}", occurrence, "physiological", priority, presence, t, "Fast", condition, "bed1",
-        evidence=evidence, delivery={"asked": ["station"], "received": "", "by": "", "annunciator": local}, drill=drill,
-    )  # fmt: skip
 
 
 class Bell:
@@ -105,7 +92,7 @@ def test_after_a_pause_it_rings_at_once(annunciator, bell):
 
 def test_between_rings_and_when_all_is_quiet_it_rests(annunciator, bell, monkeypatch):
     looked = []
-    monkeypatch.setattr(annunciator, "_loudest", lambda: looked.append(1) or Annunciator._loudest(annunciator))
+    monkeypatch.setattr(annunciator, "_next", lambda: looked.append(1) or Annunciator._next(annunciator))
     annunciator.send(alarm())
     bell.wait(RING)
     threading.Event().wait(0.1)
@@ -269,105 +256,6 @@ def test_an_output_that_hangs_keeps_no_other_from_ringing(tmp_path, clock, bell)
     assert one.rung == 2
 
 
-def heard(program, still=lambda: True, **how):
-    """Ring it to its end, or for as long as ``still``; whether it came to its end."""
-    program.ring(alarm(**how))
-    pause = threading.Event()
-    while program.rings():
-        if not still():
-            return False
-        pause.wait(0.05)
-    return True
-
-
-def script(tmp_path, text):
-    path = tmp_path / "ring"
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_a_program_is_told_which_alarm_it_is(tmp_path):
-    out = tmp_path / "out"
-    told = '"$1 $EDGE_VITALS_ALARM $EDGE_VITALS_PRIORITY $EDGE_VITALS_BED $EDGE_VITALS_TEXT $EDGE_VITALS_DRILL"'
-    program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"echo {told} > {out}"), "x")), 5.0)
-    for drill, says in ((False, ""), (True, "1")):
-        assert heard(program, drill=drill)
-        program.quiet()
-        assert out.read_text() == f"x bed1/tachy medium bed1 Fast {says}\n"
-
-
-def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
-    with pytest.raises(OSError, match="ended with code 3"):
-        heard(Program(dict.fromkeys(PULSES, (script(tmp_path, "exit 3"),)), 5.0))
-    hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), 0.2)
-    with pytest.raises(OSError, match="took longer than"):
-        heard(hangs)
-    for longest_s, polls in ((1.0, 10), (0.01, 1)):
-        hangs = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 60"),)), longest_s)
-        hangs.ring(alarm())
-        assert [hangs.rings() for _ in range(polls)] == [True] * polls
-        with pytest.raises(OSError, match="took longer than"):
-            hangs.rings()
-    assert not heard(hangs, lambda: False)
-    with pytest.raises(OSError, match="ended with code -9"):
-        heard(Program(dict.fromkeys(PULSES, (script(tmp_path, "kill -9 $$"),)), 60.0))
-    hangs.close()
-    with pytest.raises(OSError, match="No such file"):
-        heard(Program(dict.fromkeys(PULSES, ("/none/ring",)), 5.0))
-
-
-def gone(pid):
-    """Whether the process has ended; it is killed, so that is soon."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        threading.Event().wait(0.05)
-    return False
-
-
-@pytest.mark.parametrize("then", ["wait", "exit 0", "exit 3"])
-def test_what_the_program_started_ends_with_the_ringing(tmp_path, then):
-    out = tmp_path / "pid"
-    program = Program(dict.fromkeys(PULSES, (script(tmp_path, f"sleep 777 & echo $! > {out}; {then}"),)), 5.0)
-    if then == "exit 3":
-        with pytest.raises(OSError, match="code 3"):
-            heard(program)
-    elif then == "exit 0":
-        assert heard(program)
-    else:
-        assert not heard(program, lambda: not (out.is_file() and out.read_text().endswith("\n")))
-    pid = int(out.read_text())
-    if then == "exit 0":  # what it left behind may be what is heard
-        assert Path(f"/proc/{pid}").exists()
-    program.close()
-    program.close()
-    assert gone(pid)
-
-
-def test_the_more_urgent_the_longer_its_burst():
-    lengths = {priority: len(burst(priority)) / 2 / RATE_HZ for priority in PULSES}
-    assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
-    loud = struct.unpack(f"<{len(burst('high')) // 2}h", burst("high"))
-    assert 4000 < max(loud) < 32_000
-
-
-def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):
-    whole = write_bursts(tmp_path)
-    full = tmp_path / "full"
-    full.mkdir()
-    for path in whole.values():
-        (full / path.name).symlink_to("/dev/full")
-    in_memory = write_bursts(full)
-    assert [path.read_bytes() for path in in_memory.values()] == [path.read_bytes() for path in whole.values()]
-    for path in in_memory.values():
-        os.close(int(path.name))
-
-
 def rung(clock, **settings):
     """What is set rings once."""
     one = build(clock=clock, standing=[alarm(priority="high")], **settings)
@@ -394,76 +282,6 @@ def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
     with wave.open(str(tmp_path / "played")) as file:
         assert (file.getframerate(), file.getnchannels()) == (RATE_HZ, 1)
         assert file.readframes(file.getnframes()) == burst("high")
-
-
-# ---- the line --------------------------------------------------------------------------------------------
-
-
-class Chip:
-    """The kernel's side of the interface: decodes requests, remembers what the line was set to."""
-
-    def __init__(self, tmp_path):
-        self.path, self.requests, self.values, self.closed = tmp_path / "gpiochip0", [], [], []
-        self.path.touch()
-
-    def ioctl(self, fd, number, buffer):
-        if number == _gpio.GET_LINE:
-            fields = list(_gpio.REQUEST.unpack(buffer))
-            self.requests.append((fields[0], fields[64].rstrip(b"\0"), fields[65], fields[66]))
-            fields[-1] = os.open(self.path, os.O_RDONLY)
-            buffer[:] = _gpio.REQUEST.pack(*fields)
-        elif number == _gpio.SET_VALUES:
-            self.values.append(_gpio.VALUES.unpack(buffer))
-        else:
-            raise OSError(22, "Invalid argument")
-
-
-def test_a_line_is_asked_for_as_output_and_switched(tmp_path):
-    chip = Chip(tmp_path)
-    lamp = Lamp(_gpio.OutputLine(str(chip.path), 17, active_low=True, ioctl=chip.ioctl))
-    lamp.ring(alarm())
-    assert not lamp.rings()
-    lamp.quiet()
-    lamp.ring(alarm())
-    lamp.close()
-    lamp.close()
-    assert chip.requests == [(17, b"edge-vitals", _gpio.FLAG_OUTPUT | _gpio.FLAG_ACTIVE_LOW, 1)]
-    assert chip.values == [(1, 1), (0, 1), (1, 1), (0, 1)]
-
-
-C_VIEW = r"""
-#include <stddef.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
-#include <linux/gpio.h>
-int main(void) {
-    typedef struct gpio_v2_line_request R;
-    printf("%lu %lu %lu %lu %zu %zu %zu %zu %zu %zu\n", (unsigned long)GPIO_V2_GET_LINE_IOCTL,
-           (unsigned long)GPIO_V2_LINE_SET_VALUES_IOCTL, (unsigned long)GPIO_V2_LINE_FLAG_OUTPUT,
-           (unsigned long)GPIO_V2_LINE_FLAG_ACTIVE_LOW, sizeof(R), offsetof(R, consumer), offsetof(R, config.flags),
-           offsetof(R, num_lines), offsetof(R, fd), sizeof(struct gpio_v2_line_values));
-    return 0;
-}
-"""
-
-
-def test_numbers_and_layouts_are_the_kernels(tmp_path):
-    compiler = shutil.which("cc")
-    if compiler is None or not os.path.exists("/usr/include/linux/gpio.h"):
-        pytest.skip("needs a C compiler and the kernel's headers")
-    (tmp_path / "view.c").write_text(C_VIEW)
-    subprocess.run([compiler, "view.c", "-o", "view"], cwd=tmp_path, check=True)
-    said = subprocess.run([tmp_path / "view"], check=True, capture_output=True, text=True).stdout
-    packed = _gpio.REQUEST.pack(*range(64), b"c", 0xF1, 0xA2, 0xB3, -9)
-    offsets = [packed.index(x) for x in (b"c\0\0\0\0", b"\xf1\0\0", b"\xa2\0\0", struct.pack("=i", -9))]
-    consumer, flags, lines, fd = offsets
-    assert [int(word) for word in said.split()] == [
-        _gpio.GET_LINE, _gpio.SET_VALUES, _gpio.FLAG_OUTPUT, _gpio.FLAG_ACTIVE_LOW,
-        _gpio.REQUEST.size, consumer, flags, lines, fd, _gpio.VALUES.size,
-    ]  # fmt: skip
-
-
-# ---- configuration ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from edge.clock import ManualClock
+from edge.sinks._outbox.copy import StateCopy
 from edge.sinks.outbox import Outbox
 from outbox_on_disk import ALL, alarm, waiting
 
@@ -78,6 +80,73 @@ def test_state_and_coverage_are_kept_together_and_take_what_is_held_with_them(bo
     assert (other.state(), other.state("coverage")) == (b"s3", b"c3")
     box.append([], b"s4")
     assert (box.state(), box.state("coverage")) == (b"s4", b"c3")
+
+
+def test_only_what_a_power_cut_may_undo_does_not_wait_for_the_disk(box):
+    """What may be sent twice, or is said again in a minute; never an alarm."""
+    waits = [box._store.db.execute("pragma synchronous").fetchone()[0]]
+    for step in (lambda: box.append(alarms(1, 2)), lambda: box.keep(b"s", b"c"), lambda: box.remove([1])):
+        step()
+        waits.append(box._store.db.execute("pragma synchronous").fetchone()[0])
+    assert waits == [2, 2, 2, 2], "full"
+    refuse_writes(box)
+    box.keep(b"s2", b"c2")
+    box.remove([2])
+    assert box._store.db.execute("pragma synchronous").fetchone()[0] == 2
+
+
+def test_what_a_disk_that_cannot_be_read_any_more_never_took_is_still_sent(box):
+    class Dead:
+        def execute(self, *_):
+            raise sqlite3.OperationalError("disk I/O error")
+
+        executemany = __enter__ = execute
+
+        def __exit__(self, *_):
+            return False
+
+    refuse_writes(box)
+    box.append(alarms(1, 3))
+    whole, box._store.db = box._store.db, Dead()
+    first, *_ = box.waiting(limit=1)
+    assert [row.alarm.seq for row in box.waiting()] == [1, 2, 3]
+    assert (len(box), box.state(), box.append(alarms(4, 4))) == (3, None, False)
+    box.remove([first.row])
+    assert [row.alarm.seq for row in box.waiting()] == [2, 3, 4]
+    box._store.db = whole
+
+
+def test_what_the_broker_has_is_remembered_no_longer_than_it_lies_on_the_disk(box):
+    box.append(alarms(1, 3))
+    one, two, _ = [row.row for row in box.waiting()]
+    box.remove([one])
+    assert box._gone == set()
+    refuse_writes(box)
+    box.remove([two])
+    assert box._gone == {two}
+    refuse_writes(box, False)
+    box.append(alarms(4, 4))
+    assert (box._gone, [row.alarm.seq for row in box.waiting()]) == (set(), [3, 4])
+
+
+def test_the_second_copy_is_synced_now_and_then_and_closed_at_the_end(tmp_path, clock):
+    told = []
+
+    class Told(StateCopy):
+        def sync(self):
+            told.append("sync")
+
+        def close(self):
+            told.append("close")
+            super().close()
+
+    box = Outbox(tmp_path / "outbox.sqlite", clock=clock, copy=Told(tmp_path / "copy"))
+    box.append(alarms(1, 1), b"s")
+    assert told == []
+    box.keep(b"s", b"c")
+    assert told == ["sync"]
+    box.close()
+    assert told[1] == "close"
 
 
 def test_a_number_is_never_given_twice(box, open_box):
