@@ -57,8 +57,10 @@ def build(
     """
     if not 0 < batch_s <= 300:
         raise ConfigError(f"sinks.recorder.batch_s: {batch_s:g}; must be above 0 and at most 300 s")
-    if not 0 < part_mb <= quota_mb / 2:
-        raise ConfigError("sinks.recorder.part_mb: must be above 0 and at most half of quota_mb")
+    if part_mb <= 0:
+        raise ConfigError(f"sinks.recorder.part_mb: {part_mb:g}; must be above 0")
+    if quota_mb < 2 * part_mb:
+        raise ConfigError(f"sinks.recorder.quota_mb: {quota_mb:g}; must be at least twice part_mb, {part_mb:g}")
     root = state_dir / path
     try:
         must_take(root / "any", begun=root.exists())

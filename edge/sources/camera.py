@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Count, Positive, Silence
+from edge.passwords import for_others, password_in, user_of
+from edge.ranges import Count, Positive, Silence, Text
 from edge.sources._camera.capture import UNTIMED, Capture, Frame, check_file, open_capture
 from edge.sources._camera.frame_times import FrameTimes
 from edge.sources._camera.grabber import Grabber
@@ -40,6 +41,7 @@ def build(
     exposure: float | None = None,
     gain: float | None = None,
     white_balance_k: float | None = None,
+    password_file: Text | None = None,
     checking: bool = False,
 ) -> Camera:
     """A camera.
@@ -50,7 +52,8 @@ def build(
     or "max". loop: start a file again. silence_s: without a frame for so long the camera is closed and opened again.
     exposure: locked instead of following the light, in the camera's own unit (0.1 ms by V4L2, 1 µs by picamera2); a
     multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz) does not flicker. gain: locked, in the camera's own unit.
-    white_balance_k: locked, kelvin.
+    white_balance_k: locked, kelvin. password_file: a file that holds the password of the user whom an address names,
+    ``rtsp://USER@HOST/...``.
     """
     if backend not in _BACKENDS:
         raise ConfigError(f"backend: {backend!r}; valid: {', '.join(_BACKENDS)}")
@@ -65,6 +68,7 @@ def build(
     if locks and (backend == "gstreamer" or "://" in str(device)):
         where = "in the pipeline" if backend == "gstreamer" else "in the camera itself"
         raise ConfigError(f"{next(iter(locks))}: cannot be set from here; set it {where}")
+    password = _password(device, password_file)
     if checking:
         _check(device, backend)
     return Camera(
@@ -77,6 +81,7 @@ def build(
         loop=loop,
         silence_s=silence_s,
         locks=locks,
+        password=password,
     )
 
 
@@ -96,9 +101,11 @@ class Camera:
         loop: bool,
         silence_s: float,
         locks: Mapping[str, float],
+        password: str,
     ) -> None:
         self._name, self._clock, self._device, self._wanted = name, clock, device, wanted
         self._backend, self._loop, self._silence_s, self._locks = backend, loop, silence_s, dict(locks)
+        self._password, self._shown = password, for_others(str(device))
         self._is_file = _is_file(device, backend)
         self.can_wait = at_once and self._is_file
         self.counters: dict[str, int] = {"frames": 0, "dropped": 0}
@@ -113,7 +120,7 @@ class Camera:
         self._last_frame = 0.0
 
     def open(self) -> None:
-        capture = open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks)
+        capture = self._opened()
         self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
         self._taken = 0
         self._start = self._last_frame = self._clock.now()
@@ -141,18 +148,21 @@ class Camera:
             with contextlib.suppress(Exception):
                 capture.release()
 
+    def _opened(self) -> Capture:
+        return open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks, self._password)
+
     def _read_live(self, grabber: Grabber) -> list[Block]:
         got, dropped = grabber.take(_WAIT_S)
         self.counters["dropped"] += dropped
         now = self._clock.now()
         if not got:
             if now - self._last_frame > self._silence_s:
-                raise SourceError(f"{self._device}: no frame for {self._silence_s:g} s; is the camera connected?")
+                raise SourceError(f"{self._shown}: no frame for {self._silence_s:g} s; is the camera connected?")
             return []
         blocks = []
         for stamp, frame, cut in got:
             if frame is None:
-                raise SourceError(f"{self._device}: the stream ended; unplugged, or the address is gone")
+                raise SourceError(f"{self._shown}: the stream ended; unplugged, or the address is gone")
             self._last_frame = now
             blocks += self._block(frame, stamp, cut)
         return blocks
@@ -164,7 +174,7 @@ class Camera:
                 return self._at_the_end(capture)
             t, cut = self._times.next(capture.time_s())
             if self._times.untimed:
-                raise SourceError(f"{self._device}: {UNTIMED}")
+                raise SourceError(f"{self._shown}: {UNTIMED}")
             self._last_t = self._offset + t
             self._held = frame, self._start + self._last_t, cut
         frame, due, cut = self._held
@@ -178,21 +188,21 @@ class Camera:
 
     def _at_the_end(self, capture: Capture) -> list[Block]:
         if not self._seq:
-            raise SourceError(f"{self._device}: not a video, or a video without a frame")
+            raise SourceError(f"{self._shown}: not a video, or a video without a frame")
         missing = capture.frames - self._taken
         self.missing = missing if missing > _LOOSELY * capture.frames else 0
         if not self._loop:
             raise EOFError
         capture.release()
         self._taken = 0
-        self._capture = open_capture(self._device, self._backend, True, self._wanted, self._locks)
+        self._capture = self._opened()
         self._offset, self._times = self._last_t + 1.0 / self._rate, FrameTimes(self._rate)
         return []
 
     def _block(self, frame: Frame, t: float, cut: bool) -> list[Block]:
         frame = _three_channels(frame)
         if min(frame.shape[:2]) < _MIN_SIDE:
-            raise SourceError(f"{self._device}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
+            raise SourceError(f"{self._shown}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
         self.counters["frames"] += 1
         self._taken += 1
         if cut or self._shape != frame.shape[:2]:
@@ -217,6 +227,18 @@ def _three_channels(frame: Frame) -> Frame:
 
 def _is_file(device: int | str, backend: str) -> bool:
     return isinstance(device, str) and backend == "opencv" and "://" not in device and not device.startswith("/dev/")
+
+
+def _password(device: int | str, password_file: str | None) -> str:
+    """ "" where none is needed; raises ConfigError, which never holds it."""
+    user, written_out = user_of(str(device)) if "://" in str(device) else ("", False)
+    if written_out:
+        raise ConfigError("device: holds a password, and what is configured is told and recorded; set password_file")
+    if password_file is None:
+        return ""
+    if not user:
+        raise ConfigError("password_file: device names no user; write rtsp://USER@HOST/...")
+    return password_in(password_file, "password_file")
 
 
 def _check(device: int | str, backend: str) -> None:

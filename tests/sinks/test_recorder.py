@@ -191,8 +191,9 @@ def test_a_slow_disk_holds_nobody_up_and_memory_is_bounded(recorder, monkeypatch
 
 
 @pytest.mark.parametrize("settings", [{"batch_s": 0.0}, {"batch_s": 1e4}, {"part_mb": 0.0}, {"quota_mb": 100.0}])
-def test_settings_that_cannot_work_are_refused(recorder, settings):
-    with pytest.raises(ConfigError, match="recorder"):
+def test_settings_that_cannot_work_are_refused_by_their_key(recorder, settings):
+    ((key, value),) = settings.items()
+    with pytest.raises(ConfigError, match=f"^sinks.recorder.{key}: {value:g}; must be"):
         recorder(**settings)
 
 

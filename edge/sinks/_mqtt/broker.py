@@ -6,8 +6,8 @@ import os
 import socket
 import ssl
 from dataclasses import dataclass
-from pathlib import Path
 
+from edge.passwords import password_in
 from edge.types import ConfigError
 
 _THERE_S = 1.0
@@ -46,15 +46,7 @@ class Options:
 
     def _secret(self) -> str | None:
         if self.password_file:
-            try:
-                password = Path(self.password_file).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigError(f"mqtt.password_file: {self.password_file}: {error.strerror}") from None
-            except UnicodeDecodeError:
-                raise ConfigError(f"mqtt.password_file: {self.password_file}: not a text in UTF-8") from None
-            if not password:
-                raise ConfigError(f"mqtt.password_file: {self.password_file}: holds no password")
-            return password
+            return password_in(self.password_file, "mqtt.password_file")
         if self.password_env:
             if self.password_env not in os.environ:
                 raise ConfigError(f"mqtt.password_env: the environment has no {self.password_env}")

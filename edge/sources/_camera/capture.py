@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.passwords import for_others, with_password
 from edge.types import SourceError
 
 Frame = NDArray[np.uint8]
@@ -107,11 +108,17 @@ def _pi_controls(locks: Mapping[str, float]) -> dict[str, Any]:
 
 
 def open_capture(
-    device: int | str, backend: str, is_file: bool, wanted: tuple[float, int, int], locks: Mapping[str, float]
+    device: int | str,
+    backend: str,
+    is_file: bool,
+    wanted: tuple[float, int, int],
+    locks: Mapping[str, float],
+    password: str = "",
 ) -> Capture:
     """Open a camera, an address or a video file; raises SourceError with a remedy.
 
-    wanted: frames a second, width and height in pixels, asked of a live camera; locks: see ``camera.build``.
+    wanted: frames a second, width and height in pixels, asked of a live camera; locks: see ``camera.build``; password:
+    of the user whom an address names.
     """
     if backend == "picamera2":
         return _PiCamera(int(device), wanted, locks)
@@ -119,7 +126,7 @@ def open_capture(
     try:
         import cv2
     except ImportError:
-        raise SourceError(f"{device}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
+        raise SourceError(f"{for_others(str(device))}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
     cv2.setNumThreads(1)
     logging = getattr(cv2.utils, "logging", None)  # not in every build
     if logging is not None:
@@ -134,7 +141,8 @@ def open_capture(
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     elif _is_address(device):
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _ANSWER_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _ANSWER_MS]
-        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, timeouts)
+        address = with_password(str(device), password) if password else str(device)
+        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
     else:
         capture = cv2.VideoCapture(device)
     if not capture.isOpened():
@@ -142,7 +150,7 @@ def open_capture(
         hint = "not a video" if is_file else "busy, or not a camera"
         if _is_address(device):
             hint = "nothing answers there, or what answers is not a video stream"
-        raise SourceError(f"{device}: cannot be opened: {hint}")
+        raise SourceError(f"{for_others(str(device))}: cannot be opened: {hint}")
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
     counted = _says_how_many(str(device)) if is_file else _is_address(device)
