@@ -88,7 +88,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     low, high = quality.power_shares(power)
     shares = math.log(low + 1e-6), math.log(high + 1e-6)
     noise = quality.noise_between(power)
-    hidden, feigned = quality.hides_murmurs(noise), quality.feigns_murmurs(picture, pulse, noise)
+    hidden, feigned = quality.hides_murmurs(picture, noise), quality.feigns_murmurs(picture, pulse, noise)
     return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), hidden, feigned), ""
 
 

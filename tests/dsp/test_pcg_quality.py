@@ -35,7 +35,7 @@ def test_hum_and_tones_do_not_repeat_like_a_heart() -> None:
     assert quality.heart_rate(picture_of(tone, 2000)).periodicity < 0.2
 
 
-@pytest.mark.parametrize("colour", [0.0, 0.5])
+@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0])
 def test_steady_noise_hides_murmurs_and_a_quiet_room_or_a_dull_microphone_does_not(colour: float) -> None:
     heart, quiet = hearts(0.0), hearts(0.005)
     waves = np.fft.rfft(np.random.default_rng(1).normal(size=len(heart)))
@@ -78,7 +78,8 @@ def test_a_murmur_beside_noise_swells_with_the_beats_and_is_not_feigned(bpm: flo
 
 
 def hides(x: np.ndarray) -> bool:
-    return quality.hides_murmurs(quality.noise_between(np.exp(picture_of(x, 2000.0))))
+    picture = picture_of(x, 2000.0)
+    return quality.hides_murmurs(picture, quality.noise_between(np.exp(picture)))
 
 
 def feigns(x: np.ndarray) -> bool:
