@@ -35,11 +35,10 @@ def read_health(sys: Path = Path("/sys"), vcgencmd: str = "vcgencmd") -> Health:
     """Ask the board. sys: where sysfs is mounted; vcgencmd: the program that answers on a Pi without that file."""
     bits = _throttled(sys, vcgencmd)
     now = {word for bit, word in enumerate(_BITS) if bits >> bit & 1}
-    since = {word for bit, word in enumerate(_BITS) if bits >> (bit + 16) & 1} | now
+    since = {word for bit, word in enumerate(_BITS) if bits >> (bit + 16) & 1}
     for folder in sorted(sys.glob("class/hwmon/hwmon*")):
         if _text(folder / "name") == "rpi_volt" and _text(folder / "in0_lcrit_alarm") == "1":
             now.add("under_voltage")
-            since.add("under_voltage")
     temperature_c = _temperature(sys)
     if temperature_c is not None and temperature_c >= HOT_C:
         now.add("hot")

@@ -132,6 +132,16 @@ def test_a_severe_limit_that_came_or_went_between_two_runs_ends_no_alarm(before,
     assert two.update(hr(1.0, 43)) == []
 
 
+def test_another_person_in_the_configuration_ends_what_was_said_of_the_one_before_and_no_fault_of_a_device():
+    one = board(places={"bed1": Place("p1", "MV")})
+    rates(one, [43] * 3)
+    one.update(SourceStatus("cam", "bed1", 0.0, "offline"))
+    one.tick(5.0)
+    two = board(boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place("p2", "MV")})
+    assert what(two.tick(6.0)) == [("bed1/brady", "off", "person")]
+    assert [a.id for a in two.active()] == ["bed1/source_lost/cam"]
+
+
 def test_a_board_that_was_told_nothing_goes_on_with_nothing():
     assert board(boot="next", state=through_json(board())).tick(1000.0) == []
 
