@@ -209,8 +209,7 @@ class Life(RuleBasedStateMachine):
         some = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.row)) if rows else []
         self.box.remove([row.row for row in some])
         gone = [row.alarm for row in some]
-        self.disk = [one for one in self.disk if one not in gone]
-        self.held = [one for one in self.held if one not in gone]
+        self.disk, self.held = [one for one in self.disk + self.held if one not in gone], []
 
     @rule()
     def disk_changes_its_mind(self):
