@@ -42,6 +42,14 @@ def data_dir() -> Path:
     return path
 
 
+@pytest.fixture(autouse=True, scope="session")
+def patience_with_the_disk() -> Iterator[None]:
+    """The disk under many tests may take longer for a write than a monitor's may; tests of a disk that hangs set their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.sinks._disk_thread.WAIT_S", 10.0)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     """Fails the test that leaves a thread of ours alive."""
