@@ -1,4 +1,4 @@
-"""What ``doctor`` sees in a camera's pictures: frozen, dark, overexposed, flickering, too few.
+"""What ``doctor`` sees in a camera's pictures: frozen, dark, overexposed, without colour, flickering, too few.
 
 Flicker of lamps (100 or 120 Hz) shows in pictures as a fast ripple of brightness, or as bands where the sensor reads row
 by row; a person's movement and breath are slow. Judged from rows' mean brightness between neighbouring pictures.
@@ -19,6 +19,7 @@ _BRIGHT_SHARE = 0.3
 _FLICKER = 0.02  # ripple of brightness, of the mean
 _SLOW_HZ = 15.0
 _ROWS = 48
+_GREY = 4.0  # mean distance of the colours of a pixel, 0..255; compression leaves up to 2 in grey pictures
 
 
 class Pictures:
@@ -28,6 +29,7 @@ class Pictures:
         self._t: list[float] = []
         self._rows: list[NDArray[np.float64]] = []
         self._bright: list[float] = []
+        self._colour: list[float] = []
         self._same = 0
         self._last: NDArray[np.uint8] | None = None
 
@@ -41,6 +43,7 @@ class Pictures:
         self._t.append(block.t0)
         self._rows.append(grey.mean(axis=1))
         self._bright.append(float((grey >= BRIGHT).mean()))
+        self._colour.append(float(np.ptp(small, axis=2).mean()))
 
     def judge(self, step: str, nominal_hz: float) -> Iterator[Finding]:
         """Findings of the pictures seen so far."""
@@ -57,6 +60,8 @@ class Pictures:
             findings.append(fault(step, "camera_dark", f"mean brightness {light:.0f} of 255"))
         elif float(np.mean(self._bright)) > _BRIGHT_SHARE:
             findings.append(fault(step, "camera_bright", f"{np.mean(self._bright):.0%} of the picture is white"))
+        elif max(self._colour) < _GREY:
+            findings.append(fault(step, "camera_grey", f"colours differ by {max(self._colour):.1f} of 255"))
         elif not findings and (ripple := _ripple(rows)) > _FLICKER:
             findings.append(fault(step, "camera_flicker", f"brightness ripples by {ripple:.1%}"))
         if hz < max(_SLOW_HZ, 0.6 * nominal_hz):

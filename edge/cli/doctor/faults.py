@@ -83,6 +83,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "camera_frozen": ("the picture stands still", "restart the camera; unplug it and plug it in"),
     "camera_dark": ("the picture is too dark", "more light on the face, or a longer exposure"),
     "camera_bright": ("the picture is overexposed", "a shorter exposure: set exposure and gain"),
+    "camera_grey": (
+        "the pictures have no colour",
+        "switch night vision off and a lamp on: infrared shows no pulse",
+    ),
     "camera_flicker": (
         "the light flickers in the picture",
         "exposure of a multiple of 10 ms (50 Hz) or 8.33 ms (60 Hz)",

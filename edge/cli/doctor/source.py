@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 OLDEST_FIRMWARE = (1, 0)
 RATE_TOLERANCE = 0.1
 _FRAMING_SHARE = 0.01
-_WORDS = (  # what a source's error says, by kind of source, and the fault it is
+_WORDS = (  # what a source's error says, and the fault it is: the first that fits
     ("no such port", "port_missing"),
     ("dialout", "port_permission"),
     ("busy: another", "port_busy"),
     ("not a serial port", "port_not_serial"),
+    ("the stream ended", "camera_silent"),  # a camera's, which may be unplugged as well
     ("unplugged", "port_unplugged"),
     ("no such camera", "camera_missing"),
     ("group video", "camera_permission"),
     ("busy, or not a camera", "camera_busy"),
+    ("not there, or busy", "camera_busy"),
     ("nothing answers there", "camera_unreachable"),
     ("have no times", "file_unreadable"),
     ("is the camera connected", "camera_silent"),
-    ("the stream ended", "camera_silent"),
     ("too small", "camera_small"),
     ("is missing; pip", "package_missing"),
     ("no such file", "file_unreadable"),

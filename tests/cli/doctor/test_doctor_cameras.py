@@ -46,6 +46,7 @@ def moving(i, offset=0, gain=1.0):
         ("camera_frozen", lambda i: SCENE.astype(np.uint8)),
         ("camera_dark", lambda i: moving(i, gain=0.1)),
         ("camera_bright", lambda i: moving(i, offset=160)),
+        ("camera_grey", lambda i: np.repeat(moving(i)[:, :, :1], 3, axis=2)),
         ("camera_flicker", lambda i: moving(0, gain=1.0 + 0.05 * (-1) ** i)),
     ],
 )
@@ -99,7 +100,8 @@ def test_camera_silent(video, monkeypatch):
     monkeypatch.setattr("edge.sources.camera.open_capture", lambda *given: Capture())
     live = 'kind = "camera"\ndevice = "rtsp://127.0.0.1/bed1"\nsilence_s = 0.5\n'
     assert words(listening(live, 5.0)) == ["camera_silent"]
-    hangs.set()
+    hangs.set()  # and now it ends
+    assert words(listening(live, 5.0)) == ["camera_silent"]
 
 
 def test_camera_small(tmp_path):
