@@ -1,10 +1,8 @@
 """A microcontroller on a serial port that speaks the wire format: reads, stamps and hands on blocks, nothing else.
 
 Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
-samples, so that loss shows in the data. A restart of the device, or of its clock, begins a new epoch; so do samples that
-come at another rate than was declared (``firmware_bridge.sample_rate``), and then their own rate is believed. Where the
-device's clock is plainly off by the host's, rates are per second of the host's, which is the one that is right. Of two
-streams of one kind the first that HELLO names is read: two signals are never mixed into one.
+samples, so that loss shows in the data. Of two streams of one kind the first that HELLO names is read: two signals are
+never mixed into one.
 """
 
 from __future__ import annotations
@@ -17,26 +15,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.clock import Clock
 from edge.ranges import Count, Silence, Text
+from edge.sources._serial.framed import Framed
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
 from firmware_bridge.frames import (
     EVENTS,
-    FLAGS,
-    OVERRUN,
     SENSOR_ERROR,
-    Data,
     DeviceEvent,
     Hello,
     RequestHello,
     StreamInfo,
     encode,
 )
-from firmware_bridge.sample_rate import SampleRate
-from firmware_bridge.timebase import TimeBase
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +39,6 @@ _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
 _COMPLAINT_S = 15.0  # it is said again while it lasts, as HELLO is
 _WAVES = frozenset({"ppg", "pcg", "acc", "ecg"})
 _LONGEST_FRAME_S = 30.0  # of a wave: one that lasts longer was given a period, or a rate per minute, as its rate
-# Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
-_AHEAD_S = 10.0
-_PACE_STEP = 0.003  # less is no news, and a new epoch costs a window
 
 
 def build(
@@ -78,13 +68,10 @@ class SerialPort:
     can_wait = False
 
     def __init__(self, name: str, clock: Clock, port: str, *, baud: int, silence_s: float, exclusive: bool) -> None:
-        self._name, self._clock, self._port = name, clock, port
+        self._clock, self._port = clock, port
         self._baud, self._silence_s, self._exclusive = baud, silence_s, exclusive
         self._serial: Any = None
-        self._decoder, self._time = Decoder(), TimeBase()
-        self._rates: dict[int, SampleRate] = {}
-        self._pace = 1.0  # seconds of the host's in one of the device's
-        self._epoch = -1
+        self._decoder, self._framed = Decoder(), Framed(name, port)
         self._heard_bytes = 0
         self._last_frame = 0.0
         self._request_seq = 0
@@ -92,8 +79,6 @@ class SerialPort:
         self._named: set[str] = set()
         self._told_events: dict[int, float] = {}
         self._complaint, self._complained = "", -np.inf
-        self._ends: dict[str, float] = {}
-        self._starts: dict[str, int] = {}
         self._refused: set[int] = set()
         self._refused_frames = 0
 
@@ -179,7 +164,7 @@ class SerialPort:
             elif isinstance(item, DeviceEvent):
                 self._tell(item, arrival)
             elif isinstance(item, Samples) and not self._is_second(item.info) and not self._is_endless(item):
-                blocks.append(self._block(item, arrival))
+                blocks.append(self._framed.take(item, arrival))
         return blocks
 
     def _name_unknown(self) -> None:
@@ -222,65 +207,10 @@ class SerialPort:
             )  # fmt: skip
         return True
 
-    def _block(self, item: Samples, arrival: float) -> Block:
-        rate = self._rate_hz(item) / self._pace
-        # the frame left when its last sample was taken, which is what arrival can be compared with
-        duration_s = item.data.count / rate
-        t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
-        if anew:
-            self._begin_epoch()
-            for measured in self._rates.values():
-                measured.restart()
-        rate *= self._paced()
-        kind = item.info.kind
-        if self._ends.get(kind, -np.inf) > t0 + _AHEAD_S:
-            self._begin_epoch()
-        start = self._starts.setdefault(kind, item.start)
-        t0 = max(t0, self._ends.get(kind, -np.inf))
-        self._ends[kind] = t0 + (item.data.count - 1) / rate
-        flags = frozenset(word for bit, word in FLAGS.items() if item.data.flags & bit)
-        return Block(
-            f"{self._name}/{kind}", item.start - start, t0, rate, unpack(item.data), self._epoch,
-            item.info.channels, flags,
-        )  # fmt: skip
-
-    def _rate_hz(self, item: Samples) -> float:
-        rate = self._rates.get(item.info.id)
-        if rate is None or rate.declared_hz != item.info.rate_hz:
-            rate = self._rates[item.info.id] = SampleRate(item.info.rate_hz)
-        if item.data.flags & OVERRUN:
-            rate.restart()
-        if rate.add(item.data.index, item.data.device_us):
-            self._time = TimeBase()  # what it learnt rests on frames of another length
-            self._begin_epoch()
-            log.warning(
-                "%s: %s comes at %g samples a second, not %g as declared; the former is believed",
-                self._port, item.info.kind, rate.hz, rate.declared_hz,
-            )  # fmt: skip
-        return rate.hz
-
-    def _paced(self) -> float:
-        """What rates are to be taken by since the device's clock was last compared with the host's; mostly 1."""
-        pace, before = 1.0 + self._time.skew_ppm * 1e-6, self._pace
-        if not self._time.measured or abs(pace - before) < _PACE_STEP:
-            return 1.0
-        self._pace = pace if abs(pace - 1.0) >= _PACE_STEP else 1.0
-        self._begin_epoch()
-        off = f"{abs(pace - 1.0):.1%} {'slow' if pace > 1.0 else 'fast'}"
-        log.warning("%s: the device's clock is %s by this machine's; the latter is believed", self._port, off)
-        return before / self._pace
-
     def _device_began(self) -> None:
-        self._time = TimeBase()
         self._complaint = ""
-        self._rates.clear()
         self._refused.clear()
-        self._begin_epoch()
-
-    def _begin_epoch(self) -> None:
-        self._epoch += 1
-        self._ends.clear()
-        self._starts.clear()
+        self._framed.begin()
 
     def _silence(self) -> str:
         waited = f"{self._silence_s:g} s"
@@ -292,17 +222,6 @@ class SerialPort:
         if not counters["frames_ok"]:
             return f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
         return f"no frame for {waited}"
-
-
-def unpack(data: Data) -> NDArray[np.float64]:
-    """Samples of a frame, ``(count, channels)`` float64 in device units."""
-    raw: NDArray[Any]
-    if data.format == 2:
-        bytes3 = np.frombuffer(data.samples, np.uint8).reshape(-1, 3).astype(np.int32)
-        raw = (bytes3[:, 0] | (bytes3[:, 1] << 8) | (bytes3[:, 2] << 16)) << 8 >> 8
-    else:
-        raw = np.frombuffer(data.samples, {1: "<i2", 3: "<i4", 4: "u1"}[data.format])
-    return raw.reshape(data.count, data.channels).astype(np.float64)
 
 
 def _why(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sources.serial_port import unpack
+from edge.sources._serial.framed import unpack
 from firmware_bridge.decoder import Decoder, Samples
 from firmware_bridge.frames import (
     OVERRUN,

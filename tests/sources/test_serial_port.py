@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.sources.serial_port import build, unpack
+from edge.sources._serial.framed import unpack
+from edge.sources.serial_port import build
 from edge.types import SourceError
 from firmware_bridge.decoder import Decoder
 from firmware_bridge.frames import Data, Hello, RequestHello, StreamInfo, encode
