@@ -128,7 +128,7 @@ class Pulse:
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
         # Tracked at rest, too, so that the rate is known where movement begins.
         tracked = None if moved is None else self._track(window, windows["acc"], signal.since)
-        reading = self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ)))
+        reading = self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ, hum=True)))
         if moved is None or not isinstance(reading.value, float):
             return [reading]
         if self._movement.keeps_time(windows["acc"], _LEAST_S, reading.value):

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 BAND_HZ = (0.5, 8.0)
 MIN_IBI_S = 0.27  # 222 beats a minute
+_HUM_S = 0.1  # five periods of 50 Hz, six of 60 Hz
 _TELLS_POLARITY = 0.6  # skewness of the slope, either way
 _PIECE_S, _OVERLAP = 6.0, 0.2
 _COARSE_HZ = 20.0
@@ -46,10 +47,15 @@ class BeatList:
         return np.diff(self.peak)
 
 
-def band_passed(x: Floats, rate_hz: float) -> Floats:
-    """0.5 to 8 Hz (second order, no delay) of a window without holes; the upper flank gives way below 20 Hz."""
+def band_passed(x: Floats, rate_hz: float, *, hum: bool = False) -> Floats:
+    """0.5 to 8 Hz (second order, no delay) of a window without holes; the upper flank gives way below 20 Hz.
+
+    hum: whether its ends are continued as if 50 and 60 Hz were gone, which else swing the wave there. The rhythm's
+    network has learned on waves without.
+    """
     high = min(BAND_HZ[1], 0.4 * rate_hz)
-    return zero_phase(x, butterworth(2, (BAND_HZ[0], high), rate_hz, "band"))
+    sections = butterworth(2, (BAND_HZ[0], high), rate_hz, "band")
+    return zero_phase(x, sections, hum=round(_HUM_S * rate_hz) if hum else 1)
 
 
 def find_beats(wave: Floats, rate_hz: float) -> BeatList:

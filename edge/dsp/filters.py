@@ -58,10 +58,11 @@ def response(sections: Floats, freq_hz: Floats, rate_hz: float) -> NDArray[np.co
     return _at(sections, np.exp(2j * np.pi * np.asarray(freq_hz) / rate_hz))
 
 
-def zero_phase(x: Floats, sections: Floats, pad: int | None = None) -> Floats:
+def zero_phase(x: Floats, sections: Floats, pad: int | None = None, hum: int = 1) -> Floats:
     """``x`` filtered forwards and backwards at once (gain squared, no delay), along the first axis.
 
-    x: ``(n,)`` or ``(n, channels)`` without holes; both ends are continued by point reflection over ``pad`` samples.
+    x: ``(n,)`` or ``(n, channels)`` without holes; both ends are continued by point reflection over ``pad`` samples,
+    about the level there, from which what repeats every ``hum`` samples is gone (1: the last sample).
     """
     x = np.asarray(x, dtype=np.float64)
     n = len(x)
@@ -73,13 +74,22 @@ def zero_phase(x: Floats, sections: Floats, pad: int | None = None) -> Floats:
     rows = x.T  # a transform runs along memory
     longer = np.empty((*rows.shape[:-1], length))
     longer[..., pad : pad + n] = rows
-    longer[..., :pad] = 2 * rows[..., :1] - rows[..., pad:0:-1]
-    longer[..., pad + n : end] = 2 * rows[..., -1:] - rows[..., -2 : -pad - 2 : -1]
+    longer[..., :pad] = 2 * _level(rows, hum) - rows[..., pad:0:-1]
+    longer[..., pad + n : end] = 2 * _level(rows[..., ::-1], hum) - rows[..., -2 : -pad - 2 : -1]
     level = longer[..., end - 1 : end]
     longer[..., end:] = level + (longer[..., :1] - level) * _ramp(length - end)
     spectrum = fft.rfft(longer)
     spectrum *= _gain_squared(sections.tobytes(), length)
     return np.asarray(fft.irfft(spectrum, length)[..., pad : pad + n].T)
+
+
+def _level(rows: Floats, hum: int) -> Floats:
+    """The first values of rows, ``(..., 1)``: continued from the means of the first two stretches of ``hum`` samples."""
+    if hum < 2 or rows.shape[-1] < 2 * hum:
+        return rows[..., :1]
+    near = rows[..., :hum].mean(axis=-1, keepdims=True)
+    far = rows[..., hum : 2 * hum].mean(axis=-1, keepdims=True)
+    return np.asarray(near + (near - far) * (hum - 1) / (2 * hum))
 
 
 @lru_cache(maxsize=64)

@@ -83,6 +83,15 @@ def test_mains_hum(hum_hz, rate, strength):
     right_or_silent(run(blocks(heart(rate=rate) + strength * np.sin(2 * np.pi * hum_hz * t), rate=rate)))
 
 
+@pytest.mark.parametrize("hum_hz", [50.07, 60.08])
+@pytest.mark.parametrize("rate", [100.0, 250.0])
+def test_mains_hum_beside_a_slow_heart_does_not_swing_the_ends_of_a_window(hum_hz, rate):
+    t = np.arange(round(60.0 * rate)) / rate
+    readings = run(blocks(heart(rate=rate, bpm=38.0) + 6000.0 * np.sin(2 * np.pi * hum_hz * t + 0.3), rate=rate))
+    assert right_or_silent(readings, bpm=38.0) > 30
+    assert {r.detail.get("asystole") for r in readings} <= {0, None}
+
+
 @pytest.mark.parametrize("gap_s", [0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0, 30.0])
 def test_a_gap_inside_a_window(gap_s):
     x, cut = heart(90.0), round(gap_s * RATE)
@@ -203,13 +212,15 @@ def test_a_heart_too_slow_or_too_fast_to_be_counted_is_not_said_at_its_double_or
 def test_what_rises_as_fast_as_it_falls_is_no_pulse(hz, form):
     t = np.arange(4000) / RATE
     sine, phase = np.sin(2 * np.pi * hz * t), (hz * t) % 1.0
-    noise = np.random.default_rng(0).normal(size=len(t))
-    wave = {
-        "sine": sine, "noisy sine": sine + 0.1 * noise, "triangle": 2 * abs(2 * phase - 1), "square": np.sign(sine),
-        "lamp": 1.0 * (phase < 0.3),
-    }[form]  # fmt: skip
-    readings = run(blocks(60000.0 + 500.0 * wave + noise))
-    assert sum(r.value is not None for r in readings) <= 0.1 * len(readings)
+    said = []
+    for seed in (0, 1):
+        noise = np.random.default_rng(seed).normal(size=len(t))
+        wave = {
+            "sine": sine, "noisy sine": sine + 0.1 * noise, "triangle": 2 * abs(2 * phase - 1), "square": np.sign(sine),
+            "lamp": 1.0 * (phase < 0.3),
+        }[form]  # fmt: skip
+        said += [r.value is not None for r in run(blocks(60000.0 + 500.0 * wave + noise))]
+    assert sum(said) <= 0.1 * len(said)
 
 
 @pytest.mark.parametrize("slide_s", [0.05, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0])

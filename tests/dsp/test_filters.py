@@ -52,3 +52,22 @@ def test_detrend_removes_a_line():
 def test_impossible_designs_are_refused(cut, kind):
     with pytest.raises(ValueError, match=r"corner|kind"):
         butterworth(2, cut, 100.0, kind)
+
+
+@pytest.mark.parametrize("hum_hz", [50.0, 40.0])  # 60 Hz at 100 samples a second is 40
+def test_hum_at_the_ends_does_not_move_the_level_there(hum_hz):
+    t = np.arange(1600) / 100.0
+    sections = butterworth(2, (0.5, 8.0), 100.0, "band")
+    x = np.sin(2 * np.pi * 1.1 * t + 0.4)
+    noisy = x + 3.0 * np.cos(2 * np.pi * hum_hz * t)
+    moved = abs(zero_phase(noisy, sections) - zero_phase(x, sections)).max()
+    assert moved > 0.5
+    assert abs(zero_phase(noisy, sections, hum=10) - zero_phase(x, sections)).max() < 0.2 * moved
+
+
+def test_without_hum_a_line_ends_as_it_is():
+    line = np.stack([np.linspace(-2.0, 5.0, 300), np.linspace(9.0, 1.0, 300)], axis=1)
+    sections = butterworth(2, 8.0, 100.0)
+    np.testing.assert_allclose(zero_phase(line, sections, hum=10), zero_phase(line, sections), atol=1e-9)
+    short = line[:15]
+    np.testing.assert_array_equal(zero_phase(short, sections, hum=10), zero_phase(short, sections))

@@ -86,7 +86,7 @@ def counted(window: Window):
     signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, 8.0)
     if signal.reason:
         return None
-    wave = Upright()(band_passed(signal.x, GRID_HZ))
+    wave = Upright()(band_passed(signal.x, GRID_HZ, hum=True))
     return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ), GRID_HZ)
 
 
