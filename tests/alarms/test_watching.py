@@ -137,6 +137,21 @@ def test_a_reading_on_its_way_when_its_source_was_switched_off_is_not_waited_for
     assert [t[:2] for t in seconds(one, 60, 90)] == [(79.5, "on")]
 
 
+def test_a_source_that_says_again_that_it_is_there_is_missed_by_its_streams():
+    one = board()
+    seconds(one, 0, 10, ppg=True)
+    one.update(status(10.0, "online"))
+    assert seconds(one, 10, 60) == [(28.5, "on", "raised", "No ppg readings from node for 15 s")]
+
+
+def test_of_what_is_switched_off_nothing_was_missed():
+    one = board()
+    seconds(one, 0, 10, ppg=True)
+    assert [row["metric"] for row in one.coverage("bed1", 10.0)] == ["ppg.hr"]
+    one.update(status(10.0, "disabled"))
+    assert one.coverage("bed1", 10.0) == []
+
+
 def test_what_is_switched_on_again_is_heard_again():
     one = board()
     one.update(status(0.0, "online"))

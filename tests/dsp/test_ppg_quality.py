@@ -171,6 +171,17 @@ def test_three_beats_are_too_few_to_be_trusted():
     assert three == 0.0 < four
 
 
+@pytest.mark.parametrize(
+    ("noise", "sinus", "af"), [(0.0, 0.973, 0.945), (300.0, 0.643, 0.54), (600.0, 0.473, 0.248), (1800.0, 0.107, 0.121)]
+)
+def test_the_fitted_rule_trusts_a_wave_less_the_more_noise_is_in_it(noise, sinus, af):
+    """Limits on quality were set for this rule: whoever changes these figures changes what is said and what is refused."""
+    grain = noise * np.random.default_rng(5).normal(size=1000)
+    assert [trust(wave(10.0, rhythm, 80.0, 3) + grain) for rhythm in ("sinus", "af")] == pytest.approx(
+        [sinus, af], rel=0.02
+    )
+
+
 def test_noise_is_not_trusted():
     rng = np.random.default_rng(0)
     assert np.median([trust(rng.normal(size=1000)) for _ in range(20)]) < 0.1

@@ -78,6 +78,8 @@ def test_a_usual_rate_to_begin_with():
     tracker = RateTracker(np.array([50.0, 100.0, 200.0]), 0.02, prior_bpm=100.0, prior_sd=np.log(2.0))
     one_sd = np.exp(-0.5)
     assert tracker.posterior == pytest.approx(np.array([one_sd, 1.0, one_sd]) / (1 + 2 * one_sd))
+    first = [RateTracker(GRID, 0.02, prior_bpm=100.0, prior_sd=0.1).update(bump(80), dt_s) for dt_s in (0.0, 99.0)]
+    assert first[0] == first[1], "no time has passed before the first"
 
 
 def test_doubt_grows_with_the_root_of_time_in_one_step_or_in_many():
