@@ -90,6 +90,16 @@ def test_what_the_program_started_ends_with_the_ringing(tmp_path, then):
     assert gone(pid)
 
 
+def test_a_ring_ends_the_one_before(tmp_path):
+    program = Program(dict.fromkeys(PULSES, (script(tmp_path, "exec sleep 777"),)), 60.0)
+    program.ring(alarm())
+    first = program._running.pid
+    program.ring(alarm())
+    assert gone(first)
+    assert program.rings()
+    program.close()
+
+
 def test_the_more_urgent_the_longer_its_burst():
     lengths = {priority: len(burst(priority)) / 2 / RATE_HZ for priority in PULSES}
     assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
