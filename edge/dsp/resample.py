@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _SINC_HALF = 6  # half length of the low-pass in samples of the coarser grid
+_ODD_STEP = 0.25  # of the usual step: beside one so short the chord is taken, as a parabola shoots out of the wave
 _PHASES = 32  # steps of a sample's length to which the grid's offset is rounded when samples are even
 
 
@@ -111,7 +112,10 @@ def _hermite(t: Floats, x: Floats, at: Floats) -> Floats:
     slope = np.diff(x, axis=0) / step
     tangent = np.empty_like(x)
     tangent[0], tangent[-1] = slope[0], slope[-1]
-    tangent[1:-1] = (slope[:-1] * step[1:] + slope[1:] * step[:-1]) / (step[1:] + step[:-1])
+    before, after = step[:-1], step[1:]
+    parabola = (slope[:-1] * after + slope[1:] * before) / (before + after)
+    odd = np.minimum(before, after) < _ODD_STEP * float(np.median(step))
+    tangent[1:-1] = np.where(odd, (x[2:] - x[:-2]) / (before + after), parabola)
     i = np.clip(np.searchsorted(t, at, side="right") - 1, 0, len(t) - 2)
     h = step[i]
     u = ((at - t[i])[:, None]) / h

@@ -128,3 +128,13 @@ def test_only_a_whole_even_stretch_will_do():
         (t[:1], x[:1], 100.0),
     ):
         assert even_to_grid(t_wrong, x_wrong, 0.0, 16.0, own_hz, 25.0) is None
+
+
+@pytest.mark.parametrize("apart_s", [1e-9, 1e-5, 1e-3])
+def test_two_samples_at_nearly_one_time_do_not_shoot_out_of_the_wave(apart_s):
+    t = np.arange(400) / 25.0
+    t[201] = t[200] + apart_s
+    x = np.sin(2 * np.pi * 1.2 * np.arange(400) / 25.0)
+    y, valid = to_grid(t, x, 0.0, 16.0, 100.0, 0.12)
+    assert valid.all()
+    assert abs(y).max() < 1.3
