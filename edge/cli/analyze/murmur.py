@@ -27,7 +27,7 @@ WHY = {
     "sensor_off": "the device says that its sensor is off",
     "saturated": "the sound is clipped: lower the gain",
     "gap": "too many samples are missing, or are zeros or a held value in place of sound",
-    "low_quality": "sampled under 1 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
+    "low_quality": "sampled under 1 kHz or over 192 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
     "speech": "somebody is speaking, or there is music",
     "friction": "the stethoscope is rubbing: hold it still",
     "out_of_distribution": "this does not sound like a heart",
