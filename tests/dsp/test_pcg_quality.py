@@ -35,7 +35,7 @@ def test_hum_and_tones_do_not_repeat_like_a_heart() -> None:
     assert quality.heart_rate(picture_of(tone, 2000)).periodicity < 0.2
 
 
-@pytest.mark.parametrize("colour", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("colour", [0.0, 0.5])
 def test_steady_noise_hides_murmurs_and_a_quiet_room_or_a_dull_microphone_does_not(colour: float) -> None:
     heart, quiet = hearts(0.0), hearts(0.005)
     waves = np.fft.rfft(np.random.default_rng(1).normal(size=len(heart)))
