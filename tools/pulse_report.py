@@ -261,6 +261,13 @@ can tell.
 The usual interval of a heart in fibrillation is not its mean. Where beats do not keep step with the rate that was counted
 (0.97 of the windows above do), the mean over them is said if they are clean, and otherwise nothing.
 
+In the long pauses of a slow heart noise rises as well, and what counts maxima a beat calls the wave poor. There the pauses
+are looked at: where nothing in them can be a beat, the high waves are all beats there are, in step or not. Of 720 windows
+made at 30 to 38 bpm with a tenth of pink noise a rate is said in 0.76 (one of them wrong), without this in 0.10; of 1,176
+real windows whose pauses were stretched to 29 to 41 bpm in 0.90, without it in 0.70. With half as much noise again it is
+0.26. The price: a weak pulse between slow regular movements is taken for such noise in one window of 20, and single
+pulse-like jerks every second or three are a slow uneven heart in one window of 9.
+
 Bedside alarms go off when the patient or the sensor moves: of the last windows, just before the alarm, {last:.3f} of
 {lasts} are answered, of the others {others:.3f}.
 
