@@ -15,6 +15,8 @@ from typing import Final
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 OUTBOX: Final = "outbox.sqlite"
 """In the state directory: what must not be lost."""
+HUNG_S: Final = 10.0
+"""A card that cleans up behind itself answers within some seconds."""
 _PROBE_BYTES: Final = 1 << 16
 
 

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.clock import Clock
-from edge.disk import not_written, why_full
+from edge.disk import HUNG_S, not_written, why_full
 
 BEAT_EVERY_S: Final = 5.0
-HUNG_S: Final = 10.0
-"""A card that cleans up behind itself answers within some seconds."""
 _BEAT_BYTES: Final = 512
 _JOIN_S: Final = 1.0
 

@@ -16,8 +16,9 @@ _FLUSH_S = 3.0
 class Durable(Protocol):
     """Where alarm transitions are written, with the state they lead to, before anybody hears of them."""
 
-    def append(self, transitions: Sequence[Alarm]) -> bool:
-        """Write in one commit; whether it is on disk. Without transitions the state alone."""
+    def append(self, transitions: Sequence[Alarm]) -> bool | None:
+        """Write in one commit; whether it is on disk, None where that is not known so soon. Without transitions the state
+        alone."""
 
     def keep(self) -> None:
         """Write, now and then and at the end, what is not written with every transition."""
@@ -45,7 +46,7 @@ class Outlet:
         """Write the state at the next ``commit`` although there may be no transition."""
         self._save = True
 
-    def commit(self, on_disk: Callable[[bool], None]) -> None:
+    def commit(self, on_disk: Callable[[bool | None], None]) -> None:
         """Write what waits for it, then let the sinks hear of everything. on_disk: told of each write; it may add events."""
         while self._unsent or self._save:
             transitions, events, save = self._unsaved, self._unsent, self._save

@@ -26,8 +26,8 @@ class DurableBoard:
     def __init__(self, outbox: Outbox, board: Board, clock: Clock) -> None:
         self._outbox, self._board, self._clock = outbox, board, clock
 
-    def append(self, transitions: Sequence[Alarm]) -> bool:
-        """Write in one commit; whether it is on disk."""
+    def append(self, transitions: Sequence[Alarm]) -> bool | None:
+        """Write in one commit; whether it is on disk, None where that is not known so soon."""
         return self._outbox.append(transitions, self._state())
 
     def keep(self) -> None:

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from edge.clock import ManualClock
-from edge.disk import not_written
-from edge.disk_beat import HUNG_S, DiskBeat
+from edge.disk import HUNG_S, not_written
+from edge.disk_beat import DiskBeat
 from full_disk import full_disk
 from read_only import read_only
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Final, Generic, TypeVar
 
+from edge.disk import HUNG_S
+
 WAIT_S: Final = 1.0
 """So long an alarm may be held up by a disk."""
 _Made = TypeVar("_Made")
@@ -35,6 +37,12 @@ class DiskThread:
         began = self._began
         fresh = began is None or (began != self._hung and time.monotonic() - began < WAIT_S)
         return fresh and not self._ended
+
+    @property
+    def hangs(self) -> bool:
+        """Whether what it does now has taken longer than a disk takes that is none the worse."""
+        began = self._began
+        return began is not None and time.monotonic() - began > HUNG_S
 
     def ask(self, work: Callable[[], _Made]) -> Future[_Made]:
         """Have it done; what it makes, or raises, is in the future that is returned. After the end nothing is done."""

@@ -109,7 +109,7 @@ class Journal:
 
     def why_not(self) -> str:
         """What keeps lines from being written, in words; "" where nothing does."""
-        return self._why if self._disk.answers else f"{_NOT_WRITTEN}: the disk does not answer"
+        return f"{_NOT_WRITTEN}: the disk does not answer" if self._disk.hangs else self._why
 
     def close(self) -> None:
         """Write what waits; calling twice is harmless."""

@@ -70,10 +70,10 @@ class Outbox:
         self._disk = DiskThread("edge-outbox")
         self._write_it = Gathered(self._disk, self._write)
 
-    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool:
-        """Write transitions and state in one commit; whether they are on disk.
+    def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool | None:
+        """Write transitions and state in one commit; whether they are on disk, None where it has not said so within a second.
 
-        What the disk refuses, or has not taken within a second, is kept in memory, in order, and written first next time.
+        What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
         wall = self._clock.wall()
         with self._lock:
@@ -90,7 +90,7 @@ class Outbox:
         finally:
             with self._lock:
                 self._told = self._last_row
-        return bool(written)
+        return written
 
     def look(self, after: int = 0, limit: int = 100) -> Waiting:
         """The oldest transitions behind row ``after`` that still wait, in order; of a disk that cannot be read, or does
