@@ -110,10 +110,8 @@ class Lifecycle:
     def tick(self, now: float, *, silenced: bool = False) -> Change | None:
         """Let the clock run: delays of states, ends of momentary events, doubt after a restart, re-alarm."""
         changed = [feed.changed_at for feed in self._feeds.values() if feed.clocked and feed.tick(now)]
-        first_or_last = (
-            max if self.presence in ("on", "ack") else min
-        )  # it ends with the last one, it begins with the first
-        change = self._settle(first_or_last(changed)) if changed else None
+        begun = self.presence in ("on", "ack")  # it began with the first of several, and ends with the last
+        change = self._settle(max(changed) if begun else min(changed)) if changed else None
         after_s = self.rule.realarms_after_s(self.priority)
         if change or silenced or self.presence not in ("on", "ack") or not after_s or now < self._sounded + after_s:
             return change

@@ -53,7 +53,8 @@ class Listener(socket.socket):
 
 
 def listen(table: str, host: str, port: int, limit: int) -> Listener:
-    """A listening socket for a table of the configuration; raises ConfigError when the port is taken or the address is not ours."""
+    """A listening socket for a table of the configuration; raises ConfigError when the port is taken or the address is not
+    ours."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = Listener(family, limit, table)

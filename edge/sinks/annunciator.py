@@ -48,9 +48,9 @@ def build(
     """What rings at the bedside.
 
     command: program and arguments, started without a shell; EDGE_VITALS_ALARM, _PRIORITY, _BED and _TEXT are in its
-    environment, and _DRILL, "1" for a test. sound: "beep", or a WAV file. player: the program that plays it. gpio_line: a line that is on while it
-    rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s: command and sound again
-    after so long; they are ended when they take longer.
+    environment, and _DRILL, "1" for a test. sound: "beep", or a WAV file. player: the program that plays it. gpio_line:
+    a line that is on while it rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s:
+    command and sound again after so long; they are ended when they take longer.
     """
     if not 1.0 <= repeat_s <= 600.0:
         raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")

@@ -47,9 +47,10 @@ def build(
     """A camera.
 
     device: an index, ``/dev/video0``, an RTSP or HTTP address, a video file, for ``gstreamer`` a pipeline that ends in
-    ``appsink``, for ``picamera2`` an index. fps: pictures a second asked of a live camera. width, height: pixels asked of it. backend: opencv,
-    gstreamer (a system OpenCV that has it, as on a Jetson) or picamera2 (CSI cameras of a Pi). pace: of a file, "real"
-    or "max". loop: start a file again. silence_s: without a frame for so long the camera is closed and opened again.
+    ``appsink``, for ``picamera2`` an index. fps: pictures a second asked of a live camera. width, height: pixels asked
+    of it. backend: opencv, gstreamer (a system OpenCV that has it, as on a Jetson) or picamera2 (CSI cameras of a Pi).
+    pace: of a file, "real" or "max". loop: start a file again. silence_s: without a frame for so long the camera is
+    closed and opened again.
     exposure: locked instead of following the light, in the camera's own unit (0.1 ms by V4L2, 1 µs by picamera2); a
     multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz) does not flicker. gain: locked, in the camera's own unit.
     white_balance_k: locked, kelvin. password_file: a file that holds the password of the user whom an address names,

@@ -130,7 +130,8 @@ def _say(text: str) -> None:
 
 
 def _line(topic: str, payload: bytes) -> tuple[str, str]:
-    """Whose message it is, where several share a topic, and the message in words; "" for those that say nothing to a person."""
+    """Whose message it is, where several share a topic, and the message in words; "" for those that say nothing to a
+    person."""
     from edge.sinks.console import in_short
 
     parts = topic.split("/")

@@ -28,7 +28,8 @@ _HA_STATUS: Final = f"{HOME_ASSISTANT}/status"
 
 
 class Incoming:
-    """See the module. broker: for the log. on_fault: told when a namesake comes or goes; wake: called when there is something to be said."""
+    """See the module. broker: for the log. on_fault: told when a namesake comes or goes; wake: called when there is
+    something to be said."""
 
     def __init__(
         self,

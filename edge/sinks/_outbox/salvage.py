@@ -24,7 +24,8 @@ class Salvaged(NamedTuple):
 
 
 def salvage(path: Path, schema: str) -> Salvaged:
-    """Rows and state of the file and its log; what its first page does not lead to, through one of ``schema`` put in its place."""
+    """Rows and state of the file and its log; what its first page does not lead to, through one of ``schema`` put in
+    its place."""
     found = _read(path)
     if found.rows and found.state:
         return found
