@@ -148,7 +148,8 @@ class Trace {
       const point = this.points[this.next], { last } = this;
       const b = this.x(point[0]), y = this.y(point[1]), low = point[2] === null ? y : this.y(point[2]);
       this.last = [point, b, low];
-      if (!last || !point[4] || point[3] !== last[0][3] || b < last[1]) continue;
+      // back to the left edge, or back in time within a device's jitter: there a line would go across the sweep
+      if (!last || !point[4] || point[3] !== last[0][3] || b < last[1] || point[0] < last[0][0]) continue;
       if (off !== point[3]) {
         if (off >= 0) pen.stroke();
         off = point[3];
