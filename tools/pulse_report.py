@@ -24,13 +24,13 @@ for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
-from edge.dsp import ppg_quality, pulse_rate
-from edge.dsp.beats import Upright, band_passed, find_beats
+import slow_pulses
+from pulse_beats import beat_scores, beat_table
+
 from edge.dsp.rest_rate import ENOUGH
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-SPAN_S, RATE_HZ = 30.0, 125.0
-NEAR_S, NEAR_BPM = 0.15, 5.0
+NEAR_BPM = 5.0
 WITHIN = 0.988
 
 
@@ -112,48 +112,6 @@ def risk_table(error, doubt, total: int) -> list[str]:
     return lines
 
 
-def beat_scores(path: Path):
-    """Sensitivity, precision and quality of 30 s of every record that has a pulse and an ECG there."""
-    with np.load(path, allow_pickle=False) as d:
-        waves, ecg_all, offsets = d["pleth"], d["ecg_beats_250hz"] / 250.0, d["beat_offsets"]
-    found = []
-    for i, wave in enumerate(waves):
-        x = wave[round(100 * RATE_HZ) : round((100 + SPAN_S) * RATE_HZ)].astype(np.float64)
-        ecg = ecg_all[offsets[i] : offsets[i + 1]]
-        ecg = ecg[(ecg > 100) & (ecg < 100 + SPAN_S)] - 100.0
-        if x.std() == 0 or len(ecg) < 15 or (np.diff(x) == 0).mean() > 0.3 or np.diff(ecg).max() > 2.5:
-            continue
-        band = band_passed(x, RATE_HZ)
-        band = Upright()(band)
-        beats = pulse_rate.systolic_only(find_beats(band, RATE_HZ))
-        if len(beats) < 4:
-            found.append((0.0, 0.0, 0.0))
-            continue
-        found.append((*matched(beats.peak, ecg), ppg_quality.noise_quality(x, band, beats, RATE_HZ)))
-    return np.array(found)
-
-
-def matched(peaks, truth):
-    """Sensitivity and precision within 150 ms at the best constant delay from heart to finger, up to 0.7 s."""
-    best = (0.0, 0.0)
-    for delay in np.arange(0.0, 0.7, 0.04):
-        off = abs(peaks[:, None] - delay - truth[None, :])
-        score = (float((off.min(axis=0) <= NEAR_S)[1:-2].mean()), float((off.min(axis=1) <= NEAR_S)[1:-1].mean()))
-        best = max(best, score, key=min)
-    return best
-
-
-def beat_table(scores) -> list[str]:
-    lines = ["| noise quality of the 30 s | records | sensitivity | precision |", "|---|---|---|---|"]
-    for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 0.9), (0.9, 1.01)):
-        rows = scores[(scores[:, 2] >= low) & (scores[:, 2] < high)]
-        if len(rows):
-            mean = rows.mean(axis=0)
-            lines.append(f"| {low:.2f} to {min(high, 1.0):.2f} | {len(rows)} | {mean[0]:.3f} | {mean[1]:.3f} |")
-    everything = scores.mean(axis=0)
-    return [*lines, f"| all | {len(scores)} | {everything[0]:.3f} | {everything[1]:.3f} |"]
-
-
 def per_recording(moving, rule) -> list[str]:
     lines = [
         "| recording | network: mean absolute error, bpm | largest | rule alone | largest |",
@@ -208,6 +166,7 @@ def main() -> int:
     m_error, sd, _, answered = network
     moving = (m_error, sd, round(len(m_error) / answered))
     plot(rest, moving, options.out / "pulse.png")
+    cinc2015 = options.data / "ppg" / "cinc2015.npz"
     bare, bare_right = without_accelerometer(spc)
     text = TEMPLATE.format(
         bare=bare, bare_right=bare_right, moved=moved_alone(),
@@ -218,7 +177,7 @@ def main() -> int:
         rule_recording=mean_of_recordings(rule), rule_two_sd=(rule[0] < 2 * rule[1]).mean(),
         two_sd=(m_error < 2 * sd).mean(), motion="\n".join(risk_table(*moving)),
         recordings="\n".join(per_recording(network, rule)),
-        beats="\n".join(beat_table(beat_scores(options.data / "ppg" / "cinc2015.npz"))),
+        beats="\n".join(beat_table(beat_scores(cinc2015))), slow_hearts="\n".join(slow_pulses.table(cinc2015)),
     )  # fmt: skip
     (options.out / "pulse.md").write_text(text, encoding="utf-8")
     return 0
@@ -262,11 +221,13 @@ The usual interval of a heart in fibrillation is not its mean. Where beats do no
 (0.97 of the windows above do), the mean over them is said if they are clean, and otherwise nothing.
 
 In the long pauses of a slow heart noise rises as well, and what counts maxima a beat calls the wave poor. There the pauses
-are looked at: where nothing in them can be a beat, the high waves are all beats there are, in step or not. Of 720 windows
-made at 30 to 38 bpm with a tenth of pink noise a rate is said in 0.76 (one of them wrong), without this in 0.10; of 1,176
-real windows whose pauses were stretched to 29 to 41 bpm in 0.90, without it in 0.70. With half as much noise again it is
-0.26. The price: a weak pulse between slow regular movements is taken for such noise in one window of 20, and single
-pulse-like jerks every second or three are a slow uneven heart in one window of 9.
+are looked at: where nothing in them can be a beat, the high waves are all beats there are, in step or not. What that is
+worth, and its price, by `tools/train/slow_pulses.py`:
+
+{slow_hearts}
+
+Movements seconds apart that settle slowly are, without any other pulse, a slow uneven heart: nothing in the wave tells
+them from one.
 
 Bedside alarms go off when the patient or the sensor moves: of the last windows, just before the alarm, {last:.3f} of
 {lasts} are answered, of the others {others:.3f}.
@@ -298,7 +259,8 @@ and only {bare_right:.3f} of the answers lie within 10 bpm. A source that moves 
 ## Beats: CinC 2015
 
 30 s of each record with a pulse and an unbroken ECG, against the ECG's automatic beats of any rhythm, within 150 ms at
-the best constant delay from heart to finger.
+the best constant delay from heart to finger. Of beats found one after the other, the usual difference of their interval to
+the ECG's stands beside (the median record of medians).
 
 {beats}
 """

@@ -110,15 +110,18 @@ def test_whatever_the_wave_every_beat_is_a_peak_of_it_and_stands_apart(seed, n, 
 @pytest.mark.slow
 def test_against_the_ecg_of_intensive_care_records(data_dir):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-    import pulse_report
+    import pulse_beats
 
-    scores = pulse_report.beat_scores(data_dir / "ppg" / "cinc2015.npz")
-    sensitivity, precision, quality = scores.T
+    scores = pulse_beats.beat_scores(data_dir / "ppg" / "cinc2015.npz")
+    sensitivity, precision, f1, by_peaks_ms, by_onsets_ms, quality = scores.T
     assert len(scores) > 300
     good, poor = quality >= 0.9, quality < 0.5
     assert good.sum() > 100
     assert sensitivity[good].mean() > 0.92
     assert precision[good].mean() > 0.94
+    assert f1[good].mean() > 0.93
+    assert np.median(by_peaks_ms[good]) < 12
+    assert np.median(by_onsets_ms[good]) < 12
     assert sensitivity[poor].mean() < 0.8 < sensitivity.mean()
     assert precision.mean() > 0.88
 
