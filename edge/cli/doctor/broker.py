@@ -24,9 +24,11 @@ _WORDS = (
     ("self-signed", "tls_untrusted"),
     ("self signed", "tls_untrusted"),
     ("unable to get local issuer", "tls_untrusted"),
-    ("certificate_required", "tls_client"),
-    ("wrong_version_number", "broker_not_tls"),
-    ("record_layer_failure", "broker_not_tls"),
+    ("certificate required", "tls_client"),
+    ("alert", "tls_client"),  # of an unknown authority, of no certificate before TLS 1.3
+    ("wrong version number", "broker_not_tls"),
+    ("record layer failure", "broker_not_tls"),
+    ("wants tls", "broker_needs_tls"),
     ("name or service not known", "broker_name"),
     ("temporary failure in name resolution", "broker_name"),
     ("no address associated", "broker_name"),
@@ -60,55 +62,32 @@ def broker(config: Config) -> Iterator[Finding]:
         yield fault("broker", "broker_name", f"{options.host}: {error.strerror}")
         return
     root = f"{given.get('prefix', 'vitals')}/{config.device}"
-    topic, commands = f"{root}/doctor", f"{root}/+/cmd/+"
+    topic = f"{root}/doctor"
     try:
         connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
     except RefusedError as error:
         yield fault("broker", _word(str(error), options), f"{where}: {error}")
         return
     try:
-        refused, deaf = _refused(connection.client, topic), _deaf(connection, commands)
+        refused, deaf = _refused(connection.client, topic), _deaf(connection, root)
     finally:
         connection.close()
     if refused:
         yield fault("broker", "broker_acl", f"{topic}: {refused}")
     elif deaf:
-        yield fault("broker", "broker_deaf", f"{commands}: {deaf}")
+        yield fault("broker", "broker_deaf", f"{root}/+/cmd/+: {deaf}")
     else:
         yield fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
 
 
 def _word(text: str, options: Options) -> str:
+    from edge.sinks._mqtt.broker import listens, speaks_tls
+
     low = text.lower()
     word = next((word for sign, word in _WORDS if sign in low), "")
-    where = options.host, options.port
-    if options.encrypted and word in ("broker_unreachable", "") and _listens(*where) and not _speaks_tls(*where):
+    if options.encrypted and word in ("broker_unreachable", "") and listens(options) and not speaks_tls(options):
         return "broker_not_tls"
-    if word in ("broker_not_authorised", "") and not options.encrypted:
-        return "broker_needs_tls" if _speaks_tls(*where) else word or "broker_timeout"
-    if not word or (word == "broker_not_authorised" and "unspecified" in low):
-        return "tls_client" if options.ca_file and not options.cert_file else "broker_timeout"
-    return word
-
-
-def _listens(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), _ANSWER_S).close()
-    except OSError:
-        return False
-    return True
-
-
-def _speaks_tls(host: str, port: int) -> bool:
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        with socket.create_connection((host, port), _ANSWER_S) as plain, context.wrap_socket(plain):
-            return True
-    except OSError:
-        return False
+    return word or "broker_timeout"
 
 
 def _refused(client: Any, topic: str) -> str:
@@ -126,15 +105,15 @@ def _refused(client: Any, topic: str) -> str:
     return str(answer[0]) if answer[0].is_failure else ""
 
 
-def _deaf(connection: Connection, topic: str) -> str:
-    """Why the broker does not let us hear what a topic says; "" where it does, as far as it tells."""
-    answered = threading.Event()
-    answer: list[Any] = []
-
-    def subscribed(_client: Any, _user: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        answer.extend(reasons)
-        answered.set()
-
-    connection.client.on_subscribe = subscribed
-    connection.subscribe(topic, live_only=True)
-    return str(answer[0]).lower() if answered.wait(_ANSWER_S) and answer[0].is_failure else ""
+def _deaf(connection: Connection, root: str) -> str:
+    """Why no command reaches this user, or ""; where rules in a file let nothing through, the broker does not say so
+    itself, and the answer of a bed that is none must come back."""
+    heard = threading.Event()
+    connection.client.on_message = lambda *_: heard.set()
+    connection.subscribe(f"{root}/+/cmd/+", live_only=True)
+    refused = connection.deaf_to(first_within_s=_ANSWER_S)
+    if refused:
+        return refused[0][1]
+    if _refused(connection.client, f"{root}/doctor/cmd/result") or heard.wait(_ANSWER_S):
+        return ""
+    return "it takes the subscription, and nothing that is said there comes"

@@ -110,7 +110,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "tls_name": ("the broker's certificate is for another name", "use the name in the certificate as mqtt.host"),
     "tls_expired": ("the broker's certificate is out of date", "renew it; and check this machine's clock"),
     "tls_untrusted": ("nobody we trust signed the broker's certificate", "set mqtt.ca_file to its authority's"),
-    "tls_client": ("the broker wants a certificate of ours", "set mqtt.cert_file and key_file"),
+    "tls_client": (
+        "the broker wants a certificate of ours, or another one",
+        "set mqtt.cert_file and key_file to what its authority signed",
+    ),
 }
 """Fault to what it means and the remedy."""
 

@@ -11,6 +11,7 @@ from edge.passwords import password_in
 from edge.types import ConfigError
 
 _THERE_S = 1.0
+_ALERT_S = 1.0  # a broker that wants another certificate says so after the handshake
 _DYING_S = 0.25  # a broker that ends has dropped every connection by then
 
 
@@ -92,3 +93,46 @@ def listens(options: Options) -> bool:
             return True
         except OSError:
             return False
+
+
+def speaks_tls(options: Options) -> bool:
+    """Whether TLS is spoken at the port, whoever it is for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with _greeted(options, context):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")
+    except OSError:
+        return False
+
+
+def why_silent(options: Options) -> str:
+    """What the port itself tells of a broker that gives no answer, to be added to what is said; or ""."""
+    context = options.context()
+    if context is None:
+        return ": that port wants TLS" if speaks_tls(options) else ""
+    try:
+        with _greeted(options, context) as held:
+            held.settimeout(_ALERT_S)
+            held.recv(1)
+    except ssl.SSLError as error:
+        return f": TLS: {in_words(error)}"
+    except OSError:
+        pass
+    return ""
+
+
+def in_words(error: ssl.SSLError) -> str:
+    """OpenSSL's reason."""
+    return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def _greeted(options: Options, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection((options.host, options.port), timeout=_THERE_S)
+    try:
+        return context.wrap_socket(plain, server_hostname=options.host)
+    except BaseException:
+        plain.close()
+        raise

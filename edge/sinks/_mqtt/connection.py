@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge.sinks._mqtt.broker import Options
+from edge.sinks._mqtt.broker import Options, in_words, why_silent
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,10 @@ class RefusedError(Exception):
     """The broker cannot be reached or does not want us; the message says why, in words."""
 
 
+class SilentError(RefusedError):
+    """Somebody is there and gives no answer."""
+
+
 class Connection:
     """A connected client. Made by ``connect``; callbacks run in the client's own thread.
 
@@ -65,6 +69,7 @@ class Connection:
         self._answer: Any = None
         self._asked: dict[int, tuple[str, ...]] = {}  # topics, by the id of their SUBSCRIBE
         self._granted: dict[int, list[Any]] = {}  # the broker's answers, which may come before that id is known here
+        self._one_granted = threading.Event()
 
     def hear(
         self, on_message: Callable[[Any], None] | None, on_publish: Callable[[int, str, bool], None] | None
@@ -72,9 +77,7 @@ class Connection:
         """Set the client's callbacks; see ``connect``."""
         self.client.on_connect = self._connected
         self.client.on_disconnect = lambda _client, _user, _flags, reason, _properties: self._over(str(reason))
-        self.client.on_subscribe = lambda _client, _user, mid, reasons, _properties: self._granted.update(
-            {mid: reasons}
-        )
+        self.client.on_subscribe = self._subscribed
         if on_message is not None:
             self.client.on_message = lambda _client, _user, message: _taken(on_message, message)
         if on_publish is not None:
@@ -91,19 +94,14 @@ class Connection:
 
         self.client.loop_forever = loop_and_say_its_end
 
-    def begin(self) -> str | None:
-        """Start the client's thread and wait for the broker's answer: None when it takes us, else why not, "" where it
-        did not say."""
+    def begin(self, patience_s: float) -> str | None:
+        """Start the client's thread and wait so long for the broker's answer: None when it takes us, else why not, ""
+        where it did not say."""
         self.client.loop_start()
-        self._answered.wait(CONNECT_TIMEOUT_S)
+        self._answered.wait(patience_s)
         if self._answer is None:
-            return self.reason
+            return ""
         return str(self._answer) if self._answer.is_failure else None
-
-    @property
-    def answered(self) -> bool:
-        """Whether the broker answered at all."""
-        return self._answer is not None
 
     def _connected(self, _client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if self.version == 5:
@@ -111,6 +109,10 @@ class Connection:
             self.largest = getattr(properties, "MaximumPacketSize", None)
         self._answer = reason
         self._answered.set()
+
+    def _subscribed(self, _client: Any, _user: Any, mid: int, reasons: list[Any], _properties: Any) -> None:
+        self._granted[mid] = reasons
+        self._one_granted.set()
 
     def _over(self, reason: str) -> None:
         self.reason = self.reason or reason
@@ -139,8 +141,12 @@ class Connection:
         if mid is not None:
             self._asked[mid] = topics
 
-    def deaf_to(self) -> list[tuple[str, str]]:
-        """Topics that the broker does not let us hear, with its reason; each is told once. For one thread."""
+    def deaf_to(self, first_within_s: float = 0.0) -> list[tuple[str, str]]:
+        """Topics that the broker does not let us hear, with its reason; each is told once. For one thread.
+
+        first_within_s: wait so long for its first answer.
+        """
+        self._one_granted.wait(first_within_s)
         found: list[tuple[str, str]] = []
         for mid in [mid for mid in self._asked if mid in self._granted]:
             topics, reasons = self._asked.pop(mid), self._granted.pop(mid)
@@ -184,16 +190,18 @@ def connect(
     on_message: Callable[[Any], None] | None = None,
     on_publish: Callable[[int, str, bool], None] | None = None,
     on_lost: Callable[[], None] | None = None,
+    patience_s: float | None = None,
 ) -> Connection:
-    """Connect, MQTT 5 first; raises RefusedError. Waits at most some seconds a version.
+    """Connect, MQTT 5 first; raises RefusedError. patience_s: how long to wait for an answer, in each version.
 
     on_publish: called with each message's id, why the broker refused it ("" when it did not), and whether it took it
     but had nobody to give it to. A broker that speaks 3.1.1 cannot say either.
     """
+    patience_s = CONNECT_TIMEOUT_S if patience_s is None else patience_s
     try:
-        return _connect(options, 5, will, on_message, on_publish, on_lost)
+        return _connect(options, 5, will, on_message, on_publish, on_lost, patience_s)
     except _UnsupportedError:
-        return _connect(options, 4, will, on_message, on_publish, on_lost)
+        return _connect(options, 4, will, on_message, on_publish, on_lost, patience_s)
 
 
 def _judged(reason: Any) -> tuple[str, bool]:
@@ -219,17 +227,23 @@ def _connect(
     on_message: Callable[[Any], None] | None,
     on_publish: Callable[[int, str, bool], None] | None,
     on_lost: Callable[[], None] | None,
+    patience_s: float,
 ) -> Connection:
     connection = Connection(options, _client(options, version, will), version, on_lost)
     connection.hear(on_message, on_publish)
     _reach(connection.client, options)
-    why = connection.begin()
+    why = connection.begin(patience_s)
     if why is None:
         return connection
+    hung_up = connection.lost.is_set()
     connection.close()
-    if version == 5 and (not connection.answered or why in _TOO_NEW):
-        raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes
-    raise RefusedError(f"refused: {why.lower()}" if why else "no answer")
+    if version == 5 and (not why or why in _TOO_NEW):
+        raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes, or says nothing
+    if why:
+        raise RefusedError(f"refused: {why.lower()}")
+    if hung_up:
+        raise RefusedError(f"hung up without an answer{why_silent(options)}")
+    raise SilentError(f"no answer{why_silent(options)}")
 
 
 def _client(options: Options, version: int, will: tuple[str, bytes] | None) -> Any:
@@ -267,7 +281,7 @@ def _reach(client: Any, options: Options) -> None:
         hint = _CLOCK if error.verify_code in _OUT_OF_DATE else "check ca_file and the host's name"
         raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}") from None
     except ssl.SSLError as error:
-        raise RefusedError(f"TLS: {error.reason}") from None
+        raise RefusedError(f"TLS: {in_words(error)}") from None
     except OSError as error:
         hint = "; does that port speak TLS?" if options.encrypted and isinstance(error, ConnectionResetError) else ""
         raise RefusedError(f"not reachable: {error.strerror or error}{hint}") from None

@@ -57,7 +57,7 @@ class Incoming:
     def begin(self, connection: Connection, *, live_only: bool) -> None:
         """Subscribe on a new connection. live_only: what the broker kept of others' messages is not asked for."""
         self._connection = connection
-        self._namesake.connected()
+        self._namesake.connected(self._clock.now())
         self._announcement.connected()
         connection.subscribe(self._topics.status, self._topics.heartbeat)  # first: it decides what may be cleared
         connection.subscribe(self._topics.commands, as_published=True, live_only=live_only)
@@ -92,6 +92,11 @@ class Incoming:
         """Clear what an earlier run of ours left, and say whether another monitor has our name, and what we cannot hear."""
         now = self._clock.now()
         deaf = dict(self._connection.deaf_to()) if self._connection is not None else {}
+        if self._namesake.unheard(now):
+            log.warning(
+                "%s lets us subscribe to %s, and nothing that we say there comes back: it may keep commands from this "
+                "monitor, too; ask edge-vitals doctor", self._broker, self._topics.status,
+            )  # fmt: skip
         if deaf:
             matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
             whys = ", ".join(sorted(set(deaf.values())))

@@ -2,6 +2,7 @@
 
 Only a heartbeat, or an ``online`` that comes live, of another run proves it. A kept ``online`` of another run may be our
 own before a power cut, or a monitor that still runs: until a heartbeat would have come, what it left is nobody's to clear.
+Our own must come back, too: brokers with rules in a file grant a subscription and let nothing through.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections import deque
 from edge.types import HEARTBEAT_EVERY_S
 
 HEARD_FOR_S = 3.0 * HEARTBEAT_EVERY_S
+ECHO_WITHIN_S = 30.0
+"""A slow network needs some ten seconds."""
 
 
 class Namesake:
@@ -22,15 +25,24 @@ class Namesake:
         self._boot = boot
         self._there_until = self._maybe_until = -math.inf
         self._left: deque[str] = deque()
+        self._echo_by = math.inf
 
-    def connected(self) -> None:
-        """A new connection: the broker tells again what it has kept."""
+    def connected(self, now: float) -> None:
+        """A new connection at ``now``, s: the broker tells again what it has kept, and we say that we are online."""
         self._left.clear()
+        self._echo_by = now + ECHO_WITHIN_S
+
+    def unheard(self, now: float) -> bool:
+        """Whether nothing that we said since comes back to us; true once a connection."""
+        if now < self._echo_by:
+            return False
+        self._echo_by = math.inf
+        return True
 
     def status(self, payload: bytes, now: float, *, kept: bool) -> None:
         """What stands on our own status topic at ``now``, s. kept: the broker had it from before."""
-        boot, state = _said(payload)
-        if boot in ("", self._boot):
+        boot, state = self._of_another(payload)
+        if not boot:
             return
         if state != "online":
             self._there_until = self._maybe_until = -math.inf
@@ -41,7 +53,7 @@ class Namesake:
 
     def heartbeat(self, payload: bytes, now: float) -> None:
         """A heartbeat with our name, live, at ``now``, s."""
-        if _said(payload)[0] not in ("", self._boot):
+        if self._of_another(payload)[0]:
             self._there_until = now + HEARD_FOR_S
 
     def there(self, now: float) -> bool:
@@ -57,6 +69,14 @@ class Namesake:
         if now < max(self._there_until, self._maybe_until):
             return []
         return [self._left.popleft() for _ in range(len(self._left))]
+
+    def _of_another(self, payload: bytes) -> tuple[str, str]:
+        """Run and state of another run; "" for what is ours, or nobody's."""
+        boot, state = _said(payload)
+        if boot != self._boot:
+            return boot, state
+        self._echo_by = math.inf
+        return "", ""
 
 
 def _said(payload: bytes) -> tuple[str, str]:

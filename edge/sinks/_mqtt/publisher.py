@@ -17,7 +17,7 @@ from edge.clock import Clock
 from edge.plain import encode
 from edge.sinks._mqtt.announcement import Announcement
 from edge.sinks._mqtt.broker import Options, listens
-from edge.sinks._mqtt.connection import Connection, Message, RefusedError, connect
+from edge.sinks._mqtt.connection import Connection, Message, RefusedError, SilentError, connect
 from edge.sinks._mqtt.conversation import Conversation
 from edge.sinks._mqtt.drain import Drain
 from edge.sinks._mqtt.flight import Answer, Flight
@@ -171,13 +171,14 @@ class MqttSink:
                     on_message=self._incoming.message,
                     on_publish=self._on_publish,
                     on_lost=self._wake.set,
+                    patience_s=redial.patience_s,
                 )
             except Exception as error:  # a bug must not keep alarms from the next attempt, either
                 foreseen = isinstance(error, (RefusedError, ConfigError))  # a password file may be gone for a while
                 if not foreseen:
                     log.exception("%s: no connection", self._options)
                 self._say_link(False, str(error) if foreseen else f"no connection: {error!r}")
-                self._pause(redial.refused())
+                self._pause(redial.refused(silent=isinstance(error, SilentError)))
                 continue
             started = self._clock.now()
             try:

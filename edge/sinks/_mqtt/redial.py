@@ -17,6 +17,7 @@ SHORT_LIFE_S = 5.0
 """A connection that ends sooner has not really been one."""
 _CUT_OFFS = 3
 _JITTER = (0.8, 1.2)
+_PATIENCE_S = (5.0, 10.0, 20.0)
 
 
 class Redial:
@@ -24,15 +25,21 @@ class Redial:
 
     def __init__(self, jitter: Callable[[float, float], float] = random.uniform) -> None:
         self._jitter = jitter
-        self._failures = self._cut_off = 0
+        self._failures = self._cut_off = self._silences = 0
 
     @property
     def suspects(self) -> bool:
         """Whether the last connections ended as if another program had the client id."""
         return self._cut_off >= _CUT_OFFS
 
-    def refused(self) -> float:
-        """There was no connection: seconds to wait."""
+    @property
+    def patience_s(self) -> float:
+        """How long to wait for an answer: longer for a broker that is there and gave none in time."""
+        return _PATIENCE_S[min(self._silences, len(_PATIENCE_S) - 1)]
+
+    def refused(self, *, silent: bool = False) -> float:
+        """There was no connection: seconds to wait. silent: somebody was there, and gave no answer."""
+        self._silences = self._silences + 1 if silent else 0
         pause_s = self._pause_s()
         self._failures += 1
         return pause_s

@@ -81,7 +81,6 @@ def test_broker_timeout(monkeypatch):
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen(8)
-        monkeypatch.setattr("edge.cli.doctor.broker._ANSWER_S", 0.3)
         assert asked(mute.getsockname()[1], host="127.0.0.1") == ["broker_timeout"]
 
 
@@ -106,6 +105,18 @@ def test_broker_acl(new_mosquitto, tmp_path):
 
 def test_broker_deaf(no_subscribers):
     assert asked(no_subscribers.port) == ["broker_deaf"]
+
+
+def test_a_broker_that_grants_a_subscription_and_lets_nothing_through(new_mosquitto, tmp_path, monkeypatch):
+    (tmp_path / "acl").write_text("topic write #\ntopic read vitals/dev/status\n")
+    broker = new_mosquitto(f"allow_anonymous true\nacl_file {tmp_path}/acl\n").start()
+    monkeypatch.setattr("edge.cli.doctor.broker._ANSWER_S", 0.3)
+    assert asked(broker.port) == ["broker_deaf"]
+    (tmp_path / "acl").write_text("topic write #\ntopic read vitals/dev/+/cmd/+\n")
+    broker.stop()
+    broker.start()
+    monkeypatch.undo()
+    assert asked(broker.port) == []
 
 
 @pytest.mark.parametrize("settings", ["retain_available false", "max_qos 0"])
@@ -144,7 +155,12 @@ def test_tls_expired(new_mosquitto, tmp_path):
 def test_tls_client(new_mosquitto, tmp_path):
     settings = certificates(tmp_path) + f"cafile {tmp_path}/ca.pem\nrequire_certificate true\n"
     broker = new_mosquitto(settings).start()
-    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == ["tls_client"]
+    ca = f'ca_file = "{tmp_path}/ca.pem"\n'
+    assert asked(broker.port, ca) == ["tls_client"]
+    (tmp_path / "other").mkdir()
+    certificates(tmp_path / "other")
+    strange = f'cert_file = "{tmp_path}/other/s.pem"\nkey_file = "{tmp_path}/other/s.key"\n'
+    assert asked(broker.port, ca + strange) == ["tls_client"]
 
 
 @paho_leaves_sockets

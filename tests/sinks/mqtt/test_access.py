@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import subprocess
 import threading
 
 import pytest
 
 from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import connect
+from edge.sinks._mqtt.connection import SilentError, connect
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm, refusal
@@ -106,6 +107,7 @@ def certificates(tmp_path, name="127.0.0.1"):
     def openssl(*args):
         subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=tmp_path)
 
+    tmp_path.mkdir(exist_ok=True)
     days = ["-days", "2", "-nodes", "-newkey", "rsa:2048"]
     openssl("req", "-x509", *days, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
     for who in ("server", "client"):
@@ -133,7 +135,35 @@ def test_tls_with_a_client_certificate(outbox, new_mosquitto, tmp_path):
     one.raise_alarm(alarm(1))
     assert one.sink.flush(WAIT_S)
     one.sink.close()
-    assert refusal(port=broker.port, ca_file=ca) != ""
+    assert refusal(port=broker.port, ca_file=ca) == (
+        "hung up without an answer: TLS: tlsv13 alert certificate required"
+    )
+    certificates(tmp_path / "other")
+    strange = {"cert_file": str(tmp_path / "other" / "client.pem"), "key_file": str(tmp_path / "other" / "client.key")}
+    assert refusal(port=broker.port, ca_file=ca, **strange) == "hung up without an answer: TLS: tlsv1 alert unknown ca"
+
+
+def test_a_port_that_wants_tls_says_so_to_whoever_comes_without(new_mosquitto, tmp_path):
+    certificates(tmp_path)
+    said = "hung up without an answer: that port wants TLS"
+    assert refusal(port=tls_broker(new_mosquitto, tmp_path).port) == said
+    assert refusal(port=tls_broker(new_mosquitto, tmp_path, clients=True).port) == said
+
+
+def test_a_broker_that_hangs_up_by_itself_is_not_taken_for_one_that_wants_tls(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ends = threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(3)])
+        ends.start()
+        assert refusal(port=listener.getsockname()[1]) == "hung up without an answer"
+        ends.join(WAIT_S)
+    assert not ends.is_alive()
+
+
+def test_somebody_who_is_there_and_says_nothing_is_told_from_nobody():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        options = Options("127.0.0.1", mute.getsockname()[1], "edge-vitals-test")
+        with pytest.raises(SilentError, match=r"^no answer$"):
+            connect(options, patience_s=0.05)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # paho drops the socket unclosed
@@ -177,3 +207,15 @@ def test_a_broker_that_keeps_commands_from_the_device_is_told_of(outbox, no_subs
     said = next(r.getMessage() for r in caplog.records if "cmd" in r.getMessage())
     assert "vitals/dev/+/cmd/+" in said
     assert said.endswith("(not authorized): nobody can command this monitor there")
+
+
+def test_a_broker_that_grants_what_it_keeps_back_is_told_of(outbox, new_mosquitto, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("edge.sinks._mqtt.namesake.ECHO_WITHIN_S", 0.1)
+    monkeypatch.setattr("edge.sinks._mqtt.publisher._IDLE_S", 0.02)
+    (tmp_path / "acl").write_text("topic write #\n")
+    broker = new_mosquitto(f"allow_anonymous true\nacl_file {tmp_path}/acl\n").start()
+    one = Device(outbox, broker.port).up()
+    told = threading.Event()
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: "comes back" in record.getMessage() and told.set())
+    assert told.wait(WAIT_S)
+    one.sink.close()

@@ -8,7 +8,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.sinks._mqtt import publisher
-from edge.sinks._mqtt.connection import hang_up
+from edge.sinks._mqtt.connection import SilentError, hang_up
 from mqtt_device import WAIT_S, Device, alarm
 
 
@@ -36,6 +36,22 @@ def test_a_client_whose_thread_ends_while_it_is_waited_for_is_closed_all_the_sam
     assert client.looks == 3
     thread.join(WAIT_S)
     assert not thread.is_alive()
+
+
+def test_a_broker_that_gives_no_answer_is_given_more_time_by_every_attempt(outbox, mosquitto, monkeypatch):
+    monkeypatch.setattr("edge.sinks._mqtt.redial._BACKOFF_S", (0.001,))
+    real, patience_s = publisher.connect, []
+
+    def connect(*args, **settings):
+        patience_s.append(settings["patience_s"])
+        if len(patience_s) < 4:
+            raise SilentError("no answer")
+        return real(*args, **settings)
+
+    monkeypatch.setattr(publisher, "connect", connect)
+    one = Device(outbox, mosquitto.port).up()
+    assert (patience_s, one.links) == ([5.0, 10.0, 20.0, 20.0], [(False, "no answer"), (True, "")])
+    one.sink.close()
 
 
 def test_a_failure_nobody_foresaw_costs_an_attempt_and_no_alarm(outbox, mosquitto, subscriber, monkeypatch, caplog):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge.sinks._mqtt.namesake import HEARD_FOR_S, Namesake
+from edge.sinks._mqtt.namesake import ECHO_WITHIN_S, HEARD_FOR_S, Namesake
 
 TOPIC = "vitals/dev/bed1/alarm/af"
 
@@ -28,6 +28,22 @@ def test_our_own_words_prove_nothing():
     one.status(said("us"), 0.0, kept=False)
     one.heartbeat(said("us"), 0.0)
     assert not one.there(0.0)
+
+
+def test_our_own_words_must_come_back_and_that_they_do_not_is_said_once_a_connection():
+    one = Namesake("us")
+    assert not one.unheard(1e9), "there is no connection"
+    one.connected(100.0)
+    one.status(said("them"), 101.0, kept=True)
+    assert not one.unheard(100.0 + ECHO_WITHIN_S - 0.1)
+    assert one.unheard(100.0 + ECHO_WITHIN_S)
+    assert not one.unheard(1e9)
+    one.connected(200.0)
+    one.heartbeat(said("us"), 229.0)
+    assert not one.unheard(1e9)
+    one.connected(300.0)
+    one.status(said("us"), 301.0, kept=False)
+    assert not one.unheard(1e9)
 
 
 def test_a_heartbeat_of_another_run_proves_it_for_three_intervals():
@@ -61,7 +77,7 @@ def test_whoever_says_good_bye_is_gone(state):
 def test_after_a_new_connection_the_broker_tells_again():
     one = Namesake("us")
     one.left(TOPIC)
-    one.connected()
+    one.connected(0.0)
     assert one.ours(0.0) == []
 
 

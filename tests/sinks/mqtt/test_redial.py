@@ -22,6 +22,14 @@ def test_the_pause_grows_to_ten_seconds_and_begins_anew_after_a_connection_that_
     assert one.refused() == 0.5
 
 
+def test_patience_grows_with_silence_alone():
+    one = redial()
+    assert one.patience_s == 5.0
+    assert [(one.refused(silent=True), one.patience_s)[1] for _ in range(3)] == [10.0, 20.0, 20.0]
+    assert (ended(one, 60.0), one.patience_s) == (0.5, 20.0)
+    assert (one.refused(), one.patience_s) == (0.5, 5.0)
+
+
 def test_pauses_of_many_devices_are_not_the_same():
     assert len({Redial().refused() for _ in range(20)}) == 20
     assert [Redial(jitter).refused() for jitter in (min, max)] == [0.4, 0.6]
