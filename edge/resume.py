@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import msgspec
@@ -45,10 +46,10 @@ def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: Mod
     state, coverage = outbox.state(), outbox.state("coverage")
     if state is None:
         return new(), None
-    tries = [(state, watched, outbox.doubtful) for watched in dict.fromkeys((coverage, None))]
+    found = [(state, outbox.doubtful)]
     if outbox.copied is not None:
-        tries.append((outbox.copied.state, coverage, not outbox.copied.certain))
-    for state, watched, doubtful in tries:
+        found.append((outbox.copied.state, not outbox.copied.certain))
+    for (state, doubtful), watched in product(found, dict.fromkeys((coverage, None))):
         try:
             saved = msgspec.json.decode(state, type=dict[str, Any])
             shift_s = _shift_s(saved, clock)

@@ -141,8 +141,7 @@ class Rhythm:
 
 
 def _perfusion(t: float, raw: Floats, beats: BeatList, wave: Floats, trust: float) -> Reading:
-    scale = float(wave.std())
-    swing = float(band_passed(raw, RATE_HZ).std()) / scale if scale > 0 else 0.0  # raw units per unit of the wave
+    swing = float(band_passed(raw, RATE_HZ).std() / wave.std())  # raw units per unit of the wave
     index = perfusion_index(raw, BeatList(beats.peak, beats.onset, beats.amplitude * swing))
     low, high = _PLAUSIBLE_PERFUSION
     if index is None or not low <= index <= high:  # scaled or band-passed before it came here: no steady part

@@ -68,6 +68,24 @@ def test_perfusion_of_a_raw_sensor_and_none_of_a_scaled_one(model):
     assert not words(run(model, wave(seconds=20.0) - 60000.0), "ppg.perfusion")
 
 
+def test_perfusion_is_the_pulse_in_percent_of_the_steady_light_and_silent_where_that_is_no_light(model):
+    beats = wave(seconds=14.0) / 1500.0
+
+    def told(pulse, light):
+        x = light + pulse * (beats - np.median(beats))
+        (last,) = [r for r in run(model, x) if r.metric == "ppg.perfusion"][-1:]
+        assert last.unit == "%"
+        return last.value, last.reason
+
+    usual, _ = told(1500.0, 60000.0)
+    assert told(3000.0, 60000.0)[0] == pytest.approx(2 * usual, rel=0.02)
+    assert told(1500.0, 60000.0 * usual / 19.5)[0] == pytest.approx(19.5, rel=0.02)
+    assert told(1500.0 / usual * 0.0105, 60000.0)[0] == pytest.approx(0.0105, rel=0.02)
+    too_much, too_little = (1500.0, 60000.0 * usual / 20.5), (1500.0 / usual * 0.0095, 60000.0)
+    for pulse, light in (too_much, too_little, (1500.0, 0.0), (1500.0, -60000.0)):
+        assert told(pulse, light) == (None, "out_of_distribution")
+
+
 @settings(max_examples=6, deadline=None)
 @given(st.integers(1, 700))
 def test_chunks_do_not_matter(model, chunk):
@@ -127,12 +145,23 @@ def test_a_sensor_that_hangs_every_two_seconds_makes_no_rhythm(model, held):
     assert words(run(model, x)) == []
 
 
-def test_shaking_is_named(model):
+def test_shaking_is_named_with_how_strong_it_is(model):
     rng = np.random.default_rng(3)
     x = wave(seconds=20.0)
-    acc = np.array([0.0, 0.0, 1000.0]) + rng.normal(scale=500.0, size=(len(x), 3))
-    said = [r for r in run(model, x, acc=acc) if r.metric == "ppg.rhythm" and r.t > 11]
-    assert {r.reason for r in said} == {"motion"}
+    for scale, reason in ((500.0, "motion"), (60.0, "")):
+        acc = np.array([0.0, 0.0, 1000.0]) + rng.normal(scale=scale, size=(len(x), 3))
+        said = [r for r in run(model, x, acc=acc) if r.metric == "ppg.rhythm" and r.t > 11]
+        assert {r.reason for r in said} == {reason}
+        length = np.linalg.norm(acc[1000:], axis=1).mean()
+        assert said[-1].detail["motion"] == pytest.approx(3**0.5 * scale / length, rel=0.05)
+    assert {r.detail.get("motion") for r in run(model, x)} == {None}
+
+
+def test_after_an_accelerometer_fell_silent_in_mid_movement_no_rhythm_is_read(model):
+    acc = np.array([0.0, 0.0, 1000.0]) + np.random.default_rng(3).normal(scale=300.0, size=(4000, 3))
+    acc[1500:] = 0.0
+    late = [r for r in run(model, wave(seconds=40.0), acc=acc) if r.metric == "ppg.rhythm" and r.t > 26]
+    assert {(r.value, r.reason, r.detail.get("motion")) for r in late} == {(None, "motion", None)}
 
 
 def test_no_rhythm_is_read_from_a_wave_that_keeps_time_with_a_gentle_movement(model):
@@ -143,13 +172,71 @@ def test_no_rhythm_is_read_from_a_wave_that_keeps_time_with_a_gentle_movement(mo
     assert {r.reason for r in said} == {"motion"}
 
 
+def window_of(x):
+    return {"ppg": Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, x[:1000, None], 100.0, 1.0, ())}
+
+
+def test_which_way_up_and_how_the_wearer_moved_is_gone_on_with(model):
+    acc = np.array([0.0, 0.0, 1000.0]) + np.random.default_rng(3).normal(scale=300.0, size=(1000, 3))
+    windows = window_of(120000.0 - wave())
+    windows["acc"] = Window("n/acc", 0.0, 10.0, np.arange(1000) / 100, acc, 100.0, 1.0, ())
+    one, other = (rhythm.build(models=lambda _: model) for _ in range(2))
+    one(windows)
+    state = one.state()
+    assert (state["sign"], state["movement"][0]) == (-1.0, 10.0)
+    other.restore(state)
+    assert other.state() == state
+    other.restore({"sign": -1.0})
+    assert other.state() == {"sign": -1.0, "movement": [None, 0.0]}, "of before it was remembered"
+    one.reset()
+    assert one.state() == rhythm.build(models=lambda _: model).state()
+
+
+UNITS = {"ppg.rhythm": "", "ppg.quality": "", "ppg.perfusion": "%"}
+
+
+class Says:
+    """The shipped card, and always the same answer."""
+
+    def __init__(self, model, logits):
+        self.card, self.identity, self._logits = model.card, model.identity, np.array([logits], np.float32)
+
+    def run(self, *inputs):
+        return [self._logits]
+
+
+def test_quality_is_less_by_how_likely_it_is_no_pulse_and_past_the_cards_limit_nothing_is_said(model):
+    def told(p_none):
+        logit = model.card["calibration"]["temperature"] * np.log(p_none / (1 - p_none))
+        return rhythm.build(models=lambda _: Says(model, [0.0, *[-999.0] * 5, logit]))(window_of(wave()))
+
+    sure, unsure = told(1e-9), told(0.2)
+    assert [r.value for r in (sure[0], unsure[0])] == ["sinus", "sinus"]
+    assert unsure[0].quality == pytest.approx(0.8 * sure[0].quality)
+    assert unsure[0].detail["p_none"] == pytest.approx(0.2)
+    for said in (sure, unsure):
+        assert {r.metric: r.unit for r in said} == UNITS
+        assert {r.quality for r in said} == {said[0].quality} == {said[1].value}
+        assert said[1].detail == {"beats": 11}
+    limit = model.card["calibration"]["none_limit"]
+    assert told(limit - 0.01)[0].value == "sinus"
+    refused = told(limit + 0.01)
+    assert {r.metric: r.unit for r in refused} == UNITS
+    assert {(r.metric == "ppg.quality") == (r.value is not None) for r in refused} == {True}
+    assert {r.reason for r in refused} == {"out_of_distribution"}
+    assert refused[0].detail["p_none"] == pytest.approx(limit + 0.01)
+
+
 def test_settings_are_checked(model):
     twice = {"af_threshold": 0.4, "af_missed": 0.1}
-    for wrong in (
-        {"channel": -1}, {"hop_s": 20.0}, {"upside_down": "maybe"}, {"af_threshold": 1.0}, {"af_missed": 0.001}, twice,
+    for wrong, named in (
+        ({"channel": -1}, "channel"), ({"hop_s": 0.4}, "hop_s"), ({"hop_s": 20.0}, "hop_s"),
+        ({"upside_down": "maybe"}, "upside_down"), ({"af_threshold": 1.0}, "af_threshold"),
+        ({"af_missed": 0.001}, "af_missed"), (twice, "af_threshold or af_missed"),
     ):  # fmt: skip
-        with pytest.raises(ConfigError, match="rhythm"):
+        with pytest.raises(ConfigError, match=f"rhythm: .*{named}"):
             rhythm.build(models=lambda _: model, **wrong)
+    assert rhythm.build(models=lambda _: model, hop_s=0.5).hop_s == 0.5
 
 
 def thresholds_told(model, **settings):

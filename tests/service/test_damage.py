@@ -15,11 +15,12 @@ from service_runs import CONFIG, command, fast
 from source_and_sink import Kept
 
 
-def spoil(folder, what):
-    """Write something else where the board's state lies."""
+def spoil(folder, what, *entries):
+    """Write something else where the board's state lies, or ``entries`` of it."""
     db = sqlite3.connect(folder / "outbox.sqlite")
     with db:
-        db.execute("insert or replace into state values ('board', ?)", (what,))
+        rows = [(entry, what) for entry in entries or ["board"]]
+        db.executemany("insert or replace into state values (?, ?)", rows)
     db.close()
 
 
@@ -122,6 +123,11 @@ def test_numbers_and_what_stands_go_on_over_a_damaged_outbox(run, clock, folder,
 @pytest.mark.parametrize("what", DAMAGED.values(), ids=DAMAGED)
 def test_for_a_state_that_cannot_be_read_the_second_copy_stands_in(run, folder, clock, what):
     said = goes_on(run, clock, lambda: spoil(folder, what))
+    assert "not readable" in said.text
+
+
+def test_a_record_of_watching_that_is_unreadable_too_does_not_keep_the_second_copy_from_standing_in(run, folder, clock):
+    said = goes_on(run, clock, lambda: spoil(folder, b"\xff\x00", "board", "coverage"))
     assert "not readable" in said.text
 
 
