@@ -36,9 +36,11 @@ what it can know without a device: a package or a file that is not there.
 
 def kind_module(group: str, kind: str) -> Any:
     """The module of a kind, imported now; raises ConfigError naming the kinds there are."""
-    if not _KIND.fullmatch(kind) or importlib.util.find_spec(f"edge.{group}.{kind}") is None:
+    known = _KIND.fullmatch(kind) and importlib.util.find_spec(f"edge.{group}.{kind}") is not None
+    module = importlib.import_module(f"edge.{group}.{kind}") if known else None
+    if not hasattr(module, "build"):  # no such file, or one of the program's own that is no kind
         raise ConfigError(f"unknown kind {kind!r} in {group}{nearest(kind, kinds(group))}")
-    return importlib.import_module(f"edge.{group}.{kind}")
+    return module
 
 
 def kinds(group: str) -> list[str]:

@@ -178,7 +178,7 @@ class _Core:
             "bed_rules": {name: bed.alarms for name, bed in beds.items()},
             "state_dir": state_dir_of(self.config),
             "on_command": self.mailbox.put,
-            "on_link": lambda up, reason: self.on_fault("broker_lost", not up, reason),
+            "on_link": lambda up, reason: self.on_fault("broker_lost", not up, f"Broker: {reason}"),
             "on_fault": self.on_fault,
             "roles": self.config.delivery.names,
             "layout": {

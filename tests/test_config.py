@@ -82,6 +82,7 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[sources.a]\nport = 'x'", "sources.a: needs 'kind', one of"),
         ("[sources.a]\nkind = 'serial'\nport = 'x'", "did you mean 'serial_port'?"),
         ("[sources.a]\nkind = '../evil'", "unknown kind '../evil'"),
+        ("[sinks.history]", "unknown kind 'history' in sinks"),  # a file of that folder, but no sink
         ("[sources.a]\nkind = 'serial_port'", "sources.a: needs 'port'"),
         (
             "[sources.a]\nkind = 'serial_port'\nport = 'x'\nbaudd = 1",

@@ -18,7 +18,7 @@ from edge.clock import Clock
 from edge.ranges import FromZero, Positive, Text
 from edge.sources._files.archives import read_npz
 from edge.sources._files.audio import read_flac, read_wav
-from edge.sources._files.clinical import read_edf, read_wfdb
+from edge.sources._files.clinical import is_wfdb, read_edf, read_wfdb
 from edge.sources._files.held import Held
 from edge.sources._files.tables import UTF_16_MARKS, read_csv
 from edge.sources._files.track import KINDS, Floats, Track
@@ -37,6 +37,7 @@ _NOT_SIGNALS = (
     (b"\x89PNG", 0, "a picture"),
     (b"\xff\xd8\xff", 0, "a picture"),
     (b"%PDF", 0, "a PDF document"),
+    (b"PAR1", 0, "a Parquet table: export CSV, EDF or WFDB"),
     (b"\x89HDF", 0, "HDF5: export CSV or NPZ"),
     (b"\x1f\x8b", 0, "compressed with gzip: unpack it first"),
 )
@@ -211,7 +212,7 @@ def open_tracks(
             return read_wav(path, kind, channel, rate_hz)
         if head[:4] in _LIBSNDFILE:
             return read_flac(path, kind, channel, rate_hz)
-        if path.with_suffix(".hea").is_file():
+        if is_wfdb(path):
             return read_wfdb(path, kind, channel, rate_hz)
         for mark, at, what in _NOT_SIGNALS:
             if head[at : at + len(mark)] == mark:

@@ -21,6 +21,7 @@ from edge.cli.export.tracks import session
 from edge.cli.export.wfdb import write_wfdb
 from edge.recording import ClockMark, MainState, Recording, RecordingWriter
 from edge.types import Alarm, Block, Command, Reading, SourceStatus
+from files_played import joined, play
 
 with warnings.catch_warnings():  # of the packages it stands on
     warnings.simplefilter("ignore")
@@ -162,6 +163,17 @@ def test_wfdb_sample_for_sample(recording, tmp_path):
             np.testing.assert_allclose(record_.p_signal, data, rtol=0, atol=1e-11)
         else:
             np.testing.assert_array_equal(record_.p_signal, data)
+
+
+def test_what_is_written_out_is_read_again(tmp_path):
+    record(tmp_path / "night.evrec", blocks("node/ppg", 100.0, PPG))
+    assert (
+        main(["export", str(tmp_path / "night.evrec"), "--edf", "--wfdb", "--csv", "--out", str(tmp_path / "out")]) == 0
+    )
+    for name in ("node.edf", "node-ppg.hea", "node-ppg.dat", "node-ppg.csv"):
+        read = play(tmp_path / "out" / name)
+        assert [b.rate for b in read] == [100.0] * len(read), name
+        np.testing.assert_array_equal(joined(read, "ppg"), PPG, name)
 
 
 def test_wfdb_header_checksums_and_annotations(recording, tmp_path):

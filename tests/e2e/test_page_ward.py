@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import threading
 
+import numpy as np
 import pytest
 
 import web_server
 from edge.clock import SystemClock
-from edge.types import Alarm, Reading
+from edge.dsp.face_columns import COLUMNS
+from edge.types import Alarm, Block, Command, CommandResult, Reading, Stats
 from web_browser import SCREENS, Seen
 from web_server import WebServer
 
@@ -169,6 +171,87 @@ def test_the_clock_of_the_page_follows_the_monitors_when_that_is_set(browser, wa
         ward.clock.ahead_s = 5 * 3600.0
         hour = (int(seen.page.evaluate("() => new Date().getUTCHours()")) + 5) % 24
         seen.until("([h]) => Math.abs(parseInt(document.querySelector('#clock').textContent) - h) <= 1", hour)
+
+
+def answer(bed, text, by="page:ann", ok=True):
+    return CommandResult(Command("standby", bed, 0.0, "c1", by), 0.0, ok, text)
+
+
+def test_what_was_answered_for_another_bed_names_it_and_does_not_stay(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        ward.sink.send(answer("bed2", "standby for 300 s"))
+        seen.until("() => document.querySelector('#answer').textContent === 'ann: bed2: standby for 300 s'")
+        ward.sink.send(answer("bed1", "standby for 600 s", by=""))
+        seen.until("() => document.querySelector('#answer').textContent === 'standby for 600 s'")
+        seen.page.locator("#beds button", has_text="bed2").click()
+        seen.until("() => document.querySelector('#answer').textContent === ''")
+        ward.sink.send(answer("bed2", "standby for 900 s"))
+        seen.until("() => document.querySelector('#answer').textContent")
+        seen.page.evaluate(
+            "() => { const now = performance.now.bind(performance); performance.now = () => now() + 61000; }"
+        )
+        seen.until("() => document.querySelector('#answer').textContent === ''")
+
+
+def test_more_commands_than_are_taken_are_refused_aloud(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        for _ in range(21):
+            seen.page.locator("#pause").click()
+        seen.until("() => document.querySelector('#answer').textContent === 'too many commands at once'")
+        assert ward.commands.qsize() == 20
+
+
+def test_a_page_loaded_again_shows_the_bed_it_showed_and_tells_of_one_that_is_gone(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.page.locator("#beds button", has_text="bed2").click()
+        seen.page.reload()
+        seen.until("() => edgeVitals.state.connected")
+        assert seen.page.locator("#beds [aria-current=true]").inner_text().startswith("bed2")
+        del ward.sink._picture._about["layout"]["bed2"]
+        seen.page.reload()
+        seen.until("() => document.querySelector('#answer').textContent === 'bed2 is not watched any more'")
+        assert seen.page.locator("#beds [aria-current=true]").inner_text().startswith("bed1")
+
+
+def test_a_machine_that_slept_shows_no_number_of_before(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        reading(ward, "bed1", "ppg.hr", 77.0)
+        assert seen.number() == 77
+        seen.page.evaluate(
+            "() => { const lost = document.querySelector('#lost'), { link } = edgeVitals, wall = Date.now, slept = performance.now();"
+            " new MutationObserver(() => { window.after ??= performance.now() - slept; }).observe(lost, { attributes: true });"
+            " Date.now = () => wall() + 3600000; }"
+        )
+        seen.until("() => window.after")
+        assert seen.page.evaluate("() => window.after") < 2000.0
+        seen.until("() => edgeVitals.state.connected && document.querySelector('#lost').hidden")
+
+
+def test_nothing_of_a_program_that_is_no_more_is_left_in_the_figures_of_the_next(browser):
+    paused = {"bed1": {"paused_until": 1e9, "standby_until": None, "coverage": []}}
+    with WebServer(watching=lambda _now: paused) as server, Seen(browser, server.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        server.sink.send(Stats(server.clock.now(), {"cpu_s": 500.0}))
+        seen.until("() => edgeVitals.state.stats && edgeVitals.state.watching.bed1")
+        seen.page.evaluate("() => { window.before = edgeVitals.state.hello; }")
+        server.sink.close()
+        with WebServer(port=server.port) as following:
+            following.sink.send(Stats(following.clock.now(), {"cpu_s": 2.0}))
+            seen.until("() => edgeVitals.state.hello !== window.before")
+            assert seen.page.evaluate("() => [edgeVitals.state.cpu, edgeVitals.state.watching]") == [None, {}]
+
+
+def test_the_outline_of_a_face_goes_with_its_camera(browser):
+    row = np.full(len(COLUMNS), 100.0)
+    row[[COLUMNS.index(name) for name in ("present", "x", "y", "w", "h", "yaw", "moved")]] = 1, 0.4, 0.3, 0.2, 0.3, 0, 0
+    with WebServer() as server, Seen(browser, server.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        server.sink.observe(Block("cam/roi", 0, server.clock.now(), 30.0, row[None, :]))
+        seen.page.get_by_role("img", name="face seen").wait_for()
+        seen.page.get_by_role("img", name="no face").wait_for()
 
 
 class Narrow:

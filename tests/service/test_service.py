@@ -185,6 +185,16 @@ def test_a_disk_that_hangs_holds_no_alarm_for_longer_than_a_moment(folder, clock
 # ---- the rest of building ---------------------------------------------------------------------------------
 
 
+def test_the_alarm_of_a_broker_that_is_lost_says_what_is_lost(folder, clock, monkeypatch):
+    links, sink = [], Kept()
+    monkeypatch.setattr("edge.sinks.mqtt.build", lambda *, host, on_link: links.append(on_link) or sink)
+    config = CONFIG.format(folder=folder) + '[alarms.broker_lost]\non_delay_s = 0\n[mqtt]\nhost = "b"\n'
+    service = build_service(parse(config), clock=clock, console=False)
+    links[0](False, "not reachable: Connection refused")
+    assert service.run() == 0
+    assert [a.text for a in sink.alarms("broker_lost")] == ["Broker: not reachable: Connection refused"]
+
+
 def test_a_place_that_cannot_hold_state_is_one_line(tmp_path, clock):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot keep state there: .*; set device\.state_dir"):

@@ -60,7 +60,7 @@ def build(
     host, port: where to listen; anything but loopback needs TLS or a proxy, and tokens; port 0 = any free one.
     cert_file, key_file: PEM files; both together turn TLS on. behind_proxy: a proxy in front does the TLS, passes Host
     and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an environment variable, with lines
-    ``role token [name]``; roles are view, acknowledge (also ack, pause, reset) and configure (also standby and
+    ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and site) and configure (also standby and
     shelve). hosts: further names by which browsers reach the page. local_role: everybody's role where there are no
     tokens. max_viewers: so many browsers at once.
     """

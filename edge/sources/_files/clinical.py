@@ -1,7 +1,7 @@
 """Clinical recordings as tracks: EDF (European data format) and WFDB (PhysioNet), read without a library.
 
 EDF: Kemp et al., Electroenceph Clin Neurophysiol 1992;82:391, and its continuous EDF+. WFDB: header(5) and signal(5)
-of the WFDB applications guide, formats 16 and 212, one sample a frame. Signals are told apart by their labels.
+of the WFDB applications guide, formats 16, 32 and 212, one sample a frame. Signals are told apart by their labels.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from edge.types import SourceError
 
 _EDF_HEAD = 256
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)  # widths of a signal's header fields, EDF
+_WFDB_WORDS = {"16": "<i2", "32": "<i4"}
+_WFDB_INVALID = {"16": -(2**15), "32": -(2**31), "212": -(2**11)}  # the format's own word for "no sample"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ def read_edf(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     return _tracks(path, signals, kind, channel, rate_hz)
 
 
+def is_wfdb(path: Path) -> bool:
+    """Whether the header of the same name says that this file, whatever it ends in, holds its signals."""
+    header = path.with_suffix(".hea")
+    lines = header.read_text(encoding="latin-1").splitlines()[1:] if header.is_file() else []
+    return any(line.split()[:1] == [path.name] for line in lines)
+
+
 def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
     """Tracks of a WFDB record, named by its header or one of its signal files, in physical units."""
     header = path.with_suffix(".hea")
@@ -105,7 +114,7 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
         raise SourceError(
             f"{path}: half-written: promises {promised / rate:.0f} s and holds {len(samples) / rate:.0f} s"
         )
-    invalid = -2048 if code == "212" else -32768
+    invalid = _WFDB_INVALID[code]
     signals = []
     for i in range(count):
         rows = partial(_wfdb_rows, samples[:promised, i], invalid, scales[i])
@@ -130,11 +139,11 @@ def _wfdb_rows(column: NDArray[Any], invalid: int, scale: tuple[float, float], a
 def _wfdb_samples(path: Path, code: str, offset: int, count: int) -> NDArray[Any]:
     if not path.is_file():
         raise SourceError(f"{path}: missing; a WFDB header names it")
-    if code == "16":
-        words = np.fromfile(path, "<i2", offset=offset)
+    if code in _WFDB_WORDS:
+        words = np.fromfile(path, _WFDB_WORDS[code], offset=offset)
         return words[: len(words) // count * count].reshape(-1, count)
     if code != "212":
-        raise SourceError(f"{path}: WFDB format {code}; 16 and 212 are read")
+        raise SourceError(f"{path}: WFDB format {code}; 16, 32 and 212 are read")
     raw = np.fromfile(path, np.uint8, offset=offset)
     raw = raw[: len(raw) // 3 * 3].reshape(-1, 3).astype(np.int16)
     pair = np.stack([raw[:, 0] | ((raw[:, 1] & 0x0F) << 8), raw[:, 2] | ((raw[:, 1] & 0xF0) << 4)], axis=1).ravel()

@@ -29,7 +29,7 @@ from edge.sources._files.track import (
 from edge.types import SourceError
 
 _TIME = re.compile(
-    r"(t|time|times|timestamp|timestamps|sec|secs|second|seconds|s|ms|us)?[ _(\[]*(s|sec|ms|us|ns)?[\])]*"
+    r"(t|time|times|timestamp|timestamps|mono|sec|secs|second|seconds|s|ms|us)?[ _(\[]*(s|sec|ms|us|ns)?[\])]*"
 )
 _COUNTER = re.compile(
     r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"

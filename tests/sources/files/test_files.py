@@ -28,6 +28,7 @@ from files_played import SOUND, edf, joined, play, refused, wav
         (b"ID3\4" + b"\0" * 60, "MP3, which is not read: convert it to WAV or FLAC"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 60, "a picture"),
         (b"%PDF-1.7\n", "a PDF document"),
+        (b"PAR1\x15\x04", "a Parquet table: export CSV, EDF or WFDB"),
         (b"\x89HDF\r\n", "HDF5: export CSV or NPZ"),
         (b"\x1f\x8b\x08\0", "compressed with gzip"),
         (b"\x7fELF\0\0\0\0", "not a recording of a known format"),

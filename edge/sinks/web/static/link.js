@@ -7,8 +7,9 @@ const AGAIN_MS = [300, 600, 1000, 2000, 3000];
 const STUCK_S = 15; // the program's main loop says something at least every 10 s
 const TOO_MANY = 4013;
 const DRIFT = 0.001; // two clocks part by less
+const SLEPT_MS = 2000;
 
-let socket = null, heard = 0, failures = 0, again = 0, offset = Infinity, late = 0, told = 0, onChange = () => {};
+let socket = null, heard = 0, failures = 0, again = 0, offset = Infinity, late = 0, told = 0, wallAhead = Date.now() - performance.now(), onChange = () => {};
 let problem = "connecting";
 
 export const link = { problem: () => problem, bytes: 0, messages: 0 };
@@ -76,8 +77,16 @@ function clock(local, server) {
   told = local;
 }
 
+// The monotonic clock stands still in a machine that sleeps, the other one goes on: what is shown is as old as the sleep.
+function slept() {
+  const ahead = Date.now() - performance.now(), before = wallAhead;
+  wallAhead = ahead;
+  return Math.abs(ahead - before) > SLEPT_MS;
+}
+
 function check() {
-  if (socket && performance.now() - heard > SILENT_MS) lost("not connected");
+  if (slept() && socket) lost("not connected");
+  else if (socket && performance.now() - heard > SILENT_MS) lost("not connected");
   else if (socket && state.connected && late * 1000 > SILENT_MS) lost("the network is too slow");
   const stuck = state.connected && serverNow() - state.alive > STUCK_S ? "the monitor does not answer" : "";
   if (state.connected && stuck !== problem) {

@@ -9,9 +9,9 @@ import { may, on, readingsOf, standing, state, unfit } from "./state.js";
 import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
 import { left, mark, number, rankName, timeOfDay } from "./words.js";
 
-const PAUSE_S = 120, DETAILS_EVERY = 4;
+const PAUSE_S = 120, DETAILS_EVERY = 4, FACE_S = 2, ANSWER_S = 60;
 const mine = new Set();
-let turns = 0, modesShown = "";
+let turns = 0, modesShown = "", answeredAt = 0;
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -79,8 +79,9 @@ function show() {
   put($("clock"), state.hello && state.connected ? timeOfDay(wallTime(now)) : "");
   for (const [source, face] of Object.entries(state.faces)) {
     const trace = traceOf(`${source}/roi`);
-    if (trace) showFace(trace.figure, face);
+    if (trace) showFace(trace.figure, now - face.at < FACE_S ? face : {}); // of a camera that is gone nothing is known
   }
+  if (performance.now() - answeredAt > ANSWER_S * 1000) put($("answer"), "");
   if (turns % DETAILS_EVERY === 1) showDetails(now);
   spent(performance.now() - started);
 }
@@ -98,9 +99,20 @@ function send(command, fields) {
 
 function answered(item) {
   const own = mine.delete(item.command_id);
-  if (!own && !item.ok) return;
-  put($("answer"), own ? item.text : `${item.by.replace("page:", "")}: ${item.text}`);
-  $("answer").classList.toggle("bad", !item.ok);
+  if (!own && !item.ok && item.command_id) return; // without a name it is for this page: what it sent was not even read
+  const who = own ? "" : item.by?.replace("page:", "");
+  say([who, item.bed !== state.bed && item.bed, item.text].filter(Boolean).join(": "), item.ok);
+}
+
+function say(text, isGood) {
+  answeredAt = performance.now();
+  put($("answer"), text);
+  $("answer").classList.toggle("bad", !isGood);
+}
+
+function watch(bed) {
+  state.bed = bed;
+  sessionStorage.setItem("bed", bed);
 }
 
 document.addEventListener("click", (event) => {
@@ -110,7 +122,8 @@ document.addEventListener("click", (event) => {
   if (ack && event.detail && justMoved(occurrence)) return; // detail 0 = a key, which stays with its alarm
   if (ack) send("ack", { bed, id: ack, occurrence });
   else if (button.closest("#beds")) {
-    state.bed = bed;
+    watch(bed);
+    say("", true);
     clearTraces();
     state.faces = {};
     turns = 0;
@@ -150,6 +163,13 @@ on("hello", (item) => {
   $("logout").hidden = !item.login;
   state.faces = {};
   clearTraces();
+  if (!beds().includes(state.bed)) {
+    if (state.bed) say(`${state.bed} is not watched any more`, false);
+    watch(beds()[0] ?? "bed1");
+  }
+});
+on("f", (item) => {
+  for (const [source, face] of Object.entries(item.f)) state.faces[source] = { ...face, at: serverNow() };
 });
 on("w", addWaves);
 on("a", announce);

@@ -2,7 +2,7 @@
 
 export const state = {
   hello: null, readings: new Map(), sources: new Map(), places: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
-  faces: {}, cpu: null, alive: 0, wall: null, bed: null, connected: false,
+  faces: {}, cpu: null, alive: 0, wall: null, bed: sessionStorage.getItem("bed"), connected: false,
 };
 
 const EVENTS_KEPT = 60;
@@ -24,11 +24,10 @@ const takes = {
     state.places.clear();
     state.alarms.clear();
     state.events = item.log.slice().reverse();
-    state.cpu = null;
+    state.watching = {}; // its times, and what the processor has spent, may be of a program that is no more
+    state.stats = state.cpu = null;
     for (const alarm of item.alarms) state.alarms.set(alarm.id, alarm);
     for (const one of item.latest) take(one);
-    const beds = Object.keys(item.layout);
-    if (!beds.includes(state.bed)) state.bed = beds[0] ?? "bed1";
   },
   r(item) {
     const key = `${item.bed}/${item.src}/${item.m}`;
@@ -56,9 +55,7 @@ const takes = {
     if (state.stats) state.cpu = (item.figures.cpu_s - state.stats.figures.cpu_s) / Math.max(1, item.t - state.stats.t);
     state.stats = item;
   },
-  f(item) {
-    Object.assign(state.faces, item.f);
-  },
+  f() {},
   w() {},
   c() {},
 };
