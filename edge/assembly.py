@@ -205,8 +205,9 @@ def places_of(config: Config, calibration: Calibration | None) -> dict[str, Plac
             {
                 s.name: frozenset(STREAM_OF[analyzer] for analyzer in s.analyzers if analyzer in STREAM_OF)
                 for s in config.sources.values()
-                if s.bed == name and s.named
+                if s.bed == name
             },
+            frozenset(s.name for s in config.sources.values() if s.bed == name and s.named),
         )
         for name, bed in config.beds.items()
     }

@@ -94,6 +94,7 @@ class Reader:
         """How it stands at ``now``; None where nothing is known yet or it is as it ``was``."""
         seen = self.last_block if self.last_block is not None else self.started
         complaint: str = getattr(self.source, "complaint", "")
+        announced: Sequence[str] = ()
         if self.ended:
             state, reason = "disabled", "ended"
         elif self.off:
@@ -107,11 +108,12 @@ class Reader:
         else:
             weak = self.weak or complaint
             state, reason = ("degraded", weak) if weak else ("online", "")
-        if was is not None and (was.state, was.reason) == (state, reason):
+            announced = getattr(self.source, "announced", ())
+        if was is not None and (was.state, was.reason, was.announced) == (state, reason, announced):
             return None
         since = was.since if was is not None and was.state == state else now
         blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
-        return SourceStatus(self.name, self.bed, now, state, reason, since=since, blind_s=blind_s)
+        return SourceStatus(self.name, self.bed, now, state, reason, since=since, blind_s=blind_s, announced=announced)
 
     def _is_off(self) -> bool:
         return bool(self.off)

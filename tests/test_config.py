@@ -113,10 +113,11 @@ def test_every_mistake_is_named_with_its_remedy(text, said):
     assert "\n" not in message
 
 
-def test_streams_are_promised_by_analyzers_that_the_configuration_names():
+def test_a_bed_knows_what_its_analyzers_look_at_and_which_of_them_the_configuration_names():
     text = '[sources.a]\nkind = "synthetic"\nanalyzers = ["murmur", "rhythm"]\n[sources.b]\nkind = "synthetic"\n'
     (place,) = places_of(parse(text), None).values()
-    assert place.promised == {"a": frozenset({"pcg", "ppg"})}
+    assert place.streams == {"a": frozenset({"pcg", "ppg"}), "b": frozenset({"pcg", "ppg"})}
+    assert place.named == frozenset({"a"})
     assert place.sources == {"a": ("murmur", "rhythm"), "b": ("pulse", "rhythm", "murmur")}
 
 

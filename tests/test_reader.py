@@ -11,6 +11,7 @@ SAYS = "the device says: sensor error (no answer)"
 
 class Device:
     complaint = ""
+    announced = ()
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,17 @@ def test_what_the_device_says_is_wrong_is_in_its_status(silent_s, weak, complain
     status = reader.status(None, 10.0 + silent_s)
     assert (status.state, status.reason) == (state, reason)
     assert reader.status(status, 10.0 + silent_s) is None
+
+
+def test_what_the_device_announces_is_news_while_it_is_there():
+    device = Device()
+    reader = Reader("node", "bed1", device, [], last_block=10.0)
+    first = reader.status(None, 10.0)
+    device.announced = ("pcg", "ppg")
+    second = reader.status(first, 11.0)
+    assert (first.announced, second.announced, second.since) == ((), ("pcg", "ppg"), 10.0)
+    assert reader.status(second, 11.0) is None
+    away = reader.status(second, 20.0)
+    device.announced = ()
+    assert (away.state, away.announced) == ("offline", ())
+    assert reader.status(away, 21.0) is None

@@ -30,14 +30,15 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 @dataclass(frozen=True, slots=True)
 class Place:
     """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
-    watch it, with the analyzers of each; None = not said. promised: by source, streams that must come from it since the
-    configuration names what looks at them."""
+    watch it, with the analyzers of each; None = not said. streams: by source, what its analyzers look at; named: sources
+    from which all of that must come, since the configuration itself names their analyzers."""
 
     person: str = ""
     site: str = ""
     calibration: Calibration | None = None
     sources: Mapping[str, Sequence[str]] | None = None
-    promised: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
 
 
 NO_PLACE: Final = Place()

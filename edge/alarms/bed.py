@@ -38,7 +38,8 @@ class Bed:
 
     seq: number of its last event; epoch: where the numbers began. heard: per source and stream (a metric's part before
     the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
-    off: sources that are switched off or have ended, of which nothing is missed.
+    off: sources that are switched off or have ended, of which nothing is missed. announced: by source, streams that the
+    device says it sends.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class Bed:
         self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
-        self.watches, self.promised = place.sources, place.promised
+        self.watches, self._streams, self._named = place.sources, place.streams, place.named
+        self.announced: dict[str, frozenset[str]] = {}
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
 
@@ -96,6 +98,11 @@ class Bed:
     def ignores(self, t: float) -> bool:
         """Whether the bed was in standby at ``t``, or that is older: a reading late by then would stand until its end."""
         return self.standby is not None and t < self.standby[1]
+
+    def promised(self, source: str) -> frozenset[str]:
+        """Streams that must come: of those somebody looks at all where the configuration says who, else what is announced."""
+        looked_at = self._streams.get(source, frozenset())
+        return looked_at if source in self._named else looked_at & self.announced.get(source, frozenset())
 
     def unfed(self, feed: str) -> bool:
         """Whether no source of the configuration feeds it: it is of a source that is no more, or of several and none is."""
@@ -194,6 +201,7 @@ class Bed:
             "heard": {source: dict(streams) for source, streams in self.heard.items()},
             "analyzers": {source: list(names) for source, names in (self.watches or {}).items()},
             "off": sorted(self.off),
+            "announced": {source: sorted(streams) for source, streams in self.announced.items()},
             "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
@@ -209,6 +217,8 @@ class Bed:
         self.paused_until = None if until is None else until + shift_s
         self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
         self.heard, self.off = {}, set(saved.get("off", ())) if not doubt else set()
+        said = saved.get("announced", {}) if not doubt else {}
+        self.announced = {source: frozenset(streams) for source, streams in said.items()}
         analyzed = saved.get("analyzers", {})
         for source, streams in saved["heard"].items():
             if not isinstance(streams, Mapping):  # recordings of older versions know no streams

@@ -246,7 +246,10 @@ class Lifecycle:
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
-        """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: technical states must be confirmed anew."""
+        """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: technical states must be confirmed anew.
+
+        Not events of a moment: nobody says those twice, and they end by themselves.
+        """
         self.presence, self.occurrence = saved["presence"], saved["occurrence"]
         self.priority, self._top = saved["priority"], saved["top"]
         self.value, self.text, self.evidence = saved["value"], saved["text"], dict(saved["evidence"])
@@ -258,7 +261,7 @@ class Lifecycle:
         self.shelved_until = None if until is None else until + shift_s
         for name, state in saved["feeds"].items():
             feed = self._feeds[name] = Feed(self.rule, state["clocked"])
-            feed.restore(state, shift_s, doubt=doubt and self.rule.kind == "technical")
+            feed.restore(state, shift_s, doubt=doubt and self.rule.kind == "technical" and not self.rule.lasts_s)
 
 
 _rank: Final = PRIORITIES.index

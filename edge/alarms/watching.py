@@ -35,6 +35,10 @@ def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
     streams = bed.heard.setdefault(status.source, {})
     bed.off.discard(status.source)
     if status.state in ("online", "degraded"):
+        if status.announced:
+            bed.announced[status.source] = frozenset(status.announced)
+        if streams and _ANY not in streams:
+            _promise(bed, status.source)
         if not streams and (bed.watches is None or status.source in bed.watches):
             streams[_ANY] = None
         return []
@@ -67,9 +71,14 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
         found += _speaks(bed, reading.source, _ANY, reading.t)
         del streams[_ANY]
     if stream not in streams:  # the source sends: so must those of its others that are promised
-        streams.update(dict.fromkeys(bed.promised.get(reading.source, frozenset()) - streams.keys()))
+        _promise(bed, reading.source)
     streams[stream] = None
     return found
+
+
+def _promise(bed: Bed, source: str) -> None:
+    streams = bed.heard[source]
+    streams.update(dict.fromkeys(bed.promised(source) - streams.keys()))
 
 
 def silent(bed: Bed, now: float) -> list[Alarm]:

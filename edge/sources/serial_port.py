@@ -96,6 +96,12 @@ class SerialPort:
         """The device's last sensor error, for as long as it goes on saying so."""
         return self._complaint if self._clock.now() - self._complained < _COMPLAINT_S else ""
 
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """The kinds of streams that its HELLO names."""
+        hello = self._decoder.hello
+        return () if hello is None else tuple(sorted({one.kind for one in hello.streams}))
+
     def open(self) -> None:
         try:
             import serial

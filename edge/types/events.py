@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -57,7 +57,8 @@ class SourceStatus:
     """A source came, went or weakened, or is watched as before.
 
     since: when the state began, s; blind_s: how long nothing was seen. coverage: by metric, what share of the last
-    ``hour`` and ``day`` was watched, and the ``blind`` intervals with ``start``, ``end`` (s) and ``cause``.
+    ``hour`` and ``day`` was watched, and the ``blind`` intervals with ``start``, ``end`` (s) and ``cause``. announced:
+    kinds of streams that the device itself says it sends.
     """
 
     source: str
@@ -68,9 +69,11 @@ class SourceStatus:
     since: float = 0.0
     blind_s: float = 0.0
     coverage: Mapping[str, Mapping[str, Any]] | None = None
+    announced: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         require(self.state in SOURCE_STATES, f"unknown source state {self.state!r}")
+        object.__setattr__(self, "announced", tuple(self.announced))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from edge.types.samples import Block, Window
 class Source(Protocol):
     """A device or file that is read and stamped, nothing else. One thread calls it.
 
-    ``complaint``, where it has one and any thread may ask, is what the device itself says is wrong with it, "" = nothing.
+    ``complaint`` and ``announced``, where it has them and any thread may ask, are what the device itself says: what is
+    wrong with it, "" = nothing, and which kinds of streams it sends.
     """
 
     def open(self) -> None:

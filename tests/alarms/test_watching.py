@@ -15,8 +15,8 @@ def sound(t):
     return Reading("pcg.murmur", t, 0.1, "", 0.9, bed="bed1", source="node")
 
 
-def status(t, state, reason=""):
-    return SourceStatus("node", "bed1", t, state, reason)
+def status(t, state, reason="", announced=()):
+    return SourceStatus("node", "bed1", t, state, reason, announced=announced)
 
 
 def told(alarms):
@@ -176,7 +176,11 @@ def test_a_source_without_analyzers_is_recorded_and_not_missed():
     assert seconds(one, 0, 60) == []
 
 
-PROMISED = {"bed1": Place(sources={"node": ("pulse", "murmur")}, promised={"node": frozenset({"ppg", "pcg"})})}
+PROMISED = {
+    "bed1": Place(
+        sources={"node": ("pulse", "murmur")}, streams={"node": frozenset({"ppg", "pcg"})}, named=frozenset({"node"})
+    )
+}
 
 
 def test_a_promised_stream_that_never_came_is_missed_once_another_comes():
@@ -189,6 +193,41 @@ def test_a_promised_stream_that_never_came_is_missed_once_another_comes():
     assert seconds(two, 60, 120, ppg=True) == []
     assert standing(two) == {LOST: "on"}
     assert [t[:3] for t in seconds(two, 120, 130, ppg=True, pcg=True)] == [(123.1, "off", "cleared")]
+
+
+SENDS_ANYTHING = {"bed1": Place(sources={"node": ("pulse", "murmur")}, streams={"node": frozenset({"ppg", "pcg"})})}
+
+
+def test_a_stream_that_the_device_announces_is_missed_like_one_that_the_configuration_names():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("acc", "pcg", "ppg")))
+    assert seconds(one, 0, 60, ppg=True) == [(19.5, "on", "raised", "No pcg readings from node for 15 s")]
+    two = board(state=through_json(one), places=SENDS_ANYTHING)
+    assert [t[:3] for t in seconds(two, 60, 70, ppg=True, pcg=True)] == [(63.1, "off", "cleared")]
+
+
+def test_of_what_is_neither_announced_nor_named_nothing_is_missed():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("ppg",)))
+    assert seconds(one, 0, 60, ppg=True) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_a_device_announces_after_its_first_readings_is_missed_from_then_on(again):
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("ppg",)))
+    seconds(one, 0, 20, ppg=True)
+    if again:
+        one = board(state=through_json(one), places=SENDS_ANYTHING)
+    one.update(status(20.0, "online", announced=("pcg", "ppg")))
+    assert seconds(one, 20, 60, ppg=True) == [(39.5, "on", "raised", "No pcg readings from node for 15 s")]
+
+
+def test_what_was_announced_before_its_first_reading_is_kept():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("pcg", "ppg")))
+    two = board(state=through_json(one), places=SENDS_ANYTHING)
+    assert seconds(two, 0, 30, ppg=True) == [(19.5, "on", "raised", "No pcg readings from node for 15 s")]
 
 
 def test_of_a_source_that_sends_nothing_at_all_nothing_is_said_of_its_streams():

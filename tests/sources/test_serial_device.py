@@ -96,6 +96,18 @@ def test_what_the_device_reports_is_logged_and_not_over_and_over(source, line, c
     assert warnings(caplog) == [said, f"{line.path}: the device says: event 9", said]
 
 
+def test_it_announces_what_its_hello_names_until_it_is_opened_again(source, line):
+    assert source.announced == ()
+    source.open()
+    streams = (PCG, PPG, StreamInfo(3, "ppg", ("ir",), 100.0))
+    line.send(encode(Hello("node", 1, streams), 0))
+    read_until(source, 1)
+    assert source.announced == ("pcg", "ppg")
+    source.close()
+    source.open()
+    assert source.announced == ()
+
+
 def test_a_sensor_error_is_its_complaint_while_it_is_repeated_and_until_it_restarts(source, line, clock):
     source.open()
     line.send(encode(DeviceEvent(2, 0, "3.4 V"), 0) + encode(Hello("d", 1, ()), 1))

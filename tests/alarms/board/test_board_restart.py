@@ -65,6 +65,15 @@ def test_after_a_restart_acknowledged_stays_and_numbers_go_on():
     assert told[0].occurrence == "next.bed1.brady.2"
 
 
+def test_a_drill_and_a_clock_step_last_through_a_restart_as_long_as_without_one():
+    one = board()
+    one.update(Fault("clock_step", 0.0, True))
+    one.command(say("drill", 0.0))
+    two = board(boot="next", state=through_json(one), shift_s=0.0)
+    told = [(now, a.id, a.presence) for now in range(1, 400) for a in two.tick(float(now))]
+    assert told == [(120, "bed1/drill", "off"), (300, "_device/clock_step", "off")]
+
+
 def a_board_in_use():
     """Alarms that are on, acknowledged, latched, pending, shelved and escalated, of readings and of states."""
     one = board(chain=CHAIN, places={"bed1": Place("p1", "AV")})
