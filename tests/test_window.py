@@ -203,6 +203,33 @@ def test_a_stream_goes_on_from_a_state_only_with_the_samples_it_needs():
     assert not two.restore({**one.state(), "oldest": two.first_t, "end": 3.9})
 
 
+@pytest.mark.parametrize("chunk", [1, 10])
+@pytest.mark.parametrize("since", [0, 100, 300])
+def test_a_stream_that_goes_on_from_a_state_knows_of_the_hole_before_its_first_sample(chunk, since):
+    whole = list(blocks(np.arange(500.0), lost=range(250, 300), chunk=chunk))
+    one, two = Windower(keep_s=10.0), Windower(keep_s=10.0)
+    for block in whole:
+        one.add(block)
+        if block.seq >= since:
+            two.add(block)
+    one.forget(2.75)
+    assert two.restore(one.state())
+    assert two.state() == one.state() == {"first_t": 0.0, "oldest": 3.0, "end": 5.0, "holes": [[2.5, 3.0]]}
+    first, second = one.cut(2.75, 5.0), two.cut(2.75, 5.0)
+    assert (second.t.tolist(), second.holes) == (first.t.tolist(), ((2.75, 3.0),))
+
+
+def test_a_state_of_before_the_first_block_is_none_and_forgets_what_was():
+    windower = Windower(keep_s=10.0)
+    assert windower.state() is None
+    assert (windower.first_t, windower.end, windower.last_block_s) == (None, None, 0.0)
+    for block in blocks(np.zeros(25), lost=range(5, 8)):
+        windower.add(block)
+    assert (windower.first_t, windower.end, windower.last_block_s) == (0.0, 0.25, 0.07)
+    assert windower.restore(None)
+    assert (windower.state(), windower.cut(0.0, 1.0)) == (None, None)
+
+
 def test_the_end_of_a_window_may_be_as_far_past_the_last_sample_as_a_pause_is_no_hole():
     assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.04).holes == ()
     assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.06).holes == ((1.0, 1.06),)
