@@ -235,6 +235,24 @@ def test_the_end_of_a_window_may_be_as_far_past_the_last_sample_as_a_pause_is_no
     assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.06).holes == ((1.0, 1.06),)
 
 
+def test_a_stream_has_ended_where_it_was_silent_for_longer_than_a_pause():
+    windower = Windower(keep_s=10.0)
+    assert windower.ended_before(1000.0) is False
+    for block in blocks(np.zeros(100)):
+        windower.add(block)
+    assert [windower.ended_before(t) for t in (0.5, 1.04, 1.06)] == [False, False, True]
+
+
+def test_where_samples_came_again_is_asked_for_inside_of_a_long_hole():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.zeros(500), lost=[*range(100, 110), *range(250, 300)]):
+        windower.add(block)
+    at = (1.05, 2.49, 2.5, 2.51, 2.99, 3.0)
+    assert [windower.hole_end(t, longer_than_s=0.4) for t in at] == [None, None, None, 3.0, 3.0, None]
+    assert windower.hole_end(2.7, longer_than_s=0.6) is None
+    assert windower.hole_end(1.05, longer_than_s=0.05) == 1.1
+
+
 def test_of_a_hole_that_began_before_what_is_kept_the_rest_is_known():
     windower = Windower(keep_s=10.0)
     for block in blocks(np.zeros(500), lost=range(250, 300)):
