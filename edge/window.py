@@ -105,8 +105,8 @@ class Windower:
         if last is None or fresh:
             self._first_t = float(t[0])
         else:
-            seen = max(0, last.next_seq - block.seq)  # repeated samples are taken once
-            seen = max(seen, int(np.searchsorted(t, self._last_t, side="right")))  # and time never goes back
+            # repeated samples are taken once, and time never goes back
+            seen = max(last.next_seq - block.seq, int(np.searchsorted(t, self._last_t, side="right")))
             if seen >= len(t):
                 return False
             t, data = t[seen:], data[seen:]

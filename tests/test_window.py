@@ -203,9 +203,54 @@ def test_a_stream_goes_on_from_a_state_only_with_the_samples_it_needs():
     assert not two.restore({**one.state(), "oldest": two.first_t, "end": 3.9})
 
 
+@pytest.mark.parametrize("chunk", [1, 10])
+@pytest.mark.parametrize("since", [0, 100, 300])
+def test_a_stream_that_goes_on_from_a_state_knows_of_the_hole_before_its_first_sample(chunk, since):
+    whole = list(blocks(np.arange(500.0), lost=range(250, 300), chunk=chunk))
+    one, two = Windower(keep_s=10.0), Windower(keep_s=10.0)
+    for block in whole:
+        one.add(block)
+        if block.seq >= since:
+            two.add(block)
+    one.forget(2.75)
+    assert two.restore(one.state())
+    assert two.state() == one.state() == {"first_t": 0.0, "oldest": 3.0, "end": 5.0, "holes": [[2.5, 3.0]]}
+    first, second = one.cut(2.75, 5.0), two.cut(2.75, 5.0)
+    assert (second.t.tolist(), second.holes) == (first.t.tolist(), ((2.75, 3.0),))
+
+
+def test_a_state_of_before_the_first_block_is_none_and_forgets_what_was():
+    windower = Windower(keep_s=10.0)
+    assert windower.state() is None
+    assert (windower.first_t, windower.end, windower.last_block_s) == (None, None, 0.0)
+    for block in blocks(np.zeros(25), lost=range(5, 8)):
+        windower.add(block)
+    assert (windower.first_t, windower.end, windower.last_block_s) == (0.0, 0.25, 0.07)
+    assert windower.restore(None)
+    assert (windower.state(), windower.cut(0.0, 1.0)) == (None, None)
+
+
 def test_the_end_of_a_window_may_be_as_far_past_the_last_sample_as_a_pause_is_no_hole():
     assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.04).holes == ()
     assert cut_all(np.zeros(100), chunk=10, start=0.0, end=1.06).holes == ((1.0, 1.06),)
+
+
+def test_a_stream_has_ended_where_it_was_silent_for_longer_than_a_pause():
+    windower = Windower(keep_s=10.0)
+    assert windower.ended_before(1000.0) is False
+    for block in blocks(np.zeros(100)):
+        windower.add(block)
+    assert [windower.ended_before(t) for t in (0.5, 1.04, 1.06)] == [False, False, True]
+
+
+def test_where_samples_came_again_is_asked_for_inside_of_a_long_hole():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.zeros(500), lost=[*range(100, 110), *range(250, 300)]):
+        windower.add(block)
+    at = (1.05, 2.49, 2.5, 2.51, 2.99, 3.0)
+    assert [windower.hole_end(t, longer_than_s=0.4) for t in at] == [None, None, None, 3.0, 3.0, None]
+    assert windower.hole_end(2.7, longer_than_s=0.6) is None
+    assert windower.hole_end(1.05, longer_than_s=0.05) == 1.1
 
 
 def test_of_a_hole_that_began_before_what_is_kept_the_rest_is_known():

@@ -113,13 +113,12 @@ class Murmur:
         oldest = end - _RECORDING_S + self.hop_s / 2  # between two hops, where no rounding decides
         while self._recent and self._recent[0][0] < oldest:
             self._recent.popleft()
-        if full and any(not complete for *_, complete in self._recent):
-            self._recent.clear()
         self._recent.append((end, scores, full))
 
     def _answered(self, t: float, sound: pcg.Sound, scores: Scores, p: float, detail: dict[str, Any]) -> list[Reading]:
         quality = quality_of(scores)
-        recording = judge_recording([scores for _, scores, _ in self._recent], self._calibration)
+        windows = _full_or_all((scores, full) for _, scores, full in self._recent)
+        recording = judge_recording(windows, self._calibration)
         detail["unknown"] = sigmoid(scores.unknown)
         detail["recording"] = {k: getattr(recording, k) for k in _RECORDING_KEYS}
         readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
@@ -146,6 +145,12 @@ class Murmur:
         return [murmur, Reading("pcg.hr", t, None, "bpm", reason=reason), quiet]
 
 
+def _full_or_all(windows: Iterable[tuple[Scores, bool]]) -> list[Scores]:
+    """Those of full windows; where there is none, all. windows: with whether each is a full one."""
+    told = list(windows)
+    return [scores for scores, full in told if full] or [scores for scores, _ in told]
+
+
 def recording_verdict(readings: Iterable[Reading], calibration: Calibration) -> Verdict:
     """The verdict over all windows of a recording, from the analyzer's readings of it.
 
@@ -154,8 +159,7 @@ def recording_verdict(readings: Iterable[Reading], calibration: Calibration) -> 
     """
     murmur = [r for r in readings if r.metric == "pcg.murmur"]
     heard = [r for r in murmur if r.value is not None]
-    full = [r for r in heard if r.detail["complete"]]
-    windows = [Scores(**r.detail["scores"]) for r in full or heard]
+    windows = _full_or_all((Scores(**r.detail["scores"]), r.detail["complete"]) for r in heard)
     refused = [r.reason for r in murmur if r.value is None and r.reason != "warming_up"]
     return judge_recording(windows, calibration, refused)
 

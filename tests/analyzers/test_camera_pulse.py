@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -258,6 +259,34 @@ def test_a_gap_is_a_gap_and_a_return_counts_anew(model):
     assert {r.value for r in found if 15.0 < r.t < 28.0} == {None}
     assert {r.reason for r in found if 20.0 < r.t < 24.0} == {"gap"}
     assert found[-1].value == pytest.approx(72.0, abs=1.0)
+
+
+def test_from_a_state_it_goes_on_as_if_it_had_been_there_all_the_time(model):
+    """Also over a moment of overexposed skin, so that what was tracked is older than one hop."""
+    t, table = traces(80.0, noise=0.1, seconds=36.0)
+    white = (t >= 14.0) & (t < 14.2)
+    for area in SKIN:
+        for colour in "rgb":
+            table[white, COLUMNS.index(f"{area}_{colour}")] = 255.0
+    one, other = (
+        Lane(bed="b", source="cam", primary="roi", analyzers={"camera_pulse": build(models=lambda _: model)})
+        for _ in range(2)
+    )
+    there, restored = [], []
+    for i in range(len(t)):
+        block = Block("cam/roi", i, float(t[i]), RATE, table[i : i + 1].copy(), 0, COLUMNS)
+        if i < 600:
+            one.feed(block)
+            other.prime(block)
+            continue
+        if i == 600:
+            assert one.state()["analyzers"]["camera_pulse"]["last_end"] == 14.0
+            assert other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.state())))
+        there += one.feed(block)
+        restored += other.feed(block)
+    assert restored == there
+    assert one.state() == other.state()
+    assert {r.reason for r in there} == {"saturated", ""}
 
 
 def test_chunking_does_not_matter(model):

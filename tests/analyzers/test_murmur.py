@@ -13,13 +13,14 @@ import pytest
 from edge import inference
 from edge.analyzers import murmur
 from edge.dsp import pcg_frontend, synthesis
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.murmur_decision import Calibration, sigmoid
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Block, ConfigError, Reading
 from signals import blocks
 
 RATE = 4000.0
+UNITS = {"pcg.murmur": "", "pcg.hr": "bpm", "pcg.quality": ""}
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,8 @@ def model() -> Model:
     return inference.load("murmur")
 
 
-def heart(*, has_murmur: bool, seconds: float = 9.0, rate: float = RATE, bpm: float = 72.0) -> np.ndarray:
-    beats = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], seconds + 1, seed=3)
+def heart(*, has_murmur: bool, seconds: float = 9.0, rate: float = RATE, kind: str = "sinus") -> np.ndarray:
+    beats = synthesis.beats([synthesis.Episode(0.0, kind, 72.0)], seconds + 1, seed=3)
     t = np.arange(round(seconds * rate)) / rate
     return 8000 * synthesis.pcg(beats, t, murmur=[(0.0, 99.0)] if has_murmur else [], noise=0.02, seed=5)
 
@@ -58,9 +59,20 @@ def test_murmur_and_none_are_told_apart_with_rate_and_quality(model: Model) -> N
         assert {r.detail["decision"] for r in said} == {word}
         assert said[-1].detail["recording"]["decision"] == word
         assert said[-1].model == str(model.identity)
+        assert [{r.metric: r.unit for r in readings if r.t == one.t} for one in said] == [UNITS] * 5
         rates = [r.value for r in readings if r.metric == "pcg.hr"]
         assert all(isinstance(v, float) and abs(v - 72) < 5 for v in rates)
         assert all(isinstance(r.value, float) and r.value > 0.5 for r in readings if r.metric == "pcg.quality")
+        for head in ("unknown", "foreign"):
+            assert said[-1].detail[head] == sigmoid(said[-1].detail["scores"][head])
+
+
+def test_a_heart_without_a_rhythm_has_a_verdict_and_no_rate(model: Model) -> None:
+    readings = [r for r in readings_of(heart(has_murmur=False, kind="af"), model) if r.t >= 5.0]
+    assert {r.detail["decision"] for r in readings if r.metric == "pcg.murmur"} == {"absent"}
+    rates = [r for r in readings if r.metric == "pcg.hr"]
+    assert [(r.value, r.reason) for r in rates] == [(None, "low_quality")] * 5
+    assert all(r.detail["candidate_bpm"] > 30.0 for r in rates)
 
 
 @pytest.mark.parametrize("chunk", [7, 400, 100_000])
@@ -138,6 +150,12 @@ def test_too_short_silent_constant_and_clipped_are_refused_with_their_reason(mod
     assert murmur.recording_verdict(short, calibration).reason == "too_short"
     assert murmur.recording_verdict([], calibration).reason == "too_short"
     assert reasons(readings_of(np.zeros(32_000), model)) == {"no_signal"}
+    refused = readings_of(np.zeros(32_000), model)[-3:]
+    assert {r.metric: (r.unit, r.value) for r in refused} == {
+        "pcg.murmur": ("", None), "pcg.hr": ("bpm", None), "pcg.quality": ("", 0.0),
+    }  # fmt: skip
+    assert (refused[0].detail["decision"], refused[0].model) == ("unknown", str(model.identity))
+    assert {r.value for r in short} == {None}, "too little is no bad sound"
     assert reasons(readings_of(np.full(32_000, 512), model)) == {"no_signal"}
     loud = np.clip(30 * heart(has_murmur=False), -8000, 8000)
     assert reasons(readings_of(loud, model)) == {"saturated"}
@@ -202,10 +220,11 @@ def test_bursts_ticks_and_scratches_are_seldom_a_heart_however_regular(
     assert told <= at_most
 
 
-def test_speech_is_named(model: Model) -> None:
+def speech() -> np.ndarray:
+    """9 s of voiced syllables."""
     rng = np.random.default_rng(3)
     t = np.arange(int(9 * RATE)) / RATE
-    speech = np.zeros(len(t))
+    x = np.zeros(len(t))
     at = 0.1
     while at < 8.6:
         length = rng.uniform(0.3, 0.5)
@@ -214,12 +233,23 @@ def test_speech_is_named(model: Model) -> None:
         phase = 2 * np.pi * np.cumsum(f0) / RATE
         formant = rng.uniform(400, 700)
         sound = sum(np.sin(k * phase) / (1 + ((k * 120 - formant) / 120) ** 2) for k in range(1, 9))
-        speech += np.where((s > 0) & (s < 1), np.sin(np.pi * s) ** 0.5 * sound, 0.0)
+        x += np.where((s > 0) & (s < 1), np.sin(np.pi * s) ** 0.5 * sound, 0.0)
         at += length + rng.uniform(0.03, 0.2)
-    speech += 0.005 * rng.standard_normal(len(t))
-    late = [r for r in readings_of(speech, model) if r.metric == "pcg.murmur" and r.t >= 5]
+    return x + 0.005 * rng.standard_normal(len(t))
+
+
+def test_speech_is_named(model: Model) -> None:
+    late = [r for r in readings_of(speech(), model) if r.metric == "pcg.murmur" and r.t >= 5]
     assert all(r.value is None for r in late)
     assert "speech" in {r.reason for r in late}
+
+
+def test_speech_as_loud_as_the_heart_is_no_murmur_and_hides_no_heart_that_is_heard_without_one(model: Model) -> None:
+    for has_murmur, words in ((True, {"speech"}), (False, {"speech", "absent"})):
+        x = heart(has_murmur=has_murmur)
+        readings = readings_of(x + speech() * x.std() / speech().std(), model)
+        said = [r for r in readings if r.metric == "pcg.murmur" and r.t >= 5]
+        assert {r.reason or r.detail["decision"] for r in said} == words
 
 
 def test_a_hole_is_a_gap_and_a_flag_speaks(model: Model) -> None:
@@ -243,6 +273,25 @@ def test_the_recording_is_of_the_last_half_minute_whatever_the_hop(
 ) -> None:
     readings = readings_of(heart(has_murmur=True, seconds=seconds), model, hop_s=hop_s)
     assert [r for r in readings if r.metric == "pcg.murmur"][-1].detail["recording"]["windows"] == windows
+
+
+@pytest.mark.parametrize(("hole", "windows"), [((10.1, 10.4), 11), ((9.5, 10.4), 10)])
+def test_a_window_that_a_hole_cuts_short_costs_none_of_the_full_ones(
+    model: Model, hole: tuple[float, float], windows: int
+) -> None:
+    analyzer = murmur.build(models=lambda _: model)
+    lane = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": analyzer})
+    lost = range(*(round(t * RATE) for t in hole))
+    told = blocks(heart(has_murmur=True, seconds=20.0), stream="s/pcg", rate=RATE, chunk=400, lost=lost)
+    readings = [r for block in told for r in lane.feed(block) if r.metric == "pcg.murmur"]
+    heard = [r for r in readings if r.value is not None]
+    assert [r.t for r in heard if not r.detail["complete"]] == [3.0, 4.0, 15.0][: 13 - windows]
+    assert [r.detail["recording"]["windows"] for r in heard if r.t in (3.0, 4.0, 5.0, 20.0)] == [1, 2, 1, windows]
+    calibration = Calibration.from_card(model.card)
+    verdict = murmur.recording_verdict(heard, calibration)
+    assert heard[-1].detail["recording"] == {
+        "p": verdict.p, "decision": verdict.decision, "windows": verdict.windows,
+    }  # fmt: skip
 
 
 def test_what_was_heard_before_a_minute_of_silence_is_not_in_the_recording(model: Model) -> None:
@@ -270,6 +319,8 @@ def test_the_recording_goes_on_from_a_state_and_not_from_one_without_times(model
     assert recordings(state) == recordings(None)[-2:] == [4, 5]
     state["analyzers"]["murmur"]["recent"] = [entry[1:] for entry in state["analyzers"]["murmur"]["recent"]]
     assert recordings(state) == [1, 2]
+    first.reset()
+    assert first.state()["analyzers"]["murmur"] == {"recent": []}
 
 
 def test_settings_are_checked(model: Model) -> None:

@@ -1,5 +1,6 @@
 """An accelerometer that rests, moves or dies, and a pulse sensor that is off beside it: no rate without a pulse."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -130,6 +131,44 @@ def test_what_the_device_calls_off_is_off(model, moves):
     assert {r.reason for r in readings if 20.6 < r.t < 30.9} == {"sensor_off"}
     assert {r.reason for r in readings if 31.1 < r.t < 37.5} == {"low_quality"}  # on again, and not yet settled
     assert all(r.value is not None for r in readings if r.t > 39)
+
+
+def told_again(ppg, acc, model, at_s):
+    """Readings after ``at_s`` of a lane that was there all the time, and of one that goes on from its state then."""
+    one, other = (
+        Lane(bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+        for _ in range(2)
+    )
+    found = [[], []]
+    for a in range(0, N, 50):
+        if a == round(at_s * RATE):
+            assert other.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(one.state())))
+        blocks = (
+            Block("node/acc", a, a / RATE, RATE, acc[a : a + 50].copy()),
+            Block("node/ppg", a, a / RATE, RATE, ppg[a : a + 50, None].copy()),
+        )
+        for block in blocks:
+            readings = one.feed(block)
+            if a >= round(at_s * RATE):
+                found[0] += readings
+                found[1] += other.feed(block)
+            else:
+                other.prime(block)
+    assert one.state() == other.state()
+    return one.state()["analyzers"]["pulse"], found
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_from_a_state_it_goes_on_as_if_it_had_been_there_all_the_time(model, moves):
+    wobble, acc = walking() if moves else (0.0, resting())
+    even = 500.0 * np.sin(2 * np.pi * 1.7 * T)  # by itself it does not tell which way up it is
+    x = np.where(T < 30.0, 120000.0 - heart(), 60000.0 + even) + wobble
+    x[4700:4800] = x[4700]  # a break: what was tracked before it is older than one hop
+    state, (there, restored) = told_again(x, acc, model, 49.0)
+    assert restored == there
+    assert len(there) == 21
+    assert (state["sign"], state["last_t"]) == (1.0 if moves else -1.0, SECONDS)
+    assert moves is any(r.detail.get("method") == "spectrum" for r in there if r.value is not None)
 
 
 def test_a_state_from_before_movement_was_remembered_is_taken(model):
