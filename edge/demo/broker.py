@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from typing import Self
@@ -70,7 +71,8 @@ class Broker:
             broker = Amqtt(settings)
             await broker.start()
         except Exception as error:  # amqtt wraps what the socket said in errors of its own
-            self._error = str(error.__cause__ or error)
+            cause = error.__cause__ or error
+            self._error = os.strerror(cause.errno) if isinstance(cause, OSError) and cause.errno else str(cause)
             self._ready.set()
             return
         self._ready.set()

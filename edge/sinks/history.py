@@ -1,7 +1,7 @@
 """All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
 
-A row an occurrence with what it came to, and its transitions whole. One thread adds; anybody may read. The oldest
-occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun. Where the disk is full from
+A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be set.
+One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun. Where the disk is full from
 the start it lies in memory until the end of the run.
 """
 
@@ -29,7 +29,6 @@ create table if not exists occurrence (
     source text not null, priority integer not null, presence text not null, text text not null,
     raised real not null, ended real
 );
-create index if not exists by_time on occurrence (raised);
 create table if not exists transition (
     occurrence text not null, seq integer not null, wall real not null, boot text not null, alarm blob not null,
     primary key (occurrence, seq)
@@ -101,10 +100,10 @@ class History:
 
     def _prune(self) -> None:
         oldest = self._db.execute(
-            "select raised from occurrence order by raised desc limit 1 offset ?", (KEPT,)
+            "select rowid from occurrence order by rowid desc limit 1 offset ?", (KEPT,)
         ).fetchone()
         if oldest is not None:
-            self._db.execute("delete from occurrence where raised <= ?", oldest)
+            self._db.execute("delete from occurrence where rowid <= ?", oldest)
             self._db.execute("delete from transition where occurrence not in (select occurrence from occurrence)")
 
     def occurrences(
@@ -114,12 +113,12 @@ class History:
         condition: str = "",
         kind: str = "",
         priority: str = "",
-        before: float | None = None,
+        beyond: str = "",
         after: float | None = None,
         limit: int = LIMIT,
     ) -> list[dict[str, Any]]:
-        """The newest occurrences first, as asked for: raised and ended are Unix times, s; before and after bound
-        ``raised``; priority is the least."""
+        """The newest occurrences first, as asked for: raised and ended are Unix times, s; beyond: the occurrence after
+        which the list goes on; after bounds ``raised``; priority is the least."""
         asked: list[tuple[str, Any]] = [
             (f"{column} = ?", value)
             for column, value in (("bed", bed), ("condition", condition), ("kind", kind))
@@ -127,12 +126,15 @@ class History:
         ]
         if priority:
             asked.append(("priority >= ?", PRIORITIES.index(priority)))
-        asked += [(f"raised {sign} ?", value) for sign, value in (("<", before), (">=", after)) if value is not None]
+        if beyond:
+            asked.append(("rowid < (select rowid from occurrence where occurrence = ?)", beyond))
+        if after is not None:
+            asked.append(("raised >= ?", after))
         where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
         values = [value for _, value in asked]
         with self._lock:
             rows = self._db.execute(
-                f"select {', '.join(_SUMMARY)} from occurrence{where} order by raised desc, rowid desc limit ?",
+                f"select {', '.join(_SUMMARY)} from occurrence{where} order by rowid desc limit ?",
                 (*values, max(1, min(limit, LIMIT))),
             ).fetchall()
         found = [dict(zip(_SUMMARY, row, strict=True)) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -165,13 +166,14 @@ def test_wfdb_sample_for_sample(recording, tmp_path):
             np.testing.assert_array_equal(record_.p_signal, data)
 
 
-def test_what_is_written_out_is_read_again(tmp_path):
-    record(tmp_path / "night.evrec", blocks("node/ppg", 100.0, PPG))
+@pytest.mark.parametrize("labels", [("ir", "red"), ()])
+def test_what_is_written_out_is_read_again(tmp_path, labels):
+    record(tmp_path / "night.evrec", [replace(b, labels=labels) for b in blocks("node/ppg", 100.0, PPG)])
     assert (
         main(["export", str(tmp_path / "night.evrec"), "--edf", "--wfdb", "--csv", "--out", str(tmp_path / "out")]) == 0
     )
     for name in ("node.edf", "node-ppg.hea", "node-ppg.dat", "node-ppg.csv"):
-        read = play(tmp_path / "out" / name)
+        read = play(tmp_path / "out" / name, signal="ppg")
         assert [b.rate for b in read] == [100.0] * len(read), name
         np.testing.assert_array_equal(joined(read, "ppg"), PPG, name)
 
@@ -357,6 +359,12 @@ def test_where_the_microphone_sat_is_a_mark(tmp_path):
 def test_what_cannot_be_done_is_said_in_one_line(recording, capsys, arguments, text):
     assert main(["export", str(recording.path), *arguments]) == 2
     assert text in capsys.readouterr().err
+
+
+def test_a_reader_of_its_words_that_goes_is_no_fault_of_the_folder(recording, tmp_path):
+    command = f"{sys.executable} -m edge export {recording.path} --csv --out {tmp_path / 'out'} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+import types
 
 import pytest
 
 from edge import inference
 from edge.cli import main
 from edge.recording import Recording
+from edge.sinks.history import History
+from edge.types import Alarm
 from web_browser import SCREENS, Seen
+from web_server import WebServer
 from whole_program import TWO_BEDS, for_seconds, run_to_its_end, running
 
 pytestmark = pytest.mark.slow
@@ -158,3 +162,38 @@ def test_who_may_only_look_takes_nothing_away(browser, folder, monkeypatch):
         opened(seen, "Atrial fibrillation")
         assert seen.page.get_by_role("link", name="Save").count() == 0
         assert seen.page.locator(".waves canvas").count() == 1
+
+
+def kept_alarm(number, presence="on", seq=1):
+    evidence = {
+        "change": "raised" if seq == 1 else "cleared",
+        "rule": {"confirm": (1, 1), "on_delay_s": 1, "off_delay_s": 1},
+    }
+    evidence |= {"reading": {}, "readings": [[9.0, None, 0.1, "yes"]]}
+    return Alarm(
+        "bed1/af", f"b.bed1.af.{number}", "physiological", "medium", presence, 10.0 + seq, f"Alarm {number}", "af",
+        "bed1", since=9.0, seq=seq, evidence=evidence,
+    )  # fmt: skip
+
+
+def test_a_list_left_open_follows_what_becomes_of_its_alarms(browser, tmp_path):
+    history = History(tmp_path / "history.sqlite")
+    for number in range(60):
+        history.add(kept_alarm(number), wall=1_700_000_000.0, boot="b")
+    kept = types.SimpleNamespace(history=history, root=tmp_path)
+    with WebServer(history=kept) as server, Seen(browser, f"{server.sink.url}alarms#%") as seen:
+        seen.page.get_by_role("button", name="Older").click()
+        seen.until("() => document.querySelectorAll('#alarms li').length === 60")
+        opened(seen, "Alarm 0")
+        assert "present, not acknowledged" in seen.text("#one .facts")
+        assert seen.page.locator("#one td").nth(1).inner_text() == "--"
+        history.add(kept_alarm(0, "off", 2), wall=1_700_000_001.0, boot="b")
+        history.add(kept_alarm(60), wall=1_700_000_002.0, boot="b")
+        seen.until("() => document.querySelector('#alarms b').textContent === 'Alarm 60'")
+        assert seen.page.locator("#alarms li").count() == 60
+        seen.page.get_by_role("button", name="Older").click()
+        seen.until("() => document.querySelector('#one .facts').textContent.includes('after 1 s')")
+        seen.page.evaluate("() => { location.hash = ''; }")
+        seen.page.locator("#hint").wait_for()
+        assert seen.complaints == []
+    history.close()

@@ -51,11 +51,17 @@ def test_what_is_asked_for_is_found_newest_first(past):
     assert found(bed="bed2") == found(condition="tachy") == found(priority="high") == [7]
     assert found(kind="technical") == [8]
     assert found(priority="medium", limit=2) == [7, 6]
-    assert found(before=3.0) == [2, 1]
+    assert found(beyond="b.bed1.af.3") == [2, 1]
     assert found(after=7.0) == [8, 7]
     assert found(bed="nobody' or 1=1 --") == []
     assert past.conditions() == ["af", "source_lost", "tachy"]
     assert past.transitions("unknown") == []
+
+
+def test_alarms_are_in_the_order_in_which_they_came_though_the_clock_was_set_back(past):
+    for number, wall in ((1, 1000.0), (2, 2000.0), (3, 5.0), (4, 6.0)):
+        past.add(alarm(number), wall=wall, boot="b")
+    assert [row["raised"] for row in past.occurrences()] == [6.0, 5.0, 2000.0, 1000.0]
 
 
 def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
                 print(path)
     except FileExistsError as error:
         raise ConfigError(f"{error.filename}: exists and is kept; set --out to another folder") from None
+    except BrokenPipeError:  # who reads what is printed has gone; that is no fault of the folder
+        raise
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written: {error.strerror}; set --out") from None
     left_out = [track.stream for track in whole.tracks if not track.on_grid]

@@ -31,7 +31,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command = subparsers.add_parser(
         "replay",
         help="run recordings through the same lanes and alarms",
-        description="Run a recorded session, WAV, FLAC, CSV, NPZ or video through the lanes and alarms that run live.",
+        description="Run a recorded session, WAV, FLAC, CSV, NPZ, EDF, WFDB or video through the lanes and alarms that run live.",
         epilog=f"example: edge-vitals replay night.evrec --jsonl | grep alarm\n\n{JSONL_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

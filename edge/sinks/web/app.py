@@ -88,7 +88,7 @@ class Page:
             Route("/logout", self._logout, methods=["POST"]),
             Route("/session", self._session, methods=["GET"]),
             Route("/static/{name}", self._static, methods=["GET"]),
-            *PastRoutes(self._past, self._person, self._file).routes(),
+            *PastRoutes(self._past, self._person, self._file, self._clock.wall).routes(),
             WebSocketRoute("/live", self._live),
         ]
         return _Door(Starlette(routes=routes, lifespan=lifespan), self._access)

@@ -7,7 +7,7 @@ of skin, never a picture.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from edge.alarms.bed import recording_of
 from edge.alarms.conditions import DRILL
-from edge.dsp.beats import band_passed, find_beats, polarity
+from edge.dsp.beats import band_passed, polarity
+from edge.dsp.pulse_rate import RATE_SPAN_S
 from edge.dsp.resample import to_grid
+from edge.dsp.rest_rate import look
 from edge.recording import ClockMark, Entry, Recording
 from edge.sinks.web.receipt import receipt
 from edge.sinks.web.traces import Traces
@@ -28,6 +30,7 @@ SHOWN_HZ: Final = 50.0
 _BEATS_HZ: Final = 100.0
 _GAP_S: Final = 0.25
 _LEAST_S: Final = 3.0  # of pulse wave in which beats are looked for
+_WINDOW_S: Final = 16.0  # looked at to tell the beats of its last ten seconds
 _SETTLE_S: Final = 4.0  # of samples before what is shown
 _VERDICTS: Final[Mapping[str, tuple[Callable[[Reading], bool], float, str]]] = {
     "pcg.murmur": (lambda r: r.detail.get("decision") == "present", 5.0, "murmur"),
@@ -55,8 +58,11 @@ class Past:
 
     def listing(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Occurrences as asked for, newest first, and the conditions there are to ask for."""
-        found = [{**row, "drill": row["condition"] == DRILL} for row in self._kept.history.occurrences(**asked)]
-        return {"alarms": found, "conditions": self._kept.history.conditions()}
+        return {"alarms": self.rows(asked), "conditions": self._kept.history.conditions()}
+
+    def rows(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Occurrences as asked for, newest first."""
+        return [{**row, "drill": row["condition"] == DRILL} for row in self._kept.history.occurrences(**asked)]
 
     def one(self, occurrence: str) -> dict[str, Any] | None:
         """Everything of one occurrence; None for one that is not known."""
@@ -152,8 +158,20 @@ def _peaks(t: NDArray[np.float64], x: NDArray[np.float64]) -> list[float]:
         return []
     values, valid = to_grid(t, x, float(t[0]), float(t[-1]), _BEATS_HZ, _GAP_S)
     wave = band_passed(values, _BEATS_HZ)
-    beats = find_beats(wave if polarity(wave) >= 0 else -wave, _BEATS_HZ)
-    return [float(t[0] + peak) for peak in beats.peak if valid[min(len(valid) - 1, round(peak * _BEATS_HZ))]]
+    peaks = _counted(values, wave if polarity(wave) >= 0 else -wave)
+    return [float(t[0] + peak) for peak in peaks if valid[min(len(valid) - 1, round(peak * _BEATS_HZ))]]
+
+
+def _counted(raw: NDArray[np.float64], wave: NDArray[np.float64]) -> Iterator[float]:
+    """Times from the first sample, s, of the beats that a rate is counted by: of the last 10 s of one window after another,
+    since noise in the pauses of a slow heart is told from its beats there only."""
+    begin, span, window = 0, round(RATE_SPAN_S * _BEATS_HZ), round(_WINDOW_S * _BEATS_HZ)
+    while begin < len(wave):
+        end = len(wave) if len(wave) - begin < 2 * span else begin + span
+        first = max(0, end - max(window, end - begin))
+        peaks = first / _BEATS_HZ + look(raw[first:end], wave[first:end], _BEATS_HZ).beats.peak
+        yield from peaks[peaks >= begin / _BEATS_HZ].tolist()
+        begin = end
 
 
 def _marks(readings: Sequence[Reading], first: Mapping[str, float]) -> list[dict[str, Any]]:

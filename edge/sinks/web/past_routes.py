@@ -9,13 +9,14 @@ import io
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge.sinks.web.access import Person
@@ -41,12 +42,17 @@ _AT_ONCE: Final = 2  # waveforms that are prepared at a time, whoever asks
 
 
 class PastRoutes:
-    """See the module. person: whose request it is, None = nobody's. page: answers with the page's own file."""
+    """See the module. person: whose request it is, None = nobody's. page: answers with the page's own file. wall: the
+    time by this machine's clock, as the alarms have it, Unix time, s: a browser's may be another."""
 
     def __init__(
-        self, past: Past | None, person: Callable[[HTTPConnection], Person | None], page: Callable[[str], Response]
+        self,
+        past: Past | None,
+        person: Callable[[HTTPConnection], Person | None],
+        page: Callable[[str], Response],
+        wall: Callable[[], float],
     ) -> None:
-        self._past, self._person, self._page = past, person, page
+        self._past, self._person, self._page, self._wall = past, person, page, wall
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     def routes(self) -> list[Route]:
@@ -64,7 +70,7 @@ class PastRoutes:
         return self._page("alarms.html")
 
     async def _list(self, request: Request) -> Response:
-        person, asked = self._person(request), _asked(request.query_params)
+        person, asked = self._person(request), _asked(request.query_params, self._wall())
         refusal = self._refusal(person, asked)
         if refusal is not None or person is None or asked is None:
             return refusal or _error(400, "not a question")
@@ -80,17 +86,26 @@ class PastRoutes:
         if isinstance(answer, Response):
             return answer
         zipped = "gzip" in request.headers.get("accept-encoding", "")
-        return await asyncio.to_thread(_json, answer, zipped=zipped)
+        return await asyncio.to_thread(_json, {**answer, "now": self._wall()}, zipped=zipped)
 
     async def _table(self, request: Request) -> Response:
-        person, asked = self._person(request), _asked(request.query_params)
+        person, asked = self._person(request), _asked(request.query_params, self._wall())
         refusal = self._refusal(person, asked, export=True)
         if refusal is not None or asked is None:
             return refusal or _error(400, "not a question")
-        answer = await self._read(lambda past: past.listing(asked))
+        answer = await self._read(lambda past: past.rows(asked))
         if isinstance(answer, Response):
             return answer
-        return Response(_csv(answer["alarms"]), media_type="text/csv", headers=_attached("alarms.csv"))
+        return StreamingResponse(self._tabled(asked, answer), media_type="text/csv", headers=_attached("alarms.csv"))
+
+    async def _tabled(self, asked: Mapping[str, Any], rows: list[dict[str, Any]]) -> AsyncIterator[str]:
+        """The whole table, as many rows at a time as are read at once; breaks off where it cannot be read to its end."""
+        yield _csv([_COLUMNS])
+        while rows:
+            yield _csv([[_cell(row, column) for column in _COLUMNS] for row in rows])
+            rows = await self._read(methodcaller("rows", {**asked, "beyond": rows[-1]["occurrence"]}))
+            if isinstance(rows, Response):
+                raise OSError("the history could not be read to its end")
 
     async def _recording(self, request: Request) -> Response:
         refusal, occurrence = self._refusal(self._person(request), export=True), request.path_params["occurrence"]
@@ -121,33 +136,37 @@ class PastRoutes:
         return _error(404, "no such alarm") if answer is None else answer
 
 
-def _asked(query: Mapping[str, str]) -> dict[str, Any] | None:
-    """The filters of a query; None where they are not such."""
+def _asked(query: Mapping[str, str], wall: float) -> dict[str, Any] | None:
+    """The filters of a query; None where they are not such. wall: the present, Unix time, s."""
     asked: dict[str, Any] = {}
     for key, value in query.items():
         if key in ("bed", "condition", "kind", "priority"):
             if not _WORD.fullmatch(value) or (key == "priority" and value and value not in PRIORITIES):
                 return None
             asked[key] = value
-        elif key in ("before", "after", "limit"):
+        elif key == "beyond":
+            if not _OCCURRENCE.fullmatch(value):
+                return None
+            asked[key] = value
+        elif key in ("within", "limit"):
             try:
                 number = float(value)
             except ValueError:
                 return None
             if not math.isfinite(number):
                 return None
-            asked[key] = int(number) if key == "limit" else number
+            if key == "limit":
+                asked["limit"] = int(number)
+            else:
+                asked["after"] = wall - number
         else:
             return None
     return asked
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
+def _csv(rows: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
-    table = csv.writer(out)
-    table.writerow(_COLUMNS)
-    for row in rows:
-        table.writerow([_cell(row, column) for column in _COLUMNS])
+    csv.writer(out).writerows(rows)
     return out.getvalue()
 
 

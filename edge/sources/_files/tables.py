@@ -34,6 +34,7 @@ _TIME = re.compile(
 _COUNTER = re.compile(
     r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
 )
+_EXPORTED = ("mono", "wall", "epoch", "seq")  # what `edge-vitals export --csv` puts before the channels
 _UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -53,7 +54,8 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     else:
         rate, index, times = _grid(path, table[:, time] * _time_unit(names, table, time), first_line)
         rate = checked_rate(str(path), rate, rate_hz)
-    columns = [i for i in range(table.shape[1]) if i not in (time, counter)]
+    beside = range(len(_EXPORTED)) if tuple(names[: len(_EXPORTED)]) == _EXPORTED else (time, counter)
+    columns = [i for i in range(table.shape[1]) if i not in beside]
     if not columns:
         raise SourceError(f"{path}: has no column of samples, only the time or a count of rows")
     by_kind: dict[str, list[int]] = {}

@@ -4,8 +4,8 @@ import { $, fill, make, put } from "./dom.js";
 import { drawWaves, KEY } from "./past_waves.js";
 import { dateAndTime, duration, happened, mark, metric, PRESENCES, rankName, reason, receipt, several, textOf } from "./words.js";
 
-const PAGE = 50, SOON_S = 120;
-let shown = [], chosen = null, latest = 0;
+const PAGE = 50, MOST = 200, SOON_S = 120, AGAIN_MS = 10000;
+let shown = [], chosen = null, latest = 0, asking = 0;
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -14,15 +14,22 @@ function theme(name) {
   if (chosen?.recording) drawWaves($("one").querySelector(".waves"), chosen);
 }
 
-function question(before = null) {
+function question() {
   const asked = new URLSearchParams();
   for (const [key, value] of new FormData($("filter"))) {
     if (!value) continue;
-    if (key === "since") asked.set("after", String(Date.now() / 1000 - Number(value)));
-    else asked.set(key, value);
+    asked.set(key, value);
   }
-  if (before !== null) asked.set("before", String(before));
   return asked;
+}
+
+// The occurrence that the address names; an address is anybody's to write.
+function named() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
 }
 
 async function ask(path) {
@@ -39,7 +46,7 @@ function row(alarm) {
     make("span", { className: `mark ${rankName(alarm)}`, textContent: mark(alarm), ariaHidden: "true" }),
     make("b", { textContent: textOf(alarm) }), make("span", { className: "presence", textContent: lasted }),
     make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${alarm.bed === "_device" ? "this device" : alarm.bed} · ${rankName(alarm)}` }));
-  button.setAttribute("aria-current", String(alarm.occurrence === decodeURIComponent(location.hash.slice(1))));
+  button.setAttribute("aria-current", String(alarm.occurrence === named()));
   return make("li", {}, button);
 }
 
@@ -51,14 +58,17 @@ function options(name, values) {
   }
 }
 
-async function list(before = null) {
-  const turn = (latest += 1), asked = question(before);
-  asked.set("limit", String(PAGE));
+// The newest alarms, the older ones below those that are shown, or again as many as are shown: they may have ended since.
+async function list({ older = false, again = false } = {}) {
+  const turn = (latest += 1), asked = question(), limit = again ? Math.max(PAGE, shown.length) : PAGE;
+  if (older) asked.set("beyond", shown[shown.length - 1].occurrence);
+  asked.set("limit", String(limit));
+  asking += 1;
   try {
     const said = await ask(`/history?${asked}`);
     if (turn !== latest) return;
-    shown = before === null ? said.alarms : [...shown, ...said.alarms];
-    $("older").hidden = said.alarms.length < PAGE;
+    shown = older ? [...shown, ...said.alarms] : said.alarms;
+    $("older").hidden = said.alarms.length < limit;
     $("table").hidden = !said.exports;
     $("table").href = `/history.csv?${question()}`;
     options("condition", said.conditions);
@@ -66,15 +76,23 @@ async function list(before = null) {
     fill($("alarms"), shown.map(row));
     put($("none"), shown.length ? `${several(shown.length, "alarm")}${$("older").hidden ? "" : ", and older ones"}` : "no such alarm");
     $("one").dataset.exports = said.exports ? "1" : "";
+    const now = shown.find((alarm) => alarm.occurrence === chosen?.alarm.occurrence);
+    if (now && (now.presence !== chosen.presence || now.priority !== chosen.priority)) await choose();
   } catch (error) {
     put($("none"), `not to be had now: ${error.message}`);
+  } finally {
+    asking -= 1;
   }
+}
+
+function again() {
+  if (!document.hidden && !asking && shown.length <= MOST) list({ again: true });
 }
 
 const fact = (name, value, wide = false) => (value === null || value === undefined || value === "" ? [] : [
   make("div", { className: wide ? "wide" : "" }, make("dt", { textContent: name }), make("dd", { textContent: String(value) }))]);
 
-const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value);
+const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value && reason(value));
 
 function confirmed(transitions, last) {
   const known = transitions.findLast((t) => t.receipt.asked)?.receipt;
@@ -109,7 +127,7 @@ function grid(head, rows) {
 function tables(alarm, said) {
   const at = (t) => dateAndTime(new Date((alarm.wall + (t - alarm.t)) * 1000)).split(", ").pop();
   const says = { yes: "yes", no: "no", between: "within the hysteresis" };
-  const readings = (alarm.evidence.readings ?? []).map(([t, value, quality, verdict]) => [at(t), figure(value), figure(quality), says[verdict]]);
+  const readings = (alarm.evidence.readings ?? []).map(([t, value, quality, verdict]) => [at(t), figure(value) ?? "--", figure(quality), says[verdict]]);
   const events = said.transitions.map((t) => [dateAndTime(new Date(t.wall * 1000)).split(", ").pop(), happened(t, t.evidence.change), PRESENCES[t.presence], t.evidence.by ?? ""]);
   const parts = [make("div", {}, make("h3", { textContent: "What happened" }), grid(["Time", "Change", "Then", "By"], events))];
   if (readings.length) parts.unshift(make("div", {}, make("h3", { textContent: "Readings that decided" }), grid(["Time", "Value", "Quality", "Holds"], readings)));
@@ -152,19 +170,27 @@ function files(said, alarm) {
 }
 
 async function choose() {
-  const occurrence = decodeURIComponent(location.hash.slice(1));
+  const occurrence = named();
   for (const b of $("alarms").querySelectorAll("button")) b.setAttribute("aria-current", String(b.dataset.occurrence === occurrence));
-  if (!occurrence) return;
+  if (!occurrence) {
+    chosen = null;
+    $("one").replaceChildren(make("p", { id: "hint", textContent: "Choose an alarm to see what it rested on." }));
+    return;
+  }
   try {
     const said = await ask(`/history/${encodeURIComponent(occurrence)}`);
-    if (occurrence !== decodeURIComponent(location.hash.slice(1))) return;
+    if (occurrence !== named()) return;
     const alarm = said.transitions.find((t) => t.evidence.change === "raised") ?? said.transitions[0];
     const last = said.transitions[said.transitions.length - 1];
-    chosen = { ...said, alarm };
+    const before = chosen?.alarm.occurrence === occurrence ? { top: $("one").scrollTop, left: $("one").querySelector(".waves")?.scrollLeft } : {};
+    chosen = { ...said, alarm, presence: last.presence, priority: last.priority };
     const device = alarm.bed === "_device" ? "this device" : alarm.bed, cause = typeof alarm.value === "string" ? `: ${reason(alarm.value)}` : "";
     $("one").replaceChildren(make("h2", { textContent: `${textOf(alarm)}${cause} (${device})` }), facts(alarm, last, said), waves(said), tables(alarm, said), ...files(said, alarm));
-    if (said.recording) drawWaves($("one").querySelector(".waves"), chosen);
-    else if (Date.now() / 1000 - alarm.wall < SOON_S) setTimeout(() => chosen?.alarm.occurrence === occurrence && choose(), 5000);
+    const box = $("one").querySelector(".waves");
+    if (box) drawWaves(box, chosen);
+    if (box && before.left !== undefined) box.scrollLeft = before.left;
+    $("one").scrollTop = before.top ?? 0;
+    if (!box && said.now - alarm.wall < SOON_S) setTimeout(() => chosen?.alarm.occurrence === occurrence && choose(), 5000);
   } catch (error) {
     $("one").replaceChildren(make("p", { className: "note", textContent: `not to be had: ${error.message}` }));
   }
@@ -174,7 +200,7 @@ $("alarms").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) location.hash = encodeURIComponent(button.dataset.occurrence);
 });
-$("older").addEventListener("click", () => list(shown[shown.length - 1].raised));
+$("older").addEventListener("click", () => list({ older: true }));
 $("filter").addEventListener("change", () => list());
 $("filter").addEventListener("submit", (event) => event.preventDefault());
 $("theme").addEventListener("click", () => {
@@ -183,7 +209,8 @@ $("theme").addEventListener("click", () => {
   theme(next);
 });
 addEventListener("hashchange", choose);
-document.addEventListener("visibilitychange", () => document.hidden || shown.length > PAGE || list());
+document.addEventListener("visibilitychange", again);
+setInterval(again, AGAIN_MS);
 theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
 await list();
 await choose();
