@@ -212,6 +212,10 @@ Noise as slow as hearts, of a hand that moves, has rates too. What tells it from
 it falls. With that among its figures, and such windows among those it was fitted on, the rule says a rate in {moved:.3f}
 of 500 others.
 
+Hum and the flicker of lamps that slow sampling folded down (60 Hz is 10 Hz at 25 or 50 samples a second) are taken out
+where they stand alone above whatever lies less than a heart's rate below; at 5 Hz beside a fast heart they are not told
+from its harmonics.
+
 What is counted are pulses. A heart beat too early to fill is one the finger may not show: where early beats leave a rise
 of their own the rate and `brady` are unknown, since half the heart's rate would be said; where they leave none (a
 quarter of the amplitude and less), the rate of the pulses is said, and it is half the heart's in bigeminy. Only an ECG

@@ -17,6 +17,7 @@ from scipy import fft
 
 from edge.dsp.beats import BeatList
 from edge.dsp.filters import within_reach
+from edge.dsp.folded_hum import without_folded_hum
 from edge.dsp.ppg_breaks import (
     CLIPPED_SHARE,
     CLIPPED_SHARE_FLAGGED,
@@ -55,15 +56,19 @@ def usable(
     least_s: float | None = None,
     care: Care = Care.RATE,
 ) -> Signal:
-    """What follows the last break, up to ``span_s`` before the window's end, on a grid of ``rate_hz``; or why not.
+    """What follows the last break, up to ``span_s`` before the window's end, on a grid of ``rate_hz`` and without
+    ``folded_hum``; or why not.
 
     least_s: the shortest that will do (default: all of ``span_s``). care: what breaks it.
     """
+    nothing = np.empty(0)
     t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care)
     if reason:
-        return Signal(np.empty(0), rate_hz, begin, reason)
+        return Signal(nothing, rate_hz, begin, reason)
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
-    return Signal(y, rate_hz, begin)
+    changes = abs(np.diff(x))
+    whole = without_folded_hum(y, rate_hz, float(changes.min(where=changes > 0, initial=np.inf)))
+    return Signal(nothing, rate_hz, begin, "low_quality") if whole is None else Signal(whole, rate_hz, begin)
 
 
 def unbroken(

@@ -92,6 +92,28 @@ def test_mains_hum_beside_a_slow_heart_does_not_swing_the_ends_of_a_window(hum_h
     assert {r.detail.get("asystole") for r in readings} <= {0, None}
 
 
+@pytest.mark.parametrize(("hz", "height"), [(10.02, 300.0), (10.02, 1500.0), (8.0, 500.0)])
+@pytest.mark.parametrize("rate", [25.0, 50.0])
+@pytest.mark.parametrize("bpm", [34.0, 72.0, 110.0])
+def test_hum_that_slow_sampling_folds_down_takes_no_beats_and_makes_none(hz, height, rate, bpm):
+    t = np.arange(round(60.0 * rate)) / rate
+    readings = run(blocks(heart(rate=rate, bpm=bpm) + height * np.sin(2 * np.pi * hz * t), rate=rate))
+    assert right_or_silent(readings, bpm) > 40
+    if bpm > 100.0:
+        assert all(r.detail["tachy_bpm"] < bpm + 15.0 for r in readings if r.value is not None)
+    if bpm < 40.0:
+        assert all(r.detail["brady_bpm"] < 40.0 for r in readings if r.value is not None)
+
+
+@pytest.mark.parametrize("height", [0.6, 300.0])
+def test_hum_without_a_pulse_says_nothing_of_the_heart(height):
+    t = np.arange(2000) / 50.0
+    x = np.round(7000.5 + height * np.sin(2 * np.pi * 10.01 * t) + 0.1 * np.random.default_rng(1).standard_normal(2000))
+    readings = run(blocks(x, rate=50.0))
+    assert right_or_silent(readings) == 0
+    assert not [r for r in readings if r.reason == "no_pulse" or r.detail.get("tachy") == 1]
+
+
 @pytest.mark.parametrize("gap_s", [0.05, 0.1, 0.2, 0.5, 1.0, 3.0, 10.0, 30.0])
 def test_a_gap_inside_a_window(gap_s):
     x, cut = heart(90.0), round(gap_s * RATE)

@@ -48,6 +48,15 @@ def test_plain_rhythms_are_named(model, kind, expected, rate):
     assert said.count(expected) >= 0.8 * len(said)
 
 
+@pytest.mark.parametrize("rate", [25.0, 50.0])
+@pytest.mark.parametrize(("bpm", "hz"), [(90.0, 8.0), (110.0, 8.0), (110.0, 10.02)])
+def test_hum_that_slow_sampling_folds_down_is_no_fibrillation(model, bpm, hz, rate):
+    x = wave(bpm=bpm, rate=rate)
+    said = words(run(model, x + 450.0 * np.sin(2 * np.pi * hz * np.arange(len(x)) / rate), rate=rate))
+    assert len(said) >= 20
+    assert "af" not in said
+
+
 def test_upside_down_says_the_same(model):
     x = wave("af", 85.0)
     assert words(run(model, x)) == words(run(model, 120000.0 - x))

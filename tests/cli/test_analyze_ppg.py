@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 
 from edge import inference
+from edge.analyzers import pulse
+from edge.analyzers import rhythm as rhythm_analyzer
+from edge.assembly import ModelShelf
 from edge.cli import main
+from edge.cli._events import jsonl as as_json
 from edge.cli.analyze.ppg import in_words, report
 from edge.dsp import synthesis
 from edge.inference import Model
-from edge.types import ConfigError, Reading
+from edge.lane import Lane
+from edge.types import Analyzer, ConfigError, Reading
 from signals import blocks
 
 
@@ -126,6 +131,27 @@ def test_movement_is_seen_as_in_a_replay_and_told(
     told = "Accelerometer: moving at 23 of 23 readings; there the rate is read with movement taken out."
     assert (told if moving else "Accelerometer: at rest.") in lines
     assert ("motion " in lines[-1]) == bool(moving)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100, 3000])
+@pytest.mark.parametrize("moving", [0.0, 0.8])
+def test_a_file_is_read_as_the_same_samples_live_whatever_comes_in_a_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], moving: float, chunk: int
+) -> None:
+    path = with_accelerometer(tmp_path / "a.npz", moving)
+    models = ModelShelf()
+    analyzers: dict[str, Analyzer] = {
+        "pulse": pulse.build(models=models),
+        "rhythm": rhythm_analyzer.build(models=models),
+    }
+    lane = Lane(bed="bed1", source="node", primary="ppg", analyzers=analyzers)
+    with np.load(path) as d:
+        parts = [blocks(np.asarray(d[kind].T), stream=f"node/{kind}", chunk=chunk) for kind in ("acc", "ppg")]
+    live = [r for pair in zip(*parts, strict=True) for block in pair for r in lane.feed(block)] + lane.finish()
+    said = [json.loads(as_json(r)) for r in live]
+    own = [{k: v for k, v in line.items() if k not in ("bed", "source")} for line in said]
+    assert any(line["value"] is not None for line in own)
+    assert own == readings_of(capsys, "analyze", "ppg", str(path))
 
 
 @pytest.mark.parametrize("name", ["DATA_10_TYPE02", "DATA_01_TYPE01"])
