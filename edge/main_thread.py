@@ -174,6 +174,7 @@ class MainThread:
         """Pass an entry to the recorder, if there is one; any thread."""
         if self._tap is not None:
             with self._tap_lock:
+                self.stats.frames += isinstance(entry, Block) and entry.kind == "video"
                 self._tap(entry)
 
     def record_state(self, t: float) -> None:

@@ -74,16 +74,17 @@ def build_service(
     record: str | Path | None = None,
     sinks: Sequence[Sink] = (),
     boot: str = "",
+    unkept: str = "",
 ) -> Service:
     """Build everything in the order in which errors are cheapest: models, disk, sinks; no device is opened.
 
     console: print readings and alarms. record: file that keeps what the analyzers see. sinks: further ones.
-    boot: the id of this run; by default a fresh one.
+    boot: the id of this run; by default a fresh one. unkept: why nothing of it is kept, "" = it is.
     Raises ConfigError or ModelError in one line.
     """
     opened = contextlib.ExitStack()
     try:
-        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id())
+        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id(), unkept)
     except BaseException:
         opened.close()
         raise
@@ -97,6 +98,7 @@ def _build(
     sinks: Sequence[Sink],
     opened: contextlib.ExitStack,
     boot: str,
+    unkept: str,
 ) -> Service:
     core = _core(config, clock, boot, opened)
     ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
@@ -118,7 +120,8 @@ def _build(
     beat = DiskBeat(state_dir_of(config), clock)
     watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
     keepers = [Asked("recording_lost", type(one).__name__.lower(), one.why_not) for one in kept]
-    parts = SelfWatch([Asked("outbox_full", "disk", beat.why_not), *keepers], clock, core.mailbox)
+    disk = [Asked("outbox_full", "disk", beat.why_not), Asked("outbox_full", "memory", lambda: unkept)]
+    parts = SelfWatch([*disk, *keepers], clock, core.mailbox)
     opened.callback(watchdog.stopping)
 
     def ticked(seen: Sequence[Reader]) -> None:

@@ -15,10 +15,14 @@ _LATENCIES = 2000
 
 
 class LoopStats:
-    """Counts readings and their latency between two reports. extra: figures of other parts, by name."""
+    """Counts readings and their latency between two reports. extra: figures of other parts, by name.
+
+    frames: pictures of a camera that came to where a run is written down; none may.
+    """
 
     def __init__(self, extra: Callable[[], Mapping[str, Any]] | None = None) -> None:
         self._extra = extra
+        self.frames = 0
         self._latency_s: deque[float] = deque(maxlen=_LATENCIES)
         self._readings: Counter[str] = Counter()
         self._unknown: Counter[str] = Counter()
@@ -47,7 +51,7 @@ class LoopStats:
             **queues,
             "resident_mb": round(resident_mb(), 1),
             "cpu_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
-            "frames_written": 0,
+            "frames_written": self.frames,
         }
         if self._extra is not None:
             figures |= self._extra()

@@ -9,7 +9,7 @@ from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.main_thread import MainThread
 from edge.reader import Reader
-from edge.types import BedStatus, Block, Command, SourceStatus
+from edge.types import BedStatus, Block, Command, SourceStatus, Stats
 from source_and_sink import Kept, Playback
 
 
@@ -75,7 +75,12 @@ def test_pictures_are_neither_kept_nor_shown_though_an_analyzer_may_look_at_them
 
     kept, shown = [], []
     board = Board({"bed1": rules_from({})}, boot="b")
-    main = MainThread(readers=[], board=board, sinks=[Page()], clock=ManualClock(), tap=kept.append)
+    page = Page()
+    main = MainThread(readers=[], board=board, sinks=[page], clock=ManualClock(), tap=kept.append)
     for kind, shape in (("video", (1, 48, 64, 3)), ("roi", (1, 9))):
         main.observe(Block(f"cam/{kind}", 0, 0.0, 30.0, np.zeros(shape)))
     assert ([entry.kind for entry in kept], shown) == (["roi"], ["roi"])
+    main.emit_stats(10.0)
+    main.record(Block("cam/video", 0, 0.0, 30.0, np.zeros((1, 48, 64, 3))))  # which nobody does
+    main.emit_stats(20.0)
+    assert [stats.figures["frames_written"] for stats in page.of(Stats)] == [0, 1]

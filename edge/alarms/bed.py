@@ -57,7 +57,7 @@ class Bed:
         self.rules = rules
         self.seq, self.epoch = 0, boot
         self.paused_until: float | None = None
-        self.standby: tuple[float, float] | None = None
+        self.standby_until: float | None = None
         self.lines: dict[str, Lifecycle] = {}
         self.heard: dict[str, dict[str, float | None]] = {}
         self.off: set[str] = set()
@@ -97,7 +97,7 @@ class Bed:
 
     def ignores(self, t: float) -> bool:
         """Whether the bed was in standby at ``t``, or that is older: a reading late by then would stand until its end."""
-        return self.standby is not None and t < self.standby[1]
+        return self.standby_until is not None and t < self.standby_until
 
     def promised(self, source: str) -> frozenset[str]:
         """Streams that must come: of those somebody looks at all where the configuration says who, else what is announced."""
@@ -197,7 +197,7 @@ class Bed:
             "seq": self.seq,
             "epoch": self.epoch,
             "paused_until": self.paused_until,
-            "standby": None if self.standby is None else list(self.standby),
+            "standby": None if self.standby_until is None else [self.standby_until] * 2,  # as all versions read it
             "heard": {source: dict(streams) for source, streams in self.heard.items()},
             "analyzers": {source: list(names) for source, names in (self.watches or {}).items()},
             "off": sorted(self.off),
@@ -215,7 +215,7 @@ class Bed:
         self.seq, self.epoch = saved["seq"], saved.get("epoch", "")
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
-        self.standby = None if standby is None else (standby[0] + shift_s, standby[1] + shift_s)
+        self.standby_until = None if standby is None else standby[1] + shift_s
         self.heard, self.off = {}, set(saved.get("off", ())) if not doubt else set()
         said = saved.get("announced", {}) if not doubt else {}
         self.announced = {source: frozenset(streams) for source, streams in said.items()}

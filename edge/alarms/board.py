@@ -171,7 +171,7 @@ class Board:
     def standby_until(self, bed: str, now: float) -> float | None:
         """End of the bed's standby, s, or None when it is not in standby at ``now``."""
         found = self._beds[bed]
-        return found.standby[1] if found.standby is not None and found.ignores(now) else None
+        return found.standby_until if found.ignores(now) else None
 
     def coverage(self, bed: str, now: float) -> list[dict[str, Any]]:
         """Proof of watching, for each source and metric of the bed: see ``Coverage.report``."""

@@ -71,13 +71,12 @@ def standby(bed: Bed, command: Command) -> Answer:
     seconds, refusal = _seconds(command, bed.rules.standby_max_s)
     if refusal:
         return False, refusal, []
-    already = bed.standby if bed.ignores(command.t) else None
     if seconds == 0:
-        if already is None:
+        if not bed.ignores(command.t):
             return True, "was not in standby", []
-        bed.standby = (already[0], command.t)
+        bed.standby_until = command.t
         return True, "standby ended", []
-    bed.standby = (already[0] if already else command.t, command.t + seconds)
+    bed.standby_until = command.t + seconds
     found: list[Alarm] = []
     for line in bed.lines.values():
         found += bed.tell(line, line.end(command.t, "standby", keep_clocked=True), command)

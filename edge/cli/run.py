@@ -58,22 +58,24 @@ def run(args: argparse.Namespace) -> int:
     from edge.assembly import state_dir_of
     from edge.config import load
     from edge.ports import taken
+    from edge.state_in_memory import answering
 
-    config = load(args.config, to_watch=True)
-    with only_one(state_dir_of(config)):
+    with answering(load(args.config, to_watch=True)) as (config, unkept), only_one(state_dir_of(config)):
         for refusal in taken(config):
             raise refusal
-        return _run(args, config)
+        return _run(args, config, unkept)
 
 
-def _run(args: argparse.Namespace, config: Config) -> int:
+def _run(args: argparse.Namespace, config: Config, unkept: str) -> int:
     from edge.service import build_service
 
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)
     with stop_signals() as told:
         console = not args.quiet and args.log == "text"
-        service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot)
+        if unkept:
+            logging.getLogger(__name__).error("%s", unkept)
+        service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot, unkept=unkept)
         told(service.runtime.stop)
         return service.run(args.seconds)
 

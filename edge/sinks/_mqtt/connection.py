@@ -17,6 +17,7 @@ CONNECT_TIMEOUT_S = 5.0
 _INFLIGHT = 20  # what a broker surely takes that does not say how many
 _TOO_NEW = ("Unsupported protocol version", "Protocol error")
 _TAKEN_OVER = "Session taken over"
+_NO_REASON = "Unspecified error"  # the client's word for a connection that just ended
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
 _OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
@@ -115,7 +116,7 @@ class Connection:
         self._one_granted.set()
 
     def _over(self, reason: str) -> None:
-        self.reason = self.reason or reason
+        self.reason = self.reason or ("" if reason == _NO_REASON else reason)
         self.garbled |= reason in _GARBLED
         self._answered.set()
         self.lost.set()

@@ -94,8 +94,8 @@ class Incoming:
         deaf = dict(self._connection.deaf_to()) if self._connection is not None else {}
         if self._namesake.unheard(now):
             log.warning(
-                "%s lets us subscribe to %s, and nothing that we say there comes back: it may keep commands from this "
-                "monitor, too; ask edge-vitals doctor", self._broker, self._topics.status,
+                "%s: nothing that we say on %s comes back: it may keep commands from this monitor, too; "
+                "edge-vitals doctor tells", self._broker, self._topics.status,
             )  # fmt: skip
         if deaf:
             matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""

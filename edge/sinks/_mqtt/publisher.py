@@ -206,7 +206,7 @@ class MqttSink:
             return f"cut off again and again; does another program use {self._who}?"
         if self._flight.refusal:
             return f"alarms refused: {self._flight.refusal}"
-        return f"connection lost: {connection.reason.lower() or 'no answer'}"
+        return f"connection lost: {connection.reason.lower() or 'no reason given'}"
 
     @property
     def _who(self) -> str:

@@ -105,15 +105,18 @@ def test_what_is_done_and_told(rows):
         assert {alarm.evidence["command_id"] for alarm in alarms} <= {command.command_id}
 
 
-def test_standby_that_was_lengthened_began_when_it_began():
+def test_standby_lasts_until_the_end_that_was_said_last():
     one = ill()
-    one.command(say("standby", 20.0, seconds=100))
-    one.command(say("standby", 50.0, seconds=100))
-    assert through_json(one)["beds"]["bed1"]["standby"] == [20.0, 150.0]
-    one.command(say("standby", 60.0, seconds=0))
-    assert through_json(one)["beds"]["bed1"]["standby"] == [20.0, 60.0]
-    one.command(say("standby", 70.0, seconds=10))
-    assert through_json(one)["beds"]["bed1"]["standby"] == [70.0, 80.0]
+    for t, seconds, until in ((20.0, 100, 120.0), (50.0, 100, 150.0), (60.0, 0, None), (70.0, 10, 80.0)):
+        one.command(say("standby", t, seconds=seconds))
+        assert one.standby_until("bed1", t) == until
+    saved = through_json(one)["beds"]["bed1"]
+    assert (
+        board(state={**through_json(one), "beds": {"bed1": {**saved, "standby": [20.0, 80.0]}}}).standby_until(
+            "bed1", 79.0
+        )
+        == 80.0
+    ), "what was kept before held its beginning, too"
 
 
 def test_a_pause_and_a_shelf_end_to_the_second_they_were_given():

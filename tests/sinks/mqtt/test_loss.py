@@ -33,6 +33,15 @@ def test_nothing_is_lost_and_order_kept_while_the_broker_is_away(outbox, new_mos
     one.sink.close()
 
 
+def test_a_connection_that_just_ends_is_not_called_an_error_that_nobody_specified(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    broker.stop(kill=True)
+    one.wait(lambda d: not d.links[-1][0])
+    assert one.links[1] == (False, "connection lost: no reason given")
+    one.sink.close()
+
+
 def test_what_an_earlier_run_left_is_sent_as_historical_and_retained_topics_tell_the_truth_now(tmp_path, mosquitto):
     before = Outbox(tmp_path / "o.sqlite", clock=CLOCK, boot="boot0")
     before.append([alarm(7, condition="tachy")])
