@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -119,6 +120,52 @@ def test_a_part_that_was_removed_is_said(recorded, tmp_path):
 def test_the_command_says_so_and_judges(recorded, capsys):
     assert main(["replay", str(recorded), "--exact"]) == 0
     assert "bit for bit those made live" in capsys.readouterr().err
+
+
+OTHER_ANALYZERS = {
+    "one more": ('analyzers = ["pulse", "rhythm"]', {"ppg.hr": 1.0, "ppg.rhythm": 2.0}),
+    "another": ('analyzers = ["rhythm"]', {"ppg.rhythm": 2.0}),
+    "another hop": ('analyzers = ["pulse"]\n[analyzers.pulse]\nhop_s = 0.5', {"ppg.hr": 0.5}),
+    "another bed": ('analyzers = ["pulse"]\n[beds.bed2]', {"ppg.hr": 1.0}),
+}
+
+
+@pytest.fixture(scope="module")
+def of_pulse(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("state"), ILL.format(pace=for_seconds(60)) + 'analyzers = ["pulse"]')
+
+
+@pytest.mark.parametrize(("text", "hops"), OTHER_ANALYZERS.values(), ids=OTHER_ANALYZERS)
+def test_with_other_analyzers_everything_is_computed_anew(of_pulse, tmp_path, capsys, text, hops):
+    source = ILL.format(pace=for_seconds(60)) + text
+    if "bed2" in text:
+        source = source.replace('bed = "bed1"', 'bed = "bed2"')
+    other = tmp_path / "other.toml"
+    other.write_text(CONFIG.format(folder=tmp_path, sources=source))
+    assert main(["replay", str(of_pulse), "--config", str(other), "--jsonl"]) == 0
+    said = capsys.readouterr()
+    assert "nothing was compared; the analyzers are not those of then" in said.err
+    events = [json.loads(line) for line in said.out.splitlines()]
+    readings = [e for e in events if e["type"] == "reading" and e["source"] == "node"]
+    assert {e["bed"] for e in readings} == {"bed2" if "bed2" in text else "bed1"}
+    for metric, hop_s in hops.items():
+        times = [e["t"] for e in readings if e["metric"] == metric]
+        assert np.diff(times) == pytest.approx([hop_s] * (round(60 / hop_s) - 1))
+        assert sum(e["value"] is not None for e in readings if e["metric"] == metric) > 0.6 * len(times)
+    assert ("ppg.hr" in {e["metric"] for e in readings}) is ("ppg.hr" in hops)
+    assert main(["replay", str(of_pulse), "--config", str(other), "--exact"]) == 3
+
+
+def test_with_other_limits_alone_it_goes_on_from_the_states_of_then(of_pulse, tmp_path, capsys):
+    other = tmp_path / "other.toml"
+    for sources in (ILL.format(pace=for_seconds(60)) + 'analyzers = ["pulse"]', ""):
+        text = CONFIG.format(folder=tmp_path, sources=sources) + "[alarms.tachy]\nlimit = 60\non_delay_s = 0\n"
+        other.write_text(text)
+        assert main(["replay", str(of_pulse), "--config", str(other)]) == 0
+        said = capsys.readouterr()
+        assert "bed1/tachy" in said.out
+        assert "computed anew" not in said.err
+        assert ("bit for bit those made live" in said.err) is bool(sources)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])

@@ -49,12 +49,14 @@ _CENTRE, _SCALE = -6.5, 2.0  # of the logarithm of a share: brings what a networ
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectra:
     """Shares of power by whole bpm from 0, ``(channels, 446)``, each row 1 over ``GRID_BPM`` (movement: over 30 to 445,
-    one row); movement is None without an accelerometer."""
+    one row); movement is None without an accelerometer. left: of the raw power on the grid what the residual has, mean
+    over channels."""
 
     residual: Floats
     long_residual: Floats
     raw: Floats
     movement: Floats | None
+    left: float = 1.0
 
 
 def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
@@ -73,11 +75,13 @@ def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
     spectrum = fft.rfft(rows, _FFT)[:, :_BINS]
     power = spectrum.real**2 + spectrum.imag**2
     shares = _shares(power[: 3 * count])
+    kept, seen = power[count : 3 * count, ON_GRID].sum(axis=1).reshape(2, count)
     moved = None
     if acc is not None:
         moved = power[3 * count :].sum(axis=0, keepdims=True)
         moved /= moved[:, ON_GRID.start :].sum() + 1e-12
-    return Spectra(shares[count : 2 * count], shares[:count], shares[2 * count :], moved)
+    left = float((kept / np.maximum(seen, 1e-300)).sum()) / count
+    return Spectra(shares[count : 2 * count], shares[:count], shares[2 * count :], moved, left)
 
 
 def network_input(found: Spectra) -> NDArray[np.float32]:

@@ -191,7 +191,6 @@ def _end_last_line(path: Path) -> None:
         tail = tail[tail.rfind(b"\n") + 1 :]
         try:
             json.loads(tail)
-            file.seek(0, os.SEEK_END)
             file.write(b"\n")
         except ValueError:
             file.truncate(size - len(tail))

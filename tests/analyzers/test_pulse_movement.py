@@ -50,6 +50,31 @@ def run(ppg, acc, model, flags=lambda t: ()):
     return [r for r in readings if r.reason != "warming_up"]
 
 
+def test_under_motion_quality_is_what_the_deviation_leaves_of_a_fifth_of_the_rate(model):
+    wobble, acc = walking()
+    readings = run(heart() + wobble, acc, model)
+    told = [r for r in readings if r.value is not None]
+    assert len(told) > 50
+    for r in told:
+        assert r.quality == pytest.approx(1.0 - r.detail["sd"] / (0.2 * r.value))
+        assert (r.detail["method"], r.detail["asystole"], r.unit, r.model) == ("spectrum", None, "bpm", model.identity)
+        last = acc[round((r.t - 8.0) * RATE) : round(r.t * RATE)]
+        length = np.linalg.norm(last, axis=1).mean()
+        assert r.detail["motion"] == pytest.approx(np.sqrt(last.var(axis=0).sum()) / length, rel=1e-6)
+    one = pulse.build(models=lambda _: model)
+    for sd, value, reason in ((20.0, 100.0, ""), (20.1, None, "motion")):
+        vague = one._of_spectrum(10.0, (100.0, sd), 0.3, "motion")
+        assert (vague.value, vague.reason, vague.quality, vague.detail["sd"]) == (value, reason, 0.0, sd)
+
+
+def test_at_rest_the_intervals_of_the_last_ten_seconds_are_told(model):
+    for r in run(heart(75.0), resting(), model)[10:]:
+        assert len(r.detail["ibi_s"]) in (12, 13)
+        assert r.detail["ibi_s"] == pytest.approx([0.8] * len(r.detail["ibi_s"]), abs=0.1)
+        assert r.detail["method"] in ("beats", "harmonics")
+        assert 0.8 <= r.detail["sd"] < 4.0
+
+
 @pytest.mark.parametrize("kind", ["white", "walk", "flat with noise"])
 def test_no_pulse_beside_a_resting_accelerometer_is_no_rate(model, kind):
     x = {"white": 500.0 * noise(1)[:, 0], "walk": 30.0 * noise(1)[:, 0].cumsum(), "flat with noise": noise(1)[:, 0]}
@@ -95,6 +120,20 @@ def test_a_pressed_chest_without_a_pulse_has_seldom_a_rate(model):
 def test_noise_among_steps_is_no_rate(model):
     readings = run(60000.0 + 250.0 * noise(1)[:, 0], walking()[1], model)
     assert sum(r.value is not None for r in readings) <= 0.05 * len(readings)
+
+
+@pytest.mark.parametrize("steps_hz", [1.5, 2.0, 2.4, 3.0])
+@pytest.mark.parametrize("jitter", [0.003, 0.03])
+def test_a_sensor_that_sees_nothing_but_steps_has_no_rate(model, steps_hz, jitter):
+    step = np.sin(2 * np.pi * steps_hz * T + 0.4 * np.sin(0.3 * T))
+    acc = np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + jitter * noise(3)
+    for hiss in (0.0, 100.0):
+        readings = run(60000.0 + 2500.0 * step + hiss * noise(1, 3)[:, 0], acc, model)
+        assert {(r.value, r.reason) for r in readings} == {(None, "motion")}
+    readings = run(60000.0 + 0.3 * (heart() - 60000.0) + 2500.0 * step, acc, model)
+    said = [r.value for r in readings if r.value is not None]
+    assert len(said) > 0.7 * len(readings)
+    assert np.median(abs(np.array(said) - 100.0)) < 3.0
 
 
 @pytest.mark.parametrize("level", [600.0, 262143.0])

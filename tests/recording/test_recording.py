@@ -83,6 +83,47 @@ def test_a_damaged_middle_is_a_gap_that_is_told_with_its_bytes_and_seconds(tmp_p
         ]
 
 
+def test_damage_before_all_entries_and_between_ones_of_one_time_has_bytes_and_no_seconds(tmp_path):
+    path = tmp_path / "a.evrec"
+    back_in_time = [ENTRIES[4], *ENTRIES[:3]]
+    ends = []
+    for n in range(5):
+        write(path, back_in_time[:n])
+        ends.append(len(path.read_bytes()))
+    flip(path, ends[0] + 9, ends[2] + 9)
+    recording = Recording(path)
+    gaps = [entry for entry in recording if isinstance(entry, Damage)]
+    assert gaps == [
+        Damage(ENTRIES[0].t_end, 0.0, ends[1] - ends[0]),
+        Damage(ENTRIES[2].t, ENTRIES[2].t - ENTRIES[0].t_end, ends[3] - ends[2]),
+    ]
+    write(path, [ENTRIES[4], *ENTRIES[:2], ENTRIES[0]])
+    flip(path, ends[2] + 9)
+    (gap,) = [entry for entry in recording if isinstance(entry, Damage)]
+    assert gap == Damage(ENTRIES[0].t_end, 0.0, ends[3] - ends[2]), "what follows is not later than what came before"
+    assert recording.said == [
+        f"{path}: damaged in 1 place(s): {ends[3] - ends[2]} byte(s) cannot be read; the rest was read"
+    ]
+
+
+@pytest.mark.parametrize(("there", "missing"), [((1, 2), ""), ((3, 4), "2 part(s) were removed, the first is 3")])
+def test_parts_that_a_quota_took_away_are_told(tmp_path, there, missing):
+    for number in there:
+        write(tmp_path / f"{number:06d}.evrec", ENTRIES)
+    recording = Recording(tmp_path)
+    assert len(list(recording)) == 2 * len(ENTRIES)
+    assert recording.said == ([f"{tmp_path}: {missing}"] if missing else [])
+
+
+def test_a_part_begun_when_the_power_went_is_told(tmp_path):
+    write(tmp_path / "000001.evrec", ENTRIES)
+    for content in (b"", b"EVREC1\n"):
+        (tmp_path / "000002.evrec").write_bytes(content)
+        recording = Recording(tmp_path)
+        assert len(list(recording)) == len(ENTRIES)
+        assert recording.said == [f"{tmp_path / '000002.evrec'}: holds nothing yet; everything before it was read"]
+
+
 def test_a_torn_end_of_a_part_that_is_not_the_last_is_a_gap(tmp_path):
     for number in (1, 2):
         write(tmp_path / f"00000{number}.evrec", ENTRIES[3 * number - 3 : 3 * number])
@@ -158,12 +199,29 @@ def test_frames_are_never_recorded(tmp_path):
             writer.add(Block("cam/video", 0, 0.0, 30.0, np.zeros((1, 4, 4, 3), np.uint8)))
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF....WAVE", b"EVREC1\n", b"EVREC1\n\x05\x00\x00\x00"])
-def test_what_is_not_a_recording_is_refused_in_words(tmp_path, content):
+NOT_OURS, EMPTY = "not a recording of this program", "the recording has no header: nothing in it can be used"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", NOT_OURS),
+        (b"RIFF....WAVE", NOT_OURS),
+        (b"EVREC1\n", EMPTY),
+        (b"EVREC1\n\x05\x00\x00\x00", EMPTY),
+    ],
+)
+def test_what_is_not_a_recording_is_refused_in_words(tmp_path, content, why):
     path = tmp_path / "x"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"not a recording|no header"):
+    with pytest.raises(SourceError) as error:
         Recording(path)
+    assert str(error.value) == f"{path}: {why}"
+
+
+def test_a_folder_without_parts_is_refused_in_words(tmp_path):
+    with pytest.raises(SourceError, match="no recording in this folder"):
+        Recording(tmp_path)
 
 
 def test_a_missing_file_is_refused_in_words(tmp_path):

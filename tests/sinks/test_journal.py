@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge.clock import ManualClock
 from edge.sinks.journal import Journal, build, read
-from edge.types import Alarm, BedStatus, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
+from edge.types import Alarm, BedStatus, Command, CommandResult, ConfigError, Heartbeat, Reading, SourceStatus, Stats
 
 READING = Reading("ppg.hr", 99.5, 61.25, "bpm", 0.9, detail={"sd": 1.5}, bed="bed1", source="node", model="m 1 x")
 ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", 99.0, "AF", "af", "bed1", seq=7, evidence={"k": [5, 7]})
@@ -105,6 +106,18 @@ def test_readings_wait_some_seconds_and_no_longer(open_journal, path, clock):
     assert entries(path) == []
     journal.send(READING)
     assert len(entries(path)) == 6
+    for _ in range(5):
+        journal.send(READING)
+        clock.advance(1.0)
+    assert len(entries(path)) == 6, "and wait again"
+
+
+def test_what_says_only_that_all_goes_on_is_no_line(open_journal, path):
+    journal = open_journal()
+    journal.send(Heartbeat(99.0, 5.0, {}))
+    journal.send(SourceStatus("node", "bed1", 99.0, "online", coverage={}))
+    assert journal.flush(1.0)
+    assert entries(path) == []
 
 
 def test_closing_writes_what_waits_and_twice_is_harmless(open_journal, path):
@@ -147,6 +160,7 @@ def test_keeping_none_keeps_the_quota_too(open_journal, path):
     for seq in range(1, 50):
         journal.send(alarm(seq))
         assert path.stat().st_size < 1000
+        assert seqs(path) in ([], [*range(seq + 1 - len(seqs(path)), seq + 1)])
     assert [name.name for name in path.parent.iterdir()] == ["journal.jsonl"]
 
 
@@ -192,10 +206,11 @@ def test_a_torn_last_line_is_left_out_and_the_next_run_begins_a_line_of_its_own(
     assert seqs(path) == [*whole, 9]
 
 
-def test_zeros_a_file_system_left_at_the_end_are_left_out(open_journal, path):
+@pytest.mark.parametrize("left", [b"\0" * 200_000, b'{"t": 1, "text": "\xc3'], ids=["zeros", "half a letter"])
+def test_what_a_file_system_left_at_the_end_is_left_out(open_journal, path, left):
     open_journal().send(alarm(1))
     with path.open("ab") as file:
-        file.write(b"\0" * 200_000)
+        file.write(left)
     assert seqs(path) == [1]
     open_journal().send(alarm(2))
     assert seqs(path) == [1, 2]
@@ -217,7 +232,31 @@ def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(tmp_path, clo
     journal.send(ALARM)
     assert journal.lost_lines == 2
     assert journal.flush(1.0) is False
+    assert journal.why_not() == "the journal is not written: No space left on device"
     journal.close()
+
+
+def test_of_lines_that_do_not_fit_nothing_is_left_in_the_file(open_journal, path, monkeypatch):
+    class Short(io.FileIO):
+        def write(self, content):
+            return super().write(content[: len(content) // 2])
+
+    journal = open_journal()
+    journal.send(alarm(1))
+    with monkeypatch.context() as full, Short(path, "ab") as short:
+        whole = journal._file
+        full.setattr(journal, "_file", short)
+        journal.send(alarm(2))
+        assert (journal.lost_lines, journal.why_not()) == (1, "the journal is not written: the disk is full")
+        assert path.read_bytes().endswith(b"\n")
+    assert journal._file is whole
+    journal.send(alarm(3))
+    assert (seqs(path), journal.why_not()) == ([1, 3], "")
+
+
+def test_a_configuration_that_is_only_checked_begins_no_journal(tmp_path, clock):
+    assert build(clock=clock, boot="b", state_dir=tmp_path, checking=True) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,17 +107,21 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
 
     again = Again(recording, config)
     entries, found = _paced(iter(recording), args.speed), Comparison()
-    exact = bool(recording.header.get("states"))
-    if exact:
+    states = bool(recording.header.get("states"))
+    if states and again.goes_on():
         found.notes += again.why_not()
         events = again.events(entries, found)
     else:
+        if states:
+            found.notes.append(
+                "the analyzers are not those of then: everything is computed anew from the first sample on"
+            )
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events)
     for text in filter(None, (recording.headless, recording.damaged, recording.torn)):
         print(f"edge-vitals: {text}", file=sys.stderr)
-    if exact or args.exact:
+    if states or args.exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
     short = recording.headless or recording.damaged or found.nothing or not found.same
     return 3 if args.exact and short else 0
@@ -147,7 +151,8 @@ def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
 class Again:
     """The program as a recording's header says it was: configuration, models of the same variants, lanes and board.
 
-    config: another one instead; then alarms are not to be the same, and the board begins empty.
+    config: another one instead; then alarms are not to be the same, and the board begins empty. Where its analyzers are
+    others, too, nothing can go on from a state of then.
     """
 
     def __init__(self, recording: Recording, config: Config | None = None) -> None:
@@ -180,6 +185,24 @@ class Again:
             found=found,
             same_rules=self.own_rules,
         )
+
+    def goes_on(self) -> bool:
+        """Whether the lanes here can go on from the states of then: of every source the same analyzers, set the same."""
+        from edge.config import parse
+
+        if self.own_rules:
+            return True
+        try:
+            then = parse(self.recording.header.get("config", ""))
+        except ConfigError:
+            return False
+
+        def looks(config: Config, name: str) -> tuple[str, dict[str, Mapping[str, Any]]]:
+            source = config.sources[name]
+            return source.bed, {a: config.analyzers.get(a, {}) for a in source.analyzers}
+
+        both = self.config.sources.keys() & then.sources.keys()
+        return all(looks(self.config, name) == looks(then, name) for name in both)
 
     def why_not(self) -> list[str]:
         """What keeps this replay from being exact, where that is known beforehand."""
