@@ -33,9 +33,8 @@ def draw(
     """Write the picture: rows of 10 s with verdicts (evenly chosen where the file is long), and the rate.
 
     signs: at each hop, s, which way up the rhythm analyzer took the wave to be. A row is the window that a verdict
-    stands on, drawn as it was judged. All rows have one scale, that of the
-    answered ones where there are any, and beats are marked only where a verdict stands on
-    them: noise looks like noise.
+    stands on, drawn as it was judged. All rows have one scale, that of the answered ones where there are any, and beats
+    are marked only where a verdict stands on them: noise looks like noise.
     """
     begin = blocks[0].t0
     t = np.concatenate([sample_times(b) for b in blocks])
