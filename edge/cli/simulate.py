@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
         told = simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds), places=places)
         if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
-        parts.append(told)
+        wall = _clock(recording)
+        missed, added = ([replace(one, wall=wall(one.raised)) for one in found] for found in (told.missed, told.added))
+        parts.append(replace(told, missed=tuple(missed), added=tuple(added)))
         for text in recording.said:
             print(f"edge-vitals: {text}", file=sys.stderr)
     whole = pooled(parts)
@@ -86,6 +88,19 @@ def _happenings(recording: Recording) -> Iterator[Happening]:
     for entry in recording.entries(samples=False):
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
+
+
+def _clock(recording: Recording) -> Callable[[float], float | None]:
+    """Unix time, s, of a monotonic time of the recording, by the clock as it was set then; None where it says nothing."""
+    from edge.recording import ClockMark
+
+    marks = [entry for entry in recording.entries(samples=False) if isinstance(entry, ClockMark)]
+
+    def wall(t: float) -> float | None:
+        last = next((mark for mark in reversed(marks) if mark.t <= t), marks[0] if marks else None)
+        return None if last is None else last.wall + t - last.t
+
+    return wall
 
 
 def _first_state(recording: Recording) -> Mapping[str, Any]:
