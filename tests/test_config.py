@@ -92,6 +92,7 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[sources.a]\nkind = 'serial_port'\nport = 'x'\nbed = 'bed9'", "no bed 'bed9'; did you mean 'bed1'?"),
         ("[sources.a]\nkind = 'serial_port'\nport = 'x'\nanalyzers = ['rythm']", "did you mean 'rhythm'?"),
         ("[mqtt]\nport = 1883", "mqtt: needs 'host'"),
+        ('[mqtt]\nhost = "a"\n[sinks.mqtt]\nhost = "b"', "sinks.mqtt: there is [mqtt] beside it"),
         (
             "[sources.a]\nkind = 'synthetic'\nanalyzer = ['pulse']",
             "sources.a.analyzer: unknown key; did you mean 'analyzers'?",

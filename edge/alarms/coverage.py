@@ -80,6 +80,21 @@ class _Stream:
         expected = now - start - sum(bucket[1] for bucket in inside)
         return min(1.0, sum(bucket[0] for bucket in inside) / expected) if expected > 0 else None
 
+    def minutes(self, now: int) -> list[tuple[int, int, float | None]]:
+        """(start, end, watched share) of every minute of the last hour since the metric was first heard; the share is None
+        of a standby. Ends at the last reading where the next one is not late."""
+        grain, span = _GRAINS_MS[0], _SPANS_MS[0]
+        until = now if now - self.last > MAX_STEP_S * 1000 else self.last
+        told = []
+        for index in range(now // grain - span // grain + 1, until // grain + 1):
+            start, end = max(self.first, index * grain), min(until, (index + 1) * grain)
+            watched, standby = self.buckets[0].get(index, (0, 0))
+            if end > start:
+                told.append(
+                    (start, end, min(1.0, watched / (end - start - standby)) if end - start > standby else None)
+                )
+        return told
+
     def intervals(self, now: int, silence: str) -> list[tuple[int, int, str]]:
         """Blind intervals, oldest first, with the one that lasts still."""
         open_ = dict(self.open)
@@ -170,7 +185,8 @@ class Coverage:
         return _main(seconds) if seconds else "short gaps"
 
     def report(self, now: float) -> list[dict[str, Any]]:
-        """For each metric: source, metric, first (heard, s), hour and day (shares or None), blind [{start, end, cause}]."""
+        """For each metric: source, metric, first (heard, s), hour and day (shares or None), minutes of the hour [[start,
+        end, share or None]], blind [{start, end, cause}]."""
         told = []
         for source, metric in self.streams():
             stream = self._streams[source, metric]
@@ -182,6 +198,7 @@ class Coverage:
                     "first": self._s(stream.first),
                     "hour": self.share(source, metric, now),
                     "day": self.share(source, metric, now, DAY_S),
+                    "minutes": [[self._s(a), self._s(b), share] for a, b, share in stream.minutes(self._ms(now))],
                     "blind": [{"start": self._s(a), "end": self._s(b), "cause": cause} for a, b, cause in blind],
                 }
             )

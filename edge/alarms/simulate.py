@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -35,7 +36,8 @@ Happening = Reading | SourceStatus | Fault | Command
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One alarm that would have been: from raised to ended (None: still standing at the end), s."""
+    """One alarm that would have been: from raised to ended (None: still standing at the end), s. wall: of ``raised``, Unix
+    time, s, where it is known."""
 
     id: str
     condition: str
@@ -45,6 +47,12 @@ class Occurrence:
     raised: float
     ended: float | None
     text: str
+    wall: float | None = None
+
+    def line(self) -> str:
+        """In words, with the time of day here where it is known: a night's monotonic seconds tell nobody anything."""
+        at = f"{self.raised:.1f} s" if self.wall is None else f"{datetime.fromtimestamp(self.wall):%Y-%m-%d %H:%M:%S}"
+        return f"{at} {self.id} {self.priority}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Comparison:
             ]
         for what, found in (("missed by B", self.missed), ("added by B", self.added)):
             told.append(f"{what}: {len(found)}")
-            told += [f"  {one.raised:.1f} s {one.id} {one.priority}: {one.text}" for one in found]
+            told += [f"  {one.line()}" for one in found]
         return told
 
 

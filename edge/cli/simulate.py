@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge.alarms.rules import AlarmRules
     from edge.alarms.simulate import Happening, Load
     from edge.config import Config
-    from edge.recording import Recording
+    from edge.recording import ClockMark, Recording
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,12 +60,16 @@ def run(args: argparse.Namespace) -> int:
         own = given[0] if len(given) == 2 else live
         beds = set(live.beds)  # readings are of these; a recording without a configuration has them only in readings
         if not recording.header.get("config"):
-            beds |= {event.bed for event in _happenings(recording) if isinstance(event, Reading)}
+            beds |= {event.bed for event in _happenings(recording, []) if isinstance(event, Reading)}
         places = _places(live, beds, _first_state(recording))
-        told = simulate(_happenings(recording), _rules(own, beds), _rules(given[-1], beds), places=places)
+        marks: list[ClockMark] = []
+        told = simulate(_happenings(recording, marks), _rules(own, beds), _rules(given[-1], beds), places=places)
         if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
-        parts.append(told)
+        missed, added = (
+            [replace(one, wall=_wall(one.raised, marks)) for one in found] for found in (told.missed, told.added)
+        )
+        parts.append(replace(told, missed=tuple(missed), added=tuple(added)))
         for text in recording.said:
             print(f"edge-vitals: {text}", file=sys.stderr)
     whole = pooled(parts)
@@ -82,10 +86,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _happenings(recording: Recording) -> Iterator[Happening]:
+def _happenings(recording: Recording, marks: list[ClockMark]) -> Iterator[Happening]:
+    """What the rules judge, in order; what is said of the clock on the way is added to ``marks``."""
+    from edge.recording import ClockMark
+
     for entry in recording.entries(samples=False):
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
+        elif isinstance(entry, ClockMark):
+            marks.append(entry)
+
+
+def _wall(t: float, marks: Sequence[ClockMark]) -> float | None:
+    """Unix time, s, of a monotonic time, by the clock as it was set then; None where nothing was said of it."""
+    last = next((mark for mark in reversed(marks) if mark.t <= t), marks[0] if marks else None)
+    return None if last is None else last.wall + t - last.t
 
 
 def _first_state(recording: Recording) -> Mapping[str, Any]:

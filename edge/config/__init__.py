@@ -136,6 +136,8 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     beds = _beds(where, where.table(table, "beds"), common_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
     sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
+    if "mqtt" in table and "mqtt" in sinks:
+        raise where.error("sinks.mqtt", "there is [mqtt] beside it, and one broker: keep one of the two")
     if "mqtt" in table:
         sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
     delivery = where.delivery(where.table(table, "delivery"))

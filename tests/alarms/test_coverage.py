@@ -37,6 +37,17 @@ def test_all_known_is_one():
     assert one.share("node", "pcg.hr", 600.0) is None
 
 
+def test_every_minute_of_the_hour_says_how_much_of_it_was_watched():
+    one = watch((30, 121, ""), (121, 151, "motion"), (151, 300, ""))
+    assert [m[2] for m in one.report(299.0)[0]["minutes"]] == [1.0, 1.0, 0.5, 1.0, 1.0]
+    assert one.report(299.0)[0]["minutes"][0] == [30.0, 60.0, 1.0]
+    for t in range(300, 400):
+        one.reading(reading(t), standby=True)
+    assert one.report(402.0)[0]["minutes"][-2:] == [[300.0, 360.0, None], [360.0, 399.0, None]]
+    assert one.report(470.0)[0]["minutes"][-1] == [420.0, 470.0, 0.0]
+    assert len(one.report(3910.0)[0]["minutes"]) == 60
+
+
 def test_no_value_is_blind_with_its_reason():
     one = watch((0, 301, ""), (301, 401, "motion"), (401, 601, ""))
     assert one.share("node", "ppg.hr", 600.0) == pytest.approx(500 / 600)

@@ -68,6 +68,18 @@ class Counted:
         expected = now - begin - self.within(begin, "standby")
         return self.within(begin, "") / expected if expected > 0 else None
 
+    def minutes(self, now: int) -> list[tuple[int, int, float | None]]:
+        until, told = now if now - self.last > 5000 else self.last, []
+        for begin in range((now // MINUTE - 59) * MINUTE, until + 1, MINUTE):
+            a, b = max(self.first or 0, begin), min(until, begin + MINUTE)
+            ms = {
+                what: sum(max(0, min(b, d) - max(a, c)) for c, d, w in self.stretches if w == what)
+                for what in ("", "standby")
+            }
+            if b > a:
+                told.append((a, b, ms[""] / (b - a - ms["standby"]) if b - a > ms["standby"] else None))
+        return told
+
 
 def longest(ms: dict[str, int]) -> str:
     return max(ms, key=lambda cause: (ms[cause], cause))
@@ -137,7 +149,10 @@ def test_everything_told_is_what_counting_gives(steps, start, after):
     assert told == blind
     hour, day = plain.share(t, HOUR, MINUTE), plain.share(t, DAY, QUARTER)
     assert row == {"source": "node", "metric": "ppg.hr", "first": local(plain.first), "hour": hour, "day": day,
-                   "blind": row["blind"]}  # fmt: skip
+                   "minutes": row["minutes"], "blind": row["blind"]}  # fmt: skip
+    assert [
+        (round(a * 1000) - shift, round(b * 1000) - shift, share) for a, b, share in row["minutes"]
+    ] == plain.minutes(t)
     assert one.share(*KEY, local(t)) == hour
     began = plain.downs[-1][1] if plain.downs else plain.first
     assert one.watched_s(*KEY, local(t)) == pytest.approx((t - began) / 1000, abs=1e-6)

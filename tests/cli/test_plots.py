@@ -55,6 +55,18 @@ def test_a_row_without_a_verdict_has_no_beats_and_the_scale_of_the_others(tmp_pa
     assert rate.get_xlim() == (0.0, 20.0)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1500.0])
+def test_what_is_refused_throughout_is_drawn_whole(tmp_path, drawn, size):
+    from edge.cli.analyze.plot_ppg import draw
+
+    x = size * np.random.default_rng(0).normal(0, 1.0, (2000, 1))
+    readings = [Reading("ppg.rhythm", t, None, "", 0.1, "low_quality") for t in (10.0, 20.0)]
+    draw(tmp_path / "out.png", [Block("file/ppg", 0, 0.0, 100.0, x)], readings, [], title="")
+    *rows, _rate = drawn()
+    tallest = max(np.nanmax(np.abs(row.lines[-1].get_ydata())) for row in rows)
+    assert [row.get_ylim() for row in rows] == [(-1.1 * tallest, 1.1 * tallest)] * 2
+
+
 def test_a_row_is_drawn_the_way_up_it_was_judged(tmp_path, drawn):
     """A wave of even slopes does not say itself which way is up: the analyzer took it from the window before."""
     from edge.cli.analyze.plot_ppg import draw

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from datetime import datetime
 
 import pytest
 
@@ -12,7 +13,7 @@ from edge.cli import main, simulate
 from edge.config import parse
 from edge.dsp.murmur_decision import Calibration
 from edge.inference.card import find_card
-from edge.recording import MainState, RecordingWriter
+from edge.recording import ClockMark, MainState, RecordingWriter
 from edge.types import Command, ConfigError, Reading, SourceError, SourceStatus
 
 PLAIN = '[alarms.brady]\nlimit = 45\nsevere_limit = 30\non_delay_s = 5\nmetrics = ["ppg.hr"]\n'
@@ -51,6 +52,20 @@ def test_a_proposal_against_what_was(files, capsys):
     assert "B: 0 alarms" in out
     assert "missed by B: 1" in out
     assert "bed1/brady medium: Heart rate 42 below 45 bpm" in out
+
+
+def test_what_differs_is_told_by_the_time_of_day_over_several_recordings_too(files, tmp_path, capsys):
+    _, _, lower = files
+    nights = [
+        slow_night(tmp_path / f"{wall}.evrec", ClockMark(1000.0, wall), ClockMark(1003.0, wall + 3603.0))
+        for wall in (1_700_000_000.0, 1_700_100_000.0)
+    ]
+    assert call(*nights, "--config", lower) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "bed1/brady medium" in line]
+    here = [f"  {datetime.fromtimestamp(wall):%Y-%m-%d %H:%M:%S}" for wall in (1_700_003_605.0, 1_700_103_605.0)]
+    assert [line.split(" bed1/")[0] for line in lines] == here
+    assert call(*nights, "--config", lower, "--json") == 0
+    assert [one["wall"] for one in json.loads(capsys.readouterr().out)["missed"]] == [1_700_003_605.0, 1_700_103_605.0]
 
 
 def test_two_proposals_over_several_recordings(files, tmp_path, capsys):

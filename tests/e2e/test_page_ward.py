@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import web_server
+from edge.alarms.coverage import Coverage
 from edge.clock import SystemClock
 from edge.dsp.face_columns import COLUMNS
 from edge.types import Alarm, Block, Command, CommandResult, Reading, Stats
@@ -252,6 +253,28 @@ def test_the_outline_of_a_face_goes_with_its_camera(browser):
         server.sink.observe(Block("cam/roi", 0, server.clock.now(), 30.0, row[None, :]))
         seen.page.get_by_role("img", name="face seen").wait_for()
         seen.page.get_by_role("img", name="no face").wait_for()
+
+
+def test_the_bar_of_the_hour_is_as_blind_as_the_share_says_however_often(browser):
+    kept, clock = Coverage(), SystemClock()
+    began = clock.now() - 3600.0
+    for k in range(3600):  # six seconds in twenty, 180 times
+        value, reason = (None, "motion") if k % 20 < 6 else (70.0, "")
+        kept.reading(Reading("ppg.hr", began + k, value, "bpm", 0.9, reason, bed="bed1", source="node"))
+
+    def watching(now):
+        return {"bed1": {"paused_until": None, "standby_until": None, "coverage": kept.report(now)}}
+
+    with WebServer(clock, watching=watching) as server, Seen(browser, server.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        server.sink.send(Stats(clock.now(), {}))
+        seen.page.locator("#coverage .bar").wait_for()
+        known, blind = (
+            sum(seen.page.eval_on_selector_all(f"#coverage .bar {which}", "all => all.map(e => e.offsetWidth)"))
+            for which in ("i:not(.blind)", "i.blind")
+        )
+        assert 0.25 < blind / known < 0.35
+        assert seen.page.eval_on_selector_all("#coverage .bar i.blind", "all => all.length") >= 59
 
 
 class Narrow:

@@ -33,8 +33,8 @@ def draw(
     """Write the picture: rows of 10 s with verdicts (evenly chosen where the file is long), and the rate.
 
     signs: at each hop, s, which way up the rhythm analyzer took the wave to be. A row is the window that a verdict
-    stands on, drawn as it was judged. All rows have one scale, and beats are marked only where a verdict stands on
-    them: noise looks like noise.
+    stands on, drawn as it was judged. All rows have one scale, that of the answered ones where there are any, and beats
+    are marked only where a verdict stands on them: noise looks like noise.
     """
     begin = blocks[0].t0
     t = np.concatenate([sample_times(b) for b in blocks])
@@ -50,7 +50,7 @@ def draw(
         for axis, start in zip(axes[:-1], starts.tolist(), strict=True):
             inside = (t >= start - slack_s) & (t < start + WINDOW_S - slack_s)
             heights.append(_row(axis, t[inside], x[inside], start, readings, signs))
-        tallest = max(heights) or 1.0
+        tallest = max([height for height, answered in heights if answered] or [height for height, _ in heights]) or 1.0
         for axis in axes[:-1]:
             axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
         _rates(axes[-1], readings, begin, blocks[-1].t_end)
@@ -63,8 +63,8 @@ def _row(
     start: float,
     readings: Sequence[Reading],
     signs: Sequence[tuple[float, float]],
-) -> float:
-    """Draw one row of samples ``x`` at ``t``, s; returns its height where it was answered, else 0."""
+) -> tuple[float, bool]:
+    """Draw one row of samples ``x`` at ``t``, s; returns its height and whether it was answered."""
     end = start + WINDOW_S
     verdict = next((r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - end) < _SAME_S), None)
     answered = verdict is not None and verdict.value is not None
@@ -85,7 +85,7 @@ def _row(
         axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(verdict.value), "#555"))
     axis.set_xlim(start, start + WINDOW_S)
     axis.set_yticks([])
-    return float(np.abs(wave[valid]).max()) if answered and valid.any() else 0.0
+    return float(np.abs(wave[valid]).max()) if valid.any() else 0.0, answered
 
 
 def _rates(axis: Any, readings: Sequence[Reading], begin: float, end: float) -> None:

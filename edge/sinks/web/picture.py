@@ -202,7 +202,12 @@ def _watched(beds: Mapping[str, Any]) -> dict[str, Any]:
     told = {}
     for name, bed in beds.items():
         rows = [
-            {**row, "hour": _short(row["hour"]), "day": _short(row["day"]), "blind": row["blind"][-_BLIND_SHOWN:]}
+            {
+                **row,
+                **{key: _short(row[key]) for key in ("hour", "day")},
+                "minutes": [[_short(part) for part in minute] for minute in row["minutes"]],
+                "blind": row["blind"][-_BLIND_SHOWN:],
+            }
             for row in bed["coverage"]
             if not row["metric"].endswith(_HIDDEN)
         ]

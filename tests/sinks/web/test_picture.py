@@ -88,6 +88,7 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
     def watching(now):
         asked.append(now)
         row = {"source": "node", "metric": "ppg.hr", "first": 1.0, "hour": 0.98765, "day": None, "blind": [1] * 99}
+        row["minutes"] = [[60.0, 120.0, 2 / 3], [120.0, 150.0004, None]]
         quality = {**row, "metric": "ppg.quality"}
         return {"bed1": {"paused_until": None, "standby_until": 5.0, "coverage": [row, quality]}}
 
@@ -99,6 +100,7 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
     told = one.snapshot()["latest"][-1]["beds"]["bed1"] if one.snapshot()["latest"][-1]["k"] == "b" else None
     told = told or next(i for i in one.snapshot()["latest"] if i["k"] == "b")["beds"]["bed1"]
     assert [(r["metric"], r["hour"], len(r["blind"])) for r in told["coverage"]] == [("ppg.hr", 0.988, 20)]
+    assert told["coverage"][0]["minutes"] == [[60.0, 120.0, 0.667], [120.0, 150.0, None]]
 
 
 def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():

@@ -25,17 +25,23 @@ function sources(now) {
 const rows = () => (state.connected ? state.watching[state.bed]?.coverage ?? [] : []);
 
 function bar(row, now) {
-  const blind = row.blind.filter((b) => b.end > now - HOUR_S);
-  const first = row.hour === null ? now : Math.max(now - HOUR_S, row.first ?? now - HOUR_S);
   const place = (i, from, to) => {
     i.style.left = `${(100 * (from - now + HOUR_S)) / HOUR_S}%`;
     i.style.right = `${(100 * (now - to)) / HOUR_S}%`;
     return i;
   };
-  const spans = blind.map((b) => place(make("i", { className: "blind" }), Math.max(first, b.start), b.end));
-  const element = make("div", { className: "bar" }, place(make("i"), first, now), ...spans);
+  const known = [], blind = [];
+  for (const [start, end, share] of row.minutes) {
+    if (share === null) continue; // a standby is neither
+    const from = Math.max(start, now - HOUR_S), last = known[known.length - 1];
+    if (last && last[1] >= from) last[1] = end;
+    else known.push([from, end]);
+    if (share < 1) blind.push([end - (1 - share) * (end - from), end]); // of each minute how much, not when
+  }
+  const spans = (of, className) => of.map(([from, to]) => place(make("i", { className }), from, to));
+  const element = make("div", { className: "bar" }, ...spans(known, ""), ...spans(blind, "blind"));
   element.setAttribute("role", "img");
-  element.setAttribute("aria-label", `last hour: ${percent(row.hour)} known, blind ${blind.length} times`);
+  element.setAttribute("aria-label", `last hour: ${percent(row.hour)} known`);
   return element;
 }
 
