@@ -273,7 +273,7 @@ def test_who_may_only_look_sees_buttons_that_do_nothing_and_a_log_in(browser, tm
         seen.page.get_by_label("Token").fill("wrong-0123456789ab")
         seen.page.keyboard.press("Enter")
         seen.until("() => document.querySelector('#problem').textContent.includes('not known')")
-        seen.page.get_by_label("Token").fill("look-0123456789ab")
+        seen.page.get_by_label("Token").fill("look-0123456789ab ")  # as it is pasted
         seen.page.keyboard.press("Enter")
         seen.number()
         assert seen.page.get_by_role("button", name="Pause sound").is_disabled()

@@ -8,7 +8,7 @@ form.addEventListener("submit", async (event) => {
   problem.textContent = "";
   try {
     const answer = await fetch("/login", {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: form.token.value }),
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: form.token.value.trim() }),
     });
     if (answer.ok) location.assign("/");
     else problem.textContent = (await answer.json()).error;
