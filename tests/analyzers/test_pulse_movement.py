@@ -129,7 +129,7 @@ def test_a_sensor_that_sees_nothing_but_steps_has_no_rate(model, steps_hz, jitte
     acc = np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + jitter * noise(3)
     for hiss in (0.0, 100.0):
         readings = run(60000.0 + 2500.0 * step + hiss * noise(1, 3)[:, 0], acc, model)
-        assert {(r.value, r.reason) for r in readings} == {(None, "motion")}
+        assert {(r.value, r.reason, r.quality) for r in readings} == {(None, "motion", 0.0)}
     readings = run(60000.0 + 0.3 * (heart() - 60000.0) + 2500.0 * step, acc, model)
     said = [r.value for r in readings if r.value is not None]
     assert len(said) > 0.7 * len(readings)
