@@ -155,7 +155,7 @@ class Pulse:
         if tracked is None:
             return Reading("ppg.hr", t, None, "bpm", 0.0, reason)
         bpm, sd = tracked
-        trust = min(1.0, max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm)))
+        trust = max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
         value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
         identity = "" if self._model is None else str(self._model.identity)

@@ -8,7 +8,7 @@ from edge import inference
 from edge.analyzers import pulse
 from edge.dsp import synthesis
 from edge.lane import Lane
-from edge.types import Block
+from edge.types import Block, Window
 
 RATE, SECONDS, FAULT_S = 100.0, 70, 40
 N, FAULT = round(SECONDS * RATE), round(FAULT_S * RATE)
@@ -129,11 +129,38 @@ def test_a_sensor_that_sees_nothing_but_steps_has_no_rate(model, steps_hz, jitte
     acc = np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + jitter * noise(3)
     for hiss in (0.0, 100.0):
         readings = run(60000.0 + 2500.0 * step + hiss * noise(1, 3)[:, 0], acc, model)
-        assert {(r.value, r.reason) for r in readings} == {(None, "motion")}
+        assert {(r.value, r.reason, r.quality) for r in readings} == {(None, "motion", 0.0)}
     readings = run(60000.0 + 0.3 * (heart() - 60000.0) + 2500.0 * step, acc, model)
     said = [r.value for r in readings if r.value is not None]
     assert len(said) > 0.7 * len(readings)
     assert np.median(abs(np.array(said) - 100.0)) < 3.0
+
+
+@pytest.mark.parametrize("where", ["ppg", "acc"])
+def test_single_samples_that_are_no_number_cost_no_rate_among_steps(model, where):
+    wobble, acc = walking()
+    x, odd = heart() + wobble, np.random.default_rng(7).random(N) < 0.02
+    if where == "ppg":
+        x[odd] = np.nan
+    else:
+        acc[odd, 1] = np.nan
+    readings = run(x, acc, model)[5:]
+    assert all(abs(r.value - 100.0) < 5.0 for r in readings)
+
+
+@pytest.mark.parametrize(("lost_s", "reasons"), [(0.3, {""}), (0.4, {"motion"})])
+def test_an_accelerometer_with_holes_leaves_a_rate_only_while_they_can_be_bridged(model, lost_s, reasons):
+    wobble, acc = walking()
+    x, one, told = heart() + wobble, pulse.build(models=lambda _: model), []
+    there = np.arange(N) % 100 >= round(lost_s * RATE)
+    for start in range(8):
+        span = slice(start * 100, start * 100 + 1600)
+        seen = np.arange(N)[span][there[span]]
+        ppg = Window("n/ppg", float(start), start + 16.0, T[span], x[span, None], RATE, 1.0, ())
+        moved = Window("n/acc", float(start), start + 16.0, T[seen], acc[seen], RATE, 1.0 - lost_s, ())
+        told += one({"ppg": ppg, "acc": moved})
+    assert {r.reason for r in told[3:]} == reasons
+    assert all(abs(r.value - 100.0) < 5.0 for r in told[3:] if r.value is not None)
 
 
 @pytest.mark.parametrize("level", [600.0, 262143.0])

@@ -266,10 +266,11 @@ def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):
     assert json.loads((tmp_path / "a" / "b" / "j.jsonl.1").read_text())["seq"] == 1
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock):
+@pytest.mark.parametrize("checking", [False, True])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock, checking):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"file/j\.jsonl: cannot be written: .*; set sinks\.journal\.path"):
-        build(clock=clock, boot="b", path=str(tmp_path / "file" / "j.jsonl"))
+        build(clock=clock, boot="b", path=str(tmp_path / "file" / "j.jsonl"), checking=checking)
 
 
 def test_a_disk_that_hangs_holds_no_alarm_and_gets_its_lines_when_it_answers(open_journal, path, monkeypatch):
