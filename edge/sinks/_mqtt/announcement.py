@@ -44,9 +44,10 @@ class Announcement:
         """Whether connections ended over it again and again."""
         return self._hung_up >= _TRIES
 
-    def ended(self, *, unanswered: bool) -> bool:
-        """The connection is over soon after it began; unanswered: it was on its way. Whether it is given up by that."""
-        before, self._hung_up = self.refused, self._hung_up + 1 if unanswered else self._hung_up
+    def ended(self, *, snubbed: bool) -> bool:
+        """The connection is over soon after it began; snubbed: it was refused on it, or on its way. Whether it is given up
+        by that."""
+        before, self._hung_up = self.refused, self._hung_up + 1 if snubbed else self._hung_up
         return self.refused and not before
 
     def answered(self) -> None:

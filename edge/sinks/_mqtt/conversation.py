@@ -50,6 +50,7 @@ class Conversation:
         self._announcement, self._drain = announcement, drain
         self._connection: Connection | None = None
         self._announced: int | None = None
+        self._snubbed = False
         self._too_large: set[str] = set()  # topics of what a broker would not take
         self._largest = Largest()
         self._alarms: dict[int, int] = {}  # sizes of those on their way, by message id
@@ -57,7 +58,7 @@ class Conversation:
 
     def begin(self, connection: Connection) -> None:
         """Say what must be first: what is live holds it."""
-        self._connection, self.refusal = connection, ""
+        self._connection, self.refusal, self._snubbed = connection, "", False
         self._alarms.clear()
         self._drain_live()
 
@@ -74,7 +75,9 @@ class Conversation:
         """Forget what the broker has; whether there was any."""
         settled = self._flight.settle()
         if self._announced is not None and not self._flight.waits_for(self._announced):
-            self._announcement.answered()
+            self._snubbed = self._announced in settled.others
+            if not self._snubbed:
+                self._announcement.answered()
             self._announced = None
         if settled.rows:
             self._outbox.remove(settled.rows)
@@ -87,9 +90,9 @@ class Conversation:
 
     def end(self) -> None:
         """The connection is over; before the flight's end is told."""
-        if self._announced is not None and self._flight.short:
-            unanswered = self._flight.waits_for(self._announced)
-            if self._announcement.ended(unanswered=unanswered):
+        if self._flight.short:
+            unanswered = self._announced is not None and self._flight.waits_for(self._announced)
+            if self._announcement.ended(snubbed=self._snubbed or unanswered):
                 log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
         if self._flight.short and self._largest.hung_up(self._alarms.values()):
             most = self._largest.bytes

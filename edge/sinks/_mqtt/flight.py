@@ -36,10 +36,12 @@ class Answer(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """Rows of the outbox that are delivered, and retained topics that must be said again."""
+    """Rows of the outbox that are delivered, retained topics that must be said again, and ids of other messages that were
+    refused."""
 
     rows: list[int]
     topics: list[str]
+    others: list[int]
 
 
 class Flight:
@@ -136,7 +138,7 @@ class Flight:
 
     def settle(self) -> Settled:
         """Go through the answers since the last call."""
-        settled = Settled([], [])
+        settled = Settled([], [], [])
         refused: dict[int, Answer] = {}
         while self._answers:
             mid, answer, answered_at = self._answers.popleft()
@@ -146,11 +148,13 @@ class Flight:
             if isinstance(what, str):
                 if answer.refused:
                     settled.topics.append(what)
-            elif what is not None:
-                if answer.refused or (answer.nobody and self._clock.now() < self._listeners_due):
-                    refused[what] = answer
-                else:
-                    settled.rows.append(what)
+            elif what is None:
+                if answer.refused:
+                    settled.others.append(mid)
+            elif answer.refused or (answer.nobody and self._clock.now() < self._listeners_due):
+                refused[what] = answer
+            else:
+                settled.rows.append(what)
         if settled.rows:
             self._tries, self._hung_up, self.refusal, self._alone = 0, 0, "", False
         if refused:

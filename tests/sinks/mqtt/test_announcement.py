@@ -72,10 +72,10 @@ def test_it_is_given_up_when_connections_end_over_it_twice():
     assert one.due
     assert one.take().topic == TOPIC
     assert not one.due
-    assert not one.ended(unanswered=True)
-    assert not one.ended(unanswered=False)
-    assert one.ended(unanswered=True)
-    assert not one.ended(unanswered=True)
+    assert not one.ended(snubbed=True)
+    assert not one.ended(snubbed=False)
+    assert one.ended(snubbed=True)
+    assert not one.ended(snubbed=True)
     one.connected()
     one.asked()
     assert not one.due
@@ -83,9 +83,9 @@ def test_it_is_given_up_when_connections_end_over_it_twice():
 
 def test_an_answer_clears_it():
     one = announcement()
-    one.ended(unanswered=True)
+    one.ended(snubbed=True)
     one.answered()
-    assert not one.ended(unanswered=True)
+    assert not one.ended(snubbed=True)
 
 
 def test_at_a_real_broker_a_metric_that_is_no_more_leaves_home_assistant(outbox, mosquitto):  # noqa: F811

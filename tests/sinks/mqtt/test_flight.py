@@ -36,7 +36,7 @@ def test_rows_that_the_broker_took_are_done_and_there_is_room_again(flight):
     assert (flight.room_for_rows(), flight.after, len(flight)) == (room - 3, 3, 3)
     flight.answered(1, TAKEN)
     flight.answered(2, TAKEN)
-    assert flight.settle() == ([1, 2], [])
+    assert flight.settle() == ([1, 2], [], [])
     assert (flight.room_for_rows(), len(flight)) == (room - 1, 1)
 
 
@@ -61,7 +61,7 @@ def test_the_window_of_the_broker_holds_for_everything_on_its_way(clock):
     flight.sent(3, None)
     assert (flight.room(), flight.room_for_rows()) == (0, 0)
     flight.answered(3, TAKEN)
-    assert flight.settle() == ([], [])
+    assert flight.settle() == ([], [], [])
     assert (flight.room(), flight.room_for_rows()) == (1, 1)
 
 
@@ -97,7 +97,7 @@ def test_waits_between_tries_grow_and_end_at_ten_seconds(flight, clock):
 def test_a_retained_topic_that_was_refused_is_said_again_later(flight, clock):
     flight.sent(7, "vitals/dev/bed1/alarm/af")
     flight.answered(7, QUOTA)
-    assert flight.settle() == ([], ["vitals/dev/bed1/alarm/af"])
+    assert flight.settle() == ([], ["vitals/dev/bed1/alarm/af"], [])
     clock.advance(0.9)
     assert flight.held
     clock.advance(0.1)
@@ -119,13 +119,22 @@ def test_nobody_listening_is_delivered_unless_the_subscribers_may_be_on_their_wa
     assert flight.settle().rows == [2]
 
 
+def test_another_message_that_was_refused_holds_nothing_back_and_is_named(flight):
+    flight.sent(7, None)
+    flight.sent(8, None)
+    flight.answered(7, QUOTA)
+    flight.answered(8, TAKEN)
+    assert flight.settle() == ([], [], [7])
+    assert not flight.held
+
+
 def test_a_new_connection_forgets_what_was_on_its_way_but_not_that_the_broker_refuses(flight):
     send(flight, 5, 6)
     flight.answered(5, QUOTA)
     flight.settle()
     flight.answered(6, TAKEN)
     flight.begin(window=WINDOW, returned=True)
-    assert (flight.settle(), flight.after, len(flight)) == (([], []), 0, 0)
+    assert (flight.settle(), flight.after, len(flight)) == (([], [], []), 0, 0)
     assert flight.refusal == "quota exceeded"
     assert flight.room_for_rows() == 1
 
@@ -234,12 +243,12 @@ def test_after_a_return_rows_go_one_at_a_time_until_somebody_has_one(flight, clo
         send(flight, 1)
         assert flight.room_for_rows() == 0
         flight.answered(1, NOBODY)
-        assert flight.settle() == ([], [])
+        assert flight.settle() == ([], [], [])
         assert flight.after == 0
         clock.advance(0.5)
     send(flight, 1)
     flight.answered(1, TAKEN)
-    assert flight.settle() == ([1], [])
+    assert flight.settle() == ([1], [], [])
     assert flight.room_for_rows() == room
 
 

@@ -65,6 +65,24 @@ def test_a_broker_that_hangs_up_on_the_discovery_message_gets_everything_else(sm
     assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
 
 
+def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_everything_else(
+    outbox, new_mosquitto, tmp_path, monkeypatch, caplog
+):
+    """As mosquitto 2.0.11 does with rules in a file and max_queued_messages 0, after it has answered."""
+    monkeypatch.setattr("edge.sinks._mqtt.redial._BACKOFF_S", (0.01,))
+    (tmp_path / "acl").write_text("topic readwrite vitals/#\n")
+    broker = new_mosquitto(f"allow_anonymous true\nacl_file {tmp_path}/acl\nmax_queued_messages 0\n").start()
+    one = Device(outbox, broker.port)
+    one.wait(lambda d: [up for up, _ in d.links] == [True, False, True, False, True])
+    subscriber = Subscriber(broker.port)
+    one.raise_alarm(alarm(1))
+    subscriber.wait("vitals/dev/bed1/event")
+    subscriber.close()
+    assert len(one.links) == 5
+    assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
+    one.sink.close()
+
+
 def test_a_broker_that_hangs_up_on_long_alarms_gets_them_without_their_evidence(small, caplog):
     device, subscriber = small("message_size_limit 1000")  # which it does not tell its clients
     device.raise_alarm(long_alarm())
