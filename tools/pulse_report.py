@@ -202,7 +202,7 @@ What keeps it from answering more: in {uncounted:.3f} of the windows there is no
 clipped), and the likeliest of the three counts is right in {counted_right:.3f} of all. The surest {reach:.3f} hold 0.988
 within 5 bpm; 0.88 of the windows at that share would need it to be right in 0.869 and the rule to know nearly every time.
 The third count, the harmonics of the slopes, gained 0.016 of windows counted right over two, and 0.008 of answers; being
-silent on lamps, hum, hangs, steps of the light and on what may be half or double of a heart costs 0.006 of answers. Rates
+silent on lamps, hum, hangs, steps of the light and on what may be half or double of a heart costs 0.008 of answers. Rates
 of a few seconds before were tried as further evidence: 0.003 more within 5 bpm at the same coverage, which is not worth
 a reading that leans on the past. The curve does not go to zero: {worst} of the {wrong}
 wrong answers come from four records; in the worst a clean pulse and the automatic beats of the ECG disagree for minutes

@@ -37,8 +37,8 @@ FIGURES: Final = (
 )  # fmt: skip
 # Fitted by tools/train/pulse_rule.py on CinC 2015: three counts a window, 18 windows a record, where the ECG is regular;
 # and on generated movement, of which no count is right.
-OFFSET: Final = -2.524
-WEIGHTS: Final = (4.059, -4.78, 13.543, -7.615, -1.323, -0.218, 0.071, 1.656, -4.364, -0.138)
+OFFSET: Final = -2.477
+WEIGHTS: Final = (3.97, -4.793, 13.524, -7.622, -1.576, -0.225, 0.037, 1.773, -4.353, -0.046)
 ENOUGH: Final = 0.8
 """Quality from which a rate is said."""
 _COARSE_HZ = 25.0
@@ -55,6 +55,7 @@ _SURELY_STEEPER, _SURELY_RISES = 0.25, 0.15
 _EVEN = 0.08  # 0.7 % of CinC's windows with a right rate are as even as a sine
 _OF_DOUBLE, _OF_TRIPLE = 0.1, 1.0  # none of CinC's windows with a right rate has under 0.2 and 2
 _DOUBTED_BPM, _OF_HALF = 68.0, 0.07  # up to there the half may be a heart; 1 in 100 of CinC's right rates has so much
+_SLOW_DOUBLED_BPM, _OF_SLOW_HALF = 84.0, 0.4  # above, its double has most of a slow heart's power less often
 # Steps are kept to 0.7 in 0.97 of CinC's regular windows with a rate. Under it the usual interval is within 5 bpm of the
 # mean in half of the pulses made from real records of fibrillation, and the mean over clean beats in 0.95 (ppg/rr).
 _IN_STEP, _OUT_OF_STEP = 0.7, 0.5
@@ -227,7 +228,8 @@ def whole(bpm: float, share: Floats) -> bool:
         return False
     own = near(share, bpm)
     part = own <= _OF_DOUBLE * near(share, 2 * bpm) or own <= _OF_TRIPLE * near(share, 3 * bpm)
-    return not part and (bpm > _DOUBTED_BPM or near(share, bpm / 2) <= _OF_HALF * own)
+    most = _OF_HALF if bpm <= _DOUBTED_BPM else _OF_SLOW_HALF if bpm <= _SLOW_DOUBLED_BPM else np.inf
+    return not part and near(share, bpm / 2) <= most * own
 
 
 def near(share: Floats, bpm: float) -> float:

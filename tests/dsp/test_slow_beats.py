@@ -79,3 +79,13 @@ def test_a_rate_is_said_by_them():
     assert seen.slow
     assert (rate.method, rate.bpm) == ("beats", pytest.approx(32.0, abs=1.5))
     assert rate.quality >= rest_rate.ENOUGH
+
+
+def test_a_slow_heart_under_strong_noise_is_not_said_at_its_double():
+    said = []
+    for seed in range(60):
+        x = steady(34.6, SECONDS, 0.45) + noise(1.5, SECONDS, seed)
+        wave = band_passed(x, RATE)
+        rate = rest_rate.choose(rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE))
+        said += [rate.bpm] if rate.quality >= rest_rate.ENOUGH else []
+    assert not [bpm for bpm in said if abs(bpm - 69.2) < 4.0]
