@@ -143,15 +143,15 @@ def fit(
             wave = share * wave + (1 - share) * wave[other]
             feature = share * feature + (1 - share) * feature[other]
         logits = model(wave.contiguous(memory_format=torch.channels_last), feature)
-        loss = share * _loss(logits, label)
+        loss = share * loss_of(logits, label)
         if share < 1.0:
-            loss = loss + (1 - share) * _loss(logits, label[other])
+            loss = loss + (1 - share) * loss_of(logits, label[other])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
         cycle.step()
-        _blend(mean_model, model, min(average, (step + 1) / (step + 20)))
+        blend(mean_model, model, min(average, (step + 1) / (step + 20)))
         total += loss.item()
         if (step + 1) % max(1, steps // 5) == 0:
             mean = total / max(1, steps // 5)
@@ -160,14 +160,14 @@ def fit(
     return mean_model.eval()
 
 
-def _loss(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def loss_of(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """Cross-entropy; of ``NOT_AF`` the share of the five classes it may be."""
     told = functional.cross_entropy(logits, label, label_smoothing=_SMOOTHING, ignore_index=NOT_AF, reduction="none")
     one_of = -torch.logsumexp(torch.log_softmax(logits, dim=1)[:, _NEITHER], dim=1)
     return torch.where(label == NOT_AF, one_of, told).mean()
 
 
-def _blend(average: nn.Module, model: nn.Module, keep: float) -> None:
+def blend(average: nn.Module, model: nn.Module, keep: float) -> None:
     mine, theirs = list(average.state_dict().values()), list(model.state_dict().values())
     real = [i for i, x in enumerate(mine) if x.dtype.is_floating_point]
     torch._foreach_lerp_([mine[i] for i in real], [theirs[i] for i in real], 1 - keep)
@@ -183,7 +183,7 @@ def between(start: RhythmNet, end: RhythmNet, share: float) -> RhythmNet:
     keep what both know.
     """
     found = copy.deepcopy(start)
-    _blend(found, end, 1.0 - share)
+    blend(found, end, 1.0 - share)
     return found.eval()
 
 

@@ -52,10 +52,13 @@ class Tower(nn.Module):
         self.head = nn.Linear(56, CLASSES)
 
     def forward(self, wave: Tensor, features: Tensor) -> Tensor:
-        x = self.body(self.stem(wave))
-        x = torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
-        both = torch.cat([self.pooled(x), self.beside(features)], dim=1)
+        both = torch.cat([self.pooled(self.seen(wave)), self.beside(features)], dim=1)
         return self.head(self.drop(both))
+
+    def seen(self, wave: Tensor) -> Tensor:
+        """What is seen of the wave itself, ``(b, 128)``."""
+        x = self.body(self.stem(wave))
+        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
 
 
 class RhythmNet(nn.Module):
