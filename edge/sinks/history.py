@@ -1,8 +1,8 @@
 """All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
 
-A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be set.
-One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is put aside and a new one begun. Where the disk is full from
-the start it lies in memory until the end of the run.
+A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
+set. One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is
+put aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def main() -> int:
     icu = icu_pulses.kept(args.work / "icu.npz", rhythm.SEED)
     scale = scale_of(pool.feature)
     fold, icu_fold = rhythm.folds(person, real[0].label), icu.folds(rhythm.FOLDS)
-    records = Records(args.work / "icu_variants.npz", icu, rhythm.SEED)
+    records = Records(args.work / "icu_variants.npz", icu, rhythm.SEED + 9)
     for name, beside in (("with", records), ("without", None)):
         start = pretrained(pool, beside, scale, rhythm.SEED)
         told: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
