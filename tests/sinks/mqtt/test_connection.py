@@ -15,7 +15,7 @@ from mqtt_device import WAIT_S, Device, alarm
 class Ending(Client):
     """Its thread is there when ``loop_stop`` looks first and gone when it looks again, as its last moment may have it."""
 
-    looks = 0
+    looks, running = 0, None
 
     @property
     def _thread(self):
@@ -24,7 +24,9 @@ class Ending(Client):
 
     @_thread.setter
     def _thread(self, thread):
-        self.running = thread
+        self.running = (
+            thread or self.running
+        )  # which takes itself off whenever it ends: never before the third look here
 
 
 def test_a_client_whose_thread_ends_while_it_is_waited_for_is_closed_all_the_same(mosquitto):
