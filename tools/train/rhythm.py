@@ -127,7 +127,7 @@ def main() -> int:
     )
     real, person = real_windows(args.work)
     icu = icu_pulses.kept(args.work / "icu.npz", SEED)
-    records = Records(args.work / "icu_variants.npz", icu, SEED + 9)
+    records = Records(args.work / "icu_variants.npz", icu, SEED)
     if args.only == "prepare":
         return 0
     scale = scale_of(pool.feature)

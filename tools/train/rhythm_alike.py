@@ -47,7 +47,7 @@ def main() -> int:
     icu = icu_pulses.kept(args.work / "icu.npz", rhythm.SEED)
     scale = scale_of(pool.feature)
     fold, icu_fold = rhythm.folds(person, real[0].label), icu.folds(rhythm.FOLDS)
-    records = Records(args.work / "icu_variants.npz", icu, rhythm.SEED + 9)
+    records = Records(args.work / "icu_variants.npz", icu, rhythm.SEED)
     for name, beside in (("with", records), ("without", None)):
         start = pretrained(pool, beside, scale=scale, seed=rhythm.SEED, log=f"{name} pairs")
         told: list[tuple[NDArray[np.float64], NDArray[np.int64]]] = []
