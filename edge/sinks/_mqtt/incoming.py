@@ -68,7 +68,7 @@ class Incoming:
         """One message of the broker's."""
         if message.topic == _HA_STATUS:
             if message.payload == b"online":
-                self._announcement.asked()
+                self._announcement.asked(live=not message.retain)
                 self._wake()
         elif message.topic == self._announcement.topic:
             if message.retain:
