@@ -88,7 +88,7 @@ class MqttSink:
             self._retained.say(topics.alarm(alarm), alarm)
         self._incoming = Incoming(
             topics, clock, self._live, self._retained, announcement,
-            broker=options, boot=boot, replies=replies, on_command=on_command, on_fault=on_fault, wake=self._wake.set,
+            broker=options, boot=boot, replies=replies, online=self._online, on_command=on_command, on_fault=on_fault, wake=self._wake.set,
         )  # fmt: skip
         self._conversation = Conversation(
             options, topics, payloads, outbox, self._flight, self._live, self._retained, announcement,
