@@ -10,6 +10,7 @@ from edge.cli.watch.standing import WAIT_S, Standing
 
 ALARM, EVENT = "vitals/dev/bed1/alarm/af", "vitals/dev/bed1/event"
 LINE = "dev STANDING ALARM on       medium  bed1/af: AF, since 2026-01-02T03:04:05.000Z"
+OVER = "dev ALARM off      medium  bed1/af: AF (no event of its end was heard)"
 
 
 def alarm(seq=1, presence="on", occurrence="o1", **more):
@@ -68,6 +69,66 @@ def test_what_is_over_before_it_was_told_is_not_told():
     standing = Standing("vitals")
     assert told(standing, ALARM, alarm()) == []
     assert told(standing, ALARM, b"", now=1.0, until=60.0) == []
+    assert told(standing, EVENT, alarm(2, "off"), now=61.0, until=120.0) == []
+
+
+def beats(standing, *times):
+    lines = []
+    for now in times:
+        standing.take("vitals/dev/heartbeat", b"{}", retained=False, now=now)
+        lines += standing.due(now)
+    return lines
+
+
+def test_what_a_device_does_not_say_again_on_a_new_connection_is_over():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm()) == []
+    assert beats(standing, 5.0, 10.0) == [], "it was said on this one"
+    standing.connected()
+    assert beats(standing, 20.0, 20.0 + WAIT_S - 0.1) == [], "it may still be on its way"
+    assert beats(standing, 20.0 + WAIT_S, 30.0) == [OVER]
+    assert told(standing, ALARM, alarm(), now=31.0, until=31.0 + WAIT_S) == [LINE], "said again after all"
+
+
+def test_what_is_said_again_on_a_new_connection_stands():
+    standing = Standing("vitals")
+    for topic in (EVENT, ALARM):
+        standing.take(topic, alarm(), retained=False, now=0.0)
+    standing.connected()
+    assert told(standing, ALARM, alarm(), 20.0, retained=True) == []
+    assert beats(standing, 20.0, 25.0, 30.0) == []
+
+
+def test_what_was_over_before_a_new_connection_is_not_told_again():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm(historical=True)) == []
+    assert told(standing, EVENT, alarm(2, "off")) == []
+    standing.connected()
+    assert beats(standing, 20.0, 25.0) == []
+
+
+def test_of_a_device_that_does_not_beat_nothing_is_known_to_be_over():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm()) == []
+    standing.connected()
+    standing.take("vitals/other/heartbeat", b"{}", retained=False, now=20.0)
+    standing.take("vitals/other/heartbeat", b"{}", retained=False, now=25.0)
+    assert standing.due(60.0) == []
+
+
+def test_what_is_emptied_without_an_event_is_over():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm(historical=True)) == []
+    assert told(standing, ALARM, b"", now=1.0, until=WAIT_S + 0.9) == []
+    assert standing.due(WAIT_S + 1.0) == [OVER]
+    assert told(standing, ALARM, b"", now=10.0, until=60.0) == []
+
+
+def test_what_is_emptied_and_said_again_stands():
+    standing = Standing("vitals")
+    assert told(standing, EVENT, alarm()) == []
+    standing.take(ALARM, b"", retained=False, now=1.0)
+    assert told(standing, ALARM, alarm(), now=1.5, until=60.0) == []
 
 
 def test_delivery_and_drills_are_told():

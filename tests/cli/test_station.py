@@ -133,3 +133,56 @@ def test_numbers_that_begin_anew_are_said_once_and_counted_on_from_there():
     assert told(station, event(1, epoch="b")) == ["dev/bed1: numbers of alarm events begin anew; some may be missing"]
     assert told(station, event(2, epoch="b")) == []
     assert told(station, event(4, epoch="b")) == ["dev/bed1: 1 alarm event(s) missed before number 4"]
+
+
+def known_to_have(station, now, seq, *, epoch="a", depth=0, **more):
+    fields = {"interval_s": 5.0, "beds": {"bed1": {"seq": seq, "epoch": epoch}}, "outbox": {"depth": depth}, **more}
+    return station.take("vitals/dev/heartbeat", json.dumps(fields).encode(), now=now)[1]
+
+
+def test_an_event_that_a_heartbeat_knows_of_and_that_does_not_come_is_said_once():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    assert [known_to_have(station, now, 9) for now in (0.0, 5.0, 9.9)] == [[], [], []]
+    assert known_to_have(station, 10.0, 9) == ["dev/bed1: 2 alarm event(s) missed up to number 9"]
+    assert [known_to_have(station, now, 9) for now in (15.0, 20.0, 25.0, 30.0)] == [[]] * 4
+    assert told(station, event(10, epoch="a")) == []
+
+
+def test_an_event_that_comes_a_little_later_than_the_heartbeat_that_knows_of_it_is_not_missed():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    assert [known_to_have(station, now, 8) for now in (0.0, 5.0)] == [[], []]
+    assert told(station, event(8, epoch="a")) == []
+    assert [known_to_have(station, now, 9) for now in (10.0, 15.0)] == [[], []], "counted from its own heartbeat on"
+    assert known_to_have(station, 20.0, 9) == ["dev/bed1: 1 alarm event(s) missed up to number 9"]
+
+
+def test_what_happened_before_the_first_heartbeat_is_not_missed():
+    station = Station("vitals")
+    assert [known_to_have(station, now, 40) for now in (0.0, 10.0, 20.0)] == [[]] * 3
+    assert told(station, event(43, epoch="a")) == ["dev/bed1: 2 alarm event(s) missed before number 43"]
+
+
+def test_what_waits_in_the_outbox_is_not_missed():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    assert [known_to_have(station, now, 9, depth=2) for now in (0.0, 10.0, 20.0)] == [[]] * 3
+
+
+def test_numbers_that_a_heartbeat_begins_anew_are_said():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    assert [known_to_have(station, now, 2, epoch="b") for now in (0.0, 5.0)] == [[], []]
+    assert known_to_have(station, 10.0, 3, epoch="b") == [
+        "dev/bed1: numbers of alarm events begin anew; some may be missing"
+    ]
+    assert told(station, event(3, epoch="b")) == []
+
+
+def test_a_heartbeat_that_counts_in_another_way_is_passed_over():
+    station = Station("vitals")
+    assert told(station, event(7, epoch="a")) == []
+    for beds in (5, {"bed1": 5}, {"bed1": {"seq": "9"}}, {"bed1": {}}):
+        assert [known_to_have(station, now, 9, beds=beds) for now in (0.0, 20.0)] == [[], []]
+    assert [known_to_have(station, now, 9, outbox=5) for now in (30.0, 50.0)] == [[], []]

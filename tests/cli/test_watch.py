@@ -257,6 +257,11 @@ def test_nothing_a_device_sends_ends_the_watching_or_the_line(mosquitto):
     ]
 
 
+def test_an_alarm_that_sounds_again_is_shown_again_and_one_that_comes_twice_is_not(mosquitto):
+    said = shown(mosquitto, [("dev/bed1/event", event(seq)) for seq in (1, 1, 2, 2)])
+    assert said == ["dev ALARM on       medium  bed1/af: AF"] * 2
+
+
 def test_two_sources_of_one_metric_are_told_apart(mosquitto):
     beats = [("ear", 72.0), ("toe", 95.0), ("ear", 72.0)]
     said = shown(mosquitto, [("dev/bed1/reading/ppg.hr", reading(source=s, value=v)) for s, v in beats])

@@ -7,9 +7,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 OPEN = "allow_anonymous true\n"
+_START_S, _TRY_EVERY_S = 30.0, 0.01
 _FLOOD = "max_queued_messages 0\nmax_inflight_messages 0\n"  # its defaults drop messages in a flood
 
 
@@ -44,12 +46,15 @@ class Mosquitto:
         with (self._folder / "mosquitto.log").open("ab") as log:
             command = [self._program, "-c", str(self._folder / "mosquitto.conf"), "-v"]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        while self._process.poll() is None:
+        by = time.monotonic() + _START_S
+        while self._process.poll() is None and time.monotonic() < by:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=0.2).close()
             except OSError:
+                time.sleep(_TRY_EVERY_S)  # it needs the processor more than we do
                 continue
             return self
+        self.stop(kill=True)
         raise RuntimeError((self._folder / "mosquitto.log").read_text())
 
     def reload(self) -> None:

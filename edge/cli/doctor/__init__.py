@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge.config import Config, SourceConfig
 
 LISTEN_S = 5.5  # longer than the 5 s after which a device says HELLO again
+_DISK_S = 5.0
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,15 +55,17 @@ def findings(config: Config | None, *, machine: Machine | None = None, listen_s:
     from edge.cli.doctor import machine as checks
 
     machine = machine or checks.Machine()
+    state_dir = state_dir_of(config) if config else Path.cwd()
     missing = list(checks.packages(config))  # before threads import them: cv2 is not to be found while it is imported
     with contextlib.ExitStack() as stack:
         waited = _listen_to_all(config, listen_s, stack) if config is not None else []
+        kept = _unless_it_hangs(lambda: list(checks.disk(state_dir)))
         yield from missing
-        yield from checks.models(config)
-        yield from checks.configuration(config)
+        yield from checks.models(config if kept else None)
+        yield from checks.configuration(config if kept else None)
         yield checks.clock(machine)
         yield from checks.power(machine)
-        yield from checks.disk(state_dir_of(config) if config else Path.cwd())
+        yield from kept or [fault("disk", "state_hung", str(state_dir))]
         if config is None:
             yield from _ports()
         elif any(source.kind == "camera" for source in config.sources.values()):
@@ -88,6 +91,19 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
     if "mqtt" in config.sinks:
         jobs.append(pool.submit(lambda: list(broker(config))))
     return jobs
+
+
+def _unless_it_hangs(look: Callable[[], list[Finding]]) -> list[Finding]:
+    """What is found on a disk, or nothing where it gives no answer: whoever waits for it could not be called off."""
+    from edge.sinks._disk_thread import DiskThread
+
+    disk = DiskThread("edge-doctor-disk")
+    try:
+        return disk.ask(look).result(_DISK_S)
+    except TimeoutError:
+        return []
+    finally:
+        disk.end(0.0)
 
 
 def _progress(name: str) -> Callable[[float], None]:

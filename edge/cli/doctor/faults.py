@@ -19,6 +19,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "clock_unsynchronised": ("the wall clock follows no time server", "timedatectl set-ntp true"),
     "clock_unknown": ("nothing says whether the clock is right", "install systemd-timesyncd or chrony"),
     "state_read_only": ("the state folder cannot be written", "set device.state_dir to a folder that can"),
+    "state_hung": (
+        "the state folder's disk gives no answer",
+        "look into dmesg, replace the card; until then run watches and keeps its alarms in memory only",
+    ),
     "state_full": ("the state folder's disk takes no more", "make room: alarms must survive a power cut"),
     "state_low": ("the state folder's disk is almost full", "make room: outbox, journal and recorder need it"),
     "state_damaged": (

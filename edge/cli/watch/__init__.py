@@ -74,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(client: Client, args: argparse.Namespace, station: Station, standing: Standing, end: float | None) -> int:
     station.connected()
+    standing.connected()
     # who is there comes first: of those that are gone the rest is old; and it says which there are, where ours is none
     client.subscribe(f"{args.prefix}/+/status", f"{args.prefix}/{args.device or '+'}/#")
-    shown: dict[tuple[str, str], str] = {}
+    shown: dict[tuple[str, str], tuple[str, str]] = {}
     ours: dict[str, str] = {}
     others: set[str] = set()
     hint_at = time.monotonic() + ANSWER_S
@@ -93,15 +94,16 @@ def _show(client: Client, args: argparse.Namespace, station: Station, standing: 
             who, line = ("", "") if args.role and "reading" in rest else _line(topic, message.payload)
             if line and len(rest) > 1 and message.retain:
                 line += standing.gone(device)
-            if line and shown.get((topic, who)) != line:
-                shown[topic, who] = line
+            one = (topic, "" if rest[-1:] == ["event"] else who)
+            if line and shown.get(one) != (who, line):
+                shown[one] = (who, line)
                 _say(line)
             for text in standing.due(message.timestamp):
                 _say(text)
-            for one in confirms:
-                fields = {"role": args.role, "id": one.id, "occurrence": one.occurrence}
-                ours[client.command(one.topic, f"{args.role}@{socket.gethostname()}", **fields)] = one.id
-                _say(f"{one.id} confirmed as {args.role}: {one.text}")
+            for mine in confirms:
+                fields = {"role": args.role, "id": mine.id, "occurrence": mine.occurrence}
+                ours[client.command(mine.topic, f"{args.role}@{socket.gethostname()}", **fields)] = mine.id
+                _say(f"{mine.id} confirmed as {args.role}: {mine.text}")
             if topic.endswith("/cmd/result"):
                 told += _refused(message.payload, ours)
             for text in told:
@@ -130,8 +132,8 @@ def _say(text: str) -> None:
 
 
 def _line(topic: str, payload: bytes) -> tuple[str, str]:
-    """Whose message it is, where several share a topic, and the message in words; "" for those that say nothing to a
-    person."""
+    """Whose message it is, where several share a topic, or which event, and the message in words; "" for those that say
+    nothing to a person."""
     from edge.sinks.console import in_short
 
     parts = topic.split("/")
@@ -155,7 +157,7 @@ def _line(topic: str, payload: bytes) -> tuple[str, str]:
             text = in_short(fields["value"], fields["unit"], fields.get("reason", ""))
             return source, f"{where} {parts[3]:<14} {text}" + (f" (agreement holds back {held})" if held else "")
         if parts[2] == "event":
-            return "", alarm_line(parts[0], fields)
+            return f"{fields['occurrence']} {fields['seq']}", alarm_line(parts[0], fields)
     except (ArithmeticError, ValueError, LookupError, TypeError, AttributeError):
         return "", f"{topic}: not what the contract says"
     return "", ""

@@ -1,18 +1,21 @@
 """What a program that shows alarms owes them: to confirm those its role is asked for, and to miss what falls silent.
 
 Pure: messages and times in, confirmations and lines out. A device that promises a heartbeat in its status and gives none
-for three intervals may look well and alarm nobody, so this says so; so it does when an event was missed.
+for three intervals may look well and alarm nobody, so this says so; so it does when an event was missed, by the next one or
+by a heartbeat that knows of more: the last one before an hour of calm would not be missed otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from edge.cli._mqtt_client import json_of
 from edge.types import HEARTBEAT_EVERY_S
 
 MISSED_BEATS: Final = 3.0
+LATE_S: Final = 10.0
+"""A slow network needs so long for an event that the broker has."""
 _LONGEST_INTERVAL_S: Final = 3600.0
 
 
@@ -33,6 +36,14 @@ class _Device:
     silent: bool = False
 
 
+class _Promise(NamedTuple):
+    """A heartbeat at ``t``, s: the broker has a bed's events up to this number."""
+
+    t: float
+    epoch: object
+    seq: int
+
+
 class Station:
     """A listener below ``prefix``. role: what it confirms as; "" = it only listens."""
 
@@ -42,6 +53,7 @@ class Station:
         self._confirmed: dict[str, int] = {}
         self._passed_over: set[str] = set()
         self._seqs: dict[tuple[str, str], tuple[object, int]] = {}
+        self._promised: dict[tuple[str, str], _Promise] = {}
 
     def connected(self) -> None:
         """A new connection: what was confirmed on the last one may not have arrived."""
@@ -101,21 +113,48 @@ class Station:
         interval_s = fields.get("interval_s")
         if _is_interval(interval_s):
             device.interval_s = float(interval_s)
+        return told + self._lost(name, fields, now)
+
+    def _lost(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
+        """Events that the broker has had for a while, and that have not come."""
+        beds, outbox = fields.get("beds"), fields.get("outbox")
+        if not isinstance(beds, dict) or not isinstance(outbox, dict) or outbox.get("depth") != 0:
+            return []  # some are on their way
+        told: list[str] = []
+        for bed, fact in beds.items():
+            epoch, seq = (fact.get("epoch"), fact.get("seq")) if isinstance(fact, dict) else (None, None)
+            if isinstance(seq, int):
+                told += self._promise((name, bed), epoch, seq, now)
         return told
 
-    def _gap(self, parts: list[str], fields: dict[str, Any]) -> list[str]:
-        seq, bed = fields.get("seq"), (parts[0], parts[1])
-        if not isinstance(seq, int):
+    def _promise(self, bed: tuple[str, str], epoch: object, seq: int, now: float) -> list[str]:
+        known, before = self._seqs.setdefault(bed, (epoch, seq))
+        promise = self._promised.get(bed)
+        if promise is None or (promise.epoch == known and promise.seq <= before):
+            self._promised[bed] = _Promise(now, epoch, seq)
             return []
-        epoch, (known, before) = fields.get("epoch"), self._seqs.get(bed, (None, None))
+        if now - promise.t < LATE_S:
+            return []
+        del self._promised[bed]
+        if promise.epoch != known:
+            return self._count(bed, promise.epoch, promise.seq)
+        self._seqs[bed] = (known, promise.seq)
+        return [f"{'/'.join(bed)}: {promise.seq - before} alarm event(s) missed up to number {promise.seq}"]
+
+    def _gap(self, parts: list[str], fields: dict[str, Any]) -> list[str]:
+        seq, epoch = fields.get("seq"), fields.get("epoch")
+        return self._count((parts[0], parts[1]), epoch, seq) if isinstance(seq, int) else []
+
+    def _count(self, bed: tuple[str, str], epoch: object, seq: int) -> list[str]:
+        known, before = self._seqs.get(bed, (None, None))
         if before is None or epoch != known:
             self._seqs[bed] = (epoch, seq)
-            anew = f"{parts[0]}/{parts[1]}: numbers of alarm events begin anew; some may be missing"
+            anew = f"{'/'.join(bed)}: numbers of alarm events begin anew; some may be missing"
             return [] if before is None else [anew]
         self._seqs[bed] = (epoch, max(seq, before))
         if seq <= before + 1:
             return []
-        return [f"{parts[0]}/{parts[1]}: {seq - before - 1} alarm event(s) missed before number {seq}"]
+        return [f"{'/'.join(bed)}: {seq - before - 1} alarm event(s) missed before number {seq}"]
 
     def _asked(self, parts: list[str], fields: dict[str, Any]) -> list[Confirm]:
         delivery, seq, occurrence = fields.get("delivery"), fields.get("seq"), fields.get("occurrence")

@@ -1,7 +1,7 @@
 """Home Assistant's discovery message: when it is said, and what an earlier one said that is no more is taken back.
 
 It is by far the longest message, and the one that nobody's life hangs on: it goes last, and a broker that hangs up on it
-does not get it again. A component that is merely left out stays in Home Assistant; one that is named with its platform
+does not get it again before Home Assistant comes back. A component that is merely left out stays in Home Assistant; one that is named with its platform
 alone goes.
 """
 
@@ -35,8 +35,11 @@ class Announcement:
         self._left = b""
         self.due = self._message is not None and not self.refused
 
-    def asked(self) -> None:
-        """Home Assistant has begun anew and knows nothing."""
+    def asked(self, *, live: bool) -> None:
+        """Home Assistant has begun anew and knows nothing. live: just now; then its broker may have, too, and is worth one
+        more try."""
+        if live:
+            self._hung_up = min(self._hung_up, _TRIES - 1)
         self.due = self._message is not None and not self.refused
 
     @property

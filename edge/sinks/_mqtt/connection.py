@@ -68,6 +68,7 @@ class Connection:
         self.garbled = False
         self._answered = threading.Event()
         self._answer: Any = None
+        self._heard: list[str] = []
         self._asked: dict[int, tuple[str, ...]] = {}  # topics, by the id of their SUBSCRIBE
         self._granted: dict[int, list[Any]] = {}  # the broker's answers, which may come before that id is known here
         self._one_granted = threading.Event()
@@ -139,8 +140,16 @@ class Connection:
             options = SubscribeOptions(qos=1, retainAsPublished=as_published, retainHandling=kept)
             wanted = [(topic, options) for topic in topics]
         _, mid = self.client.subscribe(wanted)
+        self._heard += topics
         if mid is not None:
             self._asked[mid] = topics
+
+    def unsubscribe(self) -> None:
+        """From all, before the end. A broker that still has something to tell us when we hang up finds the connection
+        broken, and one that finds that before it has read our good-bye says the Last Will."""
+        if self._heard:
+            self.client.unsubscribe(self._heard)
+            self._heard = []
 
     def deaf_to(self, first_within_s: float = 0.0) -> list[tuple[str, str]]:
         """Topics that the broker does not let us hear, with its reason; each is told once. For one thread.

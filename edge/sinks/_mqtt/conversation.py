@@ -93,7 +93,10 @@ class Conversation:
         if self._flight.short:
             unanswered = self._announced is not None and self._flight.waits_for(self._announced)
             if self._announcement.ended(snubbed=self._snubbed or unanswered):
-                log.error("%s hangs up on Home Assistant's discovery message; it is not sent any more", self._options)
+                log.error(
+                    "%s hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back",
+                    self._options,
+                )
         if self._flight.short and self._largest.hung_up(self._alarms.values()):
             most = self._largest.bytes
             log.error(

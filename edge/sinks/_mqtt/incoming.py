@@ -28,8 +28,8 @@ _HA_STATUS: Final = f"{HOME_ASSISTANT}/status"
 
 
 class Incoming:
-    """See the module. broker: for the log. on_fault: told when a namesake comes or goes; wake: called when there is
-    something to be said."""
+    """See the module. broker: for the log. online: what we say of ourselves. on_fault: told when a namesake comes or goes;
+    wake: called when there is something to be said."""
 
     def __init__(
         self,
@@ -42,12 +42,14 @@ class Incoming:
         broker: object,
         boot: str,
         replies: ReplyRules,
+        online: Callable[[], Message],
         on_command: Callable[[Command], None],
         on_fault: Callable[[str, bool, str], None] | None,
         wake: Callable[[], None],
     ) -> None:
         self._topics, self._clock, self._live, self._retained = topics, clock, live, retained
         self._announcement, self._broker, self._on_fault, self._wake = announcement, broker, on_fault, wake
+        self._online = online
         self._namesake, self._clash = Namesake(boot), False
         self._connection: Connection | None = None
         self.commands = CommandInbox(
@@ -68,7 +70,7 @@ class Incoming:
         """One message of the broker's."""
         if message.topic == _HA_STATUS:
             if message.payload == b"online":
-                self._announcement.asked()
+                self._announcement.asked(live=not message.retain)
                 self._wake()
         elif message.topic == self._announcement.topic:
             if message.retain:
@@ -79,6 +81,7 @@ class Incoming:
             self.commands.message(message)
         elif message.topic == self._topics.status:
             self._namesake.status(message.payload, self._clock.now(), kept=bool(message.retain))
+            self._wake()
         elif message.topic == self._topics.heartbeat:
             self._namesake.heartbeat(message.payload, self._clock.now())
         elif not message.payload:
@@ -101,6 +104,8 @@ class Incoming:
             matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
             whys = ", ".join(sorted(set(deaf.values())))
             log.warning("%s does not let us hear %s (%s)%s", self._broker, ", ".join(deaf), whys, matters)
+        if self._namesake.denied():
+            self._live.add_first(self._online())
         for topic in self._namesake.ours(now):
             if topic == self._announcement.topic:
                 for message in self._announcement.taken_back():
@@ -115,6 +120,9 @@ class Incoming:
             log.log(logging.ERROR if clash else logging.INFO, "%s: %s", self._broker, text if clash else "alone again")
             if self._on_fault is not None:
                 self._on_fault("name_clash", clash, text if clash else "")
+            if not clash and self._connection is not None:  # what it said in our name is still there
+                self._retained.all_again()
+                self._connection.subscribe(*self._topics.retained)
 
     def _answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         """A command's answer; any thread."""

@@ -2,7 +2,8 @@
 
 Only a heartbeat, or an ``online`` that comes live, of another run proves it. A kept ``online`` of another run may be our
 own before a power cut, or a monitor that still runs: until a heartbeat would have come, what it left is nobody's to clear.
-Our own must come back, too: brokers with rules in a file grant a subscription and let nothing through.
+Our own must come back, too: brokers with rules in a file grant a subscription and let nothing through. And whoever says on
+our topic that we are gone, as its Last Will or good-bye does in our name, must be contradicted: listeners believe it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ class Namesake:
         self._there_until = self._maybe_until = -math.inf
         self._left: deque[str] = deque()
         self._echo_by = math.inf
+        self._denied = False
 
     def connected(self, now: float) -> None:
         """A new connection at ``now``, s: the broker tells again what it has kept, and we say that we are online."""
         self._left.clear()
+        self._denied = False
         self._echo_by = now + ECHO_WITHIN_S
 
     def unheard(self, now: float) -> bool:
@@ -41,6 +44,8 @@ class Namesake:
 
     def status(self, payload: bytes, now: float, *, kept: bool) -> None:
         """What stands on our own status topic at ``now``, s. kept: the broker had it from before."""
+        if not kept and _said(payload)[1] != "online":
+            self._denied = True
         boot, state = self._of_another(payload)
         if not boot:
             return
@@ -50,6 +55,11 @@ class Namesake:
             self._maybe_until = now + HEARD_FOR_S
         else:
             self._there_until = now + HEARD_FOR_S
+
+    def denied(self) -> bool:
+        """Whether somebody said that we are not online, or took it away, since this was last asked."""
+        denied, self._denied = self._denied, False
+        return denied
 
     def heartbeat(self, payload: bytes, now: float) -> None:
         """A heartbeat with our name, live, at ``now``, s."""

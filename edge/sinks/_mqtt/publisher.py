@@ -88,7 +88,7 @@ class MqttSink:
             self._retained.say(topics.alarm(alarm), alarm)
         self._incoming = Incoming(
             topics, clock, self._live, self._retained, announcement,
-            broker=options, boot=boot, replies=replies, on_command=on_command, on_fault=on_fault, wake=self._wake.set,
+            broker=options, boot=boot, replies=replies, online=self._online, on_command=on_command, on_fault=on_fault, wake=self._wake.set,
         )  # fmt: skip
         self._conversation = Conversation(
             options, topics, payloads, outbox, self._flight, self._live, self._retained, announcement,
@@ -100,7 +100,7 @@ class MqttSink:
         self._connection: Connection | None = None
         self._link: tuple[bool, str] | None = None
         self._last_words = LastWords(topics, payloads, layout)
-        self._stopping, self._stop_by = threading.Event(), math.inf
+        self._stopping, self._stop_by = threading.Event(), math.inf  # until when last words may take; inf: none said
         self._thread = threading.Thread(target=self._run, name="edge-mqtt", daemon=True)
         self._thread.start()
 
@@ -142,12 +142,6 @@ class MqttSink:
 
     def close(self) -> None:
         """Say that no source is watched any more, then ``stopped``, and disconnect; calling twice is harmless."""
-        if not self._stopping.is_set():
-            now = self._clock.now()
-            with self._lock:
-                for topic, payload in self._last_words.at(now):
-                    self._retained.say(topic, payload)
-            self._stop_by = now + _LAST_WORDS_S
         self._stopping.set()
         self._wake.set()
         self._thread.join(5.0)
@@ -234,6 +228,8 @@ class MqttSink:
         self._conversation.begin(connection)
         while not connection.lost.is_set():
             self._wake.clear()
+            if self._stopping.is_set() and self._stop_by == math.inf:
+                self._say_last_words(connection)
             self._incoming.look()
             busy = self._conversation.go_on()
             refusal = self._flight.refusal or self._conversation.refusal
@@ -243,7 +239,7 @@ class MqttSink:
             with self._settled:
                 self._settled.notify_all()
             if not busy:
-                if self._stopping.is_set() and self._said_all():
+                if self._said_all():
                     break
                 self._wake.wait(self._conversation.wait_s(_IDLE_S))
         self._conversation.take_answers()  # some brokers refuse and hang up
@@ -252,9 +248,17 @@ class MqttSink:
                 client.publish(self._topics.status, self._status("stopped"), 1, True).wait_for_publish(2.0)
         self._leave(connection)
 
+    def _say_last_words(self, connection: Connection) -> None:
+        connection.unsubscribe()
+        now = self._clock.now()
+        with self._lock:
+            for topic, payload in self._last_words.at(now):
+                self._retained.say(topic, payload)
+        self._stop_by = now + _LAST_WORDS_S
+
     def _said_all(self) -> bool:
-        """Whether what is retained is on its way, or cannot be said in time: the broker may hold it back for a while."""
-        return not self._retained or self._clock.now() >= self._stop_by
+        """Whether the last words are on their way, or cannot be said in time: the broker may hold them back for a while."""
+        return self._stop_by < math.inf and (not self._retained or self._clock.now() >= self._stop_by)
 
     def _leave(self, connection: Connection) -> None:
         self._conversation.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -156,6 +157,18 @@ def test_packages_are_looked_for_before_a_source_imports_them(monkeypatch):
     monkeypatch.setattr("edge.cli.doctor.source.listen", lambda *given, path: order.append("listen") or [])
     list(findings(parse('[sources.cam]\nkind = "camera"'), listen_s=0.0))
     assert order.index("cv2") < order.index("listen")
+
+
+def test_state_hung(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.cli.doctor._DISK_S", 0.05)
+    os.mkfifo(tmp_path / ".doctor")  # whoever writes there waits until somebody reads
+    told = f'[device]\nname = "w"\nstate_dir = "{tmp_path}"'
+    try:
+        found = list(findings(parse(told), machine=Machine(sys=tmp_path, run=tmp_path), listen_s=0.0))
+    finally:
+        os.close(os.open(tmp_path / ".doctor", os.O_RDONLY | os.O_NONBLOCK))
+    assert [(one.step, one.fault) for one in found if one.state == "fail"] == [("disk", "state_hung")]
+    assert {one.step for one in found} == {"models", "clock", "power", "disk"}
 
 
 def test_state_low(tmp_path, monkeypatch):

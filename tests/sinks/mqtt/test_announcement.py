@@ -77,8 +77,23 @@ def test_it_is_given_up_when_connections_end_over_it_twice():
     assert one.ended(snubbed=True)
     assert not one.ended(snubbed=True)
     one.connected()
-    one.asked()
+    one.asked(live=False)
     assert not one.due
+
+
+def test_home_assistant_that_comes_back_is_worth_one_more_try():
+    one = announcement()
+    assert [one.ended(snubbed=True) for _ in range(2)] == [False, True]
+    one.asked(live=True)
+    assert one.due
+    assert one.take().topic == TOPIC
+    assert one.ended(snubbed=True)
+    one.connected()
+    assert not one.due
+    one.asked(live=True)
+    one.answered()
+    one.connected()
+    assert one.due
 
 
 def test_an_answer_clears_it():

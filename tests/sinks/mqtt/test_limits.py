@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.types import Alarm, BedStatus
-from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load
+from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load, online
 
 CONFIG = "homeassistant/device/dev/config"
 READINGS = [[float(n), 150.0, 0.9, "yes"] for n in range(60)]
@@ -62,7 +62,7 @@ def test_a_broker_that_hangs_up_on_the_discovery_message_gets_everything_else(sm
     device.raise_alarm(alarm(2, "off"))
     subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 2)
     assert device.links[-1][0]
-    assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
+    assert "hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back" in caplog.text
 
 
 def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_everything_else(
@@ -79,7 +79,16 @@ def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_everythin
     subscriber.wait("vitals/dev/bed1/event")
     subscriber.close()
     assert len(one.links) == 5
-    assert "hangs up on Home Assistant's discovery message; it is not sent any more" in caplog.text
+    assert "hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back" in caplog.text
+    broker.stop()
+    broker.configure("allow_anonymous true\n")
+    broker.start()
+    one.wait(lambda d: len(d.links) > 5 and d.links[-1][0])
+    online(broker.port)
+    subscriber = Subscriber(broker.port)
+    subscriber.client.publish("homeassistant/status", "online", 1)
+    subscriber.wait(CONFIG)
+    subscriber.close()
     one.sink.close()
 
 

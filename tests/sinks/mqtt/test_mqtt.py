@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from edge.clock import ManualClock, iso
+from edge.sinks._mqtt.incoming import Incoming
 from edge.types import Heartbeat, Reading, SourceStatus, Stats
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
 
@@ -21,6 +22,18 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     late = Subscriber(mosquitto.port, "vitals/dev/status")
     assert load(late.wait("vitals/dev/status"))["state"] == "stopped"
     late.close()
+
+
+def test_nothing_is_on_its_way_to_a_device_that_stops(outbox, mosquitto, monkeypatch):
+    heard, message = [], Incoming.message
+    monkeypatch.setattr(
+        Incoming, "message", lambda self, one: (heard.append((one.topic, load(one))), message(self, one))
+    )
+    one = Device(outbox, mosquitto.port, layout={"bed1": {"sources": {"node": "serial_port", "cam": "camera"}}}).up()
+    one.sink.close()
+    assert "online" in [said["state"] for topic, said in heard if topic == "vitals/dev/status"]
+    ends = ("disabled", "stopped")
+    assert [(topic, said) for topic, said in heard if said.get("state") in ends] == []
 
 
 def test_an_orderly_stop_says_of_every_source_that_it_is_not_watched_and_then_stopped(outbox, mosquitto, subscriber):

@@ -74,6 +74,28 @@ def test_whoever_says_good_bye_is_gone(state):
     assert not one.there(2.0)
 
 
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", said("us", "offline"), said("them", "offline"), said("them", "stopped")]
+)
+def test_whoever_says_that_we_are_gone_denies_us_once(payload):
+    one = Namesake("us")
+    one.status(payload, 0.0, kept=True)
+    assert not one.denied(), "that was before we said that we are there"
+    one.status(payload, 1.0, kept=False)
+    assert one.denied()
+    assert not one.denied()
+
+
+def test_who_is_online_denies_nobody_and_a_new_connection_says_so_anyway():
+    one = Namesake("us")
+    one.status(said("us"), 0.0, kept=False)
+    one.status(said("them"), 0.0, kept=False)
+    assert not one.denied()
+    one.status(b"", 1.0, kept=False)
+    one.connected(2.0)
+    assert not one.denied()
+
+
 def test_after_a_new_connection_the_broker_tells_again():
     one = Namesake("us")
     one.left(TOPIC)

@@ -6,12 +6,14 @@ import contextlib
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from edge.clock import SystemClock
 from edge.sinks.outbox import Outbox
 from edge.types import Heartbeat
 from mqtt_device import CLOCK, Device, Subscriber, alarm, load
 
-AF = "vitals/dev/bed1/alarm/af"
+STATUS, AF, BRADY = "vitals/dev/status", "vitals/dev/bed1/alarm/af", "vitals/dev/bed1/alarm/brady"
 RESULT = "vitals/dev/bed1/cmd/result"
 
 
@@ -49,6 +51,29 @@ def test_a_second_monitor_with_the_name_is_reported_by_both_and_clears_nothing(d
         assert kept(mosquitto.port, AF)["boot"] == "boot1"
     device.wait(lambda d: len(d.faults) == 2)
     assert device.faults[1] == ("name_clash", False, "")
+
+
+def test_what_a_second_monitor_leaves_behind_is_not_taken_for_ours(device, tmp_path, mosquitto, subscriber):
+    device.raise_alarm(alarm())
+    subscriber.wait(AF)
+    with another(tmp_path, mosquitto.port) as second:
+        device.wait(lambda d: d.faults)
+        second.raise_alarm(alarm(1, occurrence="o2"))
+        second.raise_alarm(alarm(2, condition="brady", occurrence="o3"))
+        subscriber.wait(BRADY)
+    device.wait(lambda d: len(d.faults) == 2)
+    subscriber.wait(BRADY, lambda left: left is None)
+    subscriber.wait(STATUS, lambda _: subscriber.on(STATUS)[-1]["state"] == "online")
+    assert (kept(mosquitto.port, AF)["occurrence"], kept(mosquitto.port, STATUS)["boot"]) == ("o1", "boot1")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b'{"state": "offline", "boot": "boot1"}', b'{"state": "stopped", "boot": "x"}']
+)
+def test_whoever_says_that_we_are_gone_is_contradicted(device, mosquitto, subscriber, payload):
+    subscriber.client.publish(STATUS, payload, qos=1, retain=True)
+    subscriber.wait(STATUS, lambda _: payload in [m.payload for m in subscriber.messages if m.topic == STATUS][:-1])
+    assert (kept(mosquitto.port, STATUS)["state"], kept(mosquitto.port, STATUS)["boot"]) == ("online", "boot1")
 
 
 def test_what_another_empties_and_still_stands_is_said_again(device, mosquitto, subscriber):
