@@ -144,5 +144,6 @@ def first_device(client: Client, prefix: str) -> str:
     end = time.monotonic() + ANSWER_S
     while time.monotonic() < end:
         for _, message in client.take(0.5):
-            return str(message.topic.split("/")[1])
+            if found := of_status(message.topic, prefix):
+                return found
     raise SinkError(f"no device below {prefix}/ at this broker; name one with --device")
