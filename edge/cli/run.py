@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import seconds
-from edge.disk import is_full
+from edge.disk import is_full, no_state
 from edge.logs import JsonFormatter, LogSink
 from edge.types import ConfigError, Sink
 
@@ -94,7 +94,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
         if is_full(error):  # nobody else can begin there, either; somebody must watch
             yield
             return
-        raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
+        raise no_state(state_dir, error) from None
     with held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
