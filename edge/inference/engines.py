@@ -24,6 +24,7 @@ Arrays = tuple[NDArray[np.float32], ...]
 PACKAGES: Mapping[str, tuple[str, ...]] = {"onnx": ("onnxruntime",), "litert": ("ai-edge-litert", "tflite-runtime")}
 """Which packages serve a runtime, the preferred one first; the extra that brings it has the runtime's name."""
 
+
 class RuntimeAbsentError(Exception):
     """This machine has no such runtime, or it does not work here."""
 
