@@ -155,8 +155,8 @@ def refusals(config: Config) -> Iterator[ConfigError]:
     state_dir = state_dir_of(config)
     try:
         must_keep_state(state_dir)
-    except OSError as error:
-        yield ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
+    except ConfigError as error:
+        yield error
     for name, settings in {"evidence": {}, **config.sinks}.items():
         where = (config.path, table_of(name))
         try:

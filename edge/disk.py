@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from edge.types import ConfigError
+
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 OUTBOX: Final = "outbox.sqlite"
 """In the state directory: what must not be lost."""
@@ -51,8 +53,16 @@ def must_take(path: Path, *, begun: bool = False) -> None:
 
 
 def must_keep_state(state_dir: Path) -> None:
-    """Raise the OSError that keeps a run from beginning there; a disk that failed since the last run does not."""
-    must_take(state_dir / "any", begun=(state_dir / OUTBOX).exists())
+    """Raise the ConfigError that keeps a run from beginning there; a disk that failed since the last run does not."""
+    try:
+        must_take(state_dir / "any", begun=(state_dir / OUTBOX).exists())
+    except OSError as error:
+        raise no_state(state_dir, error) from None
+
+
+def no_state(state_dir: Path, error: OSError) -> ConfigError:
+    """What is said of a folder in which a run cannot keep its state."""
+    return ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
 
 
 def not_written(why: str) -> str:

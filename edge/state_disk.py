@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.disk import OUTBOX, is_full, must_keep_state, not_written
+from edge.disk import OUTBOX, is_full, must_keep_state, no_state, not_written
 from edge.sinks.outbox import Outbox
-from edge.types import ConfigError, Fault
+from edge.types import Fault
 
 DAMAGE_TOLD_S: Final = 3600.0
 _DAMAGE: Final = "damage"
@@ -19,19 +19,16 @@ _ROOM: Final = "room"
 
 def open_outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
     """The outbox, in memory where the disk is full; raises ConfigError where no state can be kept for another reason."""
-    try:
-        must_keep_state(state_dir)
-    except OSError as error:
-        raise _no_state(state_dir, error) from None
+    must_keep_state(state_dir)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         if not is_full(error):
-            raise _no_state(state_dir, error) from None
+            raise no_state(state_dir, error) from None
     try:
         return Outbox(state_dir / OUTBOX, clock=clock, boot=boot)
     except OSError as error:
-        raise _no_state(state_dir, error) from None
+        raise no_state(state_dir, error) from None
 
 
 class OutboxFaults:
@@ -62,7 +59,3 @@ class OutboxFaults:
 
     def _put(self, what: str, text: str = "") -> None:
         self._mailbox.put_nowait(Fault("outbox_full", self._clock.now(), bool(text), text, source=what))
-
-
-def _no_state(state_dir: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")

@@ -29,8 +29,8 @@ from edge.dsp.murmur_decision import (
 from edge.dsp.pcg_frontend import WINDOW_S, network_input
 from edge.dsp.promised import chosen_threshold
 from edge.inference import Model
-from edge.ranges import Hop
-from edge.types import ConfigError, Reading, Window
+from edge.ranges import FromZero, Hop
+from edge.types import Reading, Window
 
 _RECORDING_S = 30.0
 _RECORDING_KEYS = ("p", "decision", "windows")
@@ -40,7 +40,7 @@ _FULL = 0.98
 def build(
     *,
     models: Callable[[str], Model],
-    channel: int = 0,
+    channel: FromZero = 0,
     hop_s: Hop = 1.0,
     murmur_threshold: float | None = None,
     murmur_missed: float | None = None,
@@ -52,10 +52,6 @@ def build(
     of a new person's recordings with an audible murmur that may be missed on average, one of the card's [conformal]
     table, which promises nothing for single windows. Without either, the thresholds of the card's [calibration].
     """
-    if channel < 0:
-        raise ConfigError("murmur: channel counts from 0")
-    if not 0.25 <= hop_s <= WINDOW_S:
-        raise ConfigError(f"murmur: hop_s must lie between 0.25 and {WINDOW_S:g}")
     model = models("murmur")
     calibration = Calibration.from_card(model.card)
     threshold = chosen_threshold(model.card, "murmur", threshold=murmur_threshold, missed=murmur_missed)

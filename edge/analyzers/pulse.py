@@ -37,7 +37,7 @@ from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
-from edge.ranges import Hop
+from edge.ranges import FromZero, Hop
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ _MIN_BPM, _MAX_BPM = 20.0, 240.0
 def build(
     *,
     models: Callable[[str], Model] | None = None,
-    channel: int = 0,
+    channel: FromZero = 0,
     hop_s: Hop = 1.0,
     upside_down: str = "auto",
     motion: str = "auto",
@@ -64,10 +64,6 @@ def build(
     the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
     installed.
     """
-    if channel < 0:
-        raise ConfigError("pulse: channel counts from 0")
-    if not 0.25 <= hop_s <= _LEAST_S:
-        raise ConfigError(f"pulse: hop_s must lie between 0.25 and {_LEAST_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"pulse: upside_down is auto, yes or no, not {upside_down!r}")
     if motion not in ("auto", "network", "rule"):

@@ -28,7 +28,7 @@ from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
-from edge.ranges import LongHop
+from edge.ranges import FromZero, LongHop
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ _EVEN, _SELF_ALIKE = 0.06, 0.94
 def build(
     *,
     models: Callable[[str], Model],
-    channel: int = 0,
+    channel: FromZero = 0,
     hop_s: LongHop = 2.0,
     upside_down: str = "auto",
     af_threshold: float | None = None,
@@ -54,10 +54,6 @@ def build(
     which a window is called AF; af_missed: instead, the share of a new person's AF windows that may be missed on
     average, one of the card's [conformal] table. Without either, the threshold of the card's [calibration].
     """
-    if channel < 0:
-        raise ConfigError("rhythm: channel counts from 0")
-    if not 0.5 <= hop_s <= WINDOW_S:
-        raise ConfigError(f"rhythm: hop_s must lie between 0.5 and {WINDOW_S:g}")
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"rhythm: upside_down is auto, yes or no, not {upside_down!r}")
     model = models("rhythm")

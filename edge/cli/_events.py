@@ -12,13 +12,16 @@ from edge.alarms.delivery import in_words
 from edge.plain import plain
 from edge.types import KINDS_OF_EVENTS, Alarm, Event, Reading
 
-JSONL_HELP = """\
-JSON lines: one object an event, keys as in the types of edge.types, and "type":
-  reading  metric, t (s), value or null with reason, unit, quality 0..1, detail, bed, source, model
-  alarm    id, occurrence, kind, priority, presence (on, ack, latched, off), t, since, text, value, limit, evidence,
-           delivery (roles asked, received, by, annunciator; empty where nobody is asked), drill
-  bed      bed, t, person, site, site_since, by, paused_until, standby_until
-  source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s"""
+READINGS_HELP = """\
+JSON lines: one object an event, keys as in the types of edge.types, times in monotonic seconds, and "type":
+  reading  metric, t, value or null with reason, unit, quality 0..1, detail, bed, source, model"""
+JSONL_HELP = f"""\
+{READINGS_HELP}
+  alarm    id, occurrence, condition, bed, source, kind, priority, presence (on, ack, latched, off), t, since, text,
+           value, limit, seq, epoch, evidence, delivery (roles asked, received, by, annunciator; empty where nobody is
+           asked), drill
+  source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s, coverage, announced
+  command  command (name, bed, t, command_id, by, id, occurrence, seconds, site, role, person), t, ok, text"""
 
 
 def jsonl(event: Event) -> str:

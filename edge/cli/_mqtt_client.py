@@ -23,10 +23,13 @@ _AT_ONCE_S: Final = 0.5  # retained messages come at once
 def add_options(command: argparse.ArgumentParser) -> None:
     """How to reach the broker, the same for every command that does."""
     command.add_argument(
-        "--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="mqtt://[user@]host[:port], or mqtts://"
+        "--broker",
+        default="mqtt://127.0.0.1:1883",
+        metavar="URL",
+        help="mqtt://[user@]host[:port], or mqtts://; by default %(default)s",
     )
     command.add_argument("--ca-file", metavar="PEM", help="the authority that signed the broker's certificate")
-    command.add_argument("--prefix", default="vitals", help="first part of every topic")
+    command.add_argument("--prefix", default="vitals", help="first part of every topic; by default %(default)s")
 
 
 class Client:
@@ -144,5 +147,6 @@ def first_device(client: Client, prefix: str) -> str:
     end = time.monotonic() + ANSWER_S
     while time.monotonic() < end:
         for _, message in client.take(0.5):
-            return str(message.topic.split("/")[1])
+            if found := of_status(message.topic, prefix):
+                return found
     raise SinkError(f"no device below {prefix}/ at this broker; name one with --device")

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Final
 
+CONFIG_HELP: Final = "a TOML file: beds, sources, broker, alarms; docs/configuration.md has every key"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edge.cli._options import CONFIG_HELP
 from edge.types import ConfigError, EdgeVitalsError, ModelError
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command = subparsers.add_parser(
         "check",
         help="validate a configuration",
-        description="Check every key, kind and limit of a configuration, that its models load, and the files, programs and "
-        "places and ports that it names, as who runs this. Opens no device and no connection.",
+        description="Check every key, kind and limit of a configuration, that its models load, and the files, programs, "
+        "folders and ports that it names, by the rights of whoever runs this. Opens no device and no connection.",
         epilog="example: edge-vitals check bedside.toml",
     )
-    command.add_argument("config")
+    command.add_argument("config", help=CONFIG_HELP)
     command.set_defaults(func=run)
 
 

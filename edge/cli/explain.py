@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from edge.cli._options import CONFIG_HELP
+
 if TYPE_CHECKING:
     from edge.alarms.rules import AlarmRules
     from edge.lane import Lane
@@ -18,7 +20,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "seconds from the event to MQTT: window, hop, fusion, confirmation, on-delay and processing.",
         epilog="example: edge-vitals explain bedside.toml",
     )
-    command.add_argument("config")
+    command.add_argument("config", help=CONFIG_HELP)
     command.set_defaults(func=run)
 
 

@@ -14,7 +14,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "something does not pass). pull: fetch the pinned third-party face models and check their SHA-256.",
         epilog="example: edge-vitals models verify",
     )
-    command.add_argument("action", choices=("list", "verify", "pull"))
+    command.add_argument("action", choices=("list", "verify", "pull"), help="see above")
     command.add_argument("--quiet", action="store_true", help="pull: say nothing when all is there")
     command.add_argument("--root", metavar="FOLDER", help="another folder of models (also: EDGE_VITALS_MODELS)")
     command.set_defaults(func=run)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli._options import seconds
-from edge.disk import is_full
+from edge.cli._options import CONFIG_HELP, seconds
+from edge.disk import is_full, no_state
 from edge.logs import JsonFormatter, LogSink
 from edge.types import ConfigError, Sink
 
@@ -29,7 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "SIGTERM and Ctrl-C end it cleanly.",
         epilog="example: edge-vitals run bedside.toml --record night.evrec",
     )
-    command.add_argument("config")
+    command.add_argument("config", help=CONFIG_HELP)
     command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long")
     command.add_argument(
         "--record", metavar="FILE.evrec", help="record what the analyzers see, for replay; never frames"
@@ -94,7 +94,7 @@ def only_one(state_dir: Path) -> Iterator[None]:
         if is_full(error):  # nobody else can begin there, either; somebody must watch
             yield
             return
-        raise ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir") from None
+        raise no_state(state_dir, error) from None
     with held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

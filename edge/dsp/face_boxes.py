@@ -61,11 +61,10 @@ def faces(
     input_size: int,
     scale: float,
     shift: tuple[float, float],
-    min_score: float = MIN_SCORE,
 ) -> list[Face]:
     """Faces by falling score. regressors ``(n, 16)``, logits ``(n,)``; frame pixel = (input pixel - shift) * scale."""
     score = 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
-    keep = np.flatnonzero(score >= min_score)
+    keep = np.flatnonzero(score >= MIN_SCORE)
     keep = keep[np.argsort(-score[keep], kind="stable")]
     points = regressors[keep].astype(np.float64).reshape(len(keep), 8, 2)
     points[:, [0, 2, 3, 4, 5, 6, 7]] += centres[keep][:, None] * input_size

@@ -59,11 +59,6 @@ class Verdict:
     def p_af(self) -> float:
         return self.probabilities[_AF]
 
-    @property
-    def top(self) -> float:
-        """The largest probability: how sure the network is."""
-        return max(self.probabilities)
-
 
 def decide(logits: Floats, calibration: Calibration) -> Verdict:
     """What seven logits (LABELS, then not a pulse) say."""

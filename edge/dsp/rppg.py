@@ -1,8 +1,8 @@
 """A pulse from the colour of skin: POS and CHROM on traces of mean R, G, B, and spectra of what they give. Pure.
 
 POS: Wang et al., IEEE Trans. Biomed. Eng. 2017;64:1479. CHROM: de Haan and Jeanne, IEEE Trans. Biomed. Eng.
-2013;60:2878. Traces are on an even grid (resample by the frames' own times first) and of raw pixels: enhanced ones
-break the skin model both stand on.
+2013;60:2878. Traces are on an even grid of ``RATE_HZ`` (resample by the frames' own times first) and of raw pixels:
+enhanced ones break the skin model both stand on.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _TINY = 1e-12
 _STILL = 1e-9  # deviation below which a colour does not move
 
 
-def pos(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
+def pos(rgb: Floats) -> Floats:
     """Plane orthogonal to skin: ``(n, 3)`` mean colours to ``(n,)`` pulse, by overlap-adding windows of 1.6 s.
 
     A window's weights of R, G and B are the same for all its samples, so the windows' weights are added, not their waves.
     """
-    n, length = len(rgb), max(2, round(WINDOW_S * rate_hz))
+    n, length = len(rgb), max(2, round(WINDOW_S * RATE_HZ))
     if n < length:
         return np.zeros(n)
     level = rgb.mean(0)
@@ -59,35 +59,35 @@ def _moving_sum(x: Floats, length: int) -> Floats:
     return np.asarray(total[length:] - total[:-length])
 
 
-def chrom(rgb: Floats, rate_hz: float = RATE_HZ) -> Floats:
+def chrom(rgb: Floats) -> Floats:
     """Chrominance: ``(n, 3)`` mean colours to ``(n,)`` pulse, Hann windows of 1.6 s overlap-added."""
-    n, length = len(rgb), max(2, round(WINDOW_S * rate_hz))
+    n, length = len(rgb), max(2, round(WINDOW_S * RATE_HZ))
     if n < length:
         return np.zeros(n)
     c = rgb / np.maximum(rgb.mean(0), _TINY)
     both = np.stack([3.0 * c[:, 0] - 2.0 * c[:, 1], 1.5 * c[:, 0] + c[:, 1] - 1.5 * c[:, 2]], axis=1)
-    x, y = band_pass(both, rate_hz).T
+    x, y = band_pass(both).T
     wx = np.lib.stride_tricks.sliding_window_view(x, length)
     wy = np.lib.stride_tricks.sliding_window_view(y, length)
     ratio = wx.std(1) / np.maximum(wy.std(1), _TINY)
     return _overlap_add((wx - ratio[:, None] * wy) * np.hanning(length + 2)[1:-1], n)
 
 
-def band_pass(x: Floats, rate_hz: float = RATE_HZ) -> Floats:
+def band_pass(x: Floats) -> Floats:
     """Zero-phase Butterworth, 0.6 to 4 Hz, along the first axis."""
-    return np.asarray(zero_phase(x, butterworth(2, BAND_HZ, rate_hz, "band")))
+    return np.asarray(zero_phase(x, butterworth(2, BAND_HZ, RATE_HZ, "band")))
 
 
-def power(x: Floats, rate_hz: float = RATE_HZ, grid_bpm: Floats = GRID_BPM) -> Floats:
+def power(x: Floats, grid_bpm: Floats = GRID_BPM) -> Floats:
     """Power of ``x`` ``(n,)`` at each rate of the grid: Hann window, zero-padded transform."""
     spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
-    return np.asarray(np.interp(grid_bpm / 60.0, np.arange(len(spectrum)) * rate_hz / _NFFT, spectrum))
+    return np.asarray(np.interp(grid_bpm / 60.0, np.arange(len(spectrum)) * RATE_HZ / _NFFT, spectrum))
 
 
-def snr_db(x: Floats, bpm: float, rate_hz: float = RATE_HZ) -> float:
+def snr_db(x: Floats, bpm: float) -> float:
     """Power within 6 bpm of the rate and of its double over the rest of 0.6 to 3.7 Hz, dB (as in de Haan 2013)."""
     spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
-    at_bpm = np.arange(len(spectrum)) * rate_hz / _NFFT * 60.0
+    at_bpm = np.arange(len(spectrum)) * RATE_HZ / _NFFT * 60.0
     inside = (at_bpm >= 36.0) & (at_bpm <= 222.0)
     pulse = inside & ((np.abs(at_bpm - bpm) <= 6.0) | (np.abs(at_bpm - 2.0 * bpm) <= 6.0))
     signal, rest = float(spectrum[pulse].sum()), float(spectrum[inside & ~pulse].sum())
@@ -96,12 +96,12 @@ def snr_db(x: Floats, bpm: float, rate_hz: float = RATE_HZ) -> float:
     return float(10.0 * np.log10(max(signal, _TINY) / max(rest, _TINY)))
 
 
-def amplitude_at(x: Floats, bpm: float, rate_hz: float = RATE_HZ) -> Floats:
+def amplitude_at(x: Floats, bpm: float) -> Floats:
     """Amplitude of each column of ``x`` at a rate, as a share of the column's mean; ``(channels,)``."""
     x = x if x.ndim == 2 else x[:, None]
     mean = np.maximum(np.abs(x.mean(0)), _TINY)
     flat = x / mean - 1.0
-    t = np.arange(len(x)) / rate_hz
+    t = np.arange(len(x)) / RATE_HZ
     line = np.stack([np.ones_like(t), t - t.mean()], axis=1)
     flat = flat - line @ np.linalg.lstsq(line, flat, rcond=None)[0]
     window = np.hanning(len(x) + 2)[1:-1]

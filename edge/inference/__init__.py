@@ -16,7 +16,7 @@ from pathlib import Path
 from edge.inference.bench import RUNS, Bench, Timing
 from edge.inference.card import Card, FileCheck, catalogue, find_card, models_root, verify
 from edge.inference.choice import store_choice, stored_choice
-from edge.inference.engines import PlainLitertEngine, runtime_versions
+from edge.inference.engines import PlainLitertEngine, RuntimeAbsentError, runtime_versions
 from edge.inference.model import Model
 from edge.types import ModelError
 
@@ -80,15 +80,14 @@ def measure(
     *,
     root: str | Path | None = None,
     runs: int = RUNS,
-    seconds: float | None = None,
     state_dir: str | Path | None = None,
 ) -> list[Timing]:
     """Time every variant of a model on its golden inputs, each after its self-test.
 
-    runs: how many timed runs; seconds: instead, how long each variant may take. state_dir: store the fastest there.
+    runs: how many timed runs. state_dir: store the fastest there.
     """
     card = find_card(name, root)
-    timings = Bench(card).measure(runs, seconds)
+    timings = Bench(card).measure(runs)
     times = {t.variant: t.median_ms for t in timings if t.ok}
     if state_dir is not None and times:
         store_choice(Path(state_dir), card, runtime_versions(), min(times, key=lambda v: times[v]), times)
@@ -99,7 +98,7 @@ def load_plain(path: Path) -> PlainLitertEngine:
     """A third-party TFLite file without a card, whose hash the caller has checked; raises ModelError."""
     try:
         return PlainLitertEngine(path.read_bytes())
-    except ImportError:
+    except (ImportError, RuntimeAbsentError):
         raise ModelError("face models need LiteRT: pip install 'edge-vitals[litert]'") from None
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None

@@ -83,7 +83,7 @@ class Bench:
         self.why[file.id] = text
         return text
 
-    def measure(self, runs: int = RUNS, seconds: float | None = None) -> list[Timing]:
+    def measure(self, runs: int = RUNS) -> list[Timing]:
         """Time every variant, each in turn."""
         found = []
         for file in self.card.variants:
@@ -91,7 +91,7 @@ class Bench:
             if engine is None:
                 found.append(Timing(self.card.name, file.id, False, text=self.why[file.id]))
                 continue
-            times = _times_ms(engine, self.golden_inputs(), runs, seconds)
+            times = _times_ms(engine, self.golden_inputs(), runs)
             found.append(Timing(self.card.name, file.id, True, statistics.median(times), min(times)))
         return found
 
@@ -151,14 +151,11 @@ def _probability(output: NDArray[np.float32], kind: str) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))) if kind == "sigmoid" else x
 
 
-def _times_ms(
-    engine: Engine, samples: Sequence[Sequence[NDArray[np.float32]]], runs: int, seconds: float | None
-) -> list[float]:
+def _times_ms(engine: Engine, samples: Sequence[Sequence[NDArray[np.float32]]], runs: int) -> list[float]:
     for i in range(_WARM_UP):
         engine(samples[i % len(samples)])
     times: list[float] = []
-    started = time.perf_counter()
-    while len(times) < runs if seconds is None else (not times or time.perf_counter() - started < seconds):
+    while len(times) < runs:
         before = time.perf_counter()
         engine(samples[len(times) % len(samples)])
         times.append((time.perf_counter() - before) * 1e3)

@@ -22,9 +22,7 @@ from edge.types import ModelError
 Arrays = tuple[NDArray[np.float32], ...]
 
 PACKAGES: Mapping[str, tuple[str, ...]] = {"onnx": ("onnxruntime",), "litert": ("ai-edge-litert", "tflite-runtime")}
-"""Which packages serve a runtime, the preferred one first."""
-
-_EXTRA = {"onnx": "onnx", "litert": "litert"}
+"""Which packages serve a runtime, the preferred one first; the extra that brings it has the runtime's name."""
 
 
 class RuntimeAbsentError(Exception):
@@ -43,7 +41,7 @@ def build_engine(runtime: str, content: bytes, inputs: Sequence[str], outputs: S
     try:
         return OnnxEngine(content, inputs, outputs) if runtime == "onnx" else LitertEngine(content, inputs, outputs)
     except ImportError as error:
-        raise RuntimeAbsentError(f"{runtime} is not installed: pip install 'edge-vitals[{_EXTRA[runtime]}]'") from error
+        raise RuntimeAbsentError(f"{runtime} is not installed: pip install 'edge-vitals[{runtime}]'") from error
 
 
 def runtime_versions() -> dict[str, str]:
@@ -86,22 +84,28 @@ class OnnxEngine:
         return tuple(self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True))))
 
 
+def _interpreter(content: bytes) -> Any:
+    """LiteRT's, or that of its forerunner tflite-runtime, which imports beside NumPy 2 and then cannot build one."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        from tflite_runtime.interpreter import Interpreter
+    try:
+        with _native_stderr_silenced():
+            interpreter = Interpreter(model_content=content, num_threads=1)
+            interpreter.allocate_tensors()
+    except SystemError:
+        raise RuntimeAbsentError("tflite-runtime needs numpy below 2: pip install 'edge-vitals[litert]'") from None
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
+    return interpreter
+
+
 class LitertEngine:
-    """LiteRT, or its forerunner tflite-runtime, which imports beside NumPy 2 and then cannot build an interpreter."""
+    """LiteRT with a signature that names inputs and outputs, as ours have."""
 
     def __init__(self, content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            from tflite_runtime.interpreter import Interpreter
-        try:
-            with _native_stderr_silenced():
-                interpreter = Interpreter(model_content=content, num_threads=1)
-                interpreter.allocate_tensors()
-        except SystemError:
-            raise RuntimeAbsentError("tflite-runtime needs numpy below 2: pip install 'edge-vitals[litert]'") from None
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
+        interpreter = _interpreter(content)
         runner = interpreter.get_signature_runner()
         into, out = runner.get_input_details(), runner.get_output_details()
         _named(inputs, into)
@@ -122,16 +126,7 @@ class PlainLitertEngine:
     """A TFLite file without a signature, such as the face models: one float32 input, all its outputs in file order."""
 
     def __init__(self, content: bytes) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError:
-            from tflite_runtime.interpreter import Interpreter
-        try:
-            with _native_stderr_silenced():
-                self._interpreter = Interpreter(model_content=content, num_threads=1)
-                self._interpreter.allocate_tensors()
-        except (SystemError, ValueError, RuntimeError) as error:
-            raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
+        self._interpreter = _interpreter(content)
         (into,) = self._interpreter.get_input_details()
         self.shape: tuple[int, ...] = tuple(into["shape"])
         self._into = into["index"]

@@ -113,8 +113,7 @@ class FaceRoi:
         if self._zone is not None:
             height, width = frame.shape[:2]
             x, y, w, h = self._zone
-            inside = [f for f in found if x <= f.centre[0] / width <= x + w and y <= f.centre[1] / height <= y + h]
-            found = inside
+            found = [f for f in found if x <= f.centre[0] / width <= x + w and y <= f.centre[1] / height <= y + h]
         return found
 
     def _run_detector(self, net: Any, centres: Floats, frame: Frame) -> list[Face]:

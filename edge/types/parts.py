@@ -12,8 +12,10 @@ from edge.types.samples import Block, Window
 class Source(Protocol):
     """A device or file that is read and stamped, nothing else. One thread calls it.
 
-    ``complaint`` and ``announced``, where it has them and any thread may ask, are what the device itself says: what is
-    wrong with it, "" = nothing, and which kinds of streams it sends.
+    What it may have beside, and any thread may ask: ``complaint``, what is wrong by the device's own word, "" = nothing;
+    ``announced``, the kinds of streams that it says it sends; ``counters``, figures by name for whoever looks after it,
+    of which ``dropped`` tells of a machine that is too slow; ``can_wait``, that nothing is lost while nobody reads, as
+    in a file.
     """
 
     def open(self) -> None:
@@ -66,7 +68,11 @@ class Analyzer(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """Carries events out. ``send`` must not block."""
+    """Carries events out. ``send`` must not block.
+
+    What it may have beside: ``record(entry)``, for a sink that keeps every entry of the run; ``why_not()``, what keeps it
+    from writing, "" = nothing; ``observe(block)``, called by workers with each block that enters a window; ``url``.
+    """
 
     def send(self, event: Event) -> None: ...
 

@@ -145,8 +145,6 @@ def test_motion_is_taken_out_with_an_accelerometer():
 
 def test_settings_are_checked():
     for wrong in (
-        {"channel": -1},
-        {"hop_s": 0.0},
         {"upside_down": "maybe"},
         {"motion": "maybe"},
         {"motion": "network"},

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
+from edge.cli._events import JSONL_HELP
 from edge.config import SourceConfig, parse
 from edge.recording import RecordingWriter
-from edge.types import Block
+from edge.types import KINDS_OF_EVENTS, Alarm, Block, Command, CommandResult, Reading, SourceStatus
 
 SYNTHETIC = """
 [device]
@@ -37,6 +40,13 @@ def test_every_command_has_help_with_an_example(command, capsys):
     said = capsys.readouterr().out
     assert "example" in said.lower()
     assert f"edge-vitals {command}" in said
+
+
+@pytest.mark.parametrize("event", [Reading, Alarm, SourceStatus, CommandResult])
+def test_the_help_of_json_lines_names_every_key(event):
+    row = re.search(rf"^  {KINDS_OF_EVENTS[event]} +(.*?)(?=^  \w|\Z)", JSONL_HELP, re.MULTILINE | re.DOTALL)[1]
+    nested = [f.name for f in fields(Command)] if event is CommandResult else []
+    assert {*(f.name for f in fields(event)), *nested} <= set(re.findall(r"\w+", row))
 
 
 def test_the_contract_names_are_there():

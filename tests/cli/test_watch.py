@@ -11,6 +11,7 @@ import pytest
 from paho.mqtt import publish
 
 from edge.cli import main
+from edge.cli._mqtt_client import Client, first_device
 from edge.cli.watch.grader import Grader
 from whole_program import running
 
@@ -298,6 +299,15 @@ def test_a_device_that_is_not_there_is_said_with_those_that_are(device, capsys):
     ]
     assert main(["watch", "--broker", url, "--device", "owl", "--grade", "0.5"]) == 3
     assert "owl: nothing was heard of it below vitals/; devices there: own" in capsys.readouterr().out
+
+
+def test_the_first_device_is_found_below_a_prefix_of_several_levels(mosquitto):
+    publish.single("a/b/owl/status", json.dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
+    client = Client(f"127.0.0.1:{mosquitto.port}", None)
+    try:
+        assert first_device(client, "a/b") == "owl"
+    finally:
+        client.close()
 
 
 def test_the_wrong_prefix_is_said(device, capsys):

@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "firmware_bridge" / "README.md",
     ROOT / "firmware_bridge" / "device" / "README.md",
+    ROOT / "tools" / "mosquitto" / "README.md",
 )
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<remark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL

@@ -153,6 +153,8 @@ def test_a_runtime_that_imports_and_cannot_build_is_no_fault_of_the_model(
     model = inference.load("tiny", root=root, variant="litert-fp32")
     assert model.variant == "onnx-int8"
     assert any("needs numpy below 2" in n for n in model.notes)
+    with pytest.raises(ModelError, match=r"face models need LiteRT: pip install 'edge-vitals\[litert\]'"):
+        inference.load_plain(next((root / "tiny").glob("*.tflite")))
 
 
 def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> None:

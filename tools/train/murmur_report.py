@@ -103,7 +103,6 @@ its own figure on unseen people is not known here.
         --alpha 0.02 0.03 0.05 0.08 0.1 0.15 0.2
     python tools/train/murmur_beside.py --work work-murmur
     python tools/train/murmur_report.py --work work-murmur
-    python score.py murmur --data ../shared/data/pcg --pred predictions.csv     (the acceptance scorer)
 
 Each of the six networks took 2 to 3 minutes of processor time, and each fold half a minute to be quantized and heard.
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from edge.cli._events import JSONL_HELP
+from edge.cli._events import READINGS_HELP
 from edge.cli._options import rate
 
 TASKS = {
@@ -23,7 +23,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "analyze",
         help="report on one file: murmur, ppg or camera",
         description="What the models say of a file, with quality and reasons; a picture where asked.",
-        epilog="\n".join([*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", JSONL_HELP]),
+        epilog="\n".join([*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", READINGS_HELP]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("task", choices=TASKS)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.sources.synthetic import RATES_HZ
 from edge.types import Analyzer, Block, EdgeVitalsError
 
 if TYPE_CHECKING:
     from edge.lane import Lane
 
-RATES_HZ = {"ppg": 100.0, "acc": 100.0, "pcg": 4000.0}
-_BLOCK_S = 0.1
+_ROI_HZ = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,31 +166,26 @@ def _face_roi() -> Stage:
 
 
 def synthetic_blocks(kind: str, seconds: float) -> Sequence[Block]:
-    """A synthetic heart as a device would send it; ``roi``: a face's mean colours at 30 frames a second."""
-    from edge.dsp import synthesis
+    """A synthetic heart as the source of that name gives it; ``roi``: a face's mean colours at 30 frames a second."""
+    from edge.clock import ManualClock
+    from edge.replay import read_all
+    from edge.sources import synthetic
 
-    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], seconds + 1.0)
     if kind == "roi":
-        return list(_roi_blocks(synthesis, heart, seconds))
-    rate = RATES_HZ[kind]
-    t = np.arange(round(seconds * rate)) / rate
-    if kind == "acc":
-        data = np.round(synthesis.acceleration(t))
-    elif kind == "pcg":
-        data = np.round(8000.0 * synthesis.pcg(heart, t))[:, None]
-    else:
-        data = np.round(50_000.0 + 2000.0 * synthesis.ppg(heart, t))[:, None]
-    n = round(rate * _BLOCK_S)
-    return [Block(f"bench/{kind}", i, i / rate, rate, data[i : i + n].copy()) for i in range(0, len(data), n)]
+        return list(_roi_blocks(seconds))
+    clock = ManualClock()
+    return list(read_all(synthetic.build(name="bench", clock=clock, streams=(kind,), pace="max", seconds=seconds)))
 
 
-def _roi_blocks(synthesis: Any, heart: Any, seconds: float) -> Iterator[Block]:
-    from edge.kinds import kind_module
+def _roi_blocks(seconds: float) -> Iterator[Block]:
+    from edge.dsp import synthesis
+    from edge.dsp.face_columns import COLUMNS
 
-    columns = len(kind_module("transforms", "face_roi").COLUMNS)
-    t = np.arange(round(seconds * 30.0)) / 30.0
+    columns = len(COLUMNS)
+    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], seconds + 1.0)
+    t = np.arange(round(seconds * _ROI_HZ)) / _ROI_HZ
     wave = synthesis.ppg(heart, t)
     rng = np.random.default_rng(0)
     for i, at in enumerate(t):
         row = 120.0 + 0.5 * wave[i] + 0.1 * rng.standard_normal(columns)
-        yield Block("bench/roi", i, float(at), 30.0, row[None])
+        yield Block("bench/roi", i, float(at), _ROI_HZ, row[None])

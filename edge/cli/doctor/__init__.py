@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.cli._options import CONFIG_HELP
 from edge.cli.doctor.faults import FAULTS, Finding, fault, fine
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "disk, power and the ports there are. Opens devices: stop the service first.",
         epilog="example: edge-vitals doctor bedside.toml",
     )
-    command.add_argument("config", nargs="?")
+    command.add_argument("config", nargs="?", help=CONFIG_HELP)
     command.add_argument("--faults", action="store_true", help="list every fault it knows, with its remedy")
     command.set_defaults(func=run)
 

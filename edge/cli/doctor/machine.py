@@ -52,7 +52,9 @@ def packages(config: Config | None) -> Iterator[Finding]:
 
 
 def models(config: Config | None) -> Iterator[Finding]:
+    """Whether files are whole and the variants that a run would take work; none is timed, so nothing is written."""
     from edge import inference
+    from edge.assembly import state_dir_of
     from edge.types import ModelError
 
     if not inference.catalogue():
@@ -63,9 +65,10 @@ def models(config: Config | None) -> Iterator[Finding]:
         yield fault("models", word, f"{name}/{check.file}: {check.text}")
     if not any(map(installed, _RUNTIMES)):  # which is what to say once, not of every model
         return
+    chosen = inference.chosen(state_dir_of(config)) if config is not None else {}
     for name in sorted(set(inference.catalogue()) - set(altered)):
         try:
-            model = inference.load(name, state_dir=config.state_dir if config else None)
+            model = inference.load(name, variant=chosen.get(name))
         except ModelError as error:
             yield fault("models", "model_variant", str(error), state="fail")
             continue

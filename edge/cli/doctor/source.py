@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OLDEST_FIRMWARE = (1, 0)
 RATE_TOLERANCE = 0.1
+_BACKLOG_S = 0.5  # what a device or its driver kept from before the port was opened comes within so long
 _FRAMING_SHARE = 0.01
 _WORDS = (  # what a source's error says, and the fault it is: the first that fits
     ("no such port", "port_missing"),
@@ -47,10 +48,14 @@ _WORDS = (  # what a source's error says, and the fault it is: the first that fi
 
 @dataclass(slots=True)
 class _Stream:
+    """counted: samples, with those that were lost, since ``counted_from``, s, by which a rate can be told."""
+
     rate: float
     found_rate: float = 0.0
     first_t: float = 0.0
     last_t: float = 0.0
+    counted_from: float | None = None
+    counted: int = 0
     samples: int = 0
     lost: int = 0
     expected: int | None = None
@@ -62,14 +67,20 @@ class _Stream:
     def add(self, block: Block, arrival: float | None) -> None:
         """Note a block; arrival: when it came, for a device; a file has only its own times."""
         n = len(block.data)
-        if not self.samples:
-            self.first_t = block.t0 if arrival is None else arrival - n / block.rate
-        if self.expected is not None and block.epoch == self.epoch:
-            self.lost += max(0, block.seq - self.expected)
+        lost = max(0, block.seq - self.expected) if self.expected is not None and block.epoch == self.epoch else 0
+        self.lost += lost
         self.expected, self.epoch = block.next_seq, block.epoch
         self.found_rate = block.rate
-        self.samples += n
         self.last_t = block.t_end if arrival is None else arrival
+        if not self.samples:
+            self.first_t = block.t0 if arrival is None else arrival
+        if self.counted_from is not None:
+            self.counted += n + lost
+        elif arrival is None:
+            self.counted_from, self.counted = block.t0, n
+        elif arrival - self.first_t >= _BACKLOG_S:
+            self.counted_from = arrival
+        self.samples += n
         for word in block.flags:
             self.flagged[word] = self.flagged.get(word, 0) + n
         self.low = min(self.low, float(np.fmin.reduce(block.data, axis=None)))  # a channel may hold no numbers
@@ -188,8 +199,8 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
     if stream.lost > 0.002 * total:
         found = True
         yield fault(step, "samples_lost", f"{name}: {stream.lost} of {total}")
-    span_s = stream.last_t - stream.first_t
-    measured = total / span_s if span_s > 0 else stream.rate
+    span_s = 0.0 if stream.counted_from is None else stream.last_t - stream.counted_from
+    measured = stream.counted / span_s if span_s > 0 else stream.rate
     if stream.found_rate != stream.rate:  # the source knows better, by the device's own count and clock
         found = True
         told = f"{name}: {stream.found_rate:g} samples a second by the device's clock, declared {stream.rate:g}"

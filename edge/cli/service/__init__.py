@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from edge.cli.service.files import CONFIG, DROP_INS, files, packaged
+
 STATE = "var/lib/edge-vitals"
-CONFIG = "/etc/edge-vitals/config.toml"
 _COMMAND_S = 30.0
 _ACTIONS = {
     "install": "write the unit (watchdog, sandbox), udev rules and the service's user, then start it",
@@ -57,7 +58,6 @@ def _program() -> str:
 
 
 def _install(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli.service.files import files, packaged
     from edge.config import load
     from edge.types import ConfigError
 
@@ -86,7 +86,6 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
 
 
 def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
-    from edge.cli.service.files import DROP_INS, files
     from edge.types import ConfigError
 
     if live:
@@ -113,8 +112,6 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
 
 
 def _status(root: Path, program: str, config: str, *, live: bool) -> int:
-    from edge.cli.service.files import files, packaged
-
     good = True
     for name, content in files(program, config).items():
         path = root / name

@@ -6,7 +6,6 @@ network; nothing else.
 
 from __future__ import annotations
 
-NAME = "edge-vitals"
 CONFIG = "/etc/edge-vitals/config.toml"
 UNIT = "etc/systemd/system/edge-vitals.service"
 UDEV = "etc/udev/rules.d/70-edge-vitals.rules"

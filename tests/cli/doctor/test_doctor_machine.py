@@ -16,6 +16,7 @@ from edge.cli.doctor.machine import Machine, disk, models, packages, power
 from edge.cli.doctor.machine import clock as clock_step
 from edge.config import parse
 from edge.inference import bench
+from edge.inference.choice import store_choice
 from edge.types import ModelError
 
 
@@ -79,6 +80,25 @@ def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeyp
     assert "illegal instruction" in found.text
     monkeypatch.setattr(bench, "build_engine", broken(["onnx", "litert", "tflite"]))
     assert [(one.fault, one.state) for one in models(None)] == [("model_variant", "fail")]
+
+
+def test_looking_at_models_neither_makes_nor_needs_the_state_folder(own_models, tmp_path):
+    def found(state_dir):
+        return words(models(parse(f'[device]\nstate_dir = "{state_dir}"')))
+
+    assert found(tmp_path / "state") == []
+    assert not (tmp_path / "state").exists()
+    (tmp_path / "file").touch()
+    assert found(tmp_path / "file" / "state") == []
+
+
+def test_the_variant_is_the_one_that_a_run_has_chosen(own_models, tmp_path):
+    config = parse(f'[device]\nstate_dir = "{tmp_path}"')
+    (first,) = models(config)
+    other = next(v.id for v in inference.catalogue()["murmur"].variants if v.id not in first.text)
+    store_choice(tmp_path, inference.catalogue()["murmur"], inference.runtime_versions(), other, {})
+    (found,) = models(config)
+    assert found.text.endswith(f" {other}")
 
 
 def test_face_models_missing(monkeypatch, tmp_path):

@@ -153,6 +153,22 @@ def test_rate_wrong(device):
     assert "rate_wrong" in words(serial(device(device=fast), 3.0))
 
 
+def test_what_a_device_kept_until_somebody_listened_is_no_wrong_rate(device):
+    class Kept(Simulator):
+        ahead_s = 0.0
+
+        def step(self, now):
+            return super().step(now + self.ahead_s)
+
+        def receive(self, data, now):
+            self.ahead_s = 1.0
+            super().receive(data, now + self.ahead_s)
+
+    kept = Kept([SimulatedStream(PPG, wave, 10)])
+    found = serial(device(device=kept), 3.0)
+    assert (kept.ahead_s, words(found)) == (1.0, [])
+
+
 def test_rate_wrong_by_a_little_on_the_devices_own_clock(device):
     class Other(Simulator):
         def _send_data(self, stream, first, complete):

@@ -24,6 +24,7 @@ from edge.cli import main
 from edge.cli._mqtt_client import PASSWORD_ENV
 from edge.recording import Recording
 from mqtt_device import refusal
+from tests.docs.markdown_blocks import blocks_of
 from tools.campaign.broker import free_port
 from whole_program import running
 
@@ -178,6 +179,23 @@ def test_the_configuration_works_as_it_ships_and_only_over_tls(shipped, tmp_path
     assert refusal(port=shipped.devices, ca_file=str(shipped.keys / "stranger.pem"), **settings).startswith("TLS: ")
     (tmp_path / "secret").write_text("secret of ward-4")
     assert "refused" in refusal(port=shipped.devices, ca_file=ca, **settings)
+
+
+def test_the_certificates_of_the_readme_are_ones_that_devices_trust(new_mosquitto, tmp_path):
+    (made,) = [one.text for one in blocks_of("sh") if one.place.startswith("tools/mosquitto") and "openssl" in one.text]
+    assert "IP:192.168.1.10" in made
+    (keys := tmp_path / "keys").mkdir()
+    here = made.replace("192.168.1.10", "127.0.0.1")
+    subprocess.run(["sh", "-e", "-c", here], cwd=keys, check=True, capture_output=True)
+    broker = Shipped(new_mosquitto, tmp_path, keys)
+    (tmp_path / "secret").write_text("secret of ward-3")
+    ca = str(keys / "ca.pem")
+    given = {"username": "ward-3", "password_file": str(tmp_path / "secret"), "ca_file": ca}
+    assert refusal(port=broker.devices, **given) == ""
+    strict = ssl.create_default_context(cafile=ca)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python does by itself from 3.13 on
+    with socket.create_connection(("127.0.0.1", broker.devices), timeout=WAIT_S) as there:
+        strict.wrap_socket(there, server_hostname="127.0.0.1").close()
 
 
 def test_a_device_cannot_take_the_place_of_another_by_its_client_id(shipped):
