@@ -251,6 +251,9 @@ class Board:
             for bed, line in self._lines():
                 if bed.auscultation.new_person and line.rule.kind == "physiological":
                     found += bed.tell(line, line.end_with_person(t))
+            for bed, line in self._lines():
+                if line.presence in ("on", "latched"):
+                    bed.deliveries.join(line.id, line.priority, t)
         self._t = t if self._t is None else max(self._t, t)
         return found
 

@@ -60,7 +60,8 @@ NOBODY: Final = Chain()
 
 
 class _Post:
-    """One alarm on its way. asked: how many roles so far; due: when the next step is, s; local: the annunciator's turn."""
+    """One alarm on its way. asked: how many roles so far, 0 = the first is next; due: when the next step is, s; local: the
+    annunciator's turn."""
 
     __slots__ = ("asked", "by", "due", "local", "received")
 
@@ -116,6 +117,10 @@ class Deliveries:
         for alarm_id, post in self._posts.items():
             if post.due is None or now < post.due:
                 continue
+            if not post.asked:
+                self._ask(post, now)
+                yield alarm_id, now
+                continue
             role = self.chain.roles[post.asked - 1]
             due = post.due if now - post.due < role.confirm_within_s else now  # the program was away meanwhile
             if post.asked < len(self.chain.roles):
@@ -124,6 +129,12 @@ class Deliveries:
                 post.due = None
             post.local = not self.chain.last_resort or post.due is None
             yield alarm_id, due
+
+    def join(self, alarm_id: str, priority: str, t: float) -> None:
+        """An alarm that sounds since before there was such a chain is asked after from ``t``, s, on."""
+        if alarm_id not in self._posts and self.chain.covers(priority, alarm_id.split("/")[1]):
+            self._posts[alarm_id] = _Post()
+            self._posts[alarm_id].due = t
 
     def receive(self, alarm_id: str, role: str, by: str) -> bool:
         """A role has the alarm; False where nobody is waited for."""

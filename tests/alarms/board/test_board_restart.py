@@ -275,3 +275,40 @@ def test_a_state_that_is_no_longer_watched_is_ended_too():
     assert what(one.tick(5.0)) == [("bed1/source_lost/node", "on", "raised")]
     two = board({"source_lost": {"enabled": False}}, boot="next", state=through_json(one))
     assert what(two.tick(0.0)) == [("bed1/source_lost/node", "off", "unwatched")]
+
+
+def asked(alarms):
+    return [(a.t, a.evidence["change"], a.delivery["asked"], a.delivery["annunciator"]) for a in alarms]
+
+
+@pytest.mark.parametrize(("heard", "presence"), [([43] * 4, "on"), ([30] * 4 + [70] * 3, "latched")])
+def test_an_alarm_that_sounds_since_before_there_was_a_chain_is_asked_after(heard, presence):
+    one = board()
+    rates(one, heard)
+    assert [alarm.presence for alarm in one.active()] == [presence]
+    two = board(boot="next", state=through_json(one), shift_s=0.0, chain=CHAIN)
+    assert two.active()[0].delivery == {}
+    assert asked(two.tick(20.0)) == [(20.0, "unconfirmed", ["station"], False)]
+    assert two.active()[0].delivery["asked"] == ["station"]
+    three = board(boot="third", state=through_json(two), shift_s=0.0, chain=CHAIN)
+    assert asked(three.tick(50.0)) == [(50.0, "unconfirmed", ["station", "charge"], True)]
+
+
+def test_what_was_seen_or_is_not_covered_is_not_asked_after_by_a_new_chain():
+    one = board()
+    rates(one, [43] * 4)
+    for chain, acknowledged in ((Chain(CHAIN.roles, minimum="high"), False), (CHAIN, True)):
+        if acknowledged:
+            assert one.command(say("ack", 4.0))[0].ok
+        two = board(boot="next", state=through_json(one), shift_s=0.0, chain=chain)
+        assert (two.tick(20.0), two.active()[0].delivery) == ([], {})
+
+
+def test_what_somebody_has_is_not_asked_after_again():
+    one = board(chain=CHAIN)
+    rates(one, [43] * 4)
+    occurrence = one.active()[0].occurrence
+    assert one.command(say("received", 4.0, role="station", occurrence=occurrence))[0].ok
+    two = board(boot="next", state=through_json(one), shift_s=0.0, chain=CHAIN)
+    assert two.tick(20.0) == []
+    assert two.active()[0].delivery["received"] == "station"
