@@ -20,7 +20,7 @@ _NAMED = 5
 def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, as_json: bool) -> int:
     """Make the alarm again and say whether it is the same; 3 where it is not."""
     from edge.assembly import state_dir_of
-    from edge.cli.replay import Again
+    from edge.cli.replay.again import Again
     from edge.config import parse
     from edge.recording import pack
     from edge.replay import Comparison
