@@ -16,7 +16,8 @@ from edge.types import Block
 class Inbox:
     """Blocks for one lane. Per stream it holds at most ``limit_s`` seconds, or ``limit_blocks[kind]`` blocks.
 
-    lossless: ``put`` waits for room instead of dropping, for a source that can wait, such as a file.
+    lossless: ``put`` waits for room instead of dropping, for a source that can wait, such as a file. asked: how often a
+    block was asked for, by which a stuck worker is known.
     """
 
     def __init__(

@@ -26,8 +26,11 @@ _OFF_POLL_S = 0.1
 class Reader:
     """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped.
 
-    keep_every: of a camera's pictures only every so many-th is handed on, in an epoch of its own. off: why the device is
-    closed for now, "" while it is read. weak: why it is less than it should be.
+    last_block, started: when a block came, and when it was opened, s. epoch: the newest that was handed on; epoch_shift:
+    what makes the source's own count of epochs go on from there, None until its first block. reopened: how often it was
+    lost; beats: rounds of the loop, by which a stuck one is known. keep_every: of a camera's pictures only every so
+    many-th is handed on, in an epoch of its own; kept: what that was for the last ones. off: why the device is closed
+    for now, "" while it is read. weak: why it is less than it should be.
     """
 
     name: str

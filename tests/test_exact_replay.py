@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.cli import main
-from edge.cli.replay import Again
+from edge.cli.replay.again import Again
 from edge.clock import SystemClock
 from edge.config import parse
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack

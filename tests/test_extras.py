@@ -16,7 +16,7 @@ from edge.extras import EXTRA_OF, why_not
 ROOT = Path(__file__).resolve().parents[1]
 CAMERA = '[device]\nstate_dir = "state"\n[sources.cam]\nkind = "camera"\n'
 SERIAL = '[device]\nstate_dir = "state"\n[sources.node]\nkind = "serial_port"\nport = "/dev/ttyNONE"\n'
-PAGE = '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nanalyzers = []\n[sinks.web]\n'
+PAGE = '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nanalyzers = []\n[sinks.web]\nport = 0\n'
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._mqtt.connection import hang_up
+from edge.types import ASIDE
 
 READING_EVERY_S = 5.0
 
@@ -66,10 +67,7 @@ class Subscriber:
         if value is not None:
             self.metrics.add(metric)
         now = self._clock.now()
-        if (
-            metric.endswith((".quality", ".spread"))
-            or now - self._shown.get(metric, -READING_EVERY_S) < READING_EVERY_S
-        ):
+        if metric.endswith(ASIDE) or now - self._shown.get(metric, -READING_EVERY_S) < READING_EVERY_S:
             return
         self._shown[metric] = now
         if value is None:

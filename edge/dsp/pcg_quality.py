@@ -30,7 +30,7 @@ MAX_TOLD_BPM = 180.0
 MIN_AGAIN = 0.3
 MAX_BETWEEN = 0.7
 _SEEN_SHARE = 0.75  # of the window; longer lags rest on too little
-_RUN = 3  # equal samples at the rail
+_RUN = 3  # samples at the rail, of which the middle one counts
 MIN_PERIODICITY = 0.08
 MAX_CLIPPED = 0.02
 SPEECH_RUN_S = 0.15  # 0.4 % of CirCor's windows have more, 0.2 % of those with a murmur; half of speech is over 0.37
@@ -116,7 +116,7 @@ def _between(both: Lags, lag: int) -> float:
 
 
 def clipped_share(x: NDArray[Any]) -> float:
-    """Share of the samples of ``x`` (n,) that stand in runs of three or more at the highest or lowest value."""
+    """Share of the samples of ``x`` (n,) that stand at the highest or lowest value as both their neighbours do."""
     if len(x) < _RUN:
         return 0.0
     low, high = x.min(), x.max()

@@ -163,7 +163,8 @@ class Camera:
         blocks = []
         for stamp, frame, cut in got:
             if frame is None:
-                raise SourceError(f"{self._shown}: the stream ended; unplugged, or the address is gone")
+                said = f" ({for_others(grabber.failed)})" if grabber.failed else ""
+                raise SourceError(f"{self._shown}: the stream ended{said}; unplugged, or the address is gone")
             self._last_frame = now
             blocks += self._block(frame, stamp, cut)
         return blocks

@@ -10,6 +10,7 @@ sinks add.
 
 from edge.types.errors import ConfigError, EdgeVitalsError, ModelError, SinkError, SourceError
 from edge.types.events import (
+    ASIDE,
     HEARTBEAT_EVERY_S,
     KINDS_OF_EVENTS,
     PRESENCES,
@@ -31,6 +32,7 @@ from edge.types.parts import Analyzer, Sink, Source, Transform
 from edge.types.samples import Block, Window
 
 __all__ = [
+    "ASIDE",
     "HEARTBEAT_EVERY_S",
     "KINDS_OF_EVENTS",
     "PRESENCES",

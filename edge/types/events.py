@@ -18,6 +18,9 @@ REASONS: Final = frozenset(
 )
 """Why a reading has no value, or why its quality is low: a closed list, part of the public contract."""
 
+ASIDE: Final = (".quality", ".spread")
+"""Ends of metrics that tell of other readings, every second anew: no line of their own where people read along."""
+
 PRIORITIES: Final = ("low", "medium", "high")
 PRESENCES: Final = ("on", "ack", "latched", "off")
 SOURCE_STATES: Final = ("online", "degraded", "offline", "disabled")

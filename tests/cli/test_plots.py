@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from edge.cli import main
 from edge.dsp import synthesis
 from edge.types import Block, Reading
 
@@ -185,6 +186,12 @@ def test_the_networks_activation_is_that_of_the_windows_which_the_analyzer_judge
     assert np.array_equal(logits[:steps], activation(model, sound.picture)[:steps])
     assert np.isnan(logits[steps:]).all()
     assert times[0] == 2.5 / 32
+
+
+def test_a_package_that_is_missing_is_said_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["analyze", "murmur", str(tmp_path / "none.wav"), "--plot", str(tmp_path / "out.png")]) == 2
+    assert capsys.readouterr().err == "edge-vitals: matplotlib is not installed: pip install 'edge-vitals[plot]'\n"
 
 
 def test_a_reader_that_goes_away_takes_no_picture_with_it(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge.cli import main
+from edge.cli.replay.alarm import decided
 from edge.config import parse
 from edge.dsp.synthesis import Episode, beats, ppg
 from edge.recording import Recording, RecordingWriter
@@ -185,3 +186,21 @@ def test_an_accelerometer_that_fell_silent_long_before_an_alarm_spoils_nothing_o
     assert "the same alarm" in verdict
     assert "bit for bit" in verdict
     assert "taken as recorded" not in verdict
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"metric": "ppg.hr", "value": 34.61, "quality": 0.923, "reason": "", "detail": {}}, "ppg.hr 35, quality 0.92"),
+        ({"text": "no data for more than 3 s"}, "no data for more than 3 s"),
+        (
+            {
+                "metric": "pcg.murmur", "value": 0.0018, "quality": 0.669, "reason": "",
+                "detail": {"patient": {"decision": "present", "p_present": 0.819, "sites": {"MV": {}, "AV": {}}}},
+            },
+            "pcg.murmur 0.00, quality 0.67; the person, by MV, AV: present (0.82)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_decided_is_told_in_words(told, words):
+    assert decided(told) == words

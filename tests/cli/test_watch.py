@@ -269,6 +269,12 @@ def test_two_sources_of_one_metric_are_told_apart(mosquitto):
     assert said == ["dev/bed1/ear ppg.hr         72 bpm", "dev/bed1/toe ppg.hr         95 bpm"]
 
 
+def test_readings_of_readings_push_nothing_off_the_screen(mosquitto):
+    metrics = ("ppg.hr", "ppg.quality", "fused.spread")
+    said = shown(mosquitto, [(f"dev/bed1/reading/{metric}", reading()) for metric in metrics])
+    assert said == ["dev/bed1/node ppg.hr         61 bpm"]
+
+
 def test_what_a_device_that_is_gone_left_is_told_as_old(mosquitto):
     kept = [
         ("dev/source/node/status", {"state": "online"}),

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _can_be_drawn(picture: str) -> None:
-    """Said before the work, not after it; raises ConfigError."""
+    """Said before the work, not after it; raises ConfigError, or ImportError without the extra 'plot'."""
     from edge.types import ConfigError
 
     path = Path(picture)
@@ -81,3 +81,4 @@ def _can_be_drawn(picture: str) -> None:
         raise ConfigError(f"--plot {picture}: {'a folder' if path.is_dir() else 'no such folder'}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ConfigError(f"--plot {picture}: no permission to write there")
+    import matplotlib  # noqa: F401

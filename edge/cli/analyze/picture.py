@@ -1,4 +1,4 @@
-"""The picture of a report: matplotlib where it is installed, without a screen, written at the end."""
+"""The picture of a report by matplotlib, without a screen, written at the end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ _DPI = 110
 def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: str, **layout: Any) -> Iterator[Any]:
     """``rows`` axes below each other to draw on, then the file ``path``; its ending says the format.
 
-    size: width and height, inches; layout: further arguments of ``pyplot.subplots``. Raises ConfigError where matplotlib
-    is missing or the file cannot be written.
+    size: width and height, inches; layout: further arguments of ``pyplot.subplots``. Raises ConfigError where the file
+    cannot be written.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise ConfigError("--plot needs matplotlib: pip install 'edge-vitals[plot]'") from None
+    import matplotlib
+
     matplotlib.use("agg")
     from matplotlib import pyplot
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.clock import SYNCED_AFTER
-from edge.disk import OUTBOX, existing
+from edge.disk import OUTBOX, existing, is_full
 from edge.extras import EXTRA_OF, installed
 from edge.overload.board_health import read_health
 from edge.types import EdgeVitalsError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edge.config import Config
 
 DISK_MIN_MB = 200
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USED_FOR = {"serial": "serial devices", "cv2": "cameras and video files", "soundfile": "FLAC files"}
 _NEEDED_BY = {"serial": "serial_port", "cv2": "camera"}
 _RUNTIMES = ("onnxruntime", "ai_edge_litert", "tflite_runtime")
@@ -126,7 +125,7 @@ def disk(folder: Path) -> Iterator[Finding]:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        word = "state_full" if error.errno in _FULL else "state_read_only"
+        word = "state_full" if is_full(error) and error.errno != errno.EROFS else "state_read_only"
         yield fault("disk", word, f"{folder}: {error.strerror}")
         return
     free_mb = shutil.disk_usage(there).free / 1e6

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OLDEST_FIRMWARE = (1, 0)
 RATE_TOLERANCE = 0.1
+_LEAST_S = 1.0
 _BACKLOG_S = 0.5  # what a device or its driver kept from before the port was opened comes within so long
 _FRAMING_SHARE = 0.01
 _WORDS = (  # what a source's error says, and the fault it is: the first that fits
@@ -48,14 +49,12 @@ _WORDS = (  # what a source's error says, and the fault it is: the first that fi
 
 @dataclass(slots=True)
 class _Stream:
-    """counted: samples, with those that were lost, since ``counted_from``, s, by which a rate can be told."""
+    """points: when a block was there, s, and how many samples there had been by then, with those that were lost."""
 
     rate: float
     found_rate: float = 0.0
     first_t: float = 0.0
-    last_t: float = 0.0
-    counted_from: float | None = None
-    counted: int = 0
+    points: list[tuple[float, int]] = field(default_factory=list)
     samples: int = 0
     lost: int = 0
     expected: int | None = None
@@ -66,25 +65,29 @@ class _Stream:
 
     def add(self, block: Block, arrival: float | None) -> None:
         """Note a block; arrival: when it came, for a device; a file has only its own times."""
-        n = len(block.data)
-        lost = max(0, block.seq - self.expected) if self.expected is not None and block.epoch == self.epoch else 0
-        self.lost += lost
+        n, at = len(block.data), block.t_end if arrival is None else arrival
+        if not self.samples:
+            self.first_t = at
+        if self.expected is not None and block.epoch == self.epoch:
+            self.lost += max(0, block.seq - self.expected)
         self.expected, self.epoch = block.next_seq, block.epoch
         self.found_rate = block.rate
-        self.last_t = block.t_end if arrival is None else arrival
-        if not self.samples:
-            self.first_t = block.t0 if arrival is None else arrival
-        if self.counted_from is not None:
-            self.counted += n + lost
-        elif arrival is None:
-            self.counted_from, self.counted = block.t0, n
-        elif arrival - self.first_t >= _BACKLOG_S:
-            self.counted_from = arrival
         self.samples += n
+        if arrival is None or at - self.first_t >= _BACKLOG_S:
+            self.points.append((at, self.samples + self.lost))
         for word in block.flags:
             self.flagged[word] = self.flagged.get(word, 0) + n
         self.low = min(self.low, float(np.fmin.reduce(block.data, axis=None)))  # a channel may hold no numbers
         self.high = max(self.high, float(np.fmax.reduce(block.data, axis=None)))
+
+    def measured_hz(self) -> float | None:
+        """Samples a second by the line of least squares, which frames that come together do not bend; None for a second
+        or less."""
+        t, counted = np.array(self.points).reshape(-1, 2).T
+        if len(t) < 2 or t[-1] - t[0] <= _LEAST_S:
+            return None
+        t = t - t.mean()
+        return float(t @ counted / (t @ t))
 
 
 def listen(
@@ -108,10 +111,11 @@ def listen(
         source.open()
         while (left_s := started + listen_s - clock.now()) > 0:
             told(left_s)
-            for block in source.read():
+            blocks, arrival = source.read(), None if waits else clock.now()
+            for block in blocks:
                 if block.kind == "video":
                     pictures.add(block)
-                streams.setdefault(block.stream, _Stream(block.rate)).add(block, None if waits else clock.now())
+                streams.setdefault(block.stream, _Stream(block.rate)).add(block, arrival)
     except EOFError:
         pass
     except EdgeVitalsError as failed:
@@ -199,13 +203,12 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
     if stream.lost > 0.002 * total:
         found = True
         yield fault(step, "samples_lost", f"{name}: {stream.lost} of {total}")
-    span_s = 0.0 if stream.counted_from is None else stream.last_t - stream.counted_from
-    measured = stream.counted / span_s if span_s > 0 else stream.rate
+    measured = stream.measured_hz()
     if stream.found_rate != stream.rate:  # the source knows better, by the device's own count and clock
         found = True
         told = f"{name}: {stream.found_rate:g} samples a second by the device's clock, declared {stream.rate:g}"
         yield fault(step, "rate_wrong", told)
-    elif span_s > 1.0 and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
+    elif measured is not None and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
         found = True
         yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
     for text in of_rates({name.partition("/")[2]: stream.rate}):
@@ -219,4 +222,4 @@ def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
         found = True
         yield fault(step, "signal_flat", f"{name} is always {stream.low:g}")
     if not found:
-        yield fine(step, f"{name}: {measured:.1f} samples a second")
+        yield fine(step, f"{name}: {measured or stream.rate:.1f} samples a second")

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
-from edge.types import Alarm, ConfigError, Event, Reading, SourceError, SourceStatus
+from edge.types import Alarm, ConfigError, Event, Reading, SourceStatus
 
 if TYPE_CHECKING:
-    from edge.alarms.board import Board
-    from edge.assembly import ModelShelf
     from edge.config import Config
-    from edge.lane import Lane
-    from edge.recording import Entry, MainState, Recording
-    from edge.replay import Comparison
-    from edge.types import Source
+    from edge.recording import Entry, Recording
 
-VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mpg"})
 RECORDING_SUFFIX = ".evrec"
 
 
@@ -81,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     from edge.assembly import ModelShelf, build_board
+    from edge.cli.replay.plain_files import file_lanes
     from edge.clock import ManualClock
     from edge.config import parse
     from edge.fusion import Fusion
@@ -101,6 +95,7 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
 
 def _replay_recording(args: argparse.Namespace, recording: Recording, config: Config | None) -> int:
     from edge.assembly import build_board
+    from edge.cli.replay.again import Again
     from edge.clock import ManualClock
     from edge.fusion import Fusion
     from edge.replay import Comparison, replay
@@ -146,135 +141,6 @@ def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
     if not args.jsonl:
         print("\n".join(summary.lines()) or "no readings: the input holds nothing that an analyzer reads")
         print(f"{alarms} alarm transitions")
-
-
-class Again:
-    """The program as a recording's header says it was: configuration, models of the same variants, lanes and board.
-
-    config: another one instead; then alarms are not to be the same, and the board begins empty. Where its analyzers are
-    others, too, nothing can go on from a state of then.
-    """
-
-    def __init__(self, recording: Recording, config: Config | None = None) -> None:
-        from edge.assembly import ModelShelf, all_lanes
-        from edge.config import parse
-
-        if config is None and recording.headless:
-            raise ConfigError(f"{recording.headless}; name the configuration with --config")
-        self.recording, header = recording, recording.header
-        self.own_rules = config is None
-        try:
-            self.config = config or parse(header.get("config", ""), path=f"{recording.path} (header)")
-        except ConfigError as error:
-            raise ConfigError(f"{error}; the version that recorded it took it: replay with --config FILE") from None
-        self.models = ModelShelf(variants=header.get("variants", {}))
-        self.lanes = all_lanes(self.config, self.models)
-
-    def events(self, entries: Iterable[Entry], found: Comparison) -> Iterator[Event]:
-        """All that is made of the entries again, compared with what they say was made live."""
-        from edge.clock import ManualClock
-        from edge.fusion import Fusion
-        from edge.replay import reproduce
-
-        return reproduce(
-            entries,
-            lanes=self.lanes,
-            board_of=self._board,
-            clock=ManualClock(),
-            fusion=Fusion(),
-            found=found,
-            same_rules=self.own_rules,
-        )
-
-    def goes_on(self) -> bool:
-        """Whether the lanes here can go on from the states of then: of every source the same analyzers, set the same."""
-        from edge.config import parse
-
-        if self.own_rules:
-            return True
-        try:
-            then = parse(self.recording.header.get("config", ""))
-        except ConfigError:
-            return False
-
-        def looks(config: Config, name: str) -> tuple[str, dict[str, Mapping[str, Any]]]:
-            source = config.sources[name]
-            return source.bed, {a: config.analyzers.get(a, {}) for a in source.analyzers}
-
-        both = self.config.sources.keys() & then.sources.keys()
-        return all(looks(self.config, name) == looks(then, name) for name in both)
-
-    def why_not(self) -> list[str]:
-        """What keeps this replay from being exact, where that is known beforehand."""
-        recording = self.recording
-        notes = [recording.missing] if recording.missing else []
-        here = self.models.identities()
-        for name, live in recording.header.get("identities", {}).items():
-            if here.get(name, live) != live:
-                notes.append(f"made live by {live}, here by {here[name]}")
-        cards = self.models.cards()
-        for name, live in recording.header.get("cards", {}).items():
-            if cards.get(name, live) != live:
-                notes.append(f"the card of {name} is not the one of then")
-        return notes
-
-    def _board(self, saved: MainState) -> Board:
-        from edge.assembly import build_board, keeps_evidence
-
-        state: dict[str, Any] = {"state": saved.board, "shift_s": saved.shift_s} if self.own_rules else {}
-        return build_board(
-            self.config,
-            boot=self.recording.header.get("boot", "replay"),
-            models=self.models,
-            keeps_evidence=keeps_evidence(self.config),
-            **state,
-        )
-
-
-def source_name(path: str | Path) -> str:
-    """A source name made of a file's: ``50_light.avi`` -> ``50_light``."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", Path(path).stem.lower()).strip("-_")
-    return name or "file"
-
-
-def open_file(path: str | Path, *, rate_hz: float | None = None) -> Source:
-    """The source that plays a file as fast as possible, by its suffix; raises SourceError."""
-    from edge.clock import ManualClock
-    from edge.kinds import construct
-
-    injected = {"name": source_name(path), "clock": ManualClock()}
-    if Path(path).suffix.lower() in VIDEO_SUFFIXES:
-        source: Source = construct("sources", "camera", {"device": str(path), "pace": "max"}, injected)
-        return source
-    settings = {"path": str(path), **({"rate_hz": rate_hz} if rate_hz else {})}
-    audio: Source = construct("sources", "files", settings, injected)
-    return audio
-
-
-def file_lanes(
-    paths: Sequence[str], config: Config, models: ModelShelf, *, rate_hz: float | None = None
-) -> tuple[list[Source], list[Lane]]:
-    """Sources and lanes for plain files: of each file, the analyzers whose stream it holds."""
-    from edge.assembly import build_lanes
-    from edge.config import ANALYZERS_BY_STREAM, SourceConfig
-    from edge.sources.files import Files
-
-    bed = next(iter(config.beds))
-    sources, lanes = [], []
-    for path in paths:
-        source = open_file(path, rate_hz=rate_hz)
-        source.open()
-        try:
-            kinds = set(source.rates_hz) if isinstance(source, Files) else {block.kind for block in source.read()}
-        except EOFError:
-            raise SourceError(f"{path}: empty") from None
-        finally:
-            source.close()
-        analyzers = tuple(a for kind in sorted(kinds) for a in ANALYZERS_BY_STREAM.get(kind, ()))
-        plan = SourceConfig(source_name(path), bed, "files", analyzers, {})
-        lanes += build_lanes(config, plan, models)
-        sources.append(source)
-    return sources, lanes
 
 
 def _paced(entries: Iterator[Entry], speed: str) -> Iterator[Entry]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.cli._events import alarm_text, clock_text, jsonl, value_text
 from edge.types import Alarm, ConfigError, Reading, SourceError
@@ -20,7 +20,7 @@ _NAMED = 5
 def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, as_json: bool) -> int:
     """Make the alarm again and say whether it is the same; 3 where it is not."""
     from edge.assembly import state_dir_of
-    from edge.cli.replay import Again
+    from edge.cli.replay.again import Again
     from edge.config import parse
     from edge.recording import pack
     from edge.replay import Comparison
@@ -54,9 +54,8 @@ def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
     """The alarm's evidence in words, and the readings that led to it."""
     evidence, rule = alarm.evidence, alarm.evidence["rule"]
     told = evidence["reading"]
-    of = told.get("metric", told.get("text", ""))
     figures = {
-        "reading": f"{of} {told.get('value', '')} quality {told.get('quality', '-')}" if of else None,
+        "reading": decided(told),
         "limit": rule["limit"],
         "delays": f"on {rule['on_delay_s']:g} s, off {rule['off_delay_s']:g} s, {rule['confirm'][0]} of {rule['confirm'][1]}",
         "model": told.get("model") or ", ".join(told.get("detail", {}).get("models", {}).values()),
@@ -67,6 +66,20 @@ def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
             print(f"          {name:<8} {figure}")
     for reading in [r for r in readings if r.metric == told.get("metric")][-_NAMED:]:
         print(f"{clock_text(reading.t):>8}  {reading.metric:<14} {value_text(reading)}  quality {reading.quality:.2f}")
+
+
+def decided(told: Mapping[str, Any]) -> str:
+    """What decided, in words: a reading, and with a murmur the verdict on the person that it led to; or a state's text."""
+    from edge.sinks.console import in_short
+
+    if "metric" not in told:
+        return str(told.get("text", ""))
+    words = f"{told['metric']} {in_short(told['value'], '', told['reason'])}, quality {told['quality']:.2f}"
+    patient = told.get("detail", {}).get("patient")
+    if patient is None:
+        return words
+    p = "" if patient["p_present"] is None else f" ({patient['p_present']:.2f})"
+    return f"{words}; the person, by {', '.join(patient['sites'])}: {patient['decision']}{p}"
 
 
 def _find(place: Path, wanted: str) -> tuple[Recording, list[Entry], str]:

@@ -13,7 +13,7 @@ from edge.cli._options import name, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.standing import Standing, alarm_line
 from edge.cli.watch.station import Station
-from edge.types import ConfigError, SinkError
+from edge.types import ASIDE, ConfigError, SinkError
 
 _RECONNECT_S = 2.0
 _SAY_AGAIN_S = 60.0
@@ -151,6 +151,8 @@ def _line(topic: str, payload: bytes) -> tuple[str, str]:
             told += [f"{what} until {fields[key]}" for what, key in _SILENCES if fields[key]]
             return "", f"{parts[0]}/{parts[1]} {', '.join(told)}" if told else ""
         if parts[2] == "reading":
+            if parts[3].endswith(ASIDE):
+                return "", ""
             source = str(fields.get("source", ""))
             where = "/".join(part for part in (*parts[:2], source) if part)
             held = ", ".join(fields.get("detail", {}).get("suppressed", ()))

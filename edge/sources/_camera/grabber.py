@@ -16,6 +16,7 @@ from edge.sources._camera.frame_times import FrameTimes
 
 _JOIN_S = 1.0
 _HELD = 4
+_SAID = 200  # letters of a driver's message, which may be a page
 _Grabbed = tuple[float, Frame | None, bool]
 
 
@@ -23,7 +24,7 @@ class Grabber:
     """Reads ``capture`` until ``close``; keeps the newest four frames, each with its time.
 
     times: of a recording, whose frames are stamped by its own clock and not handed on before their time; without it a
-    frame's time is right after the grab.
+    frame's time is right after the grab. failed: what the driver said where the stream ended by its failure, else "".
     """
 
     def __init__(self, capture: Capture, clock: Clock, times: FrameTimes | None = None) -> None:
@@ -32,6 +33,7 @@ class Grabber:
         self._arrived = threading.Condition()
         self._stop = threading.Event()
         self._dropped = 0
+        self.failed = ""
         self._thread = threading.Thread(target=self._grab, name="edge-camera", daemon=True)
         self._thread.start()
 
@@ -69,7 +71,8 @@ class Grabber:
     def _read(self) -> Frame | None:
         try:
             return self._capture.read()
-        except Exception:  # of a device that is gone: as good as the stream's end
+        except Exception as error:  # of a device that is gone: as good as the stream's end
+            self.failed = " ".join(str(error).split())[:_SAID] or type(error).__name__
             return None
 
     def _put(self, frame: Frame | None, t: float, cut: bool) -> bool:

@@ -169,6 +169,10 @@ def test_what_a_device_kept_until_somebody_listened_is_no_wrong_rate(device):
     assert (kept.ahead_s, words(found)) == (1.0, [])
 
 
+def test_frames_that_come_together_once_a_second_are_no_wrong_rate(device):
+    assert words(serial(device(faults=Faults(burst_s=1.0)), 4.6)) == []
+
+
 def test_rate_wrong_by_a_little_on_the_devices_own_clock(device):
     class Other(Simulator):
         def _send_data(self, stream, first, complete):
