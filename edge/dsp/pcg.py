@@ -19,6 +19,7 @@ from edge.dsp.filters import within_reach
 from edge.dsp.pcg_dropout import filled, spans, written_holes
 from edge.dsp.pcg_hum import without_hum
 from edge.dsp.pcg_steps import coarse_step, with_steps_hidden
+from edge.dsp.pcg_struck import is_struck
 from edge.dsp.pcg_tones import is_tonal
 from edge.types import Window
 
@@ -36,8 +37,8 @@ _DEVICE_SAYS = ("sensor_off", "saturated")
 class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
-    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it.
-    hidden: noise would hide a quiet murmur; feigned: or be taken for one."""
+    low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it,
+    or a pitch lasts. struck: its sounds start at once and die away. hidden: noise would hide a quiet murmur; feigned: or be taken for one."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]
@@ -47,6 +48,7 @@ class Sound:
     low: float
     high: float
     tonal: bool
+    struck: bool
     hidden: bool
     feigned: bool
 
@@ -89,14 +91,15 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     shares = math.log(low + 1e-6), math.log(high + 1e-6)
     noise = quality.noise_between(power)
     hidden, feigned = quality.hides_murmurs(picture, noise), quality.feigns_murmurs(picture, pulse, noise)
-    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), hidden, feigned), ""
+    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), is_struck(power), hidden, feigned), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float, *, murmur: bool = False) -> str:
     """Why this is no usable heart sound, or an empty word. foreign: probability that it is none; murmur: whether one
     would be said to be present, for which speech beside a heart is taken."""
     periodic = sound.pulse.periodicity >= quality.MIN_PERIODICITY
-    strange = foreign >= foreign_limit or sound.tonal or sound.low < math.log(quality.MIN_LOW_SHARE)
+    strange = foreign >= foreign_limit or sound.tonal or sound.struck
+    strange = strange or sound.low < math.log(quality.MIN_LOW_SHARE)
     heart = periodic and not strange
     if (murmur or not heart) and quality.voiced_s(sound.y, sound.picture) >= quality.SPEECH_RUN_S:
         return "speech"

@@ -25,10 +25,11 @@ RATES_BPM = (30.0, 220.0)
 _PRIOR_BPM, _PRIOR_OCTAVES = 100.0, 1.0
 _LOW_BANDS = 6  # up to about 120 Hz
 _COLOUR_SHARE = 0.3
-_NEARLY = 0.9
+_NEARLY = 0.88
 MAX_TOLD_BPM = 180.0
 MIN_AGAIN = 0.3
 MAX_BETWEEN = 0.7
+MAX_HALVED = (0.85, 0.8)  # of all bands loud, and apart
 _SEEN_SHARE = 0.75  # of the window; longer lags rest on too little
 _RUN = 3  # samples at the rail, of which the middle one counts
 MIN_PERIODICITY = 0.08
@@ -64,7 +65,8 @@ def heart_rate(picture: Floats) -> Pulse:
     diastole three sounds come again as two beats do). Not told apart are two: a systole of half the cycle, which looks
     like a heart of twice the rate (of 1,018 steady CirCor windows 72 gave over 180 bpm, 58 of them the very end of the
     range), and S1 and S2 of a slow heart, which are as alike as two beats but do not come again after twice the time. Nor
-    is a rate whose double is possible and nearly as strong: with early beats two beats come again better than one.
+    is a rate whose double is possible and nearly as strong: with early beats two beats come again better than one. Beats
+    of over 180 bpm lie between frames more often than pairs of them, so heights are taken between frames.
     """
     frames = picture.shape[1]
     low_sound = np.sqrt(np.sqrt(np.exp(picture[:_LOW_BANDS]).sum(axis=0, keepdims=True)))
@@ -87,7 +89,7 @@ def heart_rate(picture: Floats) -> Pulse:
     fine = lag + (0.5 * (a - c) / bend if bend < 0 else 0.0)
     rate_bpm = min(max(float(60.0 * FRAME_RATE_HZ / fine), RATES_BPM[0]), RATES_BPM[1])
     told_apart = rate_bpm <= MAX_TOLD_BPM and _again(both, lag) >= MIN_AGAIN and _between(both, lag) <= MAX_BETWEEN
-    return Pulse(rate_bpm, steady, told_apart)
+    return Pulse(rate_bpm, steady, told_apart and not _halved(both, colour, lag))
 
 
 def _shorter(lag: int, share: float, lags: NDArray[np.int64], both: Lags, colour: Lags) -> int:
@@ -96,7 +98,21 @@ def _shorter(lag: int, share: float, lags: NDArray[np.int64], both: Lags, colour
     if not len(near) or both[lag] <= 0 or colour[lag] <= 0:
         return lag
     short = int(near[both[near].argmax()])
-    return short if min(both[short] / both[lag], colour[short] / colour[lag]) > _NEARLY else lag
+    return short if min(_height(both, short, lag), _height(colour, short, lag)) > _NEARLY else lag
+
+
+def _height(values: Lags, short: int, lag: int) -> float:
+    """Height of the peak at the lag ``short`` against the one at ``lag``, both taken between frames."""
+    top, other = (_top(values, at) for at in (short, lag))
+    return top / other if other > 0 else 0.0
+
+
+def _top(values: Lags, at: int) -> float:
+    """Highest value of the parabola through a peak and its neighbours; the value itself where there is no peak."""
+    a, b, c = (float(v) for v in values[at - 1 : at + 2])
+    bend = a - 2 * b + c
+    rise = 0.5 * (a - c)
+    return b - 0.5 * rise * rise / bend if bend < 0 and abs(rise) <= -bend else b
 
 
 def _again(both: NDArray[np.float64], lag: int) -> float:
@@ -115,6 +131,15 @@ def _between(both: Lags, lag: int) -> float:
     return float(both[lag // 2 - slack : lag // 2 + slack + 1].max() / both[lag])
 
 
+def _halved(both: Lags, colour: Lags, lag: int) -> bool:
+    """Whether two beats of a heart too fast to be told would look the same: half of the period comes again as well."""
+    half = lag // 2
+    if not 60.0 * FRAME_RATE_HZ / RATES_BPM[1] <= 0.5 * lag < 60.0 * FRAME_RATE_HZ / MAX_TOLD_BPM:
+        return False
+    half += int(both[half - 1 : half + 2].argmax()) - 1
+    return _height(both, half, lag) > MAX_HALVED[0] and _height(colour, half, lag) > MAX_HALVED[1]
+
+
 def clipped_share(x: NDArray[Any]) -> float:
     """Share of the samples of ``x`` (n,) that stand at the highest or lowest value as both their neighbours do."""
     if len(x) < _RUN:
@@ -125,10 +150,9 @@ def clipped_share(x: NDArray[Any]) -> float:
     slack = (float(high) - float(low)) * 2e-4
     share = 0
     for railed in (x >= high - slack, x <= low + slack):
-        if int(railed.sum()) < _RUN:
+        if np.count_nonzero(railed) < _RUN:
             continue
-        runs = railed[2:] & railed[1:-1] & railed[:-2]
-        share += int(runs.sum())
+        share += int(np.count_nonzero(railed[2:] & railed[1:-1] & railed[:-2]))
     return share / len(x)
 
 

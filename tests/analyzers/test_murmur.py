@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -146,63 +144,6 @@ def test_too_short_silent_constant_and_clipped_are_refused_with_their_reason(mod
     assert reasons(readings_of(loud, model)) == {"saturated"}
     assert reasons(readings_of(np.full(32_000, np.nan), model)) == {"no_signal"}
     assert reasons(readings_of(heart(has_murmur=False, rate=800.0), model, rate=800.0, chunk=100)) == {"low_quality"}
-
-
-def test_what_is_no_heart_gets_no_number(model: Model) -> None:
-    rng = np.random.default_rng(2)
-    t = np.arange(int(9 * RATE)) / RATE
-    tone = np.sin(2 * np.pi * 440 * t) + 0.001 * rng.standard_normal(len(t))
-    noise = rng.standard_normal(len(t))
-    chords = np.zeros(len(t))
-    for k, at in enumerate(np.arange(0, 9, 0.43)):
-        s = t - at
-        for f in (220.0, 277.2, 329.6, 440.0 * 2 ** ((k * 5 % 12) / 12)):
-            chords += np.where(s > 0, np.exp(-np.maximum(s, 0) / 0.3) * np.sin(2 * np.pi * f * s), 0.0)
-    chords += 0.003 * noise
-    for x in (tone, noise, chords):
-        values = [r for r in readings_of(x, model) if r.metric == "pcg.murmur" and r.t >= 5]
-        assert all(r.value is None for r in values)
-        assert {r.reason for r in values} <= {"out_of_distribution", "no_signal", "speech", "friction"}
-
-
-def repeated(sound: Callable[[np.random.Generator], np.ndarray], every_s: float, jitter_s: float) -> np.ndarray:
-    """12 s of a short sound, as regular as ``jitter_s`` lets it be, over a little noise."""
-    rng = np.random.default_rng(11)
-    x = 0.01 * rng.standard_normal(round(12 * RATE))
-    at = 0.2
-    while at < 11.3:
-        one = sound(rng)
-        x[round(at * RATE) :][: len(one)] += one
-        at += every_s + jitter_s * rng.exponential()
-    return 8000 * x
-
-
-def burst(rng: np.random.Generator) -> np.ndarray:
-    n = round(rng.uniform(0.06, 0.2) * RATE)
-    return rng.standard_normal(n) * np.hanning(n)
-
-
-def tick(rng: np.random.Generator) -> np.ndarray:
-    n = round(0.008 * RATE)
-    return rng.standard_normal(n) * np.exp(-np.arange(n) / (0.002 * RATE))
-
-
-def scratch(rng: np.random.Generator) -> np.ndarray:
-    n = round(rng.uniform(0.2, 0.5) * RATE)
-    return rng.standard_normal(n) * np.minimum(1.0, np.arange(n) / (0.05 * RATE))[::-1]
-
-
-@pytest.mark.parametrize(("sound", "at_most"), [(burst, 0), (tick, 2), (scratch, 4)])
-def test_bursts_ticks_and_scratches_are_seldom_a_heart_however_regular(
-    model: Model, sound: Callable[[np.random.Generator], np.ndarray], at_most: int
-) -> None:
-    told = windows = 0
-    for every_s, jitter_s in ((0.8, 0.0), (0.5, 0.03), (0.3, 0.6)):
-        readings = readings_of(repeated(sound, every_s, jitter_s), model)
-        values = [r.value for r in readings if r.metric == "pcg.murmur" and r.t >= 5]
-        windows, told = windows + len(values), told + sum(v is not None for v in values)
-    assert windows == 24
-    assert told <= at_most
 
 
 def speech() -> np.ndarray:

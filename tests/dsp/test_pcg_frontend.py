@@ -37,6 +37,17 @@ def test_what_lies_outside_the_band_is_gone() -> None:
     assert np.abs(a - b)[400:-400].max() < 0.02
 
 
+@pytest.mark.parametrize(("length", "rate"), [(21_600, 4000.0), (21_603, 4000.0), (86_400, 16_000.0), (10_800, 2000.0)])
+def test_low_bins_from_four_short_transforms_are_those_of_one(length: int, rate: float) -> None:
+    x = np.random.default_rng(3).standard_normal(length).astype(np.float32)
+    out_total = round(length * 2000 / rate)
+    found = frontend._band(x, rate, out_total)
+    mask = frontend._band_mask(length, rate, out_total)
+    expected = np.fft.rfft(x.astype(np.float64))[: len(mask)] * mask
+    assert (len(mask) - 1) * rate / length < 840 <= len(mask) * rate / length
+    np.testing.assert_allclose(found, expected, atol=2e-6 * np.abs(expected).max())
+
+
 @settings(max_examples=25, deadline=None)
 @given(gain=st.floats(1e-6, 1e6), offset=st.floats(-100.0, 100.0))
 def test_gain_and_offset_do_not_show(gain: float, offset: float) -> None:

@@ -9,6 +9,7 @@ from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp import synthesis
 from edge.dsp.pcg import tells_rate
+from edge.dsp.pcg_frontend import RATE_HZ
 
 
 def picture_of(x: np.ndarray, rate: float) -> np.ndarray:
@@ -141,6 +142,34 @@ def test_a_fast_heart_with_early_beats_is_never_said_to_be_half_as_fast(bpm: int
         sound = synthesis.pcg(heart, np.arange(3.0, 8.0, 1 / 2000), noise=0.02, seed=seed)
         found = quality.heart_rate(picture_of(sound, 2000))
         assert found.rate_bpm > 0.6 * bpm or not tells_rate(found)
+
+
+@pytest.mark.parametrize("bpm", [182, 190, 205, 220])
+def test_a_heart_too_fast_to_be_told_is_never_said_to_be_half_as_fast(bpm: int) -> None:
+    """An infant's: two beats lie on whole frames where one does not, and look more alike for it."""
+    for seed in range(40):
+        found = quality.heart_rate(picture_of(infant(bpm, np.random.default_rng([bpm, seed])), RATE_HZ))
+        assert not tells_rate(found) or found.rate_bpm == pytest.approx(bpm, rel=0.1)
+
+
+def infant(bpm: float, rng: np.random.Generator) -> np.ndarray:
+    """5 s of two sounds of three tones each that last about as long as an infant's, in even beats, at 2 kHz."""
+    t = np.arange(0, 5, 1 / RATE_HZ)
+    sounds = []
+    for loud, low_hz, high_hz, width_s in (
+        (1.0, 28, 60, (0.014, 0.025)),
+        (rng.uniform(0.3, 1.2), 40, 90, (0.01, 0.017)),
+    ):
+        s = np.arange(-0.08, 0.08, 1 / RATE_HZ)
+        tones = np.sin(2 * np.pi * rng.uniform(low_hz, high_hz, (3, 1)) * s + rng.uniform(0, 6, (3, 1)))
+        sounds.append(loud * tones.mean(axis=0) * np.exp(-0.5 * (s / rng.uniform(*width_s)) ** 2))
+    x, at = 0.02 * rng.standard_normal(len(t) + 1000), rng.uniform(0.0, 0.3)
+    while at < 5.0:
+        for sound, later in zip(sounds, (0.0, 31.0 / bpm), strict=True):
+            first = round((at + later) * RATE_HZ)
+            x[first : first + len(sound)] += rng.normal(1.0, 0.05) * sound
+        at += 60.0 / bpm * rng.normal(1.0, 0.02)
+    return x[: len(t)]
 
 
 def test_a_heart_without_a_rhythm_has_a_rate_in_few_windows_and_a_steady_one_in_all() -> None:

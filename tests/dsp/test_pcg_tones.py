@@ -42,6 +42,11 @@ def motor(hz: float) -> np.ndarray:
     return sum((np.sin(2 * np.pi * hz * k * T + k) / k for k in range(1, 20)), np.zeros(len(T)))
 
 
+def pump(hz: float) -> np.ndarray:
+    wander = 0.06 * np.cumsum(np.random.default_rng(1).standard_normal(len(T))) / np.sqrt(RATE)
+    return sum((np.sin(2 * np.pi * hz * k * T + k * k + k * wander) / k**0.7 for k in range(1, 12)), np.zeros(len(T)))
+
+
 def note(hz: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda s: sum(np.sin(2 * np.pi * hz * k * s) / k**1.3 for k in range(1, 6)) * np.exp(-s / 0.3)
 
@@ -58,6 +63,9 @@ def note(hz: float) -> Callable[[np.ndarray], np.ndarray]:
         repeated(0.75, note(65.4)),
         repeated(0.75, note(130.8)),
         motor(25) * (1 + 0.8 * np.sin(2 * np.pi * 1.1 * T)),
+        pump(18) * (1 + 0.2 * np.sin(2 * np.pi * 1.3 * T)),
+        pump(37.4) * (1 + 0.2 * np.sin(2 * np.pi * 2.1 * T)),
+        sum(np.sin(2 * np.pi * 49 * k * T) / k**1.3 for k in range(1, 6)) * np.exp(-np.mod(T, 0.3) / 0.2),
         motor(47.3) * (1 + 0.8 * np.sin(2 * np.pi * 1.2 * T)),
         repeated(0.667, lambda s: np.sin(2 * np.pi * 180 * s) * np.exp(-s / 0.02)),
         repeated(0.8, lambda s: np.sin(2 * np.pi * 120 * s) * np.exp(-s / 0.03)),
@@ -72,6 +80,9 @@ def note(hz: float) -> Callable[[np.ndarray], np.ndarray]:
         "C2",
         "C3",
         "motor",
+        "pump",
+        "faster pump",
+        "bass",
         "faster motor",
         "knock",
         "deeper knock",
