@@ -213,8 +213,9 @@ it falls. With that among its figures, and such windows among those it was fitte
 of 500 others.
 
 Hum and the flicker of lamps that slow sampling folded down (60 Hz is 10 Hz at 25 or 50 samples a second) are taken out
-where they stand alone above whatever lies less than a heart's rate below; at 5 Hz beside a fast heart they are not told
-from its harmonics.
+where they stand alone above whatever lies less than a heart's rate below, or above whatever they could be a harmonic of:
+so 5 Hz beside a fast heart, too, but not within a few beats a minute of its own harmonics. Steps of the light lower than
+those that break the wave are taken out where they stand alone between two samples that hardly move.
 
 What is counted are pulses. A heart beat too early to fill is one the finger may not show: where early beats leave a rise
 of their own the rate and `brady` are unknown, since half the heart's rate would be said; where they leave none (a

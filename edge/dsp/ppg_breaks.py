@@ -24,6 +24,7 @@ MAX_BRIDGE_S: Final = 0.12
 CLIPPED_SHARE: Final = 0.06
 CLIPPED_SHARE_FLAGGED: Final = 0.01
 """From this share of samples at an extreme a wave is clipped, and where the device itself says saturated."""
+_FEW_STEPS = 24  # numbers: so coarse a converter stays at its lowest one between any two slow beats
 _FLAT_S = 1.0  # the same number for so long is no pulse
 # The rest was set on CinC 2015, Liu 2022 and SPC 2015: of the good windows hangs and steps cost 1 to 2 % of CinC's for a
 # rate, 3 to 4 % for the form, and next to none of the others'; slides and repetitions none anywhere.
@@ -91,11 +92,12 @@ def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
         full = looks_full_scale(level) or _clipped_now(x, level, rate_hz)
         ended = last < len(x) - round(0.5 * rate_hz)
         yield last, "low_quality" if ended else "saturated" if full else "no_signal"
-    swing = _usual_swing(x, rate_hz)
+    swing = usual_swing(x, rate_hz)
     if swing is None:
         return
     hang_s = _HANG_S_OF_FORM if care is Care.FORM else _HANG_S
-    found = [(_last_hang(x, rate_hz, swing, hang_s), "gap"), (_last_again(x, rate_hz), "gap")]
+    hang = _last_hang(x, rate_hz, swing, hang_s)
+    found = [(hang, "low_quality" if hang is not None and is_coarse(x) else "gap"), (_last_again(x, rate_hz), "gap")]
     found.append((_last_change(x, rate_hz, swing, _GONE), "no_signal"))
     step = _STEP_OF_FORM if care is Care.FORM else _STEP
     found.append((_last_step(x, rate_hz, swing, *step), "low_quality"))
@@ -105,7 +107,7 @@ def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
     yield from ((min(last, len(x) - 1), told) for last, told in found if last is not None)
 
 
-def _usual_swing(x: Floats, rate_hz: float) -> float | None:
+def usual_swing(x: Floats, rate_hz: float) -> float | None:
     """From trough to peak in a usual second; None where there are too few."""
     width = round(rate_hz)
     if len(x) < _LEAST_S * width:
@@ -263,10 +265,15 @@ def clipped_share(x: Floats) -> float:
     share = float(lengths.sum()) / len(x)
     if share <= CLIPPED_SHARE_FLAGGED:  # too little to matter, whatever the usual repetition is
         return share
-    return float(lengths[lengths >= 3 * _usual_run(x)].sum()) / len(x)
+    return float(lengths[lengths >= 3 * usual_run(x)].sum()) / len(x)
 
 
-def _usual_run(x: Floats) -> int:
+def is_coarse(x: Floats) -> bool:
+    """Whether a wave has so few numbers that it rests at an extreme by rounding as much as by clipping."""
+    return len(np.unique(x)) < _FEW_STEPS
+
+
+def usual_run(x: Floats) -> int:
     """How often a value is repeated as a rule: 2 where a source sends every sample twice."""
     changes = np.flatnonzero(np.diff(x) != 0)
     return int(np.median(np.diff(changes))) if len(changes) > 2 else 1

@@ -18,6 +18,7 @@ from scipy import fft
 from edge.dsp.beats import BeatList
 from edge.dsp.filters import within_reach
 from edge.dsp.folded_hum import without_folded_hum
+from edge.dsp.light_steps import without_light_steps
 from edge.dsp.ppg_breaks import (
     CLIPPED_SHARE,
     CLIPPED_SHARE_FLAGGED,
@@ -25,6 +26,7 @@ from edge.dsp.ppg_breaks import (
     Care,
     after_last_break,
     clipped_share,
+    is_coarse,
 )
 from edge.dsp.resample import to_grid
 from edge.types import Window
@@ -57,7 +59,7 @@ def usable(
     care: Care = Care.RATE,
 ) -> Signal:
     """What follows the last break, up to ``span_s`` before the window's end, on a grid of ``rate_hz`` and without
-    ``folded_hum``; or why not.
+    ``folded_hum`` (of a rate, without ``light_steps`` either); or why not.
 
     least_s: the shortest that will do (default: all of ``span_s``). care: what breaks it.
     """
@@ -65,6 +67,8 @@ def usable(
     t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care)
     if reason:
         return Signal(nothing, rate_hz, begin, reason)
+    if care is Care.RATE:
+        x = without_light_steps(t, x, window.rate)
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
     changes = abs(np.diff(x))
     whole = without_folded_hum(y, rate_hz, float(changes.min(where=changes > 0, initial=np.inf)))
@@ -95,8 +99,8 @@ def _unbroken(
     first = int(np.searchsorted(t, begin - 0.25 / window.rate))
     t, x = t[first:], x[first:]
     clipped = 0.0 if care is Care.SPECTRUM else clipped_share(x)
-    saturated = clipped >= CLIPPED_SHARE or ("saturated" in window.flags and clipped > CLIPPED_SHARE_FLAGGED)
-    return t, x, begin, "saturated" if saturated else ""
+    told = "saturated" in window.flags and clipped > CLIPPED_SHARE_FLAGGED
+    return t, x, begin, "saturated" if told or (clipped >= CLIPPED_SHARE and not is_coarse(x)) else ""
 
 
 def columns(window: Window) -> Floats:

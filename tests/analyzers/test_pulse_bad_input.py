@@ -105,6 +105,17 @@ def test_hum_that_slow_sampling_folds_down_takes_no_beats_and_makes_none(hz, hei
         assert all(r.detail["brady_bpm"] < 40.0 for r in readings if r.value is not None)
 
 
+@pytest.mark.parametrize("height", [300.0, 600.0])
+def test_a_lamp_of_five_hertz_makes_a_fast_heart_no_faster(height):
+    t = np.arange(4000) / RATE
+    x = heart(seconds=40.0, bpm=125.0)
+    readings = run(blocks(x + height * np.sin(2 * np.pi * 5.01 * t + 0.3)))
+    assert right_or_silent(readings, 125.0) > 20
+    whole = {r.t: r.detail["tachy_bpm"] for r in run(blocks(x)) if r.value is not None}
+    full = [r for r in readings if r.value is not None and r.t > 16.5]
+    assert all(abs(r.detail["tachy_bpm"] - whole[r.t]) < 0.2 for r in full)
+
+
 @pytest.mark.parametrize("height", [0.6, 300.0])
 def test_hum_without_a_pulse_says_nothing_of_the_heart(height):
     t = np.arange(2000) / 50.0
@@ -164,6 +175,37 @@ def test_lamps_that_flicker_slowly():
     x = heart()
     x += 4000.0 * (np.sin(2 * np.pi * 0.07 * np.arange(len(x)) / RATE) > 0)
     right_or_silent(run(blocks(x)))
+
+
+@pytest.mark.parametrize("height", [0.5, 0.7])
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_light_that_steps_at_any_time_beside_a_slow_heart(seed, height):
+    rng, x = np.random.default_rng(seed), heart(bpm=34.0)
+    level = rng.choice([0.0, 1.0], size=201)
+    x += 1500.0 * height * level[np.searchsorted(np.cumsum(rng.exponential(1.0, 200)), np.arange(len(x)) / RATE)]
+    readings = run(blocks(x))
+    assert right_or_silent(readings, 34.0) > 25
+    assert all(r.detail["brady_bpm"] < 40.0 for r in readings if r.value is not None)
+
+
+@pytest.mark.parametrize("kind", ["levels", "on and off"])
+@pytest.mark.parametrize("mean_s", [0.7, 1.5])
+@pytest.mark.parametrize("seed", [2, 3])
+def test_levels_that_change_without_a_pulse_are_no_heart_that_stopped(kind, mean_s, seed):
+    rng, t = np.random.default_rng(seed), np.arange(6000) / RATE
+    level = rng.uniform(-500.0, 500.0, 401) if kind == "levels" else 300.0 * (np.arange(401) % 2)
+    x = level[np.searchsorted(np.cumsum(rng.exponential(mean_s, 400)), t)]
+    settle = np.exp(-np.arange(0.0, 3.0, 1.0 / RATE) / 0.3)
+    readings = run(blocks(60000.0 + np.convolve(x, settle / settle.sum())[: len(t)] + rng.normal(size=len(t))))
+    assert not [r for r in readings if r.reason == "no_pulse" or r.detail.get("asystole") == 1]
+
+
+@pytest.mark.parametrize(("steps", "bpm"), [(4, 45.0), (4, 72.0), (6, 72.0), (6, 120.0), (16, 34.0), (16, 72.0)])
+def test_a_coarse_converter_is_not_called_saturated(steps, bpm):
+    x = np.round((heart(seconds=40.0, bpm=bpm) - 60000.0) * (steps / 1500.0) + 2000.0)
+    readings = run(blocks(x))
+    assert right_or_silent(readings, bpm) > 20
+    assert not [r for r in readings if r.reason == "saturated"]
 
 
 @pytest.mark.parametrize("every_s", [0.3, 0.5, 1.0])

@@ -23,6 +23,13 @@ def test_a_tone_beside_a_pulse_is_taken_out(hz, height):
     assert abs(found - x).max() < 0.03
 
 
+@pytest.mark.parametrize(("bpm", "hz"), [(105.0, 4.4), (125.0, 5.01), (125.0, 5.3), (160.0, 6.6)])
+def test_a_tone_under_the_harmonics_of_a_fast_heart_is_taken_out(bpm, hz):
+    x = steady(bpm, SECONDS) + noise(0.3, SECONDS)
+    found = without_folded_hum(x + tone(hz, 0.2), RATE)
+    assert abs(found - x).max() < 0.03
+
+
 def test_two_of_them_and_one_that_grows():
     x = steady(72.0, SECONDS)
     found = without_folded_hum(x + tone(10.0, 0.5) + tone(15.0, 0.3) * T / SECONDS, RATE)
