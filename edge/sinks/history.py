@@ -99,12 +99,11 @@ class History:
                 self.lost += 1
 
     def _prune(self) -> None:
-        oldest = self._db.execute(
-            "select rowid from occurrence order by rowid desc limit 1 offset ?", (KEPT,)
-        ).fetchone()
-        if oldest is not None:
-            self._db.execute("delete from occurrence where rowid <= ?", oldest)
-            self._db.execute("delete from transition where occurrence not in (select occurrence from occurrence)")
+        going = "rowid <= (select max(rowid) - ? from occurrence)"  # none is missing between: only the oldest ever go
+        self._db.execute(
+            f"delete from transition where occurrence in (select occurrence from occurrence where {going})", (KEPT,)
+        )
+        self._db.execute(f"delete from occurrence where {going}", (KEPT,))
 
     def occurrences(
         self,

@@ -82,6 +82,27 @@ def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
     one.close()
 
 
+def test_making_room_does_not_look_at_what_stays(tmp_path, monkeypatch):
+    steps = {}
+    for kept in (50, 500):
+        monkeypatch.setattr(history, "KEPT", 10_000)
+        one = History(tmp_path / f"{kept}.sqlite")
+        for number in range(1, kept + 11):
+            for seq in (1, 2, 3):
+                one.add(alarm(number, seq=seq), wall=float(number), boot="b")
+        monkeypatch.setattr(history, "KEPT", kept)
+        counted = []
+        one._db.set_progress_handler(lambda counted=counted: counted.append(1) or 0, 1)
+        one._prune()
+        one._db.set_progress_handler(None, 1)
+        steps[kept] = len(counted)
+        assert one.transitions("b.bed1.af.10") == []
+        assert len(one.transitions("b.bed1.af.11")) == 3
+        one.close()
+    assert steps[50] > 0
+    assert steps[500] < 1.5 * steps[50]
+
+
 def test_a_damaged_file_is_put_aside(tmp_path):
     path = tmp_path / "h.sqlite"
     path.write_bytes(b"not a database" * 1000)
