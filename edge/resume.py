@@ -21,15 +21,26 @@ SEQ_SKIPPED: Final = 1_000_000
 """No bed has so many events in the half minute after which a power cut loses none."""
 
 
-class DurableBoard:
-    """Writes transitions into the outbox with the state of the board they lead to, as ``resumed`` reads it."""
+UNSENT_KEPT: Final = 10_000
+"""Events kept for a broker that the configuration does not name: some weeks of a ward, read at the start in a moment."""
+_UNSENT_AT_ONCE: Final = 1000
 
-    def __init__(self, outbox: Outbox, board: Board, clock: Clock) -> None:
-        self._outbox, self._board, self._clock = outbox, board, clock
+
+class DurableBoard:
+    """Writes transitions into the outbox with the state of the board they lead to, as ``resumed`` reads it.
+
+    sends: somebody takes them out again; else the oldest go beyond ``UNSENT_KEPT``.
+    """
+
+    def __init__(self, outbox: Outbox, board: Board, clock: Clock, *, sends: bool) -> None:
+        self._outbox, self._board, self._clock, self._sends = outbox, board, clock, sends
 
     def append(self, transitions: Sequence[Alarm]) -> bool | None:
         """Write in one commit; whether it is on disk, None where that is not known so soon."""
-        return self._outbox.append(transitions, self._state())
+        written = self._outbox.append(transitions, self._state())
+        if not self._sends and len(self._outbox) > UNSENT_KEPT:
+            self._outbox.remove([row.row for row in self._outbox.waiting(limit=_UNSENT_AT_ONCE)])
+        return written
 
     def keep(self) -> None:
         """Write the state with the record of watching, which is too long to go with every transition."""

@@ -110,7 +110,7 @@ def _build(
         clock=clock,
         mailbox=core.mailbox,
         fusion=fusion.Fusion(),
-        durable=DurableBoard(core.outbox, core.board, clock),
+        durable=DurableBoard(core.outbox, core.board, clock, sends=any(name in config.sinks for name in _TELLING)),
         tap=_together(taps),
         board_shift_s=core.shift_s,
         extra_stats=lambda: {"models": core.models.identities()},

@@ -51,7 +51,7 @@ def written(*rates: float, keep: bool = True) -> Kept:
     """What such a board left behind."""
     one, clock = left(*rates)
     outbox = Kept()
-    durable = DurableBoard(outbox, one, clock)
+    durable = DurableBoard(outbox, one, clock, sends=True)
     assert durable.append([None]) is True
     assert outbox.state("coverage") is None, "too long to go with every transition"
     if keep:

@@ -43,15 +43,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; several recordings count as one."""
     from edge.alarms.simulate import pooled, simulate
+    from edge.cli._shown import ShownRecording
     from edge.config import load, parse
-    from edge.recording import Recording
 
     if not 1 <= len(args.config) <= 2:
         raise ConfigError("simulate needs --config once (B against the recording's own) or twice (A, then B)")
     given = [load(path) for path in args.config]
     parts = []
     for path in args.recording:
-        recording = Recording(Path(path))
+        recording = ShownRecording(Path(path))
         if recording.headless and len(given) < 2:
             raise ConfigError(
                 f"{recording.headless}; give --config twice: the configuration of then, and the other one"

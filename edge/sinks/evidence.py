@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _WAITING: Final = 8  # recordings that wait for a slow disk
 _BATCH: Final = 2000  # entries that are compressed together
+_APART_NS: Final = 2_000_000_000  # what a file system (FAT) can tell two times of modification by
 
 
 def build(
@@ -160,12 +161,14 @@ class Evidence:
             packed = [pack(entry) for entry in exact_part(entries, span)]
             about = {"bed": span.bed, "span": [span.start, span.until], "occurrences": span.occurrences}
             self.root.mkdir(parents=True, exist_ok=True)
-            self._make_room(sum(map(len, packed)))
+            newest_ns = self._make_room(sum(map(len, packed)))
             with part.open("wb") as file:
                 writer = RecordingWriter(file, {**span.header, **about})
                 for start in range(0, len(packed), _BATCH):
                     writer.add_batch(packed[start : start + _BATCH])
                 writer.sync()
+            if part.stat().st_mtime_ns <= newest_ns:  # the clock was set back: it stays the newest all the same
+                os.utime(part, ns=(newest_ns + _APART_NS, newest_ns + _APART_NS))
             part.replace(first)
             for other in others:
                 _same_file(first, other)
@@ -177,24 +180,29 @@ class Evidence:
             with self._lock:
                 self._waiting -= 1
 
-    def _make_room(self, coming: int) -> None:
-        """Remove the oldest recordings until quota and free space hold with ``coming`` bytes more."""
-        found: dict[int, tuple[float, int, list[Path]]] = {}
+    def _make_room(self, coming: int) -> int:
+        """Remove the oldest recordings until quota and free space hold with ``coming`` bytes more.
+
+        Returns the newest one's time of modification, ns.
+        """
+        found: dict[int, tuple[int, int, list[Path]]] = {}
         for path in self.root.glob("*.evrec"):
             with contextlib.suppress(OSError):
                 seen = path.stat()
-                found.setdefault(seen.st_ino, (seen.st_mtime, seen.st_size, []))[2].append(path)
+                found.setdefault(seen.st_ino, (seen.st_mtime_ns, seen.st_size, []))[2].append(path)
         total = sum(size for _, size, _ in found.values())
+        newest_ns = max((modified_ns for modified_ns, _, _ in found.values()), default=0)
         for _, size, paths in sorted(found.values()):
             if (
                 total + coming <= self._quota_bytes
                 and shutil.disk_usage(self.root).free >= self._keep_free_bytes + coming
             ):
-                return
+                break
             for path in paths:
                 with contextlib.suppress(OSError):
                     path.unlink()
             total -= size
+        return newest_ns
 
 
 def _folder(root: Path) -> None:
@@ -214,3 +222,5 @@ def _same_file(first: Path, other: Path) -> None:
         os.link(first, other)
     except OSError:
         shutil.copyfile(first, other)
+        modified_ns = first.stat().st_mtime_ns
+        os.utime(other, ns=(modified_ns, modified_ns))

@@ -1,8 +1,9 @@
 """All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
 
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
-set. One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is
-put aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
+set. The row then tells when the alarm was raised by the clock as it is set now, so that how long it stood is true.
+One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is put
+aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.clock import SYNCED_AFTER
 from edge.plain import encode, fields_of
 from edge.sinks._database import Opened, begin, opened
 from edge.types import PRIORITIES, Alarm
@@ -23,6 +25,7 @@ from edge.types import PRIORITIES, Alarm
 KEPT: Final = 100_000
 LIMIT: Final = 200
 _PRUNE_EVERY: Final = 1000
+_CLOCK_STEP_S: Final = 1.0
 _SCHEMA = """
 create table if not exists occurrence (
     occurrence text primary key, id text not null, bed text not null, condition text not null, kind text not null,
@@ -34,6 +37,10 @@ create table if not exists transition (
     primary key (occurrence, seq)
 );
 """
+_AFTER: Final = (
+    f"(raised >= ? or (raised < {SYNCED_AFTER} and rowid > coalesce((select rowid from occurrence"
+    f" where raised >= {SYNCED_AFTER} and raised < ? order by rowid desc limit 1), 0)))"
+)
 _SUMMARY = ("occurrence", "id", "bed", "condition", "kind", "source", "priority", "presence", "text", "raised", "ended")
 
 
@@ -75,17 +82,17 @@ class History:
         """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``."""
         priority = PRIORITIES.index(alarm.priority)
         ended = wall if alarm.presence == "off" else None
-        row = (
-            alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source, priority,
-            alarm.presence, alarm.text, wall, ended,
-        )  # fmt: skip
         with self._lock:
             try:
+                row = (
+                    alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source, priority,
+                    alarm.presence, alarm.text, self._raised(alarm, wall, boot), ended,
+                )  # fmt: skip
                 with self._db:
                     self._db.execute(
                         "insert into occurrence values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (occurrence) do"
                         " update set priority = max(priority, excluded.priority), presence = excluded.presence,"
-                        " ended = excluded.ended",
+                        " ended = excluded.ended, raised = excluded.raised",
                         row,
                     )
                     self._db.execute(
@@ -98,13 +105,26 @@ class History:
             except sqlite3.Error:
                 self.lost += 1
 
-    def _prune(self) -> None:
-        oldest = self._db.execute(
-            "select rowid from occurrence order by rowid desc limit 1 offset ?", (KEPT,)
+    def _raised(self, alarm: Alarm, wall: float, boot: str) -> float:
+        """When its occurrence was raised, Unix time, s; of this run's own the monotonic clock knows how long ago."""
+        known = self._db.execute(
+            "select raised, boot, alarm from occurrence join transition using (occurrence) where occurrence = ?"
+            " order by seq limit 1",
+            (alarm.occurrence,),
         ).fetchone()
-        if oldest is not None:
-            self._db.execute("delete from occurrence where rowid <= ?", oldest)
-            self._db.execute("delete from transition where occurrence not in (select occurrence from occurrence)")
+        if known is None:
+            return wall
+        raised, raised_in, first = known
+        by_this_clock = wall - (alarm.t - msgspec.json.decode(first)["t"])
+        set_since = raised_in == boot and abs(by_this_clock - raised) > _CLOCK_STEP_S
+        return float(by_this_clock if set_since else raised)
+
+    def _prune(self) -> None:
+        going = "rowid <= (select max(rowid) - ? from occurrence)"  # none is missing between: only the oldest ever go
+        self._db.execute(
+            f"delete from transition where occurrence in (select occurrence from occurrence where {going})", (KEPT,)
+        )
+        self._db.execute(f"delete from occurrence where {going}", (KEPT,))
 
     def occurrences(
         self,
@@ -118,7 +138,8 @@ class History:
         limit: int = LIMIT,
     ) -> list[dict[str, Any]]:
         """The newest occurrences first, as asked for: raised and ended are Unix times, s; beyond: the occurrence after
-        which the list goes on; after bounds ``raised``; priority is the least."""
+        which the list goes on; after bounds ``raised``, and what a clock that was never set gave a time is with what came
+        before it; priority is the least."""
         asked: list[tuple[str, Any]] = [
             (f"{column} = ?", value)
             for column, value in (("bed", bed), ("condition", condition), ("kind", kind))
@@ -129,9 +150,9 @@ class History:
         if beyond:
             asked.append(("rowid < (select rowid from occurrence where occurrence = ?)", beyond))
         if after is not None:
-            asked.append(("raised >= ?", after))
+            asked.append((_AFTER if after > SYNCED_AFTER else "raised >= ?", after))
         where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
-        values = [value for _, value in asked]
+        values = [value for clause, value in asked for _ in range(clause.count("?"))]
         with self._lock:
             rows = self._db.execute(
                 f"select {', '.join(_SUMMARY)} from occurrence{where} order by rowid desc limit ?",

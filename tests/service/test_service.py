@@ -46,6 +46,19 @@ def test_numbers_go_on_without_a_gap_over_many_restarts(run, clock, outbox_after
     assert len({row.boot for row in rows}) == 5
 
 
+@pytest.mark.parametrize(("broker", "kept"), [("", [13, 14, 15]), ('[mqtt]\nhost = "b"\n', list(range(1, 16)))])
+def test_of_events_that_no_broker_will_take_the_newest_are_kept(run, clock, outbox_after, monkeypatch, broker, kept):
+    sink = Kept()
+    monkeypatch.setattr("edge.sinks.mqtt.build", lambda *, host: sink)
+    monkeypatch.setattr("edge.resume.UNSENT_KEPT", 4)
+    monkeypatch.setattr("edge.resume._UNSENT_AT_ONCE", 3)
+    for _ in range(5):
+        items = fast(clock), command("ack", clock, id="bed1/tachy"), command("standby", clock, seconds=1.0)
+        run(*items, config=CONFIG + broker)
+        clock.advance(2.0)
+    assert [row.alarm.seq for row in outbox_after().waiting()] == kept
+
+
 def test_a_repeated_command_is_not_done_again_after_a_restart(run, clock):
     again = command("ack", clock, id="bed1/tachy")
     run(fast(clock), again)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -154,6 +155,29 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
     assert 1 < len(left) < 8
     assert len(left) * size <= 0.1e6
     assert len(one.history.occurrences()) == 8
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_clock_that_was_set_back_does_not_make_the_newest_recording_the_oldest(
+    evidence, clock, tmp_path, monkeypatch, linked
+):
+    if not linked:  # a file system without hard links
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "Operation not permitted")))
+    one = evidence(quota_mb=0.1, keep_free_mb=0.0)
+    tomorrow = time.time() + 86400.0
+    for number in range(1, 13, 2):
+        t = 100 + number * 200
+        feed(one, clock, t, t + 150)
+        one.record(alarm(t + 150.0, number))
+        one.record(alarm(t + 150.0, number + 1))
+        feed(one, clock, t + 150, t + 183)
+        assert one.flush(5.0)
+        if number == 1:
+            for path in (tmp_path / "evidence").glob("*.evrec"):
+                os.utime(path, (tomorrow, tomorrow))
+    left = sorted(int(p.stem.rpartition(".")[2]) for p in (tmp_path / "evidence").glob("*.evrec"))
+    assert left == list(range(left[0], 13))
+    assert 2 < left[0] < 12
 
 
 def test_a_quota_of_nothing_keeps_only_the_history(evidence, clock, tmp_path):

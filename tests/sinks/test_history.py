@@ -16,16 +16,18 @@ def past(tmp_path):
     one.close()
 
 
-def alarm(number, presence="on", *, seq=None, condition="af", bed="bed1", priority="medium", kind="physiological"):
+def alarm(
+    number, presence="on", *, seq=None, t=None, condition="af", bed="bed1", priority="medium", kind="physiological"
+):
     return Alarm(
-        f"{bed}/{condition}", f"b.{bed}.{condition}.{number}", kind, priority, presence, 10.0 * number, "Text",
+        f"{bed}/{condition}", f"b.{bed}.{condition}.{number}", kind, priority, presence, 10.0 * number if t is None else t, "Text",
         condition, bed, seq=number if seq is None else seq, evidence={"change": "x", "reading": {"value": 1.5}},
     )  # fmt: skip
 
 
 def test_an_occurrence_is_one_row_with_what_it_came_to(past):
     past.add(alarm(1), wall=1000.0, boot="b")
-    past.add(alarm(1, seq=2, priority="high"), wall=1010.0, boot="b")
+    past.add(alarm(1, seq=2, t=20.0, priority="high"), wall=1010.0, boot="b")
     past.add(alarm(1, "ack", seq=3), wall=1020.0, boot="c")
     past.add(alarm(1, "off", seq=4), wall=1030.0, boot="c")
     past.add(alarm(1, "off", seq=4), wall=1030.0, boot="c")
@@ -64,6 +66,31 @@ def test_alarms_are_in_the_order_in_which_they_came_though_the_clock_was_set_bac
     assert [row["raised"] for row in past.occurrences()] == [6.0, 5.0, 2000.0, 1000.0]
 
 
+@pytest.mark.parametrize("step_s", [1_800_000_000.0, 3600.0, -3600.0])
+def test_how_long_an_alarm_stood_is_true_though_the_clock_was_set_meanwhile(past, step_s):
+    past.add(alarm(1, t=10.0), wall=60.0, boot="b")
+    past.add(alarm(1, "latched", seq=2, t=40.0), wall=90.0 + step_s, boot="b")
+    past.add(alarm(1, "off", seq=3, t=100.0), wall=150.0 + step_s, boot="b")
+    (row,) = past.occurrences()
+    assert (row["raised"], row["ended"]) == (60.0 + step_s, 150.0 + step_s)
+    assert [t["wall"] for t in past.transitions(row["occurrence"])] == [60.0, 90.0 + step_s, 150.0 + step_s]
+
+
+def test_a_clock_that_drifts_moves_no_alarm_and_another_run_knows_nothing_of_this_ones_seconds(past):
+    past.add(alarm(1, t=10.0), wall=1000.0, boot="b")
+    past.add(alarm(1, "latched", seq=2, t=30.0), wall=1020.5, boot="b")
+    past.add(alarm(1, "off", seq=3, t=5.0), wall=5000.0, boot="c")
+    (row,) = past.occurrences()
+    assert (row["raised"], row["ended"]) == (1000.0, 5000.0)
+
+
+def test_an_alarm_of_before_the_clock_was_set_is_not_missing_from_the_last_day(past):
+    today = 1_800_000_000.0
+    for number, wall in ((1, 30.0), (2, today - 200_000.0), (3, 40.0), (4, today - 60.0), (5, 50.0)):
+        past.add(alarm(number), wall=wall, boot=f"{number}")
+    assert [row["raised"] for row in past.occurrences(after=today - 86_400.0)] == [50.0, today - 60.0, 40.0]
+
+
 def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(history, "KEPT", 10)
     monkeypatch.setattr(history, "_PRUNE_EVERY", 5)
@@ -80,6 +107,27 @@ def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
     assert one.transitions("b.bed1.af.1") == []
     assert one.lost == 0
     one.close()
+
+
+def test_making_room_does_not_look_at_what_stays(tmp_path, monkeypatch):
+    steps = {}
+    for kept in (50, 500):
+        monkeypatch.setattr(history, "KEPT", 10_000)
+        one = History(tmp_path / f"{kept}.sqlite")
+        for number in range(1, kept + 11):
+            for seq in (1, 2, 3):
+                one.add(alarm(number, seq=seq), wall=float(number), boot="b")
+        monkeypatch.setattr(history, "KEPT", kept)
+        counted = []
+        one._db.set_progress_handler(lambda counted=counted: counted.append(1) or 0, 1)
+        one._prune()
+        one._db.set_progress_handler(None, 1)
+        steps[kept] = len(counted)
+        assert one.transitions("b.bed1.af.10") == []
+        assert len(one.transitions("b.bed1.af.11")) == 3
+        one.close()
+    assert steps[50] > 0
+    assert steps[500] < 1.5 * steps[50]
 
 
 def test_a_damaged_file_is_put_aside(tmp_path):

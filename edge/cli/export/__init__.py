@@ -30,18 +30,18 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Write the files asked for; prints their names."""
+    from edge.cli._shown import ShownRecording
     from edge.cli.export.edf import write_edf
     from edge.cli.export.tables import write_csv, write_parquet
     from edge.cli.export.tracks import session
     from edge.cli.export.wfdb import write_wfdb
-    from edge.recording import Recording
     from edge.types import ConfigError
 
     writers = {"edf": write_edf, "wfdb": write_wfdb, "csv": write_csv, "parquet": write_parquet}
     wanted = [name for name in writers if getattr(args, name)]
     if not wanted:
         raise ConfigError("export needs at least one of --edf, --wfdb, --csv, --parquet")
-    recording = Recording(args.recording)
+    recording = ShownRecording(args.recording)
     whole = session(recording)
     out = Path(args.out) if args.out else recording.path.with_suffix("")
     try:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edge.cli.export.begun import Begun
 from edge.cli.export.tracks import Session, Track, channels_of
 from edge.clock import iso
 from edge.plain import encode
@@ -60,22 +61,21 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
     }
     paths = {stream: out / f"{stream.replace('/', '-')}{suffix}" for stream in streams}
     marks, readings = (out / f"{name}{suffix}" for name in ("marks", "readings"))
-    with ExitStack() as files:
+    with Begun() as begun, ExitStack() as files:
 
-        def begun(path: Path, types: Types) -> _Gathered:
-            table = _Gathered(opened(path, types), _TEXT_ROWS if None in types.values() else _ROWS)
+        def table_of(path: Path, types: Types) -> _Gathered:
+            table = _Gathered(opened(begun.begin(path), types), _TEXT_ROWS if None in types.values() else _ROWS)
             files.callback(table.close)
             return table
 
         tracks = {track.stream: track for track in session.tracks}
-        tables = {stream: begun(paths[stream], types) for stream, types in streams.items()}
-        told = begun(readings, _READINGS)
+        tables = {stream: table_of(paths[stream], types) for stream, types in streams.items()}
+        told, happened = table_of(readings, _READINGS), table_of(marks, _MARKS)
         for entry in session.recording:
             if isinstance(entry, Block):
                 tables[entry.stream].add(_samples(session, tracks[entry.stream], entry))
             elif isinstance(entry, Reading):
                 told.add(_reading(session, entry))
-        happened = begun(marks, _MARKS)
         streams_on_grid = [track.stream for track in session.tracks if track.on_grid]
         for mark in session.marks_with_gaps(streams_on_grid, one_rate=False):
             row = (mark.t, session.wall(mark.t), iso(session.wall(mark.t)), mark.seconds, mark.kind, mark.text)
@@ -116,8 +116,10 @@ class _Gathered:
             self._hand_over()
 
     def close(self) -> None:
-        self._hand_over()
-        self._table.close()
+        try:
+            self._hand_over()
+        finally:
+            self._table.close()
 
     def _hand_over(self) -> None:
         if self._waiting:
@@ -131,7 +133,7 @@ def _joined(parts: list[Any]) -> Any:
 
 class _Csv:
     def __init__(self, path: Path, types: Types) -> None:
-        self._file = path.open("x", newline="", encoding="utf-8")
+        self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file)
         self._writer.writerow(types)
 
@@ -157,7 +159,7 @@ class _Parquet:
             (name, pyarrow.string() if kind is None else pyarrow.from_numpy_dtype(kind)) for name, kind in types.items()
         ]
         self._schema = pyarrow.schema(kinds)
-        self._file = path.open("xb")
+        self._file = path.open("wb")
         self._writer = pyarrow.parquet.ParquetWriter(self._file, self._schema)
 
     def add(self, columns: Columns) -> None:
@@ -166,5 +168,7 @@ class _Parquet:
         self._writer.write_table(pyarrow.table(columns, schema=self._schema))
 
     def close(self) -> None:
-        self._writer.close()
-        self._file.close()
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.cli.export.begun import Begun
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Mark, Session, Track
 from edge.types import Block
@@ -26,18 +27,19 @@ _PAGE = 65_536
 
 def write_wfdb(session: Session, out: Path) -> list[Path]:
     """``<out>/<source>-<kind>.hea``, ``.dat`` and ``.atr`` for each stream on a grid; returns the header files."""
-    with ExitStack() as files:
-        records = {
-            track.stream: _Record(track, session, files.enter_context((out / f"{_name(track)}.dat").open("xb")))
-            for track in session.tracks
-            if track.on_grid
-        }
+    with Begun() as begun, ExitStack() as files:
+        records: dict[str, _Record] = {}
+        for track in session.tracks:
+            if track.on_grid:
+                data, header, notes = (begun.begin(out / f"{_name(track)}{end}") for end in (".dat", ".hea", ".atr"))
+                records[track.stream] = _Record(track, session, files.enter_context(data.open("wb")), header, notes)
         for entry in session.recording if records else ():
             if isinstance(entry, Block) and entry.stream in records:
                 records[entry.stream].grid.add(entry)
         for record in records.values():
             record.grid.finish()
-    return [record.write_header(session, out) for record in records.values()]
+            record.describe(session)
+    return [out / f"{_name(track)}.hea" for track in session.tracks if track.on_grid]
 
 
 def _name(track: Track) -> str:
@@ -47,8 +49,9 @@ def _name(track: Track) -> str:
 class _Record:
     """The signal file of one stream, filled page by page, and what its header says of it."""
 
-    def __init__(self, track: Track, session: Session, file: BinaryIO) -> None:
+    def __init__(self, track: Track, session: Session, file: BinaryIO, header: Path, notes: Path) -> None:
         self._track, self._file, self._count = track, file, session.count(track)
+        self._header, self._notes = header, notes
         self._gain = np.array([_gain(*about) for about in zip(track.low, track.high, track.whole, strict=True)])
         largest = np.maximum(np.abs(track.low), np.abs(track.high))
         small = (self._gain == 1.0) & ((largest <= 32767) | ~np.isfinite(largest))
@@ -69,7 +72,8 @@ class _Record:
         self._sums += stored.astype(np.int64).sum(axis=0)
         self._file.write(stored.tobytes())
 
-    def write_header(self, session: Session, out: Path) -> Path:
+    def describe(self, session: Session) -> None:
+        """Header and annotations, once all samples are there."""
         track, start, name = self._track, session.started(), _name(self._track)
         lines = [
             f"{name} {len(track.labels)} {track.true_hz:.9g} {self._count} "
@@ -85,13 +89,9 @@ class _Record:
         lines.append(
             f"# {track.rate_hz:g} samples a second by the device's clock, {track.true_hz:.9g} by the monotonic one"
         )
-        header = out / f"{name}.hea"
-        with header.open("x", encoding="ascii", errors="replace") as file:
-            file.write("\n".join(lines) + "\n")
+        self._header.write_text("\n".join(lines) + "\n", encoding="ascii", errors="replace")
         marks = session.marks_with_gaps([track.stream])
-        with (out / f"{name}.atr").open("xb") as notes:
-            notes.write(_annotations(marks, session.start, track.true_hz))
-        return header
+        self._notes.write_bytes(_annotations(marks, session.start, track.true_hz))
 
 
 def _gain(low: float, high: float, whole: bool) -> float:

@@ -9,8 +9,9 @@ only where it was asked for or nothing else is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ _COUNTER = re.compile(
 )
 _EXPORTED = ("mono", "wall", "epoch", "seq")  # what `edge-vitals export --csv` puts before the channels
 _UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_LOOKED_AT = 20  # rows, for the way in which numbers are written
+_PAGE = 1 << 16  # characters
 _UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -105,12 +108,12 @@ def _asked_for(kind: str, by_kind: Mapping[str, list[int]], nameless: list[int])
 
 def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
-    lines = _text(path).splitlines()
-    rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    text = _text(path)
+    count, rows = sum(1 for _ in _rows_of(text)), list(islice(_rows_of(text), _LOOKED_AT))
     if not rows:
         raise SourceError(f"{path}: empty")
     separator = max(";\t,", key=rows[min(1, len(rows) - 1)][1].count)
-    comma_decimal = separator == ";" and all("." not in line for _, line in rows[1:20])
+    comma_decimal = separator == ";" and all("." not in line for _, line in rows[1:])
 
     def cells(line: str) -> list[str]:
         found = line.split(separator) if separator in line else line.split()
@@ -119,17 +122,18 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     head = cells(rows[0][1])
     unnamed = not head[0] and len(rows) > 1 and cells(rows[1][1])[0] != ""  # a table's index has no name of its own
     names = [] if all(_is_number(c) for c in head) and not unnamed else head
-    body = rows[1:] if names else rows
-    if not body:
+    above = 1 if names else 0
+    if count == above:
         raise SourceError(f"{path}: has a header and no rows")
-    if names and not any(_is_number(c) and c.lower() not in _ABSENT for c in cells(body[0][1])):
+    first_line, first_row = rows[above]
+    if names and not any(_is_number(c) and c.lower() not in _ABSENT for c in cells(first_row)):
         raise SourceError(f"{path}: text, but no table of numbers")
     width = len(head)
-    values = np.empty((len(body), width))
-    for i, (number, line) in enumerate(body):
+    values = np.empty((count - above, width))
+    for i, (number, line) in enumerate(islice(_rows_of(text), above, None)):
         row = cells(line)
         if len(row) != width:
-            half = ": half-written?" if i == len(body) - 1 else ""
+            half = ": half-written?" if i == len(values) - 1 else ""
             raise SourceError(f"{path}: line {number}: {len(row)} of {width} columns{half}")
         for j, cell in enumerate(row):
             try:
@@ -142,7 +146,19 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     if names:
         worded = [j for j in range(width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or width == 1]
         names, values = [names[j] for j in worded], values[:, worded]
-    return names, values, body[0][0]
+    return names, values, first_line
+
+
+def _rows_of(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that hold something, with their numbers, some at a time: those of a night at once would take a gigabyte."""
+    number = at = 0
+    while at < len(text):
+        end = text.find("\n", at + _PAGE) + 1 or len(text)
+        for line in text[at:end].splitlines():
+            number += 1
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield number, line
+        at = end
 
 
 def _text(path: Path) -> str:
