@@ -118,7 +118,7 @@ def _whose(outbox: Path) -> str:
         uid = outbox.stat().st_uid
         return pwd.getpwuid(uid).pw_name if os.geteuid() == 0 != uid else ""
     except KeyError:
-        return f"#{uid}"  # as sudo takes it
+        return f"'#{uid}'"  # as a shell hands it to sudo
     except OSError:
         return ""
 

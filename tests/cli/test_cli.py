@@ -348,7 +348,7 @@ def test_root_does_not_lock_another_user_out_of_their_state(tmp_path):
         outbox.touch()
     with only_one(tmp_path):
         os.chown(outbox, 64999, 64999)
-    with pytest.raises(ConfigError, match=r"state of the user #64999.*sudo -u #64999$"), only_one(tmp_path):
+    with pytest.raises(ConfigError, match=r"state of the user '#64999'.*sudo -u '#64999'$"), only_one(tmp_path):
         pass
 
 
