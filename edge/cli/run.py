@@ -6,6 +6,8 @@ import argparse
 import contextlib
 import fcntl
 import logging
+import os
+import pwd
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import CONFIG_HELP, seconds
-from edge.disk import is_full, no_state
+from edge.disk import OUTBOX, is_full, no_state
 from edge.logs import JsonFormatter, LogSink
 from edge.types import ConfigError, Sink
 
@@ -87,6 +89,11 @@ def only_one(state_dir: Path) -> Iterator[None]:
     The system lets go of the lock when the program ends, however it ends.
     """
     path = state_dir / "lock"
+    if user := _whose(state_dir / OUTBOX):
+        raise ConfigError(
+            f"{state_dir}: keeps the state of the user {user}, who could not go on with files of root; run it with: "
+            f"sudo -u {user}"
+        )
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         held = path.open("a+b")
@@ -103,6 +110,17 @@ def only_one(state_dir: Path) -> Iterator[None]:
                 f"{state_dir}: another edge-vitals runs there; stop it, or set device.state_dir"
             ) from None
         yield
+
+
+def _whose(outbox: Path) -> str:
+    """The user whose state root would spoil there, "" for nobody."""
+    try:
+        uid = outbox.stat().st_uid
+        return pwd.getpwuid(uid).pw_name if os.geteuid() == 0 != uid else ""
+    except KeyError:
+        return f"'#{uid}'"  # as a shell hands it to sudo
+    except OSError:
+        return ""
 
 
 def runs_there(state_dir: Path) -> bool:

@@ -17,9 +17,10 @@ import pytest
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.cli._events import JSONL_HELP
+from edge.cli.run import only_one
 from edge.config import SourceConfig, parse
 from edge.recording import RecordingWriter
-from edge.types import KINDS_OF_EVENTS, Alarm, Block, Command, CommandResult, Reading, SourceStatus
+from edge.types import KINDS_OF_EVENTS, Alarm, Block, Command, CommandResult, ConfigError, Reading, SourceStatus
 
 SYNTHETIC = """
 [device]
@@ -339,9 +340,19 @@ def test_a_recording_that_no_longer_fits_does_not_end_the_watching(config, capfd
     assert '"bed1/tachy"' in (config.parent / "state" / "journal.jsonl").read_text()
 
 
-def test_two_programs_in_one_state_directory_are_refused_and_the_next_one_is_not(config, capsys):
-    from edge.cli.run import only_one
+def test_root_does_not_lock_another_user_out_of_their_state(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can run in the state of somebody else")
+    outbox = tmp_path / "outbox.sqlite"
+    with only_one(tmp_path):
+        outbox.touch()
+    with only_one(tmp_path):
+        os.chown(outbox, 64999, 64999)
+    with pytest.raises(ConfigError, match=r"state of the user '#64999'.*sudo -u '#64999'$"), only_one(tmp_path):
+        pass
 
+
+def test_two_programs_in_one_state_directory_are_refused_and_the_next_one_is_not(config, capsys):
     config.write_text(SYNTHETIC.replace('kind = "synthetic"', 'kind = "synthetic"\npace = "max"\nseconds = 5.0'))
     with only_one(config.parent / "state"):
         assert main(["run", str(config), "--quiet"]) == 2

@@ -11,12 +11,14 @@ import threading
 
 import pytest
 
-from edge.cli import main
-from edge.cli.service.files import DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
+from edge.cli import main, service
+from edge.cli.service.files import CONFIG, DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
 from edge.config import parse
 from edge.notify import Watchdog
 from edge.reader import Reader
 from edge.service import build_service
+from edge.types import EdgeVitalsError
+from read_only import read_only
 
 
 @pytest.fixture
@@ -77,6 +79,79 @@ def test_what_a_package_brought_is_used_and_left_to_it(root, capsys):
     assert main(["service", "install", *program, "/etc/edge-vitals/other.toml"]) == 0
     assert everything(root) - before == {UNIT, "etc/edge-vitals/other.toml"}  # /etc goes before /usr/lib
     assert main(["service", "status", "/etc/edge-vitals/other.toml", *program]) == 0
+    assert main(["service", "status", *program]) == 3
+    capsys.readouterr()
+    assert main(["service", "install", *program]) == 0  # an older installation's unit would hide the package's
+    assert f"removed {root / UNIT}" in capsys.readouterr().out
+    assert main(["service", "status", *program]) == 0
+
+
+def test_what_cannot_be_removed_is_not_said_to_be(root, capsys):
+    state = root / "var/lib/edge-vitals"
+    with read_only(state):
+        assert main(["service", "uninstall", "--root", str(root), "--purge"]) == 2
+    said = capsys.readouterr()
+    assert f"{state}: Read-only file system" in said.err
+    assert "removed" not in said.out
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_the_machine_is_changed_by_root_alone(monkeypatch, capsys, action):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert main(["service", action]) == 2
+    assert capsys.readouterr().err == f"edge-vitals: service {action}: needs root; run it with sudo\n"
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Programs of a machine with systemd and no udev; gives the file of what was called, and a function that changes one."""
+    folder, calls = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+
+    def program(name, does="true"):
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {calls}\n{does}\n')
+        (folder / name).chmod(0o755)
+
+    for name in ("systemd-sysusers", "systemctl", "chown"):
+        program(name)
+    program("udevadm", "exit 1")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return calls, program
+
+
+def test_a_machine_without_udev_watches_all_the_same(root, machine):
+    calls, _ = machine
+    assert service._install(root, "/usr/bin/edge-vitals", CONFIG, live=True) == 0
+    assert calls.read_text().splitlines() == [
+        "systemd-sysusers edge-vitals.conf",
+        f"chown --recursive --no-dereference edge-vitals:edge-vitals {root}/var/lib/edge-vitals",
+        "systemctl daemon-reload",
+        "udevadm control --reload",
+        "systemctl enable edge-vitals",
+        "systemctl restart edge-vitals",
+    ]
+
+
+def test_a_service_that_does_not_start_says_why_in_its_own_words(root, machine):
+    _, program = machine
+    program("systemctl", 'case $1 in restart) echo "Job failed." >&2; exit 1;; show) echo 5ca1ab1e;; esac')
+    program("journalctl", 'case "$*" in *=5ca1ab1e) echo "mqtt-password: Permission denied";; esac')
+    with pytest.raises(EdgeVitalsError, match=r"^the service does not start: mqtt-password: Permission denied$"):
+        service._install(root, "/usr/bin/edge-vitals", CONFIG, live=True)
+    program("journalctl")
+    with pytest.raises(EdgeVitalsError, match=r"not start: systemctl restart edge-vitals: Job failed\.$"):
+        service._install(root, "/usr/bin/edge-vitals", CONFIG, live=True)
+
+
+def test_the_status_of_a_service_that_does_not_run_says_why(root, machine, capsys):
+    _, program = machine
+    assert main(["service", "install", "--root", str(root)]) == 0
+    program("systemctl", "case $1 in is-active) echo activating; exit 3;; show) echo 5ca1ab1e;; esac")
+    program("journalctl", 'case "$*" in *=5ca1ab1e) echo "mqtt-password: Permission denied";; esac')
+    assert service._status(root, service._program(), CONFIG, live=True) == 3
+    told = capsys.readouterr().out.splitlines()
+    assert told[-2:] == ["edge-vitals: activating", "its last words: mqtt-password: Permission denied"]
 
 
 def test_the_service_starts_the_program_that_installed_it(root, tmp_path, monkeypatch):
@@ -126,6 +201,12 @@ def test_the_unit_is_started_again_for_as_long_as_it_takes_and_opens_every_kind_
     assert {"Restart=always", "StartLimitIntervalSec=0"} <= set(lines)
     opened = {line.split()[0].partition("=char-")[2] for line in lines if line.startswith("DeviceAllow=char-")}
     assert opened >= {"ttyUSB", "ttyACM", "ttyAMA", "ttyS", "ttyTHS", "video4linux", "media", "dma_heap"}
+
+
+def test_the_groups_that_the_unit_names_are_made_where_they_are_not():
+    (named,) = [line for line in files("x")[UNIT].splitlines() if line.startswith("SupplementaryGroups=")]
+    made = [line.split()[2] for line in files("x")[SYSUSERS].splitlines() if line.startswith("m edge-vitals ")]
+    assert made == named.partition("=")[2].split()
 
 
 def test_the_udev_rules_are_valid(tmp_path):

@@ -13,6 +13,8 @@ from edge.cli.service.files import CONFIG, DROP_INS, files, packaged
 
 STATE = "var/lib/edge-vitals"
 _COMMAND_S = 30.0
+_START_S = 210.0
+"""The unit's TimeoutStopSec and TimeoutStartSec, and some more."""
 _ACTIONS = {
     "install": "write the unit (watchdog, sandbox), udev rules and the service's user, then start it",
     "uninstall": "stop it and remove those files",
@@ -43,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
     """Do what was asked; status exits with 3 when the service is not installed, not current or not running."""
     root = Path(args.root)
     live = root == Path("/") and shutil.which("systemctl") is not None
+    if live and args.action != "status" and os.geteuid() != 0:
+        from edge.types import ConfigError
+
+        raise ConfigError(f"service {args.action}: needs root; run it with sudo")
     if args.action == "uninstall":
         return _uninstall(root, live=live, purge=args.purge)
     program = args.program or _program()
@@ -67,6 +73,7 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
     load(at, to_watch=True)
     for name, content in files(program, config).items():
         if _read(root / packaged(name)) == content:
+            _remove(root / name)  # of an installation before: it would hide the package's
             print(f"{root / packaged(name)}: current, of the package")
             continue
         path = root / name
@@ -78,31 +85,50 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
         print(path)
     if live:
         _do("systemd-sysusers", "edge-vitals.conf")
+        if (root / STATE).exists():  # what root left there by a run by hand would keep the service out
+            _do("chown", "--recursive", "--no-dereference", "edge-vitals:edge-vitals", str(root / STATE), may_fail=True)
         _do("systemctl", "daemon-reload")
-        _do("udevadm", "control", "--reload")
+        _do("udevadm", "control", "--reload", may_fail=True)  # a container has none, and can watch all the same
         _do("systemctl", "enable", "edge-vitals")
-        _do("systemctl", "restart", "edge-vitals")
+        _start()
     return 0
 
 
-def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
-    from edge.types import ConfigError
+def _start() -> None:
+    """Start it anew; it is ready, or EdgeVitalsError says what it said itself. systemd goes on trying."""
+    from edge.types import EdgeVitalsError
 
+    try:
+        _do("systemctl", "restart", "edge-vitals", limit_s=_START_S)
+    except EdgeVitalsError as error:
+        raise EdgeVitalsError(f"the service does not start: {_last_words() or error}") from None
+
+
+def _last_words() -> str:
+    """The last line that the service's last run logged, "" where there is none or we may not read it."""
+    try:
+        run_id = _asked("systemctl", "show", "--value", "--property=InvocationID", "edge-vitals")
+        if not run_id:
+            return ""
+        _asked("journalctl", "--sync")
+        mine = f"_SYSTEMD_INVOCATION_ID={run_id}"
+        return _asked("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1", mine)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _asked(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False).stdout.strip()
+
+
+def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
     if live:
         _do("systemctl", "disable", "--now", "edge-vitals", may_fail=True)
     for name in files("", ""):
-        path = root / name
-        try:
-            if path.exists():
-                path.unlink()
-                print(f"removed {path}")
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+        _remove(root / name)
     if purge:
         for folder in (STATE, "etc/edge-vitals", DROP_INS):
-            if (root / folder).exists():
-                shutil.rmtree(root / folder, ignore_errors=True)
-                print(f"removed {root / folder}")
+            _remove(root / folder)
     if live:
         _do("systemctl", "daemon-reload")
         _do("udevadm", "control", "--reload", may_fail=True)
@@ -127,6 +153,8 @@ def _status(root: Path, program: str, config: str, *, live: bool) -> int:
         good &= said.returncode == 0
         lines = (said.stdout.strip() or said.stderr.strip() or "unknown").splitlines()
         print(f"edge-vitals: {lines[0]}")
+        if said.returncode and (last := _last_words()):
+            print(f"its last words: {last}")
     return 0 if good else 3
 
 
@@ -137,14 +165,33 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _do(*command: str, may_fail: bool = False) -> None:
+def _remove(path: Path) -> None:
+    from edge.types import ConfigError
+
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+        else:
+            return
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; run it with sudo") from None
+    print(f"removed {path}")
+
+
+def _do(*command: str, may_fail: bool = False, limit_s: float = _COMMAND_S) -> None:
     from edge.types import EdgeVitalsError
 
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        if not may_fail:
-            raise EdgeVitalsError(f"{' '.join(command)}: {error}") from None
-        return
-    if done.returncode and not may_fail:
-        raise EdgeVitalsError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1:] or done.returncode}")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except OSError as error:
+        why = str(error.strerror)
+    except subprocess.TimeoutExpired:
+        why = f"no answer in {limit_s:g} s"
+    else:
+        if not done.returncode:
+            return
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    if not may_fail:
+        raise EdgeVitalsError(f"{' '.join(command)}: {why}")

@@ -91,8 +91,11 @@ ACTION=="add", SUBSYSTEM=="usb", ATTR{bDeviceClass}=="02|0e|ef", TEST=="power/co
 """
 
 _SYSUSERS = """\
-# Made by `edge-vitals service install`.
+# Made by `edge-vitals service install`. Groups that are not there are made: a unit that names one does not start.
 u edge-vitals - "edge-vitals" /var/lib/edge-vitals /usr/sbin/nologin
+m edge-vitals dialout
+m edge-vitals video
+m edge-vitals audio
 """
 
 
