@@ -3,9 +3,9 @@
     python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
     python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
 
-One seed, fixed beforehand. Pre-training sees no window of Liu's people, so one
-serves every fold. Each fold also leaves out a seventh of the ICU records, so that no network is judged on a record whose
-weak label it was fitted to. Work that is done is kept in ``--work`` and taken up again; delete it to begin afresh.
+One seed, fixed beforehand, and those after it for further towers. Synthetic windows carry no person, so one pre-training serves every fold. Each fold also
+leaves out a seventh of the ICU records, so that no network is judged on a record it was fitted to. Work that is done is
+kept in ``--work`` and taken up again; delete it to begin afresh.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ import icu_pulses
 import rhythm_report
 from rhythm_data import DATA, Windows, cached, made, synthetic, varied
 from rhythm_fit import Scale, Weak, fit, logits_of, scale_of
-from rhythm_net import RhythmNet, Tower, parameters
-from rhythm_pretrain import Records, pretrained
-from rhythm_trees import table
+from rhythm_net import TOWERS, RhythmNet, Tower, parameters
 
 from edge.dsp.rhythm_features import FEATURES
 
 SEED = 20221
+SEEDS = tuple(SEED + i for i in range(TOWERS))
 FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
+PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0, "average": 0.995, "mixup": 0.2}
 FINE = {"epochs": 28, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
 WEAKLY = (2, 1, 3)
 """ICU windows added to a batch of fine-tuning: AF, not AF, not AF though irregular."""
@@ -75,32 +75,35 @@ def folds(person: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int
     return np.array([fold_of[int(p)] for p in person])
 
 
-def started(pool: Windows, records: Records, scale: Scale, work: Path) -> Tower:
-    """The tower before any rhythm label of a real pulse: ``pretrained``, kept in ``work``."""
-    tower = Tower(pool.feature.shape[1])
-    path = work / "pretrained.pt"
-    if not path.exists():
-        torch.save(pretrained(pool, records, scale=scale, seed=SEED, log=path.stem).state_dict(), path)
-    tower.load_state_dict(torch.load(path, weights_only=True))
-    return tower.eval()
+def pretrained(pool: Windows, scale: Scale, work: Path) -> RhythmNet:
+    """The towers after synthetic pulses alone."""
+    model = RhythmNet(pool.feature.shape[1])
+    for i, seed in enumerate(SEEDS):
+        torch.manual_seed(seed)
+        tower = Tower(pool.feature.shape[1])
+        path = work / f"pretrained-{i}.pt"
+        if not path.exists():
+            print(f"{parameters(tower)} weights of a tower", flush=True)
+            tower = fit(tower, [pool], pool, scale=scale, seed=seed, log=path.stem, **PRETRAIN)
+            torch.save(tower.state_dict(), path)
+        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
+    torch.save(model.state_dict(), work / "pretrained.pt")
+    return model.eval()
 
 
 def fitted(
-    name: str, start: Tower, real: list[Windows], pool: Windows, weak: Weak, scale: Scale, work: Path
+    name: str, start: RhythmNet, real: list[Windows], pool: Windows, weak: Weak, scale: Scale, work: Path
 ) -> RhythmNet:
-    """``start`` fitted to ``real`` and ``weak``, and the table beside it, kept under ``name``."""
+    """``start`` fitted, tower by tower, to ``real`` and ``weak``, kept under ``name``."""
     model = RhythmNet(pool.feature.shape[1])
-    path = work / f"{name}-tower.pt"
-    if not path.exists():
-        tower = fit(start, real, pool, scale=scale, seed=SEED, log=path.stem, weak=weak, weakly=WEAKLY, **FINE)
-        torch.save(tower.state_dict(), path)
-    model.tower.load_state_dict(torch.load(path, weights_only=True))
-    path = work / f"{name}-table.pt"
-    if not path.exists():
-        found = table(model.tower.eval(), real, pool, weak, WEAKLY, scale=scale, seed=SEED, log=path.stem)
-        torch.save(found.state_dict(), path)
-    model.table.load_state_dict(torch.load(path, weights_only=True))
-    print(f"{name}: {parameters(model)} weights", flush=True)
+    for i, seed in enumerate(SEEDS):
+        path = work / f"{name}-{i}.pt"
+        if not path.exists():
+            tower = fit(
+                start.towers[i], real, pool, scale=scale, seed=seed, log=path.stem, weak=weak, weakly=WEAKLY, **FINE
+            )
+            torch.save(tower.state_dict(), path)
+        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
     torch.save(model.state_dict(), work / f"{name}.pt")
     return model.eval()
 
@@ -126,11 +129,10 @@ def main() -> int:
     )
     real, person = real_windows(args.work)
     icu = icu_pulses.kept(args.work / "icu.npz", SEED)
-    records = Records(args.work / "icu_variants.npz", icu, SEED)
     if args.only == "prepare":
         return 0
     scale = scale_of(pool.feature)
-    start = started(pool, records, scale, args.work)
+    start = pretrained(pool, scale, args.work)
     if args.only == "pretrain":
         return 0
     if args.cross_validate:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rhythm_data import Windows
-from rhythm_net import CLASSES, Tower
+from rhythm_net import CLASSES, RhythmNet, Tower
 from torch import nn
 from torch.nn import functional
 
@@ -176,7 +176,18 @@ def blend(average: nn.Module, model: nn.Module, keep: float) -> None:
             x.copy_(theirs[i])
 
 
-def logits_of(model: nn.Module, windows: Windows, scale: Scale) -> NDArray[np.float64]:
+def between(start: RhythmNet, end: RhythmNet, share: float) -> RhythmNet:
+    """The network ``share`` of the way from ``start`` to ``end``, all weights and statistics of norms.
+
+    Wortsman et al., CVPR 2022 (WiSE-FT): between a general network and one fitted to a few people from it, the weights
+    keep what both know.
+    """
+    found = copy.deepcopy(start)
+    blend(found, end, 1.0 - share)
+    return found.eval()
+
+
+def logits_of(model: RhythmNet, windows: Windows, scale: Scale) -> NDArray[np.float64]:
     """``(n, 7)`` logits of prepared windows."""
     found = []
     with torch.no_grad():

@@ -1,10 +1,11 @@
-"""What a rhythm network does at home and elsewhere: the tower alone, and with its table.
+"""What fitting does to a rhythm network at home and elsewhere, for several shares of the way to the fitted weights.
 
     python tools/train/rhythm_general.py --work WORK      after tools/train/rhythm.py --cross-validate --work WORK
 
 At home: cross-validated figures over Liu's people. Elsewhere: the ICU pulses of CinC 2015 by what the ECG beside them
 surely shows (``icu_pulses``), each record by the one network that was not fitted to it; a record counts once. All sure
-windows, and those whose pulse shows the beats of the ECG. Pre-training saw all of these records, without labels.
+windows, and those whose pulse shows the beats of the ECG. The share is of the way from the synthetic-only weights to
+the fitted ones (``rhythm_fit.between``).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 import icu_pulses
 import rhythm
 from rhythm_data import DATA, Windows
-from rhythm_fit import Scale, logits_of, scale_of
-from rhythm_net import RhythmNet, Tower
+from rhythm_fit import Scale, between, logits_of, scale_of
+from rhythm_net import RhythmNet
 from rhythm_report import calibrated, probabilities
 from roc import auroc
 
 Floats = NDArray[np.float64]
 
+SHARES = (1.0, 0.9, 0.8, 0.6, 0.0)
 _AF, _NONE = 5, 6
 
 
@@ -49,11 +51,7 @@ def at_home(logits: Floats, label: NDArray[np.int64]) -> tuple[str, float, float
 
 
 def elsewhere(
-    networks: dict[int, RhythmNet] | dict[int, Tower],
-    scale: Scale,
-    there: icu_pulses.Foreign,
-    temperature: float,
-    threshold: float,
+    networks: dict[int, RhythmNet], scale: Scale, there: icu_pulses.Foreign, temperature: float, threshold: float
 ) -> str:
     """AUROC, windows called AF where the ECG looks like it and where not, and "not a pulse": each record counts once."""
     fold = there.folds(rhythm.FOLDS)
@@ -116,17 +114,19 @@ def main() -> int:
         model.load_state_dict(torch.load(args.work / f"{name}.pt", weights_only=True))
         return model.eval()
 
-    whole = {int(k): network(f"fold{k}") for k in np.unique(fold) if (args.work / f"fold{k}.pt").exists()}
-    seen = np.isin(fold, list(whole))
-    print(f"folds {sorted(whole)}")
-    print("network | accuracy balanced AUROC spec@.85 PAC PVC sens@spec.94 | elsewhere: AUROC, called AF where the ECG")
+    start = network("pretrained")
+    ends = {int(k): network(f"fold{k}") for k in np.unique(fold) if (args.work / f"fold{k}.pt").exists()}
+    seen = np.isin(fold, list(ends))
+    print(f"folds {sorted(ends)}")
+    print("share | accuracy balanced AUROC spec@.85 PAC PVC sens@spec.94 | elsewhere: AUROC, called AF where the ECG")
     print("looks like AF and where not, not a pulse | the same where pulse and ECG beat alike | AUROC there, far half")
-    for name, networks in (("tower", {k: model.tower for k, model in whole.items()}), ("with table", whole)):
+    for share in SHARES:
         logits = np.zeros((len(fold), _NONE + 1))
+        networks = {k: between(start, end, share) for k, end in ends.items()}
         for k, model in networks.items():
             logits[fold == k] = logits_of(model, real.take(np.flatnonzero(fold == k)), scale)
         text, temperature, threshold = at_home(logits[seen], real.label[seen])
-        print(f"{name} | {text} | {elsewhere(networks, scale, there, temperature, threshold)}", flush=True)
+        print(f"{share:.1f} | {text} | {elsewhere(networks, scale, there, temperature, threshold)}", flush=True)
     return 0
 
 
