@@ -1,8 +1,8 @@
 """Home Assistant's discovery message: when it is said, and what an earlier one said that is no more is taken back.
 
 It is by far the longest message, and the one that nobody's life hangs on: it goes last, and a broker that hangs up on it
-does not get it again before Home Assistant comes back. A component that is merely left out stays in Home Assistant; one that is named with its platform
-alone goes.
+does not get it again before Home Assistant comes back. A component that is merely left out stays in Home Assistant; one
+that is named with its platform alone goes.
 """
 
 from __future__ import annotations
