@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
-import resource
 import subprocess
 import sys
 import tracemalloc
@@ -20,64 +18,21 @@ from hypothesis import strategies as st
 
 from edge.cli import main
 from edge.cli.export.edf import MISSING, write_edf
-from edge.cli.export.grid import Grid
-from edge.cli.export.tables import write_csv, write_parquet
 from edge.cli.export.tracks import session
 from edge.cli.export.wfdb import write_wfdb
-from edge.recording import ClockMark, MainState, Recording, RecordingWriter
-from edge.types import Alarm, Block, Command, Reading, SourceStatus
+from edge.recording import ClockMark, MainState
+from edge.types import Block, Command, SourceStatus
+from export_night import PCG, PPG, START, TRACE, WALL, blocks, long_recording, night, record
 from files_played import joined, play
 
 with warnings.catch_warnings():  # of the packages it stands on
     warnings.simplefilter("ignore")
     import wfdb
 
-WRITERS = {"edf": write_edf, "wfdb": write_wfdb, "csv": write_csv, "parquet": write_parquet}
-RNG = np.random.default_rng(3)
-START, WALL = 500.25, 1_800_000_000.5
-ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", START + 7.0, "Atrial fibrillation", "af", "bed1")
-
-
-def blocks(stream, rate, data, *, skip=(), skew=1.0, t0=START, size=None):
-    """Blocks of ``data``, without those numbered in ``skip``."""
-    size = size or max(1, round(rate / 10))
-    for number, at in enumerate(range(0, len(data), size)):
-        if number not in skip:
-            labels = ("ir", "red", "x")[: data.shape[1]]
-            yield Block(stream, at, t0 + at / rate / skew, rate, data[at : at + size].copy(), 0, labels)
-
-
-def record(path, entries):
-    entries = sorted(entries, key=lambda e: e.t0 if isinstance(e, Block) else e.t)
-    with path.open("wb") as file:
-        writer = RecordingWriter(file, {"device": "ward 3", "mono": START, "wall": WALL})
-        for entry in entries:
-            writer.add(entry)
-    return Recording(path)
-
-
-PPG = RNG.integers(180_000, 230_000, (1200, 2)).astype(float)
-PCG = RNG.integers(-32767, 32768, (24_000, 1)).astype(float)
-TRACE = RNG.normal(size=(1200, 1)) * 1e-3
-
 
 @pytest.fixture
 def recording(tmp_path):
-    return record(
-        tmp_path / "night.evrec",
-        [
-            *blocks("node/ppg", 100.0, PPG, skip=range(50, 65)),
-            *blocks("node/pcg", 2000.0, PCG),
-            *blocks("node/flow", 100.0, TRACE),
-            *blocks("cam/roi", 30.0, RNG.normal(size=(300, 3)), size=1),
-            ClockMark(START, WALL),
-            ClockMark(START + 8.0, WALL + 8.0 + 3600.0),
-            SourceStatus("node", "bed1", START + 5.0, "offline", "unplugged"),
-            Reading("ppg.hr", START + 6.0, 61.5, "bpm", 0.9, bed="bed1", source="node"),
-            Reading("ppg.hr", START + 7.0, None, "bpm", 0.0, "gap", bed="bed1", source="node"),
-            ALARM,
-        ],
-    )
+    return night(tmp_path)
 
 
 def with_gap(data):
@@ -302,21 +257,6 @@ def test_many_marks_in_one_second_all_arrive(tmp_path):
     assert sum("reason" in a.text for a in edfio.read_edf(out).annotations) == 400
 
 
-def long_recording(path, minutes):
-    """One stream of noise a tenth of a second a block, a reading a second, written as it is made."""
-    noise = RNG.integers(-30_000, 30_000, (6000, 2)).astype(float)
-    with path.open("wb") as file:
-        writer = RecordingWriter(file, {"device": "ward 3", "mono": START, "wall": WALL})
-        for minute in range(minutes):
-            first = minute * 6000
-            for block in blocks("node/ppg", 100.0, noise, t0=START + 60.0 * minute, size=100):
-                writer.add(Block(block.stream, first + block.seq, block.t0, 100.0, block.data, 0, block.labels))
-            for second in range(60):
-                t = START + 60.0 * minute + second
-                writer.add(Reading("ppg.hr", t, 61.5, "bpm", 0.9, detail={"a": 1.0}, bed="bed1", source="node"))
-    return Recording(path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["edf", "wfdb", "csv", "parquet"])
 def test_memory_does_not_grow_with_the_recording(tmp_path, form):
@@ -370,72 +310,6 @@ def test_a_reader_of_its_words_that_goes_is_no_fault_of_the_folder(recording, tm
     command = f"{sys.executable} -m edge export {recording.path} --csv --out {tmp_path / 'out'} | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-
-
-@pytest.mark.parametrize(
-    ("form", "name"),
-    [("edf", "node.edf"), ("wfdb", "node-ppg.atr"), ("csv", "readings.csv"), ("parquet", "marks.parquet")],
-)
-def test_a_file_that_exists_is_kept_and_named(recording, tmp_path, capsys, form, name):
-    kept = tmp_path / "night" / name
-    kept.parent.mkdir()
-    kept.write_text("of another night")
-    assert main(["export", str(recording.path), f"--{form}"]) == 2
-    assert f"edge-vitals: {kept}: exists and is kept; set --out to another folder" in capsys.readouterr().err
-    assert kept.read_text() == "of another night"
-
-
-@pytest.fixture
-def small_disk():
-    """No file takes more than 2,000 bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@pytest.mark.parametrize("form", ["edf", "wfdb", "csv", "parquet"])
-def test_what_does_not_fit_leaves_no_half_of_a_night_behind(recording, tmp_path, capsys, small_disk, form):
-    assert main(["export", str(recording.path), f"--{form}"]) == 2
-    assert f"edge-vitals: {tmp_path / 'night'}: cannot be written: File too large" in capsys.readouterr().err
-    assert list((tmp_path / "night").iterdir()) == []
-
-
-@pytest.mark.parametrize("form", ["edf", "wfdb", "csv", "parquet"])
-def test_an_export_that_is_broken_off_leaves_nothing_and_can_be_begun_again(recording, tmp_path, monkeypatch, form):
-    def asked_to_stop(whole):
-        yield from itertools.islice(Recording.entries(whole), 100)
-        raise KeyboardInterrupt
-
-    whole = session(recording)
-    with monkeypatch.context() as patched:
-        patched.setattr(Recording, "__iter__", asked_to_stop)
-        with pytest.raises(KeyboardInterrupt):
-            WRITERS[form](whole, tmp_path)
-    assert list(tmp_path.iterdir()) == [recording.path]
-    assert all(path.stat().st_size for path in WRITERS[form](whole, tmp_path))
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_a_file_appears_under_its_name_when_it_is_whole(recording, tmp_path, monkeypatch):
-    seen = []
-    finish = Grid.finish
-    monkeypatch.setattr(
-        Grid, "finish", lambda grid: (seen.append(sorted(p.name for p in tmp_path.iterdir())), finish(grid))[1]
-    )
-    write_edf(session(recording), tmp_path)
-    assert seen[0] == ["night.evrec", "node.edf.part"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["night.evrec", "node.edf"]
-
-
-@pytest.mark.parametrize("seen", [True, False])
-def test_who_waits_at_a_terminal_sees_how_far_it_is(tmp_path, capsys, monkeypatch, seen):
-    long_recording(tmp_path / "a.evrec", 3)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: seen)
-    assert main(["export", str(tmp_path / "a.evrec"), "--wfdb"]) == 0
-    shown = capsys.readouterr().err.split("\r")
-    assert shown.count("  1:00.0 ...") == shown.count("  2:00.0 ...") == (3 if seen else 0)
-    assert shown[-1] == ""
 
 
 def test_parquet_without_its_package_names_the_extra(recording, capsys, monkeypatch):
