@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, Upright, band_passed, find_beats, perfusion_index
+from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.movement import SHAKEN, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.promised import chosen_threshold
 from edge.dsp.pulse_rate import periodicity
 from edge.dsp.rest_rate import steepness
-from edge.dsp.rhythm_decision import LABELS, Calibration, decide
+from edge.dsp.rhythm_decision import LABELS, Calibration, Verdict, blended, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
 from edge.ranges import FromZero, LongHop
@@ -74,6 +75,7 @@ class Rhythm:
     def __init__(self, model: Model, calibration: Calibration, channel: int, hop_s: float, upside_down: str) -> None:
         self.hop_s = hop_s
         self._model, self._channel = model, channel
+        self._trees = BoostedTrees.from_bytes(model.beside["trees"])
         self._calibration = calibration
         self._upright = Upright(upside_down)
         self._movement = Movement()
@@ -107,8 +109,7 @@ class Rhythm:
             return self._refused(window.end, "low_quality", trust)
         if abs(steepness(wave)) < _EVEN and periodicity(wave, RATE_HZ)[1] > _SELF_ALIKE:
             return self._refused(window.end, "out_of_distribution", trust)
-        logits = self._model.run(*self._calibration.inputs(wave, features(wave, beats)))[0][0]
-        verdict = decide(logits.astype(np.float64), self._calibration)
+        verdict = self._judged(wave, features(wave, beats))
         detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, verdict.probabilities, strict=True)}
         detail |= {"p_af": verdict.p_af, "p_none": verdict.p_none, "threshold": self._calibration.af_threshold}
         if moved is not None:
@@ -123,6 +124,10 @@ class Rhythm:
             Reading("ppg.quality", window.end, trust, "", trust, detail={"beats": len(beats)}),
             _perfusion(window.end, signal.x, beats, wave, trust),
         ]
+
+    def _judged(self, wave: Floats, seen: Floats) -> Verdict:
+        network = self._model.run(*self._calibration.inputs(wave, seen))[0][0].astype(np.float64)
+        return decide(blended(network, self._trees(seen), self._calibration.trees_share), self._calibration)
 
     def _refused(
         self, t: float, reason: str, trust: float | None, detail: Mapping[str, Any] | None = None

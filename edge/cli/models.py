@@ -42,8 +42,9 @@ def _list(root: str | None) -> int:
             print(f"{name}: {card}")
             continue
         print(f"{name} {card.version}: {card.task}")
-        for variant in card.variants:
-            print(f"  {variant.id:<12} {variant.bytes / 1000:7.1f} kB  {variant.sha256[:12]}  {variant.file}")
+        beside = [("with each", part) for part in card.beside.values()]
+        for word, part in [*((variant.id, variant) for variant in card.variants), *beside]:
+            print(f"  {word:<12} {part.bytes / 1000:7.1f} kB  {part.sha256[:12]}  {part.file}")
     return 0
 
 

@@ -1,4 +1,5 @@
-"""From the logits of the rhythm network to a word: calibrated probabilities, "not a pulse", and the AF threshold.
+"""From the logits of the rhythm network, and of the trees beside it, to a word: calibrated probabilities, "not a pulse",
+and the AF threshold.
 
 One window proves nothing: confirmation over windows is the alarm board's. Thresholds come from the model's card.
 """
@@ -21,10 +22,11 @@ _AF = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """temperature divides the logits; af_threshold: AF at or above it; none_limit: not a pulse above it;
-    feature_mean, feature_sd: how features are scaled."""
+    """temperature divides the logits; trees_share: how much of the logits is the trees'; af_threshold: AF at or above
+    it; none_limit: not a pulse above it; feature_mean, feature_sd: how features are scaled."""
 
     temperature: float
+    trees_share: float
     af_threshold: float
     none_limit: float
     feature_mean: Floats
@@ -35,6 +37,7 @@ class Calibration:
         given = card["calibration"]
         return cls(
             float(given["temperature"]),
+            float(given["trees_share"]),
             float(given["af_threshold"]),
             float(given["none_limit"]),
             np.asarray(given["feature_mean"], dtype=np.float64),
@@ -45,6 +48,18 @@ class Calibration:
         """The network's two inputs, batch of one."""
         scaled = np.clip((feature - self.feature_mean) / self.feature_sd, -4.0, 4.0)
         return wave.astype(np.float32)[None, None, None, :], scaled.astype(np.float32)[None, :]
+
+
+def blended(network: Floats, trees: Floats, share: float) -> Floats:
+    """Logits ``(…, 7)`` of both: log probabilities, ``share`` of the trees' and the rest of the network's.
+
+    What is wrong by chance in one is seldom so in the other: trees see the features alone, and cut where the network bends.
+    """
+    return (1.0 - share) * _log_probabilities(network) + share * _log_probabilities(trees)
+
+
+def _log_probabilities(logits: Floats) -> Floats:
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Bench:
         self._golden: dict[str, NDArray[np.float32]] | None = None
         for file in card.variants:  # an altered file is news even when another variant is the one in use
             try:
-                card.content(file.file, file.sha256)
+                card.content(file)
             except ModelError as error:
                 self.engines[file.id] = None
                 self.note(self._why(file, str(error)), fault=True)
@@ -57,8 +57,10 @@ class Bench:
                 self.faults.append(text)
 
     def model(self, variant_id: str, engine: Engine | None) -> Model:
+        """What ``prepare`` gave as a model; raises ModelError where a file beside the network is broken."""
         assert engine is not None
-        return Model(self.card, self.card.variant(variant_id), engine, self.notes, self.faults)
+        beside = {name: self.card.content(part) for name, part in self.card.beside.items()}
+        return Model(self.card, self.card.variant(variant_id), engine, self.notes, self.faults, beside)
 
     def prepare(self, variant_id: str) -> Engine | None:
         """The variant, loaded and self-tested; None, with a note, when it cannot be used."""
@@ -68,7 +70,7 @@ class Bench:
 
     def _prepared(self, file: VariantFile) -> Engine | None:
         try:
-            content = self.card.content(file.file, file.sha256)
+            content = self.card.content(file)
             engine = build_engine(file.runtime, content, file.inputs, file.outputs)
             self._self_test(file, engine)
         except RuntimeAbsentError as missing:
@@ -98,7 +100,7 @@ class Bench:
     def golden(self) -> dict[str, NDArray[np.float32]]:
         """The arrays of the golden file: ``in_0`` …, and ``<variant>/out_0`` … as they were when it was made."""
         if self._golden is None:
-            content = self.card.content(self.card.golden.file, self.card.golden.sha256)
+            content = self.card.content(self.card.golden)
             try:
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     self._golden = {k: np.asarray(arrays[k], np.float32) for k in arrays.files}

@@ -31,13 +31,18 @@ _Shape = Annotated[tuple[Annotated[int, msgspec.Meta(ge=1)], ...], msgspec.Meta(
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
-class VariantFile(msgspec.Struct, frozen=True):
-    """One weights file; inputs and outputs are the file's own names of them, in the order the card lists shapes."""
+class HashedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the model's folder and what it must be."""
 
-    id: VariantId
     file: _Name
     sha256: _Sha
     bytes: int
+
+
+class VariantFile(HashedFile, frozen=True, kw_only=True):
+    """One weights file; inputs and outputs are the file's own names of them, in the order the card lists shapes."""
+
+    id: VariantId
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -47,11 +52,9 @@ class VariantFile(msgspec.Struct, frozen=True):
         return self.id.partition("-")[0]
 
 
-class GoldenFile(msgspec.Struct, frozen=True):
+class GoldenFile(HashedFile, frozen=True, kw_only=True):
     """Inputs and what every variant must answer; tolerances are of probabilities, or relative for plain values."""
 
-    file: _Name
-    sha256: _Sha
     atol_probability: _Positive
     atol_fp32: _Positive = 2e-3
 
@@ -73,6 +76,7 @@ class _Card(msgspec.Struct, frozen=True):
     output: _Output
     golden: GoldenFile
     variants: Annotated[tuple[VariantFile, ...], msgspec.Meta(min_length=1)]
+    beside: dict[str, HashedFile] = {}
 
 
 class FrozenTable(dict[str, Any]):
@@ -90,7 +94,8 @@ class FrozenTable(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A checked card. table: all of card.toml, frozen; sha256: of the card itself; shapes are with batch 1."""
+    """A checked card. table: all of card.toml, frozen; sha256: of the card itself; shapes are with batch 1; beside: what
+    the model needs whatever variant runs, by name."""
 
     folder: Path
     name: str
@@ -101,6 +106,7 @@ class Card:
     kinds: tuple[str, ...]
     variants: tuple[VariantFile, ...]
     golden: GoldenFile
+    beside: Mapping[str, HashedFile]
     table: Mapping[str, Any]
     sha256: str
 
@@ -112,16 +118,16 @@ class Card:
         there = ", ".join(v.id for v in self.variants)
         raise ModelError(f"model {self.name}: no variant {variant_id!r}; there are: {there}")
 
-    def content(self, file: str, sha256: str) -> bytes:
+    def content(self, part: HashedFile) -> bytes:
         """A file of this model, read and found to be what the card says; raises ModelError."""
-        path = self.folder / file
+        path = self.folder / part.file
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             raise ModelError(f"{path}: missing; reinstall edge-vitals or restore the file") from None
         except OSError as error:
             raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if hashlib.sha256(content).hexdigest() != part.sha256:
             raise ModelError(f"{path}: altered: its SHA-256 is not the one in {CARD}; restore the file")
         return content
 
@@ -177,6 +183,7 @@ def read_card(folder: Path) -> Card:
         kinds=card.output.kind,
         variants=card.variants,
         golden=card.golden,
+        beside=card.beside,
         table=_frozen(table),
         sha256=hashlib.sha256(raw).hexdigest(),
     )
@@ -210,12 +217,13 @@ def verify(root: str | Path | None = None) -> list[FileCheck]:
         if isinstance(card, ModelError):
             checks.append(FileCheck(name, CARD, False, str(card)))
             continue
-        for file, sha256 in [(v.file, v.sha256) for v in card.variants] + [(card.golden.file, card.golden.sha256)]:
+        parts: tuple[HashedFile, ...] = (*card.variants, *card.beside.values(), card.golden)
+        for part in parts:
             try:
-                card.content(file, sha256)
-                checks.append(FileCheck(name, file, True))
+                card.content(part)
+                checks.append(FileCheck(name, part.file, True))
             except ModelError as error:
-                checks.append(FileCheck(name, file, False, str(error)))
+                checks.append(FileCheck(name, part.file, False, str(error)))
     return checks
 
 

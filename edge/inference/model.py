@@ -18,17 +18,24 @@ class Model:
 
     card: all of card.toml, frozen. identity: ``"murmur 1.0.0 onnx-int8"``. sha256: of the file in use; card_sha256: of
     card.toml. notes: what is worth saying of how it was chosen; faults: those of them that mean a broken file or a
-    failed self-test.
+    failed self-test. beside: what stands in the card's files beside the network, by name.
     """
 
     def __init__(
-        self, card: Card, variant: VariantFile, engine: Engine, notes: Sequence[str] = (), faults: Sequence[str] = ()
+        self,
+        card: Card,
+        variant: VariantFile,
+        engine: Engine,
+        notes: Sequence[str] = (),
+        faults: Sequence[str] = (),
+        beside: Mapping[str, bytes] | None = None,
     ) -> None:
         self.card: Mapping[str, Any] = card.table
         self.name, self.version, self.variant = card.name, card.version, str(variant.id)
         self.identity = f"{card.name} {card.version} {variant.id}"
         self.sha256, self.card_sha256 = variant.sha256, card.sha256
         self.notes, self.faults = tuple(notes), tuple(faults)
+        self.beside: Mapping[str, bytes] = dict(beside or {})
         self._shapes, self._out_shapes = card.inputs, card.outputs
         self._engine = engine
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import face_models
+from edge import face_models, inference
 from edge.cli import models
 from edge.types import ConfigError, ModelError
 
@@ -36,6 +36,12 @@ def test_list_names_every_variant_with_its_size(root: Path, capsys: pytest.Captu
     assert "tiny 1.0.0: nothing: random weights" in out
     assert out.count("tiny.int8.") == out.count("tiny.fp32.") == 2
     assert "broken: " in out
+
+
+def test_list_names_what_every_variant_needs_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    trees = inference.catalogue()["rhythm"].beside["trees"]
+    assert call("list") == 0
+    assert f"  with each    {trees.bytes / 1000:7.1f} kB  {trees.sha256[:12]}  trees.npz\n" in capsys.readouterr().out
 
 
 def test_verify_passes_a_whole_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from edge.dsp.rhythm_decision import Calibration, decide
+from edge.dsp.rhythm_decision import Calibration, blended, decide
 
-CALIBRATION = Calibration(1.0, 0.4, 0.5, np.zeros(3), np.ones(3))
+CALIBRATION = Calibration(1.0, 0.3, 0.4, 0.5, np.zeros(3), np.ones(3))
 
 
 def logits(*p):
@@ -40,7 +40,7 @@ def test_a_network_that_is_very_sure_is_no_overflow():
 
 def test_temperature_softens_and_keeps_the_order():
     z = np.array([3.0, 1.0, 0.0, 0.0, 0.0, 2.0, -2.0])
-    soft = decide(z, Calibration(3.0, 0.9, 0.5, np.zeros(3), np.ones(3)))
+    soft = decide(z, Calibration(3.0, 0.3, 0.9, 0.5, np.zeros(3), np.ones(3)))
     assert max(soft.probabilities) < max(decide(z, CALIBRATION).probabilities)
     assert np.argmax(soft.probabilities) == 0
 
@@ -52,6 +52,7 @@ def test_inputs_are_scaled_and_limited():
     assert wave.dtype == feature.dtype == np.float32
     card = {
         "temperature": 1,
+        "trees_share": 0.25,
         "af_threshold": 0.4,
         "none_limit": 0.5,
         "feature_mean": [1, 2, 3],
@@ -59,3 +60,22 @@ def test_inputs_are_scaled_and_limited():
     }
     of_card = Calibration.from_card({"calibration": card})
     assert of_card.inputs(np.zeros(4), np.array([3.0, 2.0, 2.5]))[1].tolist() == [[1.0, 0.0, -1.0]]
+    assert of_card.trees_share == 0.25
+
+
+def test_trees_have_their_share_of_every_class_whatever_the_scale_of_their_logits():
+    network, trees = logits(0.5, 0.1, 0.1, 0.05, 0.05, 0.1, 0.1), logits(0.02, 0.1, 0.1, 0.05, 0.05, 0.48, 0.2)
+    for share in (0.0, 0.3, 1.0):
+        product = np.exp(network) ** (1 - share) * np.exp(trees) ** share
+        for aside in (0.0, 7.0, -300.0):
+            p = np.exp(blended(network - aside, trees + aside, share))
+            np.testing.assert_allclose(p, product, rtol=1e-6)
+    assert decide(blended(network, trees, 0.0), CALIBRATION).decision == "sinus"
+    assert decide(blended(network, trees, 1.0), CALIBRATION).decision == "af"
+
+
+def test_many_windows_are_blended_as_one_by_one():
+    rng = np.random.default_rng(3)
+    network, trees = rng.normal(size=(5, 7)), 40.0 * rng.normal(size=(5, 7))
+    alone = [blended(a, b, 0.3) for a, b in zip(network, trees, strict=True)]
+    np.testing.assert_array_equal(blended(network, trees, 0.3), np.stack(alone))

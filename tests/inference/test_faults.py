@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from edge import inference
 from edge.inference import card as model_card
 from edge.types import ModelError
-from tiny_models import edit_card, timed, without
+from tiny_models import ALL, edit_card, timed, without
 
 
 def altered(path: Path) -> None:
@@ -50,6 +51,31 @@ def test_a_spoiled_file_is_said_even_when_another_variant_is_stored(root: Path, 
     model = inference.load("tiny", root=root, state_dir=tmp_path)
     assert model.variant == chosen
     assert other.file in model.faults[0]
+
+
+def beside(root: Path, content: bytes) -> Path:
+    """A file beside the network, named in the card."""
+    (root / "tiny" / "table.npz").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    edit_card(
+        root, "[golden]", f'[beside.table]\nfile = "table.npz"\nsha256 = "{sha256}"\nbytes = {len(content)}\n\n[golden]'
+    )
+    return root / "tiny" / "table.npz"
+
+
+def test_what_stands_beside_the_network_comes_with_every_variant(root: Path) -> None:
+    beside(root, b"numbers")
+    for variant in ALL:
+        assert inference.load("tiny", root=root, variant=variant).beside == {"table": b"numbers"}
+    assert all(c.ok for c in inference.verify(root))
+
+
+@pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
+def test_without_what_stands_beside_the_network_there_is_no_model(root: Path, spoil: Any) -> None:
+    spoil(beside(root, b"numbers" * 40))
+    with pytest.raises(ModelError, match=r"table\.npz: (altered|missing|cannot be read)"):
+        inference.load("tiny", root=root)
+    assert [c.file for c in inference.verify(root) if not c.ok] == ["table.npz"]
 
 
 def test_a_variant_asked_for_that_fails_gives_way_with_a_fault(root: Path) -> None:

@@ -80,6 +80,7 @@ def export(
     *,
     parity: Sequence[Arrays] | None = None,
     atol_int8: float = ATOL_INT8,
+    beside: Mapping[str, bytes] | None = None,
 ) -> dict[str, Parity]:
     """Write the files of ``out_dir`` and return the parity of int8 and fp32 per runtime (``onnx``, ``litert``).
 
@@ -88,6 +89,7 @@ def export(
     samples that every start-up will check; parity: samples the figures are measured on (default: golden).
     card: what only training knows: ``version``, ``task``, ``input`` (rate_hz, window_s, scaling), ``output`` (labels;
     kind, one of KINDS or a list of them, one per output), ``training``, ``figures``, ``calibration``, ``limits``.
+    beside: content of NPZ files that the model needs whatever variant runs, by name.
     """
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +124,9 @@ def export(
     filled["output"]["kind"] = list(kinds)
     filled["golden"] = {**_file(out / "golden.npz"), "atol_probability": atol_int8, "atol_fp32": ATOL_FP32}
     filled["variants"] = variants
+    for extra, content in (beside or {}).items():
+        (out / f"{extra}.npz").write_bytes(content)
+        filled.setdefault("beside", {})[extra] = _file(out / f"{extra}.npz")
     (out / "card.toml").write_text(toml(filled), encoding="utf-8")
     report = {}
     for runtime in ("onnx", "litert"):
@@ -137,7 +142,7 @@ def amend_card(folder: str | Path, sections: Mapping[str, Any]) -> None:
     """Add or replace whole sections of a card, such as ``figures`` measured on the exported files; the rest stays."""
     path = Path(folder) / "card.toml"
     table = tomllib.loads(path.read_text(encoding="utf-8"))
-    if fixed := sorted({"golden", "variants"} & set(sections)):
+    if fixed := sorted({"golden", "variants", "beside"} & set(sections)):
         raise ValueError(f"{', '.join(fixed)}: written by export alone")
     path.write_text(toml({**table, **sections}), encoding="utf-8")
 

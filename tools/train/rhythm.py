@@ -1,11 +1,11 @@
-"""Train the rhythm network from ``ppg/liu2022.npz``, ``ppg/cinc2015.npz`` and ``ppg/rr``: cross-validate, fit, export.
+"""Train the rhythm network and the trees beside it from ``ppg/liu2022.npz``, ``ppg/cinc2015.npz`` and ``ppg/rr``: cross-validate, fit, export.
 
     python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
     python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
 
-One seed, fixed beforehand, and those after it for further towers. Synthetic windows carry no person, so one pre-training serves every fold. Each fold also
-leaves out a seventh of the ICU records, so that no network is judged on a record it was fitted to. Work that is done is
-kept in ``--work`` and taken up again; delete it to begin afresh.
+One seed, fixed beforehand. Pre-training sees no window of Liu's people, so one serves every fold. Each fold also leaves
+out a seventh of the ICU records, so that nothing is judged on a record whose weak label it was fitted to. Work that is
+done is kept in ``--work`` and taken up again; delete it to begin afresh.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import icu_pulses
 import rhythm_report
+import rhythm_trees
 from rhythm_data import DATA, Windows, cached, made, synthetic, varied
-from rhythm_fit import Scale, Weak, fit, logits_of, scale_of
-from rhythm_net import TOWERS, RhythmNet, Tower, parameters
+from rhythm_fit import Scale, Weak, fit, scale_of
+from rhythm_net import CLASSES, RhythmNet
+from rhythm_pretrain import Records, pretrained
+from rhythm_trees import Both
 
 from edge.dsp.rhythm_features import FEATURES
 
 SEED = 20221
-SEEDS = tuple(SEED + i for i in range(TOWERS))
 FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
-PRETRAIN = {"epochs": 5, "rate": 3e-3, "mixed": 0, "none": 0, "average": 0.995, "mixup": 0.2}
 FINE = {"epochs": 28, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
 WEAKLY = (2, 1, 3)
 """ICU windows added to a batch of fine-tuning: AF, not AF, not AF though irregular."""
@@ -75,37 +76,30 @@ def folds(person: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int
     return np.array([fold_of[int(p)] for p in person])
 
 
-def pretrained(pool: Windows, scale: Scale, work: Path) -> RhythmNet:
-    """The towers after synthetic pulses alone."""
-    model = RhythmNet(pool.feature.shape[1])
-    for i, seed in enumerate(SEEDS):
-        torch.manual_seed(seed)
-        tower = Tower(pool.feature.shape[1])
-        path = work / f"pretrained-{i}.pt"
-        if not path.exists():
-            print(f"{parameters(tower)} weights of a tower", flush=True)
-            tower = fit(tower, [pool], pool, scale=scale, seed=seed, log=path.stem, **PRETRAIN)
-            torch.save(tower.state_dict(), path)
-        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
-    torch.save(model.state_dict(), work / "pretrained.pt")
+def started(pool: Windows, records: Records, scale: Scale, work: Path) -> RhythmNet:
+    """The network before any rhythm label of a real pulse, kept in ``work``."""
+    model, path = RhythmNet(pool.feature.shape[1]), work / "pretrained.pt"
+    if not path.exists():
+        torch.save(pretrained(pool, records, scale=scale, seed=SEED, log=path.stem).state_dict(), path)
+    model.load_state_dict(torch.load(path, weights_only=True))
     return model.eval()
 
 
 def fitted(
     name: str, start: RhythmNet, real: list[Windows], pool: Windows, weak: Weak, scale: Scale, work: Path
-) -> RhythmNet:
-    """``start`` fitted, tower by tower, to ``real`` and ``weak``, kept under ``name``."""
-    model = RhythmNet(pool.feature.shape[1])
-    for i, seed in enumerate(SEEDS):
-        path = work / f"{name}-{i}.pt"
-        if not path.exists():
-            tower = fit(
-                start.towers[i], real, pool, scale=scale, seed=seed, log=path.stem, weak=weak, weakly=WEAKLY, **FINE
-            )
-            torch.save(tower.state_dict(), path)
-        model.towers[i].load_state_dict(torch.load(path, weights_only=True))
-    torch.save(model.state_dict(), work / f"{name}.pt")
-    return model.eval()
+) -> Both:
+    """``start`` fitted to ``real`` and ``weak``, and trees grown on them, kept under ``name``."""
+    path = work / f"{name}.pt"
+    if not path.exists():
+        model = fit(start, real, pool, scale=scale, seed=SEED, log=name, weak=weak, weakly=WEAKLY, **FINE)
+        torch.save(model.state_dict(), path)
+    network = rhythm_trees.network_of(path, pool.feature.shape[1])
+    trees = work / f"{name}-trees.npz"
+    if not trees.exists():
+        nothing = pool.take(np.flatnonzero(pool.label == CLASSES - 1))
+        grown = rhythm_trees.grown(real, nothing, weak, network, scale, seed=SEED)
+        trees.write_bytes(rhythm_trees.written(grown))
+    return Both.kept(work, name, scale)
 
 
 def main() -> int:
@@ -129,10 +123,11 @@ def main() -> int:
     )
     real, person = real_windows(args.work)
     icu = icu_pulses.kept(args.work / "icu.npz", SEED)
+    records = Records(args.work / "icu_variants.npz", icu, SEED + 9)
     if args.only == "prepare":
         return 0
     scale = scale_of(pool.feature)
-    start = pretrained(pool, scale, args.work)
+    start = started(pool, records, scale, args.work)
     if args.only == "pretrain":
         return 0
     if args.cross_validate:
@@ -143,9 +138,9 @@ def main() -> int:
                 continue
             training = np.flatnonzero(fold != k)
             weak = icu.take(icu_fold != k).weak()
-            model = fitted(f"fold{k}", start, [w.take(training) for w in real], pool, weak, scale, args.work)
+            both = fitted(f"fold{k}", start, [w.take(training) for w in real], pool, weak, scale, args.work)
             test = np.flatnonzero(fold == k)
-            logits[test] = logits_of(model, real[0].take(test), scale)
+            logits[test] = both.logits(real[0].take(test))
             print(rhythm_report.line(f"fold {k}", logits[test], real[0].label[test]), flush=True)
         if args.only:
             return 0
@@ -155,10 +150,10 @@ def main() -> int:
         (args.work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         print(json.dumps(figures, indent=1))
     else:
-        model = fitted("final", start, real, pool, icu.weak(), scale, args.work)
+        both = fitted("final", start, real, pool, icu.weak(), scale, args.work)
         if args.only:
             return 0
-        rhythm_report.export(model, scale, real[0], pool, args.work, args.models, SEED)
+        rhythm_report.export(both, real[0], pool, args.work, args.models, SEED)
     print(f"{time.time() - began:.0f} s")
     return 0
 

@@ -28,8 +28,8 @@ import rhythm
 from icu_pulses import PLETH_HZ, Foreign
 from rhythm_data import DATA
 from rhythm_fit import scale_of
-from rhythm_net import RhythmNet
 from rhythm_report import Fitted
+from rhythm_trees import Both
 
 from edge import inference
 from edge.alarms.detector import Detector
@@ -119,9 +119,8 @@ def main() -> int:
         calibration = shipped.card["calibration"]
         scale = scale_of(np.load(args.work / "synthetic.npz")["feature"])
         for k in range(rhythm.FOLDS):
-            network = RhythmNet(len(scale.mean))
-            network.load_state_dict(torch.load(args.work / f"fold{k}.pt", weights_only=True))
-            models[k] = Fitted(network, scale, calibration["temperature"], calibration["af_threshold"])
+            both = Both.kept(args.work, f"fold{k}", scale)
+            models[k] = Fitted(both, calibration["temperature"], calibration["af_threshold"])
     pleth = np.load(DATA / "ppg" / "cinc2015.npz")["pleth"]
     records = [Record(af, readings(pleth[r], models.get(fold_of[r], shipped))) for r, af in wanted.items()]
     print("| rule | AF records alerted | delay, s | false alerts an hour | other records ever alerted |")

@@ -1,4 +1,4 @@
-"""Fitting one tower of the rhythm network: synthetic pulses first, then real ones with synthetic and weakly labelled ones mixed in."""
+"""Fitting the rhythm network to real windows, with synthetic and weakly labelled ones mixed in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rhythm_data import Windows
-from rhythm_net import CLASSES, RhythmNet, Tower
+from rhythm_net import CLASSES, RhythmNet
 from torch import nn
 from torch.nn import functional
 
@@ -101,7 +101,7 @@ def _orders(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterato
 
 
 def fit(
-    start: Tower,
+    start: RhythmNet,
     real: list[Windows],
     synthetic: Windows,
     *,
@@ -116,7 +116,7 @@ def fit(
     log: str,
     weak: Weak | None = None,
     weakly: tuple[int, ...] = (),
-) -> Tower:
+) -> RhythmNet:
     """A copy of ``start`` fitted for ``epochs`` over ``real[0]``; the average of its weights.
 
     real: the same rows as windows and variants of them. mixed, none: synthetic pulses and not-a-pulse per batch of 64.

@@ -1,8 +1,6 @@
-"""The rhythm network: two depthwise-separable towers over the wave beside the features, 45 thousand parameters.
+"""The rhythm network: a depthwise-separable tower over the wave, the features beside it, 23 thousand parameters.
 
-The towers differ in nothing but the seed they were fitted with, and their logits are averaged: of two networks of one
-size that were fitted apart, each corrects much of what the other got wrong by chance. Height-1 two-dimensional
-convolutions throughout, as both converters like them.
+Height-1 two-dimensional convolutions throughout, as both converters like them.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = 7
-TOWERS = 2
 
 
 class Separable(nn.Module):
@@ -32,7 +29,7 @@ class Separable(nn.Module):
         return torch.relu(x + y if self.same else y)
 
 
-class Tower(nn.Module):
+class RhythmNet(nn.Module):
     """wave ``(b, 1, 1, 1000)`` and features ``(b, n)`` to logits ``(b, 7)``: SR PVC PAC VT SVT AF none."""
 
     def __init__(self, features: int) -> None:
@@ -59,20 +56,6 @@ class Tower(nn.Module):
         """What is seen of the wave itself, ``(b, 128)``."""
         x = self.body(self.stem(wave))
         return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
-
-
-class RhythmNet(nn.Module):
-    """The mean of the logits of ``TOWERS`` towers; inputs and output as theirs."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.towers = nn.ModuleList(Tower(features) for _ in range(TOWERS))
-
-    def forward(self, wave: Tensor, features: Tensor) -> Tensor:
-        logits = self.towers[0](wave, features)
-        for tower in self.towers[1:]:
-            logits = logits + tower(wave, features)
-        return logits / len(self.towers)
 
 
 def parameters(model: nn.Module) -> int:

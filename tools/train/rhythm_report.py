@@ -14,20 +14,21 @@ import torch
 from numpy.typing import NDArray
 from rhythm_data import DATA, Windows
 from rhythm_fit import Scale
-from rhythm_net import RhythmNet, parameters
+from rhythm_net import parameters
+from rhythm_trees import DEPTH, SHARE, Both, said, written
 from roc import auroc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize
 from evaluation.rhythm import predict
 
-from edge.dsp.rhythm_decision import LABELS
+from edge.dsp.rhythm_decision import LABELS, blended
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.4.0"
+VERSION = "1.5.0"
 NONE_LIMIT = 0.25
 """Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
-SPECIFICITY = 0.94
+SPECIFICITY = 0.945
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
 _AF = 5
 
@@ -57,22 +58,24 @@ def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> st
 
 
 class Fitted:
-    """A torch network in the place of a loaded model, for the analyzer."""
+    """A torch network and its trees in the place of a loaded model, for the analyzer."""
 
-    def __init__(self, model: RhythmNet, scale: Scale, temperature: float, threshold: float) -> None:
-        self._model = model.eval()
+    def __init__(self, both: Both, temperature: float, threshold: float) -> None:
+        self._network = both.network
         self.identity = "rhythm in training"
-        self.card = {"name": "rhythm", "calibration": calibration_card(scale, temperature, threshold)}
+        self.card = {"name": "rhythm", "calibration": calibration_card(both.scale, temperature, threshold)}
+        self.beside = {"trees": written(both.trees)}
 
     def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         with torch.no_grad():
-            return (self._model(*(torch.from_numpy(x) for x in inputs)).numpy(),)
+            return (self._network(*(torch.from_numpy(x) for x in inputs)).numpy(),)
 
 
 def calibration_card(scale: Scale, temperature: float, threshold: float) -> dict[str, Any]:
     """The card's table ``calibration``."""
     return {
         "temperature": temperature,
+        "trees_share": SHARE,
         "af_threshold": threshold,
         "none_limit": NONE_LIMIT,
         "feature_mean": [round(float(x), 6) for x in scale.mean],
@@ -83,16 +86,15 @@ def calibration_card(scale: Scale, temperature: float, threshold: float) -> dict
 def write_cross_validation(
     out: Path, logits: NDArray[np.float64], fold: NDArray[np.int64], work: Path, scale: Scale
 ) -> None:
-    """Every window by the network and the threshold of the folds it is not in, through the shipped analyzer."""
+    """Every window by the network, the trees and the threshold of the folds it is not in, through the shipped analyzer."""
     d = np.load(DATA / "ppg" / "liu2022.npz")
     label = d["label"].astype(np.int64)
     rows: dict[int, dict[str, str]] = {}
     for k in np.unique(fold):
         other, mine = fold != k, np.flatnonzero(fold == k)
         temperature, threshold = calibrated(logits[other], label[other])
-        model = RhythmNet(len(FEATURES))
-        model.load_state_dict(torch.load(work / f"fold{k}.pt", weights_only=True))
-        found = predict(d["ppg"][mine], 100.0, Fitted(model, scale, temperature, threshold))
+        both = Both.kept(work, f"fold{k}", scale)
+        found = predict(d["ppg"][mine], 100.0, Fitted(both, temperature, threshold))
         rows |= {int(i): {**row, "row": str(i)} for i, row in zip(mine, found, strict=True)}
         print(f"fold {k}: temperature {temperature}, AF threshold {threshold}", flush=True)
     with out.open("w", newline="", encoding="utf-8") as file:
@@ -104,25 +106,26 @@ def write_cross_validation(
 def figures_of_variants(
     work: Path, fold: NDArray[np.int64], real: Windows, pool: Windows, scale: Scale, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Cross-validated figures of the four files each fold's network becomes, on the windows it never saw."""
+    """Cross-validated figures of the four files each fold's network becomes, with its trees, on the windows it never saw."""
     from edge import inference
 
     logits: dict[str, NDArray[np.float64]] = {}
     for k in np.unique(fold):
-        model = RhythmNet(len(FEATURES))
-        model.load_state_dict(torch.load(work / f"fold{k}.pt", weights_only=True))
+        both = Both.kept(work, f"fold{k}", scale)
         seen = real.take(np.flatnonzero(fold != k))
         folder = work / f"models{k}" / "rhythm"
         example, calibration, golden = _inputs(seen, pool, scale, seed)
         card = {"name": "rhythm", "version": "0", "task": "a fold", "output": {"kind": "softmax"}}
-        quantize.export(model.eval(), example, calibration, folder, "rhythm", golden, card)
+        quantize.export(both.network, example, calibration, folder, "rhythm", golden, card)
         mine = np.flatnonzero(fold == k)
         windows = real.take(mine)
-        feature = scale(windows.feature)
+        feature, trees = scale(windows.feature), said(both.trees, windows)
         for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
             net = inference.load("rhythm", root=folder.parent, variant=variant)
             rows = [net.run(windows.wave[i][None, None, None], feature[i][None])[0][0] for i in range(len(mine))]
-            logits.setdefault(variant, np.zeros((len(fold), len(LABELS) + 1)))[mine] = rows
+            logits.setdefault(variant, np.zeros((len(fold), len(LABELS) + 1)))[mine] = blended(
+                np.array(rows, dtype=np.float64), trees, SHARE
+            )
     return {variant: _figures(x, real.label) for variant, x in logits.items()}
 
 
@@ -159,16 +162,16 @@ def _inputs(real: Windows, pool: Windows, scale: Scale, seed: int) -> tuple[tupl
     return tuple(torch.from_numpy(x) for x in golden[0]), calibration, golden
 
 
-def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: Path, out: Path, seed: int) -> None:
+def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed: int) -> None:
     """The four variants, golden vectors and card; calibrated on the cross-validated logits."""
     cross = work / "cross.npz"
     if not cross.exists():
         sys.exit("rhythm: thresholds come from the cross-validation; run with --cross-validate first (same --work)")
     d = np.load(cross)
     temperature, threshold = calibrated(d["logits"], d["label"])
-    example, calibration, golden = _inputs(real, pool, scale, seed)
+    example, calibration, golden = _inputs(real, pool, both.scale, seed)
     few = real.take(np.random.default_rng(seed + 1).choice(len(real), 600, replace=False))
-    parity = [(few.wave[i][None, None, None], scale(few.feature[i])[None]) for i in range(len(few))]
+    parity = [(few.wave[i][None, None, None], both.scale(few.feature[i])[None]) for i in range(len(few))]
     figures = work / "figures.json"
     card = {
         "name": "rhythm",
@@ -190,10 +193,11 @@ def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: P
             "terms": "Liu: cite, recordings not redistributed; PhysioNet: ODC-By 1.0",
             "split": "7 folds of 4 people and a seventh of the ICU records for the figures; shipped weights fitted on all",
             "seed": seed,
-            "parameters": parameters(model),
+            "parameters": parameters(both.network),
+            "trees": {"count": len(both.trees.feature), "depth": DEPTH, "parameters": both.trees.parameters},
             "first_window_crc32": zlib.crc32(np.load(DATA / "ppg" / "liu2022.npz")["ppg"][0].tobytes()),
         },
-        "calibration": calibration_card(scale, temperature, threshold),
+        "calibration": calibration_card(both.scale, temperature, threshold),
         "figures": json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {},
         "limits": {
             "text": "Adults at rest, fingertip, clean signal. One window is no diagnosis: confirm over several. "
@@ -201,7 +205,10 @@ def export(model: RhythmNet, scale: Scale, real: Windows, pool: Windows, work: P
             "told from SVT reliably. Not a medical device."
         },
     }
-    report = quantize.export(model, example, calibration, out, "rhythm", golden, card, parity=parity)
+    report = quantize.export(
+        both.network, example, calibration, out, "rhythm", golden, card, parity=parity,
+        beside={"trees": written(both.trees)},
+    )  # fmt: skip
     (work / "parity.json").write_text(json.dumps({k: vars_of(v) for k, v in report.items()}), encoding="utf-8")
 
 

@@ -1,103 +1,117 @@
-"""What boosted trees over the features alone would add to the rhythm network, at home and on ICU pulses.
-
-    python tools/train/rhythm_trees.py --work WORK     after tools/train/rhythm.py --cross-validate --work WORK
-
-Trees of each fold are grown on the features of the people (and of their variants) that its network was fitted to, and
-``SHARE`` of their logits taken. The gain's interval is that of people drawn anew, the same for both. Not shipped: trees are
-neither int8 nor in either runtime. Two minutes.
-"""
+"""Boosted trees beside the rhythm network: grown on its features, laid out for ``edge.dsp.boosted_trees``, and blended."""
 
 from __future__ import annotations
 
-import argparse
-import sys
+import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from rhythm_data import Windows
+from rhythm_fit import Scale, Weak, logits_of
+from rhythm_net import RhythmNet
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
-
-import icu_pulses
-import rhythm
-from rhythm_fit import logits_of, scale_of
-from rhythm_general import at_home
-from rhythm_net import CLASSES, RhythmNet
-from rhythm_report import probabilities
-from roc import auroc
+from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.rhythm_decision import blended
 
 Floats = NDArray[np.float64]
 
 SHARE = 0.3
-_TREES = {"max_iter": 200, "learning_rate": 0.05, "max_leaf_nodes": 15, "l2_regularization": 1.0, "max_features": 0.5}
-_LEAST = 1e-6
-_DRAWS = 400
-_AF, _NONE = 5, CLASSES - 1
+DEPTH = 4
+_ICU_AF, _ICU_OTHER, _NO_PULSE = 0.005, 0.01, 0.03
+"""What all ICU windows of AF, all others, and all that is no pulse weigh of what all real ones weigh."""
+_GROWTH = {"max_iter": 100, "learning_rate": 0.1, "l2_regularization": 1.0, "max_features": 0.5}
+_AF = 5
 
 
-def blended(network: Floats, trees: Floats) -> Floats:
-    """Logits of both; "not a pulse" is the network's alone."""
-    mixed = (1.0 - SHARE) * network[:, :_NONE] + SHARE * trees
-    return np.column_stack([mixed, network[:, _NONE]])
+@dataclass(frozen=True, slots=True, eq=False)
+class Both:
+    """A fitted network, how its features are scaled, and the trees beside it."""
+
+    network: RhythmNet
+    scale: Scale
+    trees: BoostedTrees
+
+    @classmethod
+    def kept(cls, work: Path, name: str, scale: Scale) -> Both:
+        """As ``tools/train/rhythm.py`` keeps them in its working folder."""
+        trees = BoostedTrees.from_bytes((work / f"{name}-trees.npz").read_bytes())
+        return cls(network_of(work / f"{name}.pt", len(scale.mean)), scale, trees)
+
+    def logits(self, windows: Windows) -> Floats:
+        """``(n, 7)``, blended."""
+        return blended(logits_of(self.network, windows, self.scale), said(self.trees, windows), SHARE)
 
 
-def gain(one: Floats, other: Floats, label: NDArray[np.int64], person: NDArray[np.int64], seed: int) -> Floats:
-    """What ``other`` has more than ``one`` of accuracy and AF AUROC: 2.5 %, median and 97.5 % over people drawn anew."""
-    before, after = probabilities(one, 1.0), probabilities(other, 1.0)
-    rows = [np.flatnonzero(person == p) for p in np.unique(person)]
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(_DRAWS):
-        drawn = np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])
-        y = label[drawn]
-        right = [np.mean(p[drawn].argmax(axis=1) == y) for p in (before, after)]
-        ranks = [auroc(p[drawn, _AF], y == _AF) for p in (before, after)]
-        found.append((right[1] - right[0], ranks[1] - ranks[0]))
-    return np.quantile(found, [0.025, 0.5, 0.975], axis=0)
+def network_of(path: Path, features: int) -> RhythmNet:
+    """The network whose weights stand in a file."""
+    model = RhythmNet(features)
+    model.load_state_dict(torch.load(path, weights_only=True))
+    return model.eval()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "rhythm")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    real, person = rhythm.real_windows(args.work)
-    label, fold = real[0].label, rhythm.folds(person, real[0].label)
-    there = icu_pulses.kept(args.work / "icu.npz", rhythm.SEED)
-    icu_fold = there.folds(rhythm.FOLDS)
-    with np.load(args.work / "synthetic.npz") as pool:
-        scale = scale_of(pool["feature"])
-    network, trees = np.zeros((len(label), CLASSES)), np.zeros((len(label), _NONE))
-    icu_network, icu_trees = np.zeros((len(icu_fold), CLASSES)), np.zeros((len(icu_fold), _NONE))
-    for k in range(rhythm.FOLDS):
-        model = RhythmNet(real[0].feature.shape[1])
-        model.load_state_dict(torch.load(args.work / f"fold{k}.pt", weights_only=True))
-        model.eval()
-        training, mine, theirs = np.flatnonzero(fold != k), np.flatnonzero(fold == k), np.flatnonzero(icu_fold == k)
-        forest = HistGradientBoostingClassifier(**_TREES, random_state=0)
-        forest.fit(np.concatenate([w.feature[training] for w in real]), np.tile(label[training], len(real)))
-        network[mine] = logits_of(model, real[0].take(mine), scale)
-        icu_network[theirs] = logits_of(model, there.windows.take(theirs), scale)
-        trees[mine] = np.log(forest.predict_proba(real[0].feature[mine]) + _LEAST)
-        icu_trees[theirs] = np.log(forest.predict_proba(there.windows.feature[theirs]) + _LEAST)
-        print(f"fold {k}", flush=True)
-    sure = (there.looks_af | there.looks_other) & (there.alike >= icu_pulses.ALIKE)
-    print("accuracy balanced AUROC spec@.85 PAC PVC sens@spec.94 | ICU, pulse and ECG beat alike: AUROC")
-    both, icu_both = blended(network, trees), blended(icu_network, icu_trees)
-    alone, icu_alone = (np.column_stack([x, np.full(len(x), np.log(_LEAST))]) for x in (trees, icu_trees))
-    for name, home, away in (
-        ("network", network, icu_network), ("trees", alone, icu_alone), ("both", both, icu_both),
-    ):  # fmt: skip
-        ranks = auroc(probabilities(away, 1.0)[sure, _AF], there.looks_af[sure])
-        print(f"{name}: {at_home(home, label)[0]} | {ranks:.4f}")
-    low, middle, high = gain(network, both, label, person, rhythm.SEED)
-    for word, at in (("accuracy", 0), ("AF AUROC", 1)):
-        print(f"gain of {word}: {middle[at]:.4f} ({low[at]:.4f} to {high[at]:.4f})")
-    return 0
+def said(trees: BoostedTrees, windows: Windows) -> Floats:
+    """``(n, 7)`` logits of the trees."""
+    return np.stack([trees(x) for x in windows.feature])
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def grown(
+    real: list[Windows], nothing: Windows, weak: Weak, network: RhythmNet, scale: Scale, seed: int
+) -> BoostedTrees:
+    """Trees grown on the features of ``real``, windows and variants of them, of ``nothing``, which is no pulse, and of the
+    ICU windows of ``weak``.
+
+    Trees must be told which rhythm an ICU window has that is not AF: the likeliest of the other five by ``network``.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    af = weak.windows.take(np.concatenate(weak.groups[0]))
+    other = weak.windows.take(np.unique(np.concatenate([*weak.groups[1], *weak.groups[2]])))
+    likeliest = logits_of(network, other, scale)[:, :_AF].argmax(axis=1)
+    beside = (af, other, nothing)
+    feature = np.concatenate([w.feature for w in (*real, *beside)])
+    label = np.concatenate([*(w.label for w in real), af.label, likeliest, nothing.label])
+    known = sum(len(w) for w in real)
+    weight = [share * known / len(w) for share, w in zip((_ICU_AF, _ICU_OTHER, _NO_PULSE), beside, strict=True)]
+    weight = np.repeat([1.0, *weight], [known, *(len(w) for w in beside)])
+    forest = HistGradientBoostingClassifier(**_GROWTH, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, random_state=seed)
+    forest.fit(feature, label, sample_weight=weight)
+    return laid_out(
+        [trees.nodes for of_step in forest._predictors for trees in of_step], forest._baseline_prediction[0]
+    )
+
+
+def laid_out(grown_trees: list[Any], start: Floats) -> BoostedTrees:
+    """Trees of scikit-learn's as tables; a leaf above the lowest level is repeated below, behind a question that nobody
+    answers with yes."""
+    questions = 2**DEPTH - 1
+    feature = np.zeros((len(grown_trees), questions), dtype=np.uint8)
+    threshold = np.full((len(grown_trees), questions), np.inf, dtype=np.float32)
+    leaf = np.zeros((len(grown_trees), questions + 1))
+
+    def place(t: int, nodes: Any, node: int, at: int) -> None:
+        here = nodes[node]
+        if at >= questions:
+            leaf[t, at - questions] = here["value"]
+            return
+        if not here["is_leaf"]:
+            feature[t, at], threshold[t, at] = here["feature_idx"], here["num_threshold"]
+        for side, below in (("left", 2 * at + 1), ("right", 2 * at + 2)):
+            place(t, nodes, node if here["is_leaf"] else int(here[side]), below)
+
+    for t, nodes in enumerate(grown_trees):
+        place(t, nodes, 0, 0)
+    step = float(abs(leaf).max() / 127)
+    return BoostedTrees(feature, threshold, np.round(leaf / step).astype(np.int8), step, start.astype(float)).checked()
+
+
+def written(trees: BoostedTrees) -> bytes:
+    """As a file."""
+    file = io.BytesIO()
+    np.savez_compressed(
+        file, feature=trees.feature, threshold=trees.threshold, leaf=trees.leaf, step=trees.step, start=trees.start
+    )
+    return file.getvalue()
