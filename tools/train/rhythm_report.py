@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rhythm_data import DATA, Windows
 from rhythm_fit import Scale
 from rhythm_net import parameters
-from rhythm_trees import DEPTH, SHARE, Both, said, written
+from rhythm_trees import DEPTH, SHARE, Both, said
 from roc import auroc
+from tree_tables import written
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize

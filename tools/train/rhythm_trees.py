@@ -1,11 +1,9 @@
-"""Boosted trees beside the rhythm network: grown on its features, laid out for ``edge.dsp.boosted_trees``, and blended."""
+"""Boosted trees beside the rhythm network: grown on its features, and blended with it."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from rhythm_data import Windows
 from rhythm_fit import Scale, Weak, logits_of
 from rhythm_net import RhythmNet
+from tree_tables import laid_out
 
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rhythm_decision import blended
@@ -82,36 +81,3 @@ def grown(
     return laid_out(
         [trees.nodes for of_step in forest._predictors for trees in of_step], forest._baseline_prediction[0]
     )
-
-
-def laid_out(grown_trees: list[Any], start: Floats) -> BoostedTrees:
-    """Trees of scikit-learn's as tables; a leaf above the lowest level is repeated below, behind a question that nobody
-    answers with yes."""
-    questions = 2**DEPTH - 1
-    feature = np.zeros((len(grown_trees), questions), dtype=np.uint8)
-    threshold = np.full((len(grown_trees), questions), np.inf, dtype=np.float32)
-    leaf = np.zeros((len(grown_trees), questions + 1))
-
-    def place(t: int, nodes: Any, node: int, at: int) -> None:
-        here = nodes[node]
-        if at >= questions:
-            leaf[t, at - questions] = here["value"]
-            return
-        if not here["is_leaf"]:
-            feature[t, at], threshold[t, at] = here["feature_idx"], here["num_threshold"]
-        for side, below in (("left", 2 * at + 1), ("right", 2 * at + 2)):
-            place(t, nodes, node if here["is_leaf"] else int(here[side]), below)
-
-    for t, nodes in enumerate(grown_trees):
-        place(t, nodes, 0, 0)
-    step = float(abs(leaf).max() / 127)
-    return BoostedTrees(feature, threshold, np.round(leaf / step).astype(np.int8), step, start.astype(float)).checked()
-
-
-def written(trees: BoostedTrees) -> bytes:
-    """As a file."""
-    file = io.BytesIO()
-    np.savez_compressed(
-        file, feature=trees.feature, threshold=trees.threshold, leaf=trees.leaf, step=trees.step, start=trees.start
-    )
-    return file.getvalue()
