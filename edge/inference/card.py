@@ -80,7 +80,17 @@ class _Card(msgspec.Struct, frozen=True):
 
 
 class FrozenTable(dict[str, Any]):
-    """A table of a card: a dict that can be read, pickled and written as JSON, and not changed."""
+    """A table of a card: a dict that can be read, pickled and written as JSON, and not changed.
+
+    where: file and keys that lead to it; ``table[key]`` raises ModelError with them when there is no such key.
+    """
+
+    def __init__(self, items: Mapping[str, Any], where: str = "") -> None:
+        super().__init__(items)
+        self._where = where
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise ModelError(f"{self._where}{key}: missing; the model is of another version of edge-vitals")
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("a model's card cannot be changed")
@@ -89,7 +99,7 @@ class FrozenTable(dict[str, Any]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenTable, (dict(self),)
+        return FrozenTable, (dict(self), self._where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +194,7 @@ def read_card(folder: Path) -> Card:
         variants=card.variants,
         golden=card.golden,
         beside=card.beside,
-        table=_frozen(table),
+        table=_frozen(table, f"{path}: "),
         sha256=hashlib.sha256(raw).hexdigest(),
     )
 
@@ -245,7 +255,7 @@ def _consistent(path: Path, card: _Card) -> None:
             raise ModelError(f"{path}: variants: {variant.id}: inputs and outputs must match the shapes")
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any, where: str) -> Any:
     if isinstance(value, dict):
-        return FrozenTable({k: _frozen(v) for k, v in value.items()})
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+        return FrozenTable({k: _frozen(v, f"{where}{k}.") for k, v in value.items()}, where)
+    return tuple(_frozen(v, where) for v in value) if isinstance(value, list) else value

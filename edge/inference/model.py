@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.card import Card, VariantFile
+from edge.inference.card import CARD, Card, FrozenTable, VariantFile
 from edge.inference.engines import Arrays, Engine
 from edge.types import ModelError
 
@@ -35,7 +35,7 @@ class Model:
         self.identity = f"{card.name} {card.version} {variant.id}"
         self.sha256, self.card_sha256 = variant.sha256, card.sha256
         self.notes, self.faults = tuple(notes), tuple(faults)
-        self.beside: Mapping[str, bytes] = dict(beside or {})
+        self.beside: Mapping[str, bytes] = FrozenTable(beside or {}, f"{card.folder / CARD}: beside.")
         self._shapes, self._out_shapes = card.inputs, card.outputs
         self._engine = engine
 

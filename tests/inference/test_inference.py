@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -77,6 +78,19 @@ def test_the_card_is_frozen_and_whole(root: Path) -> None:
         card.update(name="other")  # type: ignore[attr-defined]
     assert pickle.loads(pickle.dumps(card)) == copy.deepcopy(card) == card
     assert json.loads(json.dumps(card))["name"] == "tiny"
+
+
+def test_a_key_that_the_card_does_not_have_is_named_with_its_file(root: Path) -> None:
+    model = inference.load("tiny", root=root)
+    card = pickle.loads(pickle.dumps(model.card))
+    path = root / "tiny" / "card.toml"
+    for table, key, named in (
+        (card, "figures", "figures"), (card["calibration"], "share", "calibration.share"), (model.beside, "trees", "beside.trees"),
+    ):  # fmt: skip
+        assert key not in table
+        assert table.get(key) is None
+        with pytest.raises(ModelError, match=re.escape(f"{path}: {named}: missing; the model is of another version")):
+            table[key]
 
 
 def test_without_a_state_directory_the_first_variant_of_the_card_is_taken_and_nothing_is_timed(
