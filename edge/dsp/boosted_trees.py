@@ -40,6 +40,14 @@ class BoostedTrees:
             raise ModelError(f"no boosted trees: {error}") from None
         return trees.checked()
 
+    def as_bytes(self) -> bytes:
+        """What ``from_bytes`` reads."""
+        file = io.BytesIO()
+        np.savez_compressed(
+            file, feature=self.feature, threshold=self.threshold, leaf=self.leaf, step=self.step, start=self.start
+        )
+        return file.getvalue()
+
     def checked(self) -> BoostedTrees:
         """Itself; ModelError where the tables do not fit each other."""
         shape = self.feature.shape

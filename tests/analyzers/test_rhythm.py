@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from edge import inference
 from edge.analyzers import rhythm
 from edge.dsp import synthesis
+from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.rhythm_decision import LABELS
+from edge.dsp.rhythm_features import FEATURES
 from edge.lane import Lane
 from edge.types import Block, ConfigError, Window
 from signals import blocks
@@ -205,11 +208,14 @@ UNITS = {"ppg.rhythm": "", "ppg.quality": "", "ppg.perfusion": "%"}
 
 
 class Says:
-    """The shipped card without a share of the trees', and always the same answer."""
+    """The shipped card with another share of the trees', trees that ask one question, and always the same answer."""
 
-    def __init__(self, model, logits):
-        self.card = {**model.card, "calibration": {**model.card["calibration"], "trees_share": 0.0}}
-        self.identity, self.beside, self._logits = model.identity, model.beside, np.array([logits], np.float32)
+    def __init__(self, model, logits, share=0.0, feature=0, threshold=0.0, no=(0,) * 7, yes=(0,) * 7):
+        self.card = {**model.card, "calibration": {**model.card["calibration"], "trees_share": share}}
+        self.identity, self._logits = model.identity, np.array([logits], np.float32)
+        leaf = np.column_stack([no, yes]).astype(np.int8)
+        asked = np.full((7, 1), feature, np.uint8), np.full((7, 1), threshold, np.float32)
+        self.beside = {"trees": BoostedTrees(*asked, leaf, 0.5, np.zeros(7)).as_bytes()}
 
     def run(self, *inputs):
         return [self._logits]
@@ -235,6 +241,19 @@ def test_quality_is_less_by_how_likely_it_is_no_pulse_and_past_the_cards_limit_n
     assert {(r.metric == "ppg.quality") == (r.value is not None) for r in refused} == {True}
     assert {r.reason for r in refused} == {"out_of_distribution"}
     assert refused[0].detail["p_none"] == pytest.approx(limit + 0.01)
+
+
+def test_the_trees_are_asked_about_the_numbers_as_they_are_and_have_the_cards_share(model):
+    x, beats_of_72_bpm = window_of(wave()), FEATURES.index("mean_ibi")
+    temperature = model.card["calibration"]["temperature"]
+    for threshold, which in ((60 / 72 - 0.03, "yes"), (60 / 72 + 0.03, "no")):
+        for share in (0.0, 0.3, 1.0):
+            words = {"no": [0, 4, 0, 0, 0, 0, -8], "yes": [0, 0, 4, 0, 0, 0, -8]}
+            says = Says(model, [0.0] * 6 + [-8.0], share, beats_of_72_bpm, threshold, **words)
+            detail = rhythm.build(models=lambda _, says=says: says)(x)[0].detail
+            trees = 0.5 * np.array(words[which][:6])
+            odds = np.exp(share * trees / temperature)
+            assert [detail[f"p_{name}"] for name in LABELS] == pytest.approx((odds / odds.sum()).tolist(), rel=1e-6)
 
 
 def test_settings_are_checked(model):

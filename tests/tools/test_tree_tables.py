@@ -10,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "train"))
 
 import tree_tables
 
-from edge.dsp.boosted_trees import BoostedTrees
-
 NODE = np.dtype(
     [("value", float), ("feature_idx", np.intp), ("num_threshold", float), ("left", np.uint32), ("right", np.uint32),
      ("is_leaf", np.uint8)]
@@ -50,11 +48,3 @@ def test_a_tree_with_more_levels_than_the_tables_is_refused():
     assert tree_tables.laid_out([DEEP], np.zeros(1), 3)(np.array([5.0])) == pytest.approx([2.0])
     with pytest.raises(ValueError, match="tree 1 has more than 2 levels"):
         tree_tables.laid_out([UNEVEN, DEEP], np.zeros(1), 2)
-
-
-def test_what_is_written_is_read_back_whole():
-    tables = tree_tables.laid_out([UNEVEN, STUMP], np.array([0.1, -0.2]), 3)
-    again = BoostedTrees.from_bytes(tree_tables.written(tables))
-    for name in ("feature", "threshold", "leaf", "start"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(tables, name))
-    assert again.step == tables.step

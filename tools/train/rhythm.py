@@ -26,7 +26,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 import icu_pulses
 import rhythm_report
 import rhythm_trees
-import tree_tables
 from rhythm_data import DATA, Windows, cached, made, synthetic, varied
 from rhythm_fit import Scale, Weak, fit, scale_of
 from rhythm_net import CLASSES, RhythmNet
@@ -99,7 +98,7 @@ def fitted(
     if not trees.exists():
         nothing = pool.take(np.flatnonzero(pool.label == CLASSES - 1))
         grown = rhythm_trees.grown(real, nothing, weak, network, scale, seed=SEED)
-        trees.write_bytes(tree_tables.written(grown))
+        trees.write_bytes(grown.as_bytes())
     return Both.kept(work, name, scale)
 
 

@@ -17,7 +17,6 @@ from rhythm_fit import Scale
 from rhythm_net import parameters
 from rhythm_trees import DEPTH, SHARE, Both, said
 from roc import auroc
-from tree_tables import written
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize
@@ -65,7 +64,7 @@ class Fitted:
         self._network = both.network
         self.identity = "rhythm in training"
         self.card = {"name": "rhythm", "calibration": calibration_card(both.scale, temperature, threshold)}
-        self.beside = {"trees": written(both.trees)}
+        self.beside = {"trees": both.trees.as_bytes()}
 
     def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         with torch.no_grad():
@@ -208,7 +207,7 @@ def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed
     }
     report = quantize.export(
         both.network, example, calibration, out, "rhythm", golden, card, parity=parity,
-        beside={"trees": written(both.trees)},
+        beside={"trees": both.trees.as_bytes()},
     )  # fmt: skip
     (work / "parity.json").write_text(json.dumps({k: vars_of(v) for k, v in report.items()}), encoding="utf-8")
 

@@ -1,8 +1,7 @@
-"""Boosted trees as they were grown become the tables of ``edge.dsp.boosted_trees`` and a file; numpy alone."""
+"""Boosted trees as they were grown become the tables of ``edge.dsp.boosted_trees``; numpy alone."""
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -41,12 +40,3 @@ def laid_out(grown: list[Any], start: Floats, depth: int) -> BoostedTrees:
         place(t, nodes, 0, 0)
     step = float(abs(leaf).max() / 127)
     return BoostedTrees(feature, threshold, np.round(leaf / step).astype(np.int8), step, start.astype(float)).checked()
-
-
-def written(trees: BoostedTrees) -> bytes:
-    """As a file."""
-    file = io.BytesIO()
-    np.savez_compressed(
-        file, feature=trees.feature, threshold=trees.threshold, leaf=trees.leaf, step=trees.step, start=trees.start
-    )
-    return file.getvalue()
