@@ -71,6 +71,12 @@ def test_port_noise(device):
     assert words(serial(device(device=Talks(lambda now: noise(200))), 3.5)) == ["port_noise"]
 
 
+def test_port_text(device):
+    (found,) = serial(device(device=Talks(lambda now: b"50123,49871\r\n")), 3.5)
+    assert found.fault == "port_text"
+    assert "'50123,49871'" in found.text
+
+
 def test_port_framing_and_samples_lost(device):
     found = words(serial(device(faults=Faults(corruption=0.2)), 2.5))
     assert "port_framing" in found
@@ -196,3 +202,10 @@ def test_what_the_device_flags(device, bit, word):
 
 def test_signal_flat(device):
     assert words(serial(device(samples=lambda first, count: [[77]] * count))) == ["signal_flat"]
+
+
+def test_source_failed_says_what_the_system_said():
+    (failed,) = serial("socket://127.0.0.1:1")
+    assert failed.fault == "source_failed"
+    assert "socket://127.0.0.1:1: " in failed.text
+    assert "refused" in failed.text.lower()
