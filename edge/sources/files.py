@@ -40,6 +40,9 @@ _NOT_SIGNALS = (
     (b"PAR1", 0, "a Parquet table: export CSV, EDF or WFDB"),
     (b"\x89HDF", 0, "HDF5: export CSV or NPZ"),
     (b"\x1f\x8b", 0, "compressed with gzip: unpack it first"),
+    (b"\x93NUMPY", 0, "one NumPy array: numpy.savez(FILE, ppg=…, fs=…) says what it is and its rate"),
+    (b"MATLAB ", 0, "a MATLAB file: export CSV, or WFDB with its header"),
+    (b"{", 0, "JSON: export CSV or NPZ"),
 )
 
 
