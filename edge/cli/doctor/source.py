@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -136,17 +136,27 @@ def _judge(
         yield fault(step, word, f"listened {listened_s:.0f} s")
         return
     yield from _wire(step, source, counters, bad, good)
-    readers = {kind: set(names) & set(config.analyzers) for kind, names in ANALYZERS_BY_STREAM.items()}
-    wanted = {kind for kind, needy in readers.items() if needy}
-    sent = {stream.partition("/")[2] for stream in streams}
-    for kind in sorted(wanted - sent) if config.kind in ("serial_port", "synthetic") else ():
-        needy = [name for name in config.analyzers if name in readers[kind]]
-        yield fault(step, "stream_missing", f"no {kind}, which {', '.join(needy)} need(s)")
+    if config.kind in ("serial_port", "synthetic"):
+        sent = {stream.partition("/")[2] for stream in streams}
+        yield from _missing(step, config, sent, getattr(source, "announced", ()))
     for name, stream in streams.items():
         if name.endswith("/video"):
             yield from pictures.judge(step, stream.rate)
         else:
             yield from _stream(step, name, stream)
+
+
+def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collection[str]) -> Iterator[Finding]:
+    """Streams that do not come and that ``run`` would miss: of analyzers that the configuration names, or which the device
+    announces; where none comes that anything looks at, all of them."""
+    readers = {kind: set(names) & set(config.analyzers) for kind, names in ANALYZERS_BY_STREAM.items()}
+    wanted = {kind for kind, needy in readers.items() if needy}
+    for kind in sorted(wanted - sent):
+        needy = ", ".join(name for name in config.analyzers if name in readers[kind])
+        if config.named or kind in announced or not wanted & sent:
+            yield fault(step, "stream_missing", f"no {kind}, which {needy} need(s)")
+        else:
+            yield fine(step, f"no {kind}: nothing to do for {needy}")
 
 
 def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: int) -> Iterator[Finding]:
