@@ -198,7 +198,7 @@ EVENTS = [
     Alarm("bed1/af", "o1", "physiological", "medium", "on", 4.0, "AF", "af", "bed1", seq=1),
     CommandResult(Command("ack", "bed1", 5.0, "c1", "nurse"), 5.0, True, "done"),
     Stats(6.0, {"readings": {"ppg.hr": 2}}),
-    Heartbeat(7.0, 5.0, {"bed1": {"seq": 1, "standing": 1, "unconfirmed": 0}}),
+    Heartbeat(7.0, 5.0, {"bed1": {"seq": 1, "standing": 1, "drills": 0, "unconfirmed": 0}}),
 ]
 
 

@@ -308,8 +308,8 @@ def test_the_heartbeat_says_where_the_numbers_are_and_stops_with_the_thread_that
         stuck.set()
         sink.wait(lambda e: isinstance(e, Heartbeat) and e.t == 65.0)
     first, second, _ = sink.of(Heartbeat)
-    assert first.beds["_device"] == {"seq": 0, "epoch": "b", "standing": 0, "unconfirmed": 0}
-    assert second.beds["_device"] == {"seq": 1, "epoch": "b", "standing": 1, "unconfirmed": 0}
+    assert first.beds["_device"] == {"seq": 0, "epoch": "b", "standing": 0, "drills": 0, "unconfirmed": 0}
+    assert second.beds["_device"] == {"seq": 1, "epoch": "b", "standing": 1, "drills": 0, "unconfirmed": 0}
     assert (second.interval_s, set(second.beds)) == (5.0, {"_device", "bed1"})
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from edge.alarms.auscultation import NO_PLACE, Place
 from edge.alarms.bed import NOTHING_WATCHED, Answered, Bed, evidence_of
 from edge.alarms.commands import COMMANDS, asked_by, unknown
-from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
+from edge.alarms.conditions import DEVICE_BED, DRILL, OF_DEVICE
 from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
@@ -136,12 +136,14 @@ class Board:
         ]
 
     def heartbeat(self) -> dict[str, dict[str, int | str]]:
-        """By bed: the number of its last event and where numbers began, and how many alarms are standing and unconfirmed."""
+        """By bed: the number of its last event and where numbers began, and how many alarms are standing, drills among
+        them, and unconfirmed."""
         return {
             name: {
                 "seq": bed.seq,
                 "epoch": bed.epoch,
                 "standing": sum(1 for _ in bed.standing()),
+                "drills": sum(line.rule.name == DRILL for line in bed.standing()),
                 "unconfirmed": bed.deliveries.unconfirmed(),
             }
             for name, bed in self._beds.items()

@@ -27,6 +27,8 @@ whether the signal is good, and where the bed has another rate it is watched by 
 BELOW: Final = frozenset({"brady", "low_quality"})
 """Conditions whose limit is a lower one; all others hold at or above theirs."""
 RATE_CONDITIONS: Final = ("brady", "tachy", "asystole")
+STOPS_TOLD_BY: Final = frozenset({"ppg.hr"})
+"""Rates that say, too, whether the beats stopped; a microphone or a camera that hears or sees none may have lost them."""
 LATCHING: Final = MappingProxyType({"high": True, "medium": False, "low": False})
 """A high alarm stays until somebody has seen it; the others may end unseen (ISA-18.2 latching by consequence)."""
 REALARM_S: Final = MappingProxyType({"high": 600.0, "medium": 1800.0, "low": 0.0})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from edge.alarms.conditions import DRILL, OF_DEVICE
+from edge.alarms.conditions import DRILL, OF_DEVICE, STOPS_TOLD_BY
 from edge.types import HEARTBEAT_EVERY_S
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PROCESSING_S: Final = 0.5
 """Allowance from a window's end to its transition at a broker nearby: analysis, durable write, delivery."""
+
+_UNWORN: Final = frozenset({"roi"})  # streams of what is not on the body, which no sensor_off comes of
 
 STATED_S: Final[Mapping[str, float]] = MappingProxyType(
     {
@@ -94,7 +96,7 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
     if condition.name == "source_lost":
         return LOST_AFTER_S + TICK_S + _in_ticks(condition.on_delay_s, TICK_S) + PROCESSING_S if lanes else None
     feeding = _feeding(condition, lanes)
-    if not feeding:
+    if not _can_come(condition, feeding):
         return None
     if condition.name == "model_fault":
         return max(a.hop_s for a in feeding) + PROCESSING_S
@@ -113,6 +115,15 @@ def _feeding(condition: Condition, lanes: Sequence[Lane]) -> list[Analyzer]:
     metrics = {m for c in condition.metrics for m in (FUSED if c.startswith("fused.") else (c,))}
     analyzers = [analyzer for lane in lanes for analyzer in lane.analyzers.values()]
     return [a for a in analyzers if not metrics or metrics & set(a.metrics)]
+
+
+def _can_come(condition: Condition, feeding: Sequence[Analyzer]) -> bool:
+    """Whether one of the analyzers that feed the condition tells what it asks for."""
+    if condition.name == "sensor_off":
+        return any(a.streams[0] not in _UNWORN for a in feeding)
+    if condition.name == "asystole" and any(metric.startswith("fused.") for metric in condition.metrics):
+        return any(STOPS_TOLD_BY & set(a.metrics) for a in feeding)
+    return bool(feeding)
 
 
 def _fusion_s(condition: Condition, feeding: Sequence[Analyzer]) -> tuple[float | None, float]:

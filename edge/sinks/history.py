@@ -2,8 +2,8 @@
 
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
 set. The row then tells when the alarm was raised by the clock as it is set now, so that how long it stood is true.
-One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``; a damaged file is put
-aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
+One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``, or they take more than
+``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from edge.sinks._database import Opened, begin, opened
 from edge.types import PRIORITIES, Alarm
 
 KEPT: Final = 100_000
+MOST_BYTES: Final = 200_000_000
 LIMIT: Final = 200
 _PRUNE_EVERY: Final = 1000
 _CLOCK_STEP_S: Final = 1.0
@@ -120,11 +121,23 @@ class History:
         return float(by_this_clock if set_since else raised)
 
     def _prune(self) -> None:
+        keep = KEPT
+        if self._bytes() > MOST_BYTES:  # as many go as can have come since it was last looked at: no more at once
+            newest_and_oldest = "select (select max(rowid) from occurrence) - (select min(rowid) from occurrence)"
+            there = 1 + self._db.execute(newest_and_oldest).fetchone()[0]
+            keep = min(keep, max(there - _PRUNE_EVERY, there // 2))
         going = "rowid <= (select max(rowid) - ? from occurrence)"  # none is missing between: only the oldest ever go
         self._db.execute(
-            f"delete from transition where occurrence in (select occurrence from occurrence where {going})", (KEPT,)
+            f"delete from transition where occurrence in (select occurrence from occurrence where {going})", (keep,)
         )
-        self._db.execute(f"delete from occurrence where {going}", (KEPT,))
+        self._db.execute(f"delete from occurrence where {going}", (keep,))
+
+    def _bytes(self) -> int:
+        """What the rows take; the pages of those that went are used again, so that the file grows no further."""
+        sizes = [
+            self._db.execute(f"pragma {name}").fetchone()[0] for name in ("page_size", "page_count", "freelist_count")
+        ]
+        return int(sizes[0] * (sizes[1] - sizes[2]))
 
     def occurrences(
         self,

@@ -158,13 +158,15 @@ class Camera:
         now = self._clock.now()
         if not got:
             if now - self._last_frame > self._silence_s:
-                raise SourceError(f"{self._shown}: no frame for {self._silence_s:g} s; is the camera connected?")
+                told = f"{self._shown}: no frame for {self._silence_s:g} s; is the camera connected?"
+                raise SourceError(told, "camera_silent")
             return []
         blocks = []
         for stamp, frame, cut in got:
             if frame is None:
                 said = f" ({for_others(grabber.failed)})" if grabber.failed else ""
-                raise SourceError(f"{self._shown}: the stream ended{said}; unplugged, or the address is gone")
+                told = f"{self._shown}: the stream ended{said}; unplugged, or the address is gone"
+                raise SourceError(told, "camera_silent")
             self._last_frame = now
             blocks += self._block(frame, stamp, cut)
         return blocks
@@ -176,7 +178,7 @@ class Camera:
                 return self._at_the_end(capture)
             t, cut = self._times.next(capture.time_s())
             if self._times.untimed:
-                raise SourceError(f"{self._shown}: {UNTIMED}")
+                raise SourceError(f"{self._shown}: {UNTIMED}", "file_unreadable")
             self._last_t = self._offset + t
             self._held = frame, self._start + self._last_t, cut
         frame, due, cut = self._held
@@ -190,7 +192,7 @@ class Camera:
 
     def _at_the_end(self, capture: Capture) -> list[Block]:
         if not self._seq:
-            raise SourceError(f"{self._shown}: not a video, or a video without a frame")
+            raise SourceError(f"{self._shown}: not a video, or a video without a frame", "file_unreadable")
         missing = capture.frames - self._taken
         self.missing = missing if missing > _LOOSELY * capture.frames else 0
         if not self._loop:
@@ -204,7 +206,8 @@ class Camera:
     def _block(self, frame: Frame, t: float, cut: bool) -> list[Block]:
         frame = _three_channels(frame)
         if min(frame.shape[:2]) < _MIN_SIDE:
-            raise SourceError(f"{self._shown}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small")
+            told = f"{self._shown}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small"
+            raise SourceError(told, "camera_small")
         self.counters["frames"] += 1
         self._taken += 1
         if cut or self._shape != frame.shape[:2]:

@@ -40,6 +40,9 @@ _NOT_SIGNALS = (
     (b"PAR1", 0, "a Parquet table: export CSV, EDF or WFDB"),
     (b"\x89HDF", 0, "HDF5: export CSV or NPZ"),
     (b"\x1f\x8b", 0, "compressed with gzip: unpack it first"),
+    (b"\x93NUMPY", 0, "one NumPy array: numpy.savez(FILE, ppg=…, fs=…) says what it is and its rate"),
+    (b"MATLAB ", 0, "a MATLAB file: export CSV, or WFDB with its header"),
+    (b"{", 0, "JSON: export CSV or NPZ"),
 )
 
 
@@ -94,7 +97,7 @@ def split_record(path: str | Path) -> tuple[Path, str | None]:
 
 class Files:
     """See ``build``. Once opened, ``rates_hz``: the streams of the file, be they empty or late, and their rates;
-    ``unheard``: by stream, how many channels there are beside the one that is read."""
+    ``unheard``: by stream, how many channels there are beside the one that is read; ``end_s``: how long it is, s."""
 
     def __init__(
         self,
@@ -119,14 +122,14 @@ class Files:
         self.unheard: dict[str, int] = {}
         self._held: dict[str, Held] = {}
         self._left_out: list[str] = []
-        self._start, self._step, self._epoch, self._end_s = 0.0, 0, -1, 0.0
+        self._start, self._step, self._epoch, self.end_s = 0.0, 0, -1, 0.0
 
     def open(self) -> None:
         """Read what the file says of itself; raises SourceError."""
         self._tracks = open_tracks(
             self._path, kind=self._kind, channel=self._channel, rate_hz=self._rate_hz, record=self._record
         )
-        self._end_s = max(track.end_s for track in self._tracks)
+        self.end_s = max(track.end_s for track in self._tracks)
         self.rates_hz = {track.kind: track.rate_hz for track in self._tracks}
         self.unheard = {track.kind: track.unheard for track in self._tracks}
         self._held = {track.kind: Held(track.kind, track.labels) for track in self._tracks}
@@ -139,10 +142,10 @@ class Files:
         if not self._tracks:
             raise EOFError
         begin = self._step * self._block_s
-        if begin >= self._end_s - 1e-9:
+        if begin >= self.end_s - 1e-9:
             if not self._loop:
                 raise EOFError
-            self._start += math.ceil(self._end_s / self._block_s) * self._block_s
+            self._start += math.ceil(self.end_s / self._block_s) * self._block_s
             self._step, self._epoch, begin = 0, self._epoch + 1, 0.0
         if self._real:
             wait_s = self._start + begin + self._block_s - self._clock.now()
@@ -160,7 +163,7 @@ class Files:
     @property
     def notes(self) -> list[str]:
         """Once read to its end: a line per stream or channel that is empty, begins late, ends early or was not read."""
-        return self._left_out + [line for held in self._held.values() for line in held.words(self._end_s)]
+        return self._left_out + [line for held in self._held.values() for line in held.words(self.end_s)]
 
     def _blocks(self, track: Track, begin: float, end: float) -> Iterator[Block]:
         """Blocks of the rows in a span: one per run that holds numbers, or one per row where times are uneven."""

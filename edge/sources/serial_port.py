@@ -19,6 +19,7 @@ import numpy as np
 from edge.clock import Clock
 from edge.ranges import Count, Silence, Text
 from edge.sources._serial.framed import Framed
+from edge.sources._serial.text import line_of_text
 from edge.types import Block, SourceError
 from firmware_bridge.decoder import Decoder, Reset, Samples
 from firmware_bridge.frames import (
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
+_HEARD_LAST = 256  # bytes since the last frame, to tell text by
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
 _COMPLAINT_S = 15.0  # it is said again while it lasts, as HELLO is
 _WAVES = frozenset({"ppg", "pcg", "acc", "ecg"})
@@ -72,7 +74,7 @@ class SerialPort:
         self._baud, self._silence_s, self._exclusive = baud, silence_s, exclusive
         self._serial: Any = None
         self._decoder, self._framed = Decoder(), Framed(name, port)
-        self._heard_bytes = 0
+        self._heard_bytes, self._heard_last = 0, b""
         self._last_frame = 0.0
         self._request_seq = 0
         self._deaf = False
@@ -106,21 +108,24 @@ class SerialPort:
         try:
             import serial
         except ImportError:
-            raise SourceError(f"{self._port}: pyserial is missing; pip install 'edge-vitals[serial]'") from None
+            raise SourceError(
+                f"{self._port}: pyserial is missing; pip install 'edge-vitals[serial]'", "package_missing"
+            ) from None
         options: dict[str, Any] = {"baudrate": self._baud, "timeout": _WAIT_S, "write_timeout": 0.5}
         if "://" not in self._port:
             if not os.path.exists(self._port):
-                raise SourceError(f"{self._port}: no such port; is the device plugged in?")
+                raise SourceError(f"{self._port}: no such port; is the device plugged in?", "port_missing")
             options["exclusive"] = self._exclusive
         try:
             self._serial = serial.serial_for_url(self._port, **options)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise SourceError(f"{self._port}: {_why(error)}") from None
+            why, fault = _why(error)
+            raise SourceError(f"{self._port}: {why}", fault) from None
         counters = self._decoder.counters
         self._decoder = Decoder(counters=counters)
         self._device_began()
         self._deaf = False
-        self._heard_bytes, self._last_frame = 0, self._clock.now()
+        self._heard_bytes, self._heard_last, self._last_frame = 0, b"", self._clock.now()
 
     def read(self) -> list[Block]:
         """Blocks of the frames that have arrived; waits at most 0.1 s. Raises SourceError when the device is gone or
@@ -135,14 +140,16 @@ class SerialPort:
             if self._decoder.wants_hello(arrival) and not self._deaf:
                 self._ask()
         except (OSError, TypeError, ValueError) as error:  # pyserial raises all three when the port vanishes
-            raise SourceError(f"{self._port}: unplugged ({_why(error)})") from None
+            raise SourceError(f"{self._port}: unplugged ({_why(error)[0]})", "port_unplugged") from None
         self._heard_bytes += len(data)
+        self._heard_last = (self._heard_last + data)[-_HEARD_LAST:]
         before = self._decoder.counters["frames_ok"]
         blocks = self._blocks(data, arrival)
         if self._decoder.counters["frames_ok"] > before:
-            self._last_frame = arrival
+            self._last_frame, self._heard_last = arrival, b""
         elif arrival - self._last_frame > self._silence_s:
-            raise SourceError(f"{self._port}: {self._silence()}")
+            why, fault = self._silence()
+            raise SourceError(f"{self._port}: {why}", fault)
         return blocks
 
     def _ask(self) -> None:
@@ -218,25 +225,31 @@ class SerialPort:
         self._refused.clear()
         self._framed.begin()
 
-    def _silence(self) -> str:
+    def _silence(self) -> tuple[str, str]:
+        """Why no frame came, in words and as a fault."""
         waited = f"{self._silence_s:g} s"
         if not self._heard_bytes:
-            return f"silent for {waited}; is the device powered, and its firmware running?"
+            return f"silent for {waited}; is the device powered, and its firmware running?", "port_silent"
         counters = self._decoder.counters
         if counters["unknown_version"] > counters["frames_ok"]:
-            return "the device speaks another version of the wire format; flash the firmware of this release"
+            told = "the device speaks another version of the wire format; flash the firmware of this release"
+            return told, "firmware_old"
+        if line := line_of_text(self._heard_last):
+            return f"text but no frame in {waited}: {line!r}; flash a sketch that sends frames", "port_text"
         if not counters["frames_ok"]:
-            return f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
-        return f"no frame for {waited}"
+            told = f"{self._heard_bytes} bytes but no frame in {waited}; is the baud rate {self._baud} right?"
+            return told, "port_noise"
+        return f"no frame for {waited}", "port_noise" if self._heard_last else "port_unplugged"
 
 
-def _why(error: BaseException) -> str:
+def _why(error: BaseException) -> tuple[str, str]:
+    """Why the port fails, in words and as a fault, "" where the words are the system's own."""
     number = getattr(error, "errno", None)
     text = str(error)
     if number in (errno.EACCES, errno.EPERM) or "Permission denied" in text:
-        return "no permission; add the user to the group dialout"
+        return "no permission; add the user to the group dialout", "port_permission"
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
-        return "busy: another program has it open"
+        return "busy: another program has it open", "port_busy"
     if "Inappropriate ioctl" in text or number == errno.ENOTTY:
-        return "not a serial port"
-    return text.splitlines()[0] if text else type(error).__name__
+        return "not a serial port", "port_not_serial"
+    return text.splitlines()[0] if text else type(error).__name__, ""

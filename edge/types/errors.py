@@ -22,7 +22,11 @@ class ModelError(EdgeVitalsError):
 
 
 class SourceError(EdgeVitalsError):
-    """A device or file cannot be read."""
+    """A device or file cannot be read. fault: the word of ``edge-vitals doctor`` for what is wrong, "" where none fits."""
+
+    def __init__(self, message: str, fault: str = "") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class SinkError(EdgeVitalsError):

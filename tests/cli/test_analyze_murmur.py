@@ -178,7 +178,8 @@ def test_long_sound_is_not_kept_in_memory_and_who_waits_sees_how_far_it_is(
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     report(tmp_path / "a.wav")
-    assert capsys.readouterr().err == "  1:00.0 ...\r  2:00.0 ...\r" + " " * 16 + "\r"
+    told = ["  1:00.0 of 2:30.0 ...", "  2:00.0 of 2:30.0 ...", ""]
+    assert capsys.readouterr().err == "".join(f"{text:<32}\r" for text in told)
 
 
 def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ from edge.cli.analyze.ppg import in_words, report
 from edge.dsp import synthesis
 from edge.inference import Model
 from edge.lane import Lane
-from edge.types import Analyzer, ConfigError, Reading
+from edge.types import Analyzer, ConfigError, Reading, SourceError
 from signals import blocks
 
 
@@ -80,6 +80,19 @@ def test_every_finding_has_its_line(model: Model) -> None:
 def test_what_cannot_be_told_says_why(model: Model, reasons: list[str], why: str) -> None:
     lines = in_words([hr(None, r) for r in reasons] + [rhythm(None, r) for r in reasons], model)
     assert lines[:3] == [f"Heart rate: cannot tell: {why}.", f"Rhythm: cannot tell: {why}.", "Quality: not known."]
+
+
+def test_who_waits_sees_how_far_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    report(pulse_wave(tmp_path / "a.npz", 65.0))
+    told = ["  reading ...", "", "  1:00.0 of 1:05.0 ...", ""]
+    assert capsys.readouterr().err == "".join(f"{text:<32}\r" for text in told)
+    (tmp_path / "b.csv").write_text("time,ppg\n0,1\n0,2\n")
+    with pytest.raises(SourceError):
+        report(tmp_path / "b.csv")
+    assert capsys.readouterr().err.endswith("\r" + " " * 32 + "\r")
 
 
 def test_a_file_is_told_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,20 @@ def test_a_bed_with_less_is_no_later(whole_bed):
     assert all(alone[name] <= whole_bed[name] for name in set(alone) - {"broker_lost"})
 
 
+def test_a_camera_or_a_microphone_alone_promises_no_alarm_that_it_cannot_raise():
+    pytest.importorskip("cv2")
+    from edge import face_models
+
+    if face_models.missing():
+        pytest.skip("the face models are not here; edge-vitals models pull")
+    camera, _, _ = planned('[sources.cam]\nkind = "camera"\n')
+    assert not {"asystole", "sensor_off"} & set(camera)
+    assert {"brady", "brady severe", "tachy", "low_quality", "source_lost"} <= set(camera)
+    sound, _, _ = planned('[sources.ear]\nkind = "synthetic"\nstreams = ["pcg"]\nanalyzers = ["murmur"]\n')
+    assert "asystole" not in sound
+    assert {"brady", "murmur", "sensor_off"} <= set(sound)
+
+
 def test_what_makes_it_longer():
     def brady(more):
         return planned(f'[sources.node]\nkind = "synthetic"\nstreams = ["ppg"]\nanalyzers = ["pulse"]\n{more}')[0][

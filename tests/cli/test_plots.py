@@ -102,6 +102,36 @@ def test_the_beats_drawn_are_those_that_were_judged(tmp_path, drawn, capsys):
     assert sum(map(marks, rows)) > 30
 
 
+def test_of_a_long_file_some_rows_of_each_verdict_are_drawn_and_all_verdicts_below(tmp_path, drawn):
+    from edge.cli.analyze.plot_ppg import draw
+
+    t = np.arange(72_000) / 100.0
+    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 722, seed=4)
+    wave = 1500.0 * synthesis.ppg(heart, t, seed=4)
+    words = {300.0: "af", 450.0: "ectopy", 460.0: None}
+    readings = [
+        Reading("ppg.rhythm", end, word, "", 0.9, "" if word else "motion", detail={"p_af": 0.01})
+        for end in np.arange(10.0, 721.0, 10.0).tolist()
+        for word in [words.get(end, "sinus")]
+    ]
+    blocks = [Block("file/ppg", i, i / 100.0, 100.0, wave[i : i + 6000, None]) for i in range(0, 72_000, 6000)]
+    draw(tmp_path / "out.png", blocks, readings, [], title="night.csv")
+    *rows, rate = drawn()
+    assert len(rows) == 12
+    begun = [row.get_xlim()[0] for row in rows]
+    assert begun == sorted(begun)
+    said = dict(zip(begun, [row.get_title(loc="left").split()[0] for row in rows], strict=True))
+    assert {at: word for at, word in said.items() if word != "sinus"} == {290.0: "af", 440.0: "ectopy"}
+    assert {0.0, 710.0} <= set(said)
+    strip = {bars.get_label(): bars.get_paths() for bars in rate.collections}
+    assert {word: len(spans) for word, spans in strip.items()} == {"sinus": 69, "af": 1, "ectopy": 1}
+    assert strip["af"][0].get_extents().intervalx.tolist() == [290.0, 300.0]
+    rate.figure.canvas.draw()
+    assert [label.get_text() for label in rate.get_xticklabels()] == [f"0:{m:02d}:00" for m in range(0, 13, 2)]
+    assert rows[-1].get_xticklabels()[0].get_text() == "0:11:50"
+    assert rate.get_xlabel() == "h:min:s"
+
+
 def test_a_hole_in_the_sound_is_shaded_and_what_follows_keeps_its_time(tmp_path, drawn):
     from edge import inference
     from edge.cli.analyze.plot_murmur import draw

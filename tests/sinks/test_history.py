@@ -109,6 +109,23 @@ def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
     one.close()
 
 
+@pytest.mark.parametrize("transitions", [1, 30], ids=["many alarms", "alarms that sound again and again"])
+def test_it_takes_no_more_of_the_disk_than_it_may(tmp_path, monkeypatch, transitions):
+    monkeypatch.setattr(history, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(history, "_PRUNE_EVERY", 20)
+    one, largest = History(tmp_path / "h.sqlite"), 0
+    for number in range(1, 1 + 600 // transitions):
+        for seq in range(transitions):
+            one.add(alarm(number, seq=seq), wall=float(number), boot="b")
+        largest = max(largest, one._bytes())
+    newest = [int(row["raised"]) for row in one.occurrences()]
+    one.close()
+    assert newest == list(range(600 // transitions, 600 // transitions - len(newest), -1))
+    assert len(newest) > 60 // transitions
+    assert 100_000 < largest < 140_000
+    assert (tmp_path / "h.sqlite").stat().st_size < 150_000
+
+
 def test_making_room_does_not_look_at_what_stays(tmp_path, monkeypatch):
     steps = {}
     for kept in (50, 500):

@@ -123,12 +123,48 @@ def test_bytes_that_are_no_frames_point_at_the_baud_rate(source, line, clock):
         source.read()
 
 
-def test_frames_that_stop_are_said_so(source, line, clock):
+@pytest.mark.parametrize(("then", "fault"), [(b"", "port_unplugged"), (b"\x80" * 50, "port_noise")])
+def test_frames_that_stop_are_said_so(source, line, clock, then, fault):
     source.open()
     line.send(encode(HELLO, 0))
     read_until(source, 1)
+    if then:
+        line.send(then)
+        source.read()
     clock.advance(3.5)
-    with pytest.raises(SourceError, match=r"no frame for 3 s"):
+    with pytest.raises(SourceError, match=r"no frame for 3 s") as error:
+        source.read()
+    assert error.value.fault == fault
+
+
+@pytest.mark.parametrize(
+    ("sent", "quoted"),
+    [
+        (b"0123\r\n" + b"50123,49871\r\n" * 9 + b"501", "'50123,49871'"),
+        (b'\x1b[0;31mE (312) i2c: "bus" error\x1b[0m\n' * 3, "'E (312) i2c: \"bus\" error'"),
+        (b"x" * 300, f"'{'x' * 60}'"),
+    ],
+    ids=["a sketch that prints readings", "an ESP32's log", "without an end"],
+)
+def test_text_in_place_of_frames_is_quoted(source, line, clock, sent, quoted):
+    source.open()
+    line.send(sent)
+    source.read()
+    clock.advance(3.5)
+    with pytest.raises(SourceError) as error:
+        source.read()
+    assert str(error.value).endswith(f": text but no frame in 3 s: {quoted}; flash a sketch that sends frames")
+    assert error.value.fault == "port_text"
+
+
+def test_what_a_device_prints_after_its_frames_is_quoted(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    read_until(source, 1)
+    line.send(b"ets Jul 29 2019\r\nrst:0x8 (TG1WDT_SYS_RESET)\r\n")
+    source.read()
+    clock.advance(3.5)
+    with pytest.raises(SourceError, match=r"rst:0x8 \(TG1WDT_SYS_RESET\)"):
         source.read()
 
 

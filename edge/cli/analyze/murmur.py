@@ -52,7 +52,7 @@ def report(
     model = inference.load("murmur")
     sound = OneFile(path, "pcg", "heart sound", rate_hz=rate_hz, channel=channel)
     analyzers = {"murmur": murmur.build(models=lambda _: model)}
-    readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), sound)
+    readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), sound, lambda: sound.end_s)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
     notes = sound.notes
     if sound.unheard and verdict.decision == "unknown":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from edge.replay import read_all
 from edge.types import Block, Reading, SourceError
 
 _TELL_EVERY_S: Final = 60.0  # of the file
-_TOLD_WIDTH: Final = 16
+_TOLD_WIDTH: Final = 32
 
 
 class Played(NamedTuple):
@@ -32,7 +32,11 @@ def played(
     """A file from begin to end in memory, ``kind`` the stream that must be there with what belongs to it, ``what`` it
     is in words; raises SourceError in one line."""
     file = OneFile(path, kind, what, rate_hz=rate_hz, channel=channel)
-    blocks = sorted(file, key=lambda b: (b.t0, b.kind))
+    _told("reading ...")  # a night's table is read whole before the first sample comes
+    try:
+        blocks = sorted(file, key=lambda b: (b.t0, b.kind))
+    finally:
+        _told("")
     return Played(blocks, {b.kind: b.rate for b in blocks}, file.notes)
 
 
@@ -67,25 +71,37 @@ class OneFile:
         return self._source.notes
 
     @property
+    def end_s(self) -> float:
+        """How long it is, s, 0 before it is read."""
+        return self._source.end_s
+
+    @property
     def unheard(self) -> int:
         return self._source.unheard.get(self._kind, 0)
 
 
-def through(lane: Lane, blocks: Iterable[Block]) -> list[Reading]:
-    """The lane's readings; a fault of an analyzer is raised. Whoever waits at a terminal sees how far it is."""
+def through(lane: Lane, blocks: Iterable[Block], end_s: Callable[[], float] = lambda: 0.0) -> list[Reading]:
+    """The lane's readings; a fault of an analyzer is raised. Whoever waits at a terminal sees how far it is; end_s: of
+    how much, s, 0 where nobody knows."""
     readings: list[Reading] = []
-    waiting, told_s = sys.stderr.isatty(), 0.0
+    told_s = 0.0
     for block in blocks:
         readings += lane.feed(block)
-        if waiting and block.t_end - told_s >= _TELL_EVERY_S:
+        if block.t_end - told_s >= _TELL_EVERY_S:
             told_s = block.t_end
-            print(f"  {clock_text(told_s)} ...", end="\r", file=sys.stderr)
+            _told(f"{clock_text(told_s)} {f'of {clock_text(end_s())} ' if end_s() else ''}...")
     if told_s:
-        print(" " * _TOLD_WIDTH, end="\r", file=sys.stderr)
+        _told("")
     readings += lane.finish()
     if faults := lane.take_faults():
         raise faults[0].error
     return readings
+
+
+def _told(text: str) -> None:
+    """In place of what was told before, where there is a terminal."""
+    if sys.stderr.isatty():
+        print(f"  {text}".ljust(_TOLD_WIDTH), end="\r", file=sys.stderr, flush=True)
 
 
 def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from edge.types import ConfigError
 
 _DPI = 110
+_STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
 @contextmanager
@@ -26,11 +28,21 @@ def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: st
 
     figure, axes = pyplot.subplots(rows, 1, figsize=size, squeeze=False, layout="constrained", **layout)
     figure.suptitle(title)
+    for axis in axes[:, 0]:
+        axis.xaxis.get_major_formatter().set_useOffset(False)  # late in a night 13090 is no "-10" beside "+1.31e4"
     try:
         yield axes[:, 0]
         _save(figure, path)
     finally:
         pyplot.close(figure)
+
+
+def by_the_clock(axis: Any, ticks: int = 10) -> None:
+    """Label a time axis, s, in hours, minutes and seconds from the start, at whole ones of the largest that fit."""
+    low, high = axis.get_xlim()
+    step_s = next((step for step in _STEPS_S if (high - low) / step <= ticks), _STEPS_S[-1])
+    axis.set_xticks([step_s * k for k in range(math.ceil(low / step_s), math.floor(high / step_s) + 1)])
+    axis.xaxis.set_major_formatter(lambda s, _: f"{int(s) // 3600}:{int(s) // 60 % 60:02d}:{int(s) % 60:02d}")
 
 
 def _save(figure: Any, path: str | Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.cli.analyze.picture import picture
+from edge.cli.analyze.picture import by_the_clock, picture
 from edge.dsp.beats import band_passed, find_beats
 from edge.dsp.ppg_breaks import MAX_BRIDGE_S
 from edge.dsp.resample import to_grid
@@ -18,6 +18,8 @@ from edge.window import sample_times
 
 _SAME_S = 0.05  # two times nearer than this are the same hop
 _MAX_ROWS = 12
+_OF_EACH = 3  # rows of each verdict but sinus rhythm, where not all are shown
+_BY_CLOCK_FROM_S = 600.0
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
 _LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
@@ -30,7 +32,8 @@ def draw(
     *,
     title: str,
 ) -> None:
-    """Write the picture: rows of 10 s with verdicts (evenly chosen where the file is long), and the rate.
+    """Write the picture: rows of 10 s with verdicts, and the rate and all verdicts below. Where the file is long some rows
+    of each verdict are chosen, and the others evenly.
 
     signs: at each hop, s, which way up the rhythm analyzer took the wave to be. A row is the window that a verdict
     stands on, drawn as it was judged. All rows have one scale, that of the answered ones where there are any, and beats
@@ -42,18 +45,52 @@ def draw(
     keep, slack_s = np.isfinite(x), 0.25 / blocks[0].rate  # as windows are cut
     t, x = t[keep], x[keep]
     starts = np.arange(begin, max(begin + 1e-6, blocks[-1].t_end - 0.5 * WINDOW_S), WINDOW_S)
+    verdicts = [r for r in readings if r.metric == "ppg.rhythm"]
     if len(starts) > _MAX_ROWS:
-        starts = starts[np.linspace(0, len(starts) - 1, _MAX_ROWS).round().astype(int)]
+        chosen = _chosen(starts, verdicts)
+        title += f"\n{len(chosen)} of {len(starts)} windows of 10 s, some of each verdict; all of them below"
+        starts = starts[chosen]
+    by_clock = blocks[-1].t_end - begin >= _BY_CLOCK_FROM_S
     size = (12, 1.6 * (len(starts) + 1.5))
     with picture(plot, len(starts) + 1, size=size, title=title) as axes:
         heights = []
         for axis, start in zip(axes[:-1], starts.tolist(), strict=True):
             inside = (t >= start - slack_s) & (t < start + WINDOW_S - slack_s)
-            heights.append(_row(axis, t[inside], x[inside], start, readings, signs))
+            heights.append(_row(axis, t[inside], x[inside], start, verdicts, signs))
         tallest = max([height for height, answered in heights if answered] or [height for height, _ in heights]) or 1.0
         for axis in axes[:-1]:
             axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
         _rates(axes[-1], readings, begin, blocks[-1].t_end)
+        _strip(axes[-1], verdicts)
+        for axis in axes if by_clock else ():
+            by_the_clock(axis)
+        axes[-1].set_xlabel("h:min:s" if by_clock else "s")
+
+
+def _chosen(starts: np.ndarray, verdicts: Sequence[Reading]) -> list[int]:
+    """Which rows are shown: some of each verdict but sinus rhythm, the others evenly, in order of time."""
+    at = {round(r.t / _SAME_S): r.value for r in verdicts}
+    words = [at.get(round((start + WINDOW_S) / _SAME_S)) for start in starts]
+    chosen: set[int] = set()
+    for word in [word for word in _COLOURS if word != "sinus"]:
+        those = [i for i, said in enumerate(words) if said == word]
+        chosen |= {those[k] for k in np.linspace(0, len(those) - 1, min(_OF_EACH, len(those))).round().astype(int)}
+    others = [i for i in range(len(starts)) if i not in chosen]
+    evenly = np.linspace(0, len(others) - 1, _MAX_ROWS - len(chosen)).round().astype(int)
+    return sorted(chosen | {others[k] for k in evenly})
+
+
+def _strip(axis: Any, verdicts: Sequence[Reading]) -> None:
+    """Every verdict in its colour along the foot of an axis of time; white where there was none."""
+    ends = [r.t for r in verdicts]
+    hop_s = float(np.median(np.diff(ends))) if len(ends) > 1 else WINDOW_S
+    for word, colour in _COLOURS.items():
+        spans = [(r.t - hop_s, hop_s) for r in verdicts if r.value == word]
+        if spans:
+            foot = {"transform": axis.get_xaxis_transform(), "color": colour, "linewidth": 0, "label": word}
+            axis.broken_barh(spans, (0.0, 0.08), **foot)
+    if any(r.value is not None for r in verdicts):
+        axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=4, fontsize=8, frameon=False, borderaxespad=0.2)
 
 
 def _row(
@@ -61,12 +98,12 @@ def _row(
     t: np.ndarray,
     x: np.ndarray,
     start: float,
-    readings: Sequence[Reading],
+    verdicts: Sequence[Reading],
     signs: Sequence[tuple[float, float]],
 ) -> tuple[float, bool]:
     """Draw one row of samples ``x`` at ``t``, s; returns its height and whether it was answered."""
     end = start + WINDOW_S
-    verdict = next((r for r in readings if r.metric == "ppg.rhythm" and abs(r.t - end) < _SAME_S), None)
+    verdict = next((r for r in verdicts if abs(r.t - end) < _SAME_S), None)
     answered = verdict is not None and verdict.value is not None
     wave, valid = to_grid(t, x, start, end, RATE_HZ, MAX_BRIDGE_S)
     at = start + np.arange(len(wave)) / RATE_HZ
@@ -99,4 +136,3 @@ def _rates(axis: Any, readings: Sequence[Reading], begin: float, end: float) -> 
     if not known:
         axis.text(0.5, 0.5, "no heart rate", transform=axis.transAxes, ha="center", va="center", color="#555")
     axis.set_ylabel("bpm")
-    axis.set_xlabel("s")

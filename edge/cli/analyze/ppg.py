@@ -62,7 +62,9 @@ def report(
     ppg = [b for b in blocks if b.kind == "ppg"]
     watched = Upward(rhythm.build(models=models))
     analyzers: dict[str, Analyzer] = {"pulse": pulse.build(models=models), "rhythm": watched}
-    readings = through(Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks)
+    readings = through(
+        Lane(bed="file", source="file", primary="ppg", analyzers=analyzers), blocks, lambda: blocks[-1].t_end
+    )
     if ppg[0].data.shape[1] > 1 and all(r.value is None for r in readings if r.metric == "ppg.hr"):
         notes = [*notes, "beats are read from the first channel: --channel takes another"]
     try:

@@ -13,30 +13,9 @@ from edge.types import ConfigError
 if TYPE_CHECKING:
     from edge.config import Config
     from edge.sinks._mqtt.broker import Options
-    from edge.sinks._mqtt.connection import Connection
+    from edge.sinks._mqtt.connection import Connection, RefusedError
 
 _ANSWER_S = 2.0
-_WORDS = (
-    ("hostname mismatch", "tls_name"),
-    ("ip address mismatch", "tls_name"),
-    ("has expired", "tls_expired"),
-    ("not yet valid", "tls_expired"),
-    ("self-signed", "tls_untrusted"),
-    ("self signed", "tls_untrusted"),
-    ("unable to get local issuer", "tls_untrusted"),
-    ("certificate required", "tls_client"),
-    ("alert", "tls_client"),  # of an unknown authority, of no certificate before TLS 1.3
-    ("wrong version number", "broker_not_tls"),
-    ("record layer failure", "broker_not_tls"),
-    ("wants tls", "broker_needs_tls"),
-    ("name or service not known", "broker_name"),
-    ("temporary failure in name resolution", "broker_name"),
-    ("no address associated", "broker_name"),
-    ("timed out", "broker_timeout"),
-    ("not reachable", "broker_unreachable"),
-    ("not supported", "broker_limits"),
-    ("refused:", "broker_not_authorised"),
-)
 
 
 def broker(config: Config) -> Iterator[Finding]:
@@ -66,7 +45,7 @@ def broker(config: Config) -> Iterator[Finding]:
     try:
         connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
     except RefusedError as error:
-        yield fault("broker", _word(str(error), options), f"{where}: {error}")
+        yield fault("broker", _word(error, options), f"{where}: {error}")
         return
     try:
         refused, deaf = _refused(connection.client, topic), _deaf(connection, root)
@@ -80,14 +59,11 @@ def broker(config: Config) -> Iterator[Finding]:
         yield fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
 
 
-def _word(text: str, options: Options) -> str:
+def _word(error: RefusedError, options: Options) -> str:
     from edge.sinks._mqtt.broker import listens, speaks_tls
 
-    low = text.lower()
-    word = next((word for sign, word in _WORDS if sign in low), "")
-    if options.encrypted and word in ("broker_unreachable", "") and listens(options) and not speaks_tls(options):
-        return "broker_not_tls"
-    return word or "broker_timeout"
+    cut_off = options.encrypted and error.fault == "broker_unreachable"  # so many a plain port takes a TLS greeting
+    return "broker_not_tls" if cut_off and listens(options) and not speaks_tls(options) else error.fault
 
 
 def _refused(client: Any, topic: str) -> str:

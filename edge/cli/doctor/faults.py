@@ -41,7 +41,14 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "port_not_serial": ("this file is not a serial port", "name one of /dev/serial/by-id"),
     "port_silent": ("not one byte came", "is the device powered, TX on RX, and its firmware running?"),
     "port_noise": ("bytes come but no frame", "set baud to the firmware's; check ground and the cable"),
-    "port_framing": ("many frames are damaged", "a shorter or shielded cable, common ground, the right baud"),
+    "port_text": (
+        "text comes instead of frames",
+        "flash a sketch that sends frames (firmware_bridge/device); one that restarts again and again says why",
+    ),
+    "port_framing": (
+        "many frames are damaged",
+        "a shorter or shielded cable, common ground, the right baud, nothing else printed on that line",
+    ),
     "port_unplugged": ("the device went away while listening", "check the plug and the supply of the USB hub"),
     "firmware_old": (
         "the device's firmware is too old or speaks another version",

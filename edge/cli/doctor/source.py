@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,27 +24,6 @@ RATE_TOLERANCE = 0.1
 _LEAST_S = 1.0
 _BACKLOG_S = 0.5  # what a device or its driver kept from before the port was opened comes within so long
 _FRAMING_SHARE = 0.01
-_WORDS = (  # what a source's error says, and the fault it is: the first that fits
-    ("no such port", "port_missing"),
-    ("dialout", "port_permission"),
-    ("busy: another", "port_busy"),
-    ("not a serial port", "port_not_serial"),
-    ("the stream ended", "camera_silent"),  # a camera's, which may be unplugged as well
-    ("unplugged", "port_unplugged"),
-    ("no such camera", "camera_missing"),
-    ("group video", "camera_permission"),
-    ("busy, or not a camera", "camera_busy"),
-    ("not there, or busy", "camera_busy"),
-    ("nothing answers there", "camera_unreachable"),
-    ("have no times", "file_unreadable"),
-    ("is the camera connected", "camera_silent"),
-    ("too small", "camera_small"),
-    ("is missing; pip", "package_missing"),
-    ("no such file", "file_unreadable"),
-    ("not a video", "file_unreadable"),
-    ("permission", "file_unreadable"),
-    ("not a recording", "file_unreadable"),
-)
 
 
 @dataclass(slots=True)
@@ -105,7 +84,7 @@ def listen(
     waits = getattr(source, "can_wait", False)
     streams: dict[str, _Stream] = {}
     pictures = Pictures()
-    error = ""
+    error: EdgeVitalsError | None = None
     started = clock.now()
     try:
         source.open()
@@ -119,7 +98,7 @@ def listen(
     except EOFError:
         pass
     except EdgeVitalsError as failed:
-        error = str(failed)
+        error = failed
     finally:
         listened_s = clock.now() - started
         source.close()
@@ -132,7 +111,7 @@ def _judge(
     source: Source,
     streams: Mapping[str, _Stream],
     pictures: Pictures,
-    error: str,
+    error: EdgeVitalsError | None,
     listened_s: float,
 ) -> Iterator[Finding]:
     counters: Mapping[str, int] = getattr(source, "counters", None) or {}
@@ -141,11 +120,9 @@ def _judge(
     if counters.get("unknown_version", 0) > good:
         yield fault(step, "firmware_old", "it speaks another version of the wire format", state="fail")
         return
-    if error:
-        word = next((word for text, word in _WORDS if text in error), "")
-        if not word and ("silent" in error or "no frame" in error):
-            word = "port_noise" if bad or "bytes" in error else "port_silent"
-        yield fault(step, word or "source_failed", error)
+    if error is not None:
+        unnamed = "file_unreadable" if config.kind == "files" else "source_failed"
+        yield fault(step, getattr(error, "fault", "") or unnamed, str(error))
         return
     if complaint := getattr(source, "complaint", ""):
         yield fault(step, "sensor_error", complaint)
@@ -159,17 +136,27 @@ def _judge(
         yield fault(step, word, f"listened {listened_s:.0f} s")
         return
     yield from _wire(step, source, counters, bad, good)
-    readers = {kind: set(names) & set(config.analyzers) for kind, names in ANALYZERS_BY_STREAM.items()}
-    wanted = {kind for kind, needy in readers.items() if needy}
-    sent = {stream.partition("/")[2] for stream in streams}
-    for kind in sorted(wanted - sent) if config.kind in ("serial_port", "synthetic") else ():
-        needy = [name for name in config.analyzers if name in readers[kind]]
-        yield fault(step, "stream_missing", f"no {kind}, which {', '.join(needy)} need(s)")
+    if config.kind in ("serial_port", "synthetic"):
+        sent = {stream.partition("/")[2] for stream in streams}
+        yield from _missing(step, config, sent, getattr(source, "announced", ()))
     for name, stream in streams.items():
         if name.endswith("/video"):
             yield from pictures.judge(step, stream.rate)
         else:
             yield from _stream(step, name, stream)
+
+
+def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collection[str]) -> Iterator[Finding]:
+    """Streams that do not come and that ``run`` would miss: of analyzers that the configuration names, or which the device
+    announces; where none comes that anything looks at, all of them."""
+    readers = {kind: set(names) & set(config.analyzers) for kind, names in ANALYZERS_BY_STREAM.items()}
+    wanted = {kind for kind, needy in readers.items() if needy}
+    for kind in sorted(wanted - sent):
+        needy = ", ".join(name for name in config.analyzers if name in readers[kind])
+        if config.named or kind in announced or not wanted & sent:
+            yield fault(step, "stream_missing", f"no {kind}, which {needy} need(s)")
+        else:
+            yield fine(step, f"no {kind}: nothing to do for {needy}")
 
 
 def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: int) -> Iterator[Finding]:

@@ -12,6 +12,9 @@ from edge.types import ConfigError
 
 _THERE_S = 1.0
 _ALERT_S = 1.0  # a broker that wants another certificate says so after the handshake
+# OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH
+_CERTIFICATE_FAULTS = {9: "tls_expired", 10: "tls_expired", 62: "tls_name", 64: "tls_name"}
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _DYING_S = 0.25  # a broker that ends has dropped every connection by then
 
 
@@ -108,20 +111,34 @@ def speaks_tls(options: Options) -> bool:
         return False
 
 
-def why_silent(options: Options) -> str:
-    """What the port itself tells of a broker that gives no answer, to be added to what is said; or ""."""
+def why_silent(options: Options) -> tuple[str, str]:
+    """What the port itself tells of a broker that gives no answer, to be added to what is said, or "", and the fault."""
     context = options.context()
     if context is None:
-        return ": that port wants TLS" if speaks_tls(options) else ""
+        return (": that port wants TLS", "broker_needs_tls") if speaks_tls(options) else ("", "broker_timeout")
     try:
         with _greeted(options, context) as held:
             held.settimeout(_ALERT_S)
             held.recv(1)
     except ssl.SSLError as error:
-        return f": TLS: {in_words(error)}"
+        return f": TLS: {in_words(error)}", fault_of(error)
     except OSError:
         pass
-    return ""
+    return "", "broker_timeout"
+
+
+def fault_of(error: OSError) -> str:
+    """The word of ``edge-vitals doctor`` for what kept us from a broker, by the system's and OpenSSL's own codes."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE_FAULTS.get(error.verify_code, "tls_untrusted")
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or ""
+        if "ALERT" in reason or "CERTIFICATE_REQUIRED" in reason:  # an alert: of no, or of an unknown, certificate
+            return "tls_client"
+        return "broker_not_tls" if reason in _NOT_TLS else "broker_timeout"
+    if isinstance(error, socket.gaierror):
+        return "broker_name"
+    return "broker_timeout" if isinstance(error, TimeoutError) else "broker_unreachable"
 
 
 def in_words(error: ssl.SSLError) -> str:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge.sinks._mqtt.broker import Options, in_words, why_silent
+from edge.sinks._mqtt.broker import Options, fault_of, in_words, why_silent
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _TAKEN_OVER = "Session taken over"
 _NO_REASON = "Unspecified error"  # the client's word for a connection that just ended
 _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
-_OUT_OF_DATE = (9, 10)  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED
+_LIMITS = (0x9A, 0x9B)  # MQTT 5, 3.2.2.2: retained messages, this QoS: not supported
 _CLOCK = "is this machine's clock right?"
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 _HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
@@ -45,7 +45,12 @@ class Message(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The broker cannot be reached or does not want us; the message says why, in words."""
+    """The broker cannot be reached or does not want us; the message says why, in words, and ``fault`` in a word of
+    ``edge-vitals doctor``."""
+
+    def __init__(self, message: str, fault: str = "broker_timeout") -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class SilentError(RefusedError):
@@ -104,6 +109,11 @@ class Connection:
         if self._answer is None:
             return ""
         return str(self._answer) if self._answer.is_failure else None
+
+    @property
+    def refused_with(self) -> int | None:
+        """The broker's own code for why it does not take us, None where it gave none."""
+        return self._answer.value if self._answer is not None and self._answer.is_failure else None
 
     def _connected(self, _client: Any, _user: Any, _flags: Any, reason: Any, properties: Any) -> None:
         if self.version == 5:
@@ -250,10 +260,12 @@ def _connect(
     if version == 5 and (not why or why in _TOO_NEW):
         raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes, or says nothing
     if why:
-        raise RefusedError(f"refused: {why.lower()}")
+        limits = connection.refused_with in _LIMITS
+        raise RefusedError(f"refused: {why.lower()}", "broker_limits" if limits else "broker_not_authorised")
+    told, fault = why_silent(options)
     if hung_up:
-        raise RefusedError(f"hung up without an answer{why_silent(options)}")
-    raise SilentError(f"no answer{why_silent(options)}")
+        raise RefusedError(f"hung up without an answer{told}", fault)
+    raise SilentError(f"no answer{told}", fault)
 
 
 def _client(options: Options, version: int, will: tuple[str, bytes] | None) -> Any:
@@ -288,10 +300,11 @@ def _reach(client: Any, options: Options) -> None:
         except ConnectionResetError:  # a broker that is only just up may cut the first handshake off
             client.connect(options.host, options.port, options.keepalive_s)
     except ssl.SSLCertVerificationError as error:
-        hint = _CLOCK if error.verify_code in _OUT_OF_DATE else "check ca_file and the host's name"
-        raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}") from None
+        fault = fault_of(error)
+        hint = _CLOCK if fault == "tls_expired" else "check ca_file and the host's name"
+        raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}", fault) from None
     except ssl.SSLError as error:
-        raise RefusedError(f"TLS: {in_words(error)}") from None
+        raise RefusedError(f"TLS: {in_words(error)}", fault_of(error)) from None
     except OSError as error:
         hint = "; does that port speak TLS?" if options.encrypted and isinstance(error, ConnectionResetError) else ""
-        raise RefusedError(f"not reachable: {error.strerror or error}{hint}") from None
+        raise RefusedError(f"not reachable: {error.strerror or error}{hint}", fault_of(error)) from None

@@ -3,8 +3,9 @@
 Component keys hold only letters, digits, ``_`` and ``-`` and are unique in the message; a ``unique_id`` is unique among
 all devices, because names of devices and beds cannot hold its ``/``. No key's part after the bed ends in another one's,
 so that beds whose names run together stay apart. A drill is an event type of its own, so that no automation takes it
-for an alarm; an event that comes late says so in an attribute, since what it tells of may stand still. A bed's state
-says whether what was pressed came about; nothing is shown before.
+for an alarm; an event that comes late says so in an attribute, since what it tells of may stand still. Whether an alarm
+stands now the heartbeat tells, also a Home Assistant that has just been started. A bed's state says whether what was
+pressed came about; nothing is shown before.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _EVENT = (
 )
 _OF_DEVICE = tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
 _OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)
-_BEATS_MISSED = 3
+_EXPIRE_S = round(3 * HEARTBEAT_EVERY_S)  # three heartbeats missed
 _PAUSE_S, _STANDBY_S = 120.0, 3600.0  # what a button asks for, where the rules allow as much
 _NOT_SAID = "not said"  # "none" would be no state at all to a select
 _AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # "stopped" is no word it knows
@@ -59,7 +60,7 @@ def discovery(
             "device_class": "running",
             "state_topic": f"{root}/heartbeat",
             "value_template": "{{ 'ON' }}",
-            "expire_after": round(_BEATS_MISSED * HEARTBEAT_EVERY_S),
+            "expire_after": _EXPIRE_S,
         },
         **_alarm_components(device, root, DEVICE_BED, "device", _OF_DEVICE),
     }
@@ -147,7 +148,9 @@ def _site(device: str, root: str, bed: str) -> dict[str, Any]:
 def _alarm_components(
     device: str, root: str, bed: str, shown: str, conditions: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """A bed's alarms as events, a button for each condition that acknowledges what stands now, and one for a drill."""
+    """A bed's alarms as events, whether one stands now, a button for each condition that acknowledges it, and one for a
+    drill."""
+    beds = f"value_json.beds['{bed}']"
     components: dict[str, dict[str, Any]] = {
         f"{bed}_event": {
             "platform": "event",
@@ -156,7 +159,16 @@ def _alarm_components(
             "state_topic": f"{root}/{bed}/event",
             "event_types": list(_EVENT_TYPES),
             "value_template": _EVENT,
-        }
+        },
+        f"{bed}_standing": {
+            "platform": "binary_sensor",
+            "unique_id": f"{device}/{bed}/standing",
+            "name": f"{shown} alarm standing",
+            "device_class": "problem",
+            "state_topic": f"{root}/heartbeat",
+            "value_template": f"{{{{ 'ON' if {beds}.standing > {beds}.drills else 'OFF' }}}}",
+            "expire_after": _EXPIRE_S,
+        },
     }
     for condition in conditions:
         text = f"{shown} acknowledge {condition.replace('_', ' ')}"

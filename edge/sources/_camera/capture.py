@@ -66,12 +66,14 @@ class _PiCamera:
         try:
             from picamera2 import Picamera2
         except ImportError:
-            raise SourceError("picamera2 is missing; apt install python3-picamera2") from None
+            raise SourceError("picamera2 is missing; apt install python3-picamera2", "package_missing") from None
         self.rate_hz, width, height = wanted
         try:
             self._camera = Picamera2(number)
         except Exception as error:  # an IndexError where there is no such camera, a RuntimeError where another has it
-            raise SourceError(f"CSI camera {number}: cannot be opened: not there, or busy ({error})") from None
+            raise SourceError(
+                f"CSI camera {number}: cannot be opened: not there, or busy ({error})", "camera_busy"
+            ) from None
         try:
             locked = _pi_controls(locks)
             if unknown := [name for name in locked if name not in self._camera.camera_controls]:
@@ -126,7 +128,8 @@ def open_capture(
     try:
         import cv2
     except ImportError:
-        raise SourceError(f"{for_others(str(device))}: OpenCV is missing; pip install 'edge-vitals[camera]'") from None
+        told = f"{for_others(str(device))}: OpenCV is missing; pip install 'edge-vitals[camera]'"
+        raise SourceError(told, "package_missing") from None
     cv2.setNumThreads(1)
     logging = getattr(cv2.utils, "logging", None)  # not in every build
     if logging is not None:
@@ -147,10 +150,10 @@ def open_capture(
         capture = cv2.VideoCapture(device)
     if not capture.isOpened():
         capture.release()
-        hint = "not a video" if is_file else "busy, or not a camera"
+        hint, fault = ("not a video", "file_unreadable") if is_file else ("busy, or not a camera", "camera_busy")
         if _is_address(device):
-            hint = "nothing answers there, or what answers is not a video stream"
-        raise SourceError(f"{for_others(str(device))}: cannot be opened: {hint}")
+            hint, fault = "nothing answers there, or what answers is not a video stream", "camera_unreachable"
+        raise SourceError(f"{for_others(str(device))}: cannot be opened: {hint}", fault)
     if not is_file and backend == "opencv":
         _set(cv2, capture, wanted, locks)
     counted = _says_how_many(str(device)) if is_file else _is_address(device)
@@ -164,13 +167,14 @@ def _is_address(device: int | str) -> bool:
 def check_file(path: str) -> None:
     """Raise SourceError where a file cannot be a video, before a decoder sees it."""
     if not Path(path).exists():
-        raise SourceError(f"{path}: no such file")
+        raise SourceError(f"{path}: no such file", "file_unreadable")
     if not os.access(path, os.R_OK):
-        raise SourceError(f"{path}: no permission to read it")
+        raise SourceError(f"{path}: no permission to read it", "file_unreadable")
     if Path(path).is_dir() or Path(path).stat().st_size == 0:
-        raise SourceError(f"{path}: not a video: {'a folder' if Path(path).is_dir() else 'an empty file'}")
+        what = "a folder" if Path(path).is_dir() else "an empty file"
+        raise SourceError(f"{path}: not a video: {what}", "file_unreadable")
     if _head(path).startswith(_JPEG):  # of which a decoder makes up 25 a second
-        raise SourceError(f"{path}: a picture, or pictures in a row: {UNTIMED}")
+        raise SourceError(f"{path}: a picture, or pictures in a row: {UNTIMED}", "file_unreadable")
 
 
 def _says_how_many(path: str) -> bool:
@@ -187,9 +191,9 @@ def _head(path: str) -> bytes:
 def _check_device(device: int | str) -> None:
     path = f"/dev/video{device}" if isinstance(device, int) else str(device)
     if not os.path.exists(path):
-        raise SourceError(f"{path}: no such camera; is it plugged in?")
+        raise SourceError(f"{path}: no such camera; is it plugged in?", "camera_missing")
     if not os.access(path, os.R_OK | os.W_OK):
-        raise SourceError(f"{path}: no permission; add the user to the group video")
+        raise SourceError(f"{path}: no permission; add the user to the group video", "camera_permission")
 
 
 def _set(cv2: Any, capture: Any, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:

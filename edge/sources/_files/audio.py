@@ -57,7 +57,8 @@ def read_flac(path: Path, kind: str, channel: int | None, rate_hz: float | None)
     try:
         import soundfile
     except ImportError:
-        raise SourceError(f"{path}: FLAC needs soundfile: pip install 'edge-vitals[files]'") from None
+        told = f"{path}: FLAC needs soundfile: pip install 'edge-vitals[files]'"
+        raise SourceError(told, "package_missing") from None
     try:
         file = soundfile.SoundFile(str(path))
         length, stated, channels = file.frames, file.samplerate, file.channels

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from edge.sources._files.track import (
     Floats,
     Track,
+    by_stream,
     channel_for,
     checked_rate,
     is_wanted,
     kind_by_rate,
-    kind_of,
     read_bytes,
 )
 from edge.types import SourceError
@@ -162,11 +162,8 @@ def _wfdb_scale(line: Sequence[str]) -> tuple[float, float]:
 def _tracks(
     path: Path, signals: Sequence[_Signal], kind: str, channel: int | None, rate_hz: float | None
 ) -> list[Track]:
-    by_kind: dict[str, list[_Signal]] = {}
-    for signal in signals:
-        found = kind_of(signal.label)
-        if found is not None:
-            by_kind.setdefault(found, []).append(signal)
+    named = by_stream({i: signal.label for i, signal in enumerate(signals)})
+    by_kind = {found: [signals[i] for i in members] for found, members in named.items()}
     if kind != "auto":
         asked = by_kind.get(kind) or (list(signals) if len(signals) == 1 and not by_kind else [])
         beside = {found: members for found, members in by_kind.items() if asked and is_wanted(found, kind)}

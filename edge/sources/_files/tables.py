@@ -1,13 +1,14 @@
 """CSV as tracks: with a time column or a given rate.
 
 Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg); one whose name says another
-signal is never taken for the one asked for. Uneven times, as cameras give them, stay as they are; times that repeat or
-go back are an error that names the line. A column that counts the rows is no signal; a number missing in it is a hole. A stream without any number is an error
-only where it was asked for or nothing else is there.
+signal is never taken for the one asked for. A column that counts the rows is no signal; a number missing in it is a hole.
+Lines above the names, and one of units below them, are passed over. A stream without any number is an error only where
+it was asked for or nothing else is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -15,11 +16,21 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edge.sources._files.times import (
+    counted,
+    counter_column,
+    grid,
+    is_time,
+    past_midnight,
+    seconds_of,
+    time_column,
+    time_unit_s,
+)
 from edge.sources._files.track import (
     Floats,
     Track,
+    by_stream,
     channel_for,
     checked_rate,
     chosen_channels,
@@ -29,17 +40,11 @@ from edge.sources._files.track import (
 )
 from edge.types import SourceError
 
-_TIME = re.compile(
-    r"(t|time|times|timestamp|timestamps|mono|sec|secs|second|seconds|s|ms|us)?[ _(\[]*(s|sec|ms|us|ns)?[\])]*"
-)
-_COUNTER = re.compile(
-    r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
-)
 _EXPORTED = ("mono", "wall", "epoch", "seq")  # what `edge-vitals export --csv` puts before the channels
-_UNITS_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_LEAST_ROWS = 3  # names, and two of numbers
 _LOOKED_AT = 20  # rows, for the way in which numbers are written
 _PAGE = 1 << 16  # characters
-_UNEVEN = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
+_E4_UNIX_S, _E4_RATE_HZ, _E4_MOST = 1e9, (1.0, 1000.0), 1e8  # its times are after 2001; no sample is as large
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
@@ -48,28 +53,26 @@ _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
 def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
     """Tracks of a CSV file: one per kind its columns name."""
     names, table, first_line = _csv_table(path)
-    counter = _counter_column(names, table)
-    time = _time_column(names, table, counter)
+    stated = None if names else _e4_rate(table)
+    if stated is not None:
+        table = table[2:]
+    counter = counter_column(names, table)
+    time = None if stated is not None else time_column(names, table, counter)
     if time is None:
-        rate, index, times = checked_rate(str(path), None, rate_hz), None, None
+        rate, index, times = checked_rate(str(path), stated, rate_hz), None, None
         if counter is not None:
-            index = _counted(path, table[:, counter], first_line)
+            index = counted(path, table[:, counter], first_line)
     else:
-        rate, index, times = _grid(path, table[:, time] * _time_unit(names, table, time), first_line)
+        unit_s = time_unit_s(names[time] if names else "", table[:, time])
+        rate, index, times = grid(path, table[:, time] * unit_s, first_line)
         rate = checked_rate(str(path), rate, rate_hz)
     beside = range(len(_EXPORTED)) if tuple(names[: len(_EXPORTED)]) == _EXPORTED else (time, counter)
     columns = [i for i in range(table.shape[1]) if i not in beside]
     if not columns:
         raise SourceError(f"{path}: has no column of samples, only the time or a count of rows")
-    by_kind: dict[str, list[int]] = {}
-    nameless = []
-    for i in columns:
-        tells = names and (len(columns) > 1 or len(names[i]) > 1)  # a lone x or y is whatever was plotted
-        found = kind_of(names[i]) if tells else None
-        if found is None:
-            nameless.append(i)
-        else:
-            by_kind.setdefault(found, []).append(i)
+    tells = bool(names) and (len(columns) > 1 or len(names[columns[0]]) > 1)  # a lone x or y is whatever was plotted
+    by_kind = by_stream({i: names[i] for i in columns}) if tells else {}
+    nameless = [i for i in columns if not (tells and kind_of(names[i]))]
     if kind != "auto":
         by_kind = _asked_for(kind, by_kind, nameless)
         if not by_kind[kind]:
@@ -106,31 +109,60 @@ def _asked_for(kind: str, by_kind: Mapping[str, list[int]], nameless: list[int])
     return asked
 
 
+def _e4_rate(table: Floats) -> float | None:
+    """The sampling rate in a file of an Empatica E4, whose first row is Unix time and whose second the rate, each in every
+    column (its info.txt); None of any other file."""
+    if len(table) < 3 or not (table[:2] == table[:2, :1]).all():
+        return None
+    low, high = _E4_RATE_HZ
+    is_one = (
+        table[0, 0] > _E4_UNIX_S
+        and low <= table[1, 0] <= high
+        and np.fmax.reduce(np.abs(table[2:]), axis=None) < _E4_MOST
+    )
+    return float(table[1, 0]) if is_one else None
+
+
 def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
     text = _text(path)
     count, rows = sum(1 for _ in _rows_of(text)), list(islice(_rows_of(text), _LOOKED_AT))
     if not rows:
         raise SourceError(f"{path}: empty")
-    separator = max(";\t,", key=rows[min(1, len(rows) - 1)][1].count)
+    usual = rows[len(rows) // 2][1]
+    separator = max(";\t,", key=usual.count)
     comma_decimal = separator == ";" and all("." not in line for _, line in rows[1:])
 
     def cells(line: str) -> list[str]:
         found = line.split(separator) if separator in line else line.split()
-        return [c.strip().strip('"').replace(",", ".") if comma_decimal else c.strip().strip('"') for c in found]
+        found = [c.strip().strip("\"'") for c in found]
+        return [c.replace(",", ".") for c in found] if comma_decimal else found
 
+    def alike(line: str) -> bool:
+        return (separator in line) == (separator in usual) and len(cells(line)) == len(cells(usual))
+
+    begin = next(i for i, (_, line) in enumerate(rows) if alike(line))
+    if len(rows) - begin >= _LEAST_ROWS and not any(all(map(_is_value, cells(line))) for _, line in rows[:begin]):
+        rows = rows[begin:]  # what stands above a table: device, subject, date
+    else:
+        begin = 0
     head = cells(rows[0][1])
+    width = len(head)
     unnamed = not head[0] and len(rows) > 1 and cells(rows[1][1])[0] != ""  # a table's index has no name of its own
-    names = [] if all(_is_number(c) for c in head) and not unnamed else head
+    names = [] if all(_is_value(c) for c in head) and not unnamed else head
     above = 1 if names else 0
-    if count == above:
+    if names and len(rows) > 2 and _are_units(units := cells(rows[1][1]), width) and not _is_worded(cells(rows[2][1])):
+        names = [f"{n} ({u})" if is_time(n) and is_time(f"{n} ({u})") else n for n, u in zip(names, units, strict=True)]
+        above = 2
+    if count == begin + above:
         raise SourceError(f"{path}: has a header and no rows")
     first_line, first_row = rows[above]
-    if names and not any(_is_number(c) and c.lower() not in _ABSENT for c in cells(first_row)):
+    if names and _is_worded(cells(first_row)):
         raise SourceError(f"{path}: text, but no table of numbers")
-    width = len(head)
-    values = np.empty((count - above, width))
-    for i, (number, line) in enumerate(islice(_rows_of(text), above, None)):
+    times = {j for j in range(width) if (is_time(names[j]) if names else j == 0)}
+    of_day: set[int] = set()
+    values = np.empty((count - begin - above, width))
+    for i, (number, line) in enumerate(islice(_rows_of(text), begin + above, None)):
         row = cells(line)
         if len(row) != width:
             half = ": half-written?" if i == len(values) - 1 else ""
@@ -139,10 +171,16 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
             try:
                 values[i, j] = np.nan if cell.lower() in _ABSENT else float(cell)
             except ValueError:
-                if names and kind_of(names[j]) is None and not _is_time(names[j]):
+                if names and kind_of(names[j]) is None and j not in times:
                     values[i, j] = np.nan  # a column of words, such as a label
-                else:
+                    continue
+                try:
+                    values[i, j] = seconds_of(cell if j in times else "")
+                except ValueError:
                     raise SourceError(f"{path}: line {number}: {cell[:30]!r} is not a number") from None
+                of_day.add(j)
+    for j in of_day:
+        values[:, j] = past_midnight(values[:, j])
     if names:
         worded = [j for j in range(width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or width == 1]
         names, values = [names[j] for j in worded], values[:, worded]
@@ -156,7 +194,7 @@ def _rows_of(text: str) -> Iterator[tuple[int, str]]:
         end = text.find("\n", at + _PAGE) + 1 or len(text)
         for line in text[at:end].splitlines():
             number += 1
-            if line.strip() and not line.lstrip().startswith("#"):
+            if line.strip() and not line.lstrip().startswith(("#", "sep=")):  # a note; a spreadsheet's separator
                 yield number, line
         at = end
 
@@ -172,79 +210,24 @@ def _text(path: Path) -> str:
     raise SourceError(f"{path}: is neither a known recording nor text")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return cell.lower() in _ABSENT
-    return True
+def _is_value(cell: str) -> bool:
+    """Whether a cell is a number, a time, or says that there is none."""
+    return cell.lower() in _ABSENT or not _is_worded([cell])
 
 
-def _is_time(name: str) -> bool:
-    return bool(name) and _TIME.fullmatch(name.strip().lower()) is not None
+def _is_worded(row: Sequence[str]) -> bool:
+    """Whether no cell of a row is a number or a time."""
+    return not any(_is_read(cell) for cell in row if cell.lower() not in _ABSENT)
 
 
-def _counter_column(names: Sequence[str], table: Floats) -> int | None:
-    """The column that counts the rows: by its name, or without names a first one of whole numbers in steps of one."""
-    if table.shape[1] < 2 or len(table) < 3:
-        return None
-    if names:
-        return next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
-    first = table[:, 0]
-    return 0 if np.isfinite(first).all() and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
+def _are_units(row: Sequence[str], width: int) -> bool:
+    """Whether a row below the names holds a unit of each, such as mV; a damaged number begins as one."""
+    return len(row) == width and _is_worded(row) and not any(cell[:1].isdigit() for cell in row)
 
 
-def _time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
-    for i, name in enumerate(names):
-        if _is_time(name):
-            return i
-    if not names and counter is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
-        return 0
-    return None
-
-
-def _counted(path: Path, count: Floats, first_line: int) -> NDArray[np.int64] | None:
-    """Where the rows stand on an even grid: None where none is missing."""
-    steps = np.diff(count)
-    if not (np.isfinite(count).all() and (count % 1 == 0).all() and (steps >= 1).all()):
-        at = int(np.argmax(~(steps >= 1))) + 1
-        raise SourceError(f"{path}: line {first_line + at}: the row number does not rise ({count[at]:g})")
-    index = (count - count[0]).astype(np.int64)
-    return None if index[-1] == len(index) - 1 else index
-
-
-def _time_unit(names: Sequence[str], table: Floats, time: int) -> float:
-    words = re.split(r"[ _()\[\]]+", names[time].strip().lower()) if names else []
-    for unit in reversed(words):
-        if unit in _UNITS_S:
-            return _UNITS_S[unit]
-    steps = np.diff(table[:, time])
-    steps = steps[np.isfinite(steps)]
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    return 1e-3 if 1.0 < usual < 1000.0 else 1.0  # nothing here is sampled less than once a second: milliseconds
-
-
-def _grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | None, Floats | None]:
-    """Rate, and where the rows stand: on an even grid (None, or indices where rows are missing) or at own times."""
-    if not np.isfinite(t).all():
-        raise SourceError(f"{path}: line {first_line + int(np.argmin(np.isfinite(t)))}: no time")
-    if len(t) < 2:
-        raise SourceError(f"{path}: one row is no signal")
-    steps = np.diff(t)
-    if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0)) + 1
-        what = "repeats" if steps[at - 1] == 0 else "goes back"
-        raise SourceError(f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s)")
-    step = float(np.median(steps))
-    counts = np.round(steps / step)
-    if (counts >= 1).all():
-        step = float((t[-1] - t[0]) / counts.sum())
-    rate = 1.0 / step
-    nearest = round(rate)
-    if nearest and abs(rate - nearest) < 1e-3 * nearest and abs((t[-1] - t[0]) * (rate - nearest)) < _UNEVEN:
-        rate = float(nearest)
-    on_grid = (t - t[0]) * rate
-    index = np.round(on_grid).astype(np.int64)
-    if (np.abs(on_grid - index) > _UNEVEN).any() or (np.diff(index) < 1).any():
-        return rate, None, t - t[0]
-    return rate, (None if index[-1] == len(t) - 1 else index), None
+def _is_read(cell: str) -> bool:
+    for read in (float, seconds_of):
+        with contextlib.suppress(ValueError):
+            read(cell)
+            return True
+    return False

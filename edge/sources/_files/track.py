@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,19 +111,38 @@ def checked_rate(path: str, stated: float | None, asked: float | None) -> float:
     return rate
 
 
+def by_stream(names: Mapping[int, str]) -> dict[str, list[int]]:
+    """The columns or signals of each stream, by their names; in clinical files "Pulse" is mostly the rate, so that it is a
+    wave only where nothing else is one."""
+    found: dict[str, list[int]] = {}
+    for i, name in names.items():
+        kind = kind_of(name)
+        if kind is not None:
+            found.setdefault(kind, []).append(i)
+    waves = [i for i in found.get("ppg", []) if _parts(names[i]) != {"pulse"}]
+    return {**found, "ppg": waves} if waves else found
+
+
+def _parts(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.strip().lower())) - {""}
+
+
 def kind_of(name: str) -> str | None:
     """The stream a column or signal of that name belongs to; None when the name does not tell."""
-    word = "".join(c if c.isalnum() else "_" for c in name.strip().lower())
-    parts = set(word.split("_"))
+    word, parts = name.strip().lower(), _parts(name)
+    if parts & _NO_SIGNAL:
+        return None
     for kind, whole, within in _NAMES:
         if parts & whole or any(text in word for text in within):
             return kind
     return None
 
 
+_NO_SIGNAL = {"rate", "hr", "pr", "bpm", "quality", "sqi"}  # of one, but not the wave
+
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("ppg", {"ir", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
-    ("pcg", {"mic", "sound", "audio", "stethoscope"}, ("pcg", "phono", "heart_sound")),
+    ("pcg", {"mic", "sound", "audio", "stethoscope"}, ("pcg", "phono", "heart sound", "heart_sound")),
     ("acc", {"x", "y", "z", "ax", "ay", "az"}, ("acc",)),
     ("ecg", {"ekg", "lead", "mlii", "avf", "avl", "avr"}, ("ecg",)),
 )

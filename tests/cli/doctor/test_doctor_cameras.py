@@ -121,12 +121,12 @@ def test_file_unreadable(tmp_path):
     assert words(seen(tmp_path / "x.avi")) == ["file_unreadable"]
 
 
-def test_source_failed_says_what_the_source_said(tmp_path):
+def test_a_recording_that_cannot_be_read_says_why(tmp_path):
     with wave_file.open(str(tmp_path / "heart.wav"), "wb") as out:
         out.setparams((1, 2, 2000, 0, "NONE", ""))
         out.writeframes(bytes(8000))
     whole = (tmp_path / "heart.wav").read_bytes()
     (tmp_path / "heart.wav").write_bytes(whole[:4000])
     (failed,) = listening(f'kind = "files"\npath = "{tmp_path}/heart.wav"\n', 5.0, ManualClock())
-    assert failed.fault == "source_failed"
+    assert failed.fault == "file_unreadable"
     assert "half-written: promises 2.0 s" in failed.text

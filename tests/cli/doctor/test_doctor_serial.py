@@ -71,6 +71,12 @@ def test_port_noise(device):
     assert words(serial(device(device=Talks(lambda now: noise(200))), 3.5)) == ["port_noise"]
 
 
+def test_port_text(device):
+    (found,) = serial(device(device=Talks(lambda now: b"50123,49871\r\n")), 3.5)
+    assert found.fault == "port_text"
+    assert "'50123,49871'" in found.text
+
+
 def test_port_framing_and_samples_lost(device):
     found = words(serial(device(faults=Faults(corruption=0.2)), 2.5))
     assert "port_framing" in found
@@ -136,6 +142,26 @@ def test_stream_missing(device):
     assert "no pcg, which murmur" in missing.text
 
 
+PCG_LATE = SimulatedStream(StreamInfo(2, "pcg", ("mic",), 1.0), wave, 400)  # its first frame comes after minutes
+ACC = SimulatedStream(StreamInfo(3, "acc", ("x",), 100.0), wave, 10)
+
+
+@pytest.mark.parametrize(
+    ("streams", "found"),
+    [
+        ([SimulatedStream(PPG, wave, 10)], []),
+        ([SimulatedStream(PPG, wave, 10), PCG_LATE], ["stream_missing"]),
+        ([ACC], ["stream_missing", "stream_missing"]),
+    ],
+    ids=["a sensor without a microphone", "one that announces a microphone", "nothing that anything looks at"],
+)
+def test_a_stream_that_only_the_usual_analyzers_look_at_need_not_come(device, streams, found):
+    """As ``run`` sees it: a PPG sensor with the default configuration is whole."""
+    told = listening(f'kind = "serial_port"\nport = "{device(device=Simulator(streams))}"\n')
+    assert words(told) == found
+    assert any(one.text == "no pcg: nothing to do for murmur" for one in told) is (found == [])
+
+
 def test_stream_twice(device):
     streams = [SimulatedStream(info, wave, 10) for info in (PPG, replace(PPG, id=4, rate_hz=25.0))]
     found = serial(device(device=Simulator(streams)))
@@ -196,3 +222,10 @@ def test_what_the_device_flags(device, bit, word):
 
 def test_signal_flat(device):
     assert words(serial(device(samples=lambda first, count: [[77]] * count))) == ["signal_flat"]
+
+
+def test_source_failed_says_what_the_system_said():
+    (failed,) = serial("socket://127.0.0.1:1")
+    assert failed.fault == "source_failed"
+    assert "socket://127.0.0.1:1: " in failed.text
+    assert "refused" in failed.text.lower()

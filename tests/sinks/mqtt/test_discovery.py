@@ -20,7 +20,7 @@ from edge.dsp.murmur_decision import Calibration
 from edge.sinks._mqtt.commands import CommandInbox
 from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.payloads import Payloads, Topics
-from edge.types import PRESENCES, Alarm, Fault, Reading, SourceStatus
+from edge.types import PRESENCES, Alarm, Fault, Heartbeat, Reading, SourceStatus
 
 HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "ppg.perfusion": 1.0, "ppg.quality": 1.0}
 ROOT = "vitals/ward-3"
@@ -156,8 +156,8 @@ def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
 def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
     components = message(device, f"vitals/{device}", beds)["components"]
     buttons = len(CONDITIONS) - len(OF_DEVICE) + 4  # pause, a test alarm, begin and end of standby
-    of_device = 3 + len(OF_DEVICE) + 1  # heartbeat, event, test alarm; a model can fail for all beds at once
-    states = 4  # event, paused, standby, site
+    of_device = 4 + len(OF_DEVICE) + 1  # heartbeat, event, standing, test alarm; a model can fail for all beds at once
+    states = 5  # event, standing, paused, standby, site
     assert len(components) == len(beds) * (len(HOPS) + states + buttons) + of_device
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
     assert len({one["unique_id"] for one in components.values()}) == len(components)
@@ -376,3 +376,27 @@ def test_what_silences_a_bed_is_shown_until_it_ends(components, clock):
     clock.advance(3600.0)
     board.tick(clock.now())
     assert both() == ("OFF", "OFF")
+
+
+def test_whether_an_alarm_stands_is_shown_by_the_heartbeat_and_a_drill_is_none(components, clock):
+    board = Board({"bed1": AlarmRules(), "bed2": AlarmRules()}, boot="b")
+
+    def standing(name):
+        one = components[f"{name}_standing"]
+        assert (one["state_topic"], one["expire_after"]) == (Topics(ROOT).heartbeat, 15)
+        sent = json.loads(Payloads(clock, "b").heartbeat(Heartbeat(clock.now(), 5.0, board.heartbeat()), {}))
+        beds = {bed: SimpleNamespace(**counts) for bed, counts in sent["beds"].items()}
+        (expression,) = re.findall(r"^\{\{ (.*) \}\}$", one["value_template"])
+        return eval(expression, {"value_json": SimpleNamespace(beds=beds)})
+
+    def shown_of_all():
+        return [standing(name) for name in ("bed1", "bed2", "_device")]
+
+    device = Pressed(board, clock)
+    assert shown_of_all() == ["OFF", "OFF", "OFF"]
+    device.press(components["bed2_test"])
+    assert shown_of_all() == ["OFF", "OFF", "OFF"]
+    raised("brady", board)
+    assert shown_of_all() == ["ON", "OFF", "OFF"]
+    device.press(components["bed1_ack_brady"])
+    assert shown_of_all() == ["ON", "OFF", "OFF"]

@@ -169,7 +169,7 @@ def test_a_source_and_stats_and_discovery_are_published(device, subscriber):
 
 
 def test_a_heartbeat_is_live_or_nothing_and_carries_the_outbox(device, subscriber, mosquitto):
-    beds = {"bed1": {"seq": 7, "standing": 1, "unconfirmed": 0}}
+    beds = {"bed1": {"seq": 7, "standing": 1, "drills": 0, "unconfirmed": 0}}
     device.sink.send(Heartbeat(CLOCK.now(), 5.0, beds))
     message = subscriber.wait("vitals/dev/heartbeat")
     beat = load(message)

@@ -28,6 +28,15 @@ def test_edf(tmp_path: Path) -> None:
     refused(tmp_path / "eeg.edf", "no signal is named ppg, pcg, acc or ecg; there are: Fp1, Fp2")
 
 
+def test_the_pulse_rate_beside_the_wave_is_not_taken_for_it(tmp_path: Path) -> None:
+    pleth, rate = np.arange(1250) % 99, np.full(10, 66)
+    (tmp_path / "night.edf").write_bytes(edf({"Pulse": (1, rate), "SpO2": (1, rate), "Pleth": (125, pleth)}))
+    blocks = play(tmp_path / "night.edf", signal="ppg")
+    assert {(b.kind, b.rate, b.labels) for b in blocks} == {("ppg", 125.0, ("Pleth",))}
+    (tmp_path / "rate.edf").write_bytes(edf({"Pulse": (1, rate), "SpO2": (1, rate)}))
+    assert {(b.kind, b.rate, b.labels) for b in play(tmp_path / "rate.edf")} == {("ppg", 1.0, ("Pulse",))}
+
+
 def test_wfdb_formats_16_and_212(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pair = rng.integers(-2000, 2000, (500, 2))

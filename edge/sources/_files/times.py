@@ -1,0 +1,135 @@
+"""The column of a table that says when: seconds, milliseconds, dates, the time of day, or the number of the row.
+
+Seconds of any beginning, Unix time in s, ms, µs or ns, ISO 8601, and the time of day, which may pass midnight once a day;
+PhysioNet's ``[14:54:00.000 01/01/2010]`` and ``0:00.008`` are among them. Uneven times, as cameras give them, stay as
+they are; times that repeat or go back are an error that names the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.sources._files.track import Floats
+from edge.types import SourceError
+
+_UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
+_TIME = re.compile(
+    r"((elapsed|relative|unix|epoch|utc|local|system|device|sensor)[ _]*)?"
+    rf"(t|times?|timestamps?|date[ _]?time|time and date|elapsed|unix|utc|mono|{_UNIT})"
+    rf"[ _(\[]*({_UNIT}|utc|unix|h*:m*:s*[.m]*)?[\])]*|[(\[]({_UNIT})[\])]"
+)
+_COUNTER = re.compile(
+    r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
+)
+_UNITS_S: Final = {"s": 1.0, "ms": 1e-3, "mil": 1e-3, "us": 1e-6, "mic": 1e-6, "ns": 1e-9, "nan": 1e-9}
+_UNIX_FROM: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # in ns, µs, ms; of later than 1973
+_CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
+_PHYSIONET: Final = re.compile(r"\[([\d:.]+) (\d\d)/(\d\d)/(\d{4})\]")
+_DAY_S: Final = 86_400.0
+_UNEVEN: Final = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
+
+
+def is_time(name: str) -> bool:
+    """Whether a column of that name says when."""
+    return bool(name.strip()) and _TIME.fullmatch(name.strip().lower()) is not None
+
+
+def seconds_of(cell: str) -> float:
+    """A time that is more than a number, s: Unix time of a date, else since midnight; raises ValueError."""
+    if clock := _CLOCK.fullmatch(cell):
+        hours, minutes, seconds = clock.groups()
+        return 3600.0 * int(hours or 0) + 60.0 * int(minutes) + float(seconds.replace(",", "."))
+    if dated := _PHYSIONET.fullmatch(cell):
+        clock_text, day, month, year = dated.groups()
+        return _unix(datetime.fromisoformat(f"{year}-{month}-{day}")) + seconds_of(clock_text)
+    return _unix(datetime.fromisoformat(cell))
+
+
+def past_midnight(cells_s: Floats) -> Floats:
+    """Times of day of one recording, s, each day's begun where the one before ended; dates as they are."""
+    if np.nanmax(cells_s) >= _DAY_S:
+        return cells_s
+    back = np.diff(cells_s) < -_DAY_S / 2
+    return cells_s + _DAY_S * np.concatenate([[0.0], np.cumsum(back)])
+
+
+def counter_column(names: Sequence[str], table: Floats) -> int | None:
+    """The column that counts the rows: by its name, or without names a first one of whole numbers in steps of one."""
+    if table.shape[1] < 2 or len(table) < 3:
+        return None
+    if names:
+        return next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
+    first = table[:, 0]
+    return 0 if np.isfinite(first).all() and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
+
+
+def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
+    """The column that says when: by its name, or without names a first one that rises."""
+    for i, name in enumerate(names):
+        if is_time(name):
+            return i
+    if not names and counter is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
+        return 0
+    return None
+
+
+def counted(path: Path, count: Floats, first_line: int) -> NDArray[np.int64] | None:
+    """Where the rows stand on an even grid: None where none is missing."""
+    steps = np.diff(count)
+    if not (np.isfinite(count).all() and (count % 1 == 0).all() and (steps >= 1).all()):
+        at = int(np.argmax(~(steps >= 1))) + 1
+        raise SourceError(f"{path}: line {first_line + at}: the row number does not rise ({count[at]:g})")
+    index = (count - count[0]).astype(np.int64)
+    return None if index[-1] == len(index) - 1 else index
+
+
+def time_unit_s(name: str, t: Floats) -> float:
+    """Seconds in a unit of the time column: by its name, else by how large its numbers and their steps are."""
+    for word in reversed(re.split(r"[ _()\[\]]+", name.strip().lower())):
+        if re.fullmatch(_UNIT, word):
+            return next((s for start, s in _UNITS_S.items() if start != "s" and word.startswith(start)), 1.0)
+    finite = t[np.isfinite(t)]
+    for least, unit_s in _UNIX_FROM:
+        if len(finite) and finite[0] > least:
+            return unit_s
+    usual = float(np.median(np.diff(finite))) if len(finite) > 1 else 0.0
+    # nothing here is sampled less than once a second
+    return 1e-6 if usual >= 1000.0 else 1e-3 if usual > 1.0 else 1.0
+
+
+def grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | None, Floats | None]:
+    """Rate, and where the rows stand: on an even grid (None, or indices where rows are missing) or at own times, s."""
+    if not np.isfinite(t).all():
+        raise SourceError(f"{path}: line {first_line + int(np.argmin(np.isfinite(t)))}: no time")
+    if len(t) < 2:
+        raise SourceError(f"{path}: one row is no signal")
+    steps = np.diff(t)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0)) + 1
+        what = "repeats" if steps[at - 1] == 0 else "goes back"
+        hint = "; times of packets say no sample's: leave them out and give --rate" if what == "repeats" else ""
+        raise SourceError(f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s){hint}")
+    step = float(np.median(steps))
+    counts = np.round(steps / step)
+    if (counts >= 1).all():
+        step = float((t[-1] - t[0]) / counts.sum())
+    rate = 1.0 / step
+    nearest = round(rate)
+    if nearest and abs(rate - nearest) < 1e-3 * nearest and abs((t[-1] - t[0]) * (rate - nearest)) < _UNEVEN:
+        rate = float(nearest)
+    on_grid = (t - t[0]) * rate
+    index = np.round(on_grid).astype(np.int64)
+    if (np.abs(on_grid - index) > _UNEVEN).any() or (np.diff(index) < 1).any():
+        return rate, None, t - t[0]
+    return rate, (None if index[-1] == len(t) - 1 else index), None
+
+
+def _unix(when: datetime) -> float:
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
