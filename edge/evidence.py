@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
+from edge.alarms.conditions import OF_DEVICE
 from edge.recording import STATE_EVERY_S, Damage, Entry, LaneState, MainState, Tick, time_of
-from edge.types import Alarm, Block, Fault, Reading
+from edge.types import DEVICE_BED, Alarm, Block, Fault, Reading
 
 CONFIRM_S: Final = 90.0
 """An alarm that took longer than this to be raised has its beginning cut off."""
