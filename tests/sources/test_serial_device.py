@@ -151,6 +151,24 @@ def test_a_period_declared_as_a_rate_is_refused_and_said_once(source, line, capl
     ]
 
 
+def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, caplog):
+    source.open()
+    line.send(encode(Hello("node", 1, (PPG, StreamInfo(3, "temp", ("skin",), 0.01))), 0))
+    line.send(encode(Data(3, 1, 1, 0, 1, 0, 0, pack_samples([365], 1)), 1))
+    (block,) = read_until(source, 2)
+    assert (block.stream, block.rate, block.data.tolist()) == ("node/temp", 0.01, [[365.0]])
+    assert warnings(caplog) == []
+
+
+def test_a_frame_may_last_half_a_minute_and_no_longer(source, line, caplog):
+    source.open()
+    line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=0.5),)), 0) + encode(ppg(0, count=15), 1))
+    assert len(read_until(source, 2)) == 1
+    line.send(encode(ppg(15, count=16), 2))
+    assert read_until(source, 3) == []
+    assert len(warnings(caplog)) == 1
+
+
 def test_a_rate_far_too_low_pushes_no_sample_ever_further_ahead(source, line, clock):
     source.open()
     line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=2.0),)), 0))

@@ -149,15 +149,38 @@ def test_a_busy_port(source, line, clock):
         build(name="other", clock=clock, port=line.path).open()
 
 
-def test_no_permission(clock, line, monkeypatch):
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        ((13, "could not open port: [Errno 13] Permission denied"), "no permission; add the user to the group dialout"),
+        ((1, "Operation not permitted"), "no permission; add the user to the group dialout"),
+        (("could not open port: Permission denied",), "no permission; add the user to the group dialout"),
+        ((16, "Device or resource busy"), "busy: another program has it open"),
+        ((11, "Resource temporarily unavailable"), "busy: another program has it open"),
+        (("Could not exclusively lock port",), "busy: another program has it open"),
+        ((25, "no modem lines"), "not a serial port"),
+        ((5, "Input/output error\nand more"), "[Errno 5] Input/output error"),
+        ((), "SerialException"),
+    ],
+)
+def test_why_a_port_does_not_open_is_said_in_words(clock, line, monkeypatch, refusal, says):
     import serial
 
     def refuse(*_args, **_keys):
-        raise serial.SerialException(13, f"could not open port {line.path}: [Errno 13] Permission denied")
+        raise serial.SerialException(*refusal)
 
     monkeypatch.setattr(serial, "serial_for_url", refuse)
-    with pytest.raises(SourceError, match="no permission; add the user to the group dialout"):
+    with pytest.raises(SourceError) as refused:
         build(name="node", clock=clock, port=line.path).open()
+    assert str(refused.value) == f"{line.path}: {says}"
+
+
+def test_a_port_that_others_may_have_open_is_opened_beside_them(source, line, clock):
+    beside = [build(name=f"n{k}", clock=clock, port=line.path, exclusive=False) for k in range(2)]
+    for one in beside:
+        one.open()
+    for one in beside:
+        one.close()
 
 
 def test_a_url_of_pyserial(clock):
@@ -178,6 +201,16 @@ def test_a_url_that_is_none(clock):
 def test_samples_come_back_as_they_were(values, format_):
     data = Data(1, format_, 1, 0, len(values), 0, 0, pack_samples(values, format_))
     assert unpack(data)[:, 0].tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("format_", "least", "most"),
+    [(1, -(1 << 15), (1 << 15) - 1), (2, -(1 << 23), (1 << 23) - 1), (3, -(1 << 31), (1 << 31) - 1), (4, 0, 255)],
+)
+def test_every_format_has_its_whole_range_channel_by_channel(format_, least, most):
+    values = [least, most, 1, 2, most - 1, least + 1]
+    data = Data(1, format_, 2, 0, 3, 0, 0, pack_samples(values, format_))
+    assert unpack(data).tolist() == [[least, most], [1, 2], [most - 1, least + 1]]
 
 
 def test_a_device_that_loses_bends_and_restarts_is_told_apart_from_its_loss(source, line, clock):
