@@ -8,11 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.dsp import beats as places
 from edge.dsp import synthesis
 from edge.dsp.beats import (
     Upright,
+    _merged,
     band_passed,
+    described,
     find_beats,
     gain_controlled,
     perfusion_index,
@@ -114,13 +115,13 @@ def spikes(*heights):
 )
 def test_of_two_too_close_the_higher_stays_and_shoulders_at_the_ends_go(peaks, stay):
     coarse = np.array([at + 4 for at, _ in peaks])
-    assert places._merged(coarse, spikes(*peaks), 100.0).tolist() == stay
+    assert _merged(coarse, spikes(*peaks), 100.0).tolist() == stay
 
 
 def test_a_beat_begins_at_the_lowest_point_since_the_one_before_and_no_more_than_0_8_s_ago():
     wave = spikes((300, 2.0), (340, 1.0), (700, 1.0))
     wave[290], wave[320], wave[330], wave[500] = -3.0, -0.5, -0.25, -9.0
-    beats = places.described(np.array([300, 340, 700]), wave, 100.0)
+    beats = described(np.array([300, 340, 700]), wave, 100.0)
     assert beats.peak.tolist() == [3.0, 3.4, 7.0]
     assert beats.onset.tolist() == [2.9, 3.2, 6.2]
     assert beats.amplitude.tolist() == [5.0, 1.5, 1.0]
