@@ -145,6 +145,13 @@ def test_without_golden_answers_no_variant_is_used(
     assert "\n" not in str(error.value)
 
 
+def test_golden_answers_that_were_altered_are_not_believed(root: Path) -> None:
+    altered(root / "tiny" / "golden.npz")
+    assert [(c.model, c.file) for c in inference.verify(root) if not c.ok] == [("tiny", "golden.npz")]
+    with pytest.raises(ModelError, match=r"model tiny: no variant works: .*golden\.npz: altered"):
+        inference.load("tiny", root=root)
+
+
 def test_all_variants_broken_is_one_line(root: Path) -> None:
     for path in (root / "tiny").glob("tiny.*"):
         altered(path)
@@ -199,6 +206,9 @@ def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> 
         ('id = "onnx-int8"', 'id = "onnx-fp32"', "variants: an id stands twice"),
         ('file = "tiny.int8.onnx"', 'file = "../tiny.int8.onnx"', r"variants\[\d\].file: expected `str` matching"),
         ("shape = [[1, 2], [1, 1, 1, 32]]", "shape = [[4, 2], [1, 1, 1, 32]]", "the batch, first, must be 1"),
+        ("shape = [[1, 3], [1, 2]]", "shape = [[1, 3], [2, 2]]", "the batch, first, must be 1"),
+        ('inputs = ["in_0", "in_1"]', 'inputs = ["in_0"]', "onnx-int8: inputs and outputs must match the shapes"),
+        ('outputs = ["out_0", "out_1"]', 'outputs = ["out_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('task = "', "task = ", "not valid TOML"),
     ],
 )
