@@ -165,7 +165,7 @@ def test_a_runtime_that_is_not_installed_is_a_note_and_no_fault(root: Path, monk
     model = inference.load("tiny", root=root)
     assert model.variant == "litert-int8"
     assert model.faults == ()
-    assert "onnx is not installed: pip install 'edge-vitals[onnx]'" in model.notes[0]
+    assert model.notes == ("onnx is not installed: pip install 'edge-vitals[onnx]'",)
 
 
 def test_no_runtime_at_all_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,33 @@ def test_a_period_declared_as_a_rate_is_refused_and_said_once(source, line, capl
     ]
 
 
+def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(60):
+        clock.advance(0.1)
+        jump_us = 3_600_000_000 if k >= 50 else 0
+        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 10_000 + jump_us), k + 1))
+        blocks += read_until(source, 2 + k)
+    assert [(b.epoch, b.seq) for b in blocks[49:52]] == [(0, 490), (1, 0), (1, 10)]
+    assert blocks[-1].t0 == pytest.approx(clock.now() - 0.1, abs=0.01)
+
+
+def test_a_restart_takes_back_what_was_believed_of_its_rate(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(100):
+        clock.advance(0.2)
+        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 20_000), k + 1))
+        blocks += read_until(source, 2 + k)
+    line.send(encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
+    (again,) = read_until(source, 103)
+    assert (blocks[-1].rate, again.rate) == (50.0, 100.0)
+    assert (again.epoch, again.seq) == (blocks[-1].epoch + 1, 0)
+
+
 def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, caplog):
     source.open()
     line.send(encode(Hello("node", 1, (PPG, StreamInfo(3, "temp", ("skin",), 0.01))), 0))
