@@ -40,6 +40,8 @@ def test_a_device_without_a_crystal_is_put_right_by_the_hosts_clock(
     assert np.abs(np.array([b.t0 for b in blocks]) - truth)[settled:].max() < 0.01
     assert [b.epoch for b in blocks[settled:]] == [1] * len(blocks[settled:])
     assert blocks[-1].rate == pytest.approx(stream.rate_hz * (1 + off), rel=0.001)
+    own = np.array([b.rate for b in blocks if b.epoch == 1])
+    np.testing.assert_allclose(own, stream.rate_hz * (1 + off), rtol=0.004)
     assert warnings(caplog) == [
         f"{line.path}: the device's clock is {abs(off):.1%} {'slow' if off < 0 else 'fast'} by this machine's; "
         "the latter is believed"
@@ -162,6 +164,15 @@ def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host
         blocks += read_until(source, 2 + k)
     assert [(b.epoch, b.seq) for b in blocks[49:52]] == [(0, 490), (1, 0), (1, 10)]
     assert blocks[-1].t0 == pytest.approx(clock.now() - 0.1, abs=0.01)
+
+
+def test_a_rate_that_is_declared_anew_holds_from_then_on(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    clock.advance(0.2)
+    line.send(encode(replace(HELLO, streams=(replace(PPG, rate_hz=50.0),)), 2))
+    line.send(encode(replace(ppg(10), device_us=200_000), 3))
+    assert [b.rate for b in read_until(source, 4)] == [100.0, 50.0]
 
 
 def test_a_restart_takes_back_what_was_believed_of_its_rate(source, line, clock):
