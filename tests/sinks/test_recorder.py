@@ -276,6 +276,7 @@ def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(reco
     with full_disk():
         one = recorder(keep_free_mb=0.0, header=lambda: {"device": "d"})
         assert f"recorder: {one.folder}: File too large; the watching goes on" in caplog.text
+        assert one.why_not() == "recordings are not kept: File too large"
         one.record(block(0))
         assert not one.flush(5.0)
         assert list(one.folder.iterdir()) == []

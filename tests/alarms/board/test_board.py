@@ -265,3 +265,16 @@ def test_a_fault_of_no_bed_is_the_devices():
     one = board()
     told = one.update(Fault("model_fault", 1.0, True, "murmur: altered", bed="", source="murmur")) + one.tick(60.0)
     assert what(told) == [("_device/model_fault", "on", "raised")]
+
+
+def test_a_source_tells_of_its_own_watching_and_of_no_other_sources():
+    one = board(beds=("bed1", "bed2"))
+    for t in range(101):
+        one.update(hr(float(t), 70))
+        one.update(hr(float(t), 70 if t <= 50 else None, source="cam", metric="camera.hr", reason="no_face"))
+        one.update(hr(float(t), None, bed="bed2", source="other", reason="low_quality"))
+    whole = {"hour": 1.0, "day": 1.0, "blind": []}
+    half = {"hour": 0.5, "day": 0.5, "blind": [{"start": 50.0, "end": 100.0, "cause": "no_face"}]}
+    assert one.source_coverage("bed1", "node", 100.0) == {"ppg.hr": whole}
+    assert one.source_coverage("bed1", "cam", 100.0) == {"camera.hr": half}
+    assert one.source_coverage("bed1", "other", 100.0) == {}
