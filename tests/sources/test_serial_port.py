@@ -80,6 +80,18 @@ def test_it_asks_who_is_there_and_works_though_nobody_answers(source, line):
     assert [b.seq for b in read_until(source, 3)] == [0]
 
 
+def test_who_has_said_what_he_is_is_asked_no_more(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    read_until(source, 2)
+    line.heard()
+    for k in range(1, 100):
+        clock.advance(0.1)
+        line.send(encode(ppg(10 * k), k + 1))
+        read_until(source, 2 + k)
+    assert line.heard() == b""
+
+
 def test_a_restart_of_the_device_is_a_new_epoch(source, line):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(900), 1) + encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
