@@ -116,7 +116,7 @@ def test_another_bed_never_enters(evidence, clock, tmp_path):
         assert not any(isinstance(e, Fault) for e in entries)
 
 
-def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(evidence, clock, tmp_path):
+def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(evidence, clock, tmp_path, caplog):
     one = evidence()
     feed(one, clock, 100, 200)
     for number in range(1, 2001):
@@ -128,7 +128,7 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
     assert len({p.stat().st_ino for p in paths}) == 1
     assert len(Recording(paths[0]).header["occurrences"]) == 50
     assert len(one.history.occurrences(limit=200)) == 200
-    assert one._ring.refused == 1950
+    assert caplog.messages == ["evidence: no recording of 1950 alarm(s) of bed1: too many came together"]
 
 
 def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
