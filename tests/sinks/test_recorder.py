@@ -84,6 +84,16 @@ def test_entries_reach_the_disk_in_batches_and_an_alarm_at_once(recorder, clock)
     one.close()
 
 
+def test_a_card_is_written_to_no_oftener_than_it_is_to_be(recorder, clock, monkeypatch):
+    one = recorder(batch_s=10.0)
+    write, entries = one._write, []
+    monkeypatch.setattr(one, "_write", lambda batch: (entries.append(len(batch)), write(batch)))
+    for _ in range(240):
+        tick(one, clock, 0.25)
+    assert one.flush(5.0)
+    assert entries == [40] * 6
+
+
 def test_a_power_cut_at_any_byte_of_the_last_batch_costs_only_that_batch(recorder, tmp_path):
     one = recorder()
     part = one.folder / "000001.evrec"

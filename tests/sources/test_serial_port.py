@@ -80,6 +80,12 @@ def test_it_asks_who_is_there_and_works_though_nobody_answers(source, line):
     assert [b.seq for b in read_until(source, 3)] == [0]
 
 
+def test_a_line_that_gives_back_what_was_asked_is_read_all_the_same(source, line):
+    source.open()
+    line.send(encode(RequestHello(), 0) + encode(HELLO, 0) + encode(ppg(0), 1))
+    assert [b.seq for b in read_until(source, 3)] == [0]
+
+
 def test_who_has_said_what_he_is_is_asked_no_more(source, line, clock):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
