@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edge.evidence import CONFIRM_S, Ring
 from edge.recording import STATE_EVERY_S, Tick
-from edge.types import Alarm, Block, Reading
+from edge.types import Alarm, Block, Fault, Reading
 
 BEFORE_S, AFTER_S = 30.0, 20.0
 
@@ -26,6 +28,26 @@ def alarm(t, number=1, *, since=None):
 
 def spans(ring):
     return [(span.occurrences, span.start, span.until) for span in ring.wanted]
+
+
+def test_an_alarm_of_a_bed_that_nothing_watches_asks_for_nothing(ring):
+    drill = replace(alarm(200.0), bed="bed2", id="bed2/drill")
+    assert ring.take(drill, dict) == []
+    assert ring.wanted == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "bed", "kept_by"),
+    [
+        ("model_fault", "bed1", "bed1"),
+        ("model_fault", "", "_device"),
+        ("broker_lost", "bed1", "_device"),
+        ("model_fault", "bed2", None),
+    ],
+)
+def test_a_fault_is_kept_where_its_alarm_stands(ring, condition, bed, kept_by):
+    ring.take(Fault(condition, 1.0, True, bed=bed), dict)
+    assert [name for name, entries in ring._entries.items() if entries] == ([kept_by] if kept_by else [])
 
 
 def test_alarms_share_a_recording_while_that_of_the_first_goes_on_and_later_ones_have_their_own(ring):
