@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.evidence import CONFIRM_S, Ring
-from edge.recording import STATE_EVERY_S, Tick
+from edge.evidence import CONFIRM_S, Ring, Span, exact_part
+from edge.recording import STATE_EVERY_S, Damage, LaneState, MainState, Tick
 from edge.types import Alarm, Block, Fault, Reading
 
 BEFORE_S, AFTER_S = 30.0, 20.0
@@ -86,6 +86,51 @@ def test_of_the_slowest_alarm_everything_is_still_there_when_it_is_cut_out(ring)
     ((span, kept),) = done
     assert (span.start, span.until) == (480.0, 640.0)
     assert kept[0].t_end == span.start - 2 * STATE_EVERY_S - 20.0
+
+
+def part(entries, start):
+    return exact_part(entries, Span("bed1", start + 5.0, start, start + 20.0, {}))
+
+
+def samples(t, kind="ppg"):
+    return Block(f"node/{kind}", int(t * 10), t, 10.0, np.zeros((10, 1)))
+
+
+def lane(t, primary, **oldest):
+    return LaneState(
+        "node", primary, t, {"streams": {k: None if o is None else {"oldest": o} for k, o in oldest.items()}}
+    )
+
+
+def main(t):
+    return MainState(t, {"beds": {"bed1": {"seq": t}}}, {})
+
+
+def test_of_what_came_before_the_boards_state_only_what_its_lanes_need_is_kept():
+    heart = Reading("ppg.hr", 9.0, 70.0, "bpm", 1.0, bed="bed1", source="node")
+    wanted = [
+        damaged := Damage(1.0, 0.5, 100),
+        looked_back_at := samples(5.0),
+        pulse := lane(10.0, "ppg", ppg=5.5),
+        meanwhile := samples(7.0, "acc"),
+        sound := lane(10.0, "acc", acc=None),
+        under_way := samples(8.0, "acc"),
+        before := main(11.0),
+        later := samples(11.0),
+        begun := lane(14.0, "pcg", pcg=13.0),
+        ticked := Tick(15.0),
+    ]
+    all_of_them = [
+        samples(0.0), damaged, lane(3.0, "ppg", ppg=0.0), looked_back_at, samples(2.0, "acc"), heart, main(6.0),
+        pulse, meanwhile, sound, under_way,
+        heart, before, later, lane(12.0, "ppg", ppg=0.0), main(13.0), begun, ticked,
+    ]  # fmt: skip
+    assert part(all_of_them, 11.0) == wanted
+
+
+def test_where_the_board_told_its_state_too_late_its_first_one_is_begun_with():
+    heart = Reading("ppg.hr", 9.0, 70.0, "bpm", 1.0, bed="bed1", source="node")
+    assert part([heart, main(20.0), heart, main(30.0)], 12.0) == [main(20.0), heart]
 
 
 def test_a_recording_waits_for_the_slower_stream_but_not_for_one_that_is_gone():
