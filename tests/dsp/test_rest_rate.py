@@ -148,6 +148,22 @@ def test_missing_beats_do_not_put_a_regular_heart_out_of_step(bpm, kept):
     assert rest_rate.in_step(peaks, bpm) == pytest.approx(1.0)
 
 
+def test_a_pulse_has_the_likeliest_of_its_counts_though_nobody_vouches_for_its_beats():
+    hidden = 0
+    for seed in range(12):
+        bpm = 60.0 + 5.0 * seed
+        x = pulse(bpm, seed=seed)
+        noise = np.convolve(np.random.default_rng(seed).normal(size=1600), np.ones(12) / np.sqrt(12), mode="same")
+        x += 0.8 * x.std() * noise
+        wave = band_passed(x, RATE)
+        counts = rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE)
+        rate = rest_rate.choose(counts)
+        assert said(rate)
+        assert abs(rate.bpm - bpm) < 5.0
+        hidden += counts.vouched < rest_rate.ENOUGH
+    assert hidden >= 6
+
+
 def test_noise_has_no_likely_rate():
     rng = np.random.default_rng(0)
     rates = [rated(rng.normal(size=1600)) for _ in range(20)]
