@@ -21,7 +21,7 @@ from edge.inference import Model
 from edge.kinds import check, construct, table_of
 from edge.lane import Lane
 from edge.nearest import nearest
-from edge.types import Analyzer, ConfigError, ModelError, Source, Transform
+from edge.types import DEVICE_BED, Analyzer, ConfigError, ModelError, Source, Transform
 
 
 @dataclass(slots=True)
@@ -179,7 +179,7 @@ def build_board(
     beds = {name: bed.alarms for name, bed in config.beds.items()}
     models = models or ModelShelf()
     return Board(
-        {**beds, "_device": config.device_alarms},
+        {**beds, DEVICE_BED: config.device_alarms},
         boot=boot,
         state=state,
         shift_s=shift_s,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from edge.alarms.conditions import DEVICE_BED, OF_DEVICE
+from edge.alarms.conditions import OF_DEVICE
 from edge.recording import STATE_EVERY_S, Damage, Entry, LaneState, MainState, Tick, time_of
-from edge.types import Alarm, Block, Fault, Reading
+from edge.types import DEVICE_BED, Alarm, Block, Fault, Reading
 
 CONFIRM_S: Final = 90.0
 """An alarm that took longer than this to be raised has its beginning cut off."""
@@ -26,7 +26,8 @@ _TOGETHER: Final = 50  # alarms in one recording
 
 @dataclass(slots=True)
 class Span:
-    """What is to be cut out for alarms of one bed: their occurrences, and from when until when, s."""
+    """What is to be cut out for alarms of one bed: their occurrences, and from when until when, s. beyond: how many more
+    came together with them, and get none."""
 
     bed: str
     raised: float
@@ -34,6 +35,7 @@ class Span:
     until: float
     header: Mapping[str, Any]
     occurrences: list[str] = field(default_factory=list)
+    beyond: int = 0
 
 
 class Ring:
@@ -49,7 +51,6 @@ class Ring:
         self._ticked = dict(self._now)
         self._reached: dict[str, dict[str, float]] = {bed: {} for bed in self._entries}  # end of each stream so far
         self.wanted: list[Span] = []
-        self.refused = 0
 
     def take(self, entry: Entry, header: Callable[[], Mapping[str, Any]]) -> list[tuple[Span, list[Entry]]]:
         """Keep an entry; the spans that are complete by it, each with all that is kept of its bed."""
@@ -108,7 +109,7 @@ class Ring:
             span = Span(alarm.bed, alarm.t, start, alarm.t, dict(header()))
             self.wanted.append(span)
         if len(span.occurrences) >= _TOGETHER:
-            self.refused += 1
+            span.beyond += 1
             return
         span.occurrences.append(alarm.occurrence)
         span.start = min(span.start, start)

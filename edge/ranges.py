@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -16,7 +16,8 @@ Silence = Annotated[float, Meta(ge=0.1, le=3600)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Hop = Annotated[float, Meta(ge=0.25, le=3)]
 """Seconds between heart rates, at most: ``edge.fusion`` lets one count for two seconds after its own."""
-LongHop = Annotated[float, Meta(ge=0.5, le=5)]
-"""Seconds between other readings, at most: alarm delays take what is further apart for a hole (``edge.alarms.detector``)."""
+LONGEST_HOP_S: Final = 5.0
+LongHop = Annotated[float, Meta(ge=0.5, le=LONGEST_HOP_S)]
+"""Seconds between other readings, at most: alarm delays and the proof of watching take what is further apart for a hole."""
 Text = Annotated[str, Meta(min_length=1)]
 """A text that says something."""

@@ -10,6 +10,8 @@ import threading
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge.clock import SystemClock
 from edge.sinks._mqtt.broker import Options
@@ -20,6 +22,15 @@ from edge.types import Alarm
 
 CLOCK = SystemClock()
 WAIT_S = 10.0
+
+
+def wanting(topic, correlation=None):
+    """Properties of a command that asks for its answer there."""
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ResponseTopic = topic
+    if correlation is not None:
+        properties.CorrelationData = correlation
+    return properties
 
 
 class Subscriber:

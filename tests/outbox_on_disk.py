@@ -19,6 +19,10 @@ def waiting(box):
     return [row.alarm for row in box.waiting(limit=ALL)]
 
 
+def seqs(box):
+    return [found.seq for found in waiting(box)]
+
+
 @pytest.fixture
 def open_box(tmp_path, clock):
     opened = []

@@ -9,6 +9,7 @@ import pytest
 from edge.assembly import ModelShelf, build_lanes, places_of
 from edge.config import STREAM_OF, load, parse
 from edge.kinds import kinds
+from edge.names import RULE
 from edge.types import ConfigError
 
 GOOD = """
@@ -73,7 +74,7 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[devise]\nname = 'x'", "devise: unknown key; did you mean 'device'?"),
         ("[device]\nnam = 'x'", "device.nam: unknown key; did you mean 'name'?"),
         ("[device]\nname = 3", "device.name: expected `str`, got `int`"),
-        ("[device]\nname = 'Ward 3'", "device.name: 'Ward 3' must match"),
+        ("[device]\nname = 'Ward 3'", f"device.name: 'Ward 3' must {RULE}"),
         ("[beds.status]", "beds.status: 'status' is a reserved word"),
         ("[beds.bed1]\nsite = 'apex'", "beds.bed1.site: one of AV, MV, PV, TV, not 'apex'"),
         ("[beds.bed1.alarms.bradi]\nlimit = 40", "did you mean 'brady'?"),

@@ -13,13 +13,13 @@ from typing import Any, Final
 from edge.alarms.auscultation import NO_PLACE, Place
 from edge.alarms.bed import NOTHING_WATCHED, Answered, Bed, evidence_of
 from edge.alarms.commands import COMMANDS, asked_by, unknown
-from edge.alarms.conditions import DEVICE_BED, DRILL, OF_DEVICE
+from edge.alarms.conditions import DRILL, OF_DEVICE
 from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
 from edge.alarms.rules import AlarmRules
 from edge.alarms.watching import faulty, heard, ill_watched, silent, source_state
-from edge.types import Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
+from edge.types import DEVICE_BED, Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
 
 SNAPSHOT_VERSION: Final = 1
 ANSWERED_KEPT: Final = 256

@@ -16,7 +16,6 @@ PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
 OF_DEVICE: Final = frozenset(
     {"clock_step", "overload", "outbox_full", "recording_lost", "broker_lost", "name_clash", "annunciator_lost"}
 )
-DEVICE_BED: Final = "_device"
 DRILL: Final = "drill"
 """Raised by command and by nothing else: the whole path of an alarm, tried."""
 DISPENSABLE: Final = frozenset({"ppg.perfusion"})

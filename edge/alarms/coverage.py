@@ -1,6 +1,6 @@
 """Proof of watching: which share of the last hour and day each metric was known, and when and why it was not.
 
-Time counts as watched up to a reading with a value, from the reading before it and for at most ``MAX_STEP_S``; all
+Time counts as watched up to a reading with a value, from the reading before it and for at most ``LONGEST_HOP_S``; all
 other time since the metric was first heard is blind, except standby, which is left out of the share. Memory is bounded:
 minutes of an hour, quarters of a day and the last ``KEPT`` blind intervals of each metric, in whole milliseconds.
 
@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge.ranges import LONGEST_HOP_S
 from edge.types import Reading, SourceStatus
 
-MAX_STEP_S: Final = 5.0
-"""Longer than this between two readings is silence."""
 SHORTEST_S: Final = 5.0
 """Blind intervals shorter than this are counted in the share and not listed."""
 KEPT: Final = 64
@@ -43,7 +42,7 @@ class _Stream:
     def add(self, t: int, cause: str, silence: str) -> None:
         """Account for the time up to a reading at ``t``; cause: "" when it has a value."""
         start, self.last = self.last, t
-        known_from = max(start, t - round(MAX_STEP_S * 1000))
+        known_from = max(start, t - round(LONGEST_HOP_S * 1000))
         if known_from > start:
             self._blind(start, known_from, silence)
         if cause:
@@ -84,7 +83,7 @@ class _Stream:
         """(start, end, watched share) of every minute of the last hour since the metric was first heard; the share is None
         of a standby. Ends at the last reading where the next one is not late."""
         grain, span = _GRAINS_MS[0], _SPANS_MS[0]
-        until = now if now - self.last > MAX_STEP_S * 1000 else self.last
+        until = now if now - self.last > LONGEST_HOP_S * 1000 else self.last
         told = []
         for index in range(now // grain - span // grain + 1, until // grain + 1):
             start, end = max(self.first, index * grain), min(until, (index + 1) * grain)
@@ -98,7 +97,7 @@ class _Stream:
     def intervals(self, now: int, silence: str) -> list[tuple[int, int, str]]:
         """Blind intervals, oldest first, with the one that lasts still."""
         open_ = dict(self.open)
-        if now - self.last > MAX_STEP_S * 1000:
+        if now - self.last > LONGEST_HOP_S * 1000:
             open_[silence] = open_.get(silence, 0) + now - self.last
         lasting = [(self.open_since if self.open else self.last, now, _main(open_))] if open_ else []
         return [i for i in self.blind + lasting if i[1] - i[0] >= SHORTEST_S * 1000]

@@ -8,19 +8,18 @@ alarm. A confirmation by any role of the chain, late or early, an acknowledgemen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.alarms.conditions import DRILL
 from edge.alarms.lifecycle import Change
+from edge.names import RULE, is_name
 from edge.nearest import nearest
 from edge.types import PRIORITIES, ConfigError
 
 CONFIRM_WITHIN_S: Final = 15.0
 _SOUNDS: Final = frozenset({"raised", "returned", "escalated", "realarmed", "widened"})
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +216,8 @@ def _role(where: str, given: object, within_s: float) -> Role:
         if key not in ("name", "confirm_within_s"):
             raise ConfigError(f"{where}.{key}: unknown{nearest(key, ('name', 'confirm_within_s'))}")
     name = table.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigError(f"{where}: a name that matches [a-z0-9][a-z0-9_-]*, not {name!r}")
+    if not is_name(name):
+        raise ConfigError(f"{where}: names {RULE}, not {name!r}")
     return Role(name, _seconds(f"{where}.confirm_within_s", table.get("confirm_within_s", within_s)))
 
 

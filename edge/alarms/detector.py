@@ -2,7 +2,7 @@
 
 Unknown readings pause the on-delay and the off-delay and reset neither; a reading inside the hysteresis pauses the
 on-delay and keeps a present condition present. Only time between two readings that say the same counts, and never more
-than ``MAX_STEP_S`` of it, so a hole in the data is no evidence. A clocked feed (a source, a fault) is a state instead:
+than ``LONGEST_HOP_S`` of it, so a hole in the data is no evidence. A clocked feed (a source, a fault) is a state instead:
 it holds until told otherwise and the clock runs its delays.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from edge.alarms.conditions import Condition
 from edge.alarms.judge import Verdict
+from edge.ranges import LONGEST_HOP_S
 
-MAX_STEP_S: Final = 5.0
 _EPS_S: Final = 1e-6
 
 
@@ -50,7 +50,7 @@ class Detector:
             t = self._t
         confirmed = verdict if verdict == "unknown" else self._confirmed(t, verdict)
         elapsed = 0.0 if self._t is None else t - self._t
-        counts = confirmed == self._last and (self._clocked or elapsed <= MAX_STEP_S + _EPS_S)
+        counts = confirmed == self._last and (self._clocked or elapsed <= LONGEST_HOP_S + _EPS_S)
         step = elapsed if counts else 0.0
         if self.present:
             self._while_present(t, confirmed, step)

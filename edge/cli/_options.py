@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 from typing import Final
 
+from edge.names import RULE, is_name
+from edge.types import DEVICE_BED
+
 CONFIG_HELP: Final = "a TOML file: beds, sources, broker, alarms; docs/configuration.md has every key"
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def seconds(text: str) -> float:
@@ -36,14 +37,14 @@ def port(text: str) -> int:
 
 def name(text: str) -> str:
     """The name of a device or role, as the contract has them; "" = none."""
-    if text and not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r}: names match {_NAME.pattern}")
+    if text and not is_name(text):
+        raise argparse.ArgumentTypeError(f"{text[:80]!r}: names {RULE}")
     return text
 
 
 def bed(text: str) -> str:
     """A bed's name, or that of the device's own alarms."""
-    return text if text == "_device" else name(text)
+    return text if text == DEVICE_BED else name(text)
 
 
 def _number(text: str) -> float:

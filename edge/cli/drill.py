@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, json_of, known_devices
 from edge.cli._options import bed, name, seconds
-from edge.types import SinkError
+from edge.types import DEVICE_BED, SinkError
 
 BY = "edge-vitals drill"
 _ANSWER_S = 10.0
@@ -27,7 +27,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     add_options(command)
     command.add_argument("--device", type=name, default="", help="by default the first one seen")
-    command.add_argument("--bed", type=bed, default="_device", help="by default the alarm line of the device itself")
+    command.add_argument("--bed", type=bed, default=DEVICE_BED, help="by default the alarm line of the device itself")
     command.add_argument("--wait", type=seconds, default=60.0, metavar="S", help="for a confirmation, at most (60)")
     command.set_defaults(func=run)
 
@@ -66,7 +66,7 @@ class _Drill:
 
     def __init__(self, client: Client, device: str, bed: str) -> None:
         self._client, self._root = client, f"{device}/{bed}"
-        self._bell = f"{device}/_device/alarm/annunciator_lost"
+        self._bell = f"{device}/{DEVICE_BED}/alarm/annunciator_lost"
         self._seqs: list[int] = []
         self._occurrence = ""
         self._over = self._emptied = False

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.types import Command, ConfigError, Fault, Reading, SourceError, SourceStatus
+from edge.types import DEVICE_BED, Command, ConfigError, Fault, Reading, SourceError, SourceStatus
 
 if TYPE_CHECKING:
     from edge.alarms.auscultation import Place
@@ -137,7 +137,7 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
 def _rules(config: Config, beds: set[str]) -> dict[str, AlarmRules]:
     """The rules of each recorded bed; a bed the configuration does not name has those of every bed."""
     named = {name: bed.alarms for name, bed in config.beds.items()}
-    return {name: named.get(name, config.device_alarms) for name in beds | set(named) | {"_device"}}
+    return {name: named.get(name, config.device_alarms) for name in beds | set(named) | {DEVICE_BED}}
 
 
 def _figures(load: Load) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,11 +13,9 @@ from edge.alarms.delivery import Chain, chain_from
 from edge.alarms.rules import AlarmRules, rules_from
 from edge.config.keys import KEYS
 from edge.kinds import kind_module, settings_of
+from edge.names import RULE, is_name
 from edge.nearest import nearest
 from edge.types import ConfigError
-
-_LONGEST_NAME: Final = 64  # device, bed and source together name topics and files
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class Tables:
@@ -68,8 +65,8 @@ class Tables:
             raise self.error(key, f"{said[0].lower()}{said[1:]}") from None
 
     def name(self, value: str, key: str) -> str:
-        if not _NAME.fullmatch(value) or len(value) > _LONGEST_NAME:
-            raise self.error(key, f"{value[:80]!r} must match {_NAME.pattern} and have at most {_LONGEST_NAME} letters")
+        if not is_name(value):
+            raise self.error(key, f"{value[:80]!r} must {RULE}")
         return value
 
     def alarms(

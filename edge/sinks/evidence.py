@@ -155,6 +155,8 @@ class Evidence:
                 log.exception("evidence: failed")
 
     def _write(self, span: Span, entries: Sequence[Entry]) -> None:
+        if span.beyond:
+            log.error("evidence: no recording of %d alarm(s) of %s: too many came together", span.beyond, span.bed)
         first, *others = [self.root / recording_of(occurrence) for occurrence in span.occurrences]
         part = first.with_suffix(".part")
         try:

@@ -9,6 +9,7 @@ One thread adds; anybody may read. The oldest occurrences go when there are more
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from edge.clock import SYNCED_AFTER
 from edge.plain import encode, fields_of
 from edge.sinks._database import Opened, begin, opened
 from edge.types import PRIORITIES, Alarm
+
+log = logging.getLogger(__name__)
 
 KEPT: Final = 100_000
 MOST_BYTES: Final = 200_000_000
@@ -52,7 +55,7 @@ class History:
         self._path = path
         self._lock = threading.Lock()
         self._added = 0
-        self.lost = 0
+        self.lost, self._refused = 0, False
         try:
             self._db, self.full, _ = self._open()
         except sqlite3.DatabaseError as error:
@@ -80,7 +83,7 @@ class History:
         return db
 
     def add(self, alarm: Alarm, *, wall: float, boot: str) -> None:
-        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``."""
+        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``, and said once."""
         priority = PRIORITIES.index(alarm.priority)
         ended = wall if alarm.presence == "off" else None
         with self._lock:
@@ -103,8 +106,13 @@ class History:
                     if self._added % _PRUNE_EVERY == 0:
                         self._prune()
                 self._added += 1
-            except sqlite3.Error:
+            except sqlite3.Error as error:
                 self.lost += 1
+                if not self._refused:
+                    log.error("history: %s is not in the list of alarms: %s", alarm.occurrence, error)
+                self._refused = True
+            else:
+                self._refused = False
 
     def _raised(self, alarm: Alarm, wall: float, boot: str) -> float:
         """When its occurrence was raised, Unix time, s; of this run's own the monotonic clock knows how long ago."""

@@ -11,6 +11,7 @@ sinks add.
 from edge.types.errors import ConfigError, EdgeVitalsError, ModelError, SinkError, SourceError
 from edge.types.events import (
     ASIDE,
+    DEVICE_BED,
     HEARTBEAT_EVERY_S,
     KINDS_OF_EVENTS,
     PRESENCES,
@@ -33,6 +34,7 @@ from edge.types.samples import Block, Window
 
 __all__ = [
     "ASIDE",
+    "DEVICE_BED",
     "HEARTBEAT_EVERY_S",
     "KINDS_OF_EVENTS",
     "PRESENCES",

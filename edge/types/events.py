@@ -18,6 +18,9 @@ REASONS: Final = frozenset(
 )
 """Why a reading has no value, or why its quality is low: a closed list, part of the public contract."""
 
+DEVICE_BED: Final = "_device"
+"""Where alarms of the device itself stand; no bed of a configuration can have this name."""
+
 ASIDE: Final = (".quality", ".spread")
 """Ends of metrics that tell of other readings, every second anew: no line of their own where people read along."""
 
@@ -199,7 +202,7 @@ class Fault:
     t: float
     present: bool
     text: str = ""
-    bed: str = "_device"
+    bed: str = DEVICE_BED
     source: str = ""
 
 

@@ -208,7 +208,7 @@ def test_a_chain_from_a_configuration():
         ({"roles": []}, "delivery.roles: who is to confirm"),
         ({"confirm_within_s": 10}, "delivery.roles: who is to confirm"),
         ({"roles": ["a", "a"]}, "delivery.roles: each role once"),
-        ({"roles": ["A b"]}, r"delivery.roles\[0\]: a name"),
+        ({"roles": ["A b"]}, r"delivery.roles\[0\]: names match"),
         ({"roles": [{"name": "a", "within": 3}]}, r"delivery.roles\[0\].within: unknown"),
         ({"roles": ["a"], "confirm_within_s": 0}, "delivery.confirm_within_s: seconds, 1 to 3600"),
         ({"roles": ["a"], "confirm_within_s": True}, "delivery.confirm_within_s: seconds"),

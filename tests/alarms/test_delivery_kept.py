@@ -8,6 +8,7 @@ import pytest
 
 from edge.alarms.delivery import Chain, Deliveries, Role, chain_from, in_words
 from edge.alarms.lifecycle import Change
+from edge.names import RULE
 from edge.types import ConfigError
 
 CHAIN = Chain((Role("station", 10.0), Role("charge", 20.0)), minimum="high")
@@ -113,7 +114,8 @@ def test_the_time_to_confirm_has_bounds(within_s):
         ({"roles": ["a"], "confirm_within_s": True}, "delivery.confirm_within_s: seconds, 1 to 3600, not True"),
         ({"roles": 5}, 'delivery.roles: a list of names such as ["nurse-station"], not 5'),
         ({"roles": "a"}, "delivery.roles: a list of names such as [\"nurse-station\"], not 'a'"),
-        ({"roles": [5]}, "delivery.roles[0]: a name that matches [a-z0-9][a-z0-9_-]*, not 5"),
+        ({"roles": [5]}, f"delivery.roles[0]: names {RULE}, not 5"),
+        ({"roles": ["a", "b" * 65]}, f"delivery.roles[1]: names {RULE}, not '{'b' * 65}'"),
     ],
 )
 def test_a_chain_of_the_wrong_kind_is_refused_in_words(given, says):

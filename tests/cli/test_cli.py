@@ -269,6 +269,7 @@ def test_a_closed_pipe_is_no_traceback(config):
     ("argv", "said"),
     [
         (["drill", "--bed", "+"], "names match"),
+        (["drill", "--bed", "b" * 65], "and have at most 64 letters"),
         (["drill", "--device", "a/b"], "names match"),
         (["drill", "--wait", "-3"], "seconds from 0 on"),
         (["watch", "--as", "Night Nurse"], "names match"),

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from edge.dsp import synthesis
 from edge.dsp.beats import (
     Upright,
+    _merged,
     band_passed,
+    described,
     find_beats,
     gain_controlled,
     perfusion_index,
@@ -87,6 +89,43 @@ def test_perfusion_is_the_pulse_over_the_steady_part():
     swing = np.median(beats.amplitude)
     assert perfusion_index(1000.0 + wave, beats) == pytest.approx(100 * swing / 1000.0, rel=0.02)
     assert perfusion_index(wave - 50.0, beats) is None
+    assert perfusion_index(1000.0 + wave, find_beats(0.0 * wave, 100.0)) is None
+
+
+def spikes(*heights):
+    """Ten seconds at 100 Hz, flat but for peaks of the given heights by sample."""
+    wave = np.zeros(1000)
+    for at, height in heights:
+        wave[at - 1 : at + 2] = height / 2, height, height / 2
+    return wave
+
+
+@pytest.mark.parametrize(
+    ("peaks", "stay"),
+    [
+        (((100, 1.0), (126, 1.2)), [126]),  # 0.26 s apart is no pulse
+        (((100, 1.2), (126, 1.0)), [100]),
+        (((100, 1.0), (127, 1.2)), [100, 127]),
+        (((100, 1.0), (126, 1.2), (152, 1.1), (178, 1.3)), [126, 178]),
+        (((100, 0.3), (200, 1.0), (300, 1.0), (400, 0.3)), [200, 300]),
+        (((100, 0.49), (200, 1.0), (300, 1.0), (400, 1.0), (500, 0.49)), [200, 300, 400]),
+        (((100, 0.5), (200, 1.0), (300, 0.1), (400, 1.0), (500, 1.0), (600, 0.5)), [100, 200, 300, 400, 500, 600]),
+        (((100, 0.1), (200, 1.0), (300, 1.0)), [100, 200, 300]),
+    ],
+)
+def test_of_two_too_close_the_higher_stays_and_shoulders_at_the_ends_go(peaks, stay):
+    coarse = np.array([at + 4 for at, _ in peaks])
+    assert _merged(coarse, spikes(*peaks), 100.0).tolist() == stay
+
+
+def test_a_beat_begins_at_the_lowest_point_since_the_one_before_and_no_more_than_0_8_s_ago():
+    wave = spikes((300, 2.0), (340, 1.0), (700, 1.0))
+    wave[290], wave[320], wave[330], wave[500] = -3.0, -0.5, -0.25, -9.0
+    beats = described(np.array([300, 340, 700]), wave, 100.0)
+    assert beats.peak.tolist() == [3.0, 3.4, 7.0]
+    assert beats.onset.tolist() == [2.9, 3.2, 6.2]
+    assert beats.amplitude.tolist() == [5.0, 1.5, 1.0]
+    assert beats.ibi == pytest.approx([0.4, 3.6])
 
 
 @settings(max_examples=60)

@@ -62,6 +62,83 @@ def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
     assert not said(rest_rate.choose(replace(counts, clean=0.0)))
 
 
+def spread(bpm, **masses):
+    """Power at a rate and at its half, double and triple, shares of the own."""
+    share = np.zeros(751)
+    for part, at in (("own", 1.0), ("half", 0.5), ("double", 2.0), ("triple", 3.0)):
+        share[round(at * bpm)] += masses.get(part, 1.0 if part == "own" else 0.0)
+    return share
+
+
+@pytest.mark.parametrize(
+    ("bpm", "masses", "believed"),
+    [
+        (60, {}, True),
+        (60, {"own": 0.0}, False),
+        (60, {"double": 9.9}, True),
+        (60, {"double": 10.1}, False),
+        (60, {"triple": 0.99}, True),
+        (60, {"triple": 1.01}, False),
+        (68, {"half": 0.069}, True),
+        (68, {"half": 0.071}, False),
+        (69, {"half": 0.39}, True),
+        (84, {"half": 0.39}, True),
+        (84, {"half": 0.41}, False),
+        (85, {"half": 50.0}, True),
+    ],
+)
+def test_a_rate_has_power_of_its_own_and_is_not_the_double_of_a_heart(bpm, masses, believed):
+    assert rest_rate.whole(float(bpm), spread(bpm, **masses)) is believed
+
+
+def test_no_rate_is_none_of_a_heart():
+    assert not rest_rate.whole(float("nan"), np.ones(751))
+    assert not rest_rate.whole(0.0, np.ones(751))
+
+
+LIKELY, UNLIKELY = (3.0,), (0.0,)  # logits: 0.953 and 0.5
+
+
+@pytest.mark.parametrize(
+    ("told", "step", "bpm", "quality", "method"),
+    [
+        ({"candidates": ((60.0, LIKELY), (90.0, UNLIKELY))}, 1.0, 60.0, 0.9526, "harmonics"),
+        ({"candidates": ((60.0, LIKELY),), "beats_bpm": 60.0}, 1.0, 60.0, 0.9526, "beats"),
+        ({"candidates": ((60.0, LIKELY), (60.5, UNLIKELY)), "doubted_bpm": 60.0}, 1.0, 60.5, 0.5, "harmonics"),
+        ({"candidates": ((60.0, UNLIKELY),), "beats_bpm": 80.0, "vouched": 0.6}, 1.0, 80.0, 0.6, "beats"),
+        ({"candidates": ((60.0, UNLIKELY),), "beats_bpm": 80.0, "vouched": 0.4}, 1.0, 60.0, 0.5, "harmonics"),
+        ({"candidates": ((60.0, LIKELY),), "beats_bpm": 80.0, "vouched": 0.99}, 1.0, 60.0, 0.9526, "harmonics"),
+        ({"beats_bpm": 50.0, "vouched": 0.9, "doubted_bpm": 50.0}, 1.0, None, 0.0, "harmonics"),
+        ({"beats_bpm": 50.0, "vouched": 0.9, "doubted_bpm": 49.9}, 1.0, 50.0, 0.9, "beats"),
+        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.9}, 0.69, 72.0, 0.9, "beats"),
+        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.9}, 0.7, 60.0, 0.9526, "harmonics"),
+        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.69, 60.0, 0.9526, "harmonics"),
+        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.5, 60.0, 0.9526, "harmonics"),
+        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.49, 60.0, 0.49, "harmonics"),
+        ({}, 1.0, None, 0.0, "harmonics"),
+    ],
+)
+def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, method):
+    """By how likely each is, who vouches for the beats, and how far these keep step with it."""
+    monkeypatch.setattr(rest_rate, "in_step", lambda *_: step)
+    given = {"candidates": (), "beats_bpm": float("nan"), "vouched": 0.0, **told}
+    rate = rest_rate.choose(rest_rate.Counts(**given), (0.0, (1.0,)))
+    assert rate.bpm == bpm or (bpm is None and np.isnan(rate.bpm))
+    assert rate.quality == pytest.approx(quality, abs=1e-4)
+    assert rate.method == method
+
+
+def test_the_deviation_grows_with_the_distance_of_the_other_counts_and_with_doubt():
+    def sd(*candidates):
+        return rest_rate.choose(rest_rate.Counts(candidates, float("nan"), 0.0), (0.0, (1.0,))).sd
+
+    doubt = 8.0 * (1.0 - 1.0 / (1.0 + np.exp(-3.0)))
+    assert sd((60.0, LIKELY)) == pytest.approx(0.8 + doubt)
+    assert sd((60.0, LIKELY), (70.0, UNLIKELY)) == pytest.approx(3.8 + doubt)
+    assert sd((60.0, LIKELY), (55.0, UNLIKELY), (110.0, UNLIKELY)) == pytest.approx(6.8 + doubt)
+    assert sd() == pytest.approx(8.8)
+
+
 @given(
     bpm=st.floats(40.0, 180.0),
     kept=st.lists(st.booleans(), min_size=14, max_size=14).filter(lambda kept: sum(kept) >= 5),
@@ -69,6 +146,22 @@ def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
 def test_missing_beats_do_not_put_a_regular_heart_out_of_step(bpm, kept):
     peaks = (np.arange(14) * 60.0 / bpm)[np.array(kept)]
     assert rest_rate.in_step(peaks, bpm) == pytest.approx(1.0)
+
+
+def test_a_pulse_has_the_likeliest_of_its_counts_though_nobody_vouches_for_its_beats():
+    hidden = 0
+    for seed in range(12):
+        bpm = 60.0 + 5.0 * seed
+        x = pulse(bpm, seed=seed)
+        noise = np.convolve(np.random.default_rng(seed).normal(size=1600), np.ones(12) / np.sqrt(12), mode="same")
+        x += 0.8 * x.std() * noise
+        wave = band_passed(x, RATE)
+        counts = rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE)
+        rate = rest_rate.choose(counts)
+        assert said(rate)
+        assert abs(rate.bpm - bpm) < 5.0
+        hidden += counts.vouched < rest_rate.ENOUGH
+    assert hidden >= 6
 
 
 def test_noise_has_no_likely_rate():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,21 +102,15 @@ def resealed(root: Path, file: str, content: bytes) -> None:
     card = model_card.find_card("tiny", root)
     old = next(f.sha256 for f in (*card.variants, card.golden) if f.file == file)
     (root / "tiny" / file).write_bytes(content)
-    edit_card(root, old, inference_hash(content))
+    edit_card(root, old, hashlib.sha256(content).hexdigest())
 
 
-def inference_hash(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()
-
-
-def golden_with(root: Path, **changes: np.ndarray) -> bytes:
-    import io
-
+def golden_arrays(root: Path) -> dict[str, np.ndarray]:
     with np.load(root / "tiny" / "golden.npz") as golden:
-        arrays = {k: golden[k] for k in golden.files}
-    arrays.update({k.replace("__", "/").replace("_int8", "-int8"): v for k, v in changes.items()})
+        return {k: golden[k] for k in golden.files}
+
+
+def saved(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -122,10 +118,24 @@ def golden_with(root: Path, **changes: np.ndarray) -> bytes:
 
 def test_a_variant_that_does_not_give_the_golden_answers_here_is_left_out(root: Path) -> None:
     wrong = np.tile(np.float32([9.0, -9.0, 0.0]), (4, 1))
-    resealed(root, "golden.npz", golden_with(root, onnx_int8__out_0=wrong))
+    resealed(root, "golden.npz", saved(golden_arrays(root) | {"onnx-int8/out_0": wrong}))
     model = inference.load("tiny", root=root)
     assert model.variant == "onnx-fp32"
     assert "onnx-int8: self-test failed: off the golden answers by" in model.faults[0]
+
+
+@pytest.mark.parametrize("variant", ["onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"])
+@pytest.mark.parametrize(("output", "off"), [(0, 0.1), (1, 0.02)])  # a logit: 0.003 to 0.025 in its probability
+def test_weights_that_were_not_rounded_must_give_their_golden_answers_nearly_exactly(
+    root: Path, variant: str, output: int, off: float
+) -> None:
+    arrays = golden_arrays(root)
+    arrays[f"{variant}/out_{output}"] = (
+        arrays[f"{variant}/out_{output}"] + np.eye(1, 3 - output, dtype=np.float32) * off
+    )
+    resealed(root, "golden.npz", saved(arrays))
+    taken = inference.load("tiny", root=root, variant=variant).variant
+    assert (taken == variant) is variant.endswith("int8")
 
 
 def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
@@ -135,14 +145,36 @@ def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
     assert "LiteRT refuses the file" in model.faults[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"not an archive", None], ids=["empty", "text", "wrong inputs"])
-def test_without_golden_answers_no_variant_is_used(root: Path, content: bytes | None) -> None:
-    if content is None:
-        content = golden_with(root, in_1=np.zeros((4, 1, 1, 8), np.float32))
-    resealed(root, "golden.npz", content)
+NO_ANSWERS: dict[str, Callable[[dict[str, np.ndarray]], bytes]] = {
+    "empty": lambda _: b"",
+    "text": lambda _: b"not an archive",
+    "wrong inputs": lambda arrays: saved(arrays | {"in_1": np.zeros((4, 1, 1, 8), np.float32)}),
+    "no sample": lambda arrays: saved({name: array[:0] for name, array in arrays.items()}),
+    "inputs alone": lambda arrays: saved({name: array for name, array in arrays.items() if "out" not in name}),
+    "answers of fewer samples": lambda arrays: saved(
+        {name: array[:3] if "out" in name else array for name, array in arrays.items()}
+    ),
+    "no numbers": lambda arrays: saved(
+        {name: np.full_like(array, np.nan) if "out" in name else array for name, array in arrays.items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("content", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_without_golden_answers_no_variant_is_used(
+    root: Path, content: Callable[[dict[str, np.ndarray]], bytes]
+) -> None:
+    resealed(root, "golden.npz", content(golden_arrays(root)))
     with pytest.raises(ModelError, match=r"model tiny: no variant works: .*golden") as error:
         inference.load("tiny", root=root)
     assert "\n" not in str(error.value)
+
+
+def test_golden_answers_that_were_altered_are_not_believed(root: Path) -> None:
+    altered(root / "tiny" / "golden.npz")
+    assert [(c.model, c.file) for c in inference.verify(root) if not c.ok] == [("tiny", "golden.npz")]
+    with pytest.raises(ModelError, match=r"model tiny: no variant works: .*golden\.npz: altered"):
+        inference.load("tiny", root=root)
 
 
 def test_all_variants_broken_is_one_line(root: Path) -> None:
@@ -158,7 +190,7 @@ def test_a_runtime_that_is_not_installed_is_a_note_and_no_fault(root: Path, monk
     model = inference.load("tiny", root=root)
     assert model.variant == "litert-int8"
     assert model.faults == ()
-    assert "onnx is not installed: pip install 'edge-vitals[onnx]'" in model.notes[0]
+    assert model.notes == ("onnx is not installed: pip install 'edge-vitals[onnx]'",)
 
 
 def test_no_runtime_at_all_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +231,9 @@ def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> 
         ('id = "onnx-int8"', 'id = "onnx-fp32"', "variants: an id stands twice"),
         ('file = "tiny.int8.onnx"', 'file = "../tiny.int8.onnx"', r"variants\[\d\].file: expected `str` matching"),
         ("shape = [[1, 2], [1, 1, 1, 32]]", "shape = [[4, 2], [1, 1, 1, 32]]", "the batch, first, must be 1"),
+        ("shape = [[1, 3], [1, 2]]", "shape = [[1, 3], [2, 2]]", "the batch, first, must be 1"),
+        ('inputs = ["in_0", "in_1"]', 'inputs = ["in_0"]', "onnx-int8: inputs and outputs must match the shapes"),
+        ('outputs = ["out_0", "out_1"]', 'outputs = ["out_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('task = "', "task = ", "not valid TOML"),
     ],
 )

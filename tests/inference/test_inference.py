@@ -19,7 +19,7 @@ from edge import inference
 from edge.inference import bench, engines
 from edge.inference import card as model_card
 from edge.types import ModelError
-from tiny_models import ALL, TINY, sample, without
+from tiny_models import ALL, TINY, edit_card, sample, without
 
 
 @pytest.mark.parametrize("variant", ALL)
@@ -135,6 +135,20 @@ def test_an_answer_that_is_not_finite_or_of_another_shape_never_leaves(root: Pat
         model = inference.Model(card, card.variants[0], lambda _, answer=answer: answer)
         with pytest.raises(ModelError, match=said):
             model.run(*sample())
+
+
+def test_a_model_that_becomes_another_variant_runs_that_and_says_so(root: Path) -> None:
+    one, other = (inference.load("tiny", root=root, variant=v) for v in ("onnx-fp32", "litert-int8"))
+    before = one.run(*sample())
+    one.become(other)
+    np.testing.assert_array_equal(one.run(*sample())[0], other.run(*sample())[0])
+    assert not np.array_equal(one.run(*sample())[0], before[0])
+    card = model_card.find_card("tiny", root)
+    assert (one.identity, one.variant) == ("tiny 1.0.0 litert-int8", "litert-int8")
+    assert (one.sha256, one.card_sha256) == (card.variant("litert-int8").sha256, card.sha256)
+    edit_card(root, 'version = "1.0.0"', 'version = "1.0.1"')
+    with pytest.raises(ModelError, match=r"tiny 1\.0\.0 litert-int8: tiny 1\.0\.1 onnx-int8 is not a variant of it"):
+        one.become(inference.load("tiny", root=root))
 
 
 def test_inputs_outside_the_calibrated_range_saturate(root: Path) -> None:

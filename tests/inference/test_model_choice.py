@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from edge import inference
+from edge.inference import bench
 from edge.types import ModelError
-from tiny_models import edit_card, timed, without
+from tiny_models import ALL, edit_card, timed, without
 
 
 def test_the_fastest_is_measured_once_and_stored(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "state" / "deep"
     seen = timed(monkeypatch, {"OnnxEngine": [4.0, 3.0], "LitertEngine": [1.0, 2.0]})
-    assert inference.load("tiny", root=root, state_dir=state).variant == "litert-int8"
+    first = inference.load("tiny", root=root, state_dir=state)
+    assert (first.variant, first.notes) == ("litert-int8", ())
     assert len(seen) == 4
     stored = json.loads((state / "variants.json").read_text())["tiny"]
     assert stored["variant"] == "litert-int8"
@@ -26,6 +28,16 @@ def test_the_fastest_is_measured_once_and_stored(root: Path, tmp_path: Path, mon
     assert again.variant == "litert-int8"
     assert again.notes == ()
     assert len(seen) == 4
+
+
+def test_what_a_bench_measures_is_what_a_run_then_takes(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, {"OnnxEngine": [4.0, 3.0], "LitertEngine": [2.0, 1.0]})
+    times = inference.measure("tiny", root=root, state_dir=tmp_path)
+    assert [(t.variant, t.median_ms) for t in times] == list(zip(ALL, (4.0, 3.0, 2.0, 1.0), strict=True))
+    monkeypatch.setattr(bench, "_times_ms", lambda *_: pytest.fail("timed again"))
+    assert inference.load("tiny", root=root, state_dir=tmp_path).variant == "litert-fp32"
 
 
 def test_a_choice_is_made_again_for_another_card_runtime_or_a_damaged_file(

@@ -147,6 +147,15 @@ def test_making_room_does_not_look_at_what_stays(tmp_path, monkeypatch):
     assert steps[500] < 1.5 * steps[50]
 
 
+def test_what_the_disk_refuses_is_said_once_and_anew_after_it_took_something(past, caplog):
+    for number, refuses in enumerate([1, 1, 1, 0, 1, 1], 1):
+        past._db.execute(f"pragma query_only = {refuses}")
+        past.add(alarm(number), wall=float(number), boot="b")
+    why = "is not in the list of alarms: attempt to write a readonly database"
+    assert caplog.messages == [f"history: b.bed1.af.1 {why}", f"history: b.bed1.af.5 {why}"]
+    assert (past.lost, [row["occurrence"] for row in past.occurrences()]) == (5, ["b.bed1.af.4"])
+
+
 def test_a_damaged_file_is_put_aside(tmp_path):
     path = tmp_path / "h.sqlite"
     path.write_bytes(b"not a database" * 1000)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,9 +78,20 @@ def test_entries_reach_the_disk_in_batches_and_an_alarm_at_once(recorder, clock)
     assert part.stat().st_size == begun
     one.record(Alarm("bed1/af", "o", "physiological", "medium", "on", clock.now(), "AF", "af", "bed1"))
     tick(one, clock, 0.25)
+    assert one._pending == []
     assert one.flush(5.0)
     assert sum(isinstance(e, Block) for e in Recording(one.folder)) == 90
     one.close()
+
+
+def test_a_card_is_written_to_no_oftener_than_it_is_to_be(recorder, clock, monkeypatch):
+    one = recorder(batch_s=10.0)
+    write, entries = one._write, []
+    monkeypatch.setattr(one, "_write", lambda batch: (entries.append(len(batch)), write(batch)))
+    for _ in range(240):
+        tick(one, clock, 0.25)
+    assert one.flush(5.0)
+    assert entries == [40] * 6
 
 
 def test_a_power_cut_at_any_byte_of_the_last_batch_costs_only_that_batch(recorder, tmp_path):
@@ -97,6 +111,20 @@ def test_a_power_cut_at_any_byte_of_the_last_batch_costs_only_that_batch(recorde
         assert bool(recording.torn) == (length > kept)
     part.write_bytes(whole)
     assert len(samples(Recording(one.folder))) == 40
+
+
+def test_a_batch_that_was_flushed_and_the_name_of_its_part_are_on_the_disk_itself(recorder, monkeypatch):
+    synced = {}
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.update({os.readlink(f"/proc/self/fd/{fd}"): os.fstat(fd).st_size})
+    )
+    one = recorder()
+    part = one.folder / "000001.evrec"
+    assert set(synced) == {str(part), str(one.folder), str(one.folder.parent)}
+    for i in range(3):
+        one.record(block(i))
+        assert one.flush(5.0)
+        assert synced[str(part)] == part.stat().st_size
 
 
 CHILD = """
@@ -169,17 +197,21 @@ def test_a_full_disk_loses_batches_and_says_how_many(recorder, clock, monkeypatc
     one.record(block(1))
     one.record(block(2))
     assert not one.flush(5.0)
+    assert one.why_not() == "recordings are not kept: full"
     full = False
-    one.record(block(3))
-    one.flush(5.0)
+    for i in (3, 4):
+        one.record(block(i))
+        one.flush(5.0)
+    assert one.why_not() == ""
     one.close()
-    back = list(Recording(one.folder))
-    assert [e.seq for e in back if isinstance(e, Block)] == [0, 30]
-    assert [e.entries for e in back if isinstance(e, Lost)] == [2]
+    told = [getattr(e, "seq", None) or getattr(e, "entries", None) for e in Recording(one.folder)]
+    assert told == [None, 2, 30, 40]  # block 0; two lost, said once and before what came after them
     assert one.lost_entries == 2
 
 
-def test_a_slow_disk_holds_nobody_up_and_memory_is_bounded(recorder, monkeypatch):
+def test_a_slow_disk_holds_nobody_up_memory_is_bounded_and_it_is_said_once_an_hour(
+    recorder, clock, monkeypatch, caplog
+):
     one = recorder()
     gate = threading.Event()
     monkeypatch.setattr(one, "_write", lambda batch: gate.wait(10.0))
@@ -187,7 +219,49 @@ def test_a_slow_disk_holds_nobody_up_and_memory_is_bounded(recorder, monkeypatch
         one.record(block(i, 500_000))  # 1 MB
     assert one._waiting_bytes <= 1 << 25
     assert one.lost_entries >= 60 - 33 - 4
+    assert one.why_not() == "recordings are not kept: the disk is too slow"
+    for waited_s, said in ((3599.0, 1), (1.0, 2)):
+        clock.advance(waited_s)
+        for i in range(5):
+            one.record(block(i, 500_000))
+        assert caplog.text.count("entries lost so far") == said
     gate.set()
+
+
+def test_what_is_written_waits_no_more(recorder, monkeypatch):
+    one = recorder()
+    monkeypatch.setattr("edge.sinks.recorder._WAITING_BYTES", 2000)
+    for i in range(20):
+        one.record(block(i, 100))
+        assert one.flush(5.0)
+    assert len(samples(Recording(one.folder))) == 2000
+
+
+def test_the_oldest_parts_go_for_what_others_need_of_the_disk_and_the_newest_stays(recorder, clock, monkeypatch):
+    free = {"bytes": 1_000_000}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free["bytes"]))
+
+    def parts(run):
+        return sorted(int(path.stem) for path in run.folder.glob("*"))
+
+    def fill(run, until):
+        while parts(run)[-1:] != [until]:
+            run.record(block(0, 1000))
+            tick(run, clock, 10.0)
+            run.flush(5.0)
+
+    first = recorder(part_mb=0.001, keep_free_mb=1.0)
+    fill(first, 4)
+    assert parts(first) == [1, 2, 3, 4]
+    free["bytes"] -= 1
+    fill(first, 5)
+    assert parts(first) == [4, 5]
+    first.close()
+    second = recorder(part_mb=0.001, keep_free_mb=1.0)
+    assert parts(first) == [5]
+    fill(second, 2)
+    assert not first.folder.exists()
+    assert parts(second) == [1, 2]
 
 
 @pytest.mark.parametrize("settings", [{"batch_s": 0.0}, {"batch_s": 1e4}, {"part_mb": 0.0}, {"quota_mb": 100.0}])
@@ -212,6 +286,7 @@ def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(reco
     with full_disk():
         one = recorder(keep_free_mb=0.0, header=lambda: {"device": "d"})
         assert f"recorder: {one.folder}: File too large; the watching goes on" in caplog.text
+        assert one.why_not() == "recordings are not kept: File too large"
         one.record(block(0))
         assert not one.flush(5.0)
         assert list(one.folder.iterdir()) == []

@@ -40,6 +40,8 @@ def test_a_device_without_a_crystal_is_put_right_by_the_hosts_clock(
     assert np.abs(np.array([b.t0 for b in blocks]) - truth)[settled:].max() < 0.01
     assert [b.epoch for b in blocks[settled:]] == [1] * len(blocks[settled:])
     assert blocks[-1].rate == pytest.approx(stream.rate_hz * (1 + off), rel=0.001)
+    own = np.array([b.rate for b in blocks if b.epoch == 1])
+    np.testing.assert_allclose(own, stream.rate_hz * (1 + off), rtol=0.004)
     assert warnings(caplog) == [
         f"{line.path}: the device's clock is {abs(off):.1%} {'slow' if off < 0 else 'fast'} by this machine's; "
         "the latter is believed"
@@ -149,6 +151,60 @@ def test_a_period_declared_as_a_rate_is_refused_and_said_once(source, line, capl
     assert warnings(caplog) == [
         f"{line.path}: ppg is declared at 0.01 samples a second, at which one frame would last 1000 s; not read"
     ]
+
+
+def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(60):
+        clock.advance(0.1)
+        jump_us = 600_000_000 if k >= 50 else 0
+        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 10_000 + jump_us), k + 1))
+        blocks += read_until(source, 2 + k)
+    assert [(b.epoch, b.seq) for b in blocks[49:52]] == [(0, 490), (1, 0), (1, 10)]
+    assert blocks[-1].t0 == pytest.approx(clock.now() - 0.1, abs=0.01)
+
+
+def test_a_rate_that_is_declared_anew_holds_from_then_on(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    clock.advance(0.2)
+    line.send(encode(replace(HELLO, streams=(replace(PPG, rate_hz=50.0),)), 2))
+    line.send(encode(replace(ppg(10), device_us=200_000), 3))
+    assert [b.rate for b in read_until(source, 4)] == [100.0, 50.0]
+
+
+def test_a_restart_takes_back_what_was_believed_of_its_rate(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(100):
+        clock.advance(0.2)
+        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 20_000), k + 1))
+        blocks += read_until(source, 2 + k)
+    line.send(encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
+    (again,) = read_until(source, 103)
+    assert (blocks[-1].rate, again.rate) == (50.0, 100.0)
+    assert (again.epoch, again.seq) == (blocks[-1].epoch + 1, 0)
+
+
+def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, caplog):
+    source.open()
+    line.send(encode(Hello("node", 1, (PPG, StreamInfo(3, "temp", ("skin",), 0.01))), 0))
+    line.send(encode(Data(3, 1, 1, 0, 1, 0, 0, pack_samples([365], 1)), 1))
+    (block,) = read_until(source, 2)
+    assert (block.stream, block.rate, block.data.tolist()) == ("node/temp", 0.01, [[365.0]])
+    assert warnings(caplog) == []
+
+
+def test_a_frame_may_last_half_a_minute_and_no_longer(source, line, caplog):
+    source.open()
+    line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=0.5),)), 0) + encode(ppg(0, count=15), 1))
+    assert len(read_until(source, 2)) == 1
+    line.send(encode(ppg(15, count=16), 2))
+    assert read_until(source, 3) == []
+    assert len(warnings(caplog)) == 1
 
 
 def test_a_rate_far_too_low_pushes_no_sample_ever_further_ahead(source, line, clock):

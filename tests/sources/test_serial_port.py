@@ -80,6 +80,24 @@ def test_it_asks_who_is_there_and_works_though_nobody_answers(source, line):
     assert [b.seq for b in read_until(source, 3)] == [0]
 
 
+def test_a_line_that_gives_back_what_was_asked_is_read_all_the_same(source, line):
+    source.open()
+    line.send(encode(RequestHello(), 0) + encode(HELLO, 0) + encode(ppg(0), 1))
+    assert [b.seq for b in read_until(source, 3)] == [0]
+
+
+def test_who_has_said_what_he_is_is_asked_no_more(source, line, clock):
+    source.open()
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    read_until(source, 2)
+    line.heard()
+    for k in range(1, 100):
+        clock.advance(0.1)
+        line.send(encode(ppg(10 * k), k + 1))
+        read_until(source, 2 + k)
+    assert line.heard() == b""
+
+
 def test_a_restart_of_the_device_is_a_new_epoch(source, line):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(900), 1) + encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
@@ -185,15 +203,38 @@ def test_a_busy_port(source, line, clock):
         build(name="other", clock=clock, port=line.path).open()
 
 
-def test_no_permission(clock, line, monkeypatch):
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        ((13, "could not open port: [Errno 13] Permission denied"), "no permission; add the user to the group dialout"),
+        ((1, "Operation not permitted"), "no permission; add the user to the group dialout"),
+        (("could not open port: Permission denied",), "no permission; add the user to the group dialout"),
+        ((16, "Device or resource busy"), "busy: another program has it open"),
+        ((11, "Resource temporarily unavailable"), "busy: another program has it open"),
+        (("Could not exclusively lock port",), "busy: another program has it open"),
+        ((25, "no modem lines"), "not a serial port"),
+        ((5, "Input/output error\nand more"), "[Errno 5] Input/output error"),
+        ((), "SerialException"),
+    ],
+)
+def test_why_a_port_does_not_open_is_said_in_words(clock, line, monkeypatch, refusal, says):
     import serial
 
     def refuse(*_args, **_keys):
-        raise serial.SerialException(13, f"could not open port {line.path}: [Errno 13] Permission denied")
+        raise serial.SerialException(*refusal)
 
     monkeypatch.setattr(serial, "serial_for_url", refuse)
-    with pytest.raises(SourceError, match="no permission; add the user to the group dialout"):
+    with pytest.raises(SourceError) as refused:
         build(name="node", clock=clock, port=line.path).open()
+    assert str(refused.value) == f"{line.path}: {says}"
+
+
+def test_a_port_that_others_may_have_open_is_opened_beside_them(source, line, clock):
+    beside = [build(name=f"n{k}", clock=clock, port=line.path, exclusive=False) for k in range(2)]
+    for one in beside:
+        one.open()
+    for one in beside:
+        one.close()
 
 
 def test_a_url_of_pyserial(clock):
@@ -214,6 +255,16 @@ def test_a_url_that_is_none(clock):
 def test_samples_come_back_as_they_were(values, format_):
     data = Data(1, format_, 1, 0, len(values), 0, 0, pack_samples(values, format_))
     assert unpack(data)[:, 0].tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("format_", "least", "most"),
+    [(1, -(1 << 15), (1 << 15) - 1), (2, -(1 << 23), (1 << 23) - 1), (3, -(1 << 31), (1 << 31) - 1), (4, 0, 255)],
+)
+def test_every_format_has_its_whole_range_channel_by_channel(format_, least, most):
+    values = [least, most, 1, 2, most - 1, least + 1]
+    data = Data(1, format_, 2, 0, 3, 0, 0, pack_samples(values, format_))
+    assert unpack(data).tolist() == [[least, most], [1, 2], [most - 1, least + 1]]
 
 
 def test_a_device_that_loses_bends_and_restarts_is_told_apart_from_its_loss(source, line, clock):

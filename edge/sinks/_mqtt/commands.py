@@ -10,10 +10,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DRILL
 from edge.clock import SYNCED_AFTER, Clock
 from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of
-from edge.sinks._mqtt.payloads import COMMANDS, Payloads, Topics
+from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
 

@@ -16,12 +16,12 @@ from typing import Any
 
 from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
-from edge.alarms.conditions import CONDITIONS, DEVICE_BED, DRILL, OF_DEVICE
+from edge.alarms.conditions import CONDITIONS, DRILL, OF_DEVICE
 from edge.alarms.rules import AlarmRules
 from edge.plain import encode
 from edge.sinks._freshness import HOPS_KEPT
 from edge.sinks._mqtt.announcement import ORIGIN
-from edge.types import HEARTBEAT_EVERY_S
+from edge.types import DEVICE_BED, HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)
 _UNITS = {"hr": "bpm", "perfusion": "%"}  # as the readings say them

@@ -16,6 +16,7 @@ from collections import deque
 from typing import NamedTuple
 
 from edge.clock import Clock
+from edge.sinks._mqtt.redial import SHORT_LIFE_S
 
 LISTENERS_BACK_S = 30.0
 UNANSWERED_S = 30.0
@@ -23,7 +24,6 @@ UNANSWERED_S = 30.0
 _MOST = 200
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 _NOBODY_EVERY_S = 0.5
-_SHORT_LIFE_S = 5.0
 _PACE = 20  # on their way at once, to begin with
 _QUICK_S, _SLOW_S = 0.5, 1.0  # until the answer: one more at once, half as many
 
@@ -80,7 +80,7 @@ class Flight:
     @property
     def short(self) -> bool:
         """Whether the connection began so short ago that its end may come of what was sent."""
-        return self._clock.now() - self._began < _SHORT_LIFE_S
+        return self._clock.now() - self._began < SHORT_LIFE_S
 
     def end(self) -> None:
         """The connection is over. Where it was short and rows had no answer, they may be why: the next one waits with

@@ -12,7 +12,6 @@ from edge.types import Alarm, BedStatus, CommandResult, Heartbeat, Reading, Sour
 
 VERSION = 1
 _BLIND_SHOWN = 8
-COMMANDS = ("ack", "pause", "standby", "reset", "site", "shelve", "received", "drill")
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,3 +246,35 @@ def test_of_states_that_come_together_the_first_is_told():
         one.update(Fault("overload", t, present, f"{part} is slow", source=part))
     (told,) = one.tick(10.0)
     assert (told.t, told.since, told.text) == (6.0, 1.0, "b is slow")
+
+
+def test_what_several_lanes_say_together_is_no_source_that_could_fall_silent():
+    one = board()
+    one.update(Reading("fused.hr", 1.0, 70.0, "bpm", 0.9, bed="bed1"))
+    assert [alarm for t in range(2, 200) for alarm in one.tick(float(t))] == []
+
+
+def test_a_reading_of_no_bed_here_is_nobodys():
+    lost = hr(1.0, 43, bed="bed9")
+    assert board().locate(lost) is lost
+    with pytest.raises(ValueError, match="no bed 'bed9' on this board; beds: _device, bed1"):
+        board().update(lost)
+
+
+def test_a_fault_of_no_bed_is_the_devices():
+    one = board()
+    told = one.update(Fault("model_fault", 1.0, True, "murmur: altered", bed="", source="murmur")) + one.tick(60.0)
+    assert what(told) == [("_device/model_fault", "on", "raised")]
+
+
+def test_a_source_tells_of_its_own_watching_and_of_no_other_sources():
+    one = board(beds=("bed1", "bed2"))
+    for t in range(101):
+        one.update(hr(float(t), 70))
+        one.update(hr(float(t), 70 if t <= 50 else None, source="cam", metric="camera.hr", reason="no_face"))
+        one.update(hr(float(t), None, bed="bed2", source="other", reason="low_quality"))
+    whole = {"hour": 1.0, "day": 1.0, "blind": []}
+    half = {"hour": 0.5, "day": 0.5, "blind": [{"start": 50.0, "end": 100.0, "cause": "no_face"}]}
+    assert one.source_coverage("bed1", "node", 100.0) == {"ppg.hr": whole}
+    assert one.source_coverage("bed1", "cam", 100.0) == {"camera.hr": half}
+    assert one.source_coverage("bed1", "other", 100.0) == {}

@@ -37,3 +37,10 @@ def test_lanes_may_arrive_in_any_order(picks):
     expected = told_of(sorted((e for lane in LANES for e in lane), key=lambda e: e.t))
     assert len(expected) > 5
     assert told_of(arrived) == expected
+
+
+def test_a_reading_that_comes_late_does_not_set_the_time_back_from_which_a_restart_goes_on():
+    board = Board({bed: rules_from(SETTINGS) for bed in BEDS}, boot="b")
+    board.tick(100.0)
+    board.update(LANES[0][90 - 3])
+    assert board.snapshot()["t"] == 100.0

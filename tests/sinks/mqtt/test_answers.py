@@ -10,21 +10,11 @@ from datetime import UTC, datetime
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge.types import CommandResult
-from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, load, online
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, load, online, wanting
 
 RESULT = "vitals/dev/bed1/cmd/result"
-
-
-def wanting(topic, correlation=None):
-    properties = Properties(PacketTypes.PUBLISH)
-    properties.ResponseTopic = topic
-    if correlation is not None:
-        properties.CorrelationData = correlation
-    return properties
 
 
 def ask(client, topic="", correlation=None, *, command_id="", by="n", **kw):

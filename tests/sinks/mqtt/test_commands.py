@@ -7,11 +7,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge.types import BedStatus, CommandResult
-from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, load
+from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, load, wanting
 
 
 def send(subscriber, name, payload, **kw):
@@ -21,14 +19,6 @@ def send(subscriber, name, payload, **kw):
 
 def now_iso(shift_s=0.0):
     return (datetime.now(UTC) + timedelta(seconds=shift_s)).isoformat()
-
-
-def wanting(topic, correlation=None):
-    properties = Properties(PacketTypes.PUBLISH)
-    properties.ResponseTopic = topic
-    if correlation is not None:
-        properties.CorrelationData = correlation
-    return properties
 
 
 def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):

@@ -15,14 +15,10 @@ import pytest
 from edge.clock import ManualClock
 from edge.sinks import _database as module
 from edge.sinks.mqtt import build
-from outbox_on_disk import alarm, waiting
+from outbox_on_disk import alarm, seqs
 
 WAIT_S = 10.0
 SYNCED = 1_800_000_000.0
-
-
-def seqs(box):
-    return [found.seq for found in waiting(box)]
 
 
 @pytest.fixture

@@ -8,16 +8,12 @@ from edge.clock import ManualClock
 from edge.sinks._database import Opened
 from edge.sinks.outbox import Outbox
 from full_disk import full_disk
-from outbox_on_disk import alarm, waiting
+from outbox_on_disk import alarm, seqs
 
 
 @pytest.fixture
 def clock():
     return ManualClock(100.0, wall=1_800_000_000.0)
-
-
-def seqs(box):
-    return [one.seq for one in waiting(box)]
 
 
 def test_what_waited_and_the_state_are_read_and_new_ones_are_kept(open_box):

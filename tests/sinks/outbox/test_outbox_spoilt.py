@@ -9,16 +9,12 @@ import sqlite3
 import pytest
 
 from edge.clock import ManualClock
-from outbox_on_disk import alarm, waiting
+from outbox_on_disk import alarm, seqs
 
 
 @pytest.fixture
 def clock():
     return ManualClock(100.0)
-
-
-def seqs(box):
-    return [found.seq for found in waiting(box)]
 
 
 @pytest.mark.parametrize(
