@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a radio that drops costs the heart rate at rest: CinC 2015, with a gap in every few seconds of each window.
 
-    python tools/train/pulse_gaps.py      # two minutes: of each gap, how often a rate is said and how right it is
+    python tools/train/pulse_gaps.py      # three minutes: of each gap, how often a rate is said and how right it is
 
 The windows of ``pulse_rule``, by the shipped rule; where in a window the first gap lies is drawn.
 """
@@ -23,7 +23,7 @@ from pulse_rule import RIGHT_BPM, SPAN_S, windows
 from edge.analyzers import pulse
 from edge.types import Window
 
-GAPS = ((0.0, 7.0), (0.5, 7.0), (1.0, 7.0), (0.5, 5.0), (1.4, 8.0))  # s lost, of every so many s
+GAPS = ((0.0, 7.0), (0.5, 7.0), (1.0, 7.0), (1.4, 8.0))  # s lost, of every so many s
 
 
 def dropped(window: Window, gap_s: float, every_s: float, phase_s: float) -> Window:
