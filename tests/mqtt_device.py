@@ -163,10 +163,10 @@ def subscriber(mosquitto):
 
 
 class Scripted:
-    """A broker of one thread that says what it is told to say: answers to CONNECT and to alarm events. silent: no PUBLISH
-    is answered."""
+    """A broker of one thread that says what it is told to say: answers to CONNECT and to alarm events. silent: on how
+    many connections, the first ones, no PUBLISH is answered."""
 
-    def __init__(self, *, publish=lambda mid: b"\x40\x02" + mid, after_connect=b"", silent=False):
+    def __init__(self, *, publish=lambda mid: b"\x40\x02" + mid, after_connect=b"", silent=0):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._publish, self._after, self._silent = publish, after_connect, silent
@@ -202,7 +202,7 @@ class Scripted:
             peer.sendall(b"\x90\x06" + body[:2] + b"\0\1\1\1")
         elif head == 0xC0:
             peer.sendall(b"\xd0\0")
-        elif head & 0xF6 == 0x32 and not self._silent:
+        elif head & 0xF6 == 0x32 and self.connects > self._silent:
             topic_end = 2 + int.from_bytes(body[:2], "big")
             mid = body[topic_end : topic_end + 2]
             event = body[:topic_end].endswith(b"/event")

@@ -73,6 +73,15 @@ class Lifecycle:
         known = self._feeds.get(feed)
         return known is not None and known.limit.last == "yes"
 
+    def holds(self, feed: str) -> bool:
+        """Whether the condition is present by ``feed``, or not yet over."""
+        known = self._feeds.get(feed)
+        return known is not None and known.present
+
+    def causes(self) -> list[str]:
+        """What each feed that says so gives as the cause, in words."""
+        return list(dict.fromkeys(f.text for f in self._feeds.values() if f.limit.last == "yes" and f.text))
+
     def doubts(self, feed: str) -> bool:
         """Whether ``feed`` said so before a restart only."""
         known = self._feeds.get(feed)

@@ -54,11 +54,23 @@ def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
 
 
 def faulty(bed: Bed, fault: Fault) -> list[Alarm]:
-    """What the runtime says of the program or the device; raises ValueError for what is no technical condition."""
+    """What the runtime says of the program or the device; raises ValueError for what is no technical condition.
+
+    A further cause of what was acknowledged would hide behind the first: it sounds again, and all are named.
+    """
     rule = bed.rules.conditions.get(fault.condition)
     if rule is None or rule.kind != "technical":
         raise ValueError(f"{fault.condition!r} is not a technical condition")
-    return _state(bed, fault, f"fault:{fault.source}")
+    line, feed = bed.line(rule, fault.source), f"fault:{fault.source}"
+    seen, held = line.presence == "ack", line.holds(feed)
+    told, causes = _state(bed, fault, feed), line.causes()
+    if told or not line.standing or not causes:
+        return told
+    if seen and line.holds(feed) and not held:
+        return bed.tell(line, line.reword("; ".join(causes), fault.t, more=True))
+    # What fails is noticed by several at once, and is one alarm; its next word names them all.
+    line.text = "; ".join(causes)
+    return []
 
 
 def heard(bed: Bed, reading: Reading) -> list[Alarm]:

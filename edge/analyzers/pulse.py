@@ -35,6 +35,7 @@ from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import Care
+from edge.dsp.ppg_holes import Holes
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
 from edge.ranges import FromZero, Hop
@@ -119,21 +120,24 @@ class Pulse:
             since, broken = quality.unbroken(window, WINDOW_S, self._channel, _LEAST_S, Care.SPECTRUM)
             tracked = None if broken else self._track(window, windows["acc"], since)
             return [self._of_spectrum(window.end, tracked, moved, broken or "motion")]
-        signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S)
+        signal = quality.usable(window, WINDOW_S, _GRID_HZ, self._channel, _LEAST_S, holes=True)
         if signal.reason or unseen:
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
         # Tracked at rest, too, so that the rate is known where movement begins.
-        tracked = None if moved is None else self._track(window, windows["acc"], signal.since)
-        reading = self._of_beats(window.end, signal.x, self._upright(band_passed(signal.x, _GRID_HZ, hum=True)))
+        tracked = None
+        if moved is not None and not signal.holes:
+            tracked = self._track(window, windows["acc"], signal.since)
+        wave = self._upright(band_passed(signal.x, _GRID_HZ, hum=True))
+        reading = self._of_beats(window.end, signal.x, wave, signal.holes)
         if moved is None or not isinstance(reading.value, float):
             return [reading]
         if self._movement.keeps_time(windows["acc"], _LEAST_S, reading.value):
             return [self._of_spectrum(window.end, tracked, moved, "motion")]
         return [reading]
 
-    def _of_beats(self, t: float, raw: Floats, wave: Floats) -> Reading:
-        seen = rest_rate.look(raw, wave, _GRID_HZ)
-        fast = rest_rate.fast_stretch(wave, _GRID_HZ)
+    def _of_beats(self, t: float, raw: Floats, wave: Floats, holes: Holes) -> Reading:
+        seen = rest_rate.look(raw, wave, _GRID_HZ, holes)
+        fast = rest_rate.fast_stretch(wave, _GRID_HZ, holes)
         found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast, raw)
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
@@ -142,7 +146,7 @@ class Pulse:
         if rate.quality < rest_rate.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail)
         detail["sd"], detail["method"] = rate.sd, rate.method
-        late = seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S
+        late = seen.beats.whole & (seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S)
         detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
         return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.filters import butterworth, detrend, zero_phase
+from edge.dsp.ppg_holes import Holes, blind, inside, seen_whole
 
 Floats = NDArray[np.float64]
 
@@ -32,11 +33,15 @@ _GAIN_SPAN_S = 1.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeatList:
-    """Beats in order of time, s from the first sample: ``peak``, ``onset``, ``(n,)``; ``amplitude`` peak over onset."""
+    """Beats in order of time, s from the first sample: ``peak``, ``onset``, ``(n,)``; ``amplitude`` peak over onset.
+
+    blind: stretches, s, in which no beat can be told.
+    """
 
     peak: Floats
     onset: Floats
     amplitude: Floats
+    blind: Holes = ()
 
     def __len__(self) -> int:
         return len(self.peak)
@@ -45,6 +50,15 @@ class BeatList:
     def ibi(self) -> Floats:
         """Intervals between successive peaks, ``(n - 1,)`` s."""
         return np.diff(self.peak)
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Of the intervals, those between which all was seen, ``(n - 1,)``."""
+        return seen_whole(self.peak, self.blind)
+
+    def only(self, kept: NDArray[np.bool_]) -> BeatList:
+        """Those beats that are ``kept``."""
+        return BeatList(self.peak[kept], self.onset[kept], self.amplitude[kept], self.blind)
 
 
 def band_passed(x: Floats, rate_hz: float, *, hum: bool = False) -> Floats:
@@ -58,10 +72,11 @@ def band_passed(x: Floats, rate_hz: float, *, hum: bool = False) -> Floats:
     return zero_phase(x, sections, hum=round(_HUM_S * rate_hz) if hum else 1)
 
 
-def find_beats(wave: Floats, rate_hz: float) -> BeatList:
-    """Beats of an upright, band-passed window ``(n,)`` at 25 to 500 Hz."""
+def find_beats(wave: Floats, rate_hz: float, holes: Holes = ()) -> BeatList:
+    """Beats of an upright, band-passed window ``(n,)`` at 25 to 500 Hz, none in its holes or right beside them."""
     peaks = _merged(_coarse_peaks(wave, rate_hz), wave, rate_hz)
-    return described(peaks, wave, rate_hz)
+    found = described(peaks, wave, rate_hz, blind(holes))
+    return found.only(~inside(found.peak, found.blind)) if holes else found
 
 
 def gain_controlled(wave: Floats, rate_hz: float) -> Floats:
@@ -162,8 +177,9 @@ def _merged(coarse: NDArray[np.int64], wave: Floats, rate_hz: float) -> NDArray[
     return np.array(places, dtype=np.int64)
 
 
-def described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float) -> BeatList:
-    """Beats whose peaks lie at the samples ``peaks``, each with its onset since the one before, at most 0.8 s back."""
+def described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float, unseen: Holes = ()) -> BeatList:
+    """Beats whose peaks lie at the samples ``peaks``, each with its onset since the one before, at most 0.8 s back; unseen:
+    where none can be told."""
     n = len(peaks)
     exact, onset, amplitude = np.empty(n), np.empty(n), np.empty(n)
     reach = round(_FOOT_S * rate_hz)
@@ -176,4 +192,4 @@ def described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float) -> BeatLis
         foot = a + int(np.argmin(wave[a : p + 1]))
         onset[i], amplitude[i] = foot, mid - wave[foot]
         before = p
-    return BeatList(exact / rate_hz, onset / rate_hz, amplitude)
+    return BeatList(exact / rate_hz, onset / rate_hz, amplitude, unseen)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.ppg_holes import may_span
 from edge.dsp.runs import runs
 from edge.types import Window
 
@@ -54,11 +55,14 @@ class Care(Enum):
     FORM = 2
 
 
-def after_last_break(window: Window, t: Floats, x: Floats, start: float, care: Care) -> tuple[float, str]:
+def after_last_break(
+    window: Window, t: Floats, x: Floats, start: float, care: Care, *, holes: bool = False
+) -> tuple[float, str]:
     """Where the unbroken end of the window begins, s, and what came before it.
 
-    t ``(n,)`` s and finite x ``(n,)``: one channel from ``start`` on, at least one sample. A sensor that was off by its
-    own word and has been on for a second is told as ``low_quality``: it is on, and its signal has not settled.
+    t ``(n,)`` s and finite x ``(n,)``: one channel from ``start`` on, at least one sample. holes: a gap that can be read
+    around (``ppg_holes``) is no break. A sensor that was off by its own word and has been on for a second is told as
+    ``low_quality``: it is on, and its signal has not settled.
     """
     step = 1.0 / window.rate
     if window.end - float(t[-1]) - step > MAX_BRIDGE_S:
@@ -69,9 +73,9 @@ def after_last_break(window: Window, t: Floats, x: Floats, start: float, care: C
         begin, why = float(t[0]), "warming_up" if began else "gap"
     steps = t[1:] - t[:-1]
     if len(steps) and float(steps.max()) - step > MAX_BRIDGE_S:
-        gap = int(np.flatnonzero(steps - step > MAX_BRIDGE_S)[-1])
-        begin, why = float(t[gap + 1]), "gap"
-    for last, told in _breaks(x, window.rate, care):
+        gap = _last_gap(t, x, np.flatnonzero(steps - step > MAX_BRIDGE_S) + 1, window.rate, holes)
+        begin, why = (begin, why) if gap is None else (float(t[gap]), "gap")
+    for last, told in _breaks(t, x, window.rate, care):
         if t[last] > begin:
             begin, why = float(t[last]), told
     off = window.flags.get("sensor_off")
@@ -83,7 +87,7 @@ def after_last_break(window: Window, t: Floats, x: Floats, start: float, care: C
     return max(off, begin), "low_quality" if coming or off > begin else why
 
 
-def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
+def _breaks(t: Floats, x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
     """Of each kind the last: the index from which on there is none, and its reason."""
     flat = _runs_at(x[1:] == x[:-1], round(_FLAT_S * rate_hz))
     if len(flat):
@@ -100,11 +104,21 @@ def _breaks(x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[int, str]]:
     found = [(hang, "low_quality" if hang is not None and is_coarse(x) else "gap"), (_last_again(x, rate_hz), "gap")]
     found.append((_last_change(x, rate_hz, swing, _GONE), "no_signal"))
     step = _STEP_OF_FORM if care is Care.FORM else _STEP
-    found.append((_last_step(x, rate_hz, swing, *step), "low_quality"))
+    found.append((_last_step(t, x, rate_hz, swing, *step), "low_quality"))
     if care is not Care.SPECTRUM:
         found.append((_last_change(x, rate_hz, swing, ((_JUMP_S, _JUMP),)), "low_quality"))
         found.append((_last_of_many_steps(x, rate_hz, swing), "low_quality"))
     yield from ((min(last, len(x) - 1), told) for last, told in found if last is not None)
+
+
+def _last_gap(t: Floats, x: Floats, gaps: NDArray[np.int64], rate_hz: float, holes: bool) -> int | None:
+    """The first sample after the last gap that breaks the wave; gaps: the first samples after each."""
+    swing = usual_swing(x, rate_hz) if holes else None
+    ends = [*gaps[1:].tolist(), len(t)]
+    for after, end in zip(gaps[::-1].tolist(), ends[::-1], strict=True):
+        if not holes or not may_span(t, x, after, end, swing):
+            return int(after)
+    return None
 
 
 def usual_swing(x: Floats, rate_hz: float) -> float | None:
@@ -200,12 +214,12 @@ def _last_change(x: Floats, rate_hz: float, swing: float, limits: Limits) -> int
     return max(ends, default=None)
 
 
-def _last_step(x: Floats, rate_hz: float, swing: float, steep: float, high: float) -> int | None:
+def _last_step(t: Floats, x: Floats, rate_hz: float, swing: float, steep: float, high: float) -> int | None:
     """After the last change within 20 ms, much steeper than a pulse, after which the level stays: a lamp, a gain."""
     lag, around = max(1, round(_STEP_S * rate_hz)), max(2, round(_AROUND_S * rate_hz))
     change = abs(x[lag:] - x[:-lag])
     limit = max(high * swing, steep * float(np.quantile(change, 0.75)))
-    for i in np.flatnonzero(change > limit)[::-1]:
+    for i in np.flatnonzero((change > limit) & (t[lag:] - t[:-lag] < (lag + 0.5) / rate_hz))[::-1]:
         before, after = x[max(0, i - around) : i + 1], x[i + lag : i + lag + around]
         if min(len(before), len(after)) >= around // 2 and abs(np.median(after) - np.median(before)) > high * swing:
             return int(i) + lag

@@ -28,6 +28,7 @@ from edge.dsp.ppg_breaks import (
     clipped_share,
     is_coarse,
 )
+from edge.dsp.ppg_holes import Holes, holes_of, lined
 from edge.dsp.resample import to_grid
 from edge.types import Window
 
@@ -42,12 +43,16 @@ _OFFSET = 2.44
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """One channel on a grid without holes, ``x (n,)`` at ``rate_hz`` from ``since`` on, s; or a reason why there is none."""
+    """One channel on a grid, ``x (n,)`` at ``rate_hz`` from ``since`` on, s; or a reason why there is none.
+
+    holes: where a line was drawn over what was not seen, s from ``since``.
+    """
 
     x: Floats
     rate_hz: float
     since: float
     reason: str = ""
+    holes: Holes = ()
 
 
 def usable(
@@ -57,14 +62,16 @@ def usable(
     channel: int = 0,
     least_s: float | None = None,
     care: Care = Care.RATE,
+    holes: bool = False,
 ) -> Signal:
     """What follows the last break, up to ``span_s`` before the window's end, on a grid of ``rate_hz`` and without
     ``folded_hum`` (of a rate, without ``light_steps`` either); or why not.
 
-    least_s: the shortest that will do (default: all of ``span_s``). care: what breaks it.
+    least_s: the shortest that will do (default: all of ``span_s``). care: what breaks it. holes: whether short gaps may
+    stay in it (``ppg_holes``).
     """
     nothing = np.empty(0)
-    t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care)
+    t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care, holes)
     if reason:
         return Signal(nothing, rate_hz, begin, reason)
     if care is Care.RATE:
@@ -72,7 +79,10 @@ def usable(
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
     changes = abs(np.diff(x))
     whole = without_folded_hum(y, rate_hz, float(changes.min(where=changes > 0, initial=np.inf)))
-    return Signal(nothing, rate_hz, begin, "low_quality") if whole is None else Signal(whole, rate_hz, begin)
+    if whole is None:
+        return Signal(nothing, rate_hz, begin, "low_quality")
+    unseen = holes_of(t, begin, MAX_BRIDGE_S + 1.0 / window.rate)
+    return Signal(lined(whole, unseen, rate_hz), rate_hz, begin, holes=unseen)
 
 
 def unbroken(
@@ -83,7 +93,7 @@ def unbroken(
 
 
 def _unbroken(
-    window: Window, span_s: float, channel: int, least_s: float, care: Care
+    window: Window, span_s: float, channel: int, least_s: float, care: Care, holes: bool = False
 ) -> tuple[Floats, Floats, float, str]:
     """Samples after the last break, when it ended, and why they will not do ("" when they will)."""
     nothing = np.empty(0)
@@ -93,11 +103,12 @@ def _unbroken(
     t, x = samples(window, start, channel)
     if not len(t):
         return nothing, nothing, start, "no_signal" if window.coverage > 0 or not window.holes else "gap"
-    begin, why = after_last_break(window, t, x, start, care)
-    if window.end - begin < least_s - 0.5 / window.rate:
-        return nothing, nothing, begin, why
+    begin, why = after_last_break(window, t, x, start, care, holes=holes)
     first = int(np.searchsorted(t, begin - 0.25 / window.rate))
     t, x = t[first:], x[first:]
+    unseen_s = sum(b - a for a, b in holes_of(t, begin, MAX_BRIDGE_S + 1.0 / window.rate)) if holes else 0.0
+    if window.end - begin - unseen_s < least_s - 0.5 / window.rate:
+        return nothing, nothing, begin, why
     clipped = 0.0 if care is Care.SPECTRUM else clipped_share(x)
     told = "saturated" in window.flags and clipped > CLIPPED_SHARE_FLAGGED
     return t, x, begin, "saturated" if told or (clipped >= CLIPPED_SHARE and not is_coarse(x)) else ""

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.beats import MIN_IBI_S, BeatList, find_beats, gain_controlled, polarity
+from edge.dsp.ppg_holes import Holes, seen_whole
 from edge.dsp.second_rise import MOST, second_rises
 
 Floats = NDArray[np.float64]
 
+_NO_BEATS: Final = BeatList(np.empty(0), np.empty(0), np.empty(0))
 RATE_SPAN_S: Final = 10.0
 _BRADY_BEATS = 4
 _TACHY_BEATS = 5
@@ -43,12 +45,12 @@ _AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
 class BeatRate:
     """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree.
 
-    levelled: peaks found with gain control, s; risen: per interval of the plain beats, whether ``second_rises`` has one.
+    levelled: beats found with gain control; risen: per interval of the plain beats, whether ``second_rises`` has one.
     """
 
     bpm: float
     others: tuple[float, ...]
-    levelled: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+    levelled: BeatList = field(default=_NO_BEATS, compare=False, repr=False)
     risen: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_), compare=False, repr=False)
 
     @property
@@ -71,31 +73,29 @@ def systolic_only(beats: BeatList) -> BeatList:
         return beats
     a = beats.amplitude
     around = np.minimum(np.concatenate([[0.0], a[:-1]]), np.concatenate([a[1:], [0.0]]))
-    beats = _without(beats, a < _RIPPLE * around)
+    beats = beats.only(a >= _RIPPLE * around)
     lag = np.diff(beats.peak, prepend=-np.inf)
     ahead = np.diff(beats.peak, append=np.inf)
     smaller = np.concatenate([[False], beats.amplitude[1:] < _DICROTIC_HEIGHT * beats.amplitude[:-1]])
     doubtful = (lag < _DICROTIC_LAG_S) & smaller & (ahead > _DICROTIC_PAUSE * lag)
-    return beats if doubtful.sum() < len(beats) / 3 else _without(beats, doubtful)
+    return beats if doubtful.sum() < len(beats) / 3 else beats.only(~doubtful)
 
 
-def _without(beats: BeatList, gone: NDArray[np.bool_]) -> BeatList:
-    return BeatList(beats.peak[~gone], beats.onset[~gone], beats.amplitude[~gone])
-
-
-def beat_rate(wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RATE_SPAN_S) -> BeatRate:
+def beat_rate(
+    wave: Floats, beats: BeatList, rate_hz: float, span_s: float = RATE_SPAN_S, holes: Holes = ()
+) -> BeatRate:
     """Median interval of the last ``span_s`` of an upright band-passed wave; beside it with gain control and by the
     autocorrelation."""
     end = len(wave) / rate_hz
-    plain = _median_rate(beats.peak, end - span_s)
-    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz))
+    plain = _median_rate(beats, end - span_s)
+    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz, holes))
     tail = wave[-round(span_s * rate_hz) :]
-    others = (_median_rate(levelled.peak, end - span_s), periodicity(tail, rate_hz)[0])
-    return BeatRate(plain, others, levelled.peak, second_rises(wave, beats, rate_hz))
+    others = (_median_rate(levelled, end - span_s), periodicity(tail, rate_hz)[0])
+    return BeatRate(plain, others, levelled, second_rises(wave, beats, rate_hz))
 
 
-def _median_rate(peaks: Floats, since: float) -> float:
-    ibi = np.diff(peaks[peaks >= since])
+def _median_rate(beats: BeatList, since: float) -> float:
+    ibi = beats.ibi[beats.whole & (beats.peak[:-1] >= since)]
     return 60.0 / float(np.median(ibi)) if len(ibi) >= 2 else float("nan")
 
 
@@ -116,9 +116,9 @@ def periodicity(x: Floats, rate_hz: float) -> tuple[float, float]:
     return 60.0 * rate_hz / float(k[acf[k] >= 0.85 * top][0]), top
 
 
-def brady_bpm(peaks: Floats, end: float) -> float | None:
+def brady_bpm(beats: BeatList, end: float) -> float | None:
     """Lowest rate over four consecutive intervals that end in the last 10 s; of fewer where four do not fit."""
-    ibi = _recent_ibi(peaks, end)
+    ibi = _recent_ibi(beats, end)
     if len(ibi) < 2:
         return None
     count = min(_BRADY_BEATS, len(ibi))
@@ -126,10 +126,10 @@ def brady_bpm(peaks: Floats, end: float) -> float | None:
     return 60.0 * count / float(sums.max())
 
 
-def tachy_bpm(peaks: Floats, end: float) -> float | None:
+def tachy_bpm(beats: BeatList, end: float) -> float | None:
     """Fastest rate over five consecutive intervals that vary by less than three tenths, as most do in fibrillation; None
     where there are no such five."""
-    ibi = _recent_ibi(peaks, end)
+    ibi = _recent_ibi(beats, end)
     best = None
     for i in range(len(ibi) - _TACHY_BEATS + 1):
         five = ibi[i : i + _TACHY_BEATS]
@@ -139,13 +139,13 @@ def tachy_bpm(peaks: Floats, end: float) -> float | None:
     return best
 
 
-def _recent_ibi(peaks: Floats, end: float) -> Floats:
-    ibi = np.diff(peaks)
-    return np.asarray(ibi[peaks[1:] >= end - RATE_SPAN_S]) if len(peaks) > 1 else np.empty(0)
+def _recent_ibi(beats: BeatList, end: float) -> Floats:
+    return beats.ibi[beats.whole & (beats.peak[1:] >= end - RATE_SPAN_S)]
 
 
-def longest_gap_s(wave: Floats, beats: BeatList, rate_hz: float) -> float:
-    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s."""
+def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float]:
+    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s: of what was seen, and
+    over what was not seen, too."""
     end = len(wave) / rate_hz
     earlier = beats.amplitude[beats.peak < end - RATE_SPAN_S / 2]
     usual = float(np.median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
@@ -155,7 +155,12 @@ def longest_gap_s(wave: Floats, beats: BeatList, rate_hz: float) -> float:
     before = real[real <= start]
     if len(before):
         marks[0] = before[-1]
-    return float(np.diff(marks).max())
+    spanned = float(np.diff(marks).max())
+    if not beats.blind:
+        return spanned, spanned
+    edges = np.array(beats.blind).ravel()
+    at = np.unique(np.concatenate([marks, edges[(edges > marks[0]) & (edges < marks[-1])]]))
+    return float(np.diff(at)[seen_whole(at, beats.blind)].max(initial=0.0)), spanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +204,10 @@ def findings(
     so that almost no true alarm is contradicted.
     """
     end = len(wave) / rate_hz
-    slow, fast = brady_bpm(beats.peak, end), tachy_bpm(beats.peak, end)
-    if slow is not None and slow < _BRADY_NO_BPM and _beats_between(beats.peak, rate.risen, end):
+    slow, fast = brady_bpm(beats, end), tachy_bpm(beats, end)
+    if slow is not None and slow < _BRADY_NO_BPM and _beats_between(beats, rate.risen, end):
         slow = None
-    gap_s = longest_gap_s(wave, beats, rate_hz)
+    gap_s, spanned_s = gaps_s(wave, beats, rate_hz)
     slow_levelled = brady_bpm(rate.levelled, end)
     slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
     brady = tachy = None
@@ -214,16 +219,16 @@ def findings(
         tachy = 1
     elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
         tachy = 0
-    asystole = _asystole(end, beats, gap_s, trust, shapes)
+    asystole = _asystole(end, beats, gap_s, spanned_s, trust, shapes)
     slides = asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, gap_s)
     if slides or (asystole == 1 and not _were_beats(wave, _earlier(beats, end, gap_s), rate_hz)):
         asystole = None
     return Findings(slow, fast, gap_s, brady, tachy, asystole)
 
 
-def _beats_between(peaks: Floats, risen: NDArray[np.bool_], end: float) -> bool:
+def _beats_between(beats: BeatList, risen: NDArray[np.bool_], end: float) -> bool:
     """Whether most of the long intervals of the last 10 s hold a second rise, so that they show no slow heart."""
-    slow = (np.diff(peaks) > 60.0 / _BRADY_NO_BPM) & (peaks[1:] >= end - RATE_SPAN_S)
+    slow = (beats.ibi > 60.0 / _BRADY_NO_BPM) & beats.whole & (beats.peak[1:] >= end - RATE_SPAN_S)
     return bool(slow.any()) and float(risen[slow].mean()) >= MOST
 
 
@@ -247,13 +252,13 @@ def _were_beats(wave: Floats, earlier: BeatList, rate_hz: float) -> bool:
 
 def _earlier(beats: BeatList, end: float, gap_s: float) -> BeatList:
     """The beats before a silence of ``gap_s`` at the end."""
-    return _without(beats, beats.peak >= end - max(_SILENT_S, gap_s - 1.0))
+    return beats.only(beats.peak < end - max(_SILENT_S, gap_s - 1.0))
 
 
-def _asystole(end: float, beats: BeatList, gap_s: float, trust: float, shapes: Floats) -> int | None:
+def _asystole(end: float, beats: BeatList, gap_s: float, spanned_s: float, trust: float, shapes: Floats) -> int | None:
     late = shapes[beats.peak >= end - RATE_SPAN_S]
     alike = float(np.median(late)) if len(late) >= _ASYSTOLE_BEATS else 0.0
-    if gap_s < _CONTRADICT_GAP_S and alike >= _ALIKE and trust >= _SOME_TRUST:
+    if spanned_s < _CONTRADICT_GAP_S and alike >= _ALIKE and trust >= _SOME_TRUST:
         return 0
     earlier = shapes[beats.peak < end - max(_SILENT_S, gap_s - 1.0)]
     steady = len(earlier) >= _ASYSTOLE_BEATS and float(np.median(earlier)) >= _ALIKE

@@ -25,6 +25,7 @@ from scipy import fft
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats, gain_controlled
+from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
 from edge.dsp.second_rise import MOST
 from edge.dsp.slow_beats import slow_beats
@@ -111,9 +112,9 @@ class RestRate:
     method: str
 
 
-def look(raw: Floats, wave: Floats, rate_hz: float) -> Look:
-    """Beats of a window; raw: on the grid, ``(n,)``; wave: the same band-passed and upright."""
-    beats = systolic_only(find_beats(wave, rate_hz))
+def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
+    """Beats of a window; raw: on the grid, ``(n,)``; wave: the same band-passed and upright; holes: what was not seen."""
+    beats = systolic_only(find_beats(wave, rate_hz, holes))
     end = len(wave) / rate_hz
     span = min(end, RATE_SPAN_S)
     tail, since = -round(span * rate_hz), end - span
@@ -126,7 +127,7 @@ def look(raw: Floats, wave: Floats, rate_hz: float) -> Look:
         recent = BeatList(recent.peak[1:], recent.onset[1:], recent.amplitude[1:])
     trust = quality.noise_quality(raw[tail:], wave[tail:], recent, rate_hz)
     rise_s = float(np.median(recent.peak - recent.onset)) if len(recent) else _NO_RISE_S
-    counted = beat_rate(wave, beats, rate_hz, span)
+    counted = beat_rate(wave, beats, rate_hz, span, holes)
     if slow is not None:
         trust, counted = max(trust, _EMPTY_PAUSES), replace(counted, risen=np.zeros_like(counted.risen))
     shapes = quality.beat_quality(wave, beats, rate_hz)
@@ -145,10 +146,12 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     if not plain.any():
         return Counts((), by_beats, 0.0)
     since = (len(wave) - len(tail)) / rate_hz
-    peaks = seen.beats.peak[seen.beats.peak >= since]
+    late = seen.beats.only(seen.beats.peak >= since)
+    peaks = late.peak
     if seen.slow:
-        return Counts((), by_beats, seen.trust, 0.0, peaks, mean_bpm(peaks), seen.trust)
-    ibi = np.diff(peaks)
+        return Counts((), by_beats, seen.trust, 0.0, peaks, mean_bpm(late), seen.trust)
+    seen_ibi = late.whole
+    ibi = late.ibi[seen_ibi]
     known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
     vouched = seen.trust * steep if known else 0.0
     trust = min(max(seen.trust, 0.002), 0.998)
@@ -163,9 +166,10 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
             combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (levelled, plain))
             between = sum(near(plain, k * bpm) for k in (0.5, 1.5, 2.5))
             found.append((bpm, (alike, far, *combs, between, logit, burst, *form)))
-    risen = float(seen.counted.risen[-len(ibi) :].mean()) if len(ibi) else 0.0
+    risen = float(seen.counted.risen[-len(seen_ibi) :][seen_ibi].mean()) if len(ibi) else 0.0
     doubted_bpm = min(_DOUBTED_BPM, _CLEARLY_FASTER * by_beats) if risen >= MOST else 0.0
-    mean, other = mean_bpm(peaks) * (1.0 + risen), mean_bpm(seen.counted.levelled[seen.counted.levelled >= since])
+    others = seen.counted.levelled
+    mean, other = mean_bpm(late) * (1.0 + risen), mean_bpm(others.only(others.peak >= since))
     sure = seen.steeper >= _SURELY_RISES and risen <= _FEW_RISES and abs(other - mean) <= _ALIKE * mean
     return Counts(tuple(found), by_beats, vouched, doubted_bpm, peaks, mean, seen.trust if sure else 0.0)
 
@@ -197,9 +201,10 @@ def in_step(peaks: Floats, bpm: float) -> float:
     return float(abs(np.exp(2j * np.pi * turns).mean(axis=1)).max())
 
 
-def mean_bpm(peaks: Floats) -> float:
-    """Rate over all beats at ``peaks``, s; NaN for fewer than three."""
-    return 60.0 * (len(peaks) - 1) / float(peaks[-1] - peaks[0]) if len(peaks) > 2 else float("nan")
+def mean_bpm(beats: BeatList) -> float:
+    """Rate over all intervals that were seen; NaN for fewer than two."""
+    ibi = beats.ibi[beats.whole]
+    return 60.0 * len(ibi) / float(ibi.sum()) if len(ibi) > 1 else float("nan")
 
 
 def likelihood(figures: tuple[float, ...], rule: tuple[float, tuple[float, ...]] = (OFFSET, WEIGHTS)) -> float:
@@ -265,14 +270,20 @@ def _burst(tail: Floats, rate_hz: float) -> float:
     return float(np.log((rows[-1] + 1e-12) / (np.median(rows) + 1e-12)))
 
 
-def fast_stretch(wave: Floats, rate_hz: float) -> bool:
-    """Whether 4 s of the last 12 s are a clean pulse above 112 a minute: motion seldom lasts, tachycardia does."""
+def fast_stretch(wave: Floats, rate_hz: float, holes: Holes = ()) -> bool:
+    """Whether 4 s of the last 12 s are a clean pulse above 112 a minute, without a hole: motion seldom lasts, tachycardia
+    does."""
     step = max(1, round(rate_hz / _COARSE_HZ))
     x, hz = wave[-round(_FAST_LOOK_S * rate_hz) :: step], rate_hz / step
     n, hop = round(_FAST_SPAN_S * hz), max(1, round(_FAST_HOP_S * hz))
     if len(x) < n:
         return False
-    rows = np.stack([x[a : a + n] for a in range(len(x) - n, -1, -hop)])
+    begin = max(0, len(wave) - round(_FAST_LOOK_S * rate_hz)) / rate_hz
+    spans = [(a, begin + a / hz, begin + (a + n) / hz) for a in range(len(x) - n, -1, -hop)]
+    whole = [x[a : a + n] for a, since, until in spans if not any(b < until and e > since for b, e in holes)]
+    if not whole:
+        return False
+    rows = np.stack(whole)
     rows = rows - rows.mean(axis=1, keepdims=True)
     power = abs(fft.rfft(rows * np.hanning(n), round(60.0 * hz), axis=1)) ** 2
     total = power[:, _SLOWEST_BPM:500].sum(axis=1) + 1e-12

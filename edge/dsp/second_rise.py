@@ -28,7 +28,7 @@ _HEIGHT, _STEEPNESS = 0.08, 0.15  # of the beat's; no right rate under 60 a minu
 
 
 def second_rises(wave: Floats, beats: BeatList, rate_hz: float) -> NDArray[np.bool_]:
-    """Per interval of an upright band-passed wave's beats, ``(n - 1,)``: whether a late rise of its own lies in it."""
+    """Per interval of an upright band-passed wave's beats, ``(n - 1,)``: whether a late rise of its own is seen in it."""
     found = np.zeros(max(0, len(beats) - 1), dtype=np.bool_)
     slope = np.diff(wave)
     rising = slope > 0
@@ -51,7 +51,7 @@ def second_rises(wave: Floats, beats: BeatList, rate_hz: float) -> NDArray[np.bo
     high = wave[top] - wave[foot] >= np.maximum(_HEIGHT * height, _OVER_NOISE * _ripple(wave, rate_hz))
     sharp = _steepest(slope, foot, top) >= _STEEPNESS * np.minimum(steep[at], steep[at + 1])
     found[at[late & quick & high & sharp]] = True
-    return found
+    return found & beats.whole
 
 
 def last_dicrotic_s(ibi_s: Floats | float) -> Floats:

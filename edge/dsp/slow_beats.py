@@ -45,11 +45,17 @@ def slow_beats(wave: Floats, beats: BeatList, rate_hz: float) -> BeatList | None
         return None
     places = np.clip(np.round(beats.peak * rate_hz).astype(np.int64), 1, len(wave) - 2)
     places = places[beats.amplitude >= _HIGH * np.quantile(beats.amplitude, 0.75)]
-    ibi_s = np.diff(places) / rate_hz
-    late_s = ibi_s[places[1:] >= len(wave) - _LAST_S * rate_hz]
-    if len(places) < _LEAST or not len(late_s) or min(np.median(ibi_s), late_s.mean()) < 60.0 / SLOW_BPM:
+    if len(places) < _LEAST:
         return None
-    high = described(places, wave, rate_hz)
+    high = described(places, wave, rate_hz, beats.blind)
+    ibi_s = np.diff(places) / rate_hz
+    late_s = ibi_s[high.whole & (places[1:] >= len(wave) - _LAST_S * rate_hz)]
+    if (
+        high.whole.sum() < _LEAST - 1
+        or not len(late_s)
+        or min(np.median(ibi_s[high.whole]), late_s.mean()) < 60.0 / SLOW_BPM
+    ):
+        return None
     if float(np.median(high.peak - high.onset)) > _LONGEST_RISE_S:
         return None
     if float(np.quantile(beat_quality(wave, high, rate_hz), 0.2)) < _ALIKE:
@@ -60,12 +66,13 @@ def slow_beats(wave: Floats, beats: BeatList, rate_hz: float) -> BeatList | None
 def _pauses_are_empty(wave: Floats, beats: BeatList, rate_hz: float) -> bool:
     """Whether nothing in the pauses between the beats of the last 10 s can be a beat."""
     places = np.round(beats.peak * rate_hz).astype(np.int64)
-    ibi, usual_s = beats.ibi, float(np.median(beats.ibi))
+    ibi, whole = beats.ibi, beats.whole
+    usual_s = float(np.median(ibi[whole]))
     height = np.minimum(beats.amplitude[1:], beats.amplitude[:-1])
     rise_s = beats.peak[1:] - beats.onset[1:]
     rough = abs(wave - smoothed(wave, rate_hz))
     highest, fallen, ripples = [], [], []
-    for k in np.flatnonzero(beats.peak[1:] >= len(wave) / rate_hz - _LAST_S):
+    for k in np.flatnonzero(whole & (beats.peak[1:] >= len(wave) / rate_hz - _LAST_S)):
         begin, end = _pause(float(ibi[k]), min(AHEAD_S, float(rise_s[k])), rate_hz)
         highest.append(_highest_wave(wave[places[k] : places[k + 1] + 1], begin, end, rate_hz) / height[k])
         late = wave[places[k] + (begin + end) // 2 : places[k] + end]
@@ -76,7 +83,7 @@ def _pauses_are_empty(wave: Floats, beats: BeatList, rate_hz: float) -> bool:
     noise = _RIPPLES * float(np.median(np.concatenate(ripples)))
     if float(np.quantile(highest, 0.8)) > min(_USUAL, max(_SMALL, noise)):
         return False
-    long = np.flatnonzero(ibi >= _LONG_PAUSE * usual_s)
+    long = np.flatnonzero(whole & (ibi >= _LONG_PAUSE * usual_s))
     size = int((places[1:] - places[:-1])[long].min())
     mean = np.mean([wave[places[k] : places[k] + size] / beats.amplitude[k] for k in long], axis=0)
     begin, _ = _pause(usual_s, AHEAD_S, rate_hz)

@@ -69,6 +69,10 @@ def test_every_finding_has_its_line(model: Model) -> None:
     ]
 
 
+def test_a_heart_so_slow_that_no_five_intervals_fit_has_its_line_too(model: Model) -> None:
+    assert in_words([hr(30.0, brady_bpm=29.0)], model)[1] == "Slowest four intervals: 29 bpm."
+
+
 @pytest.mark.parametrize(
     ("reasons", "why"),
     [

@@ -5,7 +5,7 @@ import pytest
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp import pulse_rate, synthesis
-from edge.dsp.beats import band_passed, find_beats
+from edge.dsp.beats import BeatList, band_passed, find_beats
 
 RATE = 100.0
 
@@ -18,6 +18,11 @@ def judged(script, start, seed=3, noise=0.01):
     rate = pulse_rate.beat_rate(wave, beats, RATE)
     shapes = quality.beat_quality(wave, beats, RATE)
     return rate, pulse_rate.findings(wave, beats, RATE, rate, 0.95, shapes)
+
+
+def at(*peaks, blind=()):
+    peak = np.array(peaks)
+    return BeatList(peak, peak - 0.2, np.ones(len(peak)), blind)
 
 
 @pytest.mark.parametrize("bpm", [35.0, 60.0, 90.0, 140.0, 190.0])
@@ -53,9 +58,24 @@ def test_weak_early_beats_are_not_taken_for_dicrotic_waves():
 
 
 def test_fewer_than_four_intervals_still_show_a_very_slow_heart():
-    assert pulse_rate.brady_bpm(np.array([1.0, 5.0, 9.0]), 10.0) == pytest.approx(15.0)
-    assert pulse_rate.brady_bpm(np.array([1.0]), 10.0) is None
-    assert pulse_rate.tachy_bpm(np.array([1.0, 1.5, 2.5, 2.9, 4.2, 4.6]), 10.0) is None
+    assert pulse_rate.brady_bpm(at(1.0, 5.0, 9.0), 10.0) == pytest.approx(15.0)
+    assert pulse_rate.brady_bpm(at(1.0), 10.0) is None
+    assert pulse_rate.tachy_bpm(at(1.0, 1.5, 2.5, 2.9, 4.2, 4.6), 10.0) is None
+
+
+def test_an_interval_that_was_not_seen_whole_is_none():
+    hole = ((3.2, 4.4),)
+    assert pulse_rate.brady_bpm(at(1.0, 2.0, 3.0, 6.0, 7.0, 8.0, blind=hole), 10.0) == pytest.approx(60.0)
+    assert pulse_rate.brady_bpm(at(3.0, 6.0, 7.0, blind=hole), 10.0) is None
+    assert pulse_rate.tachy_bpm(at(1.0, 1.4, 1.8, 2.2, 2.6, 4.8, 5.2, blind=hole), 10.0) == pytest.approx(150.0)
+
+
+def test_a_silence_is_what_was_seen_of_it():
+    wave = np.zeros(1600)
+    gap_s, spanned_s = pulse_rate.gaps_s(wave, at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0), RATE)
+    assert (gap_s, spanned_s) == (4.0, 4.0)
+    gap_s, spanned_s = pulse_rate.gaps_s(wave, at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0, blind=((10.5, 11.9),)), RATE)
+    assert (gap_s, spanned_s) == (1.5, 4.0)
 
 
 def test_nothing_has_no_rate():

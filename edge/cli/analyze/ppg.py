@@ -129,9 +129,8 @@ def _rate(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     slow = [float(r.detail["brady_bpm"]) for r in mine if r.value is not None and "brady_bpm" in r.detail]
     fast = [float(r.detail["tachy_bpm"]) for r in mine if r.value is not None and "tachy_bpm" in r.detail]
     if slow:
-        lines.append(
-            f"Slowest four intervals: {min(slow):.0f} bpm" + (f"; fastest five: {max(fast):.0f}." * bool(fast))
-        )
+        fastest = f"; fastest five: {max(fast):.0f}" if fast else ""
+        lines.append(f"Slowest four intervals: {min(slow):.0f} bpm{fastest}.")
     stops = [r.detail["longest_gap_s"] for r in mine if r.detail.get("asystole") == 1]
     if stops:
         lines.append(f"The pulse stopped for up to {max(stops):.1f} s.")

@@ -21,6 +21,8 @@ from edge.sinks._mqtt.redial import SHORT_LIFE_S
 LISTENERS_BACK_S = 30.0
 UNANSWERED_S = 30.0
 """A broker that answers nothing for so long may be there and not work; a slow network needs some ten seconds."""
+LEFT_S = 120.0
+"""After so long without any answer it is left: behind the same address another one may work, or the same one again."""
 _MOST = 200
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 _NOBODY_EVERY_S = 0.5
@@ -47,7 +49,8 @@ class Settled(NamedTuple):
 class Flight:
     """The messages of one connection after the other. ``answered`` may be called from any thread and never waits.
 
-    after: the last row of the outbox that was sent. refusal: why the broker takes nothing now, "" when it does.
+    after: the last row of the outbox that was sent. refusal: why the broker takes nothing now, "" when it does. heard: whether
+    this connection had an answer.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,12 +58,13 @@ class Flight:
         self._answers: deque[tuple[int, Answer, float]] = deque()
         self._sent: dict[int, tuple[int | str | None, float]] = {}
         self._window = self._pace = 1
-        self._began = self._slowed_at = clock.now()
+        self._began = self._slowed_at = self._heard_at = clock.now()
         self._held_until = self._rows_held_until = self._listeners_due = 0.0
         self._tries = self._hung_up = 0
         self._alone = False
         self.after = 0
         self.refusal = ""
+        self.heard = False
 
     def begin(self, *, window: int, returned: bool) -> None:
         """A new connection: nothing is on its way. window: how many messages the broker takes at once; returned: its
@@ -68,7 +72,8 @@ class Flight:
         of many would hear the later ones first."""
         now = self._clock.now()
         self._window, self._pace = min(window, _MOST), min(window, _PACE)
-        self._began = self._slowed_at = now
+        self._began = self._slowed_at = self._heard_at = now
+        self.heard = False
         self._sent.clear()
         self._answers.clear()
         self.after = 0
@@ -132,6 +137,12 @@ class Flight:
             return ""
         return f"connected, but no message was answered for {UNANSWERED_S:g} s"
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing at all was answered for so long that this connection is of no use."""
+        oldest = next(iter(self._sent.values()), None)
+        return oldest is not None and self._clock.now() - max(oldest[1], self._heard_at) > LEFT_S
+
     def answered(self, mid: int, answer: Answer) -> None:
         """The broker's answer to ``mid``."""
         self._answers.append((mid, answer, self._clock.now()))
@@ -142,6 +153,7 @@ class Flight:
         refused: dict[int, Answer] = {}
         while self._answers:
             mid, answer, answered_at = self._answers.popleft()
+            self.heard, self._heard_at = True, answered_at
             full = len(self._sent) >= self._pace
             what, sent_at = self._sent.pop(mid, (None, answered_at))
             self._keep_pace(sent_at, answered_at, full=full)

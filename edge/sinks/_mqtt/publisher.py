@@ -95,6 +95,7 @@ class MqttSink:
             Drain(outbox, self._flight, clock, boot=boot, late_per_s=backlog_per_s), boot=boot,
         )  # fmt: skip
         self._served = False
+        self._left_for = ""  # why the last connection was given up, until one has an answer
         # somebody's message ended a connection: one that is kept would end each, so none is asked for
         self._garbled = False
         self._connection: Connection | None = None
@@ -200,6 +201,8 @@ class MqttSink:
             return f"cut off again and again; does another program use {self._who}?"
         if self._flight.refusal:
             return f"alarms refused: {self._flight.refusal}"
+        if self._left_for:
+            return self._left_for
         return f"connection lost: {connection.reason.lower() or 'no reason given'}"
 
     @property
@@ -233,9 +236,15 @@ class MqttSink:
             self._incoming.look()
             busy = self._conversation.go_on()
             refusal = self._flight.refusal or self._conversation.refusal
-            wrong = f"alarms refused: {refusal}" if refusal else self._flight.ignored
+            if self._flight.heard:
+                self._left_for = ""
+            wrong = f"alarms refused: {refusal}" if refusal else self._flight.ignored or self._left_for
             if wrong or self._clock.now() >= believed_from:
                 self._say_link(not wrong, wrong)
+            if self._flight.hopeless and not self._stopping.is_set():
+                self._left_for = wrong
+                self._leave(connection)
+                return
             with self._settled:
                 self._settled.notify_all()
             if not busy:

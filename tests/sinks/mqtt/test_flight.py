@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.sinks._mqtt.flight import LISTENERS_BACK_S, UNANSWERED_S, Answer, Flight
+from edge.sinks._mqtt.flight import LEFT_S, LISTENERS_BACK_S, UNANSWERED_S, Answer, Flight
 
 WINDOW = 50
 TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)
@@ -51,6 +51,22 @@ def test_a_broker_that_answers_nothing_for_long_is_told_of_until_it_does(clock, 
     flight.answered(1, TAKEN)
     flight.settle()
     assert flight.ignored == ""
+
+
+def test_one_that_answers_nothing_at_all_is_of_no_use_after_two_minutes(clock, flight):
+    clock.advance(1000.0)
+    assert not flight.hopeless
+    send(flight, 1, 2)
+    clock.advance(100.0)
+    flight.answered(2, TAKEN)
+    flight.settle()
+    clock.advance(LEFT_S)
+    assert (flight.hopeless, flight.heard) == (False, True)
+    clock.advance(0.1)
+    assert flight.hopeless
+    flight.end()
+    flight.begin(window=20, returned=True)
+    assert (flight.hopeless, flight.heard) == (False, False)
 
 
 def test_the_window_of_the_broker_holds_for_everything_on_its_way(clock):

@@ -89,7 +89,7 @@ def test_an_orderly_stop_is_told_although_nobody_listens_to_the_events_that_wait
 
 
 def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
-    broker = Scripted(silent=True)
+    broker = Scripted(silent=1)
     one = Device(outbox, broker.port).up()
     one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
     before = CLOCK.now()
@@ -101,11 +101,27 @@ def test_a_stop_without_an_answer_from_the_broker_is_bounded(outbox):
 
 def test_a_broker_that_takes_alarms_and_answers_nothing_counts_as_lost(outbox, monkeypatch):
     monkeypatch.setattr("edge.sinks._mqtt.flight.UNANSWERED_S", 0.2)
-    broker = Scripted(silent=True)
+    broker = Scripted(silent=1)
     one = Device(outbox, broker.port).up()
     one.raise_alarm(alarm())
     one.wait(lambda d: d.links[-1] == (False, "connected, but no message was answered for 0.2 s"))
     assert len(outbox) == 1
+    one.sink.close()
+    broker.close()
+
+
+def test_a_broker_that_answers_nothing_is_left_and_counts_as_lost_until_it_answers(outbox, monkeypatch):
+    for name, seconds in {"flight.UNANSWERED_S": 0.1, "flight.LEFT_S": 0.2, "flight._SHORT_LIFE_S": 0.0}.items():
+        monkeypatch.setattr(f"edge.sinks._mqtt.{name}", seconds)
+    monkeypatch.setattr("edge.sinks._mqtt.redial.SHORT_LIFE_S", 0.0)
+    broker = Scripted(silent=2)
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    one.wait(lambda d: len(d.links) > 2)
+    assert one.links == [(True, ""), (False, "connected, but no message was answered for 0.1 s"), (True, "")]
+    assert broker.connects == 3
+    assert one.sink.flush(WAIT_S)
+    assert len(outbox) == 0
     one.sink.close()
     broker.close()
 

@@ -1,0 +1,97 @@
+"""Heart rate through a radio that drops a second every few seconds: what was seen counts, nothing is made of the rest."""
+
+import numpy as np
+import pytest
+
+from edge.alarms.board import Board
+from edge.alarms.rules import AlarmRules
+from edge.analyzers import pulse
+from edge.dsp import synthesis
+from edge.lane import Lane
+from edge.types import Block
+
+EVERY_S = 7.0
+
+
+def readings(bpm, gap_s, *, rate=100.0, seconds=50.0, rhythm="sinus", stops_at=None, acc=False, seed=4, change=None):
+    """What is said of a pulse of which ``gap_s`` in every 7 s never arrived. change: of the wave, told its times."""
+    t = np.arange(round(seconds * rate)) / rate
+    script = [synthesis.Episode(0.0, rhythm, bpm)]
+    script += [] if stops_at is None else [synthesis.Episode(stops_at, "asystole")]
+    x = 60000.0 + 1500.0 * synthesis.ppg(synthesis.beats(script, seconds + 2, seed=seed), t, seed=seed)
+    x = x if change is None else change(x, t)
+    still = np.array([0.0, 0.0, 1.0]) + 0.01 * np.random.default_rng(seed).normal(size=(len(t), 3))
+    lane = Lane(bed="bed1", source="node", primary="ppg", analyzers={"pulse": pulse.build()})
+    found = []
+    for begin in np.arange(0.0, seconds, 0.25):
+        at = np.flatnonzero((t >= begin) & (t < begin + 0.25) & (t % EVERY_S >= gap_s))
+        for part in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
+            if len(part) and acc:
+                found += lane.feed(Block("node/acc", int(part[0]), t[part[0]], rate, still[part]))
+            if len(part):
+                found += lane.feed(Block("node/ppg", int(part[0]), t[part[0]], rate, x[part][:, None]))
+    found += lane.finish()
+    assert not lane.take_faults()
+    return [r for r in found if r.t > 16.5]
+
+
+@pytest.mark.parametrize(("rate", "gap_s"), [(25.0, 1.0), (50.0, 0.3), (100.0, 1.0), (250.0, 0.6)])
+@pytest.mark.parametrize("bpm", [34.0, 72.0, 150.0])
+def test_a_rate_is_said_and_it_is_right(bpm, rate, gap_s):
+    said = [r.value for r in readings(bpm, gap_s, rate=rate, seconds=40.0) if r.value is not None]
+    assert len(said) >= 15
+    assert max(abs(value - bpm) for value in said) < 5.0
+
+
+@pytest.mark.parametrize(("bpm", "condition"), [(34.0, "brady"), (150.0, "tachy")])
+@pytest.mark.parametrize("acc", [False, True])
+def test_a_slow_and_a_fast_heart_are_alarmed(bpm, condition, acc):
+    board = Board({"bed1": AlarmRules()}, boot="b")
+    changes = [a for r in readings(bpm, 0.6, acc=acc) for a in board.update(r)]
+    assert [(a.condition, a.priority) for a in changes if a.presence == "on"] == [(condition, "high")]
+
+
+@pytest.mark.parametrize("bpm", [40.0, 72.0, 120.0])
+@pytest.mark.parametrize("gap_s", [0.3, 1.3])
+def test_a_gap_is_no_silence_and_makes_no_heart_slow_or_fast(bpm, gap_s):
+    for seed in (1, 2):
+        for reading in readings(bpm, gap_s, seed=seed, seconds=32.0):
+            told = reading.detail
+            assert reading.reason != "no_pulse"
+            assert told.get("asystole") != 1
+            assert bpm - 6.0 < told.get("brady_bpm", bpm)
+            assert told.get("tachy_bpm", bpm) < bpm + 15.0
+            assert all(abs(60.0 / ibi_s - bpm) < 0.15 * bpm for ibi_s in told.get("ibi_s", ()))
+
+
+def test_a_heart_that_stops_is_told_from_one_stretch_that_was_seen():
+    found = readings(72.0, 0.5, seconds=60.0, stops_at=36.5)
+    stopped = [r.t for r in found if r.detail.get("asystole") == 1]
+    assert 40.0 < stopped[0] < 42.0  # when the next gap begins
+    assert all(r.detail["longest_gap_s"] >= 4.0 for r in found if r.detail.get("asystole") == 1)
+
+
+@pytest.mark.parametrize("away", ["dark", "bright", "lamp"])
+def test_a_finger_that_leaves_in_a_gap_is_no_stopped_heart(away):
+    level = {"dark": 600.0, "bright": 65535.0, "lamp": 66000.0}[away]
+
+    def change(x, t):
+        noise = np.random.default_rng(2).normal(0.0, 4.0, len(t))
+        return np.where((t >= 35.2) & (t < 56.2), level + noise, x)
+
+    found = readings(72.0, 0.5, seconds=80.0, change=change)
+    assert not [r for r in found if r.detail.get("asystole") == 1 or r.reason == "no_pulse"]
+    assert not [r for r in found if r.value is not None and 37.0 < r.t < 57.0]
+    assert [r for r in found if r.value is not None and r.t > 72.0]
+
+
+@pytest.mark.parametrize("bpm", [34.0, 72.0])
+def test_hum_beside_gaps_makes_no_beats(bpm):
+    for hz in (50.07, 5.01):
+        found = readings(
+            bpm, 0.5, seconds=40.0, change=lambda x, t, hz=hz: x + 1200.0 * np.sin(2 * np.pi * hz * t + 0.3)
+        )
+        said = [r.value for r in found if r.value is not None]
+        assert all(abs(value - bpm) < 5.0 for value in said)
+        assert not [r for r in found if r.detail.get("asystole") == 1]
+        assert len(said) >= 8
