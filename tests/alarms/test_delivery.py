@@ -52,7 +52,7 @@ def test_silence_goes_to_the_next_role_and_to_the_place_itself():
     assert one.tick(29.9) == []
     assert steps(one.tick(30.0)) == [(30.0, "unconfirmed", ["station", "charge"], "", True)]
     assert one.tick(99.0) == []
-    assert one.heartbeat()["bed1"] == {"seq": 3, "epoch": "boot", "standing": 1, "unconfirmed": 1}
+    assert one.heartbeat()["bed1"] == {"seq": 3, "epoch": "boot", "standing": 1, "drills": 0, "unconfirmed": 1}
 
 
 def test_as_a_last_resort_the_place_is_told_at_the_end_of_the_chain():

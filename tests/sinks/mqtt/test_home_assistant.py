@@ -83,9 +83,9 @@ def test_what_expires_outlives_a_missed_message_and_no_more(ours):
         if one["platform"] == "sensor":
             metric = one["state_topic"].rpartition("/")[2]
             assert 2 * METRICS[metric] < one["expire_after"] <= 3 * METRICS[metric] + 2
-    (beat,) = [one for one in ours["components"].values() if one.get("state_topic") == Topics(ROOT).heartbeat]
+    beats = [one for one in ours["components"].values() if one.get("state_topic") == Topics(ROOT).heartbeat]
     sent = json.loads(Payloads(ManualClock(), "b").heartbeat(Heartbeat(0.0, HEARTBEAT_EVERY_S, {}), {}))
-    assert beat["expire_after"] == 3 * sent["interval_s"]
+    assert {one["expire_after"] for one in beats} == {3 * sent["interval_s"]}
 
 
 def test_a_drill_is_no_alarm_to_an_automation(ours):
