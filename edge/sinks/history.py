@@ -3,7 +3,8 @@
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
 set. The row then tells when the alarm was raised by the clock as it is set now, so that how long it stood is true.
 One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``, or they take more than
-``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory until the end of the run.
+``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory
+until the end of the run.
 """
 
 from __future__ import annotations

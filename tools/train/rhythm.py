@@ -1,11 +1,12 @@
-"""Train the rhythm network and the trees beside it from ``ppg/liu2022.npz``, ``ppg/cinc2015.npz`` and ``ppg/rr``: cross-validate, fit, export.
+"""Train the rhythm network and the trees beside it: cross-validate, fit, export.
 
     python tools/train/rhythm.py                                       fit on everybody and write models/rhythm
     python tools/train/rhythm.py --cross-validate --out predictions.csv   every person by a network that never saw them
 
-One seed, fixed beforehand. Pre-training sees no window of Liu's people, so one serves every fold. Each fold also leaves
-out a seventh of the ICU records, so that nothing is judged on a record whose weak label it was fitted to. Work that is
-done is kept in ``--work`` and taken up again; delete it to begin afresh.
+From ``ppg/liu2022.npz``, ``ppg/cinc2015.npz`` and ``ppg/rr``. One seed, fixed beforehand. Pre-training sees no window
+of Liu's people, so one serves every fold. Each fold also leaves out a seventh of the ICU records, so that nothing is
+judged on a record whose weak label it was fitted to. Work that is done is kept in ``--work`` and taken up again;
+delete it to begin afresh.
 """
 
 from __future__ import annotations
