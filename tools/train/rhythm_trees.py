@@ -78,6 +78,5 @@ def grown(
     weight = np.repeat([1.0, *weight], [known, *(len(w) for w in beside)])
     forest = HistGradientBoostingClassifier(**_GROWTH, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, random_state=seed)
     forest.fit(feature, label, sample_weight=weight)
-    return laid_out(
-        [trees.nodes for of_step in forest._predictors for trees in of_step], forest._baseline_prediction[0]
-    )
+    nodes = [trees.nodes for of_step in forest._predictors for trees in of_step]
+    return laid_out(nodes, forest._baseline_prediction[0], DEPTH)
