@@ -8,15 +8,15 @@ it was asked for or nothing else is there.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from edge.sources._files.layout import LOOKED_AT, Layout, is_absent, layout_of
 from edge.sources._files.times import (
     counted,
     counter_column,
@@ -41,13 +41,10 @@ from edge.sources._files.track import (
 from edge.types import SourceError
 
 _EXPORTED = ("mono", "wall", "epoch", "seq")  # what `edge-vitals export --csv` puts before the channels
-_LEAST_ROWS = 3  # names, and two of numbers
-_LOOKED_AT = 20  # rows, for the way in which numbers are written
 _PAGE = 1 << 16  # characters
 _E4_UNIX_S, _E4_RATE_HZ, _E4_MOST = 1e9, (1.0, 1000.0), 1e8  # its times are after 2001; no sample is as large
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
 
 
 def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
@@ -126,53 +123,34 @@ def _e4_rate(table: Floats) -> float | None:
 def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
     """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
     text = _text(path)
-    count, rows = sum(1 for _ in _rows_of(text)), list(islice(_rows_of(text), _LOOKED_AT))
-    if not rows:
-        raise SourceError(f"{path}: empty")
-    usual = rows[len(rows) // 2][1]
-    separator = max(";\t,", key=usual.count)
-    comma_decimal = separator == ";" and all("." not in line for _, line in rows[1:])
+    layout = layout_of(path, list(islice(_rows_of(text), LOOKED_AT)))
+    values = _numbers(path, text, layout)
+    names = layout.names
+    if names:
+        kept = [
+            j for j in range(layout.width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or len(names) == 1
+        ]
+        names, values = [names[j] for j in kept], values[:, kept]
+    return names, values, layout.first_line
 
-    def cells(line: str) -> list[str]:
-        found = line.split(separator) if separator in line else line.split()
-        found = [c.strip().strip("\"'") for c in found]
-        return [c.replace(",", ".") for c in found] if comma_decimal else found
 
-    def alike(line: str) -> bool:
-        return (separator in line) == (separator in usual) and len(cells(line)) == len(cells(usual))
-
-    begin = next(i for i, (_, line) in enumerate(rows) if alike(line))
-    if len(rows) - begin >= _LEAST_ROWS and not any(all(map(_is_value, cells(line))) for _, line in rows[:begin]):
-        rows = rows[begin:]  # what stands above a table: device, subject, date
-    else:
-        begin = 0
-    head = cells(rows[0][1])
-    width = len(head)
-    unnamed = not head[0] and len(rows) > 1 and cells(rows[1][1])[0] != ""  # a table's index has no name of its own
-    names = [] if all(_is_value(c) for c in head) and not unnamed else head
-    above = 1 if names else 0
-    if names and len(rows) > 2 and _are_units(units := cells(rows[1][1]), width) and not _is_worded(cells(rows[2][1])):
-        names = [f"{n} ({u})" if is_time(n) and is_time(f"{n} ({u})") else n for n, u in zip(names, units, strict=True)]
-        above = 2
-    if count == begin + above:
-        raise SourceError(f"{path}: has a header and no rows")
-    first_line, first_row = rows[above]
-    if names and _is_worded(cells(first_row)):
-        raise SourceError(f"{path}: text, but no table of numbers")
+def _numbers(path: Path, text: str, layout: Layout) -> Floats:
+    """Every row below the names, ``(n, columns)``; a column of words, such as a label, holds NaN."""
+    names, width = layout.names, layout.width
     times = {j for j in range(width) if (is_time(names[j]) if names else j == 0)}
     of_day: set[int] = set()
-    values = np.empty((count - begin - above, width))
-    for i, (number, line) in enumerate(islice(_rows_of(text), begin + above, None)):
-        row = cells(line)
+    values = np.empty((sum(1 for _ in _rows_of(text)) - layout.above, width))
+    for i, (number, line) in enumerate(islice(_rows_of(text), layout.above, None)):
+        row = layout.cells(line)
         if len(row) != width:
             half = ": half-written?" if i == len(values) - 1 else ""
             raise SourceError(f"{path}: line {number}: {len(row)} of {width} columns{half}")
         for j, cell in enumerate(row):
             try:
-                values[i, j] = np.nan if cell.lower() in _ABSENT else float(cell)
+                values[i, j] = np.nan if is_absent(cell) else float(cell)
             except ValueError:
                 if names and kind_of(names[j]) is None and j not in times:
-                    values[i, j] = np.nan  # a column of words, such as a label
+                    values[i, j] = np.nan
                     continue
                 try:
                     values[i, j] = seconds_of(cell if j in times else "")
@@ -181,10 +159,7 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
                 of_day.add(j)
     for j in of_day:
         values[:, j] = past_midnight(values[:, j])
-    if names:
-        worded = [j for j in range(width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or width == 1]
-        names, values = [names[j] for j in worded], values[:, worded]
-    return names, values, first_line
+    return values
 
 
 def _rows_of(text: str) -> Iterator[tuple[int, str]]:
@@ -208,26 +183,3 @@ def _text(path: Path) -> str:
         if _NO_TEXT.search(content) is None and content[:2] not in UTF_16_MARKS:
             return content.decode("latin-1")
     raise SourceError(f"{path}: is neither a known recording nor text")
-
-
-def _is_value(cell: str) -> bool:
-    """Whether a cell is a number, a time, or says that there is none."""
-    return cell.lower() in _ABSENT or not _is_worded([cell])
-
-
-def _is_worded(row: Sequence[str]) -> bool:
-    """Whether no cell of a row is a number or a time."""
-    return not any(_is_read(cell) for cell in row if cell.lower() not in _ABSENT)
-
-
-def _are_units(row: Sequence[str], width: int) -> bool:
-    """Whether a row below the names holds a unit of each, such as mV; a damaged number begins as one."""
-    return len(row) == width and _is_worded(row) and not any(cell[:1].isdigit() for cell in row)
-
-
-def _is_read(cell: str) -> bool:
-    for read in (float, seconds_of):
-        with contextlib.suppress(ValueError):
-            read(cell)
-            return True
-    return False
