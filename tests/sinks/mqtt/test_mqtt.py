@@ -111,7 +111,7 @@ def test_a_broker_that_takes_alarms_and_answers_nothing_counts_as_lost(outbox, m
 
 
 def test_a_broker_that_answers_nothing_is_left_and_counts_as_lost_until_it_answers(outbox, monkeypatch):
-    for name, seconds in {"flight.UNANSWERED_S": 0.1, "flight.LEFT_S": 0.2, "flight._SHORT_LIFE_S": 0.0}.items():
+    for name, seconds in {"flight.UNANSWERED_S": 0.1, "flight.LEFT_S": 0.2, "flight.SHORT_LIFE_S": 0.0}.items():
         monkeypatch.setattr(f"edge.sinks._mqtt.{name}", seconds)
     monkeypatch.setattr("edge.sinks._mqtt.redial.SHORT_LIFE_S", 0.0)
     broker = Scripted(silent=2)
