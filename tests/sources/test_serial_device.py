@@ -153,15 +153,20 @@ def test_a_period_declared_as_a_rate_is_refused_and_said_once(source, line, capl
     ]
 
 
-def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host(source, line, clock):
+def timed(source, line, clock, device_us, *, every_s):
+    """Blocks of a device that sends 10 samples of PPG every so many seconds, with these times of its own."""
     source.open()
     line.send(encode(HELLO, 0))
     blocks = []
-    for k in range(60):
-        clock.advance(0.1)
-        jump_us = 600_000_000 if k >= 50 else 0
-        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 10_000 + jump_us), k + 1))
+    for k, told_us in enumerate(device_us):
+        clock.advance(every_s)
+        line.send(encode(replace(ppg(10 * k), device_us=told_us), k + 1))
         blocks += read_until(source, 2 + k)
+    return blocks
+
+
+def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host(source, line, clock):
+    blocks = timed(source, line, clock, [100_000 * k + (600_000_000 if k >= 50 else 0) for k in range(60)], every_s=0.1)
     assert [(b.epoch, b.seq) for b in blocks[49:52]] == [(0, 490), (1, 0), (1, 10)]
     assert blocks[-1].t0 == pytest.approx(clock.now() - 0.1, abs=0.01)
 
@@ -176,13 +181,7 @@ def test_a_rate_that_is_declared_anew_holds_from_then_on(source, line, clock):
 
 
 def test_a_restart_takes_back_what_was_believed_of_its_rate(source, line, clock):
-    source.open()
-    line.send(encode(HELLO, 0))
-    blocks = []
-    for k in range(100):
-        clock.advance(0.2)
-        line.send(encode(replace(ppg(10 * k), device_us=10 * k * 20_000), k + 1))
-        blocks += read_until(source, 2 + k)
+    blocks = timed(source, line, clock, [200_000 * k for k in range(100)], every_s=0.2)
     line.send(encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
     (again,) = read_until(source, 103)
     assert (blocks[-1].rate, again.rate) == (50.0, 100.0)
