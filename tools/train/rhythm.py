@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="prepare, pretrain, final or the number of a fold: fit this part and stop"
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of training; another number ends in other weights")
     args = parser.parse_args()
     if args.cross_validate and args.out is None:
         parser.error("--cross-validate needs --out")

@@ -25,7 +25,7 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm_decision import LABELS, blended
 from edge.dsp.rhythm_features import FEATURES
 
-VERSION = "1.5.0"
+VERSION = "1.5.1"
 NONE_LIMIT = 0.25
 """Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
 SPECIFICITY = 0.945
