@@ -171,11 +171,14 @@ def test_speech_is_named(model: Model) -> None:
 
 
 def test_speech_as_loud_as_the_heart_is_no_murmur_and_hides_no_heart_that_is_heard_without_one(model: Model) -> None:
-    for has_murmur, words in ((True, {"speech"}), (False, {"speech", "absent"})):
+    words = {}
+    for has_murmur in (True, False):
         x = heart(has_murmur=has_murmur)
         readings = readings_of(x + speech() * x.std() / speech().std(), model)
         said = [r for r in readings if r.metric == "pcg.murmur" and r.t >= 5]
-        assert {r.reason or r.detail["decision"] for r in said} == words
+        words[has_murmur] = {r.reason or r.detail["decision"] for r in said}
+    assert words[True] == {"speech"}
+    assert "absent" in words[False] <= {"speech", "absent"}
 
 
 def test_a_hole_is_a_gap_and_a_flag_speaks(model: Model) -> None:

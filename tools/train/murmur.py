@@ -31,7 +31,7 @@ from edge.dsp.murmur_decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
-VERSION = "1.1.0"
+VERSION = "1.1.1"
 TRAINED_ON = ROOT / "tools" / "train" / "murmur_trained_on.txt"
 _LABELS = ["murmur", "unknown", "foreign"]
 
@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--folds", default="0,1,2,3,4", help="which folds to train, where not all")
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of training; another number ends in other weights")
     parser.add_argument("--picture", choices=["mel", "cwt"], default="mel", help="cwt: for comparison only")
     options = parser.parse_args()
     if options.recalibrate:

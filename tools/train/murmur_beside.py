@@ -84,7 +84,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("work-murmur"), help="as of tools/train/murmur.py")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     notes = options.work / "beside.json"

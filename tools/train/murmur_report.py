@@ -105,7 +105,9 @@ its own figure on unseen people is not known here.
     python tools/train/murmur_beside.py --work work-murmur
     python tools/train/murmur_report.py --work work-murmur
 
-Each of the six networks took 2 to 3 minutes of processor time, and each fold half a minute to be quantized and heard.
+Each of the six networks took five to six minutes of one core, and each fold half a minute to be quantized and heard. On one
+thread, as it is by default, the same code, data and kind of processor give the same bits; the pictures come from the shipped
+front end, so a later change there gives other ones.
 
 Data: CirCor DigiScope 2022 (ODC-By), CinC 2016 (ODC-By), PASCAL 2011 (cite), and generated sounds (hearts with and
 without murmur, noise, tones, hum, friction, speech-like and music-like sound, bursts, clicks, knocks, breath). No
