@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -120,7 +121,7 @@ def by_rate(error, quality, truth) -> list[str]:
         "| rate by the ECG, bpm | windows | counted right | a rate is said | within 5 bpm |",
         "|---|---|---|---|---|",
     ]
-    for low, high in zip(RATES_BPM, RATES_BPM[1:], strict=False):
+    for low, high in itertools.pairwise(RATES_BPM):
         mine = (truth >= low) & (truth < high)
         cells = f"{right[mine].mean():.3f} | {said[mine].mean():.3f} | {right[mine & said].mean():.3f}"
         lines.append(f"| {low} to {high} | {mine.sum()} | {cells} |")
