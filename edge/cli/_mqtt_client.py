@@ -108,18 +108,6 @@ class Client:
             self._changed.notify()
 
 
-def json_of(payload: bytes) -> Any:
-    """What a payload says; raises ValueError for what is no JSON, also where it is nested too deep or not a number."""
-    try:
-        return json.loads(payload, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(word)
-
-
 def known_devices(client: Client, prefix: str) -> str:
     """In words, which devices a broker tells of within a moment."""
     client.subscribe(f"{prefix}/+/status")
