@@ -51,12 +51,12 @@ def run(args: argparse.Namespace) -> int:
 def _state_of(client: Client, topic: str) -> str:
     """The device's state, after waiting a little for it to come online: it would not hear a command before."""
     client.subscribe(topic)
-    end = time.monotonic() + ANSWER_S
     state = ""
-    while state != "online" and time.monotonic() < end:
-        for _, message in client.take(0.5):
-            if message.topic == topic and (fields := object_of(message.payload)):
-                state = str(fields.get("state"))
+    for message in client.heard(ANSWER_S):
+        if message.topic == topic and (fields := object_of(message.payload)):
+            state = str(fields.get("state"))
+            if state == "online":
+                break
     return state
 
 
