@@ -70,13 +70,17 @@ def not_written(why: str) -> str:
     return f"alarms cannot be written to disk ({why}); they are sent all the same"
 
 
+def must_have_room(folder: Path) -> None:
+    """Raise the OSError with which a folder, which may not be there yet, refuses a small file; nothing is left behind."""
+    with tempfile.TemporaryFile(dir=existing(folder), buffering=0) as probe:
+        if probe.write(bytes(_PROBE_BYTES)) != _PROBE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def why_full(folder: Path) -> str:
-    """The system's words where a folder, which may not be there yet, takes no small file for want of room; else ""."""
-    there = existing(folder)
+    """The system's words where a folder has no room for a small file; "" where it has, or fails otherwise."""
     try:
-        with tempfile.TemporaryFile(dir=there, buffering=0) as probe:
-            if probe.write(bytes(_PROBE_BYTES)) != _PROBE_BYTES:
-                return os.strerror(errno.ENOSPC)
+        must_have_room(folder)
     except OSError as error:
         return os.strerror(error.errno or 0) if is_full(error) else ""
     return ""

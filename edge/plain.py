@@ -1,7 +1,8 @@
-"""Values as JSON and MessagePack know them: numpy's, frozen mappings, events."""
+"""Values as JSON and MessagePack know them: numpy's, frozen mappings, events; and JSON that others wrote."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -31,3 +32,24 @@ def encode(content: Mapping[str, Any]) -> bytes:
 def fields_of(value: Any) -> dict[str, Any]:
     """The fields of an event, or of another dataclass, by name, ready for ``encode``; nothing is copied."""
     return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def json_of(payload: bytes) -> Any:
+    """What a payload says; raises ValueError for what is no JSON, also where it is nested too deep or not a number."""
+    try:
+        return json.loads(payload, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def object_of(payload: bytes) -> dict[str, Any] | None:
+    """The JSON object that a payload holds; None for anything else."""
+    try:
+        found = json_of(payload)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(word)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,8 +26,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from edge.config import parse
+from edge.demo.broker import free_port
 from edge.service import Service, build_service
 from edge.types import Reading
+from tools.campaign.broker import find
 
 CONFIG = """
 [device]
@@ -73,13 +74,13 @@ class Listener:
 
     def __init__(self, port: int) -> None:
         command = [sys.executable, "-c", LISTENER, str(port), TOPIC]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
         assert self._process.stdout is not None
         self._out = self._process.stdout
         self._out.readline()
         self.heard: list[tuple[float, int]] = []
         self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read, name="bench-listener", daemon=True).start()
 
     def wait(self, count: int, timeout_s: float) -> bool:
         with self._changed:
@@ -120,15 +121,13 @@ def main() -> int:
     args = parser.parse_args()
     if not (args.seconds > 0 and args.rate > 0 and args.singles > 0 and args.seconds * args.rate >= 1):
         parser.error("--seconds, --rate and --singles: each above 0, and at least one transition in all")
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    program = find()
     if program is None:
         parser.error("mosquitto is not installed: sudo apt install mosquitto")
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        conf = Path(folder, "mosquitto.conf")
-        conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    with tempfile.TemporaryDirectory() as folder:
+        port, conf = free_port(), Path(folder, "mosquitto.conf")
+        settings = f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"
+        conf.write_text(settings, encoding="utf-8")
         broker = subprocess.Popen([program, "-c", conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             figures = measure(Path(folder), port, args)
@@ -159,7 +158,7 @@ def measure(folder: Path, port: int, args: argparse.Namespace) -> dict[str, dict
         except OSError:
             time.sleep(0.05)
     service = build_service(parse(CONFIG.format(folder=folder, port=port)), console=False)
-    runner = threading.Thread(target=service.run)
+    runner = threading.Thread(target=service.run, name="bench-service")
     runner.start()
     listener = Listener(port)
     patient = Patient(service)

@@ -74,7 +74,7 @@ def play_all(chosen: Sequence[Fault], program: str, folder: Path, *, short: bool
         return play(one, program, folder / one.name, short=short), time.monotonic() - started
 
     yield from (timed(one) for one in chosen if one.alone)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="faults") as pool:
         for done in as_completed([pool.submit(timed, one) for one in chosen if not one.alone]):
             yield done.result()
 

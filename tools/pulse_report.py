@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
 import slow_pulses
+from data_folder import DATA
 from pulse_beats import beat_scores, beat_table
 
 from edge.dsp.rest_rate import ENOUGH
@@ -167,7 +168,7 @@ def plot(rest, moving, out: Path) -> None:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--windows", type=Path, required=True)
     arguments.add_argument("--motion", type=Path, required=True)
     arguments.add_argument("--out", type=Path, default=ROOT / "docs")

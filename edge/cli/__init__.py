@@ -37,8 +37,8 @@ COMMANDS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, for ``main`` and for tests that walk it."""
+def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line with these commands, all unless told otherwise."""
     top = argparse.ArgumentParser(
         prog="edge-vitals",
         description="Real-time cardiac monitoring at the bedside. Research software, not a medical device.",
@@ -46,16 +46,23 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"edge-vitals {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"edge.cli.{name}").add(commands)
     return top
+
+
+def _needed(argv: Sequence[str]) -> Sequence[str]:
+    """The command that is asked for, so that the others' files are not imported; all where it takes all to answer."""
+    first = argv[0] if argv else ""
+    return () if first == "--version" else (first,) if first in COMMANDS else COMMANDS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
-    args = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser(_needed(argv)).parse_args(argv)
     try:
         code = int(args.func(args))
         if sys.stdout is not None:  # it may have been closed before we began

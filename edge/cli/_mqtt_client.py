@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -95,6 +95,13 @@ class Client:
             raise SinkError("the broker closed the connection")
         return found
 
+    def heard(self, for_s: float) -> Iterator[Any]:
+        """Messages of the next ``for_s``, as they come."""
+        end = time.monotonic() + for_s
+        while (left := end - time.monotonic()) > 0:
+            for _, message in self.take(left):
+                yield message
+
     def close(self) -> None:
         self._connection.close()
 
@@ -108,26 +115,10 @@ class Client:
             self._changed.notify()
 
 
-def json_of(payload: bytes) -> Any:
-    """What a payload says; raises ValueError for what is no JSON, also where it is nested too deep or not a number."""
-    try:
-        return json.loads(payload, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(word)
-
-
 def known_devices(client: Client, prefix: str) -> str:
     """In words, which devices a broker tells of within a moment."""
     client.subscribe(f"{prefix}/+/status")
-    names: set[str] = set()
-    end = time.monotonic() + _AT_ONCE_S
-    while (left := end - time.monotonic()) > 0:
-        names |= {name for _, message in client.take(left) if (name := of_status(message.topic, prefix))}
-    return named(names)
+    return named({name for message in client.heard(_AT_ONCE_S) if (name := of_status(message.topic, prefix))})
 
 
 def of_status(topic: str, prefix: str) -> str:
@@ -144,9 +135,7 @@ def named(devices: Collection[str]) -> str:
 def first_device(client: Client, prefix: str) -> str:
     """The first device that a broker knows of; raises SinkError."""
     client.subscribe(f"{prefix}/+/status")
-    end = time.monotonic() + ANSWER_S
-    while time.monotonic() < end:
-        for _, message in client.take(0.5):
-            if found := of_status(message.topic, prefix):
-                return found
+    for message in client.heard(ANSWER_S):
+        if found := of_status(message.topic, prefix):
+            return found
     raise SinkError(f"no device below {prefix}/ at this broker; name one with --device")

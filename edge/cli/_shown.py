@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Final
 
-from edge.cli._events import clock_text
+from edge.cli._progress import Progress
 from edge.recording import Entry, Recording, time_of
-
-_TELL_EVERY_S: Final = 60.0  # of the recording
-_WIDTH: Final = 20
 
 
 class ShownRecording(Recording):
@@ -24,15 +20,9 @@ class ShownRecording(Recording):
 
 def _shown(entries: Iterator[Entry]) -> Iterator[Entry]:
     first: float | None = None
-    told = 0.0
-    try:
+    with Progress() as progress:
         for entry in entries:
             t = time_of(entry)
             first = t if first is None else first
-            if t - first - told >= _TELL_EVERY_S:
-                told = t - first
-                print(f"  {clock_text(told)} ...", end="\r", file=sys.stderr, flush=True)
+            progress.at(t - first)
             yield entry
-    finally:
-        if told:
-            print(" " * _WIDTH, end="\r", file=sys.stderr, flush=True)

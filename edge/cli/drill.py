@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import time
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, json_of, known_devices
+from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, known_devices
 from edge.cli._options import bed, name, seconds
+from edge.plain import object_of
 from edge.types import DEVICE_BED, SinkError
 
 BY = "edge-vitals drill"
@@ -51,13 +51,12 @@ def run(args: argparse.Namespace) -> int:
 def _state_of(client: Client, topic: str) -> str:
     """The device's state, after waiting a little for it to come online: it would not hear a command before."""
     client.subscribe(topic)
-    end = time.monotonic() + ANSWER_S
     state = ""
-    while state != "online" and time.monotonic() < end:
-        for _, message in client.take(0.5):
-            if message.topic == topic and message.payload:
-                with contextlib.suppress(ValueError, AttributeError):
-                    state = str(json_of(message.payload).get("state"))
+    for message in client.heard(ANSWER_S):
+        if message.topic == topic and (fields := object_of(message.payload)):
+            state = str(fields.get("state"))
+            if state == "online":
+                break
     return state
 
 
@@ -152,10 +151,9 @@ class _Drill:
         found = []
         for _, message in self._client.take(max(0.0, min(0.5, end - time.monotonic()))):
             topic = message.topic.removeprefix(f"{self._root}/")
-            try:
-                fields = json_of(message.payload) if message.payload else {}
-            except ValueError:
-                raise SinkError(f"{message.topic}: not JSON") from None
+            fields = object_of(message.payload) if message.payload else {}
+            if fields is None:
+                raise SinkError(f"{message.topic}: not a JSON object")
             if message.topic == self._bell:
                 self._bell_fault = str(fields.get("text", "")) if fields.get("presence") in ("on", "ack") else ""
                 continue

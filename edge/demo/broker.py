@@ -22,7 +22,7 @@ class Broker:
     """A context manager. port: 0 for a free one; afterwards the one in use."""
 
     def __init__(self, *, port: int = 0) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._end = asyncio.Event()
@@ -81,7 +81,8 @@ class Broker:
             await asyncio.wait_for(broker.shutdown(), _STOP_S / 2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

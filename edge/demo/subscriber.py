@@ -9,6 +9,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.sinks._mqtt.connection import hang_up
+from edge.sinks.console import in_short
 from edge.types import ASIDE
 
 READING_EVERY_S = 5.0
@@ -70,14 +71,9 @@ class Subscriber:
         if metric.endswith(ASIDE) or now - self._shown.get(metric, -READING_EVERY_S) < READING_EVERY_S:
             return
         self._shown[metric] = now
-        if value is None:
-            text = f"--      ({str(payload.get('reason', '')).replace('_', ' ')})"
-        elif isinstance(value, str):
-            text = f"{value}   quality {payload['quality']:.2f}"
-        else:
-            digits = 0 if abs(value) >= 10 else 2
-            text = f"{value:.{digits}f} {payload.get('unit', '')}   quality {payload['quality']:.2f}"
-        self._say("reading", f"{metric:<14} {text}")
+        text = in_short(value, payload["unit"], payload["reason"])
+        quality = "" if value is None else f"   quality {payload['quality']:.2f}"
+        self._say("reading", f"{metric:<14} {text}{quality}")
 
     def _event(self, payload: dict[str, Any]) -> None:
         condition = str(payload.get("condition") or payload["id"].split("/")[1])

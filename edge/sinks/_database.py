@@ -24,7 +24,7 @@ class Opened(NamedTuple):
 
 
 def opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
-    """The database, in memory where there is no other way. connect: takes a path and ``alone``, and raises sqlite3.Error.
+    """The database, in memory where there is no other way. connect: ``connection`` for its tables.
 
     Raises sqlite3.OperationalError for anything but a disk that takes nothing, and its DatabaseError for damage.
     """
@@ -65,18 +65,29 @@ def _fill(db: sqlite3.Connection, path: Path) -> None:
                     there.backup(db)
 
 
-def begin(path: Path | str, *, alone: bool, synchronous: str) -> sqlite3.Connection:
-    """A connection with a write-ahead log. alone: nobody else opens it, so that its index needs no file on the disk."""
+def connection(
+    path: Path | str, *, alone: bool, synchronous: str, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    """A connection with a write-ahead log; raises sqlite3.Error and UnicodeError. alone: nobody else opens it, so that its
+    index needs no file on the disk; prepare: makes the tables and looks whether they are right."""
     db = sqlite3.connect(path, timeout=_TIMEOUT_S, check_same_thread=False)
     try:
         if alone:
             db.execute("pragma locking_mode=exclusive")
         db.execute("pragma journal_mode=wal")
         db.execute(f"pragma synchronous={synchronous}")
-    except sqlite3.Error:
+        prepare(db)
+    except (sqlite3.Error, UnicodeError):
         db.close()
         raise
     return db
+
+
+def put_aside(path: Path, aside: Path) -> None:
+    """Give a damaged database another name, with the files that belong to it."""
+    for tail in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + tail).replace(aside.with_name(aside.name + tail))
 
 
 def _why(error: sqlite3.OperationalError, folder: Path) -> str:

@@ -9,11 +9,11 @@ until the end of the run.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sqlite3
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ import msgspec
 
 from edge.clock import SYNCED_AFTER
 from edge.plain import encode, fields_of
-from edge.sinks._database import Opened, begin, opened
+from edge.sinks._database import connection, opened, put_aside
 from edge.types import PRIORITIES, Alarm
 
 log = logging.getLogger(__name__)
@@ -53,35 +53,16 @@ class History:
     """See the module. Safe to use from several threads; raises sqlite3.Error and OSError where it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._lock = threading.Lock()
         self._added = 0
         self.lost, self._refused = 0, False
         try:
-            self._db, self.full, _ = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            for tail in ("", "-wal", "-shm"):
-                damaged = path.with_name(path.name + tail)
-                with contextlib.suppress(FileNotFoundError):
-                    damaged.replace(path.with_name(f"{path.name}.damaged{tail}"))
-            self._db, self.full, _ = self._open()
-
-    def _open(self) -> Opened:
-        return opened(self._path, self._connect)
-
-    @staticmethod
-    def _connect(path: Path | str, *, alone: bool) -> sqlite3.Connection:
-        # the outbox is what survives a power cut to the last transition
-        db = begin(path, alone=alone, synchronous="normal")
-        try:
-            with db:
-                db.executescript(_SCHEMA)
-        except (sqlite3.Error, UnicodeError):
-            db.close()
+            self._db, self.full, _ = opened(path, _connect)
+        except sqlite3.OperationalError:
             raise
-        return db
+        except sqlite3.DatabaseError:
+            put_aside(path, path.with_name(f"{path.name}.damaged"))
+            self._db, self.full, _ = opened(path, _connect)
 
     def add(self, alarm: Alarm, *, wall: float, boot: str) -> None:
         """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``, and said once."""
@@ -200,3 +181,12 @@ class History:
         """Let go of the file; calling twice is harmless."""
         with self._lock:
             self._db.close()
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    with db:
+        db.executescript(_SCHEMA)
+
+
+# the outbox is what survives a power cut to the last transition
+_connect = partial(connection, synchronous="normal", prepare=_make_tables)

@@ -18,6 +18,7 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Recorder:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._due = clock.now() + batch_s
-        self._batches: queue.SimpleQueue[list[bytes] | Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._closed = False
         self.lost_entries = self._told_lost = 0
@@ -132,7 +133,7 @@ class Recorder:
                 self._hand_over()
                 if self._part_written >= self._part_bytes:
                     self._part_written = 0
-                    self._batches.put(dict(self._header()))
+                    self._jobs.put(partial(self._next_part, dict(self._header())))
 
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``, in the order in which it was judged."""
@@ -146,7 +147,7 @@ class Recorder:
         with self._lock:
             self._hand_over()
         done = threading.Event()
-        self._batches.put({"flushed": done.set})
+        self._jobs.put(done.set)
         return done.wait(timeout_s) and self.lost_entries == 0
 
     def close(self) -> None:
@@ -156,7 +157,7 @@ class Recorder:
                 return
             self._hand_over()
             self._closed = True
-        self._batches.put(None)
+        self._jobs.put(None)
         self._thread.join(10.0)
 
     def _hand_over(self) -> None:
@@ -169,7 +170,7 @@ class Recorder:
             self._lose(len(batch))
             return
         self._waiting_bytes += size
-        self._batches.put(batch)
+        self._jobs.put(partial(self._take, batch, size))
 
     def _lose(self, entries: int) -> None:
         self.lost_entries += entries
@@ -181,22 +182,22 @@ class Recorder:
     # ---- the thread that writes ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (item := self._batches.get()) is not None:
-            if isinstance(item, Mapping):
-                if "flushed" in item:
-                    item["flushed"]()
-                    continue
-                try:
-                    self._end_part()
-                    self._writer = self._begin(dict(item))
-                except OSError as error:
-                    log.error("recorder: no new part in %s: %s", self.folder, error.strerror)
-                continue
-            self._write(item)
-            with self._lock:
-                self._waiting_bytes -= sum(map(len, item))
+        while (job := self._jobs.get()) is not None:
+            job()
         with contextlib.suppress(OSError):
             self._end_part()
+
+    def _next_part(self, header: dict[str, Any]) -> None:
+        try:
+            self._end_part()
+            self._writer = self._begin(header)
+        except OSError as error:
+            log.error("recorder: no new part in %s: %s", self.folder, error.strerror)
+
+    def _take(self, batch: list[bytes], size: int) -> None:
+        self._write(batch)
+        with self._lock:
+            self._waiting_bytes -= size
 
     def _end_part(self) -> None:
         if self._writer is not None:

@@ -247,6 +247,17 @@ def test_starts_without_importing_what_is_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("argv", "imported"), [("--version", []), ("models", ["models"]), ("none", list(COMMANDS))])
+def test_only_the_command_that_is_asked_for_is_imported(argv, imported):
+    code = (
+        "import atexit, sys, edge.cli\n"
+        f"atexit.register(lambda: print([c for c in {COMMANDS} if f'edge.cli.{{c}}' in sys.modules]))\n"
+        f"edge.cli.main([{argv!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == str(imported)
+
+
 @pytest.mark.parametrize(("argv", "budget_s"), [(["-c", "import edge"], 0.3), (["-m", "edge", "--help"], 0.4)])
 def test_starting_costs_little(argv, budget_s):
     """Processor time of the best of five, since another program may be running."""

@@ -81,6 +81,6 @@ def test_who_waits_at_a_terminal_sees_how_far_it_is(tmp_path, capsys, monkeypatc
     long_recording(tmp_path / "a.evrec", 3)
     monkeypatch.setattr("sys.stderr.isatty", lambda: seen)
     assert main(["export", str(tmp_path / "a.evrec"), "--wfdb"]) == 0
-    shown = capsys.readouterr().err.split("\r")
+    shown = [text.rstrip() for text in capsys.readouterr().err.split("\r")]
     assert shown.count("  1:00.0 ...") == shown.count("  2:00.0 ...") == (3 if seen else 0)
     assert shown[-1] == ""

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edge.clock import SystemClock
+from edge.demo.broker import free_port
 from edge.types import Block
-from tools.campaign.broker import free_port
 from web_browser import SCREENS, Seen
 from web_server import WebServer
 from whole_program import running

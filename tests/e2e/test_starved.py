@@ -17,7 +17,7 @@ import pytest
 from websockets.sync.client import connect
 
 from edge import face_models
-from tools.campaign.broker import free_port
+from edge.demo.broker import free_port
 
 pytestmark = pytest.mark.slow
 WAIT_S = 90.0

@@ -74,7 +74,7 @@ def test_entries_reach_the_disk_in_batches_and_an_alarm_at_once(recorder, clock)
     for i in range(90):
         one.record(block(i))
         tick(one, clock, 0.1)
-    assert one._batches.empty()
+    assert one._jobs.empty()
     assert part.stat().st_size == begun
     one.record(Alarm("bed1/af", "o", "physiological", "medium", "on", clock.now(), "AF", "af", "bed1"))
     tick(one, clock, 0.25)

@@ -20,7 +20,7 @@ def test_nothing_to_measure_is_a_usage_error(arguments, monkeypatch, capsys):
 
 def test_a_missing_broker_is_said_with_its_remedy(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["bench_delivery.py"])
-    monkeypatch.setattr(bench_delivery.shutil, "which", lambda *_args, **_kw: None)
+    monkeypatch.setattr("shutil.which", lambda *_args, **_kw: None)
     with pytest.raises(SystemExit):
         bench_delivery.main()
     assert "sudo apt install mosquitto" in capsys.readouterr().err

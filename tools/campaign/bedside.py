@@ -18,8 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(_threads, "1")
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
 from campaign.scaled_clock import ScaledClock
@@ -99,7 +97,10 @@ class Orders:
 
     def _flood(self, count: int, per_s: float, lines: int = 20, beds: int = 1) -> None:
         """``count`` transitions: alarm lines take turns, each is raised, then cleared. per_s: 0 = as fast as it goes."""
-        threading.Thread(target=self._flooding, args=(count, per_s, lines, beds), daemon=True).start()
+        flood = threading.Thread(
+            target=self._flooding, name="campaign-flood", args=(count, per_s, lines, beds), daemon=True
+        )
+        flood.start()
 
     def _flooding(self, count: int, per_s: float, lines: int, beds: int) -> None:
         begin = time.monotonic()
@@ -136,7 +137,7 @@ def main() -> int:
     boot = os.environ["CAMPAIGN_BOOT"]
     service = build_service(load(sys.argv[1]), clock=clock, console=False, sinks=[Told()], boot=boot)
     signal.signal(signal.SIGTERM, lambda *_: service.runtime.stop())
-    threading.Thread(target=Orders(service, clock).listen, daemon=True).start()
+    threading.Thread(target=Orders(service, clock).listen, name="campaign-orders", daemon=True).start()
     tell(ready=boot)
     return service.run()
 

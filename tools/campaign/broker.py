@@ -10,16 +10,11 @@ import subprocess
 import time
 from pathlib import Path
 
+from edge.demo.broker import free_port
+
 OPEN = "allow_anonymous true\n"
 _START_S, _TRY_EVERY_S = 30.0, 0.01
 _FLOOD = "max_queued_messages 0\nmax_inflight_messages 0\n"  # its defaults drop messages in a flood
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def find() -> str | None:
@@ -40,7 +35,7 @@ class Mosquitto:
         """Other settings, for the next start."""
         # started by root it would become another user, who cannot read the test folder
         listener = f"listener {self.port} 127.0.0.1\nuser {getpass.getuser()}\n"
-        (self._folder / "mosquitto.conf").write_text(f"{listener}{_FLOOD}{settings}")
+        (self._folder / "mosquitto.conf").write_text(f"{listener}{_FLOOD}{settings}", encoding="utf-8")
 
     def start(self) -> Mosquitto:
         with (self._folder / "mosquitto.log").open("ab") as log:
@@ -55,7 +50,7 @@ class Mosquitto:
                 continue
             return self
         self.stop(kill=True)
-        raise RuntimeError((self._folder / "mosquitto.log").read_text())
+        raise RuntimeError((self._folder / "mosquitto.log").read_text(encoding="utf-8", errors="replace"))
 
     def reload(self) -> None:
         """Read passwords and access rules again."""

@@ -30,7 +30,7 @@ class Device:
         self.folder, self.clock = folder, clock
         self.state = folder / "state"
         self.config = folder / "device.toml"
-        self.config.write_text(config)
+        self.config.write_text(config, encoding="utf-8")
         self.said: list[dict[str, Any]] = []
         self.notes: list[dict[str, Any]] = []
         self.peak_kb = self.settled_kb = self.most_files = 0
@@ -44,12 +44,12 @@ class Device:
         command = [sys.executable, str(_SCRIPT), str(self.config), json.dumps(self.clock.arguments)]
         with (self.folder / "device.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8",
                 env={**os.environ, "CAMPAIGN_BOOT": uuid.uuid4().hex[:12]},
             )  # fmt: skip
         self._threads = [
-            threading.Thread(target=self._listen, args=(self._process,), daemon=True),
-            threading.Thread(target=self._measure, args=(self._process,), daemon=True),
+            threading.Thread(target=self._listen, name="device-said", args=(self._process,), daemon=True),
+            threading.Thread(target=self._measure, name="device-measure", args=(self._process,), daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -91,7 +91,7 @@ class Device:
     def cpu_s(self) -> float:
         """Processor time of this run so far, all its threads, s."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stored(self) -> tuple[int, Mapping[str, int]]:
@@ -106,7 +106,7 @@ class Device:
         return int(waiting), {name: int(bed["seq"]) for name, bed in beds.items() if bed["seq"]}
 
     def log(self) -> str:
-        return (self.folder / "device.log").read_text(errors="replace")
+        return (self.folder / "device.log").read_text(encoding="utf-8", errors="replace")
 
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
@@ -156,7 +156,7 @@ class Device:
     def _status(self, key: str, pid: int | None = None) -> int:
         assert self._process is not None or pid is not None
         try:
-            with open(f"/proc/{pid or self._process.pid}/status") as lines:
+            with open(f"/proc/{pid or self._process.pid}/status", encoding="utf-8") as lines:
                 return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
         except OSError:
             return 0

@@ -107,13 +107,13 @@ def broker_refuses(world: World) -> None:
 def broker_denies_events(world: World) -> None:
     """The broker's access rules refuse alarm events (PUBACK 0x87), and allow them again."""
     acl = world.folder / "broker" / "acl"
-    acl.write_text(f"{_ALL}topic deny vitals/+/+/event\n")
+    acl.write_text(f"{_ALL}topic deny vitals/+/+/event\n", encoding="utf-8")
     world.broker.reload()
     world.device.settled()
     world.raise_and_clear("one", "two")
     world.wait(world.pick(2.0, 60.0))
     world.expect(not world.nurse.events(), "an event came through although it was refused")
-    acl.write_text(_ALL)
+    acl.write_text(_ALL, encoding="utf-8")
     world.broker.reload()
     world.healed()
 

@@ -32,7 +32,7 @@ class PictureServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"camera": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/stream.mjpg"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="pictures", args=(0.1,), daemon=True)
 
     def picture(self, number: int) -> bytes:
         """One as JPEG, never twice the same."""

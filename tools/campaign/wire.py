@@ -29,7 +29,7 @@ class Wire:
         self._links: list[_Link] = []
         self.refusing = self.stalled = self.over_quota = False
         self.bytes_per_s = 0.0
-        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="wire", daemon=True)
 
     def __enter__(self) -> Wire:
         self._thread.start()
@@ -80,7 +80,7 @@ class _Link:
         self._lock = threading.Lock()
         self._rest = b""
         self._threads = [
-            threading.Thread(target=self._pump, args=ends, daemon=True)
+            threading.Thread(target=self._pump, name="wire-link", args=ends, daemon=True)
             for ends in ((client, self._broker), (self._broker, client))
         ]
         for thread in self._threads:

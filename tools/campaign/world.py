@@ -216,7 +216,7 @@ def world(one: Fault, program: str, folder: Path, *, short: bool) -> Iterator[Wo
     with contextlib.ExitStack() as opened:
         (folder / "broker").mkdir(parents=True)
         (folder / "device").mkdir()
-        (folder / "broker" / "acl").write_text("topic readwrite #\n")
+        (folder / "broker" / "acl").write_text("topic readwrite #\n", encoding="utf-8")
         broker = Mosquitto(program, folder / "broker", one.broker.format(folder=folder / "broker"))
         opened.callback(broker.stop, kill=True)
         broker.start()

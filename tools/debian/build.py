@@ -107,7 +107,7 @@ def _about(tree: Path, version: str, python: str, arch: str) -> None:
         (debian / name).chmod(0o755)
     found = sorted(path for path in tree.rglob("*") if path.is_file() and debian not in path.parents)
     sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in found]
-    (debian / "md5sums").write_text("".join(sums))
+    (debian / "md5sums").write_text("".join(sums), encoding="utf-8")
     major, minor = map(int, python.split("."))
     fields = {
         "version": version,
@@ -116,7 +116,8 @@ def _about(tree: Path, version: str, python: str, arch: str) -> None:
         "python": python,
         "next_python": f"{major}.{minor + 1}",
     }
-    (debian / "control").write_text((PARTS / "control").read_text().format(**fields))
+    control = (PARTS / "control").read_text(encoding="utf-8")
+    (debian / "control").write_text(control.format(**fields), encoding="utf-8")
 
 
 def _pip(*arguments: str) -> None:

@@ -277,7 +277,7 @@ def main() -> int:
     try:
         need_root()
         (cache / "proof").mkdir(parents=True, exist_ok=True)
-        with (cache / "lock").open("w") as lock, aarch64_runs():
+        with (cache / "lock").open("wb") as lock, aarch64_runs():
             fcntl.flock(lock, fcntl.LOCK_EX)
             return prove(Proof(cache, options), options.stage)
     except CannotError as error:

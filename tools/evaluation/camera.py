@@ -22,7 +22,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
     paths = clips(data)
     if not paths:
         raise ConfigError(f"--data {data}: no video in it")
-    with out.open("w", newline="") as file:
+    with out.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["path", "t", "bpm", "quality", "reason"])
         for done, path in enumerate(paths, 1):

@@ -27,6 +27,8 @@ TRAINED_ON = Path(__file__).resolve().parents[1] / "train" / "murmur_trained_on.
 
 def run(data: Path, out: Path, variant: str | None) -> int:
     """Write ``out`` and ``<out>.patients.csv``; prints what was refused and how many people were trained on."""
+    from evaluate import progress
+
     rows = read_rows(data)
     model = inference.load("murmur", variant=variant)
     calibration = Calibration.from_card(model.card)
@@ -41,8 +43,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
                 raise
             print(f"murmur: {error}", file=sys.stderr)
             verdicts[row["path"]] = Verdict(None, "unknown", 0.0, 0, None, "no_signal")
-        if sys.stderr.isatty():
-            print(f"\rmurmur {n}/{len(rows)}", end="\n" if n == len(rows) else "", file=sys.stderr, flush=True)
+        progress(n, len(rows), "murmur")
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "p_murmur", "quality", "decision", "reason"])

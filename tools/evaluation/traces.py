@@ -50,7 +50,7 @@ def run(data: Path, out: Path | None, variant: str | None) -> int:  # noqa: ARG0
             rows += [(name, f.t, f.said["beats"], f.truth["beats"]) for f in found] if speed == 1.0 else []
         figures[f"speed {speed:g}"] = {way: _summary(of) for way, of in errors.items() if of}
     if out is not None:
-        with out.open("w", newline="") as file:
+        with out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("path", "t", "bpm", "reference"), *rows])
     print(json.dumps(figures, indent=1))
     return 0
@@ -147,7 +147,7 @@ def _welltory(folder: Path) -> Iterator[tuple[str, Floats, Truth]]:
         t, colours = table[:, 0] / 1000.0, table[:, 1:4]
         t, first = np.unique(t, return_index=True)
         even, _ = to_grid(t, colours[first], float(t[0]), float(t[-1]), RATE_HZ, 1.0)
-        rr = np.array((path.parent / "RR.txt").read_text().split(), dtype=float) / 1000.0
+        rr = np.array((path.parent / "RR.txt").read_text(encoding="ascii").split(), dtype=float) / 1000.0
         yield path.parent.name, even, _interval_truth(np.cumsum(rr) - strap_ahead_s(even, rr), float(t[-1] - t[0]))
 
 

@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 from camera_report import SECONDS, judge
 from camera_traces import of_wave
+from data_folder import DATA
 from synthetic_ppg import RATE_HZ, Intervals, drawn_train, load_intervals, render
 
 from edge import inference
@@ -55,9 +56,7 @@ def errors(model: inference.Model, records: Intervals, label: str, faces: int, s
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared/data"))
-    )
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--model", type=Path, default=ROOT / "models" / "camera_pulse")
     arguments.add_argument("--faces", type=int, default=200)
     options = arguments.parse_args()

@@ -21,6 +21,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 from camera_traces import SECONDS, SKIN_RGB, generate, waveforms
+from data_folder import DATA
 
 from edge.dsp.face_columns import SKIN
 from edge.dsp.face_pulse import both_spectra, pos_spectrum
@@ -222,7 +223,7 @@ def ship(net, x, out: Path) -> None:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--out", type=Path, default=Path("models/camera_pulse"))
     arguments.add_argument("--samples", type=int, default=24_000)
     arguments.add_argument("--epochs", type=int, default=6)

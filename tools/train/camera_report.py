@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 from camera_pulse import measure, split
 from camera_traces import generate, lifeless, waveforms
+from data_folder import DATA
 
 from edge import inference
 from edge.analyzers.camera_pulse import build
@@ -117,9 +118,7 @@ def cost_ms(model: inference.Model) -> float:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared/data"))
-    )
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--model", type=Path, default=ROOT / "models" / "camera_pulse")
     arguments.add_argument("--faces", type=int, default=500, help="of each cell")
     arguments.add_argument("--only", choices=["network"], help="measure the network's table and leave the rest")

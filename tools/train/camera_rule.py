@@ -24,6 +24,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 from camera_pulse import region_traces, split
 from camera_traces import generate, lifeless, waveforms
+from data_folder import DATA
+from logistic import logistic
+from scipy.special import expit
 
 from edge import inference
 from edge.dsp.face_pulse import (
@@ -71,23 +74,9 @@ def examples(model, people, faces: int, dead: int, seed: int):
     return np.array([f for f, _ in found]), np.array([right for _, right in found], dtype=float)
 
 
-def logistic(x, y, ridge: float = 1.0):
-    """Weights and offset by Newton's method; ``x`` is scaled already."""
-    z = np.c_[x, np.ones(len(x))]
-    w = np.zeros(z.shape[1])
-    penalty = np.r_[np.full(x.shape[1], ridge), 1e-9]
-    for _ in range(50):
-        p = 1.0 / (1.0 + np.exp(-z @ w))
-        slope = z.T @ (p - y) + penalty * w
-        w -= np.linalg.solve((z * (p * (1 - p))[:, None]).T @ z + np.diag(penalty), slope)
-    return w
-
-
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared/data"))
-    )
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--model", type=Path, default=ROOT / "models" / "camera_pulse")
     arguments.add_argument("--faces", type=int, default=3000)
     arguments.add_argument("--dead", type=int, default=400, help="of each kind without a pulse")
@@ -98,9 +87,9 @@ def main() -> int:
     model = inference.load("camera_pulse", root=options.model.parent, variant="onnx-int8")
     x, right = examples(model, people, options.faces, options.dead, SEED)
     centre, scale = x.mean(0), x.std(0)
-    w = logistic((x - centre) / scale, right)
-    p = 1.0 / (1.0 + np.exp(-(np.c_[(x - centre) / scale, np.ones(len(x))] @ w)))
-    said = p >= ACCEPT
+    z = np.c_[(x - centre) / scale, np.ones(len(x))]
+    w = logistic(z, right, np.r_[np.ones(x.shape[1]), 1e-9])
+    said = expit(z @ w) >= ACCEPT
     print(f"said {said[: options.faces].mean():.3f} of faces, wrong {1 - right[said].mean():.4f} of what is said")
     for name, weight in zip((*FEATURES, "offset"), w, strict=True):
         print(f"{name:20s} {weight:+.2f}")

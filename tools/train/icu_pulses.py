@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from data_folder import DATA
+from logistic import logistic
 from numpy.typing import NDArray
-from rhythm_data import DATA, Windows
+from rhythm_data import Windows
 from rhythm_fit import NOT_AF, Weak
+from scipy.special import expit
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, Upright, find_beats
@@ -30,6 +33,7 @@ ALIKE = 0.8
 _AF = 5
 _IRREGULAR = 0.06
 _BEATS = 60
+_RIDGE = 1e-2
 _STEP_S = 10
 _EVENT_S = 190  # the alarm, and what may have caused it, lie in the last ten seconds
 _NEAR_S = 0.12
@@ -116,26 +120,13 @@ def fitted_rule(rng: np.random.Generator) -> Floats:
     x, y, of = np.array(rows), np.array(labels, dtype=float), np.array(records)
     kept = np.unique(of)
     test = np.isin(of, rng.permutation(kept)[: len(kept) // 4])
-    p, true = _sigmoid(x[test] @ _logistic(x[~test], y[~test])), y[test] == 1
+    p, true = expit(x[test] @ logistic(x[~test], y[~test], _RIDGE)), y[test] == 1
     print(
         f"the rule on {int(test.sum())} minutes of other records: surely AF in {np.mean(p[true] > SURE):.3f} of AF and "
         f"{np.mean(p[~true] > SURE):.4f} of the rest; so surely not that it is trained on in "
         f"{np.mean(p[true] < SURELY_NOT):.4f} and {np.mean(p[~true] < SURELY_NOT):.3f}"
     )
-    return _logistic(x, y)
-
-
-def _logistic(x: Floats, y: Floats) -> Floats:
-    w = np.zeros(x.shape[1])
-    for _ in range(25):
-        p = _sigmoid(x @ w)
-        bend = (x * (p * (1 - p))[:, None]).T @ x + 1e-2 * np.eye(len(w))
-        w = w + np.linalg.solve(bend, x.T @ (y - p) - 1e-2 * w)
-    return np.asarray(w)
-
-
-def _sigmoid(z: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(z, -40, 40))))
+    return logistic(x, y, _RIDGE)
 
 
 def minutes(beats: Floats, starts: Floats, rule: Floats) -> Floats | None:
@@ -144,7 +135,7 @@ def minutes(beats: Floats, starts: Floats, rule: Floats) -> Floats | None:
     if len(rr) < _BEATS:
         return None
     first = np.clip(np.searchsorted(beats, starts + WINDOW_S / 2) - _BEATS // 2, 0, len(rr) - _BEATS)
-    return np.array([_sigmoid(irregularity(rr[a : a + _BEATS]) @ rule) for a in first])
+    return np.array([expit(irregularity(rr[a : a + _BEATS]) @ rule) for a in first])
 
 
 def likeness(ecg: Floats, pulse: Floats) -> float:

@@ -27,6 +27,8 @@ for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
+from data_folder import DATA
+
 from edge.dsp import synthesis
 from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, in_band, network_input, residual, spectra
 from edge.dsp.resample import even_to_grid, to_grid
@@ -244,7 +246,7 @@ def fitted(kept: Path, training):
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--cross-validate", action="store_true")
     arguments.add_argument("--out", type=Path, help="where --cross-validate writes its predictions")
     arguments.add_argument("--models", type=Path, default=ROOT / "models" / "motion")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
 import zlib
 from pathlib import Path
@@ -26,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 import murmur_calibrate as calibrate
 import murmur_data as dataset
 import numpy as np
+from data_folder import DATA
 
 from edge.dsp.murmur_decision import Calibration
 
@@ -39,8 +39,7 @@ _LABELS = ["murmur", "unknown", "foreign"]
 def main() -> int:
     """Parse, then cross-validate or export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared" / "data")) / "pcg"
-    parser.add_argument("--data", type=Path, default=default, help="folder with labels.csv and audio")
+    parser.add_argument("--data", type=Path, default=DATA / "pcg", help="folder with labels.csv and audio")
     parser.add_argument("--work", type=Path, default=Path("work-murmur"), help="checkpoints, caches, window scores")
     parser.add_argument("--cross-validate", action="store_true")
     parser.add_argument("--out", type=Path, help="predictions of the cross-validation, from all folds trained so far")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ import murmur_data as dataset
 import murmur_fit as fitting
 import numpy as np
 import torch
+from data_folder import DATA
 from murmur import FOLDS, SPLIT_SEED
 from murmur_augment import Batches
 from murmur_net import multiply_adds, parameters
@@ -79,8 +79,7 @@ RUNS = (
 def main() -> int:
     """Do what is missing of RUNS."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared" / "data")) / "pcg"
-    parser.add_argument("--data", type=Path, default=default, help="folder with labels.csv and audio")
+    parser.add_argument("--data", type=Path, default=DATA / "pcg", help="folder with labels.csv and audio")
     parser.add_argument("--work", type=Path, default=Path("work-murmur"), help="as of tools/train/murmur.py")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=3)

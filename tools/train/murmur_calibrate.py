@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from logistic import logistic
 from numpy.typing import NDArray
 from roc import auroc
 
@@ -78,14 +79,9 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
 def line(
     x: NDArray[np.float64], y: NDArray[np.bool_], weight: NDArray[np.float64]
 ) -> tuple[float, float, float, float]:
-    """Platt's slopes and offset by Newton's method, and the probability ``SPECIFICITY`` of the negatives stay under."""
+    """Platt's slopes and offset, and the probability ``SPECIFICITY`` of the negatives stay under."""
     a = np.hstack([x, np.ones((len(x), 1))])
-    w = np.zeros(3)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(a @ w, -30, 30)))
-        gradient = a.T @ (weight * (y - p)) - 1e-3 * w
-        hessian = (a * (weight * p * (1 - p))[:, None]).T @ a + 1e-3 * np.eye(3)
-        w = w + np.linalg.solve(hessian, gradient)
+    w = logistic(a, y, 1e-3, weight)
     negative, share = (a @ w)[~y], weight[~y]
     order = np.argsort(negative)
     at = np.searchsorted(np.cumsum(share[order]) / share.sum(), SPECIFICITY)

@@ -74,7 +74,7 @@ def fit(
 
 def drawn(batches: Batches, steps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """``steps`` batches, each drawn while the one before is learnt."""
-    with ThreadPoolExecutor(1) as drawing:
+    with ThreadPoolExecutor(1, thread_name_prefix="murmur-batches") as drawing:
         ready = drawing.submit(batches.draw, BATCH)
         for step in range(steps):
             batch = ready.result()

@@ -11,7 +11,6 @@ first of two figures is that of the same scores without the rules for noise (a w
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from scipy.signal import butter, lfilter, sosfilt
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 import murmur_data
+from data_folder import DATA
 
 from edge import inference
 from edge.analyzers import murmur
@@ -138,7 +138,7 @@ def decisions(x: Floats, fs: float, model: inference.Model, calibration: Calibra
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--work", type=Path, required=True, help="work folder of tools/train/murmur.py")
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     options = arguments.parse_args()
     data = options.data / "pcg"
     rows = murmur_data.read_labels(data)

@@ -9,7 +9,6 @@ The windows of ``pulse_rule``, by the shipped rule; where in a window the first 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
+from data_folder import DATA
 from pulse_rule import RIGHT_BPM, SPAN_S, windows
 
 from edge.analyzers import pulse
@@ -55,7 +55,7 @@ def row(found, gap_s: float, every_s: float, seed: int = 0) -> str:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     path = arguments.parse_args().data / "ppg" / "cinc2015.npz"
     found = [(truth, window) for _, _, truth, window in windows(path)]
     print(f"{len(found)} windows of {SPAN_S:g} s")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,8 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
 import synthetic_ppg
+from data_folder import DATA
+from logistic import logistic
 
 from edge.dsp import ppg_quality, rest_rate
 from edge.dsp.beats import Upright, band_passed
@@ -61,14 +62,10 @@ def windows(path: Path) -> Iterator[tuple[int, float, float, Window]]:
 
 
 def fitted(rows, right):
-    """Offset and weights of a logistic rule by Newton's steps, with a ridge on standardised figures."""
+    """Offset and weights of a logistic rule, with a ridge on standardised figures."""
     centre, scale = rows.mean(axis=0), rows.std(axis=0)
     z = np.column_stack([np.ones(len(rows)), (rows - centre) / scale])
-    w = np.zeros(z.shape[1])
-    penalty = np.diag([0.0, *[RIDGE] * rows.shape[1]])
-    for _ in range(30):
-        p = 1.0 / (1.0 + np.exp(-z @ w))
-        w -= np.linalg.solve((z * (p * (1 - p))[:, None]).T @ z + penalty, z.T @ (p - right) + penalty @ w)
+    w = logistic(z, right, [0.0, *[RIDGE] * rows.shape[1]])
     weights = w[1:] / scale
     return float(w[0] - weights @ centre), tuple(weights.tolist())
 
@@ -140,7 +137,7 @@ def table(answers):
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument("--out", type=Path, help="CSV of every window by the folds that never saw its record")
     options = arguments.parse_args()
     answers, dead, (offset, weights) = cross_validated(collect(options.data / "ppg" / "cinc2015.npz"), collect_dead())

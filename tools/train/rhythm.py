@@ -27,7 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 import icu_pulses
 import rhythm_report
 import rhythm_trees
-from rhythm_data import DATA, Windows, cached, made, synthetic, varied
+from data_folder import DATA
+from rhythm_data import Windows, cached, made, synthetic, varied
 from rhythm_fit import Scale, Weak, fit, scale_of
 from rhythm_net import CLASSES, RhythmNet
 from rhythm_pretrain import Records, pretrained

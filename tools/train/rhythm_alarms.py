@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import icu_pulses
 import rhythm
+from data_folder import DATA
 from icu_pulses import PLETH_HZ, Foreign
-from rhythm_data import DATA
 from rhythm_fit import scale_of
 from rhythm_report import Fitted
 from rhythm_trees import Both

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import synthetic_ppg
+from data_folder import DATA
 from numpy.typing import NDArray
 
 from edge.dsp.rhythm_features import features, prepared
 
 Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("EDGE_VITALS_DATA", ROOT.parent / "shared" / "data"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

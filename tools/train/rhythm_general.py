@@ -24,7 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import icu_pulses
 import rhythm
-from rhythm_data import DATA, Windows
+from data_folder import DATA
+from rhythm_data import Windows
 from rhythm_fit import Scale, between, logits_of, scale_of
 from rhythm_net import RhythmNet
 from rhythm_report import calibrated, probabilities

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from data_folder import DATA
 from numpy.typing import NDArray
-from rhythm_data import DATA, Windows
+from rhythm_data import Windows
 from rhythm_fit import Scale
 from rhythm_net import parameters
 from rhythm_trees import DEPTH, SHARE, Both, said

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
 import synthetic_ppg
+from data_folder import DATA
 from evaluation.rhythm import predict
-from rhythm_data import DATA
 from roc import auroc
 
 from edge.dsp.rhythm_decision import LABELS

@@ -13,7 +13,6 @@ settle slowly as a pulse does.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 import pulse_rule
 import synthetic_ppg
+from data_folder import DATA
 
 from edge.dsp import ppg_quality, rest_rate, synthesis
 from edge.dsp.beats import Upright, band_passed, find_beats
@@ -183,7 +183,7 @@ def table(cinc2015: Path) -> Iterator[str]:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")))
+    arguments.add_argument("--data", type=Path, default=DATA)
     for line in table(arguments.parse_args().data / "ppg" / "cinc2015.npz"):
         print(line, flush=True)
     return 0

@@ -5,17 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from edge.cli._events import clock_text
 from edge.cli._events import jsonl as as_json
+from edge.cli._progress import Progress, show
 from edge.clock import ManualClock
 from edge.lane import Lane
 from edge.replay import read_all
 from edge.types import Block, Reading, SourceError
-
-_TELL_EVERY_S: Final = 60.0  # of the file
-_TOLD_WIDTH: Final = 32
 
 
 class Played(NamedTuple):
@@ -32,11 +29,11 @@ def played(
     """A file from begin to end in memory, ``kind`` the stream that must be there with what belongs to it, ``what`` it
     is in words; raises SourceError in one line."""
     file = OneFile(path, kind, what, rate_hz=rate_hz, channel=channel)
-    _told("reading ...")  # a night's table is read whole before the first sample comes
+    show("reading ...")  # a night's table is read whole before the first sample comes
     try:
         blocks = sorted(file, key=lambda b: (b.t0, b.kind))
     finally:
-        _told("")
+        show("")
     return Played(blocks, {b.kind: b.rate for b in blocks}, file.notes)
 
 
@@ -81,27 +78,16 @@ class OneFile:
 
 
 def through(lane: Lane, blocks: Iterable[Block], end_s: Callable[[], float] = lambda: 0.0) -> list[Reading]:
-    """The lane's readings; a fault of an analyzer is raised. Whoever waits at a terminal sees how far it is; end_s: of
-    how much, s, 0 where nobody knows."""
+    """The lane's readings; a fault of an analyzer is raised. end_s: see ``Progress``."""
     readings: list[Reading] = []
-    told_s = 0.0
-    for block in blocks:
-        readings += lane.feed(block)
-        if block.t_end - told_s >= _TELL_EVERY_S:
-            told_s = block.t_end
-            _told(f"{clock_text(told_s)} {f'of {clock_text(end_s())} ' if end_s() else ''}...")
-    if told_s:
-        _told("")
+    with Progress(end_s) as progress:
+        for block in blocks:
+            readings += lane.feed(block)
+            progress.at(block.t_end)
     readings += lane.finish()
     if faults := lane.take_faults():
         raise faults[0].error
     return readings
-
-
-def _told(text: str) -> None:
-    """In place of what was told before, where there is a terminal."""
-    if sys.stderr.isatty():
-        print(f"  {text}".ljust(_TOLD_WIDTH), end="\r", file=sys.stderr, flush=True)
 
 
 def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool) -> None:

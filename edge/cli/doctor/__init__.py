@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +78,7 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
     """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from edge.cli._progress import show
     from edge.cli.doctor.broker import broker
     from edge.cli.doctor.source import listen
     from edge.clock import SystemClock
@@ -86,7 +86,10 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
     pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))
 
     def listened(source: SourceConfig) -> list[Finding]:
-        return list(listen(source, SystemClock(), listen_s, _progress(source.name), path=config.path))
+        def told(left_s: float) -> None:
+            show(f"listening to {source.name}, {left_s:.0f} s")
+
+        return list(listen(source, SystemClock(), listen_s, told, path=config.path))
 
     jobs = [pool.submit(listened, source) for source in config.sources.values()]
     if "mqtt" in config.sinks:
@@ -105,14 +108,6 @@ def _unless_it_hangs(look: Callable[[], list[Finding]]) -> list[Finding]:
         return []
     finally:
         disk.end(0.0)
-
-
-def _progress(name: str) -> Callable[[float], None]:
-    def told(left_s: float) -> None:
-        if sys.stderr.isatty():
-            print(f"... listening to {name}, {left_s:.0f} s ", end="\r", file=sys.stderr)
-
-    return told
 
 
 def _face_models() -> Iterator[Finding]:

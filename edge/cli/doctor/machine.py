@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.clock import SYNCED_AFTER
-from edge.disk import OUTBOX, existing, is_full
+from edge.disk import OUTBOX, existing, is_full, must_have_room
 from edge.extras import EXTRA_OF, installed
 from edge.overload.board_health import read_health
 from edge.types import EdgeVitalsError
@@ -116,19 +116,14 @@ def power(machine: Machine) -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
-    """Whether the state folder, or the one it will be made in, takes a file; nothing is left behind."""
-    there = existing(folder)
+    """Whether the state folder, or the one it will be made in, takes a file, and what lies there is whole."""
     try:
-        probe = there / ".doctor"
-        try:
-            probe.write_bytes(b"x" * 4096)
-        finally:
-            probe.unlink(missing_ok=True)
+        must_have_room(folder)
     except OSError as error:
         word = "state_full" if is_full(error) and error.errno != errno.EROFS else "state_read_only"
         yield fault("disk", word, f"{folder}: {error.strerror}")
         return
-    free_mb = shutil.disk_usage(there).free / 1e6
+    free_mb = shutil.disk_usage(existing(folder)).free / 1e6
     if free_mb < DISK_MIN_MB:
         yield fault("disk", "state_low", f"{folder}: {free_mb:.0f} MB left")
     else:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from edge.cli.export.begun import Begun
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Session, Track
-from edge.types import Block
 
 MISSING = -32768
 _LOWEST, _HIGHEST = -32767, 32767
@@ -40,12 +39,7 @@ def write_edf(session: Session, out: Path) -> list[Path]:
             )
             for source, path in paths.items()
         ]
-        grids = {stream: grid for edf in made for stream, grid in edf.grids.items()}
-        for entry in session.recording if grids else ():
-            if isinstance(entry, Block) and entry.stream in grids:
-                grids[entry.stream].add(entry)
-        for grid in grids.values():
-            grid.finish()
+        session.fill({stream: grid for edf in made for stream, grid in edf.grids.items()})
     return list(paths.values())
 
 

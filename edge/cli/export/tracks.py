@@ -9,7 +9,7 @@ time. Streams whose samples come one by one at times of their own (a camera) hav
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -170,11 +170,15 @@ class Session:
                 for t in self.tracks
                 if t.on_grid
             }
-            for entry in self.recording:
-                if isinstance(entry, Block) and entry.stream in grids:
-                    grids[entry.stream].add(entry)
-            self._gaps[one_rate] = {stream: grid.finish() for stream, grid in grids.items()}
+            self._gaps[one_rate] = self.fill(grids)
         return self._gaps[one_rate]
+
+    def fill(self, grids: Mapping[str, Grid]) -> dict[str, Gaps]:
+        """Read the recording into grids of its streams, to their ends; the gaps of each."""
+        for entry in self.recording if grids else ():
+            if isinstance(entry, Block) and entry.stream in grids:
+                grids[entry.stream].add(entry)
+        return {stream: grid.finish() for stream, grid in grids.items()}
 
     def marks_with_gaps(self, streams: list[str], *, one_rate: bool = True) -> list[Mark]:
         """The session's marks and the gaps of some of its streams, in order of time; one_rate: see ``gaps``."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from edge.cli.export.begun import Begun
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Mark, Session, Track
-from edge.types import Block
 
 _NOTE, _SKIP, _AUX = 22, 59, 63
 _FORMATS: dict[int, np.dtype[Any]] = {16: np.dtype("<i2"), 32: np.dtype("<i4")}
@@ -33,11 +32,8 @@ def write_wfdb(session: Session, out: Path) -> list[Path]:
             if track.on_grid:
                 data, header, notes = (begun.begin(out / f"{_name(track)}{end}") for end in (".dat", ".hea", ".atr"))
                 records[track.stream] = _Record(track, session, files.enter_context(data.open("wb")), header, notes)
-        for entry in session.recording if records else ():
-            if isinstance(entry, Block) and entry.stream in records:
-                records[entry.stream].grid.add(entry)
+        session.fill({stream: record.grid for stream, record in records.items()})
         for record in records.values():
-            record.grid.finish()
             record.describe(session)
     return [out / f"{_name(track)}.hea" for track in session.tracks if track.on_grid]
 

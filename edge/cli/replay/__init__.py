@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
+from edge.cli._progress import Progress
 from edge.types import Alarm, ConfigError, Event, Reading, SourceStatus
 
 if TYPE_CHECKING:
@@ -123,21 +124,19 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
 
 
 def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
-    summary, alarms, t = Summary(), 0, 0.0
-    progress = sys.stderr.isatty() and not args.jsonl
-    for event in events:
-        if args.jsonl:
-            print(jsonl(event))
-        elif isinstance(event, Alarm):
-            alarms += 1
-            print(f"{clock_text(event.t):>8}  {alarm_text(event)}")
-        elif isinstance(event, SourceStatus):
-            print(f"{clock_text(event.t):>8}  source {event.source}: {event.state} {event.reason}")
-        elif isinstance(event, Reading):
-            summary.add(event)
-            if progress and event.t - t >= 60.0:
-                t = event.t
-                print(f"  {clock_text(t)} ...", end="\r", file=sys.stderr)
+    summary, alarms = Summary(), 0
+    with Progress() as progress:
+        for event in events:
+            if args.jsonl:
+                print(jsonl(event))
+            elif isinstance(event, Alarm):
+                alarms += 1
+                print(f"{clock_text(event.t):>8}  {alarm_text(event)}")
+            elif isinstance(event, SourceStatus):
+                print(f"{clock_text(event.t):>8}  source {event.source}: {event.state} {event.reason}")
+            elif isinstance(event, Reading):
+                summary.add(event)
+                progress.at(event.t)
     if not args.jsonl:
         print("\n".join(summary.lines()) or "no readings: the input holds nothing that an analyzer reads")
         print(f"{alarms} alarm transitions")

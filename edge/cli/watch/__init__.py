@@ -8,11 +8,12 @@ import socket
 import time
 from datetime import datetime
 
-from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, json_of, named
+from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
 from edge.cli._options import name, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.standing import Standing, alarm_line
 from edge.cli.watch.station import Station
+from edge.plain import json_of, object_of
 from edge.types import ASIDE, ConfigError, SinkError
 
 _RECONNECT_S = 2.0
@@ -118,11 +119,8 @@ def _show(client: Client, args: argparse.Namespace, station: Station, standing: 
 
 def _refused(payload: bytes, ours: dict[str, str]) -> list[str]:
     """What a device would not take of ours."""
-    try:
-        fields = dict(json_of(payload))
-        alarm_id = ours.pop(fields.get("command_id", ""), None)
-    except (ValueError, TypeError):
-        return []
+    fields = object_of(payload) or {}
+    alarm_id = ours.pop(str(fields.get("command_id")), None)
     return [] if alarm_id is None or fields.get("ok") else [f"{alarm_id} NOT CONFIRMED: {fields.get('text')}"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from edge.cli._mqtt_client import json_of
+from edge.plain import object_of
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "sensor": ("state_topic",),
@@ -26,11 +26,8 @@ _WITHOUT_ID: Final = ("device_automation",)
 
 def faults_of(payload: bytes, root: str, beds: Iterable[str]) -> list[str]:
     """Every fault in words. root: the device's topic prefix; beds: those that readings were heard of."""
-    try:
-        fields = json_of(payload)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
+    fields = object_of(payload)
+    if fields is None:
         return ["not a JSON object"]
     try:
         return [*_frame(fields, root), *_components(fields), *_contract(fields, root, beds)]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 import subprocess
-import sys
 import time
 import uuid
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, first_device, json_of, known_devices
+from edge.cli._mqtt_client import ANSWER_S, Client, first_device, known_devices
+from edge.cli._progress import show
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grader import DEAD_S, Grader
+from edge.plain import object_of
 from edge.types import ConfigError
 
 BY = "edge-vitals watch --grade"
@@ -52,8 +53,8 @@ class _Exam:
             if self.grader.beds and not self.asked:
                 self._ask(min(self.grader.beds))
                 answers_by = time.monotonic() + ANSWER_S
-            if sys.stderr.isatty():
-                print(f"grading: {max(0.0, left):4.0f} s left ", end="\r", file=sys.stderr)
+            show(f"grading: {max(0.0, left):.0f} s left")
+        show("")
 
     def wait_while_silent(self) -> None:
         """A device that has fallen silent is given the time in which its will must come."""
@@ -128,8 +129,5 @@ class _Exam:
 
 
 def _fields(payload: bytes) -> dict[str, Any]:
-    try:
-        fields = json_of(payload) if payload else {}
-    except ValueError:
-        return {"payload": "not JSON"}
-    return fields if isinstance(fields, dict) else {"payload": "no object"}
+    fields = object_of(payload) if payload else {}
+    return {"payload": "no object"} if fields is None else fields

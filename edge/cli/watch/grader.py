@@ -8,9 +8,9 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from edge.cli._mqtt_client import json_of
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grade_discovery import faults_of
+from edge.plain import object_of
 from edge.types import PRESENCES, REASONS, SOURCE_STATES
 
 MAX_AGE_S = 30.0  # a reading older than this when it arrives is stale
@@ -188,11 +188,8 @@ class Grader:
 
     def judge_will(self, retained: bytes | None) -> None:
         """After a cut: the status that a late listener finds."""
-        try:
-            fields = json_of(retained or b"")
-        except ValueError:
-            fields = None
-        if not isinstance(fields, dict) or fields.get("state") != "offline":
+        fields = object_of(retained or b"") or {}
+        if fields.get("state") != "offline":
             self.faults["will"].append("the offline status is not retained")
 
     def _note(self, check: str, ok: bool, text: str) -> None:
@@ -201,11 +198,8 @@ class Grader:
             self.faults[check].append(text)
 
     def _load(self, topic: str, payload: bytes) -> dict[str, Any] | None:
-        try:
-            fields = json_of(payload)
-        except ValueError:
-            fields = None
-        if not isinstance(fields, dict):
+        fields = object_of(payload)
+        if fields is None:
             self._note("payload", False, f"{topic}: not a JSON object")
             return None
         wanted = [k for k in _STAMP if k not in fields and not (k == "t" and "connected_at" in fields)]

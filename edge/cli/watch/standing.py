@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.alarms.delivery import in_words
-from edge.cli._mqtt_client import json_of
+from edge.plain import json_of, object_of
 
 WAIT_S: Final = 2.0
 _Key = tuple[str, str]
@@ -77,14 +77,11 @@ class Standing:
         return f" [before {device} was {state}]" if state else ""
 
     def _status(self, device: str, payload: bytes) -> None:
-        try:
-            state = json_of(payload)["state"]
-        except (ValueError, KeyError, TypeError):
-            return
-        if state == "online":
+        fields = object_of(payload) or {}
+        if fields.get("state") == "online":
             self._gone.pop(device, None)
-        else:
-            self._gone[device] = str(state)
+        elif "state" in fields:
+            self._gone[device] = str(fields["state"])
 
     def _beat(self, device: str, now: float) -> None:
         """Whoever beats has connected, too, and says again at once what stands."""

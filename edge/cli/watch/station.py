@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeGuard
 
-from edge.cli._mqtt_client import json_of
+from edge.plain import object_of
 from edge.types import HEARTBEAT_EVERY_S
 
 MISSED_BEATS: Final = 3.0
@@ -62,11 +62,8 @@ class Station:
     def take(self, topic: str, payload: bytes, *, now: float) -> tuple[list[Confirm], list[str]]:
         """One message that arrived at ``now``, s: what to confirm, and what to say."""
         parts = topic.removeprefix(f"{self._prefix}/").split("/")
-        try:
-            fields = json_of(payload)
-        except ValueError:
-            fields = None
-        if not isinstance(fields, dict) or len(parts) < 2:
+        fields = object_of(payload)
+        if fields is None or len(parts) < 2:
             return [], []
         if parts[1:] == ["status"]:
             return [], self._status(parts[0], fields, now)

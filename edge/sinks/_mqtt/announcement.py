@@ -7,10 +7,9 @@ that is named with its platform alone goes.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
-from edge.plain import encode
+from edge.plain import encode, object_of
 from edge.sinks._mqtt.connection import Message
 
 ORIGIN: Final = "edge-vitals"
@@ -68,12 +67,12 @@ class Announcement:
 
     def taken_back(self) -> list[Message]:
         """What makes Home Assistant forget what an earlier run of ours announced and this one does not."""
-        was, self._left = _fields(self._left), b""
+        was, self._left = object_of(self._left) or {}, b""
         if _of(was, "origin").get("name") != ORIGIN:
             return []
         if self._message is None:
             return [Message(self.topic, b"", 1, retain=True)]
-        now = _fields(self._message.payload)
+        now = object_of(self._message.payload) or {}
         gone = {
             key: {"platform": one["platform"]}
             for key, one in _of(was, "components").items()
@@ -83,14 +82,6 @@ class Announcement:
             return []
         farewell = encode({**now, "components": {**now["components"], **gone}})
         return [self._message._replace(payload=farewell), self._message]
-
-
-def _fields(payload: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(payload or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _of(fields: dict[str, Any], key: str) -> dict[str, Any]:

@@ -8,10 +8,10 @@ our topic that we are gone, as its Last Will or good-bye does in our name, must 
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 
+from edge.plain import object_of
 from edge.types import HEARTBEAT_EVERY_S
 
 HEARD_FOR_S = 3.0 * HEARTBEAT_EVERY_S
@@ -91,8 +91,5 @@ class Namesake:
 
 def _said(payload: bytes) -> tuple[str, str]:
     """Run and state that a payload tells; "" for what it does not."""
-    try:
-        fields = json.loads(payload)
-        return str(fields.get("boot", "")), str(fields.get("state", ""))
-    except (ValueError, RecursionError, AttributeError):
-        return "", ""
+    fields = object_of(payload) or {}
+    return str(fields.get("boot", "")), str(fields.get("state", ""))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from edge.clock import Clock
-from edge.sinks._database import Opened, begin, opened
+from edge.sinks._database import Opened, connection, opened, put_aside
 from edge.sinks._outbox.row import Row, from_disk, is_readable
 from edge.sinks._outbox.salvage import salvage
 from edge.sinks._outbox.seal import is_broken, sealed
@@ -30,6 +31,7 @@ class Store:
         self.path, self._clock = path, clock
         self.faults: list[str] = []
         self.doubtful = False
+        self._connect = partial(connection, synchronous="full", prepare=self._prepare)
         self.db, self.full, self.lent = self._open()
 
     def commit(
@@ -119,9 +121,7 @@ class Store:
             raise
         except sqlite3.DatabaseError as error:
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(self._clock.wall())}")
-            for tail in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    self.path.with_name(self.path.name + tail).replace(aside.with_name(aside.name + tail))
+            put_aside(self.path, aside)
             found = opened(self.path, self._connect)
             rows, state = salvage(aside, SCHEMA)
             with found.db as db:
@@ -141,20 +141,14 @@ class Store:
     def _put_state(db: sqlite3.Connection, entries: Mapping[str, bytes]) -> None:
         db.executemany("insert or replace into state values (?, ?)", [(k, sealed(v)) for k, v in entries.items()])
 
-    def _connect(self, path: Path | str, *, alone: bool) -> sqlite3.Connection:
-        db = begin(path, alone=alone, synchronous="full")
-        try:
-            if db.execute("pragma quick_check").fetchone()[0] != "ok":
-                raise sqlite3.DatabaseError("quick_check failed")
-            with db:
-                db.executescript(SCHEMA)
-            for columns in COLUMNS:
-                db.execute(columns)
-            self._set_unreadable_apart(db)
-        except (sqlite3.Error, UnicodeError):
-            db.close()
-            raise
-        return db
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        if db.execute("pragma quick_check").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check failed")
+        with db:
+            db.executescript(SCHEMA)
+        for columns in COLUMNS:
+            db.execute(columns)
+        self._set_unreadable_apart(db)
 
     def _set_unreadable_apart(self, db: sqlite3.Connection) -> None:
         """One row that nobody can read must not keep those behind it from being sent."""

@@ -22,10 +22,10 @@ from paho.mqtt.properties import Properties
 
 from edge.cli import main
 from edge.cli._mqtt_client import PASSWORD_ENV
+from edge.demo.broker import free_port
 from edge.recording import Recording
 from mqtt_device import refusal
 from tests.docs.markdown_blocks import blocks_of
-from tools.campaign.broker import free_port
 from whole_program import running
 
 ROOT = Path(__file__).parents[3]
