@@ -24,6 +24,9 @@ log = logging.getLogger("edge.sources.serial_port")
 # Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
 _AHEAD_S: Final = 10.0
 _PACE_STEP: Final = 0.003  # less is no news, and a new epoch costs a window
+WAVES: Final = frozenset({"ppg", "pcg", "acc", "ecg"})
+"""Kinds whose samples last from one to the next. A temperature, or what is not known here, is of a moment, comes as seldom
+as it likes, and must move no wave: its time is when it came."""
 
 
 class Framed:
@@ -48,8 +51,10 @@ class Framed:
         """The block of a frame whose last byte came at ``arrival``, s."""
         rate = self._rate_hz(item) / self._pace
         # the frame left when its last sample was taken, which is what arrival can be compared with
-        duration_s = item.data.count / rate
-        t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
+        if item.info.kind in WAVES:
+            t0, anew = self._time.map(item.data.device_us, arrival - item.data.count / rate)
+        else:
+            t0, anew = arrival - (item.data.count - 1) / rate, False
         if anew:
             self._begin_epoch()
             for measured in self._rates.values():
