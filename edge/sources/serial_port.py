@@ -63,6 +63,12 @@ def build(
     return SerialPort(name, clock, port, baud=baud, silence_s=silence_s, exclusive=exclusive)
 
 
+def holds(settings: Mapping[str, Any]) -> str:
+    """The device that no second source can read, "" where any may."""
+    port = str(settings["port"])
+    return "" if port.startswith("loop://") else port if "://" in port else os.path.realpath(port)
+
+
 class SerialPort:
     """See ``build``. ``counters``: those of the wire format, and ``second_of_kind``, frames of streams that are not read."""
 
