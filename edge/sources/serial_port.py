@@ -11,6 +11,7 @@ import contextlib
 import errno
 import logging
 import os
+import termios
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,10 @@ import numpy as np
 
 from edge.clock import Clock
 from edge.ranges import Count, Silence, Text
-from edge.sources._serial.framed import WAVES, Framed
+from edge.sources._serial.framed import Framed
 from edge.sources._serial.text import line_of_text
 from edge.types import Block, SourceError
-from firmware_bridge.decoder import Decoder, Reset, Samples
+from firmware_bridge.decoder import WAVES, Decoder, Reset, Samples
 from firmware_bridge.frames import (
     EVENTS,
     SENSOR_ERROR,
@@ -126,6 +127,8 @@ class SerialPort:
         except (serial.SerialException, OSError, ValueError) as error:
             why, fault = _why(error)
             raise SourceError(f"{self._port}: {why}", fault) from None
+        except termios.error as error:  # pyserial lets it through where the device goes while it is opened
+            raise SourceError(f"{self._port}: unplugged ({error.args[-1]})", "port_unplugged") from None
         counters = self._decoder.counters
         self._decoder = Decoder(counters=counters)
         self._device_began()

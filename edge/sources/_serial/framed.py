@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.types import Block
-from firmware_bridge.decoder import Samples
+from firmware_bridge.decoder import WAVES, Samples
 from firmware_bridge.frames import FLAGS, OVERRUN, Data
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
@@ -24,9 +24,6 @@ log = logging.getLogger("edge.sources.serial_port")
 # Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
 _AHEAD_S: Final = 10.0
 _PACE_STEP: Final = 0.003  # less is no news, and a new epoch costs a window
-WAVES: Final = frozenset({"ppg", "pcg", "acc", "ecg"})
-"""Kinds whose samples last from one to the next. A temperature, or what is not known here, is of a moment, comes as seldom
-as it likes, and must move no wave: its time is when it came."""
 
 
 class Framed:
@@ -53,7 +50,7 @@ class Framed:
         # the frame left when its last sample was taken, which is what arrival can be compared with
         if item.info.kind in WAVES:
             t0, anew = self._time.map(item.data.device_us, arrival - item.data.count / rate)
-        else:
+        else:  # comes as seldom as it likes, and must move no wave
             t0, anew = arrival - (item.data.count - 1) / rate, False
         if anew:
             self._begin_epoch()
