@@ -102,6 +102,10 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[delivery]\nrole = ['nurse']", "delivery.role: unknown; did you mean 'roles'?"),
         ("[delivery]\nroles = [{name = 'a', confirm_within = 3}]", "unknown; did you mean 'confirm_within_s'?"),
         ("[sinks.jornal]", "did you mean 'journal'?"),
+        ('[beds."a\\nb"]', "beds: a name of one line, not 'a\\nb'"),
+        ('[beds.b.alarms."af\\u001b"]\nlimit = 1', "beds.b.alarms: a name of one line, not 'af\\x1b'"),
+        ('[delivery]\nroles = [{"na\\nme" = "a"}]', "delivery.roles: a name of one line, not 'na\\nme'"),
+        ("device" + ".a" * 5000 + " = 1", "nested too deeply"),
         ("device = 3", "device: must be a table, [device]"),
         ("[device", "not valid TOML"),
     ],
@@ -198,6 +202,10 @@ def test_the_folder_is_the_registry():
     ("text", "said"),
     [
         ('[mqtt]\nhost = "b"\nport = 99999', "mqtt.port: expected `int` <= 65535"),
+        (
+            "[sources.a]\nkind = 'serial_port'\nport = 'x'\nbaud = 2147483648",
+            "sources.a.baud: expected `int` <= 2147483647",
+        ),
         ('[mqtt]\nhost = ""', "mqtt.host: expected `str` of length >= 1"),
         ('[mqtt]\nhost = "b"\nkeepalive_s = -3', "mqtt.keepalive_s: expected `int` >= 1"),
         ('[mqtt]\nhost = "b"\nprefix = "a/#"', "mqtt.prefix: expected `str` matching regex"),

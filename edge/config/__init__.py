@@ -115,13 +115,14 @@ def load(path: str | Path, *, to_watch: bool = False) -> Config:
 
 def parse(text: str, *, path: str = "configuration") -> Config:
     """Check a configuration text; raises ConfigError naming ``path`` and the key."""
+    where = Tables(path)
     try:
         table = tomllib.loads(text)
+        where.one_line(table)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
-    where = Tables(path)
     where.known(
         table,
         "",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Count, Silence, Text
+from edge.ranges import Baud, Silence, Text
 from edge.sources._serial.framed import Framed
 from edge.sources._serial.text import line_of_text
 from edge.types import Block, SourceError
@@ -48,7 +48,7 @@ def build(
     name: str,
     clock: Clock,
     port: Text,
-    baud: Count = 921_600,
+    baud: Baud = 921_600,
     silence_s: Silence = 3.0,
     exclusive: bool = True,
     checking: bool = False,
