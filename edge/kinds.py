@@ -59,6 +59,13 @@ def settings_of(build: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     return {p.name: (hints.get(p.name, Any), p.default) for p in parameters if p.name not in INJECTED}
 
 
+def device_of(kind: str, settings: Mapping[str, Any]) -> str:
+    """What a source of these settings reads and no second one can, by the ``holds`` of its kind; "" = any may. It may hold
+    a secret, and is for comparing only."""
+    holds = getattr(kind_module("sources", kind), "holds", None)
+    return str(holds(settings)) if holds else ""
+
+
 def construct(
     group: str,
     kind: str,

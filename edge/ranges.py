@@ -8,6 +8,8 @@ from msgspec import Meta
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Count = Annotated[int, Meta(ge=1)]
+Baud = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+"""Bits a second, as many as the system can be asked for."""
 FromZero = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]

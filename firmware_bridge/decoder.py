@@ -8,7 +8,7 @@ or as an index or a device time that goes back where no wrap explains it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,7 +18,9 @@ COUNTERS: Final = (
     "frames_ok", "crc_errors", "no_hello", "too_long", "too_short", "unknown_version", "unknown_type", "bad_body",
     "lost_frames", "lost_samples", "resets",
 )  # fmt: skip
-KINDS: Final = frozenset({"ppg", "pcg", "acc", "ecg", "temp", "batt"})
+WAVES: Final = frozenset({"ppg", "pcg", "acc", "ecg"})
+"""Kinds whose samples last from one to the next; a temperature, or what is not known here, is of a moment."""
+KINDS: Final = WAVES | {"temp", "batt"}
 _INDEX_MOD = 1 << 32
 _BACK = 1 << 31
 _ASK_EVERY_S = 1.0
@@ -113,9 +115,12 @@ class Decoder:
         self.frame_seq, self._heard = frame_seq, True
         if isinstance(message, Hello):
             return self._hello(_legible(message), frame_seq, before)
-        self._count_frames(frame_seq, before)
         if isinstance(message, Data):
-            return self._data(message)
+            items = self._data(message)
+            if not any(isinstance(item, Reset) for item in items):  # a device that began anew counts from 0 again
+                self._count_frames(frame_seq, before)
+            return items
+        self._count_frames(frame_seq, before)
         return (replace(message, detail=_words(message.detail)) if isinstance(message, DeviceEvent) else message,)
 
     def _count_frames(self, frame_seq: int, before: int | None) -> None:
@@ -143,7 +148,7 @@ class Decoder:
         self.counters["resets"] += 1
         return (Reset(), hello)
 
-    def _data(self, data: Data) -> Iterable[Item]:
+    def _data(self, data: Data) -> Sequence[Item]:
         info = next((s for s in self.hello.streams if s.id == data.stream), None) if self.hello else None
         if info is None or len(info.channels) != data.channels:
             self.counters["no_hello"] += 1

@@ -102,6 +102,10 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[delivery]\nrole = ['nurse']", "delivery.role: unknown; did you mean 'roles'?"),
         ("[delivery]\nroles = [{name = 'a', confirm_within = 3}]", "unknown; did you mean 'confirm_within_s'?"),
         ("[sinks.jornal]", "did you mean 'journal'?"),
+        ('[beds."a\\nb"]', "beds: a name of one line, not 'a\\nb'"),
+        ('[beds.b.alarms."af\\u001b"]\nlimit = 1', "beds.b.alarms: a name of one line, not 'af\\x1b'"),
+        ('[delivery]\nroles = [{"na\\nme" = "a"}]', "delivery.roles: a name of one line, not 'na\\nme'"),
+        ("device" + ".a" * 5000 + " = 1", "nested too deeply"),
         ("device = 3", "device: must be a table, [device]"),
         ("[device", "not valid TOML"),
     ],
@@ -113,6 +117,55 @@ def test_every_mistake_is_named_with_its_remedy(text, said):
     assert message.startswith("bedside.toml: ")
     assert said in message
     assert "\n" not in message
+
+
+def two_sources(first, second):
+    return f"[beds.bed0]\n[beds.bed1]\n[sources.a]\nbed = 'bed0'\n{first}\n[sources.b]\nbed = 'bed1'\n{second}\n"
+
+
+def serial_port(path):
+    return f"kind = 'serial_port'\nport = '{path}'"
+
+
+def camera(rest):
+    return f"kind = 'camera'\n{rest}"
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        (serial_port("/dev/ttyUSB7"), serial_port("/dev/ttyUSB7")),
+        (serial_port("{link}"), serial_port("{link}-to")),
+        (serial_port("socket://node:7000"), serial_port("socket://node:7000")),
+        (camera(""), camera("device = '/dev/video0'")),
+        (camera("device = 'rtsp://nvr/1?channel=2'"), camera("device = 'rtsp://nvr/1?channel=2'")),
+        (camera("device = 1\nbackend = 'picamera2'"), camera("device = 1\nbackend = 'picamera2'")),
+    ],
+)
+def test_one_device_watches_one_bed(twice, tmp_path):
+    link = tmp_path / "node"
+    link.with_name("node-to").symlink_to(link)
+    with pytest.raises(ConfigError) as error:
+        parse(two_sources(*twice).replace("{link}", str(link)), path="bedside.toml")
+    told = "bedside.toml: sources.b: its device is that of sources.a, too, and one device watches one bed"
+    assert str(error.value) == told
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [
+        (serial_port("/dev/ttyUSB7"), serial_port("/dev/ttyUSB8")),
+        (serial_port("loop://"), serial_port("loop://")),
+        (camera(""), camera("device = 1")),
+        (camera("device = 0"), camera("device = 0\nbackend = 'picamera2'")),
+        (camera("device = 'rtsp://nvr/1?channel=1'"), camera("device = 'rtsp://nvr/1?channel=2'")),
+        (camera("device = 'face.mp4'"), camera("device = 'face.mp4'")),
+        ("kind = 'files'\npath = 'night.wav'", "kind = 'files'\npath = 'night.wav'"),
+        ("kind = 'synthetic'", "kind = 'synthetic'"),
+    ],
+)
+def test_devices_of_their_own_and_files_may_watch_two(apart):
+    assert [one.bed for one in parse(two_sources(*apart)).sources.values()] == ["bed0", "bed1"]
 
 
 def test_a_bed_knows_what_its_analyzers_look_at_and_which_of_them_the_configuration_names():
@@ -149,6 +202,10 @@ def test_the_folder_is_the_registry():
     ("text", "said"),
     [
         ('[mqtt]\nhost = "b"\nport = 99999', "mqtt.port: expected `int` <= 65535"),
+        (
+            "[sources.a]\nkind = 'serial_port'\nport = 'x'\nbaud = 2147483648",
+            "sources.a.baud: expected `int` <= 2147483647",
+        ),
         ('[mqtt]\nhost = ""', "mqtt.host: expected `str` of length >= 1"),
         ('[mqtt]\nhost = "b"\nkeepalive_s = -3', "mqtt.keepalive_s: expected `int` >= 1"),
         ('[mqtt]\nhost = "b"\nprefix = "a/#"', "mqtt.prefix: expected `str` matching regex"),

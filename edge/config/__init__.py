@@ -25,7 +25,7 @@ from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.rules import AlarmRules, rules_from
 from edge.config.keys import KEYS
 from edge.config.tables import Tables
-from edge.kinds import kinds
+from edge.kinds import device_of, kinds
 from edge.nearest import nearest
 from edge.types import ConfigError
 
@@ -115,13 +115,14 @@ def load(path: str | Path, *, to_watch: bool = False) -> Config:
 
 def parse(text: str, *, path: str = "configuration") -> Config:
     """Check a configuration text; raises ConfigError naming ``path`` and the key."""
+    where = Tables(path)
     try:
         table = tomllib.loads(text)
+        where.one_line(table)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
-    where = Tables(path)
     where.known(
         table,
         "",
@@ -187,6 +188,7 @@ def _beds(where: Tables, tables: Mapping[str, Any], common_alarms: Mapping[str, 
 
 def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedConfig]) -> dict[str, SourceConfig]:
     sources = {}
+    holders: dict[str, str] = {}
     for name, value in tables.items():
         key = f"sources.{name}"
         table = dict(where.table_of(value, key))
@@ -206,7 +208,9 @@ def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedCon
                 raise where.error(
                     f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
-        sources[name] = SourceConfig(
-            name, bed, kind, analyzers, where.settings("sources", kind, name, table, beside=KEYS["sources.NAME"]), named
-        )
+        settings = where.settings("sources", kind, name, table, beside=KEYS["sources.NAME"])
+        held = device_of(kind, settings)
+        if held and (other := holders.setdefault(held, name)) != name:
+            raise where.error(key, f"its device is that of sources.{other}, too, and one device watches one bed")
+        sources[name] = SourceConfig(name, bed, kind, analyzers, settings, named)
     return sources

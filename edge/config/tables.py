@@ -27,6 +27,15 @@ class Tables:
     def error(self, key: str, text: str) -> ConfigError:
         return ConfigError(f"{self._path}: {key}: {text}" if key else f"{self._path}: {text}")
 
+    def one_line(self, table: Mapping[str, Any], key: str = "") -> None:
+        """Refuse names that would make an error of several lines, in every table below."""
+        for name, value in table.items():
+            if not name.isprintable():
+                raise self.error(key, f"a name of one line, not {name!r}")
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict):
+                    self.one_line(one, f"{key}.{name}".lstrip("."))
+
     def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:
         valid = sorted(valid)
         for name in table:

@@ -8,7 +8,9 @@ or at an address, carry its own times. Frames go to the lane's inbox and nowhere
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -84,6 +86,17 @@ def build(
         locks=locks,
         password=password,
     )
+
+
+def holds(settings: Mapping[str, Any]) -> str:
+    """The camera that no second source can read, or would read the same face from; "" of a file."""
+    device, backend = settings.get("device", 0), settings.get("backend", "opencv")
+    if _is_file(device, backend):
+        return ""
+    if backend == "picamera2":
+        return f"CSI camera {device}"
+    path = f"/dev/video{device}" if isinstance(device, int) else device
+    return os.path.realpath(path) if path.startswith("/dev/") else path
 
 
 class Camera:

@@ -1,6 +1,6 @@
 """A microcontroller on a serial port that speaks the wire format: reads, stamps and hands on blocks, nothing else.
 
-Sample times are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
+Sample times of waves are the device's own, mapped to host time by ``firmware_bridge.timebase``; ``seq`` counts the device's
 samples, so that loss shows in the data. Of two streams of one kind the first that HELLO names is read: two signals are
 never mixed into one.
 """
@@ -11,17 +11,18 @@ import contextlib
 import errno
 import logging
 import os
+import termios
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import Count, Silence, Text
+from edge.ranges import Baud, Silence, Text
 from edge.sources._serial.framed import Framed
 from edge.sources._serial.text import line_of_text
 from edge.types import Block, SourceError
-from firmware_bridge.decoder import Decoder, Reset, Samples
+from firmware_bridge.decoder import WAVES, Decoder, Reset, Samples
 from firmware_bridge.frames import (
     EVENTS,
     SENSOR_ERROR,
@@ -39,7 +40,6 @@ _READ_BYTES = 65_536
 _HEARD_LAST = 256  # bytes since the last frame, to tell text by
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
 _COMPLAINT_S = 15.0  # it is said again while it lasts, as HELLO is
-_WAVES = frozenset({"ppg", "pcg", "acc", "ecg"})
 _LONGEST_FRAME_S = 30.0  # of a wave: one that lasts longer was given a period, or a rate per minute, as its rate
 
 
@@ -48,7 +48,7 @@ def build(
     name: str,
     clock: Clock,
     port: Text,
-    baud: Count = 921_600,
+    baud: Baud = 921_600,
     silence_s: Silence = 3.0,
     exclusive: bool = True,
     checking: bool = False,
@@ -62,6 +62,12 @@ def build(
     if checking:
         import serial  # noqa: F401
     return SerialPort(name, clock, port, baud=baud, silence_s=silence_s, exclusive=exclusive)
+
+
+def holds(settings: Mapping[str, Any]) -> str:
+    """The device that no second source can read, "" where any may."""
+    port = str(settings["port"])
+    return "" if port.startswith("loop://") else port if "://" in port else os.path.realpath(port)
 
 
 class SerialPort:
@@ -121,6 +127,8 @@ class SerialPort:
         except (serial.SerialException, OSError, ValueError) as error:
             why, fault = _why(error)
             raise SourceError(f"{self._port}: {why}", fault) from None
+        except termios.error as error:  # pyserial lets it through where the device goes while it is opened
+            raise SourceError(f"{self._port}: unplugged ({error.args[-1]})", "port_unplugged") from None
         counters = self._decoder.counters
         self._decoder = Decoder(counters=counters)
         self._device_began()
@@ -210,7 +218,7 @@ class SerialPort:
     def _is_endless(self, item: Samples) -> bool:
         """Whether its declared rate would make one frame last for minutes, and its times far from the truth; says so once."""
         info, lasts_s = item.info, item.data.count / item.info.rate_hz
-        if info.kind not in _WAVES or lasts_s <= _LONGEST_FRAME_S:
+        if info.kind not in WAVES or lasts_s <= _LONGEST_FRAME_S:
             return False
         if info.id not in self._refused:
             self._refused.add(info.id)

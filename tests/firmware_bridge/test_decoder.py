@@ -133,6 +133,12 @@ def test_a_new_boot_is_one_reset():
     assert (decoder.counters["resets"], decoder.counters["lost_samples"]) == (1, 0)
 
 
+def test_a_restart_that_samples_tell_of_loses_no_frames():
+    decoder = Decoder()
+    decoder.feed(encode(HELLO, 39_999) + encode(ppg(5000), 40_000) + encode(ppg(0), 1) + encode(ppg(10), 3))
+    assert (decoder.counters["resets"], decoder.counters["lost_frames"]) == (1, 1)
+
+
 def test_hello_said_again_by_the_same_boot_is_no_reset():
     decoder = Decoder()
     decoder.feed(encode(HELLO, 0) + encode(ppg(0), 1))

@@ -197,6 +197,30 @@ def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, caplog):
     assert warnings(caplog) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "rate_hz", "every", "us"), [("temp", 1.0, 10, 1), ("batt", 1 / 60, 300, 1), ("spo2", 0.2, 50, 0)]
+)
+def test_what_is_no_wave_moves_no_wave_whatever_it_says_of_its_time(source, line, clock, kind, rate_hz, every, us):
+    source.open()
+    began = clock.now()
+    line.send(encode(Hello("node", 1, (PPG, StreamInfo(3, kind, ("one",), rate_hz))), 0))
+    sent, blocks = 1, []
+    for k in range(600):
+        clock.move_to(began + (k + 1) / 10)
+        frames = [replace(ppg(10 * k), device_us=(2_200_000_000 + 100_000 * k))]
+        if k % every == every - 1:
+            told_us = us * (2_200_000_000 + 100_000 * (k + 1))
+            frames.append(Data(3, 1, 1, 0, 1, k // every, told_us, pack_samples([365], 1)))
+        line.send(b"".join(encode(frame, sent + i) for i, frame in enumerate(frames)))
+        sent += len(frames)
+        blocks += read_until(source, sent)
+    assert {b.epoch for b in blocks} == {0}
+    waves = [b.t0 - began for b in blocks if b.stream == "node/ppg"]
+    np.testing.assert_allclose(waves, np.arange(600) / 10, atol=1e-6)
+    others = [b.t0 - began for b in blocks if b.stream == f"node/{kind}"]
+    np.testing.assert_allclose(others, np.arange(every, 601, every) / 10, atol=1e-6)
+
+
 def test_a_frame_may_last_half_a_minute_and_no_longer(source, line, caplog):
     source.open()
     line.send(encode(Hello("node", 1, (replace(PPG, rate_hz=0.5),)), 0) + encode(ppg(0, count=15), 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import termios
 from dataclasses import replace
 
 import numpy as np
@@ -227,6 +228,18 @@ def test_why_a_port_does_not_open_is_said_in_words(clock, line, monkeypatch, ref
     with pytest.raises(SourceError) as refused:
         build(name="node", clock=clock, port=line.path).open()
     assert str(refused.value) == f"{line.path}: {says}"
+
+
+def test_a_port_that_goes_while_it_is_opened_is_unplugged(source, line, monkeypatch):
+    def flush_late(*port_and_queue, flush=termios.tcflush):
+        line.pull()
+        flush(*port_and_queue)
+
+    monkeypatch.setattr(termios, "tcflush", flush_late)
+    with pytest.raises(SourceError) as gone:
+        source.open()
+    assert str(gone.value) == f"{line.path}: unplugged (Input/output error)"
+    assert gone.value.fault == "port_unplugged"
 
 
 def test_a_port_that_others_may_have_open_is_opened_beside_them(source, line, clock):

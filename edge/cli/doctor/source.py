@@ -13,6 +13,7 @@ from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.config import ANALYZERS_BY_STREAM
 from edge.types import ConfigError, EdgeVitalsError
+from firmware_bridge.decoder import WAVES
 
 if TYPE_CHECKING:
     from edge.clock import Clock
@@ -140,10 +141,13 @@ def _judge(
         sent = {stream.partition("/")[2] for stream in streams}
         yield from _missing(step, config, sent, getattr(source, "announced", ()))
     for name, stream in streams.items():
-        if name.endswith("/video"):
+        kind = name.partition("/")[2]
+        if kind == "video":
             yield from pictures.judge(step, stream.rate)
-        else:
+        elif kind in WAVES:
             yield from _stream(step, name, stream)
+        else:  # may be seldom and always the same, as a charge is
+            yield fine(step, f"{name}: {stream.samples} sample(s)")
 
 
 def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collection[str]) -> Iterator[Finding]:

@@ -32,18 +32,18 @@ def read_wav(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         raise SourceError(f"{path}: WAV of format {code} with {bits} bits; convert it to 16-bit PCM")
     if frame_bytes != channels * bits // 8:
         raise SourceError(f"{path}: its WAV header contradicts itself")
+    rate = checked_rate(str(path), stated, rate_hz)
     there = path.stat().st_size - at
     if size is None:
         size = there
     if not size and there:
         raise SourceError(f"{path}: half-written, or without sound: its header promises none, and {there} bytes follow")
     if there // frame_bytes < size // frame_bytes:
-        promised, held = (n / frame_bytes / stated for n in (size, there))
+        promised, held = (n / frame_bytes / rate for n in (size, there))
         raise SourceError(f"{path}: half-written: promises {promised:.1f} s of sound and holds {held:.1f} s")
     length = size // frame_bytes
     if not length:
         raise SourceError(f"{path}: holds no sound")
-    rate = checked_rate(str(path), stated, rate_hz)
 
     def rows(a: int, b: int) -> Floats:
         raw = np.frombuffer(read_bytes(path, at + a * frame_bytes, (b - a) * frame_bytes), np.uint8)

@@ -55,6 +55,8 @@ def read_edf(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
             ]
             sizes = [int(n) for n in columns[8]]
             ranges = [[float(columns[c][i]) for c in (3, 4, 5, 6)] for i in range(count)]
+            if min(sizes) < 0:
+                raise ValueError
         except ValueError:
             raise SourceError(f"{path}: its EDF header is damaged or half-written") from None
     if head[192:197] == b"EDF+D":
@@ -105,8 +107,12 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
         if not files or len(set(files)) != 1 or len(lines) < count + 1:
             raise SourceError(f"{path}: a WFDB record over several signal files is not read")
         code, _, offset = lines[1][1].partition("+")
+        if int(offset or 0) < 0 or not rate > 0:
+            raise ValueError
         samples = _wfdb_samples(header.parent / files[0], code, int(offset or 0), count)
         promised = int(lines[0][3]) if len(lines[0]) > 3 else len(samples)
+        if promised < 0:
+            raise ValueError
         scales = [_wfdb_scale(line) for line in lines[1 : count + 1]]
     except (ValueError, IndexError):
         raise SourceError(f"{header}: its WFDB header is damaged") from None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.types import Block
-from firmware_bridge.decoder import Samples
+from firmware_bridge.decoder import WAVES, Samples
 from firmware_bridge.frames import FLAGS, OVERRUN, Data
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
@@ -48,8 +48,10 @@ class Framed:
         """The block of a frame whose last byte came at ``arrival``, s."""
         rate = self._rate_hz(item) / self._pace
         # the frame left when its last sample was taken, which is what arrival can be compared with
-        duration_s = item.data.count / rate
-        t0, anew = self._time.map(item.data.device_us, arrival - duration_s)
+        if item.info.kind in WAVES:
+            t0, anew = self._time.map(item.data.device_us, arrival - item.data.count / rate)
+        else:  # comes as seldom as it likes, and must move no wave
+            t0, anew = arrival - (item.data.count - 1) / rate, False
         if anew:
             self._begin_epoch()
             for measured in self._rates.values():

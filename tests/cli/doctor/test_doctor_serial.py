@@ -224,6 +224,14 @@ def test_signal_flat(device):
     assert words(serial(device(samples=lambda first, count: [[77]] * count))) == ["signal_flat"]
 
 
+@pytest.mark.parametrize("kind", ["temp", "batt", "spo2"])
+def test_what_is_no_wave_may_stay_the_same(device, kind):
+    still = SimulatedStream(StreamInfo(3, kind, ("one",), 2.0), lambda first, count: [[365]] * count, 1)
+    told = serial(device(device=Simulator([SimulatedStream(PPG, wave, 10), still])))
+    assert words(told) == []
+    assert [one.state for one in told if one.text.startswith(f"node/{kind}: ")] == ["ok"]
+
+
 def test_source_failed_says_what_the_system_said():
     (failed,) = serial("socket://127.0.0.1:1")
     assert failed.fault == "source_failed"

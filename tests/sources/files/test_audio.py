@@ -63,6 +63,11 @@ def test_a_header_that_promises_nothing_before_sound_is_half_written(tmp_path: P
     refused(tmp_path / "b.wav", "holds no sound")
 
 
+def test_half_a_file_of_no_rate_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(SOUND, 0)[:-100])
+    refused(tmp_path / "a.wav", "a sampling rate of 0 Hz makes no sense here")
+
+
 def test_a_wfdb_header_beside_a_sound_does_not_hide_it(tmp_path: Path) -> None:
     """CinC 2016 has such headers: the sound beside an ECG in a file of its own."""
     (tmp_path / "a.wav").write_bytes(wav(SOUND))

@@ -22,6 +22,8 @@ def test_edf(tmp_path: Path) -> None:
     refused(tmp_path / "half.edf", "half-written: promises 10 s and holds")
     (tmp_path / "head.edf").write_bytes(content[:300])
     refused(tmp_path / "head.edf", "header is damaged or half-written")
+    (tmp_path / "below.edf").write_bytes(content.replace(b"250     ", b"-25     "))
+    refused(tmp_path / "below.edf", "header is damaged or half-written")
     (tmp_path / "gaps.edf").write_bytes(edf({"Pleth": (125, pleth)}, kind="EDF+D"))
     refused(tmp_path / "gaps.edf", "interrupted EDF")
     (tmp_path / "eeg.edf").write_bytes(edf({"Fp1": (125, pleth), "Fp2": (125, pleth)}))
@@ -59,6 +61,7 @@ def test_wfdb_formats_16_and_212(tmp_path: Path) -> None:
     refused(tmp_path / "c.mat", "half-written: promises 2 s and holds 1 s")
     (tmp_path / "d.dat").write_bytes(b"\1\2\3")
     refused(tmp_path / "d.dat", "a WFDB signal file without its header d.hea")
-    for text in ("", "c 2\n", "c x 250\n", "c 2 250 500\nc.mat 16 100/mV\n"):
+    heads = [f"c 1 {told}\nc.mat {form} 1/mV\n" for told, form in (("250", "16+-4"), ("250 -4", "16"), ("0 999", "16"))]
+    for text in ("", "c 2\n", "c x 250\n", "c 2 250 500\nc.mat 16 100/mV\n", *heads):
         (tmp_path / "c.hea").write_text(text)
         refused(tmp_path / "c.hea", r"c\.hea: .*(damaged|several signal files)")
