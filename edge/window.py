@@ -24,6 +24,8 @@ _HOLE_SAMPLES = 2.5
 _HOLE_MIN_S = 0.05
 # Of a sample: an edge that falls on one must not depend on the last bit.
 _EDGE = 0.25
+# Windows that end within a block are cut only once it is there, and up to two blocks later for want of a companion.
+_BLOCKS = 3.0
 
 
 def sample_times(block: Block) -> NDArray[np.float64]:
@@ -40,10 +42,10 @@ class _Piece:
 
 
 class Windower:
-    """Keeps the last ``keep_s`` seconds of one stream and cuts any span of them.
+    """Keeps the last ``keep_s`` seconds of one stream before its newest blocks and cuts any span of them.
 
-    Memory is bounded by ``keep_s``; a block of a new epoch, another rate or another shape forgets what was there
-    (``add`` then returns True).
+    Memory is bounded by ``keep_s`` and three of the longest block; a block of a new epoch, another rate or another shape
+    forgets what was there (``add`` then returns True).
     """
 
     def __init__(self, *, keep_s: float) -> None:
@@ -51,6 +53,7 @@ class Windower:
         self._pieces: deque[_Piece] = deque()
         self._holes: deque[tuple[float, float]] = deque()
         self._last: Block | None = None
+        self._longest_s = 0.0
         self._first_t = 0.0
         self._last_t = 0.0
         self._end = 0.0
@@ -74,6 +77,7 @@ class Windower:
         self._pieces.clear()
         self._holes.clear()
         self._last = None
+        self._longest_s = 0.0
 
     def state(self) -> dict[str, Any] | None:
         """What ``restore`` needs beside the samples, in MessagePack's types; None while nothing was added."""
@@ -118,7 +122,8 @@ class Windower:
         self._last_t = float(t[-1])
         self._end = float(np.round((t[-1] + 1.0 / block.rate) * 1e9) / 1e9)
         self._last = block
-        self._forget(self._end - self._keep_s)
+        self._longest_s = max(self._longest_s, self.last_block_s)
+        self._forget(self._end - self._keep_s - _BLOCKS * self._longest_s)
         return fresh
 
     def ended_before(self, t: float) -> bool:

@@ -17,6 +17,7 @@ from signals import Echo, blocks
 RNG = np.random.default_rng(7)
 PPG = np.round(RNG.normal(size=1000) * 1000)
 ACC = np.round(RNG.normal(size=(500, 3)) * 1000)
+LONG = np.round(RNG.normal(size=4000) * 1000)
 
 
 def lane(*analyzers, **kw):
@@ -45,6 +46,19 @@ def test_emits_at_every_hop_from_the_first():
 @pytest.mark.parametrize("chunk", [1, 7, 100, 1000])
 def test_chunking_does_not_change_a_reading(chunk):
     assert run(lane(Echo()), blocks(PPG, chunk=chunk)) == run(lane(Echo()), blocks(PPG, chunk=10))
+
+
+@pytest.mark.parametrize("chunk", [420, 700, 1000])
+def test_a_window_is_whole_however_long_a_block_is(chunk):
+    def readings(ppg_chunk, acc_chunk):
+        ppg = blocks(LONG, chunk=ppg_chunk)
+        acc = blocks(LONG[::2], stream="node/acc", rate=50.0, chunk=acc_chunk)
+        echo = Echo(streams=("ppg", "acc?"), window_s=16.0)
+        return run(lane(echo), sorted([*ppg, *acc], key=lambda b: (b.t_end, b.kind)))
+
+    whole = readings(10, 5)
+    assert [r.detail["n"] for r in whole] == [min(1600, 100 * (k + 1)) for k in range(40)]
+    assert readings(chunk, chunk // 2) == whole
 
 
 @pytest.mark.parametrize(("ppg_chunk", "acc_chunk"), [(1, 1), (7, 3), (100, 50), (1000, 500), (100, 1), (7, 500)])

@@ -190,11 +190,11 @@ def test_flags_are_those_of_the_blocks_inside_and_until_when_they_stood():
 
 def test_a_stream_goes_on_from_a_state_only_with_the_samples_it_needs():
     whole = list(blocks(np.arange(400.0), lost=range(150, 160)))
-    one = Windower(keep_s=3.0)
+    one = Windower(keep_s=2.7)
     for block in whole:
         one.add(block)
     for before, works in ((0, True), (90, True), (130, False)):
-        two = Windower(keep_s=3.0)
+        two = Windower(keep_s=2.7)
         for block in whole:
             if block.seq >= before:
                 two.add(block)

@@ -12,6 +12,7 @@ from edge.dsp import synthesis
 from edge.dsp.beats import (
     Upright,
     _merged,
+    _scalogram_peaks,
     band_passed,
     described,
     find_beats,
@@ -90,6 +91,30 @@ def test_perfusion_is_the_pulse_over_the_steady_part():
     assert perfusion_index(1000.0 + wave, beats) == pytest.approx(100 * swing / 1000.0, rel=0.02)
     assert perfusion_index(wave - 50.0, beats) is None
     assert perfusion_index(1000.0 + wave, find_beats(0.0 * wave, 100.0)) is None
+
+
+def largest_at_every_scale(x, hz):
+    """The detector as it is described, sample by sample: beyond the ends nothing is larger."""
+    k = np.arange(len(x))
+    x = x - np.polyval(np.polyfit(k, x, 1), k)
+    n, kept, most = len(x), 1, -1
+    rows = []
+    for scale in range(1, max(1, min(n // 2, int(hz))) + 1):  # 30 a minute: up to half of 2 s
+        before = [i < scale or x[i] > x[i - scale] for i in k]
+        after = [i >= n - scale or x[i] >= x[i + scale] for i in k]
+        rows.append([0 < i < n - 1 and before[i] and after[i] for i in k])
+        maxima = sum(rows[-1][scale : n - scale])
+        kept, most = (scale, maxima) if maxima > most else (kept, most)
+    return np.flatnonzero(np.all(rows[:kept], axis=0))
+
+
+@pytest.mark.parametrize("hz", [20.0, 25.0])
+def test_a_peak_is_the_largest_at_every_scale_up_to_the_one_with_most(hz):
+    rng = np.random.default_rng(4)
+    lengths = [3, 4, 5, 8, 13, 40, *rng.integers(40, 130, 30).tolist()]
+    for i, n in enumerate(lengths):
+        x = np.convolve(rng.standard_normal(n + 20), np.hanning(3 + 2 * (i % 6)), mode="same")[:n]
+        np.testing.assert_array_equal(_scalogram_peaks(x, hz), largest_at_every_scale(x, hz))
 
 
 def spikes(*heights):

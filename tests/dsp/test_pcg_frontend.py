@@ -96,6 +96,19 @@ def test_bands_that_a_slow_rate_cannot_hold_are_those_below_again(rate: int, hea
         np.testing.assert_array_equal(filled[band], filled[band - 4])
 
 
+def test_mel_power_is_that_of_triangles_over_hann_frames_about_every_20_ms() -> None:
+    y = np.random.default_rng(8).standard_normal(8030).astype(np.float32)
+    mel = 1127.0 * np.log1p(np.array([25.0, 800.0]) / 700.0)
+    edges = 700.0 * np.expm1(np.linspace(*mel, 42) / 1127.0)
+    hz = np.arange(65) * 2000.0 / 128
+    bank = np.array([np.interp(hz, edges[b : b + 3], [0.0, 1.0, 0.0]) for b in range(40)])
+    bank /= bank.sum(axis=1, keepdims=True)
+    taper = np.sin(np.pi * (np.arange(100) + 0.5) / 100) ** 2
+    longer = np.pad(y.astype(np.float64), 30, mode="reflect")
+    frames = [abs(np.fft.rfft(longer[40 * i : 40 * i + 100] * taper, 128)) ** 2 for i in range(200)]
+    np.testing.assert_allclose(frontend.mel_power(y), bank @ np.array(frames).T, rtol=1e-4)
+
+
 def test_a_tone_shows_in_its_band_in_both_pictures() -> None:
     t = np.arange(10_000) / 2000
     rng = np.random.default_rng(0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import CubicHermiteSpline
 
 from edge.dsp.resample import even_to_grid, to_grid
 
@@ -138,3 +139,51 @@ def test_two_samples_at_nearly_one_time_do_not_shoot_out_of_the_wave(apart_s):
     y, valid = to_grid(t, x, 0.0, 16.0, 100.0, 0.12)
     assert valid.all()
     assert abs(y).max() < 1.3
+
+
+def spline(t, x, grid, rate_hz):
+    """One run as the page describes it: scipy's Hermite spline through samples that a sum of sincs made smooth."""
+    n, ratio = len(t), (len(t) - 1) / (t[-1] - t[0]) / rate_hz
+    half = int(np.ceil(6 * ratio))
+    if ratio >= 1.15 and n > half:
+        k = np.arange(-half, half + 1)
+        weights = np.sinc(0.9 * k / ratio) * (0.5 + 0.5 * np.cos(np.pi * k / (half + 1)))
+        beyond = {i: 2 * x[0] - x[-i] for i in range(-half, 0)}
+        beyond |= {n + i: 2 * x[-1] - x[n - 2 - i] for i in range(half)}
+        inside = {**beyond, **dict(enumerate(x))}
+        x = (
+            np.array([sum(w * inside[i + j] for w, j in zip(weights, k, strict=True)) for i in range(n)])
+            / weights.sum()
+        )
+    step = np.diff(t)
+    slope = np.diff(x) / step
+    tangent = np.array([slope[0], *slope[1:], slope[-1]])
+    for i in range(1, n - 1):
+        before, after = step[i - 1], step[i]
+        parabola = (slope[i - 1] * after + slope[i] * before) / (before + after)
+        chord = (x[i + 1] - x[i - 1]) / (before + after)
+        tangent[i] = chord if min(before, after) < 0.25 * np.median(step) else parabola
+    return CubicHermiteSpline(t, x, tangent)(np.clip(grid, t[0], t[-1]))
+
+
+@pytest.mark.parametrize("own_hz", [25.0, 64.0, 110.0, 333.3])
+@pytest.mark.parametrize("rate_hz", [25.0, 100.0])
+def test_every_run_is_a_spline_of_its_own(own_hz, rate_hz):
+    rng = np.random.default_rng(round(own_hz))
+    for lengths in ((1, 40), (2, 30, 1, 70), (150,), (3, 2)):
+        step = (1.0 + rng.uniform(-0.3, 0.3, sum(lengths))) / own_hz
+        step[np.cumsum(lengths)[:-1]] += 0.12
+        step[-1] = 1e-6
+        t = np.cumsum(step)
+        x = rng.standard_normal(len(t))
+        start, end = float(t[0]) - 0.1, float(t[-1]) + 0.1
+        y, valid = to_grid(t, x, start, end, rate_hz, 0.12)
+        grid = start + np.arange(len(y)) / rate_hz
+        expected, seen = np.interp(grid, t, x), np.zeros(len(y), dtype=bool)
+        for run, values in zip(*(np.split(a, np.cumsum(lengths)[:-1]) for a in (t, x)), strict=True):
+            here = (grid >= run[0] - 0.06) & (grid <= run[-1] + 0.06) & (len(run) > 1)
+            seen |= here
+            if here.any():
+                expected[here] = spline(run, values, grid[here], rate_hz)
+        np.testing.assert_array_equal(valid, seen)
+        np.testing.assert_allclose(y, expected, atol=1e-9)

@@ -29,6 +29,36 @@ def test_finds_the_rate(method, bpm):
     assert rate(method(skin(bpm, noise=0.02))) == pytest.approx(bpm, rel=0.015)
 
 
+def by_the_paper(rgb, method):
+    """Window by window, each colour over its mean there, overlap-added, over how many windows cover a sample."""
+    n, length = len(rgb), round(1.6 * RATE_HZ)
+    total, cover = np.zeros(n), np.zeros(n)
+    c = rgb / rgb.mean(0)
+    across, along = 3 * c[:, 0] - 2 * c[:, 1], 1.5 * c[:, 0] + c[:, 1] - 1.5 * c[:, 2]
+    across, along = band_pass(across), band_pass(along)
+    for i in range(n - length + 1):
+        here = slice(i, i + length)
+        if method is pos:
+            r, g, b = (rgb[here] / rgb[here].mean(0)).T
+            first, second = g - b, -2 * r + g + b
+            wave = first + first.std() / second.std() * second
+            total[here] += wave - wave.mean()
+        else:
+            ratio = across[here].std() / along[here].std()
+            total[here] += (across[here] - ratio * along[here]) * np.hanning(length + 2)[1:-1]
+        cover[here] += 1
+    return total / cover
+
+
+@pytest.mark.parametrize("method", [pos, chrom])
+@pytest.mark.parametrize("n", [48, 49, 95, 96, 300])
+def test_sums_of_windows_are_those_of_the_paper(method, n):
+    rng = np.random.default_rng(n)
+    rgb = (skin(75.0, light=0.02, noise=0.3) + np.cumsum(rng.normal(0, 0.3, (300, 3)), axis=0))[:n]
+    expected = by_the_paper(rgb, method)
+    np.testing.assert_allclose(method(rgb), expected, atol=1e-9 * expected.std())
+
+
 def test_pos_ignores_a_lamp_that_is_stronger_than_the_pulse():
     assert rate(pos(skin(75.0, light=0.03))) == pytest.approx(75.0, rel=0.015)
     green = skin(75.0, light=0.03)[:, 1]

@@ -1,9 +1,11 @@
 """A rise late between two peaks: another beat, unlike a dicrotic wave."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from early_beats import RATE, bigeminy, steady
+from early_beats import RATE, bigeminy, noise, steady
 from edge.dsp import pulse_rate
 from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.dsp.second_rise import second_rises
@@ -46,3 +48,43 @@ def test_noise_that_rises_everywhere_is_none():
     x = steady(50.0, SECONDS)
     noisy = x + 0.25 * np.random.default_rng(2).standard_normal(len(x))
     assert risen(noisy)[1].mean() < 0.2
+
+
+def asked(wave, beats, rate):
+    """Rise by rise, from the foot to the top of each, as the page says what is a beat of its own."""
+    slope = np.diff(wave)
+    width = round(0.15 * rate)
+    ripple = np.median(abs(wave - np.convolve(wave, np.ones(width) / width, mode="same")))
+
+    def steepest(begin, end):
+        return slope[int(begin) : max(int(begin) + 1, int(end))].max()
+
+    found, foot = np.zeros(len(beats) - 1, dtype=bool), None
+    for i in range(1, len(slope)):
+        if slope[i - 1] <= 0 < slope[i]:
+            foot = i
+        k = int(np.sum(beats.peak <= i / rate)) - 1
+        if foot is None or not (slope[i - 1] > 0 >= slope[i]) or not 0 <= k < len(found):
+            continue
+        since, ahead = i / rate - beats.peak[k], beats.peak[k + 1] - i / rate
+        late = since >= 0.28 * (since + ahead) ** 0.35 and ahead >= 0.35
+        high = wave[i] - wave[foot] >= max(0.08 * beats.amplitude[k : k + 2].min(), 6.0 * ripple)
+        rises = [steepest(beats.onset[j] * rate, beats.peak[j] * rate) for j in (k, k + 1)]
+        sharp = steepest(foot, i) >= 0.15 * min(rises)
+        found[k] |= i - foot <= 0.3 * rate and late and high and sharp
+    spanned = [any(a < e and b > s for s, e in beats.blind) for a, b in pairwise(beats.peak)]
+    return found & ~np.array(spanned, dtype=bool)
+
+
+@pytest.mark.parametrize("holes", [(), ((3.0, 3.6), (9.0, 9.5))])
+def test_a_rise_is_what_it_is_said_to_be(holes):
+    seen = 0
+    for weak in (0.12, 0.2, 0.3, 0.45):
+        for early_s in (0.5, 0.7, 0.9):
+            for noisy in (0.0, 0.3, 1.0):
+                wave = band_passed(bigeminy(weak, SECONDS, early_s, 2.0) + noise(noisy, SECONDS), RATE)
+                beats = pulse_rate.systolic_only(find_beats(wave, RATE, holes))
+                found = second_rises(wave, beats, RATE)
+                np.testing.assert_array_equal(found, asked(wave, beats, RATE))
+                seen += int(found.sum())
+    assert seen >= 30

@@ -6,7 +6,7 @@ import pytest
 from early_beats import RATE, bigeminy, noise, pulses, steady
 from edge.dsp import pulse_rate, rest_rate
 from edge.dsp.beats import BeatList, band_passed, find_beats
-from edge.dsp.slow_beats import SLOW_BPM, slow_beats
+from edge.dsp.slow_beats import SLOW_BPM, _highest_wave, slow_beats
 
 SECONDS = 16.0
 
@@ -89,3 +89,17 @@ def test_a_slow_heart_under_strong_noise_is_not_said_at_its_double():
         rate = rest_rate.choose(rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE))
         said += [rate.bpm] if rate.quality >= rest_rate.ENOUGH else []
     assert not [bpm for bpm in said if abs(bpm - 69.2) < 4.0]
+
+
+def test_the_highest_wave_rises_within_0_3_s_and_falls_within_0_5_s():
+    rng = np.random.default_rng(6)
+    for _ in range(60):
+        n, rate = int(rng.integers(60, 300)), float(rng.choice([50.0, 100.0, 125.0]))
+        piece = np.cumsum(rng.standard_normal(n))
+        begin, end = sorted(rng.integers(0, n, 2).tolist())
+        rises, falls = round(0.3 * rate), round(0.5 * rate)
+        waves = [
+            piece[i] - max(piece[max(0, i - rises) : i + 1].min(), piece[i : i + falls + 1].min())
+            for i in range(begin, end)
+        ]
+        assert _highest_wave(piece, begin, end, rate) == max(waves, default=0.0)

@@ -1,0 +1,203 @@
+"""Every figure of a count against its definition, worked out the slow way, and what decides who vouches for it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.dsp import ppg_quality, rest_rate, synthesis
+from edge.dsp.beats import BeatList, band_passed, find_beats
+from edge.dsp.pulse_rate import BeatRate, systolic_only
+from edge.dsp.slow_beats import slow_beats
+
+RATE = 100.0
+CASES = [("sinus", 75.0, 0.01), ("af", 110.0, 0.05), ("pvc", 60.0, 0.1), ("sinus", 165.0, 0.3), ("sinus", 45.0, 0.02)]
+
+
+def pulse(rhythm="sinus", bpm=75.0, noise=0.01, seconds=16.0, seed=3):
+    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=seed)
+    x = synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=seed)
+    return x, band_passed(x, RATE)
+
+
+def power_at(x, bpm):
+    """Of every fourth sample under a Hann taper, at one rate."""
+    y = x[::4] - x[::4].mean()
+    turns = bpm / 60.0 * np.arange(len(y)) / (RATE / 4)
+    return abs((y * np.hanning(len(y)) * np.exp(-2j * np.pi * turns)).sum()) ** 2
+
+
+def shares(x):
+    power = np.array([power_at(x, bpm) if 20 <= bpm < 700 else 0.0 for bpm in range(751)])
+    return power / power.sum()
+
+
+def near(share, bpm):
+    reach = sorted((3.0, 0.07 * bpm, 6.0))[1]
+    return sum(share[f] for f in range(751) if abs(f - bpm) <= reach)
+
+
+def strongest(share):
+    comb = {f: share[f] + 0.6 * share[2 * f] + 0.3 * share[3 * f] for f in range(30, 226)}
+    f = max(comb, key=comb.get)
+    if f in (30, 225):
+        return f
+    a, b, c = (comb[f + k] for k in (-1, 0, 1))
+    return f + 0.5 * (a - c) / (a - 2 * b + c)
+
+
+def levelled(wave):
+    """Every sample over the RMS of the 150 around it; a line is not blown up."""
+    rms = np.array([np.sqrt(np.mean(wave[max(0, i - 75) : i + 75] ** 2)) for i in range(len(wave))])
+    return wave / np.maximum(rms, 0.05 * rms.max() + 1e-12)
+
+
+@pytest.mark.parametrize(("rhythm", "bpm", "noise"), CASES)
+@pytest.mark.parametrize("trust", [0.0, 0.4, 1.0])
+def test_every_figure_is_what_its_name_says(rhythm, bpm, noise, trust):
+    x, wave = pulse(rhythm, bpm, noise)
+    seen = replace(rest_rate.look(x, wave, RATE), trust=trust, slow=False)
+    tail, level = wave[600:], levelled(wave)[600:]
+    plain, even = shares(tail), shares(level)
+    rates = [seen.counted.bpm, strongest(even), strongest(shares(np.diff(wave)[-1000:]))]
+    peaks = seen.beats.peak[seen.beats.peak >= 6.0]
+    seconds = [tail[100 * k : 100 * k + 100].std() for k in range(10)]
+    expected = []
+    for rate in rates:
+        if 30 <= rate <= 225 and rest_rate.whole(rate, plain):
+            alike = np.mean([abs(ibi * rate / 60 - 1) < 0.12 for ibi in np.diff(peaks)])
+            combs = [near(share, rate) + near(share, 2 * rate) + near(share, 3 * rate) for share in (even, plain)]
+            between = near(plain, rate / 2) + near(plain, 1.5 * rate) + near(plain, 2.5 * rate)
+            odds = np.clip(trust, 0.002, 0.998) / (1 - np.clip(trust, 0.002, 0.998))
+            burst = np.log(max(seconds) / np.median(seconds))
+            form = (seen.steeper, seen.rise_s, seen.rise_s < 0.12)
+            expected.append((rate, alike, np.log(rate / 90) ** 2, *combs, between, np.log(odds), burst, *form))
+    counts = rest_rate.count(wave, seen, RATE)
+    assert len(expected) >= 1
+    found = [(rate, *figures) for rate, figures in counts.candidates]
+    np.testing.assert_allclose(found, np.array(expected, dtype=float), rtol=1e-6, atol=1e-9)
+    assert all(len(figures) == len(rest_rate.FIGURES) for _, figures in counts.candidates)
+    np.testing.assert_array_equal(counts.peaks, peaks)
+
+
+@pytest.mark.parametrize(("rhythm", "bpm", "noise"), CASES)
+@pytest.mark.parametrize("seconds", [8.0, 13.0, 16.0])
+def test_a_window_is_judged_by_its_last_ten_seconds(rhythm, bpm, noise, seconds):
+    x, wave = pulse(rhythm, bpm, noise, seconds)
+    seen = rest_rate.look(x, wave, RATE)
+    since = max(0.0, seconds - 10.0)
+    first = round(since * RATE)
+    beats = systolic_only(find_beats(wave, RATE))
+    slow = slow_beats(wave, beats, RATE)
+    beats = beats if slow is None else slow
+    late = np.flatnonzero(beats.peak >= since)
+    late = late[1:] if beats.onset[late[0]] < since else late
+    recent = BeatList(beats.peak[late] - since, beats.onset[late] - since, beats.amplitude[late])
+    trust = ppg_quality.noise_quality(x[first:], wave[first:], recent, RATE)
+    assert seen.slow is (slow is not None)
+    assert seen.trust == (trust if slow is None else max(0.9, trust))
+    slope = np.diff(wave[first:])
+    skew = np.mean((slope - slope.mean()) ** 3) / np.var(slope) ** 1.5
+    assert seen.steeper == pytest.approx(np.clip(skew, -0.2, 0.6))
+    assert seen.rise_s == pytest.approx(np.clip(np.median(recent.peak - recent.onset), 0.08, 0.5))
+    np.testing.assert_array_equal(seen.beats.peak, beats.peak)
+    ibi = np.diff(beats.peak[beats.peak >= since])
+    assert seen.counted.bpm == pytest.approx(60.0 / np.median(ibi))
+    assert len(seen.shapes) == len(beats)
+
+
+BEATS = BeatList(0.5 + 0.8 * np.arange(20), 0.3 + 0.8 * np.arange(20), np.ones(20))
+WAVE = pulse()[1]
+
+
+def counted(*, bpm=75.0, autocorrelation=75.0, gained=75.0, risen=(), other=BEATS, wave=WAVE, **told):
+    """Twelve intervals of 0.8 s in the last 10 s; risen: those with a second rise."""
+    marks = np.isin(np.arange(19), risen)
+    counted_by = BeatRate(bpm, (gained, autocorrelation), other, marks)
+    seen = rest_rate.Look(BEATS, np.ones(20), 0.95, counted_by, 0.3, 0.15)
+    return rest_rate.count(wave, replace(seen, **told), RATE)
+
+
+def spaced(ibi_s):
+    return BeatList(0.5 + ibi_s * np.arange(30), 0.3 + ibi_s * np.arange(30), np.ones(30))
+
+
+@pytest.mark.parametrize(
+    ("told", "vouched", "doubted_bpm", "mean_bpm", "clean"),
+    [
+        ({}, 0.95, 0.0, 75.0, 0.95),
+        ({"trust": 0.3}, 0.3, 0.0, 75.0, 0.3),
+        ({"steeper": 0.15}, 0.57, 0.0, 75.0, 0.95),
+        ({"steeper": 0.149}, 0.5662, 0.0, 75.0, 0.0),
+        ({"steeper": 0.08}, 0.304, 0.0, 75.0, 0.0),
+        ({"steeper": -0.1}, 0.0, 0.0, 75.0, 0.0),
+        ({"gained": 79.4}, 0.95, 0.0, 75.0, 0.95),
+        ({"gained": 79.6}, 0.0, 0.0, 75.0, 0.95),
+        ({"gained": 120.0, "autocorrelation": 75.0}, 0.0, 0.0, 75.0, 0.95),
+        ({"bpm": float("nan")}, 0.0, 0.0, 75.0, 0.95),
+        ({"risen": range(7)}, 0.95, 0.0, 75.0, 0.95),  # before the last 10 s
+        ({"risen": (7,)}, 0.95, 0.0, 75.0 * 13 / 12, 0.95),
+        ({"risen": (7, 18)}, 0.95, 0.0, 75.0 * 14 / 12, 0.0),
+        ({"risen": range(7, 12)}, 0.95, 0.0, 75.0 * 17 / 12, 0.0),
+        ({"risen": range(7, 13)}, 0.95, 68.0, 75.0 * 18 / 12, 0.0),
+        ({"risen": range(7, 13), "bpm": 40.0, "gained": 40.0}, 0.0, 48.0, 75.0 * 18 / 12, 0.0),
+        ({"other": spaced(0.7)}, 0.95, 0.0, 75.0, 0.95),
+        ({"other": spaced(0.69)}, 0.95, 0.0, 75.0, 0.0),
+        ({"other": spaced(0.95)}, 0.95, 0.0, 75.0, 0.0),
+        ({"other": spaced(9.0)}, 0.95, 0.0, 75.0, 0.0),
+    ],
+)
+def test_who_vouches_for_beats_and_what_is_doubted(told, vouched, doubted_bpm, mean_bpm, clean):
+    counts = counted(**told)
+    assert counts.vouched == pytest.approx(vouched)
+    assert counts.doubted_bpm == pytest.approx(doubted_bpm)
+    assert counts.mean_bpm == pytest.approx(mean_bpm)
+    assert counts.clean == clean
+
+
+@pytest.mark.parametrize("steeper", [-0.079, 0.0, 0.079])
+def test_what_is_as_even_as_a_sine_is_not_counted(steeper):
+    assert counted(steeper=steeper) == rest_rate.Counts((), 75.0, 0.0)
+    assert np.isnan(counted(steeper=steeper).mean_bpm)
+
+
+def test_a_flat_end_is_not_counted():
+    flat = np.concatenate([WAVE[:600], np.zeros(1000)])
+    assert counted(wave=flat) == rest_rate.Counts((), 75.0, 0.0)
+
+
+def test_slow_beats_are_all_there_are():
+    counts = counted(slow=True, bpm=41.0, risen=range(19), trust=0.93)
+    assert (counts.candidates, counts.beats_bpm, counts.vouched, counts.doubted_bpm) == ((), 41.0, 0.93, 0.0)
+    assert (counts.mean_bpm, counts.clean) == (pytest.approx(75.0), 0.93)
+    np.testing.assert_array_equal(counts.peaks, BEATS.peak[7:])
+
+
+def fast_share(wave, holes):
+    """The most that a stretch of 4 s in the last 12 s, without a hole, holds of its power at a rate above 112 and its
+    double, at 25 Hz."""
+    x, begin = wave[-1200:][::4], max(0, len(wave) - 1200) / RATE
+    best = 0.0
+    for a in range(len(x) - 100, -1, -6):
+        since, until = begin + a / 25.0, begin + (a + 100) / 25.0
+        if any(b < until and e > since for b, e in holes):
+            continue
+        y = (x[a : a + 100] - x[a : a + 100].mean()) * np.hanning(100)
+        power = abs(np.fft.rfft(y, 1500)) ** 2
+        for bpm in range(112, 221):
+            at = power[bpm - 14 : bpm + 15].sum() + 0.5 * power[2 * bpm - 14 : 2 * bpm + 15].sum()
+            best = max(best, at / (power[30:500].sum() + 1e-12))
+    return best
+
+
+@pytest.mark.parametrize("holes", [(), ((9.0, 9.5),), ((4.9, 5.3), (9.0, 9.6), (13.5, 14.0))])
+def test_a_fast_stretch_is_four_seconds_with_most_of_their_power_there(holes):
+    told = set()
+    for bpm, seconds in ((127.0, 9.0), (127.0, 16.0), (216.0, 16.0)):
+        for part in (0.5, 0.6, 0.62, 0.7):
+            fast, slow = pulse("sinus", bpm, 0.02, seconds)[1], pulse("af", 70.0, 0.02, seconds)[1]
+            wave = part * fast + (1.0 - part) * slow
+            found = rest_rate.fast_stretch(wave, RATE, holes)
+            assert found is bool(fast_share(wave, holes) >= 0.58), (bpm, seconds, part)
+            told.add(found)
+    assert told == {True, False}
