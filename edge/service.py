@@ -253,9 +253,9 @@ def _sinks(
     taps: list[Callable[[Entry], None]] = [sink.record for sink in built if isinstance(sink, Records)]
     kept: list[Keeps] = [sink for sink in built if isinstance(sink, Keeps)]
     if record is not None:
-        asked = RecordFile(Path(record), core.header())
+        asked = RecordFile(Path(record), core.clock, core.header)
         opened.callback(asked.close)
-        taps.append(asked.add)
+        taps.append(asked.record)
         kept.append(asked)
     at_home = list(built)
     return [*(build(name, settings) for name, settings in telling.items()), *at_home], taps, kept

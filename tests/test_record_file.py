@@ -1,23 +1,32 @@
-"""What ``run --record`` writes never takes the place of what was recorded before."""
+"""What ``run --record`` writes never takes the place of what was recorded before, and holds up nobody."""
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
+import threading
 
 import pytest
 
-from edge import record_file
+from edge.clock import ManualClock
 from edge.record_file import RecordFile
-from edge.recording import Recording, Tick
+from edge.recording import Lost, Recording, RecordingWriter, Tick
 from edge.types import ConfigError
+from full_disk import full_disk
+from read_only import read_only
+
+
+def begun(path, clock=None):
+    return RecordFile(path, clock or ManualClock(), lambda: {"device": "d"})
 
 
 def record(path, t):
-    file = RecordFile(path, {"device": "d"})
-    file.add(Tick(t))
+    file = begun(path)
+    file.record(Tick(t))
     file.close()
+
+
+def said(caplog, level):
+    return [one.getMessage() for one in caplog.records if one.levelno == level]
 
 
 def test_a_recording_that_exists_is_kept_and_the_next_ones_go_beside_it(tmp_path, caplog):
@@ -27,77 +36,78 @@ def test_a_recording_that_exists_is_kept_and_the_next_ones_go_beside_it(tmp_path
     beside = [asked, tmp_path / "night-2.evrec", tmp_path / "night-3.evrec"]
     assert [list(Recording(path)) for path in beside] == [[Tick(1.0)], [Tick(2.0)], [Tick(3.0)]]
     assert sorted(tmp_path.iterdir()) == sorted(beside)
-    said = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert said == [f"{asked} exists and is kept; this recording is {path}" for path in beside[1:]]
+    assert said(caplog, logging.WARNING) == [
+        f"{asked} exists and is kept; this recording is {path}" for path in beside[1:]
+    ]
 
 
-def test_a_device_file_is_written_as_it_is(tmp_path):
+def test_a_device_file_is_written_as_it_is(tmp_path, caplog):
     pipe = tmp_path / "out"
     pipe.symlink_to("/dev/null")
     record(pipe, 1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("name", ["none/night.evrec", "."])
 def test_what_cannot_be_written_is_refused_in_words(tmp_path, name):
     with pytest.raises(ConfigError, match="cannot be written"):
-        RecordFile(tmp_path / name, {})
+        begun(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    ("number", "there", "goes_on"),
-    [
-        (errno.ENOSPC, False, True),
-        (errno.EROFS, True, True),  # it was written before: the card has failed
-        (errno.EROFS, False, False),
-        (errno.EACCES, True, False),
-    ],
-)
-def test_a_disk_without_room_ends_the_recording_and_no_watching(tmp_path, monkeypatch, caplog, number, there, goes_on):
-    path = tmp_path / "night.evrec"
-    if there:
-        path.touch()
+def test_a_read_only_place_is_a_mistake_unless_it_was_written_before(tmp_path, caplog):
+    path = tmp_path / "disk" / "night.evrec"
+    path.parent.mkdir()
+    with (
+        read_only(path.parent),
+        pytest.raises(ConfigError, match=f"^{path}: cannot be written: Read-only file system$"),
+    ):
+        begun(path)
+    path.touch()
+    with read_only(path.parent):
+        file = begun(path)
+        assert file.why_not() == "recordings are not kept: Read-only file system"
+        file.close()
+    assert said(caplog, logging.ERROR) == [f"{path}: Read-only file system; the watching goes on"]
 
-    def refuse(_path):
-        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(record_file, "_new", refuse)
-    if not goes_on:
-        with pytest.raises(ConfigError, match=f"^{path}: cannot be written: {os.strerror(number)}$"):
-            RecordFile(path, {})
-        return
-    file = RecordFile(path, {})
-    file.add(Tick(1.0))
+def test_a_disk_without_room_is_tried_again_and_what_is_missing_is_said(tmp_path, caplog):
+    path, clock = tmp_path / "night.evrec", ManualClock(5.0)
+    with full_disk():
+        file = begun(path, clock)
+        file.record(Tick(1.0))
+        assert not file.flush(5.0)
+        assert file.why_not() == "recordings are not kept: File too large"
+        assert list(tmp_path.iterdir()) == []
+    file.record(Tick(2.0))
+    file.flush(5.0)
+    assert file.why_not() == ""
     file.close()
-    said = f"{path}: the recording ends here: {os.strerror(number)}; the watching goes on"
-    assert [one.getMessage() for one in caplog.records] == [said]
+    assert list(Recording(path)) == [Lost(5.0, 1), Tick(2.0)]
+    assert said(caplog, logging.ERROR)[0] == f"{path}: File too large; the watching goes on"
 
 
-class Failing:
-    """A file that takes so many writes."""
+def test_a_disk_that_hangs_holds_up_nobody_and_is_said(tmp_path, monkeypatch):
+    path, clock, gate = tmp_path / "night.evrec", ManualClock(), threading.Event()
+    asked = threading.Event()
+    file = begun(path, clock)
+    add = RecordingWriter.add_batch
 
-    def __init__(self, takes):
-        self.takes, self.writes = takes, 0
+    def hangs(writer, packed):
+        asked.set()
+        gate.wait()
+        return add(writer, packed)
 
-    def write(self, content):
-        self.writes += 1
-        if self.writes > self.takes:
-            raise OSError(errno.ENOSPC, "no room")
-        return len(content)
-
-    def close(self):
-        raise OSError(errno.ENOSPC, "no room at the end")
-
-
-@pytest.mark.parametrize(("takes", "writes", "why"), [(3, 4, "no room"), (99, 6, "no room at the end")])
-def test_a_recording_that_no_longer_fits_ends_once(tmp_path, monkeypatch, caplog, takes, writes, why):
-    path, disk = tmp_path / "night.evrec", Failing(takes)
-    monkeypatch.setattr(record_file, "_new", lambda path: (path, disk))
-    file = RecordFile(path, {})
-    for t in range(4):
-        file.add(Tick(float(t)))
+    monkeypatch.setattr(RecordingWriter, "add_batch", hangs)
+    for t in range(30):
+        file.record(Tick(float(t)))
+    assert asked.wait(60.0)
+    clock.advance(10.0)
+    assert file.why_not() == ""
+    clock.advance(0.5)
+    assert file.why_not() == "recordings are not kept: the disk does not answer"
+    gate.set()
+    assert file.flush(60.0)
+    assert file.why_not() == ""
     file.close()
-    assert disk.writes == writes
-    assert [one.getMessage() for one in caplog.records] == [
-        f"{path}: the recording ends here: {why}; the watching goes on"
-    ]
+    assert list(Recording(path)) == [Tick(float(t)) for t in range(30)]

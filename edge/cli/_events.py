@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -24,15 +26,17 @@ JSONL_HELP = f"""\
   command  command (name, bed, t, command_id, by, id, occurrence, seconds, site, role, person), t, ok, text"""
 
 
-def jsonl(event: Event) -> str:
-    """One event as one line of JSON, without a line end."""
-    fields = {"type": KINDS_OF_EVENTS[type(event)], **asdict(event)}
+def jsonl(event: Event, more: Mapping[str, object] = MappingProxyType({})) -> str:
+    """One event as one line of JSON, without a line end; more: further keys."""
+    fields = {"type": KINDS_OF_EVENTS[type(event)], **more, **asdict(event)}
     return msgspec.json.encode(fields, enc_hook=plain).decode()
 
 
 def clock_text(t_s: float) -> str:
-    """Seconds as ``m:ss.s``."""
-    return f"{int(t_s // 60)}:{t_s % 60:04.1f}"
+    """Seconds as ``m:ss.s``, from an hour on as ``h:mm:ss.s``."""
+    minutes, seconds = divmod(t_s, 60)
+    hours, rest = divmod(int(minutes), 60)
+    return f"{hours}:{rest:02d}:{seconds:04.1f}" if hours else f"{rest}:{seconds:04.1f}"
 
 
 def value_text(reading: Reading) -> str:

@@ -24,6 +24,7 @@ from edge.recording.entries import (
 )
 from edge.recording.packing import pack
 from edge.recording.reader import PARTS, Recording
+from edge.recording.wall import since_set
 from edge.recording.writer import RecordingWriter
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "RecordingWriter",
     "Tick",
     "pack",
+    "since_set",
     "time_of",
 ]

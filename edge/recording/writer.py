@@ -40,7 +40,12 @@ class RecordingWriter:
     def sync(self) -> None:
         """Onto the disk, so that a power cut does not cost it; raises OSError when it does not take all."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # a pipe or a device, which keeps nothing
+                return
+            raise
         self._good = self._file.tell()
 
     def undo(self) -> None:

@@ -1,40 +1,24 @@
 """A recording of what the analyzers see and what came of it, kept through power cuts, in parts, under a quota.
 
 Each run of the program has a folder ``NNNNN-<boot>.evrec`` of parts ``000001.evrec`` and so on (``edge.recording``).
-Entries wait in memory and reach the card as one compressed, checked and synced record every ``batch_s`` seconds, or
-within a second of an alarm; a power cut costs what had not been written, never what had. A thread writes, so that a slow
-card holds up nobody; when it falls behind by ``_WAITING_BYTES`` or the disk refuses, entries are lost and the
-recording says how many. A disk that is full from the start, whatever is removed, is tried again with every batch. Camera
-frames are refused by ``edge.recording``.
+Camera frames are refused by ``edge.recording``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import os
-import queue
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
-from edge.disk import is_full, must_take
+from edge.disk import must_take, sync_folder
 from edge.ranges import NotNegative, Positive
-from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
-from edge.types import Alarm, ConfigError, Event
-
-log = logging.getLogger(__name__)
-
-BATCH_S = 10.0
-"""Seconds between writes, unless told otherwise."""
-_WAITING_BYTES = 1 << 25
-_TELL_EVERY_S = 3600.0  # a disk that fails for weeks must not fill the log as well
-_MOST_BYTES = 1 << 22  # of entries in one batch
+from edge.recording import RecordingWriter
+from edge.sinks._batches import BATCH_S, BatchedRecording
+from edge.types import ConfigError, Event
 
 
 def build(
@@ -72,8 +56,8 @@ def build(
         raise ConfigError(f"{root}: cannot be written: {error.strerror}; set sinks.recorder.path") from None
 
 
-class Recorder:
-    """See ``build``. ``record`` takes entries, from any thread; as a sink it needs no events beside them."""
+class Recorder(BatchedRecording):
+    """See ``build``. As a sink it needs no events beside the entries."""
 
     def __init__(
         self,
@@ -86,146 +70,16 @@ class Recorder:
         quota_bytes: int,
         keep_free_bytes: float,
     ) -> None:
-        self._root, self._clock, self._header = root, clock, header
-        self._batch_s, self._part_bytes = batch_s, part_bytes
-        self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
-        self._lock = threading.Lock()
-        self._pending: list[bytes] = []
-        self._pending_bytes = 0
-        self._due = clock.now() + batch_s
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._waiting_bytes = 0
-        self._closed = False
-        self.lost_entries = self._told_lost = 0
-        self._told_at = -math.inf
-        self._why = ""
-        self.bytes_written = 0
+        self._root, self._quota_bytes, self._keep_free_bytes = root, quota_bytes, keep_free_bytes
         self._part = 0
-        self._part_written = 0
         self.folder = root / f"{_next_number(root):05d}-{boot}.evrec"
-        self._writer: RecordingWriter | None = None
-        try:
-            self._writer = self._begin(dict(header()))
-        except OSError as error:
-            if not is_full(error):
-                raise
-            self._why = _refused(error)
-            log.error("recorder: %s: %s; the watching goes on", self.folder, error.strerror)
-        self._thread = threading.Thread(target=self._run, name="edge-recorder", daemon=True)
-        self._thread.start()
-
-    def record(self, entry: Entry) -> None:
-        """Keep an entry. A tick, which the main thread alone makes, also is when batches end and parts begin."""
-        packed = pack(entry)
-        with self._lock:
-            if self._closed:
-                return
-            self._pending.append(packed)
-            self._pending_bytes += len(packed)
-            if isinstance(entry, Alarm):
-                self._due = min(self._due, entry.t)  # the next tick, after its evidence
-            if not isinstance(entry, Tick):
-                if self._pending_bytes >= _MOST_BYTES:
-                    self._hand_over()
-                return
-            if entry.t >= self._due:
-                self._due = entry.t + self._batch_s
-                self._hand_over()
-                if self._part_written >= self._part_bytes:
-                    self._part_written = 0
-                    self._jobs.put(partial(self._next_part, dict(self._header())))
+        super().__init__(f"recorder: {self.folder}", clock, header, batch_s=batch_s, part_bytes=part_bytes)
 
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``, in the order in which it was judged."""
 
-    def why_not(self) -> str:
-        """What kept the last batch from being written, in words; "" where nothing did."""
-        return self._why
-
-    def flush(self, timeout_s: float) -> bool:
-        """Write what waits; whether all of it is on disk."""
-        with self._lock:
-            self._hand_over()
-        done = threading.Event()
-        self._jobs.put(done.set)
-        return done.wait(timeout_s) and self.lost_entries == 0
-
-    def close(self) -> None:
-        """Write what waits and end; calling twice is harmless."""
-        with self._lock:
-            if self._closed:
-                return
-            self._hand_over()
-            self._closed = True
-        self._jobs.put(None)
-        self._thread.join(10.0)
-
-    def _hand_over(self) -> None:
-        batch, size = self._pending, self._pending_bytes
-        self._pending, self._pending_bytes = [], 0
-        if not batch:
-            return
-        if self._waiting_bytes + size > _WAITING_BYTES:
-            self._why = "recordings are not kept: the disk is too slow"
-            self._lose(len(batch))
-            return
-        self._waiting_bytes += size
-        self._jobs.put(partial(self._take, batch, size))
-
-    def _lose(self, entries: int) -> None:
-        self.lost_entries += entries
-        now = self._clock.now()
-        if now - self._told_at >= _TELL_EVERY_S:
-            self._told_at = now
-            log.error("recorder: %d entries lost so far; is the disk full or failing?", self.lost_entries)
-
-    # ---- the thread that writes ----------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-        with contextlib.suppress(OSError):
-            self._end_part()
-
-    def _next_part(self, header: dict[str, Any]) -> None:
-        try:
-            self._end_part()
-            self._writer = self._begin(header)
-        except OSError as error:
-            log.error("recorder: no new part in %s: %s", self.folder, error.strerror)
-
-    def _take(self, batch: list[bytes], size: int) -> None:
-        self._write(batch)
-        with self._lock:
-            self._waiting_bytes -= size
-
-    def _end_part(self) -> None:
-        if self._writer is not None:
-            ended, self._writer = self._writer, None
-            ended.close()
-
-    def _write(self, batch: list[bytes]) -> None:
-        missing = self.lost_entries - self._told_lost
-        told = [pack(Lost(self._clock.now(), missing)), *batch] if missing else batch
-        try:
-            self._writer = self._writer or self._begin(dict(self._header()))
-            size = self._writer.add_batch(told)
-            self._writer.sync()
-        except (OSError, ValueError) as error:  # ValueError: the part could not be begun
-            self._why = _refused(error)
-            self._lose(len(batch))
-            with contextlib.suppress(OSError, ValueError):
-                if self._writer is not None:
-                    self._writer.undo()
-            return
-        self._why = ""
-        self._told_lost += missing
-        self._part_written += size
-        self.bytes_written += size
-
     def _begin(self, header: dict[str, Any]) -> RecordingWriter:
-        if self._root.exists():
-            self._make_room()
+        self._remove_oldest(coming_bytes=self._part_bytes)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self._part + 1:06d}.evrec"
         file = path.open("xb", buffering=0)
@@ -238,15 +92,20 @@ class Recorder:
             raise
         self._part += 1
         for folder in (self.folder, self._root):
-            _sync_folder(folder)
+            sync_folder(folder)
         return writer
 
     def _make_room(self) -> None:
+        """Others may have filled the disk since the part was begun."""
+        if self._free() < self._keep_free_bytes:
+            self._remove_oldest(coming_bytes=0.0)
+
+    def _remove_oldest(self, *, coming_bytes: float) -> None:
         """Remove the oldest parts, never this run's newest, until quota and free space hold."""
         parts = list(_parts(self._root))
         total = sum(size for _, size in parts)
         for path, size in parts[:-1]:
-            if total + self._part_bytes <= self._quota_bytes and self._free() >= self._keep_free_bytes:
+            if total + coming_bytes <= self._quota_bytes and self._free() >= self._keep_free_bytes:
                 return
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -254,8 +113,9 @@ class Recorder:
             with contextlib.suppress(OSError):
                 path.parent.rmdir()  # only when it is empty
 
-    def _free(self) -> int:
-        return shutil.disk_usage(self._root).free
+    def _free(self) -> float:
+        """Bytes; of a folder that is not there yet: enough."""
+        return shutil.disk_usage(self._root).free if self._root.exists() else math.inf
 
 
 def _parts(root: Path) -> Iterator[tuple[Path, int]]:
@@ -265,18 +125,6 @@ def _parts(root: Path) -> Iterator[tuple[Path, int]]:
             yield path, path.stat().st_size
 
 
-def _refused(error: Exception) -> str:
-    return f"recordings are not kept: {getattr(error, 'strerror', None) or error}"
-
-
 def _next_number(root: Path) -> int:
     numbers = [int(p.name[:5]) for p in root.glob("[0-9][0-9][0-9][0-9][0-9]-*.evrec")]
     return max(numbers, default=0) + 1
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

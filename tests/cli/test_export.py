@@ -73,6 +73,20 @@ def test_edf_times_and_annotations(recording, tmp_path):
     assert sum(text.startswith("clock: monotonic") for text in told) == 2
 
 
+@pytest.mark.parametrize("before", [1_690_000_000.0, WALL - 7000.0])
+def test_a_clock_that_is_set_soon_after_the_start_does_not_date_the_whole_night(tmp_path, before):
+    """An unset clock, and one that a board without a battery takes from its last end; both are set after 2 s."""
+    set_at = ClockMark(START + 2.0, WALL + 2.0)
+    whole = session(record(tmp_path / "a.evrec", [*blocks("n/ppg", 100.0, PPG), ClockMark(START, before), set_at]))
+    (edf,) = write_edf(whole, tmp_path)
+    (wfdb_header,) = write_wfdb(whole, tmp_path)
+    begin = datetime.fromtimestamp(WALL, UTC)
+    assert (edfio.read_edf(edf).startdate, edfio.read_edf(edf).starttime) == (begin.date(), begin.time())
+    assert wfdb.rdheader(str(wfdb_header.with_suffix(""))).base_datetime == begin.replace(tzinfo=None)
+    shown = WALL if before < 1_700_000_000.0 else before  # counted back from when it was set; or as it was
+    assert list(whole.walls(np.array([START, START + 3.0]))) == [shown, WALL + 3.0]
+
+
 def changing(own, *, epoch=1):
     """3 s at a declared rate of 100 and 6 s at its own of 150, of a stream that goes on counting."""
     declared = blocks("node/ppg", 100.0, PPG[:300])

@@ -16,6 +16,7 @@ from edge.assembly import refusals
 from edge.cli.run import only_one
 from edge.config import parse
 from edge.service import build_service
+from edge.sinks._batches import BatchedRecording
 from edge.types import ConfigError, Fault
 from full_disk import full_disk
 from read_only import read_only
@@ -32,8 +33,11 @@ keep_free_mb = 0
 )
 
 
-def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(folder, clock, outbox_after, caplog):
-    sink = Kept()
+def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(
+    folder, clock, outbox_after, caplog, monkeypatch
+):
+    sink, recordings, record = Kept(), set(), BatchedRecording.record
+    monkeypatch.setattr(BatchedRecording, "record", lambda one, entry: (recordings.add(one), record(one, entry)))
     with full_disk():
         service = build_service(
             parse(EVERYTHING.format(folder=folder)), clock=clock, console=False, sinks=[sink], record=folder / "a.evrec"
@@ -58,16 +62,19 @@ def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(folder, 
         (unkept,) = sink.alarms("recording_lost")
         assert (unkept.bed, unkept.presence, unkept.priority) == ("_device", "on", "low")
         assert [a.presence for a in sink.alarms("outbox_full")] == ["on"]
+    assert len(recordings) == 2
     for _ in range(4):
         turn(6.0)
+        for one in recordings:
+            one.flush(60.0)
     assert [a.presence for a in sink.alarms("outbox_full")] == ["on", "off"]
-    assert sink.alarms("recording_lost")[-1].presence == "on"  # that of --record does not come back
+    assert sink.alarms("recording_lost")[-1].presence == "off"
     with service.opened:
         main.finish()
         main.close()
     assert {row.alarm.condition for row in outbox_after().waiting()} >= {"outbox_full", "tachy"}
     said = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-    for part in ("evidence: ", "recorder: ", "a.evrec: the recording ends here: "):
+    for part in ("evidence: ", "recorder: ", "a.evrec: "):
         assert any(part in line and "File too large" in line for line in said)
 
 

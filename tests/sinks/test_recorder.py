@@ -214,7 +214,7 @@ def test_a_slow_disk_holds_nobody_up_memory_is_bounded_and_it_is_said_once_an_ho
 ):
     one = recorder()
     gate = threading.Event()
-    monkeypatch.setattr(one, "_write", lambda batch: gate.wait(10.0))
+    monkeypatch.setattr(one, "_write", lambda batch: gate.wait())
     for i in range(60):
         one.record(block(i, 500_000))  # 1 MB
     assert one._waiting_bytes <= 1 << 25
@@ -230,7 +230,7 @@ def test_a_slow_disk_holds_nobody_up_memory_is_bounded_and_it_is_said_once_an_ho
 
 def test_what_is_written_waits_no_more(recorder, monkeypatch):
     one = recorder()
-    monkeypatch.setattr("edge.sinks.recorder._WAITING_BYTES", 2000)
+    monkeypatch.setattr("edge.sinks._batches._WAITING_BYTES", 2000)
     for i in range(20):
         one.record(block(i, 100))
         assert one.flush(5.0)
@@ -262,6 +262,22 @@ def test_the_oldest_parts_go_for_what_others_need_of_the_disk_and_the_newest_sta
     fill(second, 2)
     assert not first.folder.exists()
     assert parts(second) == [1, 2]
+
+
+def test_the_oldest_parts_go_for_what_others_wrote_since_this_part_was_begun(recorder, clock, monkeypatch):
+    free = {"bytes": 1_000_000}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free["bytes"]))
+    before = recorder(keep_free_mb=1.0)
+    before.close()
+    one = recorder(keep_free_mb=1.0)
+    one.record(block(0))
+    one.flush(5.0)
+    assert before.folder.exists()
+    free["bytes"] -= 1
+    one.record(block(1))
+    one.flush(5.0)
+    assert not before.folder.exists()
+    assert len(samples(Recording(one.folder))) == 20
 
 
 @pytest.mark.parametrize("settings", [{"batch_s": 0.0}, {"batch_s": 1e4}, {"part_mb": 0.0}, {"quota_mb": 100.0}])

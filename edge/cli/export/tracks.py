@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.export.grid import Gaps, Grid
-from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording
+from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, since_set
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
 STEP_S = 1.0
@@ -142,7 +142,7 @@ class Session:
     _offsets: NDArray[np.float64] | None = None
 
     def wall(self, t: float) -> float:
-        """Unix time that the wall clock showed at monotonic ``t``, s."""
+        """Unix time that the wall clock showed at monotonic ``t``, s; before it was set, counted back from then."""
         mark = self.clocks[max(bisect_right(self.clocks, t, key=lambda one: one.t) - 1, 0)]
         return t + mark.wall - mark.t
 
@@ -154,8 +154,16 @@ class Session:
         return np.asarray(t + self._offsets[1, index], np.float64)
 
     def started(self) -> datetime:
-        """Wall time of ``start``, UTC."""
-        return datetime.fromtimestamp(self.wall(self.start), UTC)
+        """Wall time of ``start``, UTC, by what the clock said for most of the recording: files with one beginning for all
+        of their samples would else be of another day where the clock was wrong until it was set."""
+        held: dict[float, float] = {}
+        offset, since = self.clocks[0].wall - self.clocks[0].t, self.start
+        for mark in [*self.clocks, ClockMark(self.end, np.inf)]:
+            now = mark.wall - mark.t
+            if abs(now - offset) > STEP_S:
+                held[offset] = held.get(offset, 0.0) + max(0.0, mark.t - since)
+                offset, since = now, max(mark.t, self.start)
+        return datetime.fromtimestamp(self.start + max(held, key=lambda one: held[one]), UTC)
 
     def count(self, track: Track) -> int:
         """Samples on the track's grid from the session's start to its end."""
@@ -209,7 +217,7 @@ def session(recording: Recording) -> Session:
             marks += _site_marks(sites, entry)
         elif not isinstance(entry, Reading):
             marks += _marks(entry)
-    clocks = clocks or [ClockMark(float(header.get("mono", 0.0)), float(header.get("wall", 0.0)))]
+    clocks = since_set(clocks) or [ClockMark(float(header.get("mono", 0.0)), float(header.get("wall", 0.0)))]
     if not tracks:
         start = end = clocks[0].t
     for track in tracks.values():

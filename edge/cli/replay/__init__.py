@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.cli._events import JSONL_HELP, Summary, alarm_text, clock_text, jsonl
+from edge.cli._events import JSONL_HELP, Summary, alarm_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
 from edge.cli._progress import Progress
 from edge.types import Alarm, ConfigError, Event, Reading, SourceStatus
 
 if TYPE_CHECKING:
+    from edge.cli._day_times import DayTimes
     from edge.config import Config
     from edge.recording import Entry, Recording
 
@@ -26,7 +27,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "replay",
         help="run recordings through the same lanes and alarms",
         description="Run a recorded session, WAV, FLAC, CSV, NPZ, EDF, WFDB or video through the lanes and alarms that run live.",
-        epilog=f"example: edge-vitals replay night.evrec --jsonl | grep alarm\n\n{JSONL_HELP}",
+        epilog=f"example: edge-vitals replay night.evrec --jsonl | grep alarm\n\n{JSONL_HELP}\n"
+        "of a recording also time: ISO 8601 UTC, null where its clock was not set",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
@@ -65,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
     if recordings and len(args.input) > 1:
         raise ConfigError("replay one recording at a time, or several plain files, but not both")
     if recordings:
-        from edge.recording import Recording
+        from edge.cli._shown import ShownRecording
 
-        return _replay_recording(args, Recording(recordings[0]), config)
+        return _replay_recording(args, ShownRecording(recordings[0]), config)
     if args.exact:
         raise ConfigError("--exact compares a recording with what was made live; a plain file has none of that")
     return _replay_files(args, config)
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     from edge.assembly import ModelShelf, build_board
+    from edge.cli._day_times import DayTimes
     from edge.cli.replay.plain_files import file_lanes
     from edge.clock import ManualClock
     from edge.config import parse
@@ -86,7 +89,8 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
     board = build_board(config, boot="replay", models=models)
     entries = _paced(blocks_of(sources), args.speed)
-    _print(args, replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion()))
+    events = replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion())
+    _print(args, events, DayTimes())
     for path, source in zip(args.input, sources, strict=True):
         if isinstance(source, Files):
             for note in of_rates(source.rates_hz) + source.notes:
@@ -96,13 +100,15 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
 
 def _replay_recording(args: argparse.Namespace, recording: Recording, config: Config | None) -> int:
     from edge.assembly import build_board
+    from edge.cli._day_times import DayTimes
     from edge.cli.replay.again import Again
     from edge.clock import ManualClock
     from edge.fusion import Fusion
     from edge.replay import Comparison, replay
 
     again = Again(recording, config)
-    entries, found = _paced(iter(recording), args.speed), Comparison()
+    times, found = DayTimes(recording), Comparison()
+    entries = _paced(times.watched(recording), args.speed)
     states = bool(recording.header.get("states"))
     if states and again.goes_on():
         found.notes += again.why_not()
@@ -114,7 +120,7 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
             )
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
-    _print(args, events)
+    _print(args, events, times)
     for text in filter(None, (recording.headless, recording.damaged, recording.torn)):
         print(f"edge-vitals: {text}", file=sys.stderr)
     if states or args.exact:
@@ -123,17 +129,17 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
     return 3 if args.exact and short else 0
 
 
-def _print(args: argparse.Namespace, events: Iterator[Event]) -> None:
+def _print(args: argparse.Namespace, events: Iterator[Event], times: DayTimes) -> None:
     summary, alarms = Summary(), 0
     with Progress() as progress:
         for event in events:
             if args.jsonl:
-                print(jsonl(event))
+                print(jsonl(event, times.told(event.t)))
             elif isinstance(event, Alarm):
                 alarms += 1
-                print(f"{clock_text(event.t):>8}  {alarm_text(event)}")
+                print(times.line(event.t, alarm_text(event)))
             elif isinstance(event, SourceStatus):
-                print(f"{clock_text(event.t):>8}  source {event.source}: {event.state} {event.reason}")
+                print(times.line(event.t, f"source {event.source}: {event.state} {event.reason}"))
             elif isinstance(event, Reading):
                 summary.add(event)
                 progress.at(event.t)

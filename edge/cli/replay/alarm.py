@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.cli._events import alarm_text, clock_text, jsonl, value_text
+from edge.cli._day_times import DayTimes
+from edge.cli._events import alarm_text, jsonl, value_text
 from edge.types import Alarm, ConfigError, Reading, SourceError
 
 if TYPE_CHECKING:
@@ -29,19 +30,19 @@ def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, a
         raise ConfigError("replay --alarm takes one recording or folder")
     place = Path(inputs[0]) if inputs else state_dir_of(config or parse("")) / "evidence"
     recording, entries, occurrence = _find(place, wanted)
-    again, found = Again(recording), Comparison()
+    again, found, times = Again(recording), Comparison(), DayTimes(recording)
     found.notes += again.why_not()
     live = [e for e in entries if isinstance(e, Alarm) and e.occurrence == occurrence]
     made = list[Alarm]()
     readings = list[Reading]()
-    for event in again.events(entries, found):
+    for event in again.events(times.watched(entries), found):
         if isinstance(event, Alarm) and event.occurrence == occurrence:
             made.append(event)
-            print(jsonl(event) if as_json else f"{clock_text(event.t):>8}  {alarm_text(event)}")
+            print(jsonl(event, times.told(event.t)) if as_json else times.line(event.t, alarm_text(event)))
         elif isinstance(event, Reading) and not made:
             readings.append(event)
     if made and not as_json:
-        _tell(made[0], readings)
+        _tell(made[0], readings, times)
     same = found.same and bool(made) and list(map(pack, made[: len(live)])) == list(map(pack, live))
     verdict = "the same alarm" if same else "NOT the same" if made else "NOT raised again"
     print(f"edge-vitals: {occurrence}: {verdict}; {found.line()}", file=sys.stderr)
@@ -50,7 +51,7 @@ def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, a
     return 0 if same else 3
 
 
-def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
+def _tell(alarm: Alarm, readings: Sequence[Reading], times: DayTimes) -> None:
     """The alarm's evidence in words, and the readings that led to it."""
     evidence, rule = alarm.evidence, alarm.evidence["rule"]
     told = evidence["reading"]
@@ -65,7 +66,7 @@ def _tell(alarm: Alarm, readings: Sequence[Reading]) -> None:
         if figure not in (None, ""):
             print(f"          {name:<8} {figure}")
     for reading in [r for r in readings if r.metric == told.get("metric")][-_NAMED:]:
-        print(f"{clock_text(reading.t):>8}  {reading.metric:<14} {value_text(reading)}  quality {reading.quality:.2f}")
+        print(times.line(reading.t, f"{reading.metric:<14} {value_text(reading)}  quality {reading.quality:.2f}"))
 
 
 def decided(told: Mapping[str, Any]) -> str:
