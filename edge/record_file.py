@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from edge.clock import Clock
 from edge.disk import sync_folder
 from edge.recording import RecordingWriter
-from edge.sinks._batches import BatchedRecording
+from edge.recording.batches import BatchedRecording
 from edge.types import ConfigError
 
 log = logging.getLogger(__name__)

@@ -83,8 +83,8 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
     from edge.alarms.auscultation import METRIC, STRETCH_S
     from edge.disk_beat import BEAT_EVERY_S
     from edge.reader import LOST_AFTER_S
+    from edge.recording.batches import BATCH_S
     from edge.runtime import TICK_S
-    from edge.sinks._batches import BATCH_S
 
     if condition.name == "broker_lost":
         return None

@@ -17,7 +17,7 @@ from edge.clock import Clock
 from edge.disk import must_take, sync_folder
 from edge.ranges import NotNegative, Positive
 from edge.recording import RecordingWriter
-from edge.sinks._batches import BATCH_S, BatchedRecording
+from edge.recording.batches import BATCH_S, BatchedRecording
 from edge.types import ConfigError, Event
 
 

@@ -15,8 +15,8 @@ import pytest
 from edge.assembly import refusals
 from edge.cli.run import only_one
 from edge.config import parse
+from edge.recording.batches import BatchedRecording
 from edge.service import build_service
-from edge.sinks._batches import BatchedRecording
 from edge.types import ConfigError, Fault
 from full_disk import full_disk
 from read_only import read_only

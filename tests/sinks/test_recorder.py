@@ -230,7 +230,7 @@ def test_a_slow_disk_holds_nobody_up_memory_is_bounded_and_it_is_said_once_an_ho
 
 def test_what_is_written_waits_no_more(recorder, monkeypatch):
     one = recorder()
-    monkeypatch.setattr("edge.sinks._batches._WAITING_BYTES", 2000)
+    monkeypatch.setattr("edge.recording.batches._WAITING_BYTES", 2000)
     for i in range(20):
         one.record(block(i, 100))
         assert one.flush(5.0)
