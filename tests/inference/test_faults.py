@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,28 @@ def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
     model = inference.load("tiny", root=root, variant="litert-int8")
     assert model.variant == "onnx-int8"
     assert "LiteRT refuses the file" in model.faults[0]
+
+
+def test_a_tflite_file_without_a_signature_is_left_out(root: Path) -> None:
+    content = bytearray((root / "tiny" / "tiny.int8.tflite").read_bytes())
+    (model,) = struct.unpack_from("<I", content)
+    (back,) = struct.unpack_from("<i", content, model)
+    struct.pack_into("<H", content, model - back + 18, 0)  # signature_defs, the eighth field of schema.fbs' Model
+    resealed(root, "tiny.int8.tflite", bytes(content))
+    loaded = inference.load("tiny", root=root, variant="litert-int8")
+    assert loaded.variant == "onnx-int8"
+    assert "tiny litert-int8: LiteRT refuses the file: SignatureDef" in loaded.faults[0]
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_file_that_takes_another_shape_than_the_card_says_is_left_out(root: Path, variant: str) -> None:
+    arrays = golden_arrays(root)
+    resealed(root, "golden.npz", saved(arrays | {"in_1": arrays["in_1"][..., :16]}))
+    edit_card(root, "[1, 1, 1, 32]", "[1, 1, 1, 16]")
+    runtime = "ONNX Runtime" if variant.startswith("onnx") else "LiteRT"
+    with pytest.raises(ModelError, match=f"tiny {variant}: {runtime} cannot run the file: .*32") as error:
+        inference.load("tiny", root=root, variant=variant)
+    assert "\n" not in str(error.value)
 
 
 NO_ANSWERS: dict[str, Callable[[dict[str, np.ndarray]], bytes]] = {
