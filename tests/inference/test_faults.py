@@ -238,9 +238,22 @@ def test_a_runtime_that_imports_and_cannot_build_is_no_fault_of_the_model(
         inference.load_plain(next((root / "tiny").glob("*.tflite")))
 
 
-def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> None:
-    edit_card(root, 'inputs = ["in_0", "in_1"]', 'inputs = ["in_0", "in_9"]')
-    assert "the file has in_0, in_1 where the card says in_0, in_9" in inference.load("tiny", root=root).faults[0]
+@pytest.mark.parametrize(
+    ("variant", "key", "there"),
+    [
+        ("onnx-int8", "inputs", "in"),
+        ("onnx-int8", "outputs", "out"),
+        ("litert-int8", "inputs", "args"),
+        ("litert-int8", "outputs", "output"),
+    ],
+)
+def test_names_in_a_file_that_the_card_does_not_know_are_refused(
+    root: Path, variant: str, key: str, there: str
+) -> None:
+    edit_card(root, f'{key} = ["{there}_0", "{there}_1"]', f'{key} = ["{there}_0", "{there}_9"]')
+    model = inference.load("tiny", root=root, variant=variant)
+    assert model.variant != variant
+    assert f"the file has {there}_0, {there}_1 where the card says {there}_0, {there}_9" in model.faults[0]
 
 
 @pytest.mark.parametrize(
