@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge import inference
+from edge.inference import bench
 from edge.inference import card as model_card
 from edge.types import ModelError
 from tiny_models import ALL, edit_card, timed, without
@@ -137,6 +138,27 @@ def test_weights_that_were_not_rounded_must_give_their_golden_answers_nearly_exa
     resealed(root, "golden.npz", saved(arrays))
     taken = inference.load("tiny", root=root, variant=variant).variant
     assert (taken == variant) is variant.endswith("int8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "off"),
+    [
+        ("softmax", [[0.0, 1 / (1 + np.e) - 0.5, 0.5 - 1 / (1 + np.e)]]),
+        ("sigmoid", [[0.0, 1 / (1 + np.e) - 0.5, -0.5]]),
+        ("probability", [[0.0, -1.0, -1000.0]]),
+        ("values", [[0.0, -1.0 / 1000.0, -1.0]]),
+    ],
+)
+def test_answers_are_compared_as_what_they_are(kind: str, off: list[list[float]]) -> None:
+    given, golden = np.float32([[-1000.0, -1.0, 0.0]]), np.float32([[-1000.0, 0.0, 1000.0]])
+    if kind == "softmax":
+        golden = np.float32([[-1000.0, 7.0, 7.0]])
+    np.testing.assert_allclose(bench._difference(given, golden, kind), np.abs(off), atol=1e-12)
+
+
+def test_small_values_are_compared_as_they_are() -> None:
+    off = bench._difference(np.float32([[0.25, -0.5]]), np.float32([[0.5, 0.25]]), "values")
+    assert off.tolist() == [[0.25, 0.75]]
 
 
 def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
