@@ -83,7 +83,6 @@ class Lane:
         self._faults: list[AnalyzerFault] = []
         self.observe: Callable[[Block], None] | None = None
         self.answers_from: dict[str, float] = {}
-        self.span_s = max((s.analyzer.window_s for s in self._schedules), default=0.0)
 
     @property
     def analyzers(self) -> dict[str, Analyzer]:

@@ -110,6 +110,12 @@ def test_nothing_is_said_afterwards_of_a_long_silence(chunk):
     assert [r.detail["coverage"] for r in readings[3:5]] == pytest.approx([0.0, 0.1])
 
 
+@pytest.mark.parametrize(("until", "said"), [(550, [3.0, 4.0, 5.0]), (551, [])])
+def test_a_silence_is_long_from_three_seconds_on(until, said):
+    readings = run(lane(Echo()), blocks(PPG, lost=range(250, until)))
+    assert [r.t for r in readings] == [1.0, 2.0, *said, 6.0, 7.0, 8.0, 9.0, 10.0]
+
+
 def test_a_stream_that_was_away_for_days_is_not_made_up_for_hop_by_hop():
     echo = Echo()
     one = lane(echo)

@@ -81,7 +81,10 @@ class OnnxEngine:
         self._inputs, self._outputs = list(inputs), list(outputs)
 
     def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> Arrays:
-        return tuple(self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True))))
+        try:
+            return tuple(self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True))))
+        except Exception as error:  # as above
+            raise ModelError(f"ONNX Runtime cannot run the file: {_line(error)}") from None
 
 
 def _interpreter(content: bytes) -> Any:
@@ -106,7 +109,10 @@ class LitertEngine:
 
     def __init__(self, content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         interpreter = _interpreter(content)
-        runner = interpreter.get_signature_runner()
+        try:
+            runner = interpreter.get_signature_runner()
+        except ValueError as error:  # there is none, or more than one
+            raise ModelError(f"LiteRT refuses the file: {_line(error)}") from None
         into, out = runner.get_input_details(), runner.get_output_details()
         _named(inputs, into)
         _named(outputs, out)
@@ -116,10 +122,13 @@ class LitertEngine:
 
     def __call__(self, inputs: Sequence[NDArray[np.float32]]) -> Arrays:
         with self._lock:
-            for detail, x in zip(self._into, inputs, strict=True):
-                self._interpreter.set_tensor(detail["index"], _to_tensor(x, detail))
-            self._interpreter.invoke()
-            return tuple(_from_tensor(self._interpreter.get_tensor(d["index"]), d) for d in self._out)
+            try:
+                for detail, x in zip(self._into, inputs, strict=True):
+                    self._interpreter.set_tensor(detail["index"], _to_tensor(x, detail))
+                self._interpreter.invoke()
+                return tuple(_from_tensor(self._interpreter.get_tensor(d["index"]), d) for d in self._out)
+            except (ValueError, RuntimeError) as error:
+                raise ModelError(f"LiteRT cannot run the file: {_line(error)}") from None
 
 
 class PlainLitertEngine:

@@ -166,6 +166,15 @@ def test_a_flat_end_is_not_counted():
     assert counted(wave=flat) == rest_rate.Counts((), 75.0, 0.0)
 
 
+def test_without_a_late_interval_no_beat_is_vouched_clean():
+    for late in (7, 8):
+        some = BEATS.only(np.arange(20) < late)
+        counts = counted(beats=some, risen=range(late - 1))
+        assert (counts.doubted_bpm, counts.clean, len(counts.peaks)) == (0.0, 0.0, late - 7)
+        assert np.isnan(counts.mean_bpm)
+        assert all(figures[0] == 0.0 for _, figures in counts.candidates)
+
+
 def test_slow_beats_are_all_there_are():
     counts = counted(slow=True, bpm=41.0, risen=range(19), trust=0.93)
     assert (counts.candidates, counts.beats_bpm, counts.vouched, counts.doubted_bpm) == ((), 41.0, 0.93, 0.0)

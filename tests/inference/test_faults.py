@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge import inference
+from edge.inference import bench
 from edge.inference import card as model_card
 from edge.types import ModelError
 from tiny_models import ALL, edit_card, timed, without
@@ -138,11 +140,54 @@ def test_weights_that_were_not_rounded_must_give_their_golden_answers_nearly_exa
     assert (taken == variant) is variant.endswith("int8")
 
 
+@pytest.mark.parametrize(
+    ("kind", "off"),
+    [
+        ("softmax", [[0.0, 1 / (1 + np.e) - 0.5, 0.5 - 1 / (1 + np.e)]]),
+        ("sigmoid", [[0.0, 1 / (1 + np.e) - 0.5, -0.5]]),
+        ("probability", [[0.0, -1.0, -1000.0]]),
+        ("values", [[0.0, -1.0 / 1000.0, -1.0]]),
+    ],
+)
+def test_answers_are_compared_as_what_they_are(kind: str, off: list[list[float]]) -> None:
+    given, golden = np.float32([[-1000.0, -1.0, 0.0]]), np.float32([[-1000.0, 0.0, 1000.0]])
+    if kind == "softmax":
+        golden = np.float32([[-1000.0, 7.0, 7.0]])
+    np.testing.assert_allclose(bench._difference(given, golden, kind), np.abs(off), atol=1e-12)
+
+
+def test_small_values_are_compared_as_they_are() -> None:
+    off = bench._difference(np.float32([[0.25, -0.5]]), np.float32([[0.5, 0.25]]), "values")
+    assert off.tolist() == [[0.25, 0.75]]
+
+
 def test_a_file_with_anothers_content_fails_its_self_test(root: Path) -> None:
     resealed(root, "tiny.int8.tflite", (root / "tiny" / "tiny.int8.onnx").read_bytes())
     model = inference.load("tiny", root=root, variant="litert-int8")
     assert model.variant == "onnx-int8"
     assert "LiteRT refuses the file" in model.faults[0]
+
+
+def test_a_tflite_file_without_a_signature_is_left_out(root: Path) -> None:
+    content = bytearray((root / "tiny" / "tiny.int8.tflite").read_bytes())
+    (model,) = struct.unpack_from("<I", content)
+    (back,) = struct.unpack_from("<i", content, model)
+    struct.pack_into("<H", content, model - back + 18, 0)  # signature_defs, the eighth field of schema.fbs' Model
+    resealed(root, "tiny.int8.tflite", bytes(content))
+    loaded = inference.load("tiny", root=root, variant="litert-int8")
+    assert loaded.variant == "onnx-int8"
+    assert "tiny litert-int8: LiteRT refuses the file: SignatureDef" in loaded.faults[0]
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_file_that_takes_another_shape_than_the_card_says_is_left_out(root: Path, variant: str) -> None:
+    arrays = golden_arrays(root)
+    resealed(root, "golden.npz", saved(arrays | {"in_1": arrays["in_1"][..., :16]}))
+    edit_card(root, "[1, 1, 1, 32]", "[1, 1, 1, 16]")
+    runtime = "ONNX Runtime" if variant.startswith("onnx") else "LiteRT"
+    with pytest.raises(ModelError, match=f"tiny {variant}: {runtime} cannot run the file: .*32") as error:
+        inference.load("tiny", root=root, variant=variant)
+    assert "\n" not in str(error.value)
 
 
 NO_ANSWERS: dict[str, Callable[[dict[str, np.ndarray]], bytes]] = {
@@ -215,9 +260,22 @@ def test_a_runtime_that_imports_and_cannot_build_is_no_fault_of_the_model(
         inference.load_plain(next((root / "tiny").glob("*.tflite")))
 
 
-def test_names_in_a_file_that_the_card_does_not_know_are_refused(root: Path) -> None:
-    edit_card(root, 'inputs = ["in_0", "in_1"]', 'inputs = ["in_0", "in_9"]')
-    assert "the file has in_0, in_1 where the card says in_0, in_9" in inference.load("tiny", root=root).faults[0]
+@pytest.mark.parametrize(
+    ("variant", "key", "there"),
+    [
+        ("onnx-int8", "inputs", "in"),
+        ("onnx-int8", "outputs", "out"),
+        ("litert-int8", "inputs", "args"),
+        ("litert-int8", "outputs", "output"),
+    ],
+)
+def test_names_in_a_file_that_the_card_does_not_know_are_refused(
+    root: Path, variant: str, key: str, there: str
+) -> None:
+    edit_card(root, f'{key} = ["{there}_0", "{there}_1"]', f'{key} = ["{there}_0", "{there}_9"]')
+    model = inference.load("tiny", root=root, variant=variant)
+    assert model.variant != variant
+    assert f"the file has {there}_0, {there}_1 where the card says {there}_0, {there}_9" in model.faults[0]
 
 
 @pytest.mark.parametrize(

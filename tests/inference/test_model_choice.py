@@ -30,6 +30,14 @@ def test_the_fastest_is_measured_once_and_stored(root: Path, tmp_path: Path, mon
     assert len(seen) == 4
 
 
+def test_three_runs_warm_up_and_every_golden_sample_has_its_turn() -> None:
+    asked: list[str] = []
+    times = bench._times_ms(lambda inputs: asked.append(inputs[0]), [["a"], ["b"]], 5)
+    assert asked == ["a", "b", "a", *"ababa"]
+    assert len(times) == 5
+    assert all(0 <= ms < 1e3 for ms in times)
+
+
 def test_what_a_bench_measures_is_what_a_run_then_takes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
