@@ -19,7 +19,7 @@ from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
 from edge.clock import Clock
 from edge.fusion import Fusion
-from edge.outlet import Durable, Outlet
+from edge.outlet import Durable, Failures, Outlet
 from edge.overload.board_health import Health
 from edge.overload.ladder import Ladder
 from edge.overload.load import Load
@@ -90,7 +90,7 @@ class MainThread:
         self.mailbox = mailbox if mailbox is not None else new_mailbox()
         self._board, self._fusion, self._tap = board, fusion, tap
         self._out = Outlet(sinks, durable)
-        self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
+        self._watchers, self._failures = [sink for sink in sinks if isinstance(sink, BlockWatcher)], Failures()
         self._status: dict[str, SourceStatus] = {}
         self._beds: dict[str, BedStatus] = {}
         self._tap_lock = threading.Lock()
@@ -192,8 +192,8 @@ class MainThread:
         for watcher in self._watchers:
             try:
                 watcher.observe(block)
-            except Exception:  # a page must not stop an analysis
-                log.exception("sink %s failed", type(watcher).__name__)
+            except Exception as error:  # a page must not stop an analysis
+                self._failures.note(type(watcher).__name__, block, error)
 
     def _fault(self, fault: Fault) -> None:
         self.record(fault)
