@@ -123,8 +123,8 @@ class MainThread:
             now = self.clock.now()
             self.stats.reading(item, now)
             self._load.heard(item, now, paced=item.source in self._paced)
-            self._reading(item)
-            for fused in self._fusion.update(item) if self._fusion else ():
+            located = self._reading(item)
+            for fused in self._fusion.update(located) if self._fusion else ():
                 self._reading(fused)
             self.record_state(item.t)
         elif isinstance(item, Command):
@@ -136,12 +136,14 @@ class MainThread:
         else:
             self._fault(item)
 
-    def _reading(self, made: Reading) -> None:
+    def _reading(self, made: Reading) -> Reading:
+        """Judge it and tell what came of it; the reading as it was told."""
         reading = self._board.locate(made)
         transitions = self._board.update(reading)
         self.record(reading)
         self._out.add(reading)
         self._publish(transitions)
+        return reading
 
     def _tell_beds(self, now: float) -> None:
         """What is new of beds: where the microphone sits, pauses, standby."""
