@@ -43,7 +43,7 @@ class Fusion:
 
     def update(self, reading: Reading) -> list[Reading]:
         """Take a reading of any lane; the fused readings of every second it completes, oldest first."""
-        if reading.metric not in METRICS or reading.reason == "standby":
+        if reading.metric not in METRICS:
             return []
         bed = self._beds.get(reading.bed)
         if bed is None:

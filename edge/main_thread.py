@@ -19,7 +19,7 @@ from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
 from edge.clock import Clock
 from edge.fusion import Fusion
-from edge.outlet import Durable, Outlet
+from edge.outlet import Durable, Failures, Outlet
 from edge.overload.board_health import Health
 from edge.overload.ladder import Ladder
 from edge.overload.load import Load
@@ -90,7 +90,7 @@ class MainThread:
         self.mailbox = mailbox if mailbox is not None else new_mailbox()
         self._board, self._fusion, self._tap = board, fusion, tap
         self._out = Outlet(sinks, durable)
-        self._watchers = [sink for sink in sinks if isinstance(sink, BlockWatcher)]
+        self._watchers, self._failures = [sink for sink in sinks if isinstance(sink, BlockWatcher)], Failures()
         self._status: dict[str, SourceStatus] = {}
         self._beds: dict[str, BedStatus] = {}
         self._tap_lock = threading.Lock()
@@ -123,8 +123,8 @@ class MainThread:
             now = self.clock.now()
             self.stats.reading(item, now)
             self._load.heard(item, now, paced=item.source in self._paced)
-            self._reading(item)
-            for fused in self._fusion.update(item) if self._fusion else ():
+            located = self._reading(item)
+            for fused in self._fusion.update(located) if self._fusion else ():
                 self._reading(fused)
             self.record_state(item.t)
         elif isinstance(item, Command):
@@ -136,12 +136,14 @@ class MainThread:
         else:
             self._fault(item)
 
-    def _reading(self, made: Reading) -> None:
+    def _reading(self, made: Reading) -> Reading:
+        """Judge it and tell what came of it; the reading as it was told."""
         reading = self._board.locate(made)
         transitions = self._board.update(reading)
         self.record(reading)
         self._out.add(reading)
         self._publish(transitions)
+        return reading
 
     def _tell_beds(self, now: float) -> None:
         """What is new of beds: where the microphone sits, pauses, standby."""
@@ -192,8 +194,8 @@ class MainThread:
         for watcher in self._watchers:
             try:
                 watcher.observe(block)
-            except Exception:  # a page must not stop an analysis
-                log.exception("sink %s failed", type(watcher).__name__)
+            except Exception as error:  # a page must not stop an analysis
+                self._failures.note(type(watcher).__name__, block, error)
 
     def _fault(self, fault: Fault) -> None:
         self.record(fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,24 @@ class Durable(Protocol):
         """Write, now and then and at the end, what is not written with every transition."""
 
 
+class Failures:
+    """What parts fail at again and again, in the log: the first time with its traceback, then each time ten times as often
+    as before, so that a failure at every event fills no disk. Any thread may call it, from within ``except``."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[str, type, type]] = Counter()
+
+    def note(self, name: str, event: object, error: Exception) -> None:
+        """``name`` failed at ``event``."""
+        key = (name, type(event), type(error))
+        self._seen[key] += 1
+        times = self._seen[key]
+        if times == 1:
+            log.error("sink %s failed", name, exc_info=error)
+        elif times == 10 ** (len(str(times)) - 1):
+            log.error("sink %s failed %d times at a %s: %r", name, times, type(event).__name__, error)
+
+
 class Outlet:
     """Gathers events until ``commit``: a write takes some ms, and in a flood there are hundreds of transitions a second.
 
@@ -35,6 +54,7 @@ class Outlet:
         self._unsaved: list[Alarm] = []
         self._unsent: list[Any] = []
         self._save = False
+        self._failures = Failures()
 
     def add(self, event: Any) -> None:
         """Take an event for the sinks; an alarm transition for the disk, too."""
@@ -66,8 +86,8 @@ class Outlet:
         for sink in self._sinks:
             try:
                 sink.send(event)
-            except Exception:  # one sink must not silence the others
-                log.exception("sink %s failed", type(sink).__name__)
+            except Exception as error:  # one sink must not silence the others
+                self._failures.note(type(sink).__name__, event, error)
 
     def close(self) -> None:
         """Flush and close every sink, whatever the others do."""

@@ -208,11 +208,15 @@ def test_what_was_waited_for_is_told_at_the_end_of_a_recording_and_not_hours_lat
     assert [f.t for r in hop("node/ppg.hr", 3600.0, 1.0, [80.0] * 3) for f in later.update(r)] == [3602.0]
 
 
-def test_other_metrics_and_standby_are_no_business_of_fusion():
+def test_other_metrics_are_no_business_of_fusion():
     one = Fusion()
     assert one.update(lane("node/pcg.murmur", 0.5)) == []
     assert one.flush() == []
-    assert run(hop("node/ppg.hr", 0.0, 1.0, [None] * 6, reason="standby")) == []
+
+
+def test_of_a_bed_in_standby_that_is_said():
+    told = run(hop("node/ppg.hr", 0.0, 1.0, [None] * 6, reason="standby"))
+    assert {(f.metric, f.value, f.quality, f.reason) for f in told} == {("fused.hr", None, 0.0, "standby")}
 
 
 def test_beds_keep_apart():

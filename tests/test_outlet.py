@@ -118,6 +118,21 @@ def test_a_sink_that_fails_silences_and_keeps_open_no_other(caplog):
     assert said == ["sink Ear failed", "sink Ear failed at the end", "sink Ear could not be closed"]
 
 
+def test_a_sink_that_fails_at_every_event_fills_no_log(caplog):
+    heard = []
+    one = Outlet([Ear([], broken=("send",)), Ear(heard)], None)
+    for _ in range(1200):
+        one.deliver(READING)
+        one.deliver(alarm(1))
+    assert len(heard) == 2400
+    said = [(record.getMessage(), record.exc_info is not None) for record in caplog.records]
+    assert said == [("sink Ear failed", True)] * 2 + [
+        (f"sink Ear failed {times} times at a {kind}: RuntimeError('send')", False)
+        for times in (10, 100, 1000)
+        for kind in ("Reading", "Alarm")
+    ]
+
+
 @pytest.mark.parametrize(
     ("flushed", "warned"), [(True, []), (False, ["sink Ear could not send everything before the end"])]
 )

@@ -8,6 +8,7 @@ acknowledgements, pauses and numbers survive a restart. The same input and ``boo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from edge.alarms.auscultation import NO_PLACE, Place
@@ -84,9 +85,14 @@ class Board:
         return found + faulty(self._bed(DEVICE_BED if event.condition in OF_DEVICE else event.bed), event)
 
     def locate(self, reading: Reading) -> Reading:
-        """The reading with what is known of where its sound was heard; to be asked once, in front of ``update``."""
+        """The reading with what is known of where its sound was heard, and without a value where nobody is in the bed; to
+        be asked once, in front of ``update``."""
         bed = self._beds.get(reading.bed)
-        return reading if bed is None or bed.ignores(reading.t) else bed.auscultation.hear(reading)
+        if bed is None:
+            return reading
+        if bed.ignores(reading.t):
+            return replace(reading, value=None, quality=0.0, reason="standby", detail={})
+        return bed.auscultation.hear(reading)
 
     def tick(self, now: float) -> list[Alarm]:
         """Let the clock run to ``now``; the transitions of silence, device states, ends of pauses and re-alarm."""

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.alarms.conditions import DRILL
-from edge.alarms.lifecycle import Change
+from edge.alarms.lifecycle import SOUNDS, Change
 from edge.names import RULE, is_name
 from edge.nearest import nearest
 from edge.types import PRIORITIES, ConfigError
 
 CONFIRM_WITHIN_S: Final = 15.0
-_SOUNDS: Final = frozenset({"raised", "returned", "escalated", "realarmed", "widened"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Deliveries:
         """Take a transition; what an event of the alarm says of its delivery: nothing where none is asked for."""
         condition = alarm_id.split("/")[1]
         post = self._posts.get(alarm_id)
-        if change.what in _SOUNDS and self.chain.covers(priority, condition) and not (post and post.open):
+        if change.what in SOUNDS and self.chain.covers(priority, condition) and not (post and post.open):
             post = self._posts[alarm_id] = _Post()
             self._ask(post, change.t)
         if post is None:
@@ -177,7 +176,7 @@ class Deliveries:
 
     def _told(self, post: _Post) -> dict[str, Any]:
         return {
-            "asked": list(self.chain.names[: post.asked]),
+            "asked": list(self.chain.names[: max(1, post.asked)]),  # by this very event, where none was before
             "received": post.received,
             "by": post.by,
             "nobody": post.nobody,

@@ -17,6 +17,15 @@ from edge.alarms.feed import Feed
 from edge.alarms.judge import Finding
 from edge.types import PRIORITIES
 
+SOUNDS: Final = ("raised", "returned", "escalated", "realarmed", "widened")
+"""Changes at which an alarm sounds, anew where it was acknowledged."""
+CHANGES: Final = (
+    *SOUNDS,
+    *("deescalated", "narrowed", "acknowledged", "latched", "cleared", "reset", "standby", "person", "unwatched"),
+    *("paused", "resumed", "shelved", "unshelved", "unconfirmed", "received", "standing"),
+)
+"""All that ``evidence.change`` may say, part of the public contract: transitions, then notes that change no presence;
+standing is no transition, but what a late listener is told."""
 DOUBT_S: Final = 60.0
 """After a restart, states nobody has confirmed for so long are taken as gone."""
 
@@ -25,9 +34,7 @@ DOUBT_S: Final = 60.0
 class Change:
     """One transition. presence: what holds from now on.
 
-    what: raised, escalated, deescalated, realarmed, widened, narrowed, acknowledged, latched, returned, cleared, reset,
-    standby, person (another one lies there) or unwatched; or a note: paused, resumed, shelved, unshelved, unconfirmed,
-    received.
+    what: one of ``CHANGES``; person: another one lies there.
     """
 
     what: str

@@ -97,6 +97,7 @@ class Evidence:
         self._waiting = 0
         self._closed = False
         self.lost = 0
+        self._why = ""
         self._thread = threading.Thread(target=self._run, name="edge-evidence", daemon=True)
         self._thread.start()
 
@@ -113,6 +114,10 @@ class Evidence:
 
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``."""
+
+    def why_not(self) -> str:
+        """What kept the last alarm's recording from being written, in words; "" where nothing did."""
+        return self._why
 
     def flush(self, timeout_s: float) -> bool:
         """Write what alarms ask for, shorter where its time has not come; whether all of it is on disk."""
@@ -143,6 +148,7 @@ class Evidence:
 
     def _lose(self, span: Span, why: str) -> None:
         self.lost += len(span.occurrences)
+        self._why = f"the recordings of alarms are not kept: {why}"
         log.error("evidence: no recording of %d alarm(s) of %s: %s", len(span.occurrences), span.bed, why)
 
     # ---- the thread that writes ----------------------------------------------------------------------------
@@ -174,6 +180,7 @@ class Evidence:
             part.replace(first)
             for other in others:
                 _same_file(first, other)
+            self._why = ""
         except OSError as error:
             self._lose(span, error.strerror or str(error))
             with contextlib.suppress(OSError):

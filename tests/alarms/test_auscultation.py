@@ -341,6 +341,7 @@ def test_a_restart_keeps_site_and_verdict_and_another_person_in_the_configuratio
 def test_in_standby_nothing_is_heard():
     one = board()
     one.command(say("standby", 0.0, seconds=60))
-    assert "patient" not in one.locate(window(5.0, LOUD)).detail
+    told = one.locate(window(5.0, LOUD))
+    assert (told.value, told.reason, told.quality, told.detail) == (None, "standby", 0.0, {})
     assert one.statuses(5.0)[0].standby_until == 60.0
     assert one.statuses(61.0)[0].standby_until is None

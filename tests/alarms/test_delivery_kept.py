@@ -72,6 +72,14 @@ def test_each_step_is_told_and_is_the_same_after_a_restart():
     assert in_words({**TOLD[2], "annunciator": False}) == "not confirmed; asked: station, charge"
 
 
+def test_whatever_is_told_first_of_an_alarm_from_before_the_chain_asks_the_first_role():
+    one = Deliveries(CHAIN)
+    one.join(ID, "high", 5.0)
+    assert one.follow(ID, change("shelved", 5.0), "high") == one.says(ID) == TOLD[0]
+    assert one.receive(ID, "charge", "ann")
+    assert one.says(ID) == {**TOLD[0], "received": "charge", "by": "ann"}
+
+
 def test_what_is_over_is_forgotten_and_what_never_was_asked_for_is_nothing():
     one = Deliveries(CHAIN)
     assert one.receive(ID, "station", "ann") is False

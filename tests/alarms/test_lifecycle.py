@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from board_rules import NEXT
 from board_told import board, hr, rates, say, standing, what
 from edge.alarms.judge import Finding
-from edge.alarms.lifecycle import Lifecycle
+from edge.alarms.lifecycle import CHANGES, SOUNDS, Lifecycle
 from edge.alarms.rules import rules_from
 from edge.types import Fault, Reading
 
@@ -15,6 +16,11 @@ YES, NO = Finding("yes"), Finding("no")
 
 def line(name, **settings):
     return Lifecycle(rules_from({name: settings})[name], f"bed1/{name}", "boot")
+
+
+def test_what_a_change_may_be_is_what_stories_of_the_board_know():
+    assert {*NEXT, "unwatched", "standing"} == set(CHANGES)
+    assert {what for what, (_, then) in NEXT.items() if then == {"on"}} == set(SOUNDS)
 
 
 def test_what_ends_an_alarm_goes_with_its_end():

@@ -22,6 +22,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DEFAULTS, PER_SOURCE
+from edge.alarms.lifecycle import CHANGES
 from edge.clock import ManualClock
 from edge.kinds import kind_module, kinds
 from edge.sinks._mqtt.payloads import Payloads, Topics
@@ -142,6 +143,7 @@ def test_its_words_are_those_of_the_code():
     assert tuple(parameters["condition"]["enum"]) == tuple(SCHEMAS["Condition"]["enum"]) == tuple(DEFAULTS)
     assert parameters["command"]["enum"] == list(COMMANDS)
     assert set(SCHEMAS["Reason"]["enum"]) == {*REASONS, ""}
+    assert tuple(SCHEMAS["Evidence"]["properties"]["change"]["enum"]) == CHANGES
     assert tuple(SCHEMAS["Priority"]["enum"]) == PRIORITIES
     assert tuple(SCHEMAS["Event"]["properties"]["presence"]["enum"]) == PRESENCES
     assert tuple(SCHEMAS["SourceStatus"]["properties"]["state"]["enum"]) == SOURCE_STATES
@@ -170,7 +172,7 @@ MADE = {
         )
     ),
     "bedState": lambda p: p.bed(BedStatus("bed1", 200.0, "p1", "MV", 150.0, "nurse", None, 300.0)),
-    "alarm": lambda p: p.alarm(Alarm("bed1/af", "o.1", "physiological", "medium", "latched", 9.0, "AF", "af", "bed1", evidence={"change": "x"})),
+    "alarm": lambda p: p.alarm(Alarm("bed1/af", "o.1", "physiological", "medium", "latched", 9.0, "AF", "af", "bed1", evidence={"change": "latched"})),
     "commandResult": lambda p: p.result(CommandResult(Command("ack", "bed1", 1.0, "c1", "nurse"), 2.0, True, "done")),
 }  # fmt: skip
 

@@ -33,6 +33,28 @@ keep_free_mb = 0
 )
 
 
+def test_a_recording_of_an_alarm_that_another_disk_does_not_take_is_told(folder, clock, monkeypatch):
+    def refuses(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
+    sink = Kept()
+    settings = CONFIG.format(folder=folder) + f'[sinks.evidence]\npath = "{folder / "other"}"\n'
+    service = build_service(parse(settings), clock=clock, console=False, sinks=[sink])
+    main = service.runtime.main
+    with service.opened:
+        main.handle(Fault("name_clash", clock.now(), True))
+        (evidence,) = (one for one in main._out._sinks if type(one).__name__ == "Evidence")
+        assert not evidence.flush(10.0)
+        service.runtime._on_tick(main.readers)
+        main.handle(main.mailbox.get_nowait())
+        main.commit()
+        (told,) = sink.alarms("recording_lost")
+        assert told.text == "the recordings of alarms are not kept: Input/output error"
+        assert (told.bed, told.presence, told.priority) == ("_device", "on", "low")
+        assert sink.alarms("outbox_full") == []
+
+
 def test_alarms_are_raised_and_the_full_disk_is_one_until_there_is_room(
     folder, clock, outbox_after, caplog, monkeypatch
 ):

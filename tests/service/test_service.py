@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -119,6 +120,24 @@ def test_a_pause_with_nothing_sounding_is_kept_too(folder, run, clock, name):
     else:
         (alarm,) = sink.alarms("tachy")
         assert alarm.evidence["paused_until"] > clock.now()
+
+
+def test_in_standby_a_rate_is_told_as_unknown_for_that_reason_until_its_end(run, clock):
+    def told(*items):
+        readings = run(*items).of(Reading)
+        return {(one.bed, one.metric, one.value, one.quality, one.reason) for one in readings}
+
+    def rates(bed):
+        return [replace(fast(clock, bed), t=clock.now() + i) for i in range(4)]
+
+    assert told(command("standby", clock, seconds=60.0), *rates("bed1"), *rates("bed2")) == {
+        ("bed1", "ppg.hr", None, 0.0, "standby"),
+        ("bed1", "fused.hr", None, 0.0, "standby"),
+        ("bed2", "ppg.hr", 180.0, 1.0, ""),
+        ("bed2", "fused.hr", 180.0, 1.0, ""),
+    }
+    clock.advance(60.0)
+    assert told(*rates("bed1")) == {("bed1", "ppg.hr", 180.0, 1.0, ""), ("bed1", "fused.hr", 180.0, 1.0, "")}
 
 
 def test_after_the_machine_itself_restarted_standing_alarms_have_times_of_this_run(run, clock, folder, monkeypatch):

@@ -215,6 +215,7 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
         one.record(alarm(120.0 + 100 * number, number))
         one.record(Tick(170.0 + 100 * number))
     assert one.lost > 0
+    assert one.why_not() == "the recordings of alarms are not kept: the disk is too slow"
     gate.set()
 
 
@@ -224,13 +225,19 @@ def test_a_full_disk_costs_the_recording_and_is_said(evidence, clock, tmp_path, 
     def refuses(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
     feed(one, clock, 100, 120)
-    one.record(alarm(120.0))
-    assert not one.flush(5.0)
+    assert one.why_not() == ""
+    with monkeypatch.context() as full:
+        full.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
+        one.record(alarm(120.0))
+        assert not one.flush(5.0)
     assert one.lost == 1
     assert "No space left" in caplog.text
+    assert one.why_not() == "the recordings of alarms are not kept: No space left on device"
     assert list((tmp_path / "evidence").iterdir()) == []
+    one.record(alarm(300.0, 2))
+    one.flush(5.0)
+    assert one.why_not() == ""
 
 
 def test_one_recording_that_fails_costs_no_other(evidence, clock, tmp_path, monkeypatch, caplog):

@@ -77,7 +77,7 @@ class Incoming:
                 self._announcement.left(message.payload)
                 self._namesake.left(message.topic)
                 self._wake()
-        elif "/cmd/" in message.topic:
+        elif self._topics.is_command(message.topic):
             self.commands.message(message)
         elif message.topic == self._topics.status:
             self._namesake.status(message.payload, self._clock.now(), kept=bool(message.retain))

@@ -1,6 +1,7 @@
 """What is said now or never: readings with their numbers, heartbeats, figures, answers to commands. Not kept for later.
 
-Any thread may add; the sink's own takes.
+What asks nothing of the broker never waits behind what it must acknowledge: whoever sends commands faster than a slow
+broker takes their answers would keep readings and heartbeats back. Any thread may add; the sink's own takes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class Live:
 
     def __init__(self, topics: Topics, payloads: Payloads, clock: Clock, hops: Mapping[str, float]) -> None:
         self._topics, self._payloads, self._clock, self._hops = topics, payloads, clock, hops
+        self._first: deque[Message] = deque(maxlen=_MOST_WAITING)
         self._waiting: deque[Message] = deque(maxlen=_MOST_WAITING)
+        self._acknowledged: deque[Message] = deque(maxlen=_MOST_WAITING)
         self._seq: dict[tuple[str, str], int] = {}
 
     def reading(self, reading: Reading, *, heard: bool) -> None:
@@ -36,26 +39,33 @@ class Live:
         self.add(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
 
     def add(self, message: Message) -> None:
-        self._waiting.append(message)
+        (self._acknowledged if message.qos else self._waiting).append(message)
 
     def add_first(self, *messages: Message) -> None:
-        """In front of all that waits, in this order."""
-        self._waiting.extendleft(reversed(messages))
+        """In front of all that waits, in this order; what comes behind waits for it."""
+        self._first.extendleft(reversed(messages))
 
     def take(self, room: int) -> tuple[Message, float | None] | None:
         """The next one, and for how long it may still be delivered, s (None: always); None when there is none.
 
         room: how many that want an answer may be sent. What waited too long on its way through this program is left out.
         """
-        while self._waiting and (self._waiting[0].qos == 0 or room):
-            message = self._waiting.popleft()
+        while (message := self._next(room)) is not None:
             left_s = None if message.until is None else message.until - self._clock.now()
             if left_s is None or left_s > 0:
                 return message, left_s
         return None
 
+    def _next(self, room: int) -> Message | None:
+        if self._first:
+            return self._first.popleft() if room or not self._first[0].qos else None
+        if self._waiting:
+            return self._waiting.popleft()
+        return self._acknowledged.popleft() if self._acknowledged and room else None
+
     def clear(self) -> None:
-        self._waiting.clear()
+        for waiting in (self._first, self._waiting, self._acknowledged):
+            waiting.clear()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._first) + len(self._waiting) + len(self._acknowledged)

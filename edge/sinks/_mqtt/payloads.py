@@ -59,6 +59,11 @@ class Topics:
     def commands(self) -> str:
         return f"{self.root}/+/cmd/+"
 
+    def is_command(self, topic: str) -> bool:
+        """Whether it is one of ``commands``, and not the status of a source that is called ``cmd``."""
+        bed, _, rest = topic.removeprefix(f"{self.root}/").partition("/")
+        return bed != "source" and rest.startswith("cmd/")
+
     @property
     def retained(self) -> tuple[str, ...]:
         """What an earlier run may have left at the broker."""

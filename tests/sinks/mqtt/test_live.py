@@ -70,13 +70,21 @@ def test_readings_are_numbered_by_bed_and_metric_heard_or_not(live):
     assert told == [("bed1", "ppg.hr", 1), ("bed1", "ppg.rhythm", 1), ("bed2", "ppg.hr", 1), ("bed1", "ppg.hr", 3)]
 
 
-def test_what_wants_an_answer_waits_for_room_and_its_order_is_kept(live):
+def test_what_must_be_first_is_waited_for(live):
     live.add(Message("figures", b"{}"))
-    live.add(Message("answer", b"{}", 1))
-    live.add(Message("more", b"{}"))
     live.add_first(Message("status", b"1", 1), Message("then", b"2"))
     assert taken(live, room=0) == []
-    assert taken(live) == [(topic, None) for topic in ("status", "then", "figures", "answer", "more")]
+    assert taken(live) == [("status", None), ("then", None), ("figures", None)]
+
+
+def test_a_flood_of_answers_keeps_no_reading_and_no_heartbeat_back(live):
+    live.add(Message("heartbeat", b"{}"))
+    for n in range(1001):
+        live.add(Message(f"answer {n}", b"{}", 1))
+    live.reading(reading(), heard=True)
+    assert len(live) == 1002
+    assert taken(live, room=0) == [("heartbeat", None), ("bed1/reading/ppg.hr", 3.0)]
+    assert taken(live) == [(f"answer {n}", None) for n in range(1, 1001)]
 
 
 def test_the_oldest_go_where_nobody_takes_them_and_all_at_the_end_of_a_connection(live):
