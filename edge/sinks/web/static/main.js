@@ -11,7 +11,7 @@ import { left, mark, number, rankName, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4, FACE_S = 2, ANSWER_S = 60;
 const mine = new Set();
-let turns = 0, modesShown = "", answeredAt = 0;
+let turns = 0, modesShown = "", answeredAt = 0, page = null;
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -42,7 +42,7 @@ const lasts = (until, now) => until !== null && until !== undefined && until > n
 function showModes(now) {
   const bed = state.watching[state.bed] ?? {};
   const paused = state.connected && lasts(bed.paused_until, now), standby = state.connected && lasts(bed.standby_until, now);
-  const told = [paused && `sound paused ${left(bed.paused_until - now)}`, standby && `standby ${left(bed.standby_until - now)}`].filter(Boolean);
+  const told = [state.connected && !may("ack") && "view only", paused && `sound paused ${left(bed.paused_until - now)}`, standby && `standby ${left(bed.standby_until - now)}`].filter(Boolean);
   if (told.join() !== modesShown) {
     modesShown = told.join();
     $("modes").replaceChildren(...told.map((t) => make("span", { textContent: t })));
@@ -123,6 +123,7 @@ document.addEventListener("click", (event) => {
   if (ack) send("ack", { bed, id: ack, occurrence });
   else if (button.closest("#beds")) {
     watch(bed);
+    history.replaceState(null, "", `?bed=${encodeURIComponent(bed)}${location.hash}`);
     say("", true);
     clearTraces();
     state.faces = {};
@@ -155,10 +156,12 @@ $("theme").addEventListener("click", () => {
 });
 $("logout").addEventListener("click", async () => {
   await fetch("/logout", { method: "POST" });
-  location.assign("/login");
+  location.assign(`/login${location.search}`);
 });
 
 on("hello", (item) => {
+  page ??= item.page;
+  if (page !== item.page) return location.reload(); // the device has another version by now
   put($("device"), item.device);
   $("logout").hidden = !item.login;
   state.faces = {};
@@ -179,3 +182,4 @@ window.edgeVitals = { cost, drawn, link, state };
 start(changed);
 run();
 setInterval(show, 250);
+document.addEventListener("visibilitychange", show); // timers of a tab behind others come once a minute
