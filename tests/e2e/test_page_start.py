@@ -95,6 +95,16 @@ def test_the_address_names_the_bed_and_a_log_in_or_a_choice_keeps_it(browser, th
         assert seen.page.url == f"{server.sink.url}?bed=bed2"
 
 
+def test_the_bed_that_is_shown_is_named_in_sight_however_many_there_are(browser, monkeypatch):
+    beds = {f"bed{n}-of-the-ward": {"person": "", "site": "", "sources": {f"node{n}": "serial_port"}} for n in range(8)}
+    monkeypatch.setattr(web_server, "LAYOUT", beds)
+    with WebServer() as server, Seen(browser, f"{server.sink.url}?bed=bed7-of-the-ward") as seen:
+        seen.until("() => document.querySelector('#beds [aria-current=true]')")
+        tab, row = (seen.page.locator(s).bounding_box() for s in ("#beds [aria-current=true]", "#beds"))
+        assert row["x"] <= tab["x"]
+        assert tab["x"] + tab["width"] <= row["x"] + row["width"] + 1
+
+
 LONG = (
     f"The disk of /var/lib/edge-vitals gave no answer for {state_in_memory.START_S:g} s: alarms are in memory only, "
     "those before unknown; start again when it answers",
