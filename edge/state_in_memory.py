@@ -41,8 +41,8 @@ def answering(config: Config) -> Iterator[tuple[Config, str]]:
         sinks = {name: settings for name, settings in config.sinks.items() if name not in _KEEPING}
         sinks["evidence"] = {"quota_mb": 0.0}
         why = (
-            f"the disk of {state_dir} gave no answer for {START_S:g} s at the start: what stood before is not known, and "
-            "alarms are kept in memory only; start again when it answers"
+            f"the disk of {state_dir} gave no answer for {START_S:g} s: alarms are in memory only, those before unknown; "
+            "start again when it answers"
         )
         yield replace(config, state_dir=Path(lent), sinks=sinks), why
 

@@ -36,6 +36,7 @@ from edge.dsp.beats import Upright, band_passed
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.ppg_holes import Holes
+from edge.dsp.pulse_rate import WINDOW_S
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.inference import Model, runtime_versions
 from edge.ranges import FromZero, Hop
@@ -43,7 +44,6 @@ from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
 
-WINDOW_S = 16.0
 _LEAST_S = 8.0
 _GRID_HZ = 100.0
 _MAX_SD_SHARE = 0.2

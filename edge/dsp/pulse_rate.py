@@ -21,6 +21,8 @@ from edge.dsp.second_rise import MOST, second_rises
 Floats = NDArray[np.float64]
 
 _NO_BEATS: Final = BeatList(np.empty(0), np.empty(0), np.empty(0))
+WINDOW_S: Final = 16.0
+"""What is looked at to tell the beats of its last ``RATE_SPAN_S``."""
 RATE_SPAN_S: Final = 10.0
 _BRADY_BEATS = 4
 _TACHY_BEATS = 5

@@ -60,7 +60,8 @@ def models(config: Config | None) -> Iterator[Finding]:
         yield fault("models", "model_missing", str(inference.models_root(None)))
     altered = {check.model: check for check in inference.verify(None) if not check.ok}
     for name, check in altered.items():
-        word = "model_missing" if "missing" in check.text or "no such" in check.text else "model_altered"
+        there = (inference.models_root(None) / name / check.file).exists()
+        word = "model_altered" if there else "model_missing"
         yield fault("models", word, f"{name}/{check.file}: {check.text}")
     if not any(map(installed, _RUNTIMES)):  # which is what to say once, not of every model
         return
@@ -71,8 +72,8 @@ def models(config: Config | None) -> Iterator[Finding]:
         except ModelError as error:
             yield fault("models", "model_variant", str(error), state="fail")
             continue
-        wrong = [note for note in model.notes if "is not installed" not in note]  # one runtime is enough
-        yield fault("models", "model_variant", "; ".join(wrong)) if wrong else fine("models", str(model.identity))
+        wrong = "; ".join(model.faults)
+        yield fault("models", "model_variant", wrong) if wrong else fine("models", str(model.identity))
 
 
 def configuration(config: Config | None) -> Iterator[Finding]:
@@ -141,7 +142,7 @@ def _outbox(path: Path) -> Iterator[Finding]:
         finally:
             db.close()
     except sqlite3.OperationalError as error:
-        if "locked" in str(error):
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return
         said = str(error)
     except sqlite3.DatabaseError as error:

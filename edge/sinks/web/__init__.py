@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from edge.clock import Clock
@@ -20,7 +21,8 @@ from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.impatient import impatient_protocol
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
-from edge.sinks.web.traces import Traces
+from edge.sinks.web.sessions import SessionFile
+from edge.sinks.web.traces import Traces, channels_read
 from edge.types import Alarm, Block, Command, ConfigError, Event
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ def build(
     layout: Mapping[str, Any] | None = None,
     watching: Watching | None = None,
     history: Kept | None = None,
+    state_dir: Path | None = None,
+    header: Callable[[], Mapping[str, Any]] = dict,
     host: str = "127.0.0.1",
     port: Port = 8080,
     cert_file: Text | None = None,
@@ -61,8 +65,8 @@ def build(
     cert_file, key_file: PEM files; both together turn TLS on. behind_proxy: a proxy in front does the TLS, passes Host
     and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an environment variable, with lines
     ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and site) and configure (also standby and
-    shelve). hosts: further names by which browsers reach the page. local_role: everybody's role where there are no
-    tokens. max_viewers: so many browsers at once.
+    shelve); a log-in lasts while its page is open and 12 h more, over restarts, too. hosts: further names by which
+    browsers reach the page. local_role: everybody's role where there are no tokens. max_viewers: so many browsers at once.
     """
     tokens = load_tokens(token_file, token_env)
     loopback = is_loopback(host)
@@ -95,8 +99,12 @@ def build(
         "hops": dict(hops or {}),
         "layout": dict(layout or {}),
     }
+    listener = listen("sinks.web", host, port, max_viewers + _CONNECTIONS_BESIDE + _TURNED_AWAY_POLITELY)
+    kept = SessionFile(state_dir, clock) if tokens and state_dir is not None else None
+    lasting: dict[str, Any] = {"sessions": kept.load(tokens), "keep": kept.save} if kept is not None else {}
     return WebSink(
-        listener=listen("sinks.web", host, port, max_viewers + _CONNECTIONS_BESIDE + _TURNED_AWAY_POLITELY),
+        listener=listener,
+        sessions=kept,
         tls=(cert_file, key_file) if cert_file and key_file else None,
         access=Access(
             tokens=tokens,
@@ -104,8 +112,10 @@ def build(
             hosts=(*hosts, *own_names),
             loopback=loopback and not behind_proxy,
             secure=secure,
+            **lasting,
         ),
         picture=Picture(clock=clock, about=about, standing=standing, watching=watching),
+        traces=Traces(channels=channels_read(str(header().get("config", "")))),
         clock=clock,
         on_command=on_command,
         proxied=behind_proxy,
@@ -124,18 +134,20 @@ class WebSink:
         tls: tuple[str, str] | None,
         access: Access,
         picture: Picture,
+        traces: Traces,
         clock: Clock,
         on_command: Callable[[Command], None],
         proxied: bool,
         max_viewers: int,
         past: Past | None = None,
+        sessions: SessionFile | None = None,
     ) -> None:
         import uvicorn
 
         from edge.sinks.web.app import Page
         from edge.sinks.web.viewers import Audience
 
-        self._picture, self._traces, self._listener = picture, Traces(), listener
+        self._picture, self._traces, self._listener, self._sessions = picture, traces, listener, sessions
         audience = Audience(picture=picture, traces=self._traces, clock=clock, limit=max_viewers)
         page = Page(access=access, audience=audience, clock=clock, on_command=on_command, proxied=proxied, past=past)
         host, port = listener.getsockname()[:2]
@@ -186,6 +198,8 @@ class WebSink:
         self._server.should_exit = True
         self._thread.join(_STOP_S)
         self._listener.close()
+        if self._sessions is not None:
+            self._sessions.close()
 
     def _run(self) -> None:
         try:

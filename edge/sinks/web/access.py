@@ -1,7 +1,8 @@
 """Who may look and who may act: tokens with roles, sessions, and the checks of where a request comes from.
 
 Pure but for the random numbers of sessions; time is an argument. Tokens are compared by their hashes, all of them every
-time and each in constant time; a session is known only by its hash, so that memory holds nothing that opens a door.
+time and each in constant time; a session is known only by its hash, so that memory holds nothing that opens a door. It
+lasts as long as its page is open, and ``SESSION_S`` more: a bedside screen that asks for a token at night shows no alarm.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import os
 import re
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +34,7 @@ of a bed or of one condition."""
 
 TOKEN_MIN: Final = 16
 SESSION_S: Final = 12 * 3600.0
+_PROLONGED_S: Final = 3600.0  # its end is moved as often: one that is kept is written to the disk
 _SESSIONS: Final = 500
 _TRIES: Final = 5  # failed log-ins of one address within the window
 _TRIES_OF_ALL: Final = 100
@@ -39,6 +42,10 @@ _TRY_WINDOW_S: Final = 60.0
 _ADDRESSES: Final = 1024
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LABEL: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
+
+
+Sessions = Mapping[bytes, tuple[bytes, float]]
+"""By the hash of a session: the hash of its token, and its end as monotonic time, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +146,26 @@ class Access:
 
     tokens: from ``load_tokens``; empty = nobody logs in and everybody has ``local_role``, which only loopback allows.
     hosts: further names by which browsers reach the server; addresses are always right, since a name is what a
-    rebinding attack needs. secure: cookies travel by TLS only.
+    rebinding attack needs. secure: cookies travel by TLS only. sessions: of before; keep: called with all of them whenever
+    they change.
     """
 
     def __init__(
-        self, *, tokens: Mapping[bytes, Person], local_role: str, hosts: Sequence[str], loopback: bool, secure: bool
+        self,
+        *,
+        tokens: Mapping[bytes, Person],
+        local_role: str,
+        hosts: Sequence[str],
+        loopback: bool,
+        secure: bool,
+        sessions: Sessions = MappingProxyType({}),
+        keep: Callable[[Sessions], None] = lambda _sessions: None,
     ) -> None:
         self._tokens = dict(tokens)
         self._local = Person(local_role, "page")
         self._hosts = {h.lower() for h in hosts} | _LOOPBACK
         self._any_address = not loopback
-        self._sessions: OrderedDict[bytes, tuple[Person, float]] = OrderedDict()
+        self._sessions, self._keep = OrderedDict(sessions), keep
         self.secure = secure
         self.limit = LoginLimit()
 
@@ -161,32 +177,39 @@ class Access:
     def login(self, token: str, now: float) -> str | None:
         """A new session's id, or None for a wrong token; every token is compared, whichever was right."""
         given, found = _digest(token), None
-        for digest, person in self._tokens.items():
+        for digest in self._tokens:
             if hmac.compare_digest(digest, given):
-                found = person
+                found = digest
         if found is None:
             return None
         session = secrets.token_urlsafe(32)
         self._sessions[_digest(session)] = (found, now + SESSION_S)
         while len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
+        self._keep(self._sessions)
         return session
 
     def logout(self, session: str) -> None:
         """Forget a session."""
-        self._sessions.pop(_digest(session), None)
+        if self._sessions.pop(_digest(session), None) is not None:
+            self._keep(self._sessions)
 
     def person(self, session: str, now: float) -> Person | None:
-        """Whose session this is; None = nobody's, or it is over."""
+        """Whose session this is, which lasts anew from now on; None = nobody's, or it is over."""
         if self.open:
             return self._local
-        entry = self._sessions.get(_digest(session)) if session else None
+        digest = _digest(session)
+        entry = self._sessions.get(digest) if session else None
         if entry is None:
             return None
-        if now >= entry[1]:
+        token, until = entry
+        if now >= until:
             self.logout(session)
             return None
-        return entry[0]
+        if until < now + SESSION_S - _PROLONGED_S:
+            self._sessions[digest] = (token, now + SESSION_S)
+            self._keep(self._sessions)
+        return self._tokens[token]
 
     def host_ok(self, host: str) -> bool:
         """Whether a Host header names this server: against DNS rebinding."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import mimetypes
@@ -27,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
 from edge.sinks._command_text import plain_text, seconds_of
-from edge.sinks.web.access import SESSION_S, Access, Person
+from edge.sinks.web.access import Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes
 from edge.sinks.web.viewers import Audience, Viewer
@@ -50,6 +51,7 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=()",
 }
+_COOKIE_S: Final = 400 * 86_400  # as long as browsers keep one; whether its session lasts is ours to say
 _BODY_MAX: Final = 2048
 _SEND_S: Final = 10.0  # a viewer that takes nothing for so long is gone
 _COMMANDS: Final = (20, 10.0)  # so many in so many seconds from one viewer
@@ -72,6 +74,7 @@ class Page:
         self._access, self._audience, self._clock = access, audience, clock
         self._on_command, self._proxied, self._past = on_command, proxied, past
         self._files = {p.name: p.read_bytes() for p in STATIC.iterdir() if p.is_file()}
+        self._page = hashlib.sha256(b"".join(self._files[name] for name in sorted(self._files))).hexdigest()[:16]
 
     def application(self) -> ASGIApp:
         """The ASGI application."""
@@ -97,7 +100,7 @@ class Page:
 
     async def _index(self, request: Request) -> Response:
         if self._person(request) is None:
-            return RedirectResponse("/login", status_code=303)
+            return RedirectResponse(f"/login?{request.url.query}".rstrip("?"), status_code=303)
         return self._file("index.html")
 
     async def _login_page(self, _request: Request) -> Response:
@@ -142,7 +145,7 @@ class Page:
         self._access.logout(request.cookies.get(COOKIE, ""))
         response = Response(status_code=204)
         response.set_cookie(
-            COOKIE, session, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=self._access.secure
+            COOKIE, session, max_age=_COOKIE_S, httponly=True, samesite="strict", secure=self._access.secure
         )
         return response
 
@@ -165,7 +168,7 @@ class Page:
             await socket.close(OVER)
             return
         await socket.accept()
-        about = {"role": person.role, "by": person.name, "login": not self._access.open}
+        about = {"role": person.role, "by": person.name, "login": not self._access.open, "page": self._page}
         viewer = self._audience.join(person.name, confirms="confirms" in socket.query_params, **about)
         if viewer is None:
             await socket.close(TOO_MANY, "too many viewers")

@@ -17,20 +17,19 @@ from numpy.typing import NDArray
 from edge.alarms.bed import recording_of
 from edge.alarms.conditions import DRILL
 from edge.dsp.beats import band_passed, polarity
-from edge.dsp.pulse_rate import RATE_SPAN_S
+from edge.dsp.ppg_breaks import MAX_BRIDGE_S
+from edge.dsp.pulse_rate import RATE_SPAN_S, WINDOW_S
 from edge.dsp.resample import to_grid
 from edge.dsp.rest_rate import look
 from edge.recording import ClockMark, Entry, Recording
 from edge.sinks.web.receipt import receipt
-from edge.sinks.web.traces import Traces
+from edge.sinks.web.traces import Traces, channels_read, read_channel
 from edge.types import Alarm, Block, Reading, SourceError
 from edge.window import sample_times
 
 SHOWN_HZ: Final = 50.0
 _BEATS_HZ: Final = 100.0
-_GAP_S: Final = 0.25
 _LEAST_S: Final = 3.0  # of pulse wave in which beats are looked for
-_WINDOW_S: Final = 16.0  # looked at to tell the beats of its last ten seconds
 _SETTLE_S: Final = 4.0  # of samples before what is shown
 _VERDICTS: Final[Mapping[str, tuple[Callable[[Reading], bool], float, str]]] = {
     "pcg.murmur": (lambda r: r.detail.get("decision") == "present", 5.0, "murmur"),
@@ -97,6 +96,7 @@ def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str,
     """A recording as traces, marks and readings. wall: what makes a monotonic time Unix time, s."""
     header = recording.header
     start, end = (float(t) for t in header["span"])
+    channels = channels_read(str(header.get("config", "")))
     clocks = [e.wall - e.t for e in entries if isinstance(e, ClockMark)]
     blocks = [e for e in entries if isinstance(e, Block) and e.t_end > start - _SETTLE_S and e.t0 < end]
     readings = [e for e in entries if isinstance(e, Reading) and start <= e.t <= end]
@@ -109,16 +109,16 @@ def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str,
         "models": header.get("identities", {}),
         "torn": "; ".join(filter(None, (recording.damaged, recording.torn))),
         "together": len(header.get("occurrences", ())),
-        "waves": [chunk for chunk in _chunks(blocks) if chunk["t"] >= start],
-        "beats": _beats(blocks, readings, start),
+        "waves": [chunk for chunk in _chunks(blocks, channels) if chunk["t"] >= start],
+        "beats": _beats(blocks, readings, start, channels),
         "marks": _marks(readings, {b.source: b.t0 for b in reversed(blocks)}),
         "moments": [[e.t, e.evidence.get("change", ""), e.id] for e in entries if isinstance(e, Alarm)],
         "readings": _numbers(readings, str(alarm["evidence"].get("reading", {}).get("metric", ""))),
     }
 
 
-def _chunks(blocks: Iterable[Block]) -> list[dict[str, Any]]:
-    traces = Traces(SHOWN_HZ)
+def _chunks(blocks: Iterable[Block], channels: Mapping[str, int]) -> list[dict[str, Any]]:
+    traces = Traces(SHOWN_HZ, channels)
     traces.watched = True
     found: list[dict[str, Any]] = []
     for block in blocks:
@@ -127,26 +127,33 @@ def _chunks(blocks: Iterable[Block]) -> list[dict[str, Any]]:
     return found
 
 
-def _beats(blocks: Sequence[Block], readings: Sequence[Reading], start: float) -> dict[str, list[float]]:
+def _beats(
+    blocks: Sequence[Block], readings: Sequence[Reading], start: float, channels: Mapping[str, int]
+) -> dict[str, list[float]]:
     """Times of the beats of each pulse wave, where a reading says that there is a pulse."""
     found: dict[str, list[float]] = {}
     for stream in dict.fromkeys(b.stream for b in blocks if b.kind == "ppg"):
         source = stream.partition("/")[0]
         known = [r.t for r in readings if r.source == source and r.metric == "ppg.hr" and r.value is not None]
-        peaks = [t for run in _runs([b for b in blocks if b.stream == stream]) for t in _peaks(*run)]
+        peaks = [t for run in _runs([b for b in blocks if b.stream == stream], channels) for t in _peaks(*run)]
         found[stream] = [round(t, 3) for t in peaks if t >= start and any(0.0 <= k - t <= 10.0 for k in known)]
     return found
 
 
-def _runs(blocks: Sequence[Block]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Times and values of the first channel, apart wherever the epoch changes."""
+def _runs(
+    blocks: Sequence[Block], channels: Mapping[str, int]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Times and values of the channel that is read, apart wherever the epoch changes."""
     runs: list[list[Block]] = []
     for block in blocks:
         if not runs or runs[-1][-1].epoch != block.epoch:
             runs.append([])
         runs[-1].append(block)
     return [
-        (np.concatenate([sample_times(b) for b in run]), np.concatenate([b.data[:, 0].astype(float) for b in run]))
+        (
+            np.concatenate([sample_times(b) for b in run]),
+            np.concatenate([read_channel(b, channels).astype(float) for b in run]),
+        )
         for run in runs
     ]
 
@@ -156,7 +163,7 @@ def _peaks(t: NDArray[np.float64], x: NDArray[np.float64]) -> list[float]:
     t, x = t[good], x[good]
     if len(t) < 2 or t[-1] - t[0] < _LEAST_S:
         return []
-    values, valid = to_grid(t, x, float(t[0]), float(t[-1]), _BEATS_HZ, _GAP_S)
+    values, valid = to_grid(t, x, float(t[0]), float(t[-1]), _BEATS_HZ, MAX_BRIDGE_S)
     wave = band_passed(values, _BEATS_HZ)
     peaks = _counted(values, wave if polarity(wave) >= 0 else -wave)
     return [float(t[0] + peak) for peak in peaks if valid[min(len(valid) - 1, round(peak * _BEATS_HZ))]]
@@ -165,7 +172,7 @@ def _peaks(t: NDArray[np.float64], x: NDArray[np.float64]) -> list[float]:
 def _counted(raw: NDArray[np.float64], wave: NDArray[np.float64]) -> Iterator[float]:
     """Times from the first sample, s, of the beats that a rate is counted by: of the last 10 s of one window after another,
     since noise in the pauses of a slow heart is told from its beats there only."""
-    begin, span, window = 0, round(RATE_SPAN_S * _BEATS_HZ), round(_WINDOW_S * _BEATS_HZ)
+    begin, span, window = 0, round(RATE_SPAN_S * _BEATS_HZ), round(WINDOW_S * _BEATS_HZ)
     while begin < len(wave):
         end = len(wave) if len(wave) - begin < 2 * span else begin + span
         first = max(0, end - max(window, end - begin))

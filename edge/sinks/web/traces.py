@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import threading
+import tomllib
 from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +23,7 @@ from edge.types import Block
 SHOWN_HZ: Final = 100.0
 """Points a second of a trace: more than a screen shows of a sweep of eight seconds."""
 _KINDS: Final = ("ppg", "pcg", "ecg", "roi")
+_READ_BY: Final = {"ppg": "pulse", "pcg": "murmur"}
 _WAITING: Final = 400  # blocks that wait for the server's thread: some ten seconds
 _BASELINE_S: Final = {"ppg": 1.5, "ecg": 1.0, "pcg": 1.0, "roi": 1.0}
 _PEAK_S: Final = 4.0
@@ -30,11 +34,27 @@ _PRESENT, _YAW, _MOVED = (COLUMNS.index(name) for name in ("present", "yaw", "mo
 _BOX = [COLUMNS.index(name) for name in "xywh"]
 
 
-class Traces:
-    """The traces of every stream that the page can show, ``shown_hz`` points a second at most."""
+def channels_read(config: str) -> dict[str, int]:
+    """By kind of stream, which channel its analyzers read by a configuration's text: that one is to be seen."""
+    try:
+        analyzers = tomllib.loads(config).get("analyzers", {})
+        return {kind: int(analyzers.get(name, {}).get("channel", 0)) for kind, name in _READ_BY.items()}
+    except (tomllib.TOMLDecodeError, AttributeError, TypeError, ValueError):
+        return {}
 
-    def __init__(self, shown_hz: float = SHOWN_HZ) -> None:
-        self._shown_hz = shown_hz
+
+def read_channel(block: Block, channels: Mapping[str, int]) -> NDArray[Any]:
+    """The samples of the channel that is read, or of the last where there are fewer."""
+    samples: NDArray[Any] = block.data[:, min(channels.get(block.kind, 0), block.data.shape[1] - 1)]
+    return samples
+
+
+class Traces:
+    """The traces of every stream that the page can show, ``shown_hz`` points a second at most. channels: see
+    ``channels_read``."""
+
+    def __init__(self, shown_hz: float = SHOWN_HZ, channels: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._shown_hz, self._channels = shown_hz, channels
         self._lock = threading.Lock()
         self._blocks: deque[Block] = deque(maxlen=_WAITING)
         self._traces: dict[str, _Trace] = {}
@@ -58,7 +78,9 @@ class Traces:
             trace = self._traces.get(block.stream)
             if trace is None:
                 trace = self._traces[block.stream] = (
-                    _Face(block, self._shown_hz) if block.kind == "roi" else _Trace(block, self._shown_hz)
+                    _Face(block, self._shown_hz)
+                    if block.kind == "roi"
+                    else _Trace(block, self._shown_hz, self._channels)
                 )
             chunk = trace.add(block)
             if chunk is not None:
@@ -88,8 +110,8 @@ def _append(chunks: list[dict[str, Any]], chunk: dict[str, Any]) -> None:
 class _Trace:
     """One stream of samples: bins of ``stride`` samples, as their mean or, for sound, their lowest and highest."""
 
-    def __init__(self, block: Block, shown_hz: float) -> None:
-        self._shown_hz = shown_hz
+    def __init__(self, block: Block, shown_hz: float, channels: Mapping[str, int] = MappingProxyType({})) -> None:
+        self._shown_hz, self._channels = shown_hz, channels
         self._band = block.kind == "pcg"
         self._shown = 0
         self._baseline_s = _BASELINE_S[block.kind]
@@ -105,7 +127,8 @@ class _Trace:
     def add(self, block: Block) -> dict[str, Any] | None:
         if block.epoch == self._epoch and block.seq < self._next:
             return None  # another lane's copy
-        finite = np.isfinite(block.data[:, 0])
+        data = np.asarray(read_channel(block, self._channels), dtype=np.float64)
+        finite = np.isfinite(data)
         if not finite.any():
             return None  # only other channels hold numbers: as if it had not come, so that the line breaks
         if block.epoch != self._epoch:
@@ -118,7 +141,6 @@ class _Trace:
         off = "sensor_off" in block.flags
         if off:
             self._baseline, self._peak = None, 0.0
-        data = np.asarray(block.data[:, 0], dtype=np.float64)
         if not finite.all():  # what is missing is drawn at the level, from which no pulse stands out
             data = np.where(finite, data, data[finite].mean() if self._baseline is None else self._baseline)
         start = block.t0 - len(self._carry) / block.rate

@@ -46,8 +46,8 @@ def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
     if not rows:
         raise SourceError(f"{path}: empty")
     usual = rows[len(rows) // 2][1]
-    separator = max(";\t,", key=usual.count)
-    cells = Cells(separator, separator == ";" and all("." not in line for _, line in rows[1:]))
+    separator = next((one for one in ";\t" if _parts(one, [line for _, line in rows[len(rows) // 2 :]])), ",")
+    cells = Cells(separator, separator != "," and all("." not in line for _, line in rows[1:]))
     begin = _beginning(rows, usual, cells)
     rows = rows[begin:]
     head = cells(rows[0][1])
@@ -69,6 +69,11 @@ def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
 def is_absent(cell: str) -> bool:
     """Whether a cell says that there is no number."""
     return cell.lower() in _ABSENT
+
+
+def _parts(separator: str, lines: Sequence[str]) -> bool:
+    """Whether it stands equally often in all lines: a comma does so, too, where it is within each number."""
+    return len({line.count(separator) for line in lines}) == 1 and separator in lines[0]
 
 
 def _beginning(rows: Sequence[tuple[int, str]], usual: str, cells: Cells) -> int:

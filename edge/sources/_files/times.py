@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats
+from edge.sources._files.track import Floats, kind_of
 from edge.types import SourceError
 
 _UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
@@ -61,23 +61,29 @@ def past_midnight(cells_s: Floats) -> Floats:
 
 
 def counter_column(names: Sequence[str], table: Floats) -> int | None:
-    """The column that counts the rows: by its name, or without names a first one of whole numbers in steps of one."""
+    """The column that counts the rows: by its name, or where no name tells a first one of whole numbers in steps of one."""
     if table.shape[1] < 2 or len(table) < 3:
         return None
-    if names:
-        return next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
+    named = next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
+    if named is not None or not _may_begin_with_time(names):
+        return named
     first = table[:, 0]
     return 0 if np.isfinite(first).all() and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
 
 
 def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
-    """The column that says when: by its name, or without names a first one that rises."""
+    """The column that says when: by its name, or where no name tells a first one that rises."""
     for i, name in enumerate(names):
         if is_time(name):
             return i
-    if not names and counter is None and table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all():
-        return 0
-    return None
+    rises = table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all()
+    return 0 if rises and counter is None and _may_begin_with_time(names) else None
+
+
+def _may_begin_with_time(names: Sequence[str]) -> bool:
+    """Whether the first column may be time or count though no name says so: there are no names, or they are of another
+    language, as Zeit or temps is."""
+    return not names or (kind_of(names[0]) is None and not any(map(is_time, names)))
 
 
 def counted(path: Path, count: Floats, first_line: int) -> NDArray[np.int64] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -200,3 +202,10 @@ def test_state_low(tmp_path, monkeypatch):
 def test_state_damaged(tmp_path):
     (tmp_path / "outbox.sqlite").write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
     assert words(disk(tmp_path)) == ["state_damaged"]
+
+
+def test_a_state_that_its_program_writes_just_now_is_not_damaged(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None)) as db:
+        db.execute("create table events (id)")
+        db.execute("begin exclusive")
+        assert words(disk(tmp_path)) == []

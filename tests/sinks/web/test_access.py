@@ -56,13 +56,30 @@ def test_tokens_come_from_a_file_that_others_cannot_read_and_from_the_environmen
         load_tokens(str(tmp_path / "none"), None)
 
 
-def test_a_session_belongs_to_its_token_and_ends():
+def test_a_session_belongs_to_its_token_lasts_while_it_is_used_and_ends():
     door = access()
     session = door.login(TOKEN, 100.0)
     assert door.person(session, 100.0).role == "view"
-    assert door.person(session, 100.0 + SESSION_S - 1).role == "view"
-    assert door.person(session, 100.0 + SESSION_S) is None
-    assert door.person(session, 100.0) is None, "a session that ended stays ended"
+    used = 100.0 + SESSION_S - 1
+    assert door.person(session, used).role == "view"
+    assert door.person(session, used + SESSION_S - 1).role == "view"
+    over = used + 2 * SESSION_S - 1
+    assert door.person(session, over) is None
+    assert door.person(session, used) is None, "a session that ended stays ended"
+
+
+def test_sessions_are_kept_whenever_they_change_and_not_at_every_use():
+    kept = []
+    door = access(keep=lambda sessions: kept.append(dict(sessions)))
+    session = door.login(TOKEN, 0.0)
+    door.person(session, 3600.0)
+    assert [[until for _, until in sessions.values()] for sessions in kept] == [[SESSION_S]]
+    door.person(session, 3601.0)
+    assert [until for _, until in kept[1].values()] == [3601.0 + SESSION_S]
+    assert access(sessions=kept[1]).person(session, 3602.0).role == "view"
+    door.logout(session)
+    door.logout(session)
+    assert kept[2:] == [{}]
 
 
 def test_logging_out_ends_the_session_at_once():

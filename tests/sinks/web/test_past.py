@@ -169,6 +169,21 @@ def test_of_a_slow_heart_the_beats_are_marked_and_not_the_noise_between_them(kep
     assert len(beats) == 25
 
 
+def test_beats_and_waveform_are_those_of_the_channel_that_was_read(kept, page):
+    wave = 20_000.0 * (steady(75.0, 60.0, 0.3) + noise(0.1, 60.0, 1))
+    two = np.round(np.stack([noise(1.0, 60.0, 2), wave], axis=1))
+    with (kept.root / "b.bed1.af.2.evrec").open("wb") as file:
+        config = "[analyzers.pulse]\nchannel = 1\n"
+        writer = RecordingWriter(file, {"span": [110.0, 160.0], "config": config})
+        for k in range(600):
+            writer.add(Block("node/ppg", k * 10, 100.0 + k * 0.1, 100.0, two[k * 10 : k * 10 + 10]))
+            writer.add(Reading("ppg.hr", 100.1 + k * 0.1, 75.0, "bpm", 0.9, bed="bed1", source="node"))
+    recording = got(page, "/history/b.bed1.af.2")["recording"]
+    assert np.diff(recording["beats"]["node/ppg"]) == pytest.approx(0.8, abs=0.1)
+    assert len(recording["beats"]["node/ppg"]) in (62, 63)
+    assert max(c["q"] * max(c["v"]) for c in recording["waves"]) > 5000.0
+
+
 def test_an_answer_is_small_on_the_way(page):
     plain = page.request("GET", f"/history/{OCCURRENCE}")[2]
     status, headers, body = page.request("GET", f"/history/{OCCURRENCE}", Accept_Encoding="gzip, br")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS
 from edge.sinks.web.picture import Picture, envelope
-from edge.sinks.web.traces import Traces
+from edge.sinks.web.traces import Traces, channels_read
 from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Viewer
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 
@@ -44,6 +44,24 @@ def points(chunks, stream):
             at = [c["t"] + d / 1000 for d in c["d"]] if "d" in c else c["t"] + np.arange(len(c["v"])) * c["dt"]
             found += zip(at, np.array(c["v"]) * c["q"], strict=True)
     return np.array(found)
+
+
+def test_the_channel_is_drawn_that_the_analyzer_reads():
+    config = "[analyzers.pulse]\nchannel = 1\n[analyzers.murmur]\nchannel = 7\n"
+    made = Traces(channels=channels_read(config))
+    made.watched = True
+    rows = np.stack([np.zeros(100), 1000.0 * (np.arange(100) % 2)], axis=1)
+    made.take(Block("node/ppg", 0, 0.0, 100.0, rows))
+    made.take(Block("node/pcg", 0, 0.0, 100.0, rows[:, 1:]))  # has fewer channels than that
+    chunks = made.drain()
+    assert all(np.ptp(points(chunks, stream)[:, 1]) > 500.0 for stream in ("node/ppg", "node/pcg"))
+
+
+@pytest.mark.parametrize(
+    "config", ["", "not TOML", "analyzers = 7", "[analyzers]\npulse = 3", "[analyzers.pulse]\nchannel = []"]
+)
+def test_a_configuration_that_says_nothing_of_channels_means_the_first(config):
+    assert set(channels_read(config).values()) <= {0}
 
 
 def test_of_readings_only_the_newest_is_told_and_of_alarms_each():

@@ -51,18 +51,17 @@ def test_a_long_table_is_read_some_lines_at_a_time(tmp_path: Path) -> None:
         ("time,ppg", lambda i: f"{i * 10},{i}"),  # nothing here is sampled every ten seconds
         ("timestamp,ppg", lambda i: f"{1.7e9 + i / 100:.2f},{i}"),
         ("time_us\tppg", lambda i: f"{i * 10000}\t{i}"),
-        ("Zeit;ppg", None),
+        ("Zeit;Puls", lambda i: f"{i // 100},{i % 100:02d};{i}"),
+        ("Zeit [ms]\tPPG", lambda i: f"{i * 10},0\t{i},0"),
+        ("temps (s);signal", lambda i: f"{i // 100},{i % 100:02d};{i},00"),
         (None, lambda i: f"{i / 100} {i}"),
         ('"time","ppg"', lambda i: f'"{i / 100}","{i}"'),
         ("time;ppg", lambda i: f"{i // 100},{i % 100:02d};{i}"),
     ],
 )
-def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], str] | None) -> None:
-    if row is None:
-        text, given = "ppg\n" + "\n".join(str(i) for i in range(300)), {"rate_hz": 100.0}
-    else:
-        text, given = "\n".join([*([header] if header else []), *(row(i) for i in range(300))]), {}
-    blocks = play(table(tmp_path / "t.csv", "# comment\n" + text + "\n\n"), **given)
+def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], str]) -> None:
+    text = "\n".join([*([header] if header else []), *(row(i) for i in range(300))])
+    blocks = play(table(tmp_path / "t.csv", "# comment\n" + text + "\n\n"))
     assert blocks[0].rate == pytest.approx(100.0, abs=1e-6)
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300))
 
@@ -72,6 +71,7 @@ def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], s
     [
         ("sample,value", lambda i: f"{i},{i % 9}"),
         (",0", lambda i: f"{i},{i % 9}"),  # a table's index has no name
+        ("Zeile;Puls", lambda i: f"{i};{i % 9},0"),
         (None, lambda i: f"{i + 1} {i % 9}"),
         (None, lambda i: f"{i / 100},{i % 9}"),
         ("time,value", lambda i: f"{i / 100},{i % 9}"),

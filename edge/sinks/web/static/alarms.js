@@ -13,7 +13,8 @@ export function showAlarms(now, severalBeds) {
   $("quiet").hidden = real > 0 || !state.connected;
   put($("count"), shown.length > 1 ? [several(real, "alarm"), several(drills, "drill")].filter(Boolean).join(", ") : "");
   const rows = shown.map((alarm) => {
-    const got = receipt(alarm);
+    const got = receipt(alarm), text = make("span", { className: "text", textContent: textOf(alarm) });
+    text.style.setProperty("--length", text.textContent.length);
     const stands = alarm.drill && alarm.presence === "on" ? "a test, no alarm" : PRESENCES[alarm.presence];
     const about = [rankName(alarm), stands, `for ${duration(now - alarm.since)}`];
     if (severalBeds || alarm.bed !== state.bed) about.unshift(alarm.bed === "_device" ? "this device" : alarm.bed);
@@ -23,7 +24,7 @@ export function showAlarms(now, severalBeds) {
     const row = make("li", { className: rankName(alarm), data: { presence: alarm.presence, id: alarm.id, key: alarm.id } },
       make("span", { className: "mark", textContent: mark(alarm), ariaHidden: "true" }),
       make("span", { className: "words" },
-        make("span", { className: "text", textContent: textOf(alarm) }),
+        text,
         make("span", { className: "line" },
           make("b", { className: "receipt", textContent: got?.text ?? "", data: { state: got?.state ?? "" } }),
           make("span", { className: "about", textContent: about.join(" · ") }))));

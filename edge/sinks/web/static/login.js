@@ -10,7 +10,7 @@ form.addEventListener("submit", async (event) => {
     const answer = await fetch("/login", {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: form.token.value.trim() }),
     });
-    if (answer.ok) location.assign("/");
+    if (answer.ok) location.assign(`/${location.search}`); // the bed that was asked for
     else problem.textContent = (await answer.json()).error;
   } catch {
     problem.textContent = "The monitor does not answer.";

@@ -11,7 +11,7 @@ import { left, mark, number, rankName, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4, FACE_S = 2, ANSWER_S = 60;
 const mine = new Set();
-let turns = 0, modesShown = "", answeredAt = 0;
+let turns = 0, modesShown = "", answeredAt = 0, page = null, inSight = null;
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -27,7 +27,7 @@ function beds() {
 function showBeds(now) {
   const all = beds();
   if (all.length < 2) return fill($("beds"), []);
-  return fill($("beds"), all.map((bed) => {
+  fill($("beds"), all.map((bed) => {
     const rate = readingsOf(bed, now).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
     const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: bed }),
       make("b", { textContent: unfit(rate, now) ? "--" : number(rate.v, "bpm") }));
@@ -35,6 +35,14 @@ function showBeds(now) {
     if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst) }));
     return button;
   }));
+  if (inSight !== state.bed) bedInSight();
+  inSight = state.bed;
+}
+
+// Whose numbers these are must be read without a finger, also when the words beside the beds leave them less room.
+function bedInSight() {
+  const row = $("beds"), tab = row.querySelector("[aria-current=true]");
+  if (tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
 }
 
 const lasts = (until, now) => until !== null && until !== undefined && until > now;
@@ -42,7 +50,7 @@ const lasts = (until, now) => until !== null && until !== undefined && until > n
 function showModes(now) {
   const bed = state.watching[state.bed] ?? {};
   const paused = state.connected && lasts(bed.paused_until, now), standby = state.connected && lasts(bed.standby_until, now);
-  const told = [paused && `sound paused ${left(bed.paused_until - now)}`, standby && `standby ${left(bed.standby_until - now)}`].filter(Boolean);
+  const told = [state.connected && !may("ack") && "view only", paused && `sound paused ${left(bed.paused_until - now)}`, standby && `standby ${left(bed.standby_until - now)}`].filter(Boolean);
   if (told.join() !== modesShown) {
     modesShown = told.join();
     $("modes").replaceChildren(...told.map((t) => make("span", { textContent: t })));
@@ -123,6 +131,7 @@ document.addEventListener("click", (event) => {
   if (ack) send("ack", { bed, id: ack, occurrence });
   else if (button.closest("#beds")) {
     watch(bed);
+    history.replaceState(null, "", `?bed=${encodeURIComponent(bed)}${location.hash}`);
     say("", true);
     clearTraces();
     state.faces = {};
@@ -155,10 +164,12 @@ $("theme").addEventListener("click", () => {
 });
 $("logout").addEventListener("click", async () => {
   await fetch("/logout", { method: "POST" });
-  location.assign("/login");
+  location.assign(`/login${location.search}`);
 });
 
 on("hello", (item) => {
+  page ??= item.page;
+  if (page !== item.page) return location.reload(); // the device has another version by now
   put($("device"), item.device);
   $("logout").hidden = !item.login;
   state.faces = {};
@@ -179,3 +190,5 @@ window.edgeVitals = { cost, drawn, link, state };
 start(changed);
 run();
 setInterval(show, 250);
+new ResizeObserver(bedInSight).observe($("beds"));
+document.addEventListener("visibilitychange", show); // timers of a tab behind others come once a minute

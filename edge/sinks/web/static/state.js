@@ -2,7 +2,8 @@
 
 export const state = {
   hello: null, readings: new Map(), sources: new Map(), places: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
-  faces: {}, cpu: null, alive: 0, wall: null, bed: sessionStorage.getItem("bed"), connected: false,
+  faces: {}, cpu: null, alive: 0, wall: null, connected: false,
+  bed: new URLSearchParams(location.search).get("bed") ?? sessionStorage.getItem("bed"),
 };
 
 const EVENTS_KEPT = 60;
@@ -81,9 +82,9 @@ export function readingsOf(bed, now) {
 export function unfit(reading, now) {
   if (!state.connected) return "lost";
   if (!reading) return "none";
-  if (reading.v === null) return reading.why;
   const hop = state.hello?.hops[reading.m] ?? 2;
-  return now - reading.t > Math.max(6, 3 * hop + 2) ? "stale" : "";
+  if (now - reading.t > Math.max(6, 3 * hop + 2)) return "stale"; // a reason grows old, too
+  return reading.v === null ? reading.why : "";
 }
 
 const RANK = { high: 3, medium: 2, low: 1 };
