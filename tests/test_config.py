@@ -145,10 +145,14 @@ def camera(rest):
 def test_one_device_watches_one_bed(twice, tmp_path):
     link = tmp_path / "node"
     link.with_name("node-to").symlink_to(link)
+    text = two_sources(*twice).replace("{link}", str(link))
+    path = tmp_path / "bedside.toml"
+    path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        parse(two_sources(*twice).replace("{link}", str(link)), path="bedside.toml")
-    told = "bedside.toml: sources.b: its device is that of sources.a, too, and one device watches one bed"
+        load(path)
+    told = f"{path}: sources.b: its device is that of sources.a, too, and one device watches one bed"
     assert str(error.value) == told
+    assert [one.bed for one in parse(text).sources.values()] == ["bed0", "bed1"], "as a recording of it is played"
 
 
 @pytest.mark.parametrize(
@@ -164,8 +168,9 @@ def test_one_device_watches_one_bed(twice, tmp_path):
         ("kind = 'synthetic'", "kind = 'synthetic'"),
     ],
 )
-def test_devices_of_their_own_and_files_may_watch_two(apart):
-    assert [one.bed for one in parse(two_sources(*apart)).sources.values()] == ["bed0", "bed1"]
+def test_devices_of_their_own_and_files_may_watch_two(apart, tmp_path):
+    (tmp_path / "bedside.toml").write_text(two_sources(*apart))
+    assert [one.bed for one in load(tmp_path / "bedside.toml").sources.values()] == ["bed0", "bed1"]
 
 
 def test_a_bed_knows_what_its_analyzers_look_at_and_which_of_them_the_configuration_names():

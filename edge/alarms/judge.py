@@ -95,10 +95,11 @@ def _technical(condition: Condition, reading: Reading) -> Finding:
         return _by_reason(reason in OFF_REASONS, reason in SILENT_REASONS or reason == "gap", reason)
     if condition.name == "model_fault":
         return _by_reason(reason == "model_fault", reading.value is None, reason)
-    if reason in SILENT_REASONS or reason in OFF_REASONS:
+    starts = reason == "warming_up"  # which a source that starts over and over does for ever
+    if reason in OFF_REASONS or (reason in SILENT_REASONS and not starts):
         return UNKNOWN
     if reading.metric in BESIDE:
-        return Finding("no", reading.quality)
+        return UNKNOWN if starts else Finding("no", reading.quality)
     lacking = reason == "out_of_distribution" and reading.metric in DISPENSABLE  # of the source, not of the signal
     if reading.value is None and not lacking:
         return Finding("yes", reason)

@@ -110,7 +110,19 @@ def load(path: str | Path, *, to_watch: bool = False) -> Config:
     config = parse(text, path=str(path))
     if to_watch and not config.sources:
         raise ConfigError(f"{path}: no [sources.NAME]: there is nothing to watch")
+    _each_its_own(config)
     return config
+
+
+def _each_its_own(config: Config) -> None:
+    """Refuse two sources of one device, by the links of this machine: which is why a recording's configuration is not
+    asked."""
+    holders: dict[str, str] = {}
+    for name, source in config.sources.items():
+        held = device_of(source.kind, source.settings)
+        if held and (other := holders.setdefault(held, name)) != name:
+            told = f"its device is that of sources.{other}, too, and one device watches one bed"
+            raise ConfigError(f"{config.path}: sources.{name}: {told}")
 
 
 def parse(text: str, *, path: str = "configuration") -> Config:
@@ -188,7 +200,6 @@ def _beds(where: Tables, tables: Mapping[str, Any], common_alarms: Mapping[str, 
 
 def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedConfig]) -> dict[str, SourceConfig]:
     sources = {}
-    holders: dict[str, str] = {}
     for name, value in tables.items():
         key = f"sources.{name}"
         table = dict(where.table_of(value, key))
@@ -209,8 +220,5 @@ def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedCon
                     f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
         settings = where.settings("sources", kind, name, table, beside=KEYS["sources.NAME"])
-        held = device_of(kind, settings)
-        if held and (other := holders.setdefault(held, name)) != name:
-            raise where.error(key, f"its device is that of sources.{other}, too, and one device watches one bed")
         sources[name] = SourceConfig(name, bed, kind, analyzers, settings, named)
     return sources

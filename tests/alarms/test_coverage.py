@@ -184,6 +184,16 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
 
 
+@pytest.mark.parametrize(("beats_for_s", "told_at"), [(0, [60.0]), (5, [])])
+def test_a_source_that_starts_over_and_over_is_told_of_and_one_start_is_not(beats_for_s, told_at):
+    """One that restarts every 15 s, with and without a rate at the end of each."""
+    board, told = Board({"bed1": rules_from({})}, boot="b"), []
+    for t in range(100):
+        started = t % 15 >= 15 - beats_for_s
+        told += board.update(reading(t, "" if started else "warming_up")) + board.tick(t + 0.5)
+    assert [(a.t, a.id, a.presence) for a in told] == [(t, "bed1/low_quality/node", "on") for t in told_at]
+
+
 def test_where_the_rules_say_so_no_coverage_is_too_little():
     board, told = Board({"bed1": rules_from({"low_quality": {"enabled": True, "limit": 0}, "coverage_limit": 0})}), []
     for t in range(0, 1200, 4):

@@ -110,7 +110,7 @@ def test_poor_readings_say_nothing_about_physiology():
         ("no_signal", "yes", "unknown", "unknown"),
         ("motion", "no", "yes", "unknown"),
         ("gap", "unknown", "yes", "unknown"),
-        ("warming_up", "unknown", "unknown", "unknown"),
+        ("warming_up", "unknown", "yes", "unknown"),
         ("standby", "unknown", "unknown", "unknown"),
         ("model_fault", "unknown", "unknown", "yes"),
     ],
