@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from edge.cli._events import clock_text
-from edge.clock import SYNCED_AFTER, iso
-from edge.recording import ClockMark, Entry, Recording
+from edge.clock import iso
+from edge.recording import ClockMark, Entry, Recording, set_marks, wall_at
 
 
 class DayTimes:
@@ -44,10 +43,7 @@ class DayTimes:
 
     def wall(self, t: float) -> float | None:
         """Unix time, s, or None where the clock was not set."""
-        if not self._marks:
-            return None
-        mark = self._marks[max(bisect_right(self._marks, t, key=lambda one: one.t) - 1, 0)]
-        return t + mark.wall - mark.t
+        return wall_at(t, self._marks)
 
     def told(self, t: float) -> dict[str, object]:
         """What a line of JSON says of it beside the monotonic time; of a file nothing."""
@@ -75,8 +71,7 @@ class DayTimes:
         )
 
     def _add(self, mark: ClockMark) -> None:
-        if mark.wall > SYNCED_AFTER:
-            self._marks.append(mark)
+        self._marks += set_marks([mark])
 
 
 def _local(wall: float) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.alarms.simulate import pooled, simulate
     from edge.cli._shown import ShownRecording
     from edge.config import load, parse
+    from edge.recording import set_marks, wall_at
 
     if not 1 <= len(args.config) <= 2:
         raise ConfigError("simulate needs --config once (B against the recording's own) or twice (A, then B)")
@@ -66,8 +67,9 @@ def run(args: argparse.Namespace) -> int:
         told = simulate(_happenings(recording, marks), _rules(own, beds), _rules(given[-1], beds), places=places)
         if not told.readings:
             raise SourceError(f"{path}: holds no readings to judge")
+        known = set_marks(marks)
         missed, added = (
-            [replace(one, wall=_wall(one.raised, marks)) for one in found] for found in (told.missed, told.added)
+            [replace(one, wall=wall_at(one.raised, known)) for one in found] for found in (told.missed, told.added)
         )
         parts.append(replace(told, missed=tuple(missed), added=tuple(added)))
         for text in recording.said:
@@ -95,12 +97,6 @@ def _happenings(recording: Recording, marks: list[ClockMark]) -> Iterator[Happen
             yield entry
         elif isinstance(entry, ClockMark):
             marks.append(entry)
-
-
-def _wall(t: float, marks: Sequence[ClockMark]) -> float | None:
-    """Unix time, s, of a monotonic time, by the clock as it was set then; None where nothing was said of it."""
-    last = next((mark for mark in reversed(marks) if mark.t <= t), marks[0] if marks else None)
-    return None if last is None else last.wall + t - last.t
 
 
 def _first_state(recording: Recording) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from edge.recording.entries import (
 )
 from edge.recording.packing import pack
 from edge.recording.reader import PARTS, Recording
-from edge.recording.wall import since_set
+from edge.recording.wall import set_marks, wall_at
 from edge.recording.writer import RecordingWriter
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "RecordingWriter",
     "Tick",
     "pack",
-    "since_set",
+    "set_marks",
     "time_of",
+    "wall_at",
 ]

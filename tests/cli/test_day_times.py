@@ -16,12 +16,15 @@ NEVER_SET = 1_690_000_000.0
 
 
 @pytest.fixture
-def berlin(monkeypatch):
-    monkeypatch.setenv("TZ", "Europe/Berlin")
+def zone(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
     time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+
+
+in_berlin = pytest.mark.parametrize("zone", ["Europe/Berlin"], indirect=True)
 
 
 def unix(text):
@@ -46,7 +49,8 @@ def ticks(recording):
     return [told.line(one.t, "x") for one in told.watched(recording) if isinstance(one, Tick)]
 
 
-def test_days_and_the_end_of_summer_time_are_said_where_they_change(recorded, berlin):
+@in_berlin
+def test_days_and_the_end_of_summer_time_are_said_where_they_change(recorded, zone):
     start = unix("2026-10-24T23:59:00+02:00")
     hour = 3600.0
     night = recorded(start, [Tick(5000.0), Tick(5000.0 + 60.0), Tick(5000.0 + 2.5 * hour), Tick(5000.0 + 3.5 * hour)])
@@ -58,7 +62,8 @@ def test_days_and_the_end_of_summer_time_are_said_where_they_change(recorded, be
     ]
 
 
-def test_times_before_the_clock_was_set_are_counted_back(recorded, berlin):
+@in_berlin
+def test_times_before_the_clock_was_set_are_counted_back(recorded, zone):
     set_at = unix("2026-10-24T22:00:00+02:00")
     night = recorded(
         NEVER_SET, [Tick(5001.0), ClockMark(5001.0, NEVER_SET + 1.0), ClockMark(5060.0, set_at), Tick(5061.0)]
@@ -77,7 +82,8 @@ def test_a_clock_that_was_never_set_says_nothing(recorded):
     ]
 
 
-def test_a_clock_that_is_set_right_counts_from_then_on(recorded, berlin):
+@in_berlin
+def test_a_clock_that_is_set_right_counts_from_then_on(recorded, zone):
     start = unix("2026-10-24T22:00:00+02:00")
     night = recorded(start, [Tick(5010.0), ClockMark(5020.0, start + 20.0 - 42.0), Tick(5020.0), Tick(5030.0)])
     assert ticks(night) == ["2026-10-24, UTC+02:00\n22:00:10  x", "21:59:38  x", "21:59:48  x"]
@@ -87,9 +93,8 @@ def test_a_clock_that_is_set_right_counts_from_then_on(recorded, berlin):
     ("wall", "time_of_day", "key"),
     [(1_792_872_000.0, "20:00:10", "2026-10-24T20:00:10.000Z"), (NEVER_SET, "1:23:30.0", None)],
 )
-def test_replay_says_when_it_was(recorded, tmp_path, monkeypatch, capsys, wall, time_of_day, key):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+@pytest.mark.parametrize("zone", ["UTC"], indirect=True)
+def test_replay_says_when_it_was(recorded, zone, tmp_path, capsys, wall, time_of_day, key):
     recorded(wall, [SourceStatus("node", "bed1", 5010.0, "offline", "unplugged", since=5010.0)])
     config = tmp_path / "bedside.toml"
     config.write_text('[sources.node]\nkind = "synthetic"\nanalyzers = ["pulse"]\n')

@@ -58,14 +58,28 @@ def test_what_differs_is_told_by_the_time_of_day_over_several_recordings_too(fil
     _, _, lower = files
     nights = [
         slow_night(tmp_path / f"{wall}.evrec", ClockMark(1000.0, wall), ClockMark(1003.0, wall + 3603.0))
-        for wall in (1_700_000_000.0, 1_700_100_000.0)
+        for wall in (1_800_000_000.0, 1_800_100_000.0)
     ]
     assert call(*nights, "--config", lower) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "bed1/brady medium" in line]
-    here = [f"  {datetime.fromtimestamp(wall):%Y-%m-%d %H:%M:%S}" for wall in (1_700_003_605.0, 1_700_103_605.0)]
+    here = [f"  {datetime.fromtimestamp(wall):%Y-%m-%d %H:%M:%S}" for wall in (1_800_003_605.0, 1_800_103_605.0)]
     assert [line.split(" bed1/")[0] for line in lines] == here
     assert call(*nights, "--config", lower, "--json") == 0
-    assert [one["wall"] for one in json.loads(capsys.readouterr().out)["missed"]] == [1_700_003_605.0, 1_700_103_605.0]
+    assert [one["wall"] for one in json.loads(capsys.readouterr().out)["missed"]] == [1_800_003_605.0, 1_800_103_605.0]
+
+
+@pytest.mark.parametrize(
+    ("marks", "wall"),
+    [
+        ([(1000.0, 1_690_000_000.0), (1003.0, 1_800_000_003.0)], 1_800_000_000.0),  # counted back from when it was set
+        ([(1000.0, 1_690_000_000.0), (1003.0, 1_690_000_003.0)], None),
+    ],
+)
+def test_a_clock_that_was_not_set_dates_nothing(files, tmp_path, capsys, marks, wall):
+    night = slow_night(tmp_path / "unset.evrec", *(ClockMark(*mark) for mark in marks))
+    assert call(night, "--config", files[2], "--json") == 0
+    (missed,) = json.loads(capsys.readouterr().out)["missed"]
+    assert missed["wall"] == (None if wall is None else wall + missed["raised"] - 1000.0)
 
 
 def test_two_proposals_over_several_recordings(files, tmp_path, capsys):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.export.grid import Gaps, Grid
-from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, since_set
+from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, set_marks
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
 STEP_S = 1.0
@@ -217,7 +217,7 @@ def session(recording: Recording) -> Session:
             marks += _site_marks(sites, entry)
         elif not isinstance(entry, Reading):
             marks += _marks(entry)
-    clocks = since_set(clocks) or [ClockMark(float(header.get("mono", 0.0)), float(header.get("wall", 0.0)))]
+    clocks = set_marks(clocks) or clocks or [ClockMark(float(header.get("mono", 0.0)), float(header.get("wall", 0.0)))]
     if not tracks:
         start = end = clocks[0].t
     for track in tracks.values():
