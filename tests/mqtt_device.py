@@ -14,8 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.clock import SystemClock
-from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import RefusedError, connect, hang_up
+from edge.mqtt.broker import Options
+from edge.mqtt.connection import RefusedError, connect, hang_up
 from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from edge import __version__
 from edge.extras import why_not
-from edge.types import ConfigError, EdgeVitalsError, ModelError
 
 COMMANDS = (
     "demo",
@@ -63,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
     args = parser(_needed(argv)).parse_args(argv)
+    from edge.types import ConfigError, EdgeVitalsError, ModelError  # not before: the version needs nothing of it
+
     try:
         code = int(args.func(args))
         if sys.stdout is not None:  # it may have been closed before we began

@@ -36,8 +36,8 @@ class Client:
     """Connected when made; raises ConfigError for a bad URL and SinkError when the broker does not want us."""
 
     def __init__(self, url: str, ca_file: str | None) -> None:
-        from edge.sinks._mqtt.broker import Options
-        from edge.sinks._mqtt.connection import RefusedError, connect
+        from edge.mqtt.broker import Options
+        from edge.mqtt.connection import RefusedError, connect
 
         parts = urlsplit(url if "://" in url else f"mqtt://{url}")
         if parts.password is not None:

@@ -81,8 +81,7 @@ class PtyDevice:
             tty.setraw(self._slave)
             os.set_blocking(self._master, False)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self.path.unlink()
+            self.path.unlink(missing_ok=True)
             self.path.symlink_to(os.ttyname(self._slave))
 
     def _pump(self) -> None:
@@ -104,7 +103,7 @@ class PtyDevice:
         except BlockingIOError:
             taken = 0
         self.dropped_bytes += len(data) - taken
-        with contextlib.suppress(BlockingIOError, OSError):
+        with contextlib.suppress(OSError):
             heard = os.read(master, _READ_BYTES)
             if heard:
                 self._device.receive(heard, now)

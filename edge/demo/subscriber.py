@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.clock import Clock
-from edge.sinks._mqtt.connection import hang_up
+from edge.mqtt.connection import hang_up
 from edge.sinks.console import in_short
 from edge.types import ASIDE
 

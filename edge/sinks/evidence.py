@@ -225,8 +225,7 @@ def _folder(root: Path) -> None:
 
 def _same_file(first: Path, other: Path) -> None:
     """A second name for a recording, or a copy where the file system has none."""
-    with contextlib.suppress(FileNotFoundError):
-        other.unlink()
+    other.unlink(missing_ok=True)
     try:
         os.link(first, other)
     except OSError:

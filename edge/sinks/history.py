@@ -20,8 +20,8 @@ from typing import Any, Final
 import msgspec
 
 from edge.clock import SYNCED_AFTER
+from edge.database import connection, opened, put_aside
 from edge.plain import encode, fields_of
-from edge.sinks._database import connection, opened, put_aside
 from edge.types import PRIORITIES, Alarm
 
 log = logging.getLogger(__name__)

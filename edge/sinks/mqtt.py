@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from edge.alarms.rules import AlarmRules
 from edge.clock import Clock
+from edge.mqtt.broker import Options
 from edge.ranges import Port, Positive, Text
 from edge.sinks._mqtt.announcement import Announcement
-from edge.sinks._mqtt.broker import Options
 from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.incoming import HOME_ASSISTANT
 from edge.sinks._mqtt.payloads import Payloads, Topics

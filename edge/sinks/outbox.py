@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edge.clock import SYNCED_AFTER, Clock
-from edge.sinks._disk_thread import DiskThread, Gathered
+from edge.disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
 from edge.sinks._outbox.store import Store

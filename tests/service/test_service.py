@@ -198,7 +198,7 @@ def test_a_disk_that_refuses_is_an_alarm_and_gets_everything_once_it_takes_it_ag
 
 
 def test_a_disk_that_hangs_holds_no_alarm_for_longer_than_a_moment(folder, clock, outbox_after, monkeypatch):
-    monkeypatch.setattr("edge.sinks._disk_thread.WAIT_S", 0.05)
+    monkeypatch.setattr("edge.disk_thread.WAIT_S", 0.05)
     service = build_service(parse(CONFIG.format(folder=folder)), clock=clock, console=False, sinks=[sink := Kept()])
     box, answers = service.runtime.main._out._durable._outbox, threading.Event()
     box._disk.ask(lambda: answers.wait(10.0))

@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.sinks._mqtt.connection import hang_up
+from edge.mqtt.connection import hang_up
 
 WAIT_S = 20.0
 _SESSION_S = 86_400

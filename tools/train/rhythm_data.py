@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from edge.dsp.rhythm_features import features, prepared
 
 Floats = NDArray[np.float64]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,16 +12,16 @@ from edge.types import ConfigError
 
 if TYPE_CHECKING:
     from edge.config import Config
-    from edge.sinks._mqtt.broker import Options
-    from edge.sinks._mqtt.connection import Connection, RefusedError
+    from edge.mqtt.broker import Options
+    from edge.mqtt.connection import Connection, RefusedError
 
 _ANSWER_S = 2.0
 
 
 def broker(config: Config) -> Iterator[Finding]:
     """Connect as the service would, under a client id of its own, and publish one message that nobody keeps."""
-    from edge.sinks._mqtt.broker import Options
-    from edge.sinks._mqtt.connection import RefusedError, connect
+    from edge.mqtt.broker import Options
+    from edge.mqtt.connection import RefusedError, connect
 
     given = config.sinks["mqtt"]
     known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
@@ -60,7 +60,7 @@ def broker(config: Config) -> Iterator[Finding]:
 
 
 def _word(error: RefusedError, options: Options) -> str:
-    from edge.sinks._mqtt.broker import listens, speaks_tls
+    from edge.mqtt.broker import listens, speaks_tls
 
     cut_off = options.encrypted and error.fault == "broker_unreachable"  # so many a plain port takes a TLS greeting
     return "broker_not_tls" if cut_off and listens(options) and not speaks_tls(options) else error.fault

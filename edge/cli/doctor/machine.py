@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.clock import SYNCED_AFTER
+from edge.database import read_only
 from edge.disk import OUTBOX, existing, is_full, must_have_room
 from edge.extras import EXTRA_OF, installed
 from edge.overload.board_health import read_health
@@ -136,11 +137,8 @@ def _outbox(path: Path) -> Iterator[Finding]:
     if not path.exists():
         return
     try:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
-        try:
+        with read_only(path) as db:
             said = db.execute("pragma quick_check").fetchone()[0]
-        finally:
-            db.close()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from edge.mqtt.connection import Message
 from edge.plain import encode, object_of
-from edge.sinks._mqtt.connection import Message
 
 ORIGIN: Final = "edge-vitals"
 _TRIES: Final = 2

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 
+from edge.mqtt.broker import Options
+from edge.mqtt.connection import Connection, Message
 from edge.sinks._mqtt.announcement import Announcement
-from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import Connection, Message
 from edge.sinks._mqtt.drain import Drain
 from edge.sinks._mqtt.flight import Flight
 from edge.sinks._mqtt.largest import Largest

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from edge.clock import Clock
+from edge.mqtt.connection import Connection, Message
 from edge.sinks._mqtt.announcement import Announcement
 from edge.sinks._mqtt.commands import CommandInbox
-from edge.sinks._mqtt.connection import Connection, Message
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.namesake import Namesake
 from edge.sinks._mqtt.payloads import Topics

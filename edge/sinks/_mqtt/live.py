@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 
 from edge.clock import Clock
+from edge.mqtt.connection import Message
 from edge.sinks._freshness import fresh_until
-from edge.sinks._mqtt.connection import Message
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import Reading
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge.clock import Clock
+from edge.mqtt.broker import Options, listens
+from edge.mqtt.connection import Connection, Message, RefusedError, SilentError, connect
 from edge.plain import encode
 from edge.sinks._mqtt.announcement import Announcement
-from edge.sinks._mqtt.broker import Options, listens
-from edge.sinks._mqtt.connection import Connection, Message, RefusedError, SilentError, connect
 from edge.sinks._mqtt.conversation import Conversation
 from edge.sinks._mqtt.drain import Drain
 from edge.sinks._mqtt.flight import Answer, Flight

@@ -6,9 +6,10 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from edge.database import read_only
 
 _ROW_TYPES = [int, str, int, str, float, str, bytes]
 _UNREADABLE = (sqlite3.Error, UnicodeError)  # a text that is none, too
@@ -64,7 +65,7 @@ def _read(path: Path) -> Salvaged:
     """From both ends, each up to where it cannot be read."""
     rows: dict[int, tuple[Any, ...]] = {}
     state: dict[str, bytes] = {}
-    with contextlib.suppress(*_UNREADABLE), _opened(path) as db:
+    with contextlib.suppress(*_UNREADABLE), read_only(path) as db:
         for order in ("asc", "desc"):
             with contextlib.suppress(*_UNREADABLE):
                 wanted = f"select row, bed, seq, occurrence, wall, boot, alarm from event order by row {order}"
@@ -73,9 +74,3 @@ def _read(path: Path) -> Salvaged:
             kept = db.execute("select key, value from state where key in ('board', 'turn')")
             state = {key: bytes(value) for key, value in kept if isinstance(value, bytes)}
     return Salvaged([one for _, one in sorted(rows.items()) if [type(value) for value in one] == _ROW_TYPES], state)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-        yield db

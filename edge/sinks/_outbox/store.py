@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from edge.clock import Clock
-from edge.sinks._database import Opened, connection, opened, put_aside
+from edge.database import Opened, connection, opened, put_aside
 from edge.sinks._outbox.row import Row, from_disk, is_readable
 from edge.sinks._outbox.salvage import salvage
 from edge.sinks._outbox.seal import is_broken, sealed

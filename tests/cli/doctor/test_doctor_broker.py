@@ -11,8 +11,8 @@ import pytest
 
 from doctor_findings import words
 from edge.config import parse
-from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import RefusedError, connect
+from edge.mqtt.broker import Options
+from edge.mqtt.connection import RefusedError, connect
 
 paho_leaves_sockets = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -77,7 +77,7 @@ def test_broker_name():
 
 
 def test_broker_timeout(monkeypatch):
-    monkeypatch.setattr("edge.sinks._mqtt.connection.CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("edge.mqtt.connection.CONNECT_TIMEOUT_S", 0.3)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen(8)

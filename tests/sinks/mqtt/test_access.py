@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from edge.sinks._mqtt.broker import Options
-from edge.sinks._mqtt.connection import SilentError, connect
+from edge.mqtt.broker import Options
+from edge.mqtt.connection import SilentError, connect
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm, refusal

@@ -7,8 +7,8 @@ import sys
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.mqtt.connection import SilentError, hang_up
 from edge.sinks._mqtt import publisher
-from edge.sinks._mqtt.connection import SilentError, hang_up
 from mqtt_device import WAIT_S, Device, alarm
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from edge.clock import ManualClock
-from edge.sinks._mqtt.connection import Message
+from edge.mqtt.connection import Message
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import Reading

@@ -12,8 +12,8 @@ import textwrap
 
 import pytest
 
+from edge import database as module
 from edge.clock import ManualClock
-from edge.sinks import _database as module
 from edge.sinks.mqtt import build
 from outbox_on_disk import alarm, seqs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.clock import ManualClock
-from edge.sinks._database import Opened
+from edge.database import Opened
 from edge.sinks.outbox import Outbox
 from full_disk import full_disk
 from outbox_on_disk import alarm, seqs

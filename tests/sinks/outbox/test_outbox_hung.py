@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
+from edge import disk_thread
 from edge.clock import ManualClock
-from edge.sinks import _disk_thread, outbox
+from edge.sinks import outbox
 from outbox_on_disk import alarm, waiting
 
 WAIT_S = 10.0
@@ -36,7 +37,7 @@ def hang(monkeypatch):
     hung = []
 
     def hanging(box, within_s=0.05):
-        monkeypatch.setattr(_disk_thread, "WAIT_S", within_s)
+        monkeypatch.setattr(disk_thread, "WAIT_S", within_s)
         hung.append(Hung(box))
         return hung[-1]
 

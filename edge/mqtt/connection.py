@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge.sinks._mqtt.broker import Options, fault_of, in_words, why_silent
+from edge.mqtt.broker import Options, fault_of, in_words, why_silent
 
 log = logging.getLogger(__name__)
 

@@ -57,12 +57,10 @@ def _opened(path: Path, connect: Callable[..., sqlite3.Connection]) -> Opened:
 def _fill(db: sqlite3.Connection, path: Path) -> None:
     """With what lies on a disk that takes nothing, where it was closed in good order: then it needs no other file."""
     if path.exists() and not path.with_name(f"{path.name}-wal").exists():
-        with contextlib.suppress(sqlite3.Error):
-            there = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-            with contextlib.closing(there):
-                begun = there.execute("select 1 from sqlite_master").fetchone() is not None
-                if begun and there.execute("pragma quick_check").fetchone()[0] == "ok":
-                    there.backup(db)
+        with contextlib.suppress(sqlite3.Error), read_only(path, "&immutable=1") as there:
+            begun = there.execute("select 1 from sqlite_master").fetchone() is not None
+            if begun and there.execute("pragma quick_check").fetchone()[0] == "ok":
+                there.backup(db)
 
 
 def connection(
@@ -81,6 +79,12 @@ def connection(
         db.close()
         raise
     return db
+
+
+def read_only(path: Path, more: str = "") -> contextlib.closing[sqlite3.Connection]:
+    """A connection that changes nothing, for a ``with``; more: of SQLite's own settings in an address."""
+    address = f"{path.absolute().as_uri()}?mode=ro{more}"
+    return contextlib.closing(sqlite3.connect(address, uri=True, timeout=_TIMEOUT_S))
 
 
 def put_aside(path: Path, aside: Path) -> None:

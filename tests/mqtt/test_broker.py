@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from edge.sinks._mqtt import broker as _broker
-from edge.sinks._mqtt.broker import Options, listens
+from edge.mqtt import broker as _broker
+from edge.mqtt.broker import Options, listens
 
 
 def at(server: socket.socket) -> Options:

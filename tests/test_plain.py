@@ -1,0 +1,21 @@
+"""JSON that others wrote: what it says, or one kind of refusal, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.plain import json_of, object_of
+
+NO_JSON = [b"", b"{", b'{"a": NaN}', b"-Infinity", b"\xff", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("payload", NO_JSON)
+def test_what_is_no_json_is_refused(payload):
+    with pytest.raises(ValueError, match=r".+"):
+        json_of(payload)
+    assert object_of(payload) is None
+
+
+def test_only_an_object_is_one():
+    assert object_of(b'{"a": [1, null]}') == {"a": [1, None]}
+    assert [object_of(payload) for payload in (b"[]", b"1", b'"a"', b"null")] == [None] * 4
