@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.clock import Clock
-from edge.sinks._disk_thread import DiskThread, Gathered
+from edge.disk_thread import DiskThread, Gathered
 from edge.sinks.web.access import SESSION_S, Sessions
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from edge.clock import ManualClock
+from edge.mqtt.connection import Message
 from edge.sinks._mqtt.announcement import Announcement
-from edge.sinks._mqtt.connection import Message
 from edge.sinks._mqtt.incoming import Incoming
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
