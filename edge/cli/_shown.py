@@ -15,10 +15,11 @@ class ShownRecording(Recording):
     def entries(self, *, samples: bool = True) -> Iterator[Entry]:
         """All entries in order; samples: with the blocks."""
         found = super().entries(samples=samples)
-        yield from _shown(found) if sys.stderr.isatty() else found
+        yield from shown(found) if sys.stderr.isatty() else found
 
 
-def _shown(entries: Iterator[Entry]) -> Iterator[Entry]:
+def shown(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """The same entries; a terminal at standard error shows how far they have come."""
     first: float | None = None
     with Progress() as progress:
         for entry in entries:

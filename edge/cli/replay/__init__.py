@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
-from edge.cli._progress import Progress
 from edge.types import Alarm, ConfigError, Event, Reading, SourceStatus
 
 if TYPE_CHECKING:
@@ -78,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     from edge.assembly import ModelShelf, build_board
     from edge.cli._day_times import DayTimes
+    from edge.cli._shown import shown
     from edge.cli.replay.plain_files import file_lanes
     from edge.clock import ManualClock
     from edge.config import parse
@@ -88,7 +88,7 @@ def _replay_files(args: argparse.Namespace, config: Config | None) -> int:
     config, models = config or parse(""), ModelShelf()
     sources, lanes = file_lanes(args.input, config, models, rate_hz=args.rate)
     board = build_board(config, boot="replay", models=models)
-    entries = _paced(blocks_of(sources), args.speed)
+    entries = _paced(shown(blocks_of(sources)), args.speed)
     events = replay(entries, lanes=lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events, DayTimes())
     for path, source in zip(args.input, sources, strict=True):
@@ -131,18 +131,16 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
 
 def _print(args: argparse.Namespace, events: Iterator[Event], times: DayTimes) -> None:
     summary, alarms = Summary(), 0
-    with Progress() as progress:
-        for event in events:
-            if args.jsonl:
-                print(jsonl(event, times.told(event.t)))
-            elif isinstance(event, Alarm):
-                alarms += 1
-                print(times.line(event.t, alarm_text(event)))
-            elif isinstance(event, SourceStatus):
-                print(times.line(event.t, f"source {event.source}: {event.state} {event.reason}"))
-            elif isinstance(event, Reading):
-                summary.add(event)
-                progress.at(event.t)
+    for event in events:
+        if args.jsonl:
+            print(jsonl(event, times.told(event.t)))
+        elif isinstance(event, Alarm):
+            alarms += 1
+            print(times.line(event.t, alarm_text(event)))
+        elif isinstance(event, SourceStatus):
+            print(times.line(event.t, f"source {event.source}: {event.state} {event.reason}"))
+        elif isinstance(event, Reading):
+            summary.add(event)
     if not args.jsonl:
         print("\n".join(summary.lines()) or "no readings: the input holds nothing that an analyzer reads")
         print(f"{alarms} alarm transitions")
