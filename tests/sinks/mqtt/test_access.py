@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from edge.mqtt.broker import Options
-from edge.mqtt.connection import SilentError, connect
+from edge.mqtt.connection import RefusedError, SilentError, connect
 from edge.sinks.outbox import Outbox
 from edge.types import ConfigError
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, alarm, refusal
@@ -87,6 +87,20 @@ def password_broker(new_mosquitto, tmp_path):
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "dev", "right"], check=True, capture_output=True)
     os.chmod(passwords, 0o644)
     return new_mosquitto(f"allow_anonymous false\npassword_file {passwords}\n").start()
+
+
+def test_refused_attempts_leave_no_file_open_though_nothing_is_collected(new_mosquitto, tmp_path):
+    broker = password_broker(new_mosquitto, tmp_path)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(RefusedError, match="refused"):
+                connect(Options(host="127.0.0.1", port=broker.port, client_id="dev"))
+        assert len(os.listdir("/proc/self/fd")) <= before
+    finally:
+        gc.enable()
 
 
 def test_a_wrong_password_is_named_without_the_password(outbox, new_mosquitto, tmp_path, caplog):
