@@ -30,14 +30,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
+from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate, rest_rule
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
+from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import WINDOW_S
 from edge.dsp.resample import even_to_grid, to_grid
+from edge.dsp.rest_estimator import RestEstimator
 from edge.inference import Model, runtime_versions
 from edge.ranges import FromZero, Hop
 from edge.types import ConfigError, Reading, Window
@@ -57,22 +59,28 @@ def build(
     hop_s: Hop = 1.0,
     upside_down: str = "auto",
     motion: str = "auto",
+    rest: str = "auto",
 ) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
     channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings, at most 3;
-    each looks back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion: "network" for
-    the model of that name, "rule" for the one without learned weights, "auto" for the network where a runtime is
-    installed.
+    each looks back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion, rest: how the
+    rate is found under motion and without: "network" for the models motion and pulse, "rule" to do without them, "auto"
+    for the network where a runtime is installed.
     """
     if upside_down not in ("auto", "yes", "no"):
         raise ConfigError(f"pulse: upside_down is auto, yes or no, not {upside_down!r}")
-    if motion not in ("auto", "network", "rule"):
-        raise ConfigError(f"pulse: motion is auto, network or rule, not {motion!r}")
-    if motion == "network" and models is None:
-        raise ConfigError("pulse: motion is network, and there are no models")
-    learned = models is not None and (motion == "network" or (motion == "auto" and bool(runtime_versions())))
-    return Pulse(channel, hop_s, upside_down, models("motion") if models is not None and learned else None)
+    for key, wanted in (("motion", motion), ("rest", rest)):
+        if wanted not in ("auto", "network", "rule"):
+            raise ConfigError(f"pulse: {key} is auto, network or rule, not {wanted!r}")
+        if wanted == "network" and models is None:
+            raise ConfigError(f"pulse: {key} is network, and there are no models")
+
+    def learned(name: str, wanted: str) -> Model | None:
+        needed = wanted == "network" or (wanted == "auto" and bool(runtime_versions()))
+        return models(name) if models is not None and needed else None
+
+    return Pulse(channel, hop_s, upside_down, learned("motion", motion), learned("pulse", rest))
 
 
 def _answer(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,10 +94,15 @@ class Pulse:
     metrics = ("ppg.hr",)
     window_s = WINDOW_S
 
-    def __init__(self, channel: int, hop_s: float, upside_down: str, model: Model | None) -> None:
+    def __init__(
+        self, channel: int, hop_s: float, upside_down: str, motion: Model | None = None, rest: Model | None = None
+    ) -> None:
         self.hop_s = hop_s
-        self._channel, self._model = channel, model
-        self._motion = motion_rate.MotionRate(None if model is None else partial(_answer, model))
+        self._channel, self._models = channel, (motion, rest)
+        self._rest = RestEstimator()
+        if rest is not None:
+            self._rest = RestEstimator(partial(_answer, rest), BoostedTrees.from_bytes(rest.beside["trees"]))
+        self._motion = motion_rate.MotionRate(None if motion is None else partial(_answer, motion))
         self._upright = Upright(upside_down)
         self._movement = Movement()
         self._last_t: float | None = None
@@ -142,13 +155,14 @@ class Pulse:
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
-        rate = rest_rate.choose(rest_rate.count(wave, seen, _GRID_HZ))
-        if rate.quality < rest_rate.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
-            return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail)
+        rate, learned = self._rest(wave, seen, _GRID_HZ, holes)
+        model = str(self._models[1].identity) if learned and self._models[1] else ""
+        if rate.quality < rest_rule.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
+            return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail, model=model)
         detail["sd"], detail["method"] = rate.sd, rate.method
         late = seen.beats.whole & (seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S)
         detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
-        return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail)
+        return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail, model=model)
 
     def _of_spectrum(self, t: float, tracked: tuple[float, float] | None, moved: float, reason: str) -> Reading:
         """The tracked rate where there is one and it is sure enough; else nothing, for ``reason``."""
@@ -158,7 +172,7 @@ class Pulse:
         trust = max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
         value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
-        identity = "" if self._model is None else str(self._model.identity)
+        identity = str(self._models[0].identity) if self._models[0] else ""
         return Reading("ppg.hr", t, value, "bpm", trust, why, detail, model=identity)
 
     def _track(self, window: Window, acc: Window, since: float) -> tuple[float, float] | None:

@@ -17,7 +17,6 @@ early beats, it is not how many beats there are: the mean over all of them is sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +26,13 @@ from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats, gain_controlled
 from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
+from edge.dsp.rest_belief import Belief
+from edge.dsp.rest_rule import COUNTED, ENOUGH, Rule
 from edge.dsp.second_rise import MOST
 from edge.dsp.slow_beats import slow_beats
 
 Floats = NDArray[np.float64]
 
-FIGURES: Final = (
-    "alike", "far_from_90", "harmonics_levelled", "harmonics", "between", "trust_logit", "burst", "steeper", "rise_s",
-    "spiky",
-)  # fmt: skip
-# Fitted by tools/train/pulse_rule.py on CinC 2015: three counts a window, 18 windows a record, where the ECG is regular;
-# and on generated movement, of which no count is right.
-OFFSET: Final = -2.477
-WEIGHTS: Final = (3.97, -4.793, 13.524, -7.622, -1.576, -0.225, 0.037, 1.773, -4.353, -0.046)
-ENOUGH: Final = 0.8
-"""Quality from which a rate is said."""
 _COARSE_HZ = 25.0
 _LOW_BPM, _HIGH_BPM = 20, 700
 _SLOWEST_BPM, _FASTEST_BPM = 30, 225
@@ -134,8 +125,9 @@ def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
     return Look(beats, shapes, trust, counted, steeper, float(np.clip(rise_s, *_RISE_S)), slow is not None)
 
 
-def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
-    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes."""
+def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None) -> Counts:
+    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes; with
+    what a network believes, its own rate as well, and ``rest_belief.FIGURES`` behind the others of each."""
     by_beats = seen.counted.bpm
     if abs(seen.steeper) < _EVEN:
         return Counts((), by_beats, 0.0)
@@ -159,13 +151,15 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     burst = _burst(tail, rate_hz)
     form = (seen.steeper, seen.rise_s, float(seen.rise_s < _SPIKE_S))
     found = []
-    for bpm in (by_beats, strongest(levelled), strongest(shares(np.diff(wave)[-span:], rate_hz))):
+    counted = (by_beats, strongest(levelled), strongest(shares(np.diff(wave)[-span:], rate_hz)))
+    for bpm in counted if belief is None else (*counted, belief.bpm):
         if _SLOWEST_BPM <= bpm <= _FASTEST_BPM and whole(bpm, plain):
             alike = float((abs(ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(ibi) else 0.0
             far = float(np.log(bpm / 90.0)) ** 2
             combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (levelled, plain))
             between = sum(near(plain, k * bpm) for k in (0.5, 1.5, 2.5))
-            found.append((bpm, (alike, far, *combs, between, logit, burst, *form)))
+            figures = (alike, far, *combs, between, logit, burst, *form)
+            found.append((bpm, figures if belief is None else (*figures, *belief.figures(bpm))))
     risen = float(seen.counted.risen[-len(seen_ibi) :][seen_ibi].mean()) if len(ibi) else 0.0
     doubted_bpm = min(_DOUBTED_BPM, _CLEARLY_FASTER * by_beats) if risen >= MOST else 0.0
     others = seen.counted.levelled
@@ -174,10 +168,10 @@ def count(wave: Floats, seen: Look, rate_hz: float) -> Counts:
     return Counts(tuple(found), by_beats, vouched, doubted_bpm, peaks, mean, seen.trust if sure else 0.0)
 
 
-def choose(counts: Counts, rule: tuple[float, tuple[float, ...]] = (OFFSET, WEIGHTS)) -> RestRate:
-    """The likeliest of the counts; the beats that are vouched for where neither is likely enough; the mean over clean
-    beats where they do not keep step with it."""
-    odds = [(likelihood(figures, rule), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
+def choose(counts: Counts, rule: Rule = COUNTED) -> RestRate:
+    """The likeliest of the counts by ``rule``; the beats that are vouched for where none is likely enough; the mean over
+    clean beats where they do not keep step with it."""
+    odds = [(rule(figures), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
     worth, bpm = max(odds, default=(0.0, float("nan")))
     if worth < ENOUGH and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
         worth, bpm = counts.vouched, counts.beats_bpm
@@ -205,13 +199,6 @@ def mean_bpm(beats: BeatList) -> float:
     """Rate over all intervals that were seen; NaN for fewer than two."""
     ibi = beats.ibi[beats.whole]
     return 60.0 * len(ibi) / float(ibi.sum()) if len(ibi) > 1 else float("nan")
-
-
-def likelihood(figures: tuple[float, ...], rule: tuple[float, tuple[float, ...]] = (OFFSET, WEIGHTS)) -> float:
-    """How likely the rate with these ``FIGURES`` is within 5 bpm, 0 to 1."""
-    offset, weights = rule
-    z = offset + sum(w * f for w, f in zip(weights, figures, strict=True))
-    return 1.0 / (1.0 + float(np.exp(-z)))
 
 
 def shares(x: Floats, rate_hz: float) -> Floats:

@@ -169,10 +169,10 @@ def walker(seconds=60.0):
 def test_the_network_reads_the_rate_under_motion(variant):
     x, acc = walker()
     model = inference.load("motion", variant=variant)
-    readings = run(x, acc=acc, models=lambda name: model)
+    readings = run(x, acc=acc, models=lambda name: model, rest="rule")
     assert np.median(abs(rates(readings[20:]) - 100)) < 3
     assert {r.model for r in readings if r.detail.get("method") == "spectrum"} == {model.identity}
-    by_rule = run(x, acc=acc, models=lambda name: pytest.fail("asked for a model"), motion="rule")
+    by_rule = run(x, acc=acc, models=lambda name: pytest.fail("asked for a model"), motion="rule", rest="rule")
     assert np.median(abs(rates(by_rule[20:]) - 100)) < 3
     assert {r.model for r in by_rule} == {""}
 
@@ -180,9 +180,9 @@ def test_the_network_reads_the_rate_under_motion(variant):
 def test_readings_do_not_know_what_comes_after_them():
     x, acc = walker(40.0)
     model = inference.load("motion", variant="onnx-int8")
-    whole = run(x, acc=acc, models=lambda name: model)
+    whole = run(x, acc=acc, models=lambda name: model, rest="rule")
     for seconds in (12, 25, 33):
-        cut = run(x[: seconds * 100], acc=acc[: seconds * 100], models=lambda name: model)
+        cut = run(x[: seconds * 100], acc=acc[: seconds * 100], models=lambda name: model, rest="rule")
         assert cut == whole[: len(cut)]
         assert len(cut) == seconds
 
@@ -220,11 +220,11 @@ def test_the_spc_recordings(data_dir, variant, limit):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
     from evaluation import pulse as task
 
-    model = None if variant is None else inference.load("motion", variant=variant)
+    models = None if variant is None else {name: inference.load(name, variant=variant) for name in ("motion", "pulse")}
     errors, asked = [], 0
     for path in sorted((data_dir / "pulse" / "spc2015").glob("*.npz")):
         truth = np.load(path)["bpm"]
-        readings, _, windows = task.follow(path, model)
+        readings, _, windows = task.follow(path, models.__getitem__ if models else None)
         rows = task.table(path.name, readings, windows)
         asked += len(rows)
         errors += [abs(float(row[2]) - truth[int(row[1])]) for row in rows if row[2]]

@@ -40,7 +40,9 @@ def walking():
 
 
 def run(ppg, acc, model, flags=lambda t: ()):
-    lane = Lane(bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+    lane = Lane(
+        bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model, rest="rule")}
+    )
     readings = []
     for a in range(0, N, 50):
         lane.feed(Block("node/acc", a, a / RATE, RATE, acc[a : a + 50].copy()))
@@ -61,7 +63,7 @@ def test_under_motion_quality_is_what_the_deviation_leaves_of_a_fifth_of_the_rat
         last = acc[round((r.t - 8.0) * RATE) : round(r.t * RATE)]
         length = np.linalg.norm(last, axis=1).mean()
         assert r.detail["motion"] == pytest.approx(np.sqrt(last.var(axis=0).sum()) / length, rel=1e-6)
-    one = pulse.build(models=lambda _: model)
+    one = pulse.build(models=lambda _: model, rest="rule")
     for sd, value, reason in ((20.0, 100.0, ""), (20.1, None, "motion")):
         vague = one._of_spectrum(10.0, (100.0, sd), 0.3, "motion")
         assert (vague.value, vague.reason, vague.quality, vague.detail["sd"]) == (value, reason, 0.0, sd)
@@ -151,7 +153,7 @@ def test_single_samples_that_are_no_number_cost_no_rate_among_steps(model, where
 @pytest.mark.parametrize(("lost_s", "reasons"), [(0.3, {""}), (0.4, {"motion"})])
 def test_an_accelerometer_with_holes_leaves_a_rate_only_while_they_can_be_bridged(model, lost_s, reasons):
     wobble, acc = walking()
-    x, one, told = heart() + wobble, pulse.build(models=lambda _: model), []
+    x, one, told = heart() + wobble, pulse.build(models=lambda _: model, rest="rule"), []
     there = np.arange(N) % 100 >= round(lost_s * RATE)
     for start in range(8):
         span = slice(start * 100, start * 100 + 1600)
@@ -202,7 +204,9 @@ def test_what_the_device_calls_off_is_off(model, moves):
 def told_again(ppg, acc, model, at_s):
     """Readings after ``at_s`` of a lane that was there all the time, and of one that goes on from its state then."""
     one, other = (
-        Lane(bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+        Lane(
+            bed="b", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model, rest="rule")}
+        )
         for _ in range(2)
     )
     found = [[], []]
@@ -238,7 +242,7 @@ def test_from_a_state_it_goes_on_as_if_it_had_been_there_all_the_time(model, mov
 
 
 def test_a_state_from_before_movement_was_remembered_is_taken(model):
-    one = pulse.build(models=lambda _: model)
+    one = pulse.build(models=lambda _: model, rest="rule")
     old = {k: v for k, v in one.state().items() if k != "movement"}
     one.restore(old)
     assert one.state() == {**old, "movement": [None, 0.0]}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dsp import rest_rate, synthesis
+from edge.dsp import rest_rate, rest_rule, synthesis
 from edge.dsp.beats import band_passed
 
 RATE = 100.0
@@ -27,18 +27,18 @@ def rated(x):
 def test_a_clean_pulse_has_a_likely_rate(bpm):
     rate = rated(pulse(bpm))
     assert rate.bpm == pytest.approx(bpm, rel=0.03)
-    assert rate.quality >= rest_rate.ENOUGH
+    assert rate.quality >= rest_rule.ENOUGH
     assert 0 < rate.sd < 5
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_fibrillation_is_not_thrown_away(seed):
     rate = rated(pulse(90.0, "af", seed=seed))
-    assert rate.quality >= rest_rate.ENOUGH
+    assert rate.quality >= rest_rule.ENOUGH
 
 
 def said(rate):
-    return rate.quality >= rest_rate.ENOUGH
+    return rate.quality >= rest_rule.ENOUGH
 
 
 @pytest.mark.parametrize("bpm", [75.0, 90.0, 110.0])
@@ -122,7 +122,7 @@ def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, meth
     """By how likely each is, who vouches for the beats, and how far these keep step with it."""
     monkeypatch.setattr(rest_rate, "in_step", lambda *_: step)
     given = {"candidates": (), "beats_bpm": float("nan"), "vouched": 0.0, **told}
-    rate = rest_rate.choose(rest_rate.Counts(**given), (0.0, (1.0,)))
+    rate = rest_rate.choose(rest_rate.Counts(**given), rest_rule.by_weights(0.0, (1.0,)))
     assert rate.bpm == bpm or (bpm is None and np.isnan(rate.bpm))
     assert rate.quality == pytest.approx(quality, abs=1e-4)
     assert rate.method == method
@@ -130,7 +130,7 @@ def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, meth
 
 def test_the_deviation_grows_with_the_distance_of_the_other_counts_and_with_doubt():
     def sd(*candidates):
-        return rest_rate.choose(rest_rate.Counts(candidates, float("nan"), 0.0), (0.0, (1.0,))).sd
+        return rest_rate.choose(rest_rate.Counts(candidates, float("nan"), 0.0), rest_rule.by_weights(0.0, (1.0,))).sd
 
     doubt = 8.0 * (1.0 - 1.0 / (1.0 + np.exp(-3.0)))
     assert sd((60.0, LIKELY)) == pytest.approx(0.8 + doubt)
@@ -160,14 +160,14 @@ def test_a_pulse_has_the_likeliest_of_its_counts_though_nobody_vouches_for_its_b
         rate = rest_rate.choose(counts)
         assert said(rate)
         assert abs(rate.bpm - bpm) < 5.0
-        hidden += counts.vouched < rest_rate.ENOUGH
+        hidden += counts.vouched < rest_rule.ENOUGH
     assert hidden >= 6
 
 
 def test_noise_has_no_likely_rate():
     rng = np.random.default_rng(0)
     rates = [rated(rng.normal(size=1600)) for _ in range(20)]
-    assert all(rate.quality < rest_rate.ENOUGH for rate in rates)
+    assert all(rate.quality < rest_rule.ENOUGH for rate in rates)
 
 
 def moving(seed):
@@ -179,7 +179,7 @@ def moving(seed):
 
 
 def test_movement_as_slow_as_a_heart_has_no_likely_rate():
-    assert sum(rated(moving(seed)).quality >= rest_rate.ENOUGH for seed in range(100)) <= 2
+    assert sum(rated(moving(seed)).quality >= rest_rule.ENOUGH for seed in range(100)) <= 2
 
 
 def test_what_rises_as_slowly_as_it_falls_is_vouched_for_by_nobody():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.dsp import ppg_quality, rest_rate, synthesis
+from edge.dsp import ppg_quality, rest_rate, rest_rule, synthesis
 from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.dsp.pulse_rate import BeatRate, systolic_only
 from edge.dsp.slow_beats import slow_beats
@@ -76,7 +76,7 @@ def test_every_figure_is_what_its_name_says(rhythm, bpm, noise, trust):
     assert len(expected) >= 1
     found = [(rate, *figures) for rate, figures in counts.candidates]
     np.testing.assert_allclose(found, np.array(expected, dtype=float), rtol=1e-6, atol=1e-9)
-    assert all(len(figures) == len(rest_rate.FIGURES) for _, figures in counts.candidates)
+    assert all(len(figures) == len(rest_rule.FIGURES) for _, figures in counts.candidates)
     np.testing.assert_array_equal(counts.peaks, peaks)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from evaluation._archive import arrays
 
+from edge import inference
 from edge.analyzers import pulse
 from edge.lane import Lane
 from edge.types import Block, ConfigError
@@ -22,8 +23,8 @@ CONDITIONS = ("brady", "tachy", "asystole")
 
 
 def run(data: Path, out: Path, variant: str | None) -> int:
-    """Write ``out``; prints the share of records with a rate. variant is not used: no network takes part."""
-    del variant
+    """Write ``out``; prints the share of records with a rate. variant: of the network that reads rates at rest."""
+    model = inference.load("pulse", variant=variant)
     found, rate_hz = arrays(data, ("pleth", "record"), "pleth (n, samples), record and fs")
     waves, names = found["pleth"], found["record"]
     if waves.ndim != 2 or names.shape != waves.shape[:1]:
@@ -33,7 +34,12 @@ def run(data: Path, out: Path, variant: str | None) -> int:
         writer = csv.writer(file)
         writer.writerow(["record", "hr_last10s", "quality", *CONDITIONS, "reason"])
         for name, wave in zip(names, waves, strict=True):
-            lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": pulse.build()})
+            lane = Lane(
+                bed="bed",
+                source="file",
+                primary="ppg",
+                analyzers={"pulse": pulse.build(models=lambda _: model, motion="rule")},
+            )
             samples = wave[-round(_LAST_S * rate_hz) :].astype(np.float64)[:, None]
             readings = lane.feed(Block("file/ppg", 0, 0.0, rate_hz, samples))
             if faults := lane.take_faults():

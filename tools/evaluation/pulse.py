@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ HEADER = ("path", "window", "bpm", "sd", "quality", "reason")
 
 def run(data: Path, out: Path, variant: str | None) -> int:
     """Write ``out``; prints coverage and computing time."""
-    model = inference.load("motion", variant=variant)
+    models = {name: inference.load(name, variant=variant) for name in ("motion", "pulse")}
     paths = sorted(data.rglob("*.npz")) if data.is_dir() else [data]
     if not paths:
         raise ConfigError(f"{data}: no NPZ files")
@@ -37,7 +38,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
         for path in paths:
             name = path.relative_to(data).as_posix() if data.is_dir() else path.name
             try:
-                readings, span_s, windows = follow(path, model)
+                readings, span_s, windows = follow(path, models.__getitem__)
             except ConfigError as error:
                 if len(paths) == 1:
                     raise
@@ -67,10 +68,12 @@ def table(name: str, readings: dict[int, Reading], windows: int) -> list[list[st
     return rows
 
 
-def follow(path: Path, model: Model | None, *, accelerometer: bool = True) -> tuple[dict[int, Reading], float, int]:
+def follow(
+    path: Path, models: Callable[[str], Model] | None, *, accelerometer: bool = True
+) -> tuple[dict[int, Reading], float, int]:
     """Readings by window number, length in s, and how many windows the reference has (or fit).
 
-    model: the network under motion; None for the rule without learned weights. accelerometer: False leaves it out.
+    models: gives the networks by name; None for the rules without learned weights. accelerometer: False leaves it out.
     """
     found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
     try:
@@ -78,7 +81,7 @@ def follow(path: Path, model: Model | None, *, accelerometer: bool = True) -> tu
     except ValueError as error:
         raise ConfigError(f"{path}: not numbers: {error}") from None
     ppg, acc = signals["ppg"], signals.get("acc") if accelerometer else None
-    analyzer = pulse.build(hop_s=HOP_S, models=None if model is None else lambda _: model)
+    analyzer = pulse.build(hop_s=HOP_S, models=models)
     lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": analyzer})
     readings: list[Reading] = []
     step = round(rate_hz)

@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 from data_folder import DATA
 
+from edge import inference
 from edge.dsp import synthesis
 from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, in_band, network_input, residual, spectra
 from edge.dsp.resample import even_to_grid, to_grid
@@ -196,13 +197,14 @@ def cross_validate(data: Path, work: Path, out: Path, models: Path) -> None:
     from evaluation.pulse import HEADER, follow, table
     from quantize import amend_card
 
-    found = sequences(data, work)
+    found, at_rest = sequences(data, work), inference.load("pulse")
     rows = {kind: [] for kind in (*VARIANTS, "rule")}
     for k, name in enumerate(found):
         others = {other: pairs for other, pairs in found.items() if other != name}
         net = fitted(work / f"fold_{k}.pt", others)
         for kind, model in {**as_files(net, rows_of(others)), "rule": None}.items():
-            readings, _, windows = follow(data / name, model)
+            networks = {"motion": model, "pulse": at_rest}
+            readings, _, windows = follow(data / name, networks.__getitem__ if model else None)
             rows[kind] += table(name, readings, windows)
         print(f"{name} done", flush=True)
     for kind, path in ((VARIANTS[0], out), ("rule", out.with_name(f"{out.stem}.rule{out.suffix}"))):

@@ -24,9 +24,10 @@ import synthetic_ppg
 from data_folder import DATA
 from logistic import logistic
 
-from edge.dsp import ppg_quality, rest_rate
+from edge.dsp import ppg_quality, rest_rate, rest_rule
 from edge.dsp.beats import Upright, band_passed
-from edge.dsp.rest_rate import FIGURES
+from edge.dsp.rest_belief import believed
+from edge.dsp.rest_rule import FIGURES, by_weights
 from edge.types import Window
 
 SEED, FOLDS = 0, 5
@@ -45,13 +46,13 @@ def reference(beats_s, end):
     return 60.0 / float(np.median(rr))
 
 
-def windows(path: Path) -> Iterator[tuple[int, float, float, Window]]:
+def windows(path: Path, ends_s=ENDS_S) -> Iterator[tuple[int, float, float, Window]]:
     """Record's number, end, reference and window."""
     with np.load(path, allow_pickle=False) as file:
         waves, rate_hz, flat = file["pleth"], float(file["fs"]), file["flat_last20s"]
         beats, offsets = file["ecg_beats_250hz"] / 250.0, file["beat_offsets"]
     for i, wave in enumerate(waves):
-        for end in ENDS_S:
+        for end in ends_s:
             truth = reference(beats[offsets[i] : offsets[i + 1]], end)
             if truth is None or (flat[i] and end > 180.0):
                 continue
@@ -78,13 +79,14 @@ def folds(records):
     return fold[records]
 
 
-def counted(window: Window):
-    """A window's counts; None where it is refused before any count."""
+def counted(window: Window, network=None):
+    """A window's counts, with what ``network`` believes where it is given; None where it is refused before any count."""
     signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, 8.0)
     if signal.reason:
         return None
     wave = Upright()(band_passed(signal.x, GRID_HZ, hum=True))
-    return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ), GRID_HZ)
+    belief = believed(wave, GRID_HZ, network) if network else None
+    return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ), GRID_HZ, belief)
 
 
 def collect(path: Path):
@@ -92,12 +94,17 @@ def collect(path: Path):
     return [(record, end, truth, counted(window)) for record, end, truth, window in windows(path)]
 
 
-def collect_dead(count: int = DEAD, seed: int = SEED):
-    """Counts of so many windows of nothing but movement."""
+def dead_windows(count: int = DEAD, seed: int = SEED):
+    """So many windows of nothing but movement."""
     n = round(SPAN_S * GRID_HZ)
     t = np.arange(n) / GRID_HZ
     waves = [1000.0 * synthetic_ppg.wander(np.random.default_rng([seed, k]), n) for k in range(count)]
-    return [counted(Window("file/ppg", 0.0, SPAN_S, t, x[:, None], GRID_HZ, 1.0, ())) for x in waves]
+    return [Window("file/ppg", 0.0, SPAN_S, t, x[:, None], GRID_HZ, 1.0, ()) for x in waves]
+
+
+def collect_dead(count: int = DEAD, seed: int = SEED):
+    """Counts of so many windows of nothing but movement."""
+    return [counted(window) for window in dead_windows(count, seed)]
 
 
 def cross_validated(found, dead):
@@ -116,7 +123,7 @@ def cross_validated(found, dead):
             right.append(False)
             at.append(k % FOLDS)
     rows, right, at = np.array(rows), np.array(right, dtype=float), np.array(at)
-    rules = [fitted(rows[at != k], right[at != k]) for k in range(FOLDS)]
+    rules = [by_weights(*fitted(rows[at != k], right[at != k])) for k in range(FOLDS)]
     answers = []
     for n, (i, end, truth, counts) in enumerate(found):
         best = rest_rate.choose(counts, rules[fold[n]]) if counts else None
@@ -128,11 +135,18 @@ def cross_validated(found, dead):
 def table(answers):
     """Lines of coverage, share within 5 bpm and mean absolute error, by quality from which a rate is said."""
     truth, bpm, quality = (np.array([a[k] for a in answers]) for k in (2, 3, 4))
-    for limit in (0.0, 0.5, 0.7, 0.75, rest_rate.ENOUGH, 0.85, 0.9, 0.95, 0.98):
+    for limit in (0.0, 0.5, 0.7, 0.75, rest_rule.ENOUGH, 0.85, 0.9, 0.95, 0.98):
         said = (quality >= limit) & np.isfinite(bpm)
         error = abs(bpm - truth)[said]
         slow = error[(truth[said] >= 30) & (truth[said] < 60)]
         yield limit, float(said.mean()), float((error <= RIGHT_BPM).mean()), float(error.mean()), slow
+
+
+def lines(answers):
+    """The table of ``answers`` in words."""
+    for limit, coverage, within, error, slow in table(answers):
+        at_slow = f"{(slow <= RIGHT_BPM).mean():.3f} of {len(slow)}" if len(slow) else "none"
+        yield f"quality >= {limit:.2f}: said {coverage:.3f}, within 5 bpm {within:.4f}, MAE {error:.2f}; slow {at_slow}"
 
 
 def main() -> int:
@@ -142,12 +156,9 @@ def main() -> int:
     options = arguments.parse_args()
     answers, dead, (offset, weights) = cross_validated(collect(options.data / "ppg" / "cinc2015.npz"), collect_dead())
     print(f"{len(answers)} windows of {len({a[0] for a in answers})} records")
-    for limit, coverage, within, error, slow in table(answers):
-        at_slow = f"{(slow <= RIGHT_BPM).mean():.3f} of {len(slow)}" if len(slow) else "none"
-        print(
-            f"quality >= {limit:.2f}: said {coverage:.3f}, within 5 bpm {within:.4f}, MAE {error:.2f}; slow {at_slow}"
-        )
-    print(f"of {DEAD} windows of movement a rate is said in {(dead >= rest_rate.ENOUGH).mean():.3f}")
+    for line in lines(answers):
+        print(line)
+    print(f"of {DEAD} windows of movement a rate is said in {(dead >= rest_rule.ENOUGH).mean():.3f}")
     print("OFFSET =", round(offset, 3))
     print("WEIGHTS =", tuple(round(w, 3) for w in weights), FIGURES)
     if options.out:
