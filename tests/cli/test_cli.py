@@ -335,6 +335,37 @@ def test_a_stop_while_the_parts_load_is_no_traceback(monkeypatch):
     assert started() == 130
 
 
+IN_A_DRIVER = """
+import sys, threading
+import cv2, numpy
+import edge.cli
+from edge.__main__ import main
+
+def driven():
+    picture = numpy.zeros((400, 400, 3), numpy.uint8)
+    while True:
+        cv2.GaussianBlur(picture, (0, 0), 3)
+        inside.set()
+
+def command():
+    threading.Thread(target=driven, name="edge-camera", daemon=True).start()
+    inside.wait()
+    print("said", end="")
+    return 3
+
+inside = threading.Event()
+edge.cli.main = command
+sys.exit(main())
+"""
+
+
+def test_a_thread_stuck_in_a_driver_does_not_abort_the_end():
+    """One that comes back from C++ while the interpreter is taken down ends the process by SIGABRT."""
+    pytest.importorskip("cv2")
+    done = subprocess.run([sys.executable, "-c", IN_A_DRIVER], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said", "")
+
+
 def test_a_broken_video_is_one_line_and_not_the_decoders(tmp_path):
     pytest.importorskip("cv2")
     (tmp_path / "half.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 40)
