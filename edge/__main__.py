@@ -1,9 +1,6 @@
 """``edge-vitals``, also ``python -m edge``: nothing is imported before somebody may press Ctrl-C."""
 
-import contextlib
-import os
 import sys
-import threading
 
 
 def main() -> int:
@@ -14,7 +11,8 @@ def main() -> int:
         code = command_line()
     except KeyboardInterrupt:
         code = 130
-    if any(thread.name.startswith("edge-") for thread in threading.enumerate()):
+    threads = sys.modules["threading"].enumerate() if "threading" in sys.modules else []
+    if any(thread.name.startswith("edge-") for thread in threads):
         _leave(code)
     return code
 
@@ -22,6 +20,9 @@ def main() -> int:
 def _leave(code: int) -> None:
     """End at once: a thread of ours that is stuck in a driver would abort the process (SIGABRT) if it came back while
     the interpreter is taken down, whatever was kept and told before."""
+    import contextlib
+    import os
+
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or not there at all
             stream.flush()
