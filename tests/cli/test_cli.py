@@ -99,6 +99,24 @@ def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("command", CONFIG_COMMANDS)
+def test_a_user_without_a_home_is_told_what_to_set(command, tmp_path, monkeypatch, capsys):
+    """As in a container that is run by a number for a user."""
+
+    def nobodys_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", nobodys_home)
+    path = tmp_path / "ward.toml"
+    path.write_text('[sources.syn]\nkind = "synthetic"\n')
+    assert main([command, str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"edge-vitals: {path}: device.state_dir: needed, since this user has no home folder to keep state in\n"
+    )
+
+
 def test_bad_usage_is_exit_code_2(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["analyze", "teeth", "x"])
