@@ -8,9 +8,25 @@ def main() -> int:
     try:
         from edge.cli import main as command_line
 
-        return command_line()
+        code = command_line()
     except KeyboardInterrupt:
-        return 130
+        code = 130
+    threads = sys.modules["threading"].enumerate() if "threading" in sys.modules else []
+    if any(thread.name.startswith("edge-") for thread in threads):
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End at once: a thread of ours that is stuck in a driver would abort the process (SIGABRT) if it came back while
+    the interpreter is taken down, whatever was kept and told before."""
+    import contextlib
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or not there at all
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

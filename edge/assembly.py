@@ -15,7 +15,7 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
-from edge.disk import must_keep_state
+from edge.disk import must_keep_state, users_folder
 from edge.dsp.murmur_decision import Calibration
 from edge.inference import Model
 from edge.kinds import check, construct, table_of
@@ -219,11 +219,15 @@ def keeps_evidence(config: Config) -> bool:
 
 
 def state_dir_of(config: Config) -> Path:
-    """Where state lives: the configuration's folder, else systemd's, else the user's."""
+    """Where state lives: the configuration's folder, else systemd's, else the user's; raises ConfigError without any."""
     if config.state_dir is not None:
         return config.state_dir
     given = os.environ.get("STATE_DIRECTORY")
     if given:
         return Path(given.split(":")[0])
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "edge-vitals" / config.device
+    own = users_folder("XDG_STATE_HOME", ".local/state")
+    if own is None:
+        raise ConfigError(
+            f"{config.path}: device.state_dir: needed, since this user has no home folder to keep state in"
+        )
+    return own / config.device

@@ -28,6 +28,15 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def users_folder(variable: str, below_home: str) -> Path | None:
+    """The program's own folder where ``variable`` (XDG base directories) says, else in the user's home; None where there
+    is none, as of a container's user whom no list of users names."""
+    try:
+        return Path(os.environ.get(variable) or Path.home() / below_home) / "edge-vitals"
+    except RuntimeError:
+        return None
+
+
 def existing(path: Path) -> Path:
     """The path, or the nearest folder above it that is there."""
     return next(one for one in (path, *path.absolute().parents) if one.exists())

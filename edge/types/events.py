@@ -62,9 +62,9 @@ class Reading:
 class SourceStatus:
     """A source came, went or weakened, or is watched as before.
 
-    since: when the state began, s; blind_s: how long nothing was seen. coverage: by metric, what share of the last
-    ``hour`` and ``day`` was watched, and the ``blind`` intervals with ``start``, ``end`` (s) and ``cause``. announced:
-    kinds of streams that the device itself says it sends.
+    since: when the state began, of offline: when the last block came, s; blind_s: how long nothing was seen. coverage:
+    by metric, what share of the last ``hour`` and ``day`` was watched, and the ``blind`` intervals with ``start``,
+    ``end`` (s) and ``cause``. announced: kinds of streams that the device itself says it sends.
     """
 
     source: str

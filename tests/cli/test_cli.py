@@ -99,6 +99,24 @@ def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("command", CONFIG_COMMANDS)
+def test_a_user_without_a_home_is_told_what_to_set(command, tmp_path, monkeypatch, capsys):
+    """As in a container that is run by a number for a user."""
+
+    def nobodys_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", nobodys_home)
+    path = tmp_path / "ward.toml"
+    path.write_text('[sources.syn]\nkind = "synthetic"\n')
+    assert main([command, str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"edge-vitals: {path}: device.state_dir: needed, since this user has no home folder to keep state in\n"
+    )
+
+
 def test_bad_usage_is_exit_code_2(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["analyze", "teeth", "x"])
@@ -333,6 +351,37 @@ def test_a_stop_while_the_parts_load_is_no_traceback(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "edge.cli", Loading())
     assert started() == 130
+
+
+IN_A_DRIVER = """
+import sys, threading
+import cv2, numpy
+import edge.cli
+from edge.__main__ import main
+
+def driven():
+    picture = numpy.zeros((400, 400, 3), numpy.uint8)
+    while True:
+        cv2.GaussianBlur(picture, (0, 0), 3)
+        inside.set()
+
+def command():
+    threading.Thread(target=driven, name="edge-camera", daemon=True).start()
+    inside.wait()
+    print("said", end="")
+    return 3
+
+inside = threading.Event()
+edge.cli.main = command
+sys.exit(main())
+"""
+
+
+def test_a_thread_stuck_in_a_driver_does_not_abort_the_end():
+    """One that comes back from C++ while the interpreter is taken down ends the process by SIGABRT."""
+    pytest.importorskip("cv2")
+    done = subprocess.run([sys.executable, "-c", IN_A_DRIVER], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "said", "")
 
 
 def test_a_broken_video_is_one_line_and_not_the_decoders(tmp_path):
