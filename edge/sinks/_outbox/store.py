@@ -1,7 +1,7 @@
 """The outbox's SQLite file (WAL, ``synchronous=FULL``): everything in here may wait for the disk.
 
 A damaged file is put aside under another name and a new one begun with what could still be read; ``faults`` say so.
-Where the disk is full from the start the database lies in memory, ``full`` says why, until ``come_back``.
+Where the disk takes nothing from the start the database lies in memory, ``full`` says why, until ``come_back``.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from edge.sinks._outbox.tables import COLUMNS, INSERT, SCHEMA
 
 
 class Store:
-    """See the module; for one thread at a time. lent: it lies in memory only.
+    """See the module; for one thread at a time. lent: it lies in memory only; given a reason, the disk is not touched
+    before ``come_back``.
 
     doubtful: the state is not surely the last one there was, so that its numbers must not be counted on.
     Raises OSError where another program has the file, or there is no permission.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, lent: str = "") -> None:
         self.path, self._clock = path, clock
         self.faults: list[str] = []
         self.doubtful = False
         self._connect = partial(connection, synchronous="full", prepare=self._prepare)
-        self.db, self.full, self.lent = self._open()
+        in_memory = Opened(self._connect(":memory:", alone=True), lent, lent=True) if lent else None
+        self.db, self.full, self.lent = in_memory or self._open()
 
     def commit(
         self, rows: Sequence[tuple[Row, bytes]], gone: Collection[int], state: Mapping[str, bytes]
@@ -93,15 +95,16 @@ class Store:
         return int(kept) if kept is not None and kept.isdigit() else 0
 
     def come_back(self) -> bool:
-        """From memory onto the disk, where it has room again."""
+        """From memory onto the disk, where it takes something again."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = self._connect(self.path, alone=False)
+            found = self._open_whole()
         except (OSError, sqlite3.Error):
             return False
-        self.db.close()
-        self.db, self.lent = db, False
-        return True
+        (found if found.lent else self).db.close()
+        if not found.lent:
+            self.db, self.lent = found.db, False
+        return not self.lent
 
     def close(self) -> None:
         """Calling twice is harmless."""
