@@ -226,10 +226,10 @@ class Outbox:
     def _come_back(self) -> bool:
         """From memory onto the disk, where what this run says of the state counts; rows get other numbers where theirs are
         taken."""
-        if not self._ours() or not self._store.come_back():
+        if not self._ours() or (there := self._store.come_back()) is None:
             return False
-        last, stored, copied = self._store.last_row(), self._store.count(), self._copy.read()
-        turn = max(self._store.turn(), copied.turn if copied else 0)
+        last, copied = there.last_row, self._copy.read()
+        turn = max(there.turn, copied.turn if copied else 0)
         with self._lock:
             if "board" in self._entries:  # nor does the record of watching of before go with it
                 self._turn = max(self._turn, turn + 1)
@@ -240,5 +240,5 @@ class Outbox:
                 self._held = [(msgspec.structs.replace(row, row=n), blob) for n, (row, blob) in renumbered]
                 self._gone.clear()  # of the old numbers; what is on its way is sent once more
             self._last_row = max(self._last_row, last + len(self._held))
-            self._told, self._stored = self._last_row - hidden, stored
+            self._told, self._stored = self._last_row - hidden, there.rows
         return True

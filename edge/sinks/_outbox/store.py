@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.clock import Clock
 from edge.database import Opened, connection, opened, put_aside
@@ -18,6 +19,14 @@ from edge.sinks._outbox.row import Row, from_disk, is_readable
 from edge.sinks._outbox.salvage import salvage
 from edge.sinks._outbox.seal import is_broken, sealed
 from edge.sinks._outbox.tables import COLUMNS, INSERT, SCHEMA
+
+
+class There(NamedTuple):
+    """What lies on a disk: the highest number that was given to a row, how many there are, which write of the state."""
+
+    last_row: int
+    rows: int
+    turn: int
 
 
 class Store:
@@ -94,17 +103,22 @@ class Store:
         kept = self._read_state("turn")
         return int(kept) if kept is not None and kept.isdigit() else 0
 
-    def come_back(self) -> bool:
-        """From memory onto the disk, where it takes something again."""
+    def come_back(self) -> There | None:
+        """From memory onto the disk, where it takes something again; None where it does not."""
+        in_memory = self.db
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            found = self._open_whole()
+            self.db, _, self.lent = self._open_whole()
+            there = There(self.last_row(), self.count(), self.turn())
         except (OSError, sqlite3.Error):
-            return False
-        (found if found.lent else self).db.close()
-        if not found.lent:
-            self.db, self.lent = found.db, False
-        return not self.lent
+            self.lent = True
+        if self.lent and self.db is not in_memory:
+            self.db.close()
+            self.db = in_memory
+        if self.lent:
+            return None
+        in_memory.close()
+        return there
 
     def close(self) -> None:
         """Calling twice is harmless."""

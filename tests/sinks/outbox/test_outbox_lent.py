@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 
 import pytest
 
 from edge.clock import ManualClock
+from edge.sinks._outbox.store import Store
 from edge.sinks.outbox import Outbox
 from outbox_on_disk import alarm, seqs
 from read_only import read_only
@@ -98,6 +100,21 @@ def test_a_power_cut_right_after_it_went_there_costs_nothing(lent, open_box, pat
     again = open_box("boot3", tmp_path / "cut" / "outbox.sqlite")
     assert (seqs(again), again.faults, again.doubtful) == ([1, 2, 3], [], False)
     assert b"now" in again.state()
+
+
+@pytest.mark.usefixtures("before")
+def test_a_disk_that_fails_again_just_then_is_tried_again(lent, monkeypatch):
+    def fails(_store):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    box, free = lent()
+    free.now = True
+    with monkeypatch.context() as failing:
+        failing.setattr(Store, "count", fails)
+        assert not box.append([alarm(3)], b'{"of":"now"}')
+    assert seqs(box) == [3]
+    assert box.append([alarm(4)], b'{"of":"now"}')
+    assert seqs(box) == [1, 2, 3, 4]
 
 
 def test_what_is_damaged_there_is_put_aside_and_said(lent, path, open_box):
