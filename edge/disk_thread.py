@@ -64,11 +64,12 @@ class DiskThread:
         return None
 
     def end(self, within_s: float) -> bool:
-        """Do what was asked so far and no more; whether that came to its end within so long. Twice is harmless."""
+        """Do what was asked so far and no more; whether that came to its end within so long. Twice is harmless, and is not
+        waited for."""
         if not self._ended:
             self._ended = True
             self._asked.put(None)
-        self._thread.join(within_s)
+            self._thread.join(within_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from edge.types import Alarm, Sink
 
 log = logging.getLogger(__name__)
 
 _FLUSH_S = 3.0
+_END_S: Final = 8.0
+"""For all sinks together: a broker takes three seconds to get what waits and five for the last words, and systemd ends a
+program that stops for 20 s in the middle of whatever it does (``edge.cli.service.files``)."""
 
 
 class Durable(Protocol):
@@ -90,15 +95,28 @@ class Outlet:
                 self._failures.note(type(sink).__name__, event, error)
 
     def close(self) -> None:
-        """Flush and close every sink, whatever the others do."""
-        for sink in self._sinks:
-            name = type(sink).__name__
-            try:
-                if not sink.flush(_FLUSH_S):
-                    log.warning("sink %s could not send everything before the end", name)
-            except Exception:  # one sink must not keep the others from their end
-                log.exception("sink %s failed at the end", name)
-            try:
-                sink.close()
-            except Exception:
-                log.exception("sink %s could not be closed", name)
+        """Flush and close every sink, all at once and whatever the others do; what hangs is left behind and named."""
+        by = time.monotonic() + _END_S
+        ending = [
+            threading.Thread(target=_end, args=(sink,), name=f"edge-end-{type(sink).__name__}", daemon=True)
+            for sink in self._sinks
+        ]
+        for thread in ending:
+            thread.start()
+        for sink, thread in zip(self._sinks, ending, strict=True):
+            thread.join(max(0.0, by - time.monotonic()))
+            if thread.is_alive():
+                log.error("sink %s did not end within %g s", type(sink).__name__, _END_S)
+
+
+def _end(sink: Sink) -> None:
+    name = type(sink).__name__
+    try:
+        if not sink.flush(_FLUSH_S):
+            log.warning("sink %s could not send everything before the end", name)
+    except Exception:
+        log.exception("sink %s failed at the end", name)
+    try:
+        sink.close()
+    except Exception:
+        log.exception("sink %s could not be closed", name)

@@ -193,8 +193,9 @@ class Runtime:
         for reader in self._readers:
             for inbox in reader.inboxes if reader.can_wait else ():
                 inbox.close()  # a reader may be waiting for room
+        deadline = self._clock.now() + _JOIN_S
         for thread in readers:
-            thread.join(_JOIN_S)
+            thread.join(max(0.0, deadline - self._clock.now()))
         for reader in self._readers:
             for inbox in reader.inboxes:
                 inbox.close()

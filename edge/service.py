@@ -36,10 +36,11 @@ from edge.resume import DurableBoard, resumed
 from edge.runtime import Runtime
 from edge.self_watch import Asked, Keeps, SelfWatch
 from edge.sinks.outbox import Outbox
-from edge.state_disk import OutboxFaults, open_outbox
+from edge.state_disk import OutboxFaults, Silent, open_outbox, outbox_in_memory
 from edge.types import Fault, Sink
 
 _TELLING: Final = ("mqtt",)
+_UNKEPT: Final = "neither recordings nor a journal are kept before the next start: the disk gave no answer at this one"
 
 
 @runtime_checkable
@@ -74,17 +75,17 @@ def build_service(
     record: str | Path | None = None,
     sinks: Sequence[Sink] = (),
     boot: str = "",
-    unkept: str = "",
+    silent: Silent | None = None,
 ) -> Service:
     """Build everything in the order in which errors are cheapest: models, disk, sinks; no device is opened.
 
     console: print readings and alarms. record: file that keeps what the analyzers see. sinks: further ones.
-    boot: the id of this run; by default a fresh one. unkept: why nothing of it is kept, "" = it is.
+    boot: the id of this run; by default a fresh one. silent: a disk that gave no answer, on which its alarms belong.
     Raises ConfigError or ModelError in one line.
     """
     opened = contextlib.ExitStack()
     try:
-        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id(), unkept)
+        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id(), silent)
     except BaseException:
         opened.close()
         raise
@@ -98,9 +99,9 @@ def _build(
     sinks: Sequence[Sink],
     opened: contextlib.ExitStack,
     boot: str,
-    unkept: str,
+    silent: Silent | None,
 ) -> Service:
-    core = _core(config, clock, boot, opened)
+    core = _core(config, clock, boot, opened, silent)
     ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
     built, taps, kept = _sinks(core, console, record, opened)
     main = MainThread(
@@ -117,11 +118,12 @@ def _build(
         ladder=ladder,
         health=read_health,
     )
-    beat = DiskBeat(state_dir_of(config), clock)
+    beat = DiskBeat(silent.state_dir if silent else state_dir_of(config), clock)
     watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
     keepers = [Asked("recording_lost", type(one).__name__.lower(), one.why_not) for one in kept]
-    disk = [Asked("outbox_full", "disk", beat.why_not), Asked("outbox_full", "memory", lambda: unkept)]
-    parts = SelfWatch([*disk, *keepers], clock, core.mailbox)
+    if silent:
+        keepers.append(Asked("recording_lost", "start", lambda: _UNKEPT))
+    parts = SelfWatch([Asked("outbox_full", "disk", beat.why_not), *keepers], clock, core.mailbox)
     opened.callback(watchdog.stopping)
 
     def ticked(seen: Sequence[Reader]) -> None:
@@ -214,7 +216,7 @@ class _Core:
         return [lane for lane in lanes if bed in (None, lane.bed)]
 
 
-def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack) -> _Core:
+def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack, silent: Silent | None) -> _Core:
     state_dir = state_dir_of(config)
     models = ModelShelf(variant=config.variant, state_dir=state_dir, path=config.path)
     readers = []
@@ -223,7 +225,9 @@ def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack)
         device = build_source(source, clock, path=config.path)
         readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
     check_alarms(config, (lane for reader in readers for lane in reader.lanes))
-    outbox = opened.enter_context(contextlib.closing(open_outbox(state_dir, clock, boot)))
+    held = opened.enter_context(contextlib.ExitStack())
+    outbox = outbox_in_memory(silent, clock, boot, held) if silent else open_outbox(state_dir, clock, boot)
+    opened.callback(outbox.close)
     board, shift_s = resumed(config, boot, outbox, clock, models)
     return _Core(config, clock, boot, models, readers, outbox, board, shift_s, new_mailbox())
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import queue
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from edge.clock import Clock
 from edge.disk import OUTBOX, is_full, must_keep_state, no_state, not_written
 from edge.sinks.outbox import Outbox
-from edge.types import Fault
+from edge.state_lock import only_one
+from edge.types import ConfigError, Fault
 
 DAMAGE_TOLD_S: Final = 3600.0
 _DAMAGE: Final = "damage"
@@ -31,21 +32,46 @@ def open_outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
         raise no_state(state_dir, error) from None
 
 
+class Silent(NamedTuple):
+    """A state directory whose disk gave no answer when the run began, and for how long that was waited for, s."""
+
+    state_dir: Path
+    waited_s: float
+
+
+def outbox_in_memory(disk: Silent, clock: Clock, boot: str, held: contextlib.ExitStack) -> Outbox:
+    """The outbox of a run beside such a disk; it goes there when it can, unless another program has the folder by then.
+
+    held: keeps the folder from others.
+    """
+    mine = False
+
+    def ours() -> bool:
+        nonlocal mine
+        if not mine:
+            with contextlib.suppress(ConfigError):
+                held.enter_context(only_one(disk.state_dir))
+                mine = True
+        return mine
+
+    why = f"the disk of {disk.state_dir} gave no answer for {disk.waited_s:g} s; what stood before is not known"
+    return Outbox(disk.state_dir / OUTBOX, clock=clock, boot=boot, lent=why, ours=ours)
+
+
 class OutboxFaults:
-    """Says that an outbox did not work at the start, and when that is over, for nobody else would: when it has room again,
-    and an hour after it was damaged, for it works again."""
+    """Says that an outbox did not work, and when that is over, for nobody else would: when it has room again, and an hour
+    after it was damaged, for it works again."""
 
     def __init__(self, outbox: Outbox, clock: Clock, mailbox: queue.Queue[Any]) -> None:
         self._outbox, self._clock, self._mailbox = outbox, clock, mailbox
-        self._until = clock.now() + DAMAGE_TOLD_S
+        self._told, self._until = 0, clock.now() + DAMAGE_TOLD_S
         self._full = outbox.full
 
     def begin(self) -> None:
         """Say what is wrong."""
         if self._full:
             self._put(_ROOM, not_written(self._full))
-        for text in self._outbox.faults:
-            self._put(_DAMAGE, text)
+        self._say_damage()
 
     def look(self) -> None:
         """Called by the main loop, whose own queue may be full: then another time."""
@@ -53,9 +79,17 @@ class OutboxFaults:
             if self._outbox.faults and self._clock.now() >= self._until:
                 self._put(_DAMAGE)
                 self._outbox.faults.clear()
+                self._told = 0
+            self._say_damage()
             if self._full and not self._outbox.full:
                 self._put(_ROOM)
                 self._full = ""
+
+    def _say_damage(self) -> None:
+        """What is new of it: a disk that comes back may hold a damaged one."""
+        while self._told < len(self._outbox.faults):
+            self._put(_DAMAGE, self._outbox.faults[self._told])
+            self._told, self._until = self._told + 1, self._clock.now() + DAMAGE_TOLD_S
 
     def _put(self, what: str, text: str = "") -> None:
         self._mailbox.put_nowait(Fault("outbox_full", self._clock.now(), bool(text), text, source=what))

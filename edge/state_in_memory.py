@@ -1,7 +1,7 @@
-"""A start beside a disk that hangs: whoever waits for it watches nobody, so the state lies in memory for that run.
+"""A start beside a disk that hangs: whoever waits for it watches nobody, so the state lies in memory until it answers.
 
-What stood before is then not known, and what comes is not kept; both are said for as long as the run lasts, since only
-another start finds the disk again. Alarms go out as ever.
+What stood before is then not known. Alarms go out as ever; they, and the state from then on, are written when the disk
+answers (``edge.state_disk``). What else is kept begins with the next start, and that is said for as long as the run lasts.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from edge.assembly import state_dir_of
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.disk_beat import DiskBeat
+from edge.state_disk import Silent
 
 START_S: Final = 30.0
 """A card is busy while the machine starts; what stood before is worth some waiting."""
@@ -28,23 +29,19 @@ _KEEPING: Final = ("journal", "recorder")
 
 
 @contextlib.contextmanager
-def answering(config: Config) -> Iterator[tuple[Config, str]]:
-    """The configuration and "", or where the disk of its state gives no answer: one with its state in memory, and what to
-    say of that."""
+def answering(config: Config) -> Iterator[tuple[Config, Silent | None]]:
+    """The configuration and None, or where the disk of its state gives no answer: one that keeps nothing there, and which
+    disk that is."""
     state_dir = state_dir_of(config)
     if _answers(state_dir):
-        yield config, ""
+        yield config, None
         return
     with tempfile.TemporaryDirectory(
         prefix="edge-vitals-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None
     ) as lent:
         sinks = {name: settings for name, settings in config.sinks.items() if name not in _KEEPING}
         sinks["evidence"] = {"quota_mb": 0.0}
-        why = (
-            f"the disk of {state_dir} gave no answer for {START_S:g} s: alarms are in memory only, those before unknown; "
-            "start again when it answers"
-        )
-        yield replace(config, state_dir=Path(lent), sinks=sinks), why
+        yield replace(config, state_dir=Path(lent), sinks=sinks), Silent(state_dir, START_S)
 
 
 def _answers(state_dir: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 
@@ -131,6 +132,17 @@ def test_a_sink_that_fails_at_every_event_fills_no_log(caplog):
         for times in (10, 100, 1000)
         for kind in ("Reading", "Alarm")
     ]
+
+
+def test_all_sinks_end_at_once_and_one_that_hangs_is_named_and_left_behind(caplog, monkeypatch):
+    monkeypatch.setattr("edge.outlet._END_S", 0.2)
+    log, answers = [], threading.Event()
+    hung, other = Ear([]), Ear(log)
+    hung.close = lambda: answers.wait(10.0)
+    Outlet([hung, other], None).close()
+    assert [name for name, _ in log] == ["flush", "close"]
+    assert [record.getMessage() for record in caplog.records] == ["sink Ear did not end within 0.2 s"]
+    answers.set()
 
 
 @pytest.mark.parametrize(

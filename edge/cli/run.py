@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import logging
-import os
-import pwd
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli._options import CONFIG_HELP, seconds
-from edge.disk import OUTBOX, is_full, no_state
 from edge.logs import JsonFormatter, LogSink
-from edge.types import ConfigError, Sink
+from edge.types import Sink
 
 if TYPE_CHECKING:
     from edge.config import Config
+    from edge.state_disk import Silent
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,78 +57,28 @@ def run(args: argparse.Namespace) -> int:
     from edge.config import load
     from edge.ports import taken
     from edge.state_in_memory import answering
+    from edge.state_lock import only_one
 
-    with answering(load(args.config, to_watch=True)) as (config, unkept), only_one(state_dir_of(config)):
+    with answering(load(args.config, to_watch=True)) as (config, silent), only_one(state_dir_of(config)):
         for refusal in taken(config):
             raise refusal
-        return _run(args, config, unkept)
+        return _run(args, config, silent)
 
 
-def _run(args: argparse.Namespace, config: Config, unkept: str) -> int:
+def _run(args: argparse.Namespace, config: Config, silent: Silent | None) -> int:
     from edge.service import build_service
 
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)
     with stop_signals() as told:
         console = not args.quiet and args.log == "text"
-        if unkept:
-            logging.getLogger(__name__).error("%s", unkept)
-        service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot, unkept=unkept)
+        if silent is not None:
+            logging.getLogger(__name__).error(
+                "the disk of %s gave no answer for %g s; the watching goes on", silent.state_dir, silent.waited_s
+            )
+        service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot, silent=silent)
         told(service.runtime.stop)
         return service.run(args.seconds)
-
-
-@contextlib.contextmanager
-def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold a state directory: two programs in one would number the same events twice. Raises ConfigError.
-
-    The system lets go of the lock when the program ends, however it ends.
-    """
-    path = state_dir / "lock"
-    if user := _whose(state_dir / OUTBOX):
-        raise ConfigError(
-            f"{state_dir}: keeps the state of the user {user}, who could not go on with files of root; run it with: "
-            f"sudo -u {user}"
-        )
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        held = path.open("a+b")
-    except OSError as error:
-        if is_full(error):  # nobody else can begin there, either; somebody must watch
-            yield
-            return
-        raise no_state(state_dir, error) from None
-    with held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"{state_dir}: another edge-vitals runs there; stop it, or set device.state_dir"
-            ) from None
-        yield
-
-
-def _whose(outbox: Path) -> str:
-    """The user whose state root would spoil there, "" for nobody."""
-    try:
-        uid = outbox.stat().st_uid
-        return pwd.getpwuid(uid).pw_name if os.geteuid() == 0 != uid else ""
-    except KeyError:
-        return f"'#{uid}'"  # as a shell hands it to sudo
-    except OSError:
-        return ""
-
-
-def runs_there(state_dir: Path) -> bool:
-    """Whether a program holds that state directory, as far as can be told without writing there."""
-    try:
-        with (state_dir / "lock").open("rb") as held:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 @contextlib.contextmanager

@@ -189,8 +189,15 @@ class Connection:
         return int(sent.mid)
 
     def close(self) -> None:
-        """Say good-bye and end the client's thread."""
+        """Say good-bye and end the client's thread; calling twice is harmless.
+
+        Client and callbacks are parted: else its files stay open until Python looks for such rings, and a broker that is
+        away or refuses for hours is asked again and again.
+        """
         hang_up(self.client)
+        for name in ("on_connect", "on_disconnect", "on_subscribe", "on_message", "on_publish"):
+            setattr(self.client, name, None)
+        vars(self.client).pop("loop_forever", None)
 
 
 def hang_up(client: Any) -> None:
@@ -201,14 +208,6 @@ def hang_up(client: Any) -> None:
     client.disconnect()
     with contextlib.suppress(AttributeError):  # of None: it has ended
         client.loop_stop()
-
-
-def _let_go(client: Any) -> None:
-    """Part a client that will not be used from what it calls, and that from it: else its files stay open until Python looks
-    for such rings, and a broker that refuses for hours is asked again and again."""
-    for name in ("on_connect", "on_disconnect", "on_subscribe", "on_message", "on_publish"):
-        setattr(client, name, None)
-    del client.loop_forever
 
 
 def connect(
@@ -260,14 +259,13 @@ def _connect(
     connection = Connection(options, _client(options, version, will), version, on_lost)
     connection.hear(on_message, on_publish)
     with contextlib.ExitStack() as unless_taken:
-        unless_taken.callback(_let_go, connection.client)
+        unless_taken.callback(connection.close)
         _reach(connection.client, options)
         why = connection.begin(patience_s)
         if why is None:
             unless_taken.pop_all()
             return connection
         hung_up = connection.lost.is_set()
-        connection.close()
     if version == 5 and (not why or why in _TOO_NEW):
         raise _UnsupportedError  # an old broker answers in 3.1.1, or just closes, or says nothing
     if why:

@@ -12,17 +12,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from edge.alarms.bed import recording_of
 from edge.clock import Clock
 from edge.disk import is_full, must_take
+from edge.disk_thread import DiskThread
 from edge.evidence import Ring, Span, exact_part
 from edge.ranges import NotNegative
 from edge.recording import Entry, RecordingWriter, pack
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 
 _WAITING: Final = 8  # recordings that wait for a slow disk
 _BATCH: Final = 2000  # entries that are compressed together
+_CLOSE_S: Final = 10.0
+_UNKEPT: Final = "the recordings of alarms are not kept"
+_TOO_MANY: Final = "too many came together"
 _APART_NS: Final = 2_000_000_000  # what a file system (FAT) can tell two times of modification by
 
 
@@ -93,13 +98,11 @@ class Evidence:
         self._ring, self._clock, self._boot, self._header = ring, clock, boot, header
         self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._closed = False
         self.lost = 0
         self._why = ""
-        self._thread = threading.Thread(target=self._run, name="edge-evidence", daemon=True)
-        self._thread.start()
+        self._disk = DiskThread("edge-evidence")
 
     def record(self, entry: Entry) -> None:
         """Keep an entry for as long as an alarm may ask for it; note an alarm in the history."""
@@ -108,7 +111,7 @@ class Evidence:
                 return
             if isinstance(entry, Alarm):
                 wall = self._clock.wall() - (self._clock.now() - entry.t)
-                self._jobs.put(lambda: self.history.add(entry, wall=wall, boot=self._boot))
+                self._ask(partial(self.history.add, entry, wall=wall, boot=self._boot))
             if self._quota_bytes:
                 self._hand_over(self._ring.take(entry, self._header))
 
@@ -117,15 +120,16 @@ class Evidence:
 
     def why_not(self) -> str:
         """What kept the last alarm's recording from being written, in words; "" where nothing did."""
-        return self._why
+        return f"{_UNKEPT}: the disk does not answer" if self._disk.hangs else self._why
 
     def flush(self, timeout_s: float) -> bool:
         """Write what alarms ask for, shorter where its time has not come; whether all of it is on disk."""
         with self._lock:
             self._hand_over(self._ring.cut(all_of_them=True))
-        done = threading.Event()
-        self._jobs.put(done.set)
-        return done.wait(timeout_s) and self.lost == 0
+        try:
+            return self._disk.ask(lambda: self.lost == 0).result(timeout_s)
+        except (TimeoutError, CancelledError):
+            return False
 
     def close(self) -> None:
         """Write what alarms ask for and end; calling twice is harmless."""
@@ -134,9 +138,8 @@ class Evidence:
                 return
             self._hand_over(self._ring.cut(all_of_them=True))
             self._closed = True
-        self._jobs.put(None)
-        self._thread.join(10.0)
-        self.history.close()
+        self._disk.ask(self.history.close)  # there: whoever else did it would wait for a disk that hangs
+        self._disk.end(_CLOSE_S)
 
     def _hand_over(self, spans: Sequence[tuple[Span, list[Entry]]]) -> None:
         for span, entries in spans:
@@ -144,25 +147,27 @@ class Evidence:
                 self._lose(span, "the disk is too slow")
                 continue
             self._waiting += 1
-            self._jobs.put(lambda span=span, entries=entries: self._write(span, entries))  # type: ignore[misc]
+            self._ask(partial(self._write, span, entries))
 
     def _lose(self, span: Span, why: str) -> None:
         self.lost += len(span.occurrences)
-        self._why = f"the recordings of alarms are not kept: {why}"
+        self._why = f"{_UNKEPT}: {why}"
         log.error("evidence: no recording of %d alarm(s) of %s: %s", len(span.occurrences), span.bed, why)
 
-    # ---- the thread that writes ----------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _ask(self, work: Callable[[], None]) -> None:
+        def done() -> None:
             try:
-                job()
+                work()
             except Exception:  # the next alarm's evidence must not depend on this one's
                 log.exception("evidence: failed")
 
+        self._disk.ask(done)
+
+    # ---- the disk's thread ---------------------------------------------------------------------------------
+
     def _write(self, span: Span, entries: Sequence[Entry]) -> None:
         if span.beyond:
-            log.error("evidence: no recording of %d alarm(s) of %s: too many came together", span.beyond, span.bed)
+            log.error("evidence: no recording of %d alarm(s) of %s: %s", span.beyond, span.bed, _TOO_MANY)
         first, *others = [self.root / recording_of(occurrence) for occurrence in span.occurrences]
         part = first.with_suffix(".part")
         try:
@@ -180,7 +185,7 @@ class Evidence:
             part.replace(first)
             for other in others:
                 _same_file(first, other)
-            self._why = ""
+            self._why = f"{_UNKEPT}: {_TOO_MANY}" if span.beyond else ""
         except OSError as error:
             self._lose(span, error.strerror or str(error))
             with contextlib.suppress(OSError):

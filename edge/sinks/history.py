@@ -9,10 +9,11 @@ until the end of the run.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,8 @@ KEPT: Final = 100_000
 MOST_BYTES: Final = 200_000_000
 LIMIT: Final = 200
 _PRUNE_EVERY: Final = 1000
+_MOST_WAITING: Final = 10_000
+_PATIENCE_S: Final = 5.0  # whoever looks at a page has no more
 _CLOCK_STEP_S: Final = 1.0
 _SCHEMA = """
 create table if not exists occurrence (
@@ -50,11 +53,13 @@ _SUMMARY = ("occurrence", "id", "bed", "condition", "kind", "source", "priority"
 
 
 class History:
-    """See the module. Safe to use from several threads; raises sqlite3.Error and OSError where it cannot be opened."""
+    """See the module. Safe to use from several threads; raises sqlite3.Error and OSError where it cannot be opened, and
+    sqlite3.Error where it is read from a disk that does not answer."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._added = 0
+        self._waiting: list[tuple[Alarm, bytes, float, str]] = []
         self.lost, self._refused = 0, False
         try:
             self._db, self.full, _ = opened(path, _connect)
@@ -65,36 +70,46 @@ class History:
             self._db, self.full, _ = opened(path, _connect)
 
     def add(self, alarm: Alarm, *, wall: float, boot: str) -> None:
-        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is counted in ``lost``, and said once."""
-        priority = PRIORITIES.index(alarm.priority)
-        ended = wall if alarm.presence == "off" else None
+        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is said once, and waits in memory for
+        the next one; beyond ``_MOST_WAITING`` the oldest are counted in ``lost``."""
+        blob = encode(fields_of(alarm))
         with self._lock:
+            self._waiting.append((alarm, blob, wall, boot))
             try:
-                row = (
-                    alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source, priority,
-                    alarm.presence, alarm.text, self._raised(alarm, wall, boot), ended,
-                )  # fmt: skip
-                with self._db:
-                    self._db.execute(
-                        "insert into occurrence values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (occurrence) do"
-                        " update set priority = max(priority, excluded.priority), presence = excluded.presence,"
-                        " ended = excluded.ended, raised = excluded.raised",
-                        row,
-                    )
-                    self._db.execute(
-                        "insert or replace into transition values (?, ?, ?, ?, ?)",
-                        (alarm.occurrence, alarm.seq, wall, boot, encode(fields_of(alarm))),
-                    )
-                    if self._added % _PRUNE_EVERY == 0:
-                        self._prune()
-                self._added += 1
+                self._write()
             except sqlite3.Error as error:
-                self.lost += 1
                 if not self._refused:
                     log.error("history: %s is not in the list of alarms: %s", alarm.occurrence, error)
                 self._refused = True
+                self.lost += max(0, len(self._waiting) - _MOST_WAITING)
+                del self._waiting[:-_MOST_WAITING]
             else:
                 self._refused = False
+
+    def _write(self) -> None:
+        with self._db:
+            for one in self._waiting:
+                self._put(*one)
+        self._waiting.clear()
+
+    def _put(self, alarm: Alarm, blob: bytes, wall: float, boot: str) -> None:
+        row = (
+            alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source,
+            PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, self._raised(alarm, wall, boot),
+            wall if alarm.presence == "off" else None,
+        )  # fmt: skip
+        self._db.execute(
+            "insert into occurrence values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (occurrence) do"
+            " update set priority = max(priority, excluded.priority), presence = excluded.presence,"
+            " ended = excluded.ended, raised = excluded.raised",
+            row,
+        )
+        self._db.execute(
+            "insert or replace into transition values (?, ?, ?, ?, ?)", (alarm.occurrence, alarm.seq, wall, boot, blob)
+        )
+        if self._added % _PRUNE_EVERY == 0:
+            self._prune()
+        self._added += 1
 
     def _raised(self, alarm: Alarm, wall: float, boot: str) -> float:
         """When its occurrence was raised, Unix time, s; of this run's own the monotonic clock knows how long ago."""
@@ -156,7 +171,7 @@ class History:
             asked.append((_AFTER if after > SYNCED_AFTER else "raised >= ?", after))
         where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
         values = [value for clause, value in asked for _ in range(clause.count("?"))]
-        with self._lock:
+        with self._read():
             rows = self._db.execute(
                 f"select {', '.join(_SUMMARY)} from occurrence{where} order by rowid desc limit ?",
                 (*values, max(1, min(limit, LIMIT))),
@@ -166,7 +181,7 @@ class History:
 
     def transitions(self, occurrence: str) -> list[Mapping[str, Any]]:
         """All of one occurrence, in order, each the fields of an ``Alarm`` with ``wall`` (Unix time, s) and ``boot``."""
-        with self._lock:
+        with self._read():
             rows = self._db.execute(
                 "select wall, boot, alarm from transition where occurrence = ? order by seq", (occurrence,)
             ).fetchall()
@@ -174,12 +189,23 @@ class History:
 
     def conditions(self) -> list[str]:
         """The conditions that ever raised an alarm here."""
-        with self._lock:
+        with self._read():
             return [row[0] for row in self._db.execute("select distinct condition from occurrence order by condition")]
 
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=_PATIENCE_S):
+            raise sqlite3.OperationalError("the disk does not answer")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
-        """Let go of the file; calling twice is harmless."""
+        """Write what waits and let go of the file; calling twice is harmless."""
         with self._lock:
+            with contextlib.suppress(sqlite3.Error):
+                self._write()
             self._db.close()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from edge.types import Alarm
 log = logging.getLogger(__name__)
 
 _CLOSE_S: Final = 3.0
+_UNKNOWN: Final = b"{}"
 
 
 class Waiting(NamedTuple):
@@ -42,12 +43,24 @@ class Outbox:
     """See the module. Safe to use from several threads; none of them waits for the disk for more than a second, but at
     the start.
 
-    faults: what was wrong with the file at the start. full: why the disk takes nothing, or "". doubtful: the state is not
+    lent: why the disk is not even tried before somebody writes, as one that hangs at the start; the outbox then lies in
+    memory until it is there. ours: asked before that, whether this program may have the file.
+
+    faults: what was wrong with the file when it was opened. full: why the disk takes nothing, or "". doubtful: the state is not
     surely the last one there was, so that its numbers must not be counted on. copied: what the second copy held at the
     start, for whoever cannot make sense of the state.
     """
 
-    def __init__(self, path: str | Path, *, clock: Clock, boot: str = "", copy: StateCopy | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Clock,
+        boot: str = "",
+        copy: StateCopy | None = None,
+        lent: str = "",
+        ours: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.path = Path(path)
         self._clock, self._boot = clock, boot
         self._lock = threading.Lock()  # of what follows; never held while the disk is waited for
@@ -56,12 +69,13 @@ class Outbox:
         self._writing: frozenset[int] = frozenset()  # held, and perhaps on disk in a moment
         self._entries: dict[str, bytes] = {}  # of the state, not on disk
         self._lasting = False  # they must be there before anybody hears of what led to them
-        self._store = Store(self.path, clock)
+        self._store, self._ours = Store(self.path, clock, lent), ours
         self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
         self.full, self.faults, self.doubtful = self._store.full, self._store.faults, self._store.doubtful
         self._turn = self._store.turn()
         self.copied: Copied | None = None
-        self._take_newer_copy()
+        if not lent:
+            self._take_newer_copy()
         self._copied_turn = self._turn
         # beyond any that lies on a disk that cannot be read now
         self._last_row = int(self._clock.wall() * 1000) if self._store.lent else self._store.last_row()
@@ -182,7 +196,8 @@ class Outbox:
         stored = self._store.read(after, limit + len(gone))
         found = [row for row in stored or () if row.row not in gone]
         with self._lock:
-            return Waiting([*found, *self._held_behind(after)][:limit], whole=stored is not None)
+            whole = stored is not None and not self._store.lent
+            return Waiting([*found, *self._held_behind(after)][:limit], whole)
 
     def _write(self) -> bool:
         """What is held, what is gone and what is new of the state, all or nothing; whether it is on disk."""
@@ -209,16 +224,21 @@ class Outbox:
         return more is not None
 
     def _come_back(self) -> bool:
-        """From memory onto the disk; rows get other numbers where theirs are taken."""
-        if not self._store.come_back():
+        """From memory onto the disk, where what this run says of the state counts; rows get other numbers where theirs are
+        taken."""
+        if not self._ours() or (there := self._store.come_back()) is None:
             return False
-        last, stored = self._store.last_row(), self._store.count()
+        last, copied = there.last_row, self._copy.read()
+        turn = max(there.turn, copied.turn if copied else 0)
         with self._lock:
+            if "board" in self._entries:  # nor does the record of watching of before go with it
+                self._turn = max(self._turn, turn + 1)
+                self._entries = {"coverage": _UNKNOWN, **self._entries, "turn": b"%d" % self._turn}
             hidden = self._last_row - self._told
             if self._held and last >= self._held[0][0].row:  # the clock stands before that of an earlier such run
                 renumbered = enumerate(self._held, start=last + 1)
                 self._held = [(msgspec.structs.replace(row, row=n), blob) for n, (row, blob) in renumbered]
                 self._gone.clear()  # of the old numbers; what is on its way is sent once more
             self._last_row = max(self._last_row, last + len(self._held))
-            self._told, self._stored = self._last_row - hidden, stored
+            self._told, self._stored = self._last_row - hidden, there.rows
         return True

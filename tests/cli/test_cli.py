@@ -17,9 +17,9 @@ import pytest
 from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.cli._events import JSONL_HELP
-from edge.cli.run import only_one
 from edge.config import SourceConfig, parse
 from edge.recording import RecordingWriter
+from edge.state_lock import only_one
 from edge.types import KINDS_OF_EVENTS, Alarm, Block, Command, CommandResult, ConfigError, Reading, SourceStatus
 
 SYNTHETIC = """

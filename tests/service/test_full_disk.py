@@ -13,10 +13,10 @@ import sys
 import pytest
 
 from edge.assembly import refusals
-from edge.cli.run import only_one
 from edge.config import parse
 from edge.recording.batches import BatchedRecording
 from edge.service import build_service
+from edge.state_lock import only_one
 from edge.types import ConfigError, Fault
 from full_disk import full_disk
 from read_only import read_only

@@ -129,6 +129,10 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
     assert len(Recording(paths[0]).header["occurrences"]) == 50
     assert len(one.history.occurrences(limit=200)) == 200
     assert caplog.messages == ["evidence: no recording of 1950 alarm(s) of bed1: too many came together"]
+    assert one.why_not() == "the recordings of alarms are not kept: too many came together"
+    one.record(alarm(300.0, 2001))
+    assert one.flush(10.0)
+    assert one.why_not() == ""
 
 
 def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
@@ -217,6 +221,30 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     assert one.lost > 0
     assert one.why_not() == "the recordings of alarms are not kept: the disk is too slow"
     gate.set()
+
+
+def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_nobody_from_the_end(
+    evidence, clock, monkeypatch
+):
+    one = evidence()
+    began, answers = threading.Event(), threading.Event()
+
+    def hang(*_, **__):
+        with one.history._lock:
+            began.set()
+            answers.wait(10.0)
+
+    monkeypatch.setattr(one.history, "add", hang)
+    feed(one, clock, 100, 120)
+    one.record(alarm(120.0))
+    assert began.wait(10.0)
+    assert one.why_not() == "", "it has just begun"
+    with monkeypatch.context() as later:
+        later.setattr("edge.disk_thread.HUNG_S", 0.0)
+        later.setattr("edge.sinks.evidence._CLOSE_S", 0.05)
+        assert one.why_not() == "the recordings of alarms are not kept: the disk does not answer"
+        one.close()
+    answers.set()
 
 
 def test_a_full_disk_costs_the_recording_and_is_said(evidence, clock, tmp_path, monkeypatch, caplog):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from edge.sinks import history
@@ -153,7 +155,43 @@ def test_what_the_disk_refuses_is_said_once_and_anew_after_it_took_something(pas
         past.add(alarm(number), wall=float(number), boot="b")
     why = "is not in the list of alarms: attempt to write a readonly database"
     assert caplog.messages == [f"history: b.bed1.af.1 {why}", f"history: b.bed1.af.5 {why}"]
-    assert (past.lost, [row["occurrence"] for row in past.occurrences()]) == (5, ["b.bed1.af.4"])
+    assert [row["occurrence"] for row in past.occurrences()] == [f"b.bed1.af.{number}" for number in (4, 3, 2, 1)]
+    past._db.execute("pragma query_only = 0")
+    past.add(alarm(1, "off", seq=7, t=16.0), wall=7.0, boot="b")
+    assert [(row["raised"], row["ended"]) for row in past.occurrences()] == [(n, None) for n in (6, 5, 4, 3, 2)] + [
+        (1, 7)
+    ]
+    assert past.lost == 0
+
+
+def test_what_waits_for_a_disk_that_refuses_is_bounded(past, monkeypatch):
+    monkeypatch.setattr(history, "_MOST_WAITING", 2)
+    past._db.execute("pragma query_only = 1")
+    for number in range(1, 6):
+        past.add(alarm(number), wall=float(number), boot="b")
+    past._db.execute("pragma query_only = 0")
+    past.add(alarm(6), wall=6.0, boot="b")
+    assert (past.lost, [row["raised"] for row in past.occurrences()]) == (3, [6.0, 5.0, 4.0])
+
+
+def test_what_waits_is_written_at_the_end(past, tmp_path):
+    past._db.execute("pragma query_only = 1")
+    past.add(alarm(1), wall=1.0, boot="b")
+    past._db.execute("pragma query_only = 0")
+    past.close()
+    again = History(tmp_path / "history.sqlite")
+    assert len(again.occurrences()) == 1
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "read", [History.occurrences, History.conditions, lambda past: past.transitions("b.bed1.af.1")]
+)
+def test_whoever_looks_while_the_disk_hangs_is_told_so(past, monkeypatch, read):
+    monkeypatch.setattr(history, "_PATIENCE_S", 0.01)
+    with past._lock, pytest.raises(sqlite3.OperationalError, match="the disk does not answer"):
+        read(past)
+    assert not read(past)
 
 
 def test_a_damaged_file_is_put_aside(tmp_path):

@@ -45,6 +45,7 @@ class Told:
                 seq=event.seq,
                 occurrence=event.occurrence,
                 presence=event.presence,
+                change=event.evidence["change"],
                 t=event.t,
                 boot=os.environ["CAMPAIGN_BOOT"],
             )

@@ -33,7 +33,10 @@ def killed(world: World) -> None:
     world.verdict.remarks.append(f"up again after {sorted(recovered)[len(recovered) // 2]:.1f} s (median of {moments})")
     world.healed()
     world.raise_and_clear("finger")
-    mine = [s["presence"] for s in world.device.said if s["alarm"] == "bed1/sensor_off/kept"]
+    kept = [s for s in world.device.said if s["alarm"] == "bed1/sensor_off/kept"]
+    mine = [
+        s["presence"] for s in kept if s["change"] != "realarmed"
+    ]  # on a slow machine 200 take more than half an hour
     world.expect(mine == ["on", "ack"], f"the acknowledged alarm went through {mine}")
 
 

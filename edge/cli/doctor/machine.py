@@ -80,8 +80,8 @@ def models(config: Config | None) -> Iterator[Finding]:
 def configuration(config: Config | None) -> Iterator[Finding]:
     """What ``run`` would refuse, beside what other steps find: the state folder and the way to the broker."""
     from edge.assembly import ModelShelf, all_lanes, check_alarms, refusals, state_dir_of
-    from edge.cli.run import runs_there
     from edge.ports import taken
+    from edge.state_lock import runs_there
 
     if config is None:
         return

@@ -6,6 +6,7 @@ broker takes their answers would keep readings and heartbeats back. Any thread m
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 
@@ -14,6 +15,8 @@ from edge.mqtt.connection import Message
 from edge.sinks._freshness import fresh_until
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import Reading
+
+log = logging.getLogger(__name__)
 
 _MOST_WAITING = 1000
 
@@ -27,6 +30,7 @@ class Live:
         self._waiting: deque[Message] = deque(maxlen=_MOST_WAITING)
         self._acknowledged: deque[Message] = deque(maxlen=_MOST_WAITING)
         self._seq: dict[tuple[str, str], int] = {}
+        self._told = False
 
     def reading(self, reading: Reading, *, heard: bool) -> None:
         """Count a reading; add it where somebody may hear it."""
@@ -39,6 +43,9 @@ class Live:
         self.add(Message(self._topics.reading(reading.bed, reading.metric), payload, until=until))
 
     def add(self, message: Message) -> None:
+        if message.qos and len(self._acknowledged) == _MOST_WAITING and not self._told:
+            self._told = True  # once a connection: whoever sends commands so fast would fill the log, too
+            log.warning("more than %d answers to commands wait for the broker; the oldest are not given", _MOST_WAITING)
         (self._acknowledged if message.qos else self._waiting).append(message)
 
     def add_first(self, *messages: Message) -> None:
@@ -64,6 +71,7 @@ class Live:
         return self._acknowledged.popleft() if self._acknowledged and room else None
 
     def clear(self) -> None:
+        self._told = False
         for waiting in (self._first, self._waiting, self._acknowledged):
             waiting.clear()
 

@@ -45,6 +45,7 @@ from edge.types import (
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_CLOSE_S = 5.0
 _LAST_WORDS_S = 2.0  # what a stop may wait for the broker to take the last states of sources
 
 
@@ -143,9 +144,11 @@ class MqttSink:
 
     def close(self) -> None:
         """Say that no source is watched any more, then ``stopped``, and disconnect; calling twice is harmless."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._wake.set()
-        self._thread.join(5.0)
+        self._thread.join(_CLOSE_S)
 
     def _idle(self) -> bool:
         return not (self._live or self._retained or len(self._flight) or len(self._outbox))

@@ -1,7 +1,7 @@
 """The outbox's SQLite file (WAL, ``synchronous=FULL``): everything in here may wait for the disk.
 
 A damaged file is put aside under another name and a new one begun with what could still be read; ``faults`` say so.
-Where the disk is full from the start the database lies in memory, ``full`` says why, until ``come_back``.
+Where the disk takes nothing from the start the database lies in memory, ``full`` says why, until ``come_back``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.clock import Clock
 from edge.database import Opened, connection, opened, put_aside
@@ -20,19 +21,29 @@ from edge.sinks._outbox.seal import is_broken, sealed
 from edge.sinks._outbox.tables import COLUMNS, INSERT, SCHEMA
 
 
+class There(NamedTuple):
+    """What lies on a disk: the highest number that was given to a row, how many there are, which write of the state."""
+
+    last_row: int
+    rows: int
+    turn: int
+
+
 class Store:
-    """See the module; for one thread at a time. lent: it lies in memory only.
+    """See the module; for one thread at a time. lent: it lies in memory only; given a reason, the disk is not touched
+    before ``come_back``.
 
     doubtful: the state is not surely the last one there was, so that its numbers must not be counted on.
     Raises OSError where another program has the file, or there is no permission.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, lent: str = "") -> None:
         self.path, self._clock = path, clock
         self.faults: list[str] = []
         self.doubtful = False
         self._connect = partial(connection, synchronous="full", prepare=self._prepare)
-        self.db, self.full, self.lent = self._open()
+        in_memory = Opened(self._connect(":memory:", alone=True), lent, lent=True) if lent else None
+        self.db, self.full, self.lent = in_memory or self._open()
 
     def commit(
         self, rows: Sequence[tuple[Row, bytes]], gone: Collection[int], state: Mapping[str, bytes]
@@ -92,16 +103,22 @@ class Store:
         kept = self._read_state("turn")
         return int(kept) if kept is not None and kept.isdigit() else 0
 
-    def come_back(self) -> bool:
-        """From memory onto the disk, where it has room again."""
+    def come_back(self) -> There | None:
+        """From memory onto the disk, where it takes something again; None where it does not."""
+        in_memory = self.db
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = self._connect(self.path, alone=False)
+            self.db, _, self.lent = self._open_whole()
+            there = There(self.last_row(), self.count(), self.turn())
         except (OSError, sqlite3.Error):
-            return False
-        self.db.close()
-        self.db, self.lent = db, False
-        return True
+            self.lent = True
+        if self.lent and self.db is not in_memory:
+            self.db.close()
+            self.db = in_memory
+        if self.lent:
+            return None
+        in_memory.close()
+        return there
 
     def close(self) -> None:
         """Calling twice is harmless."""

@@ -8,9 +8,9 @@ import pytest
 
 from edge.cli.doctor.machine import configuration
 from edge.cli.doctor.source import listen
-from edge.cli.run import only_one
 from edge.clock import ManualClock
 from edge.config import parse
+from edge.state_lock import only_one
 
 SOURCE = '[device]\nstate_dir = "{folder}"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\n'
 

@@ -103,6 +103,23 @@ def test_refused_attempts_leave_no_file_open_though_nothing_is_collected(new_mos
         gc.enable()
 
 
+def test_lost_connections_leave_no_file_open_though_nothing_is_collected(mosquitto):
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            lost = connect(Options(host="127.0.0.1", port=mosquitto.port, client_id="dev"))
+            mosquitto.stop(kill=True)
+            assert lost.lost.wait(WAIT_S)
+            lost.close()
+            del lost
+            mosquitto.start()
+        assert len(os.listdir("/proc/self/fd")) <= before
+    finally:
+        gc.enable()
+
+
 def test_a_wrong_password_is_named_without_the_password(outbox, new_mosquitto, tmp_path, caplog):
     broker = password_broker(new_mosquitto, tmp_path)
     secret = tmp_path / "secret"

@@ -77,14 +77,17 @@ def test_what_must_be_first_is_waited_for(live):
     assert taken(live) == [("status", None), ("then", None), ("figures", None)]
 
 
-def test_a_flood_of_answers_keeps_no_reading_and_no_heartbeat_back(live):
+def test_a_flood_of_answers_keeps_no_reading_and_no_heartbeat_back_and_the_log_says_that_some_are_not_given(
+    live, caplog
+):
     live.add(Message("heartbeat", b"{}"))
-    for n in range(1001):
+    for n in range(1003):
         live.add(Message(f"answer {n}", b"{}", 1))
     live.reading(reading(), heard=True)
     assert len(live) == 1002
     assert taken(live, room=0) == [("heartbeat", None), ("bed1/reading/ppg.hr", 3.0)]
-    assert taken(live) == [(f"answer {n}", None) for n in range(1, 1001)]
+    assert taken(live) == [(f"answer {n}", None) for n in range(3, 1003)]
+    assert caplog.messages == ["more than 1000 answers to commands wait for the broker; the oldest are not given"]
 
 
 def test_the_oldest_go_where_nobody_takes_them_and_all_at_the_end_of_a_connection(live):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from edge.clock import ManualClock
-from edge.database import Opened
 from edge.sinks.outbox import Outbox
 from full_disk import full_disk
 from outbox_on_disk import alarm, seqs
@@ -72,18 +71,14 @@ def test_a_damaged_one_is_put_aside_all_the_same(open_box, tmp_path):
 
 
 @pytest.mark.parametrize("later_s", [-3600.0, 0.0, 3600.0])
-def test_it_comes_back_to_the_disk_whatever_the_clock_says(tmp_path, later_s, monkeypatch):
+def test_it_comes_back_to_the_disk_whatever_the_clock_says(tmp_path, later_s):
     path, wall = tmp_path / "new" / "outbox.sqlite", 1_800_000_000.0
     with full_disk():
         first = Outbox(path, clock=ManualClock(100.0, wall=wall))
         first.append([alarm(1)], b"state 1")
     assert first.append([alarm(2)], b"state 2")
     first.close()
-    monkeypatch.setattr(
-        "edge.sinks._outbox.store.opened",
-        lambda _, connect: Opened(connect(":memory:", alone=True), "No space left", lent=True),
-    )
-    second = Outbox(path, clock=ManualClock(100.0, wall=wall + later_s), boot="boot2")
+    second = Outbox(path, clock=ManualClock(100.0, wall=wall + later_s), boot="boot2", lent="No space left")
     assert second.append([alarm(3)], b"state 3")
     assert second.append([alarm(4)], b"state 4")
     rows = [row.row for row in second.waiting()]
