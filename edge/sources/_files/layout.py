@@ -17,6 +17,7 @@ LOOKED_AT = 100
 _FOR_THE_REST = 20
 _LEAST_ROWS = 3  # names, and two of numbers
 _COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
+_SPACED_NUMBERS = re.compile(r"[-+]?\d+,\d+(\s+[-+]?\d+(,\d+)?)+")
 _NOT_WHOLE = re.compile(r"-0+,|[-+]?\d+,0\d")
 _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
 
@@ -85,10 +86,14 @@ def _parts(separator: str, lines: Sequence[str]) -> bool:
 
 
 def _are_decimals(lines: Sequence[str]) -> bool:
-    """Whether lines such as 0,031 are each one number and not two columns: those would have two names, no whole number
-    is written -0 or 031, and a column that counts is no signal."""
+    """Whether commas stand within numbers. Beside a space between two numbers they do; a line such as 0,031 may be two
+    columns: those would have two names, no whole number is written -0 or 031, and a column that counts is no signal."""
     head, *others = (line.strip() for line in lines)
-    if not others or not all(map(_COMMA_NUMBER.fullmatch, others)):
+    if not others:
+        return False
+    if all(map(_SPACED_NUMBERS.fullmatch, others)):
+        return True
+    if not all(map(_COMMA_NUMBER.fullmatch, others)):
         return False
     whole = [int(line.partition(",")[0]) for line in others]
     if all(a < b for a, b in pairwise(whole)):

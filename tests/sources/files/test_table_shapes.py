@@ -55,6 +55,14 @@ def test_one_column_whose_decimals_follow_a_comma(tmp_path: Path, above: str) ->
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], values)
 
 
+@pytest.mark.parametrize("above", ["", "time ppg\n"])
+def test_columns_parted_by_spaces_whose_decimals_follow_a_comma(tmp_path: Path, above: str) -> None:
+    text = above + "\n".join(f"{i / 50:.2f} {i % 40 / 8:.3f}".replace(".", ",") for i in range(300))
+    blocks = play(table(tmp_path / "t.txt", text), signal="ppg")
+    assert {b.rate for b in blocks} == {50.0}
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300) % 40 / 8)
+
+
 @pytest.mark.parametrize("above", ["", "Device: pulse-node\n", "a,b\n"])
 def test_two_columns_of_whole_numbers_stay_two(tmp_path: Path, above: str) -> None:
     text = above + "\n".join(f"{i},{i % 97}" for i in range(300))
