@@ -18,6 +18,14 @@ from edge.types import ConfigError, SinkError
 PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
 ANSWER_S: Final = 5.0
 _AT_ONCE_S: Final = 0.5  # retained messages come at once
+_NAMES_IT: Final = "--broker mqtt://HOST[:PORT] names it"
+_REMEDIES: Final = {
+    "broker_unreachable": f"is a broker running there? {_NAMES_IT}",
+    "broker_name": f"is the name right? {_NAMES_IT}",
+    "broker_timeout": f"is it the right machine and port, and does a firewall stand between? {_NAMES_IT}",
+    "broker_not_authorised": f"give the user as --broker mqtt://USER@HOST and the password in {PASSWORD_ENV}",
+    "broker_needs_tls": "use --broker mqtts://HOST and --ca-file PEM",
+}
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -64,7 +72,8 @@ class Client:
         try:
             self._connection = connect(options, on_message=self._take, on_lost=self._wake)
         except RefusedError as error:
-            raise SinkError(f"{parts.hostname}:{options.port}: {error}") from None
+            remedy = _REMEDIES.get(error.fault)
+            raise SinkError("; ".join(filter(None, (f"{parts.hostname}:{options.port}: {error}", remedy)))) from None
         self.version = self._connection.version
 
     def subscribe(self, *topics: str) -> None:

@@ -228,7 +228,8 @@ def open_tracks(
             raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
         return read_csv(path, kind, channel, rate_hz)
     except FileNotFoundError:
-        raise SourceError(f"{path}: no such file") from None
+        header = path.with_name(f"{path.name}.hea")  # WFDB's own programs name a record without it
+        raise SourceError(f"{path}: no such file" + (f"; did you mean {header}?" if header.exists() else "")) from None
     except IsADirectoryError:
         raise SourceError(f"{path}: a folder; name a file in it") from None
     except PermissionError:

@@ -2,7 +2,8 @@
 
 Detection (BlazeFace) twice a second, the mesh on the tracked crop ten times a second, region means on raw pixels of
 every frame. Landmarks are smoothed hard while the face is still, since jumping regions look like a pulse. The face in
-view is kept: when another one takes its place, it is said (``moved``) before it is followed.
+view is kept: when another one takes its place, beside it or from one frame to the next, it is said (``moved``) before
+it is followed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge.dsp.face_boxes import FULL_RANGE, SHORT_RANGE, Face, faces
 from edge.dsp.face_columns import AREAS, COLUMNS
+from edge.dsp.face_cut import SIDE, FaceCut
 from edge.dsp.face_regions import REGIONS, background_boxes, yaw_pitch_deg
 from edge.ranges import Share
 from edge.types import Block
@@ -69,6 +71,7 @@ class FaceRoi:
         self._had_one = False
         self._angles = (0.0, 0.0)
         self._centre: tuple[float, float] | None = None
+        self._cut = FaceCut()
 
     def __call__(self, block: Block) -> Block | None:
         """One roi block a frame; see ``COLUMNS``."""
@@ -78,9 +81,14 @@ class FaceRoi:
 
     def _row(self, frame: Frame, t: float) -> list[float]:
         height, width = frame.shape[:2]
+        if self._face is not None and self._cut(self._inside(frame, self._face)):
+            self._let_go()
+            self._detected_at, self._moved_for = -np.inf, _MOVED_FRAMES
         if t - self._detected_at >= _DETECT_S - 1e-6:
             self._detected_at = t
             self._follow(self._detect(frame))
+            if self._face is not None:
+                self._cut.begin(self._inside(frame, self._face))
         if self._face is not None and t - self._meshed_at >= _MESH_S - 1e-6:
             self._meshed_at = t
             self._fit_mesh(frame)
@@ -147,9 +155,7 @@ class FaceRoi:
         if not found:
             self._missed += 1
             if self._missed >= _LOST_AFTER:
-                self._had_one |= before is not None
-                self._face = self._landmarks = self._centre = None
-                self._masks = {}
+                self._let_go()
             return
         self._missed = 0
         if before is not None:
@@ -163,6 +169,20 @@ class FaceRoi:
         self._meshed_at = -np.inf
         if before is not None or self._had_one:  # who comes after a face that was gone may be somebody else
             self._moved_for = _MOVED_FRAMES
+
+    def _let_go(self) -> None:
+        self._had_one |= self._face is not None
+        self._face = self._landmarks = self._centre = None
+        self._masks = {}
+        self._cut = FaceCut()
+
+    def _inside(self, frame: Frame, face: Face) -> Floats:
+        """What lies in the face's box, small and grey, ``(SIDE, SIDE)``; flat where the box lies outside the frame."""
+        x0, y0 = max(0, int(face.x)), max(0, int(face.y))
+        box = frame[y0 : max(0, int(face.y + face.h)), x0 : max(0, int(face.x + face.w))]
+        if not box.size:
+            return np.zeros((SIDE, SIDE))
+        return np.asarray(self._cv2.resize(box, (SIDE, SIDE), interpolation=self._cv2.INTER_AREA).mean(axis=2))
 
     # ---- its regions ---------------------------------------------------------------------------------------
 

@@ -291,7 +291,8 @@ def test_what_a_device_that_is_gone_left_is_told_as_old(mosquitto):
 
 def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):
     assert main(["watch", "--broker", "mqtt://127.0.0.1:1", "--seconds", "1"]) == 1
-    assert "127.0.0.1:1: not reachable" in capsys.readouterr().err
+    told = "127.0.0.1:1: not reachable: Connection refused; is a broker running there? --broker mqtt://HOST[:PORT] names it"
+    assert told in capsys.readouterr().err
     assert main(["watch", "--broker", "http://x"]) == 2
     assert main(["watch", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--grade", "1"]) == 1
     assert "no device below vitals/" in capsys.readouterr().err

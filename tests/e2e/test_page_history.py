@@ -129,6 +129,25 @@ def test_the_command_shown_makes_the_alarm_again_and_the_file_saved_is_its_recor
         assert seen.complaints == []
 
 
+def test_an_alarm_on_paper_is_whole_and_dark_on_white(browser, url):
+    with Seen(browser, url, SCREENS["desk"], color_scheme="dark") as seen:
+        opened(seen, "Heart rate")
+        seen.page.evaluate(
+            "() => addEventListener('beforeprint', () => { window.printed = document.documentElement.dataset.theme; })"
+        )
+        seen.page.pdf()
+        assert seen.page.evaluate("() => [window.printed, document.documentElement.dataset.theme]") == ["light", "dark"]
+        seen.page.emulate_media(media="print")
+        assert not seen.page.locator("#list").is_visible()
+        assert (
+            seen.page.evaluate(
+                "() => { const e = document.querySelector('#one'); return e.scrollHeight - e.clientHeight; }"
+            )
+            == 0
+        )
+        assert seen.complaints == []
+
+
 @pytest.mark.parametrize("colours", ["dark", "light"])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_accessible_and_whole_on_every_screen(browser, url, screen, colours):

@@ -85,6 +85,8 @@ def test_six_beds_with_long_names_leave_every_number_and_every_button_in_sight(b
         assert seen.page.evaluate(CUT) == []
         assert seen.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         assert seen.page.evaluate("() => document.querySelector('#beds').clientWidth") > 100
+        low = "all => all.filter(e => e.offsetParent && e.getBoundingClientRect().height < 44).map(e => e.textContent)"
+        assert seen.page.locator("button, #more").evaluate_all(low) == [], "too low for a finger"
         if screen == "bedside":
             verdict, end = (seen.page.locator(s).bounding_box() for s in ("#murmur .verdict", "#actions"))
             assert verdict["y"] + verdict["height"] <= end["y"], "a verdict is hidden behind the buttons"
@@ -204,7 +206,7 @@ def test_more_commands_than_are_taken_are_refused_aloud(browser, ward):
         assert ward.commands.qsize() == 20
 
 
-def test_a_page_loaded_again_shows_the_bed_it_showed_and_tells_of_one_that_is_gone(browser, ward):
+def test_a_page_loaded_again_shows_the_bed_it_showed_and_of_one_that_is_gone_nothing(browser, ward):
     with Seen(browser, ward.sink.url) as seen:
         seen.page.locator("#beds button", has_text="bed2").click()
         seen.page.reload()
@@ -212,8 +214,16 @@ def test_a_page_loaded_again_shows_the_bed_it_showed_and_tells_of_one_that_is_go
         assert seen.page.locator("#beds [aria-current=true]").inner_text().startswith("bed2")
         del ward.sink._picture._about["layout"]["bed2"]
         seen.page.reload()
-        seen.until("() => document.querySelector('#answer').textContent === 'bed2 is not watched any more'")
-        assert seen.page.locator("#beds [aria-current=true]").inner_text().startswith("bed1")
+        seen.until("() => document.querySelector('#gone-bed').textContent === 'bed2 is not watched'")
+        reading(ward, "bed1", "fused.hr", 77.0)
+        seen.until("() => document.querySelector('#beds b').textContent === '77'")
+        assert seen.page.locator("#beds [aria-current=true]").count() == 0
+        hidden = ("#rate", "#rhythm", "#traces", "#quiet")
+        assert [seen.page.locator(one).is_visible() for one in hidden] == [False] * len(hidden)
+        assert [seen.page.locator(one).is_disabled() for one in ("#pause", "#standby")] == [True, True]
+        seen.page.locator("#beds button", has_text="bed1").click()
+        assert seen.number() == 77
+        assert not seen.page.locator("#gone").is_visible()
 
 
 def test_a_machine_that_slept_shows_no_number_of_before(browser, ward):

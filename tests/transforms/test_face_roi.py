@@ -64,6 +64,18 @@ def test_who_comes_after_a_face_that_was_gone_may_be_somebody_else(roi):
     assert back["moved"].sum() == 29
 
 
+def test_another_face_in_the_same_place_is_told_with_its_second_frame(roi):
+    assert rows(roi, Scene(skin="light"), 1.0)["moved"].sum() == 0
+    seen = rows(roi, Scene(skin="dark", seed=3), 4.0, fresh=False)
+    assert np.flatnonzero(seen["moved"]).tolist() == list(range(1, 30))
+    assert seen["present"].all()
+
+
+def test_a_lamp_that_is_turned_down_leaves_the_face_the_same(roi):
+    assert rows(roi, Scene(), 1.0)["moved"].sum() == 0
+    assert rows(roi, Scene(light=0.4), 1.0, fresh=False)["moved"].sum() == 0
+
+
 def test_a_frozen_picture_does_not_change_and_a_dark_one_is_dark(roi):
     roi.reset()
     frame = next(frames(Scene(), 1.0))

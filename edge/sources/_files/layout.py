@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from edge.sources._files.times import is_time, seconds_of
 from edge.types import SourceError
 
-LOOKED_AT = 20
-"""Lines that tell the layout."""
+LOOKED_AT = 100
+"""Lines that tell the layout: whether commas stand within numbers takes more of them than the rest."""
+_FOR_THE_REST = 20
 _LEAST_ROWS = 3  # names, and two of numbers
+_COMMA_NUMBER = re.compile(r"[-+]?\d+,\d+")
+_SPACED_NUMBERS = re.compile(r"[-+]?\d+,\d+(\s+[-+]?\d+(,\d+)?)+")
+_NOT_WHOLE = re.compile(r"-0+,|[-+]?\d+,0\d")
 _ABSENT = {"", "nan", "na", "n/a", "null", "none", "-"}
 
 
@@ -45,8 +51,11 @@ def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
     """The layout that the first ``LOOKED_AT`` lines, each with its number, show; raises SourceError for no table."""
     if not rows:
         raise SourceError(f"{path}: empty")
+    decimals = _are_decimals([line for _, line in rows])
+    rows = rows[:_FOR_THE_REST]
     usual = rows[len(rows) // 2][1]
-    separator = next((one for one in ";\t" if _parts(one, [line for _, line in rows[len(rows) // 2 :]])), ",")
+    lower = [line for _, line in rows[len(rows) // 2 :]]
+    separator = ";" if decimals else next((one for one in ";\t" if _parts(one, lower)), ",")
     cells = Cells(separator, separator != "," and all("." not in line for _, line in rows[1:]))
     begin = _beginning(rows, usual, cells)
     rows = rows[begin:]
@@ -74,6 +83,23 @@ def is_absent(cell: str) -> bool:
 def _parts(separator: str, lines: Sequence[str]) -> bool:
     """Whether it stands equally often in all lines: a comma does so, too, where it is within each number."""
     return len({line.count(separator) for line in lines}) == 1 and separator in lines[0]
+
+
+def _are_decimals(lines: Sequence[str]) -> bool:
+    """Whether commas stand within numbers. Beside a space between two numbers they do; a line such as 0,031 may be two
+    columns: those would have two names, no whole number is written -0 or 031, and a column that counts is no signal."""
+    head, *others = (line.strip() for line in lines)
+    if not others:
+        return False
+    if all(map(_SPACED_NUMBERS.fullmatch, others)):
+        return True
+    if not all(map(_COMMA_NUMBER.fullmatch, others)):
+        return False
+    whole = [int(line.partition(",")[0]) for line in others]
+    if all(a < b for a, b in pairwise(whole)):
+        return False
+    is_named = "," not in head and _is_worded([head]) and not is_absent(head)
+    return is_named or any(map(_NOT_WHOLE.match, (head, *others)))
 
 
 def _beginning(rows: Sequence[tuple[int, str]], usual: str, cells: Cells) -> int:

@@ -66,6 +66,8 @@ def test_a_truncated_flac_is_refused_when_opened(tmp_path: Path) -> None:
 
 def test_missing_folder_rate_and_settings(tmp_path: Path) -> None:
     refused(tmp_path / "none.wav", "none.wav: no such file")
+    (tmp_path / "s1.hea").touch()
+    refused(tmp_path / "s1", r"s1: no such file; did you mean .*/s1\.hea\?")
     refused(tmp_path, "a folder; name a file in it")
     (tmp_path / "a.wav").write_bytes(wav(SOUND))
     refused(tmp_path / "a.wav", "was sampled at 2000 Hz, not 4000 Hz; leave rate_hz out", rate_hz=4000.0)

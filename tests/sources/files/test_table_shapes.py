@@ -47,6 +47,29 @@ def test_what_time_it_was(tmp_path: Path, name: str, cell: Callable[[int], str],
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.array(kept) % 97)
 
 
+@pytest.mark.parametrize("above", ["", "ppg\n"])
+def test_one_column_whose_decimals_follow_a_comma(tmp_path: Path, above: str) -> None:
+    values = [round((i % 40 - 20) / 16, 4) for i in range(300)]
+    text = above + "\n".join(f"{value:.4f}".replace(".", ",") for value in values)
+    blocks = play(table(tmp_path / "t.csv", text), signal="ppg", rate_hz=100.0)
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], values)
+
+
+@pytest.mark.parametrize("above", ["", "time ppg\n"])
+def test_columns_parted_by_spaces_whose_decimals_follow_a_comma(tmp_path: Path, above: str) -> None:
+    text = above + "\n".join(f"{i / 50:.2f} {i % 40 / 8:.3f}".replace(".", ",") for i in range(300))
+    blocks = play(table(tmp_path / "t.txt", text), signal="ppg")
+    assert {b.rate for b in blocks} == {50.0}
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300) % 40 / 8)
+
+
+@pytest.mark.parametrize("above", ["", "Device: pulse-node\n", "a,b\n"])
+def test_two_columns_of_whole_numbers_stay_two(tmp_path: Path, above: str) -> None:
+    text = above + "\n".join(f"{i},{i % 97}" for i in range(300))
+    blocks = play(table(tmp_path / "t.csv", text), signal="ppg", rate_hz=100.0)
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, -1], np.arange(300) % 97)
+
+
 def test_times_without_a_name(tmp_path: Path) -> None:
     rows = "\n".join(f"{_when(i).isoformat(timespec='milliseconds')};{i}" for i in range(300))
     blocks = play(table(tmp_path / "t.csv", rows), signal="ppg")

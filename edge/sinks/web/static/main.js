@@ -24,9 +24,22 @@ function beds() {
   return Object.keys(state.hello?.layout ?? {});
 }
 
+// A screen at a bed that is no more shows no other's numbers in their place.
+function isGone() {
+  return state.hello !== null && !beds().includes(state.bed);
+}
+
+function showGone() {
+  const gone = isGone();
+  $("traces").hidden = $("numbers").hidden = gone;
+  if (gone) $("quiet").hidden = true;
+  put($("gone-bed"), gone ? `${state.bed} is not watched` : "");
+  $("gone").hidden = !gone;
+}
+
 function showBeds(now) {
   const all = beds();
-  if (all.length < 2) return fill($("beds"), []);
+  if (all.length < 2 && !isGone()) return fill($("beds"), []);
   fill($("beds"), all.map((bed) => {
     const rate = readingsOf(bed, now).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
     const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: bed }),
@@ -57,8 +70,8 @@ function showModes(now) {
   }
   put($("pause"), paused ? "End pause" : "Pause sound 2 min");
   put($("standby"), standby ? "End standby" : "Standby …");
-  $("pause").disabled = !may("pause");
-  $("standby").disabled = !may("standby");
+  $("pause").disabled = isGone() || !may("pause");
+  $("standby").disabled = isGone() || !may("standby");
   $("pause").dataset.seconds = paused ? "0" : String(PAUSE_S);
   $("standby").dataset.on = standby ? "1" : "";
 }
@@ -82,6 +95,7 @@ function show() {
   turns += 1;
   showNumbers(now);
   showAlarms(now, beds().length > 1);
+  showGone();
   showBeds(now);
   showModes(now);
   put($("clock"), state.hello && state.connected ? timeOfDay(wallTime(now)) : "");
@@ -174,10 +188,7 @@ on("hello", (item) => {
   $("logout").hidden = !item.login;
   state.faces = {};
   clearTraces();
-  if (!beds().includes(state.bed)) {
-    if (state.bed) say(`${state.bed} is not watched any more`, false);
-    watch(beds()[0] ?? "bed1");
-  }
+  if (!state.bed) watch(beds()[0] ?? "bed1");
 });
 on("f", (item) => {
   for (const [source, face] of Object.entries(item.f)) state.faces[source] = { ...face, at: serverNow() };

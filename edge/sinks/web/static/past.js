@@ -212,6 +212,9 @@ $("theme").addEventListener("click", () => {
 addEventListener("hashchange", choose);
 document.addEventListener("visibilitychange", again);
 setInterval(again, AGAIN_MS);
-theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
+const preferred = () => localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+addEventListener("beforeprint", () => theme("light")); // paper is white
+addEventListener("afterprint", () => theme(preferred()));
+theme(preferred());
 await list();
 await choose();
