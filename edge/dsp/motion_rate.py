@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.motion_spectra import GRID_BPM, ON_GRID, Spectra, network_input, spectra
+from edge.dsp.motion_spectra import GRID_BPM, ON_GRID, Marks, Spectra, network_input, spectra
 from edge.dsp.rate_tracker import RateTracker
 
 Floats = NDArray[np.float64]
@@ -74,14 +74,16 @@ class MotionRate:
     def posterior(self) -> Floats:
         return self._tracker.posterior
 
-    def update(self, ppg: Floats, acc: Floats | None, dt_s: float) -> tuple[float, float] | None:
+    def update(
+        self, ppg: Floats, acc: Floats | None, dt_s: float, seen: Marks | None = None
+    ) -> tuple[float, float] | None:
         """Rate and its standard deviation, bpm, of the last 8 s; None where what movement leaves is noise, which says
         nothing of the rate.
 
         ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end;
-        dt_s: time since the last call.
+        dt_s: time since the last call; seen: which of the ``n`` were (None: all).
         """
-        found = spectra(ppg, acc)
+        found = spectra(ppg, acc, seen)
         if not holds_pulse(found):
             self._tracker.update(np.ones(len(GRID_BPM)), dt_s)
             return None
