@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in ("tools/train", "tools")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "train"))
 
 import pulse_gaps
 from evaluation.pulse import arrived
