@@ -163,6 +163,17 @@ def test_an_accelerometer_with_holes_leaves_a_rate_only_while_enough_is_seen(mod
     assert all(abs(r.value - 100.0) < 5.0 for r in told[3:] if r.value is not None)
 
 
+@pytest.mark.parametrize("bpm", [72.0, 130.0])
+def test_a_wave_that_ceases_to_follow_steps_does_not_get_their_rate(model, bpm):
+    wobble, acc = walking()
+    x = heart(bpm) + wobble
+    x[FAULT : FAULT + 1400] = 60000.0 + 250.0 * noise(1)[FAULT : FAULT + 1400, 0]
+    readings = run(x, acc, model)
+    assert {(r.value, r.reason) for r in readings if FAULT_S + 8 <= r.t <= FAULT_S + 14} == {(None, "motion")}
+    assert all(abs(r.value - bpm) < 6.0 for r in readings if r.t <= FAULT_S and r.value is not None)
+    assert all(abs(r.value - bpm) < 5.0 for r in readings if r.t > FAULT_S + 26)  # 12 s after it is back
+
+
 @pytest.mark.parametrize("level", [600.0, 262143.0])
 def test_a_sensor_that_goes_off_under_steps_leaves_no_rate_until_eight_seconds_after(model, level):
     wobble, acc = walking()
