@@ -287,6 +287,8 @@ def _text(line: Lifecycle, limit: float | None, source: str) -> str:
     if not isinstance(shown, str):
         shown = _shown(shown, limit)
     text = line.rule.text.format(value=shown, limit="" if limit is None else f"{limit:g}", source=source)
+    if line.rule.name == "low_quality" and isinstance(line.value, str):  # why: gaps want another remedy than noise
+        text += f" ({shown.replace('_', ' ')})"
     return " ".join(text.split())
 
 

@@ -14,8 +14,9 @@ accelerometer that falls silent in mid-movement leaves no rate. The tracker and 
   ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s; not known where beats may lie
                    between those that were found
   ``tachy_bpm``    fastest five consecutive intervals of the last 10 s that vary by less than three tenths
-  ``longest_gap_s``  longest stretch of the last 10 s without a beat
-  ``asystole``     0 a good pulse contradicts it; 1 a good pulse stopped for at least 4 s; None cannot tell
+  ``longest_gap_s``  longest stretch of the last 10 s without a beat, as far as it was seen
+  ``asystole``     0 a good pulse contradicts it; 1 a good pulse stopped for at least 4 s, or 5 s seen around gaps of the
+                   samples; None cannot tell
   ``brady``, ``tachy``  the same for a rate under 40 and over 140 (the limits of CinC 2015), with margins
 With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 """
@@ -35,8 +36,8 @@ from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.movement import MOVING, Movement
-from edge.dsp.ppg_breaks import Care
-from edge.dsp.ppg_holes import Holes
+from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care
+from edge.dsp.ppg_holes import Holes, holes_of, inside
 from edge.dsp.pulse_rate import WINDOW_S
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.dsp.rest_estimator import RestEstimator
@@ -45,10 +46,12 @@ from edge.ranges import FromZero, Hop
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
 
 _LEAST_S = 8.0
 _GRID_HZ = 100.0
 _MAX_SD_SHARE = 0.2
+_LEAST_SEEN = 0.6
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
 
 
@@ -137,9 +140,7 @@ class Pulse:
         if signal.reason or unseen:
             return [Reading("ppg.hr", window.end, None, "bpm", 0.0, signal.reason or "motion")]
         # Tracked at rest, too, so that the rate is known where movement begins.
-        tracked = None
-        if moved is not None and not signal.holes:
-            tracked = self._track(window, windows["acc"], signal.since)
+        tracked = None if moved is None else self._track(window, windows["acc"], signal.since)
         wave = self._upright(band_passed(signal.x, _GRID_HZ, hum=True))
         reading = self._of_beats(window.end, signal.x, wave, signal.holes)
         if moved is None or not isinstance(reading.value, float):
@@ -184,13 +185,14 @@ class Pulse:
         ppg, axes = _live(window, start), _live(acc, start)
         if ppg is None or axes is None:
             return None
-        both = _gridded(ppg, axes, start, window.end)
-        if both is None:
+        found = _gridded(ppg, axes, start, window.end)
+        if found is None:
             return None
+        both, seen = found
         count = len(ppg.rows)
         dt_s = self.hop_s if self._last_t is None else window.end - self._last_t
         self._last_t = window.end
-        return self._motion.update(both[:, :count], both[:, count:], dt_s)
+        return self._motion.update(both[:, :count], both[:, count:], dt_s, seen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,19 +220,26 @@ def _live(window: Window, start: float) -> _Live | None:
     return _Live(t, rows, window.rate) if len(rows) else None
 
 
-def _gridded(ppg: _Live, axes: _Live, start: float, end: float) -> Floats | None:
-    """All channels side by side at 25 Hz, ``(n, channels)``; None when less than 0.9 of a stream's last 8 s was seen.
-    Streams whose samples were taken at the same times go through together."""
+def _gridded(ppg: _Live, axes: _Live, start: float, end: float) -> tuple[Floats, Marks | None] | None:
+    """All channels side by side at 25 Hz, ``(n, channels)``, and when both streams were seen, ``(n,)`` (None: always); None
+    when of the last 8 s too little was, or nothing of the last second. Streams whose samples were taken at the same times
+    go through together."""
     streams = [ppg, axes]
     if ppg.rate_hz == axes.rate_hz and np.array_equal(ppg.t, axes.t):
         streams = [_Live(ppg.t, np.concatenate([ppg.rows, axes.rows]), ppg.rate_hz)]
-    found = []
+    grid_hz = motion_spectra.RATE_HZ
+    found: list[Floats] = []
+    seen: Marks | None = None
     for s in streams:
-        values = even_to_grid(s.t, s.rows.T, start, end, s.rate_hz, motion_spectra.RATE_HZ)
+        values = even_to_grid(s.t, s.rows.T, start, end, s.rate_hz, grid_hz)
         if values is None:
-            values, valid = to_grid(s.t, s.rows.T, start, end, motion_spectra.RATE_HZ, 0.25)
-            last = valid[-round(_LEAST_S * motion_spectra.RATE_HZ) :]
-            if not len(last) or last.mean() < 0.9:
-                return None
+            values, valid = to_grid(s.t, s.rows.T, start, end, grid_hz, 0.25)
+            holes = holes_of(s.t, start, MAX_BRIDGE_S + 1.0 / s.rate_hz)
+            valid &= ~inside(np.arange(len(valid)) / grid_hz, holes)
+            seen = valid if seen is None else seen & valid
         found.append(values)
-    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+    if seen is not None and (
+        seen[-round(_LEAST_S * grid_hz) :].mean() < _LEAST_SEEN or not seen[-round(grid_hz) :].any()
+    ):
+        return None
+    return (found[0] if len(found) == 1 else np.concatenate(found, axis=1)), seen

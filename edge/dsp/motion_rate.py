@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.motion_spectra import GRID_BPM, ON_GRID, Spectra, network_input, spectra
+from edge.dsp.motion_spectra import GRID_BPM, ON_GRID, Marks, Spectra, network_input, spectra
 from edge.dsp.rate_tracker import RateTracker
 
 Floats = NDArray[np.float64]
@@ -45,6 +45,9 @@ _LEAST_LEFT = 0.005
 """Of a wave's power the least that is left beside the movement where there is a pulse: no window of SPC 2015 with a rate
 has under 0.04. Of a sensor that sees nothing but steps (generated) a steady 35 was said in a third of the windows, since
 the fit leaves a little; with this in two of a thousand."""
+_MOST_LEFT = 1.1
+"""And the most: more means that the fit, which remembers, puts a movement in that the wave has ceased to follow. Of SPC 2015 no
+window has over 1.01; of a pulse that turned into noise among steps (generated) the steps' rate was said as the heart's."""
 _TWICE_ON_GRID = np.arange(2 * GRID_BPM[0], GRID_BPM[-1] + 1, 2)  # of the lower rates, whose double is on the grid too
 
 
@@ -74,14 +77,16 @@ class MotionRate:
     def posterior(self) -> Floats:
         return self._tracker.posterior
 
-    def update(self, ppg: Floats, acc: Floats | None, dt_s: float) -> tuple[float, float] | None:
+    def update(
+        self, ppg: Floats, acc: Floats | None, dt_s: float, seen: Marks | None = None
+    ) -> tuple[float, float] | None:
         """Rate and its standard deviation, bpm, of the last 8 s; None where what movement leaves is noise, which says
         nothing of the rate.
 
         ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end;
-        dt_s: time since the last call.
+        dt_s: time since the last call; seen: which of the ``n`` were (None: all).
         """
-        found = spectra(ppg, acc)
+        found = spectra(ppg, acc, seen)
         if not holds_pulse(found):
             self._tracker.update(np.ones(len(GRID_BPM)), dt_s)
             return None
@@ -95,8 +100,9 @@ class MotionRate:
 
 def holds_pulse(found: Spectra) -> bool:
     """Whether enough is left beside the movement, and its power lies where pulses do: a sensor that is off, or follows
-    nothing but movement, leaves noise, or the little that the fit does not explain."""
-    if found.left < _LEAST_LEFT:
+    nothing but movement, leaves noise, or the little that the fit does not explain; one that has ceased to follow it, what
+    the fit takes for it."""
+    if not _LEAST_LEFT <= found.left <= _MOST_LEFT:
         return False
     mean = found.residual.sum(axis=0) / len(found.residual)
     on_grid, upward = float(mean[ON_GRID].sum()), float(mean[ON_GRID.start :].sum())

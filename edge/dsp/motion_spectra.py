@@ -5,6 +5,9 @@ counting most because what movement does to a pulse changes with it, and the res
 all 16 s are read at every whole bpm (after Zhang et al., IEEE TBME 2015;62:522). A fit over the 8 s alone takes more of
 the pulse out. Only samples before the window's end are used.
 
+What was not seen, in gaps of either, counts in no fit and is nothing in the spectra: the gaps are short, and make the lines
+of the rest a little wider.
+
 A rate is the number of beats in 8 s, so each second counts as much; a Hann taper would read the rate of the middle. The
 tapers therefore have no slopes at their ends, and rise, because what follows the rate looks back and lags.
 """
@@ -22,6 +25,7 @@ from scipy import fft
 from edge.dsp.filters import butterworth, zero_phase
 
 Floats = NDArray[np.float64]
+Marks = NDArray[np.bool_]
 
 RATE_HZ: Final = 25.0
 SHORT_S: Final = 8.0
@@ -59,17 +63,19 @@ class Spectra:
     left: float = 1.0
 
 
-def spectra(ppg: Floats, acc: Floats | None) -> Spectra:
-    """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end."""
+def spectra(ppg: Floats, acc: Floats | None, seen: Marks | None = None) -> Spectra:
+    """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end; seen: which
+    of the ``n`` were, in both (None: all)."""
     n, long = round(SHORT_S * RATE_HZ), min(len(ppg), round(LONG_S * RATE_HZ))
     both = in_band(ppg if acc is None else np.concatenate([ppg.T, acc.T]).T).T
     count = ppg.shape[1]
-    slow = both[:, -long:] if acc is None else _residual(both[:count, -long:], _lagged(both[count:], long))
-    slow = _centred(slow)
+    seen = None if seen is None else seen[-long:]
+    slow = both[:, -long:] if acc is None else _residual(both[:count, -long:], _lagged(both[count:], long), seen)
+    slow = _centred(slow, seen)
     rows = np.zeros((2 * count + len(both), long))  # all 16 s of the residual, its last 8 s, the last 8 s as they are
     recent = rows[count:, long - n :]  # where a row begins does not change its power
     recent[:count], recent[count:] = slow[:, long - n :], both[:, -n:]
-    recent -= recent.sum(axis=1, keepdims=True) / n
+    recent[:] = _centred(recent, None if seen is None else seen[-n:])
     recent *= _rising(n, _FIRST_SHORT)
     np.multiply(slow, _rising(long, _FIRST_LONG), out=rows[:count])
     spectrum = fft.rfft(rows, _FFT)[:, :_BINS]
@@ -119,10 +125,10 @@ def _lagged(motion: Floats, n: int) -> Floats:
     return np.concatenate([padded[:, reach - lag : reach - lag + n] for lag in _LAGS])
 
 
-def _residual(x: Floats, columns: Floats) -> Floats:
-    """``x`` ``(channels, n)`` without what ``columns`` ``(k, n)`` and a constant explain of it."""
+def _residual(x: Floats, columns: Floats, seen: Marks | None = None) -> Floats:
+    """``x`` ``(channels, n)`` without what ``columns`` ``(k, n)`` and a constant explain of what was seen of it."""
     k, n = columns.shape
-    counts = _fading(n)
+    counts = _fading(n) if seen is None else _fading(n) * seen
     total = float(counts.sum())
     rows = np.concatenate([columns, np.ones((1, n)), x])
     products = (rows[: k + 1] * counts) @ rows.T
@@ -135,8 +141,12 @@ def _residual(x: Floats, columns: Floats) -> Floats:
     return np.asarray(x - weights.T @ rows[: k + 1])
 
 
-def _centred(rows: Floats) -> Floats:
-    return np.asarray(rows - rows.sum(axis=1, keepdims=True) / rows.shape[1])
+def _centred(rows: Floats, seen: Marks | None = None) -> Floats:
+    """Rows without their means, and nothing where nothing was seen."""
+    if seen is None:
+        return np.asarray(rows - rows.sum(axis=1, keepdims=True) / rows.shape[1])
+    mean = (rows * seen).sum(axis=1, keepdims=True) / max(1, np.count_nonzero(seen))
+    return np.asarray((rows - mean) * seen)
 
 
 @lru_cache(maxsize=8)

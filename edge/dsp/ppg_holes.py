@@ -1,7 +1,7 @@
 """Short gaps in a pulse wave, as a radio makes that drops half a second every few seconds: what lies on both sides is read.
 
-Nothing is known of a hole, and nothing is made of it: no beat is told in one or right beside it, and an interval or a
-silence that spans one is none. The wave goes on in a line there, for filters and spectra alone.
+Nothing is known of a hole, and nothing is made of it: no beat is told in one or right beside it, an interval that spans one
+is none, and a silence is what was seen of it. The wave goes on in a line there, for filters and spectra alone.
 """
 
 from __future__ import annotations

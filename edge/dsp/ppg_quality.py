@@ -88,8 +88,9 @@ def usable(
 def unbroken(
     window: Window, span_s: float, channel: int = 0, least_s: float | None = None, care: Care = Care.RATE
 ) -> tuple[float, str]:
-    """When what follows the last break begins, s, and the reason ``usable`` would give, "" for none; no grid is made."""
-    return _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care)[2:]
+    """When what follows the last break begins, s, and the reason ``usable`` would give, "" for none; no grid is made, and
+    short gaps stay (``ppg_holes``)."""
+    return _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care, True)[2:]
 
 
 def _unbroken(

@@ -32,6 +32,8 @@ _ALIKE = 0.85
 _ASYSTOLE_BEATS = 4
 _CONTRADICT_GAP_S = 2.5
 _SILENT_S = 4.0
+# Around holes, each of which may hide a beat: between two of them 4 s are seen, so no heart of 30 a minute is so silent.
+_SILENT_AROUND_HOLES_S = 5.0
 _LEVEL_S, _LEVEL = 3.0, 4.0  # at a stopped pulse of CinC 2015 the level moves by 1.5 usual heights at most
 # Generated pulses that stop, under noise of up to a fifth of their height: 0.97 have this; steps that pause: 0.05.
 _STEEPER, _LONGEST_RISE_S, _UNEVEN, _AFTER_PEAK_S = 0.1, 0.35, 0.5, 0.5
@@ -145,9 +147,9 @@ def _recent_ibi(beats: BeatList, end: float) -> Floats:
     return beats.ibi[beats.whole & (beats.peak[1:] >= end - RATE_SPAN_S)]
 
 
-def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float]:
-    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s: of what was seen, and
-    over what was not seen, too."""
+def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float, float]:
+    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s: seen in one piece; over
+    what was not seen, too; and how much of that was seen."""
     end = len(wave) / rate_hz
     earlier = beats.amplitude[beats.peak < end - RATE_SPAN_S / 2]
     usual = float(np.median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
@@ -157,12 +159,15 @@ def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float]
     before = real[real <= start]
     if len(before):
         marks[0] = before[-1]
-    spanned = float(np.diff(marks).max())
+    spans = np.diff(marks)
+    spanned = float(spans.max())
     if not beats.blind:
-        return spanned, spanned
+        return spanned, spanned, spanned
     edges = np.array(beats.blind).ravel()
     at = np.unique(np.concatenate([marks, edges[(edges > marks[0]) & (edges < marks[-1])]]))
-    return float(np.diff(at)[seen_whole(at, beats.blind)].max(initial=0.0)), spanned
+    seen = np.where(seen_whole(at, beats.blind), np.diff(at), 0.0)
+    k = int(spans.argmax())
+    return float(seen.max(initial=0.0)), spanned, float(seen[(at[:-1] >= marks[k]) & (at[1:] <= marks[k + 1])].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ def findings(
     slow, fast = brady_bpm(beats, end), tachy_bpm(beats, end)
     if slow is not None and slow < _BRADY_NO_BPM and _beats_between(beats, rate.risen, end):
         slow = None
-    gap_s, spanned_s = gaps_s(wave, beats, rate_hz)
+    gap_s, spanned_s, seen_s = gaps_s(wave, beats, rate_hz)
     slow_levelled = brady_bpm(rate.levelled, end)
     slowest = None if slow is None or slow_levelled is None else min(slow, slow_levelled)
     brady = tachy = None
@@ -221,11 +226,13 @@ def findings(
         tachy = 1
     elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
         tachy = 0
-    asystole = _asystole(end, beats, gap_s, spanned_s, trust, shapes)
-    slides = asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, gap_s)
-    if slides or (asystole == 1 and not _were_beats(wave, _earlier(beats, end, gap_s), rate_hz)):
+    around_holes = gap_s < _SILENT_S and seen_s >= _SILENT_AROUND_HOLES_S
+    silent_s = spanned_s if around_holes else gap_s
+    asystole = _asystole(end, beats, silent_s, spanned_s, trust, shapes)
+    slides = asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, silent_s)
+    if slides or (asystole == 1 and not _were_beats(wave, _earlier(beats, end, silent_s), rate_hz)):
         asystole = None
-    return Findings(slow, fast, gap_s, brady, tachy, asystole)
+    return Findings(slow, fast, seen_s if around_holes else gap_s, brady, tachy, asystole)
 
 
 def _beats_between(beats: BeatList, risen: NDArray[np.bool_], end: float) -> bool:

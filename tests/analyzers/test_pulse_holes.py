@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge import inference
 from edge.alarms.board import Board
 from edge.alarms.rules import AlarmRules
 from edge.analyzers import pulse
@@ -13,7 +14,19 @@ from edge.types import Block
 EVERY_S = 7.0
 
 
-def readings(bpm, gap_s, *, rate=100.0, seconds=50.0, rhythm="sinus", stops_at=None, acc=False, seed=4, change=None):
+def readings(
+    bpm,
+    gap_s,
+    *,
+    rate=100.0,
+    seconds=50.0,
+    rhythm="sinus",
+    stops_at=None,
+    acc=False,
+    seed=4,
+    change=None,
+    every_s=EVERY_S,
+):
     """What is said of a pulse of which ``gap_s`` in every 7 s never arrived. change: of the wave, told its times."""
     t = np.arange(round(seconds * rate)) / rate
     script = [synthesis.Episode(0.0, rhythm, bpm)]
@@ -24,7 +37,7 @@ def readings(bpm, gap_s, *, rate=100.0, seconds=50.0, rhythm="sinus", stops_at=N
     lane = Lane(bed="bed1", source="node", primary="ppg", analyzers={"pulse": pulse.build()})
     found = []
     for begin in np.arange(0.0, seconds, 0.25):
-        at = np.flatnonzero((t >= begin) & (t < begin + 0.25) & (t % EVERY_S >= gap_s))
+        at = np.flatnonzero((t >= begin) & (t < begin + 0.25) & (t % every_s >= gap_s))
         for part in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
             if len(part) and acc:
                 found += lane.feed(Block("node/acc", int(part[0]), t[part[0]], rate, still[part]))
@@ -71,6 +84,25 @@ def test_a_heart_that_stops_is_told_from_one_stretch_that_was_seen():
     assert all(r.detail["longest_gap_s"] >= 4.0 for r in found if r.detail.get("asystole") == 1)
 
 
+@pytest.mark.parametrize("stops_at", [31.5, 33.0, 34.5])
+def test_a_heart_that_stops_is_told_where_no_stretch_without_a_gap_is_long_enough(stops_at):
+    found = readings(72.0, 1.0, seconds=stops_at + 14.0, stops_at=stops_at, every_s=5.2)
+    stopped = [r for r in found if r.detail.get("asystole") == 1]
+    assert stops_at + 5.0 < stopped[0].t <= stops_at + 10.0
+    assert {r.reason for r in stopped} == {"no_pulse"}
+    assert all(5.0 <= r.detail["longest_gap_s"] <= r.t - stops_at + 1.0 for r in stopped)
+    board = Board({"bed1": AlarmRules()}, boot="b")
+    told = [a for r in found for a in board.update(r)]
+    assert [(a.condition, a.priority) for a in told if a.presence == "on"] == [("asystole", "high")]
+
+
+@pytest.mark.parametrize(("bpm", "gap_s"), [(28.0, 1.0), (28.0, 0.3), (34.0, 1.0)])
+def test_no_beat_that_a_gap_hides_makes_a_slow_heart_stop(bpm, gap_s):
+    for seed in (1, 2):
+        found = readings(bpm, gap_s, seed=seed, seconds=36.0, every_s=5.2)
+        assert not [r for r in found if r.detail.get("asystole") == 1 or r.reason == "no_pulse"]
+
+
 @pytest.mark.parametrize("away", ["dark", "bright", "lamp"])
 def test_a_finger_that_leaves_in_a_gap_is_no_stopped_heart(away):
     level = {"dark": 600.0, "bright": 65535.0, "lamp": 66000.0}[away]
@@ -95,3 +127,52 @@ def test_hum_beside_gaps_makes_no_beats(bpm):
         assert all(abs(value - bpm) < 5.0 for value in said)
         assert not [r for r in found if r.detail.get("asystole") == 1]
         assert len(said) >= 8
+
+
+def among_steps(bpm, gap_s, *, whole=(), rate=100.0, seconds=60.0, rests_until=0.0):
+    """What is said of a pulse and of steps of 144 a minute, of which ``gap_s`` in every 7 s never arrived but of the streams
+    ``whole``."""
+    t = np.arange(round(seconds * rate)) / rate
+    noise = np.random.default_rng(3).normal(size=(len(t), 3))
+    step = np.where(t < rests_until, 0.0, np.sin(2 * np.pi * 2.4 * t + 0.4 * np.sin(0.3 * t)))
+    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], seconds + 2, seed=4)
+    acc = np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + 0.003 * noise
+    rows = {"acc": acc, "ppg": 60000.0 + 1500.0 * synthesis.ppg(heart, t, seed=4)[:, None] + 2500.0 * step[:, None]}
+    model = inference.load("motion", variant="onnx-int8")
+    lane = Lane(bed="bed1", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+    found = []
+    for begin in np.arange(0.0, seconds, 0.25):
+        for kind, x in rows.items():
+            lost_s = 0.0 if kind in whole else gap_s
+            at = np.flatnonzero((t >= begin) & (t < begin + 0.25) & (t % EVERY_S >= lost_s))
+            for part in np.split(at, np.flatnonzero(np.diff(at) > 1) + 1):
+                if len(part):
+                    found += lane.feed(Block(f"node/{kind}", int(part[0]), t[part[0]], rate, x[part].copy()))
+    found += lane.finish()
+    assert not lane.take_faults()
+    return [r for r in found if r.t > 16.5]
+
+
+@pytest.mark.parametrize("whole", [(), ("acc",), ("ppg",)])
+@pytest.mark.parametrize("gap_s", [0.4, 1.3])
+def test_among_steps_the_rate_is_read_on_both_sides_of_a_gap(gap_s, whole):
+    found = among_steps(100.0, gap_s, whole=whole)
+    said = [r for r in found if r.value is not None]
+    assert max(abs(r.value - 100.0) for r in said) < 5.0
+    assert {r.detail["method"] for r in said} == {"spectrum"}
+    silent = [r for r in found if r.value is None]
+    assert {r.reason for r in silent} <= {"gap", "motion"}
+    assert len(silent) <= (gap_s / EVERY_S + 0.1) * len(found)
+
+
+def test_a_rate_that_was_followed_at_rest_through_gaps_is_known_as_steps_begin():
+    found = among_steps(120.0, 0.5, rests_until=30.0)
+    first = [r for r in found if r.detail.get("method") == "spectrum"][:10]
+    assert len(first) == 10
+    assert all(r.value is not None and abs(r.value - 120.0) < 5.0 for r in first)
+
+
+def test_a_fast_heart_among_steps_is_alarmed_through_gaps():
+    board = Board({"bed1": AlarmRules()}, boot="b")
+    changes = [a for r in among_steps(160.0, 1.0) for a in board.update(r)]
+    assert [(a.condition, a.priority) for a in changes if a.presence == "on"] == [("tachy", "high")]

@@ -150,8 +150,8 @@ def test_single_samples_that_are_no_number_cost_no_rate_among_steps(model, where
     assert all(abs(r.value - 100.0) < 5.0 for r in readings)
 
 
-@pytest.mark.parametrize(("lost_s", "reasons"), [(0.3, {""}), (0.4, {"motion"})])
-def test_an_accelerometer_with_holes_leaves_a_rate_only_while_they_can_be_bridged(model, lost_s, reasons):
+@pytest.mark.parametrize(("lost_s", "reasons"), [(0.3, {""}), (0.5, {"motion"})])
+def test_an_accelerometer_with_holes_leaves_a_rate_only_while_enough_is_seen(model, lost_s, reasons):
     wobble, acc = walking()
     x, one, told = heart() + wobble, pulse.build(models=lambda _: model, rest="rule"), []
     there = np.arange(N) % 100 >= round(lost_s * RATE)
@@ -163,6 +163,17 @@ def test_an_accelerometer_with_holes_leaves_a_rate_only_while_they_can_be_bridge
         told += one({"ppg": ppg, "acc": moved})
     assert {r.reason for r in told[3:]} == reasons
     assert all(abs(r.value - 100.0) < 5.0 for r in told[3:] if r.value is not None)
+
+
+@pytest.mark.parametrize("bpm", [72.0, 130.0])
+def test_a_wave_that_ceases_to_follow_steps_does_not_get_their_rate(model, bpm):
+    wobble, acc = walking()
+    x = heart(bpm) + wobble
+    x[FAULT : FAULT + 1400] = 60000.0 + 250.0 * noise(1)[FAULT : FAULT + 1400, 0]
+    readings = run(x, acc, model)
+    assert {(r.value, r.reason) for r in readings if FAULT_S + 8 <= r.t <= FAULT_S + 14} == {(None, "motion")}
+    assert all(abs(r.value - bpm) < 6.0 for r in readings if r.t <= FAULT_S and r.value is not None)
+    assert all(abs(r.value - bpm) < 5.0 for r in readings if r.t > FAULT_S + 26)  # 12 s after it is back
 
 
 @pytest.mark.parametrize("level", [600.0, 262143.0])

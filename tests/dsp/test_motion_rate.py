@@ -47,6 +47,29 @@ def test_the_future_changes_nothing():
     assert np.array_equal(follow(ppg, acc)[:here], follow(other_ppg, other_acc)[:here])
 
 
+def test_where_all_was_seen_nothing_changes_to_the_last_bit():
+    ppg, acc = walk(16.0)
+    whole, told = spectra(ppg, acc), spectra(ppg, acc, np.ones(400, dtype=bool))
+    for name in ("residual", "long_residual", "raw", "movement"):
+        assert np.array_equal(getattr(whole, name), getattr(told, name)), name
+    assert whole.left == told.left
+
+
+def test_what_was_not_seen_counts_in_no_fit_and_in_no_spectrum():
+    ppg, acc = walk(16.0)
+    seen = np.ones(400, dtype=bool)
+    seen[230:255] = seen[330:350] = False
+    torn, shaken = ppg.copy(), acc.copy()
+    for a, b in ((230, 255), (330, 350)):  # a line, as the grid has there
+        for x in (torn, shaken):
+            x[a:b] = np.linspace(x[a - 1], x[b], b - a)
+    told, blind = spectra(torn, shaken, seen), spectra(torn, shaken)
+    near = slice(115, 126)  # the heart's 120 a minute
+    assert told.residual[:, near].sum() > blind.residual[:, near].sum()
+    assert abs(30 + np.argmax(log_evidence(told)) - 120) <= 1
+    assert told.left > 0.0
+
+
 def test_a_residual_holds_nothing_of_the_motion():
     ppg, acc = walk(16.0)
     left = residual(ppg[-400:], acc[-400:])

@@ -72,10 +72,11 @@ def test_an_interval_that_was_not_seen_whole_is_none():
 
 def test_a_silence_is_what_was_seen_of_it():
     wave = np.zeros(1600)
-    gap_s, spanned_s = pulse_rate.gaps_s(wave, at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0), RATE)
-    assert (gap_s, spanned_s) == (4.0, 4.0)
-    gap_s, spanned_s = pulse_rate.gaps_s(wave, at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0, blind=((10.5, 11.9),)), RATE)
-    assert (gap_s, spanned_s) == (1.5, 4.0)
+    assert pulse_rate.gaps_s(wave, at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0), RATE) == (4.0, 4.0, 4.0)
+    hidden = at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0, blind=((10.5, 12.0),))
+    assert pulse_rate.gaps_s(wave, hidden, RATE) == (1.5, 4.0, 2.5)
+    elsewhere = at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0, blind=((7.25, 7.75), (14.25, 14.75)))
+    assert pulse_rate.gaps_s(wave, elsewhere, RATE) == (4.0, 4.0, 4.0)
 
 
 def test_nothing_has_no_rate():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from evaluation._archive import arrays
+from numpy.typing import NDArray
 
 from edge import inference
 from edge.analyzers import pulse
@@ -69,11 +70,16 @@ def table(name: str, readings: dict[int, Reading], windows: int) -> list[list[st
 
 
 def follow(
-    path: Path, models: Callable[[str], Model] | None, *, accelerometer: bool = True
+    path: Path,
+    models: Callable[[str], Model] | None,
+    *,
+    accelerometer: bool = True,
+    gap: tuple[float, float, float] | None = None,
 ) -> tuple[dict[int, Reading], float, int]:
     """Readings by window number, length in s, and how many windows the reference has (or fit).
 
-    models: gives the networks by name; None for the rules without learned weights. accelerometer: False leaves it out.
+    models: gives the networks by name; None for the rules without learned weights. accelerometer: False leaves it out. gap:
+    a radio that drops so many s of every so many s, the first time so many s after the start; None loses nothing.
     """
     found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
     try:
@@ -86,9 +92,11 @@ def follow(
     readings: list[Reading] = []
     step = round(rate_hz)
     for a in range(0, len(ppg), step):
-        if acc is not None:
-            lane.feed(Block("file/acc", a, a / rate_hz, rate_hz, acc[a : a + step].copy()))
-        readings += lane.feed(Block("file/ppg", a, a / rate_hz, rate_hz, ppg[a : a + step].copy()))
+        for at in arrived(np.arange(a, min(a + step, len(ppg))), rate_hz, gap):
+            first, piece = int(at[0]), slice(int(at[0]), int(at[-1]) + 1)
+            if acc is not None:
+                lane.feed(Block("file/acc", first, first / rate_hz, rate_hz, acc[piece].copy()))
+            readings += lane.feed(Block("file/ppg", first, first / rate_hz, rate_hz, ppg[piece].copy()))
     readings += lane.finish()
     if faults := lane.take_faults():
         raise faults[0].error
@@ -96,3 +104,13 @@ def follow(
     span_s = len(ppg) / rate_hz
     windows = len(signals["bpm"]) if "bpm" in signals else max(0, int((span_s - SPAN_S) / HOP_S) + 1)
     return by_window, span_s, windows
+
+
+def arrived(at: NDArray[np.int64], rate_hz: float, gap: tuple[float, float, float] | None) -> list[NDArray[np.int64]]:
+    """Of the samples ``at`` the pieces that a radio did not drop."""
+    if gap is None:
+        return [at]
+    lost_s, every_s, first_s = gap
+    since = at / rate_hz - first_s
+    kept = at[(since < 0) | (since % every_s >= lost_s)]
+    return [piece for piece in np.split(kept, np.flatnonzero(np.diff(kept) > 1) + 1) if len(piece)]

@@ -35,6 +35,17 @@ def test_a_value_is_told_on_the_side_of_the_limit_on_which_it_is(bpm, shown):
     assert [a.text for a in one.active()] == [f"Heart rate {shown} below 45 bpm"]
 
 
+@pytest.mark.parametrize(
+    ("value", "quality", "reason", "why"),
+    [(None, 0.0, "gap", " (gap)"), (None, 0.1, "out_of_distribution", " (out of distribution)"), (70.0, 0.25, "", "")],
+)
+def test_a_signal_too_poor_to_judge_says_why_where_that_is_known(value, quality, reason, why):
+    one = board()
+    for t in range(62):
+        one.update(Reading("ppg.rhythm", float(t), value, "", quality, reason, {}, "bed1", "node"))
+    assert [a.text for a in one.active()] == [f"Signal too poor to judge: node{why}"]
+
+
 def test_an_alarm_carries_its_evidence():
     one = board()
     for t in range(3):
