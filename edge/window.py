@@ -30,7 +30,7 @@ _BLOCKS = 3.0
 
 def sample_times(block: Block) -> NDArray[np.float64]:
     """Host-monotonic time of every sample of a block, ``(n,)`` s, on whole nanoseconds."""
-    ns = np.round(block.t0 * 1e9 + np.arange(len(block.data)) * (1e9 / block.rate))
+    ns = (block.t0 * 1e9 + np.arange(len(block.data)) * (1e9 / block.rate)).round()
     return np.asarray(ns / 1e9, dtype=np.float64)
 
 
@@ -39,6 +39,8 @@ class _Piece:
     t: NDArray[np.float64]
     data: NDArray[Any]
     flags: frozenset[str]
+    first: float
+    last: float
 
 
 class Windower:
@@ -84,16 +86,16 @@ class Windower:
         if self._last is None:
             return None
         holes = [list(hole) for hole in self._holes]
-        return {"first_t": self._first_t, "oldest": float(self._pieces[0].t[0]), "end": self._end, "holes": holes}
+        return {"first_t": self._first_t, "oldest": self._pieces[0].first, "end": self._end, "holes": holes}
 
     def restore(self, state: Mapping[str, Any] | None) -> bool:
         """Be as at ``state()``, after the blocks up to there were added again; False where they begin too late."""
         if state is None:
             self.reset()
             return True
-        if self._last is None or self._end != state["end"] or self._pieces[0].t[0] > state["oldest"]:
+        if self._last is None or self._end != state["end"] or self._pieces[0].first > state["oldest"]:
             return False
-        while self._pieces[0].t[-1] < state["oldest"]:
+        while self._pieces[0].last < state["oldest"]:
             self._pieces.popleft()
         self._first_t = state["first_t"]
         self._holes = deque((a, b) for a, b in state["holes"])
@@ -110,7 +112,7 @@ class Windower:
             self._first_t = float(t[0])
         else:
             # repeated samples are taken once, and time never goes back
-            seen = max(last.next_seq - block.seq, int(np.searchsorted(t, self._last_t, side="right")))
+            seen = max(last.next_seq - block.seq, int(t.searchsorted(self._last_t, side="right")))
             if seen >= len(t):
                 return False
             t, data = t[seen:], data[seen:]
@@ -118,9 +120,9 @@ class Windower:
             pause_s = float(t[0]) - self._end
             if pause_s > (0.5 / block.rate if lost else _hole_limit_s(block)):
                 self._holes.append((self._end, float(t[0])))
-        self._pieces.append(_Piece(t, data, block.flags))
         self._last_t = float(t[-1])
-        self._end = float(np.round((t[-1] + 1.0 / block.rate) * 1e9) / 1e9)
+        self._pieces.append(_Piece(t, data, block.flags, float(t[0]), self._last_t))
+        self._end = round((self._last_t + 1.0 / block.rate) * 1e9) / 1e9
         self._last = block
         self._longest_s = max(self._longest_s, self.last_block_s)
         self._forget(self._end - self._keep_s - _BLOCKS * self._longest_s)
@@ -145,8 +147,8 @@ class Windower:
         if last is None:
             return None
         slack = _EDGE / last.rate
-        pieces = [p for p in self._pieces if p.t[-1] >= start - slack and p.t[0] < end - slack]
-        flags = {word: min(end, float(p.t[-1]) + 1.0 / last.rate) for p in pieces for word in p.flags}
+        pieces = [p for p in self._pieces if p.last >= start - slack and p.first < end - slack]
+        flags = {word: min(end, p.last + 1.0 / last.rate) for p in pieces for word in p.flags}
         if pieces:
             t = np.concatenate([p.t for p in pieces])
             data = np.concatenate([p.data for p in pieces])
@@ -167,7 +169,7 @@ class Windower:
         return tuple((max(a, start), min(b, end)) for a, b in spans if min(b, end) > max(a, start))
 
     def _forget(self, before: float) -> None:
-        while len(self._pieces) > 1 and self._pieces[0].t[-1] < before:
+        while len(self._pieces) > 1 and self._pieces[0].last < before:
             self._pieces.popleft()
         while self._holes and self._holes[0][1] < before:
             self._holes.popleft()

@@ -131,7 +131,7 @@ class CameraPulse:
         if reason:
             self.reset()
             return self._silent(window, reason, {})
-        traces = {name: self._trace(window, name) for name in AREAS}
+        traces = _traces(window)
         skin = {name: rgb for name in SKIN if (rgb := traces[name]) is not None}
         skin = bare(skin, float(np.nanmedian(window.data[:, _COLUMN["yaw"]])))
         if len(skin) < 2:
@@ -173,21 +173,30 @@ class CameraPulse:
     def _identity(self) -> str:
         return str(self._model.identity)
 
-    def _trace(self, window: Window, area: str) -> Floats | None:
-        """An area's colours on the even grid, ``(n, 3)``; None where it was not seen all the time."""
-        columns = [_COLUMN[f"{area}_{colour}"] for colour in "rgb"]
-        data = window.data[:, columns].astype(np.float64)
-        seen = np.isfinite(data).all(1)
-        if seen.mean() < _FULL:
-            return None
-        rgb, valid = to_grid(window.t[seen], data[seen], window.start, window.end, RATE_HZ, _MAX_GAP_S)
-        return rgb if valid.mean() >= _FULL and rgb.mean() > 1.0 else None
-
     def _silent(self, window: Window, reason: str, detail: Mapping[str, Any], *, quality: float = 0.0) -> list[Reading]:
         return [
             Reading("camera.hr", window.end, None, "bpm", quality, reason, detail, model=self._identity),
             Reading("camera.quality", window.end, round(quality, 3), "", quality, reason),
         ]
+
+
+def _traces(window: Window) -> dict[str, Floats | None]:
+    """Each area's colours on the even grid, ``(n, 3)``; None where it was not seen all the time."""
+    data = window.data[:, : 3 * len(AREAS)].astype(np.float64)
+    seen = np.asarray(np.isfinite(data).reshape(len(data), len(AREAS), 3).all(2))
+    traces: dict[str, Floats | None] = dict.fromkeys(AREAS)
+    together: dict[bytes, list[int]] = {}  # areas that were seen in the same pictures
+    for area in np.flatnonzero(seen.mean(0) >= _FULL).tolist():
+        together.setdefault(seen[:, area].tobytes(), []).append(area)
+    for areas in together.values():
+        there = seen[:, areas[0]]
+        colours = data[there][:, [3 * area + i for area in areas for i in range(3)]]
+        grid, valid = to_grid(window.t[there], colours, window.start, window.end, RATE_HZ, _MAX_GAP_S)
+        for i, area in enumerate(areas):
+            rgb = np.ascontiguousarray(grid[:, 3 * i : 3 * i + 3])
+            if valid.mean() >= _FULL and rgb.mean() > 1.0:
+                traces[AREAS[area]] = rgb
+    return traces
 
 
 def joined(waves: Floats, pulses: Sequence[Floats]) -> Floats:

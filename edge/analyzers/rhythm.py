@@ -25,6 +25,7 @@ from edge.dsp.movement import SHAKEN, Movement
 from edge.dsp.ppg_breaks import Care
 from edge.dsp.promised import chosen_threshold
 from edge.dsp.pulse_rate import periodicity
+from edge.dsp.ranks import median
 from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, Verdict, blended, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
@@ -102,7 +103,7 @@ class Rhythm:
         trust = quality.noise_quality(signal.x, wave, beats, RATE_HZ)
         if unseen or (moved is not None and moved >= SHAKEN):
             return self._refused(window.end, "motion", trust, {} if moved is None else {"motion": moved})
-        usual_bpm = 60.0 / float(np.median(beats.ibi)) if len(beats) > 1 else 0.0
+        usual_bpm = 60.0 / float(median(beats.ibi)) if len(beats) > 1 else 0.0
         if moved is not None and self._movement.keeps_time(windows["acc"], WINDOW_S, usual_bpm):
             return self._refused(window.end, "motion", trust, {"motion": moved})
         if trust < quality.MIN_QUALITY:

@@ -9,12 +9,14 @@ placed on the full-rate wave to a fraction of a sample. Nothing here looks at re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.filters import butterworth, detrend, zero_phase
 from edge.dsp.ppg_holes import Holes, blind, inside, seen_whole
+from edge.dsp.ranks import median
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +51,7 @@ class BeatList:
     @property
     def ibi(self) -> Floats:
         """Intervals between successive peaks, ``(n - 1,)`` s."""
-        return np.diff(self.peak)
+        return self.peak[1:] - self.peak[:-1]
 
     @property
     def whole(self) -> NDArray[np.bool_]:
@@ -82,15 +84,24 @@ def find_beats(wave: Floats, rate_hz: float, holes: Holes = ()) -> BeatList:
 def gain_controlled(wave: Floats, rate_hz: float) -> Floats:
     """The wave over its own RMS of 1.5 s: weak and strong beats alike; a dicrotic wave grows too."""
     width = max(1, round(_GAIN_SPAN_S * rate_hz))
-    power = np.convolve(wave * wave, np.ones(width) / width, mode="same")
-    share = np.convolve(np.ones(len(wave)), np.ones(width) / width, mode="same")
-    level = np.sqrt(power / share)
+    level = np.sqrt(_around(wave * wave, width) / _share_around(len(wave), width))
     return np.asarray(wave / np.maximum(level, 0.05 * level.max() + 1e-12))
+
+
+def _around(x: Floats, width: int) -> Floats:
+    """The mean of ``width`` samples around each one, as if there were zeros beyond the ends."""
+    return np.convolve(x, np.ones(width) / width, mode="same")
+
+
+@lru_cache(maxsize=16)
+def _share_around(n: int, width: int) -> Floats:
+    """How much of what ``_around`` takes lies within ``n`` samples, 0 to 1."""
+    return _around(np.ones(n), width)
 
 
 def polarity(wave: Floats) -> float:
     """Skewness of the slope of a band-passed wave: positive when upright (steep rise, slow fall), negative inverted."""
-    slope = np.diff(wave)
+    slope = wave[1:] - wave[:-1]
     spread = slope.std()
     return float(np.mean(((slope - slope.mean()) / spread) ** 3)) if spread > 0 else 0.0
 
@@ -118,10 +129,10 @@ class Upright:
 
 def perfusion_index(raw: Floats, beats: BeatList) -> float | None:
     """Pulse amplitude over the steady part, percent; None without beats or where the steady part is not positive."""
-    steady = float(np.median(raw))
+    steady = float(median(raw))
     if not len(beats) or steady <= 0:
         return None
-    return 100.0 * float(np.median(beats.amplitude)) / steady
+    return 100.0 * float(median(beats.amplitude)) / steady
 
 
 def _coarse_peaks(wave: Floats, rate_hz: float) -> NDArray[np.int64]:
@@ -132,64 +143,63 @@ def _coarse_peaks(wave: Floats, rate_hz: float) -> NDArray[np.int64]:
     n = len(coarse)
     if n < 3:
         return np.empty(0, dtype=np.int64)
-    starts = [0] if n <= piece else sorted({*range(0, n - piece, hop), n - piece})
-    found = [s + _scalogram_peaks(coarse[s : s + piece], hz) for s in starts]
-    return np.unique(np.concatenate(found)) * step
+    starts = np.array([0] if n <= piece else sorted({*range(0, n - piece, hop), n - piece}))
+    which, place = np.nonzero(_scalogram_peaks(coarse[starts[:, None] + np.arange(min(n, piece))], hz))
+    return np.unique(starts[which] + place) * step
 
 
-def _scalogram_peaks(piece: Floats, hz: float) -> NDArray[np.int64]:
-    """Samples that are the largest of their neighbourhood at every kept scale; beyond the ends nothing is larger."""
-    x = detrend(piece)
-    n = len(x)
-    scales = min(n // 2, int(hz * 60.0 / _SLOWEST_BPM / 2.0))
-    rows = np.ones((max(1, scales), n), dtype=bool)
-    for k in range(1, len(rows) + 1):
-        row = rows[k - 1]
-        rising = x[k:] > x[:-k]
-        row[k:] &= rising
-        row[:-k] &= ~rising
-    rows[:, 0] = rows[:, -1] = False
-    inner = [int(row[k:-k].sum()) if n > 2 * k else 0 for k, row in enumerate(rows, start=1)]
-    kept = int(np.argmax(inner)) + 1
-    return np.flatnonzero(rows[:kept].all(axis=0))
+def _scalogram_peaks(pieces: Floats, hz: float) -> NDArray[np.bool_]:
+    """Which samples of each piece, ``(pieces, n)``, are the largest of their neighbourhood at every kept scale; beyond the
+    ends nothing is larger."""
+    x = detrend(pieces.T).T
+    n = x.shape[1]
+    scales = max(1, min(n // 2, int(hz * 60.0 / _SLOWEST_BPM / 2.0)))
+    largest = np.ones((scales, *x.shape), dtype=bool)
+    largest[:, :, 0] = largest[:, :, -1] = False
+    maxima = np.empty((scales, len(x)), dtype=np.int64)
+    for k, marks in enumerate(largest, start=1):
+        rising = x[:, k:] > x[:, :-k]
+        marks[:, k:] &= rising
+        marks[:, :-k] &= ~rising
+        maxima[k - 1] = np.count_nonzero(marks[:, k : n - k], axis=1)
+    kept = maxima.argmax(axis=0)
+    return np.asarray(np.logical_and.accumulate(largest)[kept, np.arange(len(x))])
 
 
 def _merged(coarse: NDArray[np.int64], wave: Floats, rate_hz: float) -> NDArray[np.int64]:
     """Coarse peaks moved to the largest sample near them; of two too close the higher stays, weak ones at the ends
     (the shoulder of a beat outside) go."""
     reach = max(1, round(_SNAP_S * rate_hz))
+    longer = np.full(len(wave) + 2 * reach, -np.inf)
+    longer[reach : reach + len(wave)] = wave
+    near = coarse + longer[coarse[:, None] + np.arange(2 * reach + 1)].argmax(axis=1)  # samples of the longer one
+    rises = (longer[near - 1] > longer[near]) | (longer[near + 1] > longer[near])  # still: no peak of this wave
+    at = near - reach
+    at = at[~rises & (at > 0) & (at < len(wave) - 1)]
     places: list[int] = []
-    for c in coarse.tolist():
-        a, b = max(0, c - reach), min(len(wave), c + reach + 1)
-        p = a + int(np.argmax(wave[a:b]))
-        if p in (0, len(wave) - 1) or max(wave[p - 1], wave[p + 1]) > wave[p]:  # still rising: no peak of this wave
-            continue
-        if places and p - places[-1] < MIN_IBI_S * rate_hz:
-            if wave[p] > wave[places[-1]]:
-                places[-1] = p
-        else:
-            places.append(p)
-    if len(places) > 3:
-        usual = float(np.median(wave[places]))
-        for end in (0, -1):
-            if wave[places[end]] < _EDGE_HEIGHT * usual:
-                places.pop(end)
-    return np.array(places, dtype=np.int64)
+    heights: list[float] = []
+    for place, height in zip(at.tolist(), wave[at].tolist(), strict=True):
+        if not places or place - places[-1] >= MIN_IBI_S * rate_hz:
+            places.append(place)
+            heights.append(height)
+        elif height > heights[-1]:
+            places[-1], heights[-1] = place, height
+    first, last = 0, len(places)
+    if last > 3:
+        least = _EDGE_HEIGHT * float(median(np.array(heights)))
+        first, last = int(heights[0] < least), last - int(heights[-1] < least)
+    return np.array(places[first:last], dtype=np.int64)
 
 
 def described(peaks: NDArray[np.int64], wave: Floats, rate_hz: float, unseen: Holes = ()) -> BeatList:
     """Beats whose peaks lie at the samples ``peaks``, each with its onset since the one before, at most 0.8 s back; unseen:
     where none can be told."""
-    n = len(peaks)
-    exact, onset, amplitude = np.empty(n), np.empty(n), np.empty(n)
     reach = round(_FOOT_S * rate_hz)
-    before = 0
-    for i, p in enumerate(peaks.tolist()):
-        left, mid, right = wave[p - 1], wave[p], wave[p + 1]
-        bend = left - 2 * mid + right
-        exact[i] = p + (0.5 * (left - right) / bend if bend < 0 else 0.0)
-        a = max(before, p - reach)
-        foot = a + int(np.argmin(wave[a : p + 1]))
-        onset[i], amplitude[i] = foot, mid - wave[foot]
-        before = p
-    return BeatList(exact / rate_hz, onset / rate_hz, amplitude, unseen)
+    left, mid, right = wave[peaks - 1], wave[peaks], wave[peaks + 1]
+    bend = left - 2 * mid + right
+    exact = peaks + np.divide(0.5 * (left - right), bend, out=np.zeros(len(peaks)), where=bend < 0)
+    back = np.minimum(np.diff(peaks, prepend=0), reach)  # samples from a peak to the earliest place for its onset
+    ago = np.arange(reach, -1, -1)
+    before = np.where(ago <= back[:, None], wave[np.maximum(peaks[:, None] - ago, 0)], np.inf)
+    foot = peaks - reach + before.argmin(axis=1)
+    return BeatList(exact / rate_hz, foot / rate_hz, mid - wave[foot], unseen)

@@ -12,6 +12,7 @@ from scipy import fft
 from edge.dsp.beats import find_beats
 from edge.dsp.filters import butterworth, zero_phase
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
+from edge.dsp.tapers import hann_inside
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def _tones(n: int, bpm: float) -> NDArray[np.complex128]:
     """Hann-windowed tones within 5 bpm of a rate, ``(3, n)``."""
     t = np.arange(n) / RATE_HZ
     rates = np.array([bpm - 5.0, bpm, bpm + 5.0]) / 60.0
-    return np.asarray(np.exp(-2j * np.pi * rates[:, None] * t) * np.hanning(n + 2)[1:-1])
+    return np.asarray(np.exp(-2j * np.pi * rates[:, None] * t) * hann_inside(n))
 
 
 def both_spectra(by_pos: Floats, by_network: Floats) -> Floats:
@@ -119,7 +120,8 @@ def features(found: Mapping[str, float]) -> Floats:
 
 
 def _agreement(waves: Sequence[Floats]) -> float:
-    pairs = [float(np.corrcoef(a, b)[0, 1]) for a, b in combinations(waves, 2) if a.std() > 0 and b.std() > 0]
+    moving = [wave for wave in waves if wave.std() > 0]
+    pairs = [float(np.corrcoef(a, b)[0, 1]) for a, b in combinations(moving, 2)]
     return float(np.mean(pairs)) if pairs else 0.0
 
 

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from edge.dsp.ranks import median
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, power
+from edge.dsp.tapers import hann_inside
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -61,8 +63,7 @@ class SkinSpectra:
 def skin_spectra(regions: Sequence[Floats]) -> SkinSpectra:
     """Of the colours ``(n, 3)`` of one to four regions at ``RATE_HZ``, n up to 600."""
     n = len(regions[0])
-    window = np.hanning(n + 2)[1:-1]
-    window /= np.sqrt((window**2).sum())
+    window = hann_inside(n) / np.sqrt((hann_inside(n) ** 2).sum())
     ramp = np.arange(n) - (n - 1) / 2.0
     spectra, blood = [], []
     for rgb in regions:
@@ -72,7 +73,7 @@ def skin_spectra(regions: Sequence[Floats]) -> SkinSpectra:
         along = (rgb - mean) @ turn.T * np.where(shown < 0, -1.0, 1.0)
         along -= along.mean(0) + np.outer(ramp, ramp @ along / (ramp @ ramp))
         x = fft.rfft((along * window[:, None]).T, _FFT)
-        noise = float(np.sqrt(np.median(np.abs(x[0, _NOISE]) ** 2) / np.log(2.0)))
+        noise = float(np.sqrt(median(np.abs(x[0, _NOISE]) ** 2) / np.log(2.0)))
         noise = max(noise, _LEAST_NOISE * float(np.abs(mean).sum()) + _TINY)
         spectra.append(x / noise)
         blood.append(np.abs(shown) / noise)
@@ -127,18 +128,23 @@ def _waves(spectra: SkinSpectra, log_gains: Floats) -> Floats:
     full = np.zeros((regions, _FFT // 4 + 1), np.complex128)
     full[:, _AT // 2] = (spectra.trusted() * gains).sum(1)
     waves = fft.irfft(full, _FFT // 2)[:, : spectra.samples]
-    window = np.hanning(spectra.samples + 2)[1:-1]
+    window = hann_inside(spectra.samples)
     return np.asarray(waves / np.maximum(window, _EDGE))
 
 
 def _axes(mean: Floats) -> Floats:
     """Rows: across skin and white, across skin towards white, along skin; unit length."""
     along = mean / max(float(np.linalg.norm(mean)), _TINY)
-    across = np.cross(along, np.ones(3))
+    across = _cross(along, np.ones(3))
     if np.linalg.norm(across) < _GREY:
-        across = np.cross(along, _STANDARD_SKIN)
+        across = _cross(along, _STANDARD_SKIN)
     across /= max(float(np.linalg.norm(across)), _TINY)
-    return np.stack([across, np.cross(across, along), along])
+    return np.stack([across, _cross(across, along), along])
+
+
+def _cross(a: Floats, b: Floats) -> Floats:
+    """Of two vectors; numpy's own takes many times as long for them."""
+    return a[[1, 2, 0]] * b[[2, 0, 1]] - a[[2, 0, 1]] * b[[1, 2, 0]]
 
 
 def _summed(x: Complexes, blood: Floats, axes: int) -> Complexes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from edge.dsp.filters import detrend
+from edge.dsp.tapers import hann
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def without_folded_hum(x: Floats, rate_hz: float, step: float = 0.0) -> Floats |
 
 def _power(x: Floats, rate_hz: float) -> tuple[Floats, float]:
     """Mean square of every bin under a Hann window, and that where hearts beat."""
-    window = np.hanning(len(x))
+    window = hann(len(x))
     power = abs(fft.rfft(detrend(x) * window)) ** 2 * (2.0 / (len(x) * (window @ window)))
     low, high = (round(hz * len(x) / rate_hz) for hz in HEART_HZ)
     return power, float(power[low:high].sum())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.ppg_breaks import usual_run, usual_swing
+from edge.dsp.ranks import median, quantile
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +31,7 @@ def without_light_steps(t: Floats, x: Floats, rate_hz: float) -> Floats:
     change = x[lag:] - x[:-lag]
     if swing is None or abs(change).max() <= _HIGH * swing:
         return x
-    far = abs(change) > max(_HIGH * swing, _STEEP * float(np.quantile(abs(change), 0.75)))
+    far = abs(change) > max(_HIGH * swing, _STEEP * quantile(abs(change), 0.75))
     at = np.flatnonzero(far & (t[lag:] - t[:-lag] < (lag + 0.5) / rate_hz))  # over a gap a pulse goes far
     at = at[(at >= lag) & (at < len(x) - 2 * lag)]
     if not len(at) or usual_run(x) > 1:  # what is held for several samples has steps everywhere
@@ -41,7 +42,7 @@ def without_light_steps(t: Floats, x: Floats, rate_hz: float) -> Floats:
         if i - last < around or max(abs(beside[0]), abs(beside[1])) > _BESIDE * abs(change[i]):
             continue
         before, after = x[max(0, i - around) : i + 1], x[i + lag : i + lag + around]
-        if abs(np.median(after) - np.median(before)) > _HIGH * swing:
+        if abs(median(after) - median(before)) > _HIGH * swing:
             out, last = out.copy() if out is x else out, i
             level = out[i] + 0.5 * (beside[0] + beside[1])
             out[i + 1 : i + lag] = 0.5 * (out[i] + level)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.dsp.ppg_breaks import looks_full_scale
 from edge.dsp.ppg_quality import columns
+from edge.dsp.tapers import hann
 from edge.types import Window
 
 Floats = NDArray[np.float64]
@@ -61,7 +62,7 @@ class Movement:
         if rows is None:
             return False
         n = rows.shape[1]
-        away = (rows - rows.mean(axis=1, keepdims=True)) * np.hanning(n)
+        away = (rows - rows.mean(axis=1, keepdims=True)) * hann(n)
         power = (abs(np.fft.rfft(away, axis=1)) ** 2).sum(axis=0)
         at = np.arange(len(power)) * 60.0 * acc.rate / n
         near = float(power[abs(at - bpm) <= _NEAR_BPM].sum())

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,8 @@ class Scores:
 
     def row(self) -> tuple[float, ...]:
         """All eight, in order."""
-        return astuple(self)
+        head = self.murmur, self.unknown, self.foreign, self.periodicity
+        return (*head, self.low, self.high, self.hidden, self.feigned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.ppg_holes import may_span
+from edge.dsp.ranks import median, quantile
 from edge.dsp.runs import runs
 from edge.types import Window
 
@@ -138,7 +139,7 @@ def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int |
         return None
     edges = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(x)]])
     lengths = np.diff(edges)
-    long = lengths >= max(least_s * rate_hz, _HANG_TIMES * float(np.median(lengths)))
+    long = lengths >= max(least_s * rate_hz, _HANG_TIMES * float(median(lengths)))
     for k in np.flatnonzero(long)[::-1]:
         a, b = int(edges[k]), int(edges[k + 1])
         entry, leave = abs(x[a] - x[max(a - 1, 0)]), abs(x[b - 1] - x[min(b, len(x) - 1)])
@@ -189,6 +190,9 @@ def _twins(x: Floats, piece: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     key = np.zeros(n, dtype=np.uint64)
     for k in range(piece):
         key = key * _SPREAD + number[k : k + n]
+    ordered = np.sort(key)
+    if not (ordered[1:] == ordered[:-1]).any():  # sorting the keys alone is quick, and as a rule no two are alike
+        return nothing, nothing
     order = np.argsort(key, kind="stable")
     apart = np.diff(order)
     found = (np.diff(key[order]) == 0) & (apart >= piece)
@@ -218,10 +222,10 @@ def _last_step(t: Floats, x: Floats, rate_hz: float, swing: float, steep: float,
     """After the last change within 20 ms, much steeper than a pulse, after which the level stays: a lamp, a gain."""
     lag, around = max(1, round(_STEP_S * rate_hz)), max(2, round(_AROUND_S * rate_hz))
     change = abs(x[lag:] - x[:-lag])
-    limit = max(high * swing, steep * float(np.quantile(change, 0.75)))
+    limit = max(high * swing, steep * quantile(change, 0.75))
     for i in np.flatnonzero((change > limit) & (t[lag:] - t[:-lag] < (lag + 0.5) / rate_hz))[::-1]:
         before, after = x[max(0, i - around) : i + 1], x[i + lag : i + lag + around]
-        if min(len(before), len(after)) >= around // 2 and abs(np.median(after) - np.median(before)) > high * swing:
+        if min(len(before), len(after)) >= around // 2 and abs(median(after) - median(before)) > high * swing:
             return int(i) + lag
     return None
 
@@ -232,12 +236,12 @@ def _last_of_many_steps(x: Floats, rate_hz: float, swing: float) -> int | None:
     steep, high = _STEP_OF_MANY
     change = x[lag:] - x[:-lag]
     size = abs(change)
-    far = np.flatnonzero(size > max(high * swing, steep * float(np.quantile(size, 0.75))))
+    far = np.flatnonzero(size > max(high * swing, steep * quantile(size, 0.75)))
     far = far[(far >= around) & (far < len(x) - lag - around)]
     if min(_apart(far[change[far] > 0], around), _apart(far[change[far] < 0], around)) < _MANY_STEPS:
         return None
     rows = far[:, None] + np.arange(around)
-    before, after = np.median(x[rows - around + 1], axis=1), np.median(x[rows + lag], axis=1)
+    before, after = median(x[rows - around + 1].T), median(x[rows + lag].T)
     up, down = far[after - before > high * swing], far[before - after > high * swing]
     if min(_apart(up, around), _apart(down, around)) < _MANY_STEPS:
         return None
@@ -290,7 +294,7 @@ def is_coarse(x: Floats) -> bool:
 def usual_run(x: Floats) -> int:
     """How often a value is repeated as a rule: 2 where a source sends every sample twice."""
     changes = np.flatnonzero(np.diff(x) != 0)
-    return int(np.median(np.diff(changes))) if len(changes) > 2 else 1
+    return int(median(np.diff(changes))) if len(changes) > 2 else 1
 
 
 def _lengths(mark: Marks) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.ranks import median
+
 Floats = NDArray[np.float64]
 Holes = tuple[tuple[float, float], ...]
 """Stretches, s from the first sample, of which nothing was seen, in order."""
@@ -29,7 +31,7 @@ def may_span(t: Floats, x: Floats, after: int, end: int, swing: float | None) ->
     if swing is None or t[after] - t[after - 1] > MAX_HOLE_S or (end < len(t) and t[end - 1] - t[after] < _PIECE_S):
         return False
     a, b = np.searchsorted(t, [t[after - 1] - _LEVEL_S, t[after] + _LEVEL_S])
-    return bool(abs(np.median(x[a:after]) - np.median(x[after:b])) <= _LEVEL * swing)
+    return bool(abs(median(x[a:after]) - median(x[after:b])) <= _LEVEL * swing)
 
 
 def holes_of(t: Floats, start: float, least_s: float) -> Holes:

@@ -29,7 +29,9 @@ from edge.dsp.ppg_breaks import (
     is_coarse,
 )
 from edge.dsp.ppg_holes import Holes, holes_of, lined
+from edge.dsp.ranks import median, quantile
 from edge.dsp.resample import to_grid
+from edge.dsp.tapers import hann
 from edge.types import Window
 
 Floats = NDArray[np.float64]
@@ -77,7 +79,7 @@ def usable(
     if care is Care.RATE:
         x = without_light_steps(t, x, window.rate)
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
-    changes = abs(np.diff(x))
+    changes = abs(x[1:] - x[:-1])
     whole = without_folded_hum(y, rate_hz, float(changes.min(where=changes > 0, initial=np.inf)))
     if whole is None:
         return Signal(nothing, rate_hz, begin, "low_quality")
@@ -142,13 +144,15 @@ def noise_quality(raw: Floats, wave: Floats, beats: BeatList, rate_hz: float) ->
     if len(beats) < _FEW or wave.std() <= 0:
         return 0.0
     rise = beats.peak - beats.onset
-    slope = np.diff(wave)
-    spans = zip((beats.onset * rate_hz).astype(np.int64), (beats.peak * rate_hz).astype(np.int64) + 1, strict=True)
-    steep = np.array([slope[a:b].max(initial=0.0) for a, b in spans])
-    maxima = int(((wave[1:-1] > wave[:-2]) & (wave[1:-1] >= wave[2:])).sum())
+    slope = wave[1:] - wave[:-1]
+    spans = np.column_stack([beats.onset * rate_hz, beats.peak * rate_hz]).astype(np.int64)
+    spans[:, 1] += 1
+    steep = np.maximum(np.maximum.reduceat(np.append(slope, 0.0), spans.ravel())[::2], 0.0)
+    rising = wave[1:] > wave[:-1]
+    maxima = np.count_nonzero(rising[:-1] & ~rising[1:])
     square = wave * wave
     figures = (
-        float(np.quantile(beat_quality(wave, beats, rate_hz), 0.2)),
+        quantile(beat_quality(wave, beats, rate_hz), 0.2),
         float(rise.std()),
         float(steep.std() / (steep.mean() + 1e-12)),
         maxima / len(beats),
@@ -170,15 +174,15 @@ def beat_quality(wave: Floats, beats: BeatList, rate_hz: float) -> Floats:
     rows = wave[at[inside][:, None] + np.arange(-before, after)]
     rows = rows - rows.mean(axis=1, keepdims=True)
     rows = rows / (np.sqrt((rows * rows).sum(axis=1, keepdims=True)) + 1e-12)
-    middle = np.median(rows, axis=0)
+    middle = median(rows)
     found[inside] = np.clip(rows @ (middle / (np.sqrt(middle @ middle) + 1e-12)), 0.0, 1.0)
-    return np.where(np.isnan(found), float(np.median(found[inside])), found)
+    return np.where(np.isnan(found), float(median(found[inside])), found)
 
 
 def band_share(raw: Floats, rate_hz: float) -> float:
     """Power of 0.5 to 5 Hz over that of 0.5 to 15 Hz (or half the rate): 1 for a clean pulse, 0.3 for white noise."""
     n = len(raw)
-    x = (raw - np.linspace(raw[0], raw[-1], n)) * np.hanning(n)
+    x = (raw - np.linspace(raw[0], raw[-1], n)) * hann(n)
     power = abs(fft.rfft(x - x.mean())) ** 2
     freq = np.arange(len(power)) * rate_hz / n
     wide = power[(freq >= 0.5) & (freq <= 15.0)].sum()

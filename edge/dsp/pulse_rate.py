@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.dsp.beats import MIN_IBI_S, BeatList, find_beats, gain_controlled, polarity
 from edge.dsp.ppg_holes import Holes, seen_whole
+from edge.dsp.ranks import median
 from edge.dsp.second_rise import MOST, second_rises
 
 Floats = NDArray[np.float64]
@@ -49,13 +50,15 @@ _AGREE_BPM, _AGREE_SHARE = 3.0, 0.06
 class BeatRate:
     """Rate by beats and by two other ways, bpm (NaN where there is none); ``agreeing``: how many others agree.
 
-    levelled: beats found with gain control; risen: per interval of the plain beats, whether ``second_rises`` has one.
+    levelled: beats found with gain control; risen: per interval of the plain beats, whether ``second_rises`` has one;
+    level: the gain-controlled wave.
     """
 
     bpm: float
     others: tuple[float, ...]
     levelled: BeatList = field(default=_NO_BEATS, compare=False, repr=False)
     risen: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_), compare=False, repr=False)
+    level: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
     @property
     def agreeing(self) -> int:
@@ -92,15 +95,16 @@ def beat_rate(
     autocorrelation."""
     end = len(wave) / rate_hz
     plain = _median_rate(beats, end - span_s)
-    levelled = systolic_only(find_beats(gain_controlled(wave, rate_hz), rate_hz, holes))
+    level = gain_controlled(wave, rate_hz)
+    levelled = systolic_only(find_beats(level, rate_hz, holes))
     tail = wave[-round(span_s * rate_hz) :]
     others = (_median_rate(levelled, end - span_s), periodicity(tail, rate_hz)[0])
-    return BeatRate(plain, others, levelled, second_rises(wave, beats, rate_hz))
+    return BeatRate(plain, others, levelled, second_rises(wave, beats, rate_hz), level)
 
 
 def _median_rate(beats: BeatList, since: float) -> float:
     ibi = beats.ibi[beats.whole & (beats.peak[:-1] >= since)]
-    return 60.0 / float(np.median(ibi)) if len(ibi) >= 2 else float("nan")
+    return 60.0 / float(median(ibi)) if len(ibi) >= 2 else float("nan")
 
 
 def periodicity(x: Floats, rate_hz: float) -> tuple[float, float]:
@@ -110,10 +114,12 @@ def periodicity(x: Floats, rate_hz: float) -> tuple[float, float]:
     acf = np.fft.irfft(power)[:n]
     if acf[0] <= 0:
         return float("nan"), 0.0
-    acf = acf / acf[0] * n / np.maximum(n - np.arange(n), 1)
     low, high = round(MIN_IBI_S * rate_hz), min(n - 2, round(2.0 * rate_hz))
-    k = np.arange(low, high)
-    k = k[(acf[k] >= acf[k - 1]) & (acf[k] >= acf[k + 1]) & (acf[k] > 0)]
+    if high <= low:
+        return float("nan"), 0.0
+    acf = acf[: high + 1] / acf[0] * n / (n - np.arange(high + 1))
+    at = acf[low:high]
+    k = low + np.flatnonzero((at >= acf[low - 1 : high - 1]) & (at >= acf[low + 1 :]) & (at > 0))
     if not len(k):
         return float("nan"), 0.0
     top = float(acf[k].max())
@@ -134,13 +140,10 @@ def tachy_bpm(beats: BeatList, end: float) -> float | None:
     """Fastest rate over five consecutive intervals that vary by less than three tenths, as most do in fibrillation; None
     where there are no such five."""
     ibi = _recent_ibi(beats, end)
-    best = None
-    for i in range(len(ibi) - _TACHY_BEATS + 1):
-        five = ibi[i : i + _TACHY_BEATS]
-        if five.std() < _TACHY_SPREAD * five.mean():
-            rate = 60.0 / float(five.mean())
-            best = rate if best is None else max(best, rate)
-    return best
+    fives = ibi[np.arange(max(0, len(ibi) - _TACHY_BEATS + 1))[:, None] + np.arange(_TACHY_BEATS)]
+    mean = fives.mean(axis=1)
+    alike = mean[fives.std(axis=1) < _TACHY_SPREAD * mean]
+    return 60.0 / float(alike.min()) if len(alike) else None
 
 
 def _recent_ibi(beats: BeatList, end: float) -> Floats:
@@ -152,7 +155,7 @@ def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float,
     what was not seen, too; and how much of that was seen."""
     end = len(wave) / rate_hz
     earlier = beats.amplitude[beats.peak < end - RATE_SPAN_S / 2]
-    usual = float(np.median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
+    usual = float(median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
     real = beats.peak[beats.amplitude >= _WEAK * usual]
     start = end - RATE_SPAN_S
     marks = np.concatenate([[start], real[real > start], [end]])
@@ -244,16 +247,16 @@ def _beats_between(beats: BeatList, risen: NDArray[np.bool_], end: float) -> boo
 def _slides(raw: Floats, beats: BeatList, rate_hz: float, gap_s: float) -> bool:
     """Whether the level moves by many heights of the earlier beats from shortly before the silence to its end."""
     second = round(rate_hz)
-    levels = np.median(raw[len(raw) % second :].reshape(-1, second), axis=1)[-int(np.ceil(gap_s + _LEVEL_S)) :]
+    levels = median(raw[len(raw) % second :].reshape(-1, second).T)[-int(np.ceil(gap_s + _LEVEL_S)) :]
     earlier = beats.amplitude[beats.peak < len(raw) / rate_hz - gap_s]
-    usual = float(np.median(earlier)) if len(earlier) else float(np.max(beats.amplitude, initial=0.0))
+    usual = float(median(earlier)) if len(earlier) else float(np.max(beats.amplitude, initial=0.0))
     return bool(np.ptp(levels) > _LEVEL * usual)
 
 
 def _were_beats(wave: Floats, earlier: BeatList, rate_hz: float) -> bool:
     """Whether what came before a silence was a heart's: each step of a light or a hand that moves is alike in form, too, but
     they fall as fast as they rise, take longer, and the next one may have any height."""
-    rise_s = float(np.median(earlier.peak - earlier.onset))
+    rise_s = float(median(earlier.peak - earlier.onset))
     uneven = float(abs(np.diff(np.log(earlier.amplitude + 1e-12))).mean())
     steeper = polarity(wave[: round(float(earlier.peak[-1] + _AFTER_PEAK_S) * rate_hz)])
     return steeper >= _STEEPER and rise_s <= _LONGEST_RISE_S and uneven <= _UNEVEN
@@ -266,9 +269,9 @@ def _earlier(beats: BeatList, end: float, gap_s: float) -> BeatList:
 
 def _asystole(end: float, beats: BeatList, gap_s: float, spanned_s: float, trust: float, shapes: Floats) -> int | None:
     late = shapes[beats.peak >= end - RATE_SPAN_S]
-    alike = float(np.median(late)) if len(late) >= _ASYSTOLE_BEATS else 0.0
+    alike = float(median(late)) if len(late) >= _ASYSTOLE_BEATS else 0.0
     if spanned_s < _CONTRADICT_GAP_S and alike >= _ALIKE and trust >= _SOME_TRUST:
         return 0
     earlier = shapes[beats.peak < end - max(_SILENT_S, gap_s - 1.0)]
-    steady = len(earlier) >= _ASYSTOLE_BEATS and float(np.median(earlier)) >= _ALIKE
+    steady = len(earlier) >= _ASYSTOLE_BEATS and float(median(earlier)) >= _ALIKE
     return 1 if gap_s >= _SILENT_S and steady else None

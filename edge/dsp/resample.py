@@ -13,6 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.ranks import median
+
 Floats = NDArray[np.float64]
 
 _SINC_HALF = 6  # half length of the low-pass in samples of the coarser grid
@@ -35,8 +37,6 @@ def to_grid(
     flat = x[:, None] if x.ndim == 1 else x
     out = np.zeros((count, flat.shape[1]))
     valid = np.zeros(count, dtype=bool)
-    if len(t):
-        out = np.stack([np.interp(grid, t, flat[:, c]) for c in range(flat.shape[1])], axis=1)
     breaks = np.flatnonzero(np.diff(t) > max_gap_s) + 1 if len(t) else np.empty(0, dtype=np.int64)
     edges = [0, *breaks.tolist(), len(t)]
     for a, b in pairwise(edges):
@@ -48,6 +48,9 @@ def to_grid(
             smooth = _limited(t[a:b], flat[a:b], rate_hz)
             out[inside] = _hermite(t[a:b], smooth, np.clip(grid[inside], t[a], t[b - 1]))
             valid |= inside
+    if len(t) and not valid.all():
+        for c in range(flat.shape[1]):
+            out[~valid, c] = np.interp(grid[~valid], t, flat[:, c])
     return out.reshape(count, *x.shape[1:]), valid
 
 
@@ -114,7 +117,7 @@ def _hermite(t: Floats, x: Floats, at: Floats) -> Floats:
     tangent[0], tangent[-1] = slope[0], slope[-1]
     before, after = step[:-1], step[1:]
     parabola = (slope[:-1] * after + slope[1:] * before) / (before + after)
-    odd = np.minimum(before, after) < _ODD_STEP * float(np.median(step))
+    odd = np.minimum(before, after) < _ODD_STEP * float(median(step[:, 0]))
     tangent[1:-1] = np.where(odd, (x[2:] - x[:-2]) / (before + after), parabola)
     i = np.clip(np.searchsorted(t, at, side="right") - 1, 0, len(t) - 2)
     h = step[i]

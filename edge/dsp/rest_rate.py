@@ -16,6 +16,7 @@ early beats, it is not how many beats there are: the mean over all of them is sa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,23 +24,27 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, find_beats, gain_controlled
+from edge.dsp.beats import BeatList, find_beats
 from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
+from edge.dsp.ranks import median
 from edge.dsp.rest_belief import Belief
 from edge.dsp.rest_rule import COUNTED, ENOUGH, Rule
 from edge.dsp.second_rise import MOST
 from edge.dsp.slow_beats import slow_beats
+from edge.dsp.tapers import hann
 
 Floats = NDArray[np.float64]
 
 _COARSE_HZ = 25.0
 _LOW_BPM, _HIGH_BPM = 20, 700
 _SLOWEST_BPM, _FASTEST_BPM = 30, 225
-_COMB = (1.0, 0.6, 0.3)
+_COMB = np.array([1.0, 0.6, 0.3])  # weights of the first three harmonics
+_COMB_BINS = np.outer([1, 2, 3], np.arange(_SLOWEST_BPM, _FASTEST_BPM + 1))
 _SAME_IBI = 0.12
 _FAST_SPAN_S, _FAST_LOOK_S, _FAST_HOP_S = 4.0, 12.0, 0.24
 _FAST_BPM = (112, 221)
+_FAST_BAND_BPM = 500
 _FAST_REACH_BPM = 14  # the resolution of 4 s
 _FAST_SHARE = 0.58  # no more than one in a hundred windows of CinC 2015 under 100 bpm has one
 _STEEPER = (-0.2, 0.6)  # further out it says nothing more
@@ -117,12 +122,12 @@ def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
     if len(recent) and recent.onset[0] < 0:
         recent = BeatList(recent.peak[1:], recent.onset[1:], recent.amplitude[1:])
     trust = quality.noise_quality(raw[tail:], wave[tail:], recent, rate_hz)
-    rise_s = float(np.median(recent.peak - recent.onset)) if len(recent) else _NO_RISE_S
+    rise_s = float(median(recent.peak - recent.onset)) if len(recent) else _NO_RISE_S
     counted = beat_rate(wave, beats, rate_hz, span, holes)
     if slow is not None:
         trust, counted = max(trust, _EMPTY_PAUSES), replace(counted, risen=np.zeros_like(counted.risen))
     shapes = quality.beat_quality(wave, beats, rate_hz)
-    return Look(beats, shapes, trust, counted, steeper, float(np.clip(rise_s, *_RISE_S)), slow is not None)
+    return Look(beats, shapes, trust, counted, steeper, min(max(rise_s, _RISE_S[0]), _RISE_S[1]), slow is not None)
 
 
 def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None) -> Counts:
@@ -131,9 +136,9 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
     by_beats = seen.counted.bpm
     if abs(seen.steeper) < _EVEN:
         return Counts((), by_beats, 0.0)
-    steep = float(np.clip(seen.steeper / _SURELY_STEEPER, 0.0, 1.0))
+    steep = min(max(seen.steeper / _SURELY_STEEPER, 0.0), 1.0)
     span = round(RATE_SPAN_S * rate_hz)
-    tail, level = wave[-span:], gain_controlled(wave, rate_hz)[-span:]
+    tail, level = wave[-span:], seen.counted.level[-span:]
     plain, levelled = shares(tail, rate_hz), shares(level, rate_hz)
     if not plain.any():
         return Counts((), by_beats, 0.0)
@@ -151,7 +156,7 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
     burst = _burst(tail, rate_hz)
     form = (seen.steeper, seen.rise_s, float(seen.rise_s < _SPIKE_S))
     found = []
-    counted = (by_beats, strongest(levelled), strongest(shares(np.diff(wave)[-span:], rate_hz)))
+    counted = (by_beats, strongest(levelled), strongest(shares((wave[1:] - wave[:-1])[-span:], rate_hz)))
     for bpm in counted if belief is None else (*counted, belief.bpm):
         if _SLOWEST_BPM <= bpm <= _FASTEST_BPM and whole(bpm, plain):
             alike = float((abs(ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(ibi) else 0.0
@@ -205,11 +210,10 @@ def shares(x: Floats, rate_hz: float) -> Floats:
     """Share of power at every whole bpm, ``(751,)``, zero below 20 and above 700; all zero for a flat line."""
     step = max(1, round(rate_hz / _COARSE_HZ))
     y, hz = x[::step], rate_hz / step
-    y = (y - y.mean()) * np.hanning(len(y))
-    power = abs(fft.rfft(y, round(60.0 * hz))) ** 2
+    y = (y - y.mean()) * hann(len(y))
+    power = abs(fft.rfft(y, round(60.0 * hz))[_LOW_BPM:_HIGH_BPM]) ** 2
     out = np.zeros(_HIGH_BPM + 51)
-    n = min(len(power), _HIGH_BPM)
-    out[_LOW_BPM:n] = power[_LOW_BPM:n]
+    out[_LOW_BPM : _LOW_BPM + len(power)] = power
     total = float(out.sum())
     return out / total if total > 1e-12 * len(y) else np.zeros(len(out))
 
@@ -227,34 +231,34 @@ def whole(bpm: float, share: Floats) -> bool:
 def near(share: Floats, bpm: float) -> float:
     """Share within 3 to 6 bpm (7 %) of ``bpm``."""
     reach = min(max(0.07 * bpm, 3.0), 6.0)
-    return float(share[max(0, int(np.ceil(bpm - reach))) : int(np.floor(bpm + reach)) + 1].sum())
+    return float(share[max(0, math.ceil(bpm - reach)) : math.floor(bpm + reach) + 1].sum())
 
 
 def strongest(share: Floats) -> float:
     """The rate whose first three harmonics hold most, bpm, to a fraction of a bin."""
-    f = np.arange(_SLOWEST_BPM, _FASTEST_BPM + 1)
-    comb = np.sum([weight * share[k * f] for k, weight in enumerate(_COMB, start=1)], axis=0)
-    i = int(np.argmax(comb))
-    if not 0 < i < len(f) - 1:
-        return float(f[i])
+    comb = (_COMB[:, None] * share[_COMB_BINS]).sum(axis=0)
+    i = int(comb.argmax())
+    if not 0 < i < len(comb) - 1:
+        return float(_SLOWEST_BPM + i)
     left, mid, right = comb[i - 1 : i + 2]
     bend = left - 2 * mid + right
-    return float(f[i] + (0.5 * (left - right) / bend if bend < 0 else 0.0))
+    return float(_SLOWEST_BPM + i + (0.5 * (left - right) / bend if bend < 0 else 0.0))
 
 
 def steepness(wave: Floats) -> float:
     """How much steeper an upright wave rises than it falls, as the skewness of its slopes, within limits."""
-    slope = np.diff(wave)
+    slope = wave[1:] - wave[:-1]
     slope -= slope.mean()
     square = slope * slope
-    return float(np.clip((slope * square).mean() / (square.mean() ** 1.5 + 1e-30), *_STEEPER))
+    skewness = float((slope * square).mean() / (square.mean() ** 1.5 + 1e-30))
+    return min(max(skewness, _STEEPER[0]), _STEEPER[1])
 
 
 def _burst(tail: Floats, rate_hz: float) -> float:
     """Logarithm of the strongest second over the usual one."""
     width = round(rate_hz)
     rows = np.sort(tail[len(tail) % width :].reshape(-1, width).std(axis=1))
-    return float(np.log((rows[-1] + 1e-12) / (np.median(rows) + 1e-12)))
+    return float(np.log((rows[-1] + 1e-12) / (median(rows) + 1e-12)))
 
 
 def fast_stretch(wave: Floats, rate_hz: float, holes: Holes = ()) -> bool:
@@ -272,8 +276,8 @@ def fast_stretch(wave: Floats, rate_hz: float, holes: Holes = ()) -> bool:
         return False
     rows = np.stack(whole)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    power = abs(fft.rfft(rows * np.hanning(n), round(60.0 * hz), axis=1)) ** 2
-    total = power[:, _SLOWEST_BPM:500].sum(axis=1) + 1e-12
+    power = abs(fft.rfft(rows * hann(n), round(60.0 * hz), axis=1)[:, :_FAST_BAND_BPM]) ** 2
+    total = power[:, _SLOWEST_BPM:].sum(axis=1) + 1e-12
     upto = np.cumsum(power, axis=1)
     bpm = np.arange(*_FAST_BPM)
     first, second = (upto[:, k * bpm + _FAST_REACH_BPM] - upto[:, k * bpm - _FAST_REACH_BPM - 1] for k in (1, 2))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from edge.dsp.beats import BeatList, band_passed, find_beats, gain_controlled
+from edge.dsp.ranks import median
 
 Floats = NDArray[np.float64]
 
@@ -165,7 +166,7 @@ def _shape(wave: Floats, beats: BeatList) -> Floats:
     p = _power(z * _TAPER)[_BAND]
     p = p / (p.sum() + 1e-12)
     top = float(_FREQ_HZ[int(np.argmax(p))])
-    rate = 1.0 / float(np.median(beats.ibi)) if len(beats) > 2 else 0.0
+    rate = 1.0 / float(median(beats.ibi)) if len(beats) > 2 else 0.0
     acf = fft.irfft(_power(z), _FFT)[: _LAGS.stop]
     lagged = acf[_LAGS] / (acf[0] + 1e-12) * _UNBIASED
     best = int(np.argmax(lagged))
@@ -216,7 +217,7 @@ def _template(wave: Floats, beats: BeatList) -> tuple[float, float, float]:
     rows = wave[at[:, None] + np.arange(-25, 35)]
     rows = rows - rows.mean(axis=1, keepdims=True)
     rows = rows / (np.sqrt((rows * rows).sum(axis=1, keepdims=True)) + 1e-9)
-    middle = np.median(rows, axis=0)
+    middle = median(rows)
     alike = rows @ (middle / (np.sqrt(middle @ middle) + 1e-9))
     return float(alike.mean()), float(alike.min()), float(alike.std())
 

@@ -7,11 +7,14 @@ enhanced ones break the skin model both stand on.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from edge.dsp.filters import butterworth, zero_phase
+from edge.dsp.tapers import hann_inside
 
 Floats = NDArray[np.float64]
 
@@ -21,6 +24,9 @@ BAND_HZ = (0.6, 4.0)
 GRID_BPM: Floats = np.exp(np.arange(np.log(40.0), np.log(220.0) + 1e-9, 0.01))
 """Rates in steps of 1 %, 40 to 220 per minute."""
 _NFFT = 4096
+_AT_HZ: Floats = np.arange(round(8.0 * _NFFT / RATE_HZ)) * RATE_HZ / _NFFT  # up to 8 Hz: no rate is looked for above
+_AT_BPM: Floats = _AT_HZ * 60.0
+_INSIDE = (_AT_BPM >= 36.0) & (_AT_BPM <= 222.0)
 _TINY = 1e-12
 _STILL = 1e-9  # deviation below which a colour does not move
 
@@ -43,7 +49,9 @@ def pos(rgb: Floats) -> Floats:
     d1, d2 = (_deviation(w, spread, joint) for w in (w1, w2))
     ratio = np.where(d2 < _STILL, 0.0, d1 / np.maximum(d2, _STILL))
     weights = w1 + ratio[:, None] * w2  # of the colours in each window; what they make of its mean is 0
-    added = _moving_sum(np.pad(weights, ((length - 1, length - 1), (0, 0))), length)  # of the windows over each sample
+    around = np.zeros((n + length - 1, 3))
+    around[length - 1 : n] = weights
+    added = _moving_sum(around, length)  # of the windows over each sample
     return np.asarray((rgb * added).sum(1) / _cover(n, length))
 
 
@@ -70,7 +78,7 @@ def chrom(rgb: Floats) -> Floats:
     wx = np.lib.stride_tricks.sliding_window_view(x, length)
     wy = np.lib.stride_tricks.sliding_window_view(y, length)
     ratio = wx.std(1) / np.maximum(wy.std(1), _TINY)
-    return _overlap_add((wx - ratio[:, None] * wy) * np.hanning(length + 2)[1:-1], n)
+    return _overlap_add((wx - ratio[:, None] * wy) * hann_inside(length), n)
 
 
 def band_pass(x: Floats) -> Floats:
@@ -80,17 +88,19 @@ def band_pass(x: Floats) -> Floats:
 
 def power(x: Floats, grid_bpm: Floats = GRID_BPM) -> Floats:
     """Power of ``x`` ``(n,)`` at each rate of the grid: Hann window, zero-padded transform."""
-    spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
-    return np.asarray(np.interp(grid_bpm / 60.0, np.arange(len(spectrum)) * RATE_HZ / _NFFT, spectrum))
+    return np.asarray(np.interp(grid_bpm / 60.0, _AT_HZ, _spectrum(x)))
+
+
+def _spectrum(x: Floats) -> Floats:
+    """Power at ``_AT_HZ``: Hann window, zero-padded transform."""
+    return np.asarray(np.abs(fft.rfft((x - x.mean()) * hann_inside(len(x)), _NFFT)[: len(_AT_HZ)]) ** 2)
 
 
 def snr_db(x: Floats, bpm: float) -> float:
     """Power within 6 bpm of the rate and of its double over the rest of 0.6 to 3.7 Hz, dB (as in de Haan 2013)."""
-    spectrum = np.abs(fft.rfft((x - x.mean()) * np.hanning(len(x) + 2)[1:-1], _NFFT)) ** 2
-    at_bpm = np.arange(len(spectrum)) * RATE_HZ / _NFFT * 60.0
-    inside = (at_bpm >= 36.0) & (at_bpm <= 222.0)
-    pulse = inside & ((np.abs(at_bpm - bpm) <= 6.0) | (np.abs(at_bpm - 2.0 * bpm) <= 6.0))
-    signal, rest = float(spectrum[pulse].sum()), float(spectrum[inside & ~pulse].sum())
+    spectrum = _spectrum(x)
+    pulse = _INSIDE & ((np.abs(_AT_BPM - bpm) <= 6.0) | (np.abs(_AT_BPM - 2.0 * bpm) <= 6.0))
+    signal, rest = float(spectrum[pulse].sum()), float(spectrum[_INSIDE & ~pulse].sum())
     if signal + rest <= _TINY:
         return -np.inf
     return float(10.0 * np.log10(max(signal, _TINY) / max(rest, _TINY)))
@@ -104,7 +114,7 @@ def amplitude_at(x: Floats, bpm: float) -> Floats:
     t = np.arange(len(x)) / RATE_HZ
     line = np.stack([np.ones_like(t), t - t.mean()], axis=1)
     flat = flat - line @ np.linalg.lstsq(line, flat, rcond=None)[0]
-    window = np.hanning(len(x) + 2)[1:-1]
+    window = hann_inside(len(x))
     tone = np.exp(-2j * np.pi * bpm / 60.0 * t) * window
     return np.asarray(2.0 * np.abs(tone @ flat) / window.sum())
 
@@ -118,6 +128,7 @@ def _overlap_add(h: Floats, n: int) -> Floats:
     return np.asarray(out / _cover(n, length))
 
 
+@lru_cache(maxsize=16)
 def _cover(n: int, length: int) -> NDArray[np.intp]:
     """How many windows of ``length`` cover each of ``n`` samples."""
     return np.minimum(np.minimum(np.arange(1, n + 1), np.arange(n, 0, -1)), min(length, n - length + 1))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.beats import BeatList
+from edge.dsp.ranks import median
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def smoothed(wave: Floats, rate_hz: float) -> Floats:
 
 def _ripple(wave: Floats, rate_hz: float) -> float:
     """The usual distance of a wave from its own mean: near 0 where it is clean, whatever its beats are like."""
-    return float(np.median(abs(wave - smoothed(wave, rate_hz))))
+    return float(median(abs(wave - smoothed(wave, rate_hz))))
 
 
 def _steepest(slope: Floats, begin: NDArray[np.number], end: NDArray[np.number]) -> Floats:

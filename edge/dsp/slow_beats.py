@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.dsp.beats import BeatList, described
 from edge.dsp.ppg_quality import beat_quality
+from edge.dsp.ranks import median, quantile
 from edge.dsp.second_rise import AHEAD_S, last_dicrotic_s, smoothed
 
 Floats = NDArray[np.float64]
@@ -44,7 +45,7 @@ def slow_beats(wave: Floats, beats: BeatList, rate_hz: float) -> BeatList | None
     if len(beats) < _LEAST:
         return None
     places = np.clip(np.round(beats.peak * rate_hz).astype(np.int64), 1, len(wave) - 2)
-    places = places[beats.amplitude >= _HIGH * np.quantile(beats.amplitude, 0.75)]
+    places = places[beats.amplitude >= _HIGH * quantile(beats.amplitude, 0.75)]
     if len(places) < _LEAST:
         return None
     high = described(places, wave, rate_hz, beats.blind)
@@ -53,12 +54,12 @@ def slow_beats(wave: Floats, beats: BeatList, rate_hz: float) -> BeatList | None
     if (
         high.whole.sum() < _LEAST - 1
         or not len(late_s)
-        or min(np.median(ibi_s[high.whole]), late_s.mean()) < 60.0 / SLOW_BPM
+        or min(median(ibi_s[high.whole]), late_s.mean()) < 60.0 / SLOW_BPM
     ):
         return None
-    if float(np.median(high.peak - high.onset)) > _LONGEST_RISE_S:
+    if float(median(high.peak - high.onset)) > _LONGEST_RISE_S:
         return None
-    if float(np.quantile(beat_quality(wave, high, rate_hz), 0.2)) < _ALIKE:
+    if quantile(beat_quality(wave, high, rate_hz), 0.2) < _ALIKE:
         return None
     return high if _pauses_are_empty(wave, high, rate_hz) else None
 
@@ -67,7 +68,7 @@ def _pauses_are_empty(wave: Floats, beats: BeatList, rate_hz: float) -> bool:
     """Whether nothing in the pauses between the beats of the last 10 s can be a beat."""
     places = np.round(beats.peak * rate_hz).astype(np.int64)
     ibi, whole = beats.ibi, beats.whole
-    usual_s = float(np.median(ibi[whole]))
+    usual_s = float(median(ibi[whole]))
     height = np.minimum(beats.amplitude[1:], beats.amplitude[:-1])
     rise_s = beats.peak[1:] - beats.onset[1:]
     rough = abs(wave - smoothed(wave, rate_hz))
@@ -78,10 +79,10 @@ def _pauses_are_empty(wave: Floats, beats: BeatList, rate_hz: float) -> bool:
         late = wave[places[k] + (begin + end) // 2 : places[k] + end]
         fallen.append(float((np.maximum.accumulate(late) - late).max()) / height[k])
         ripples.append(rough[places[k] + begin : places[k] + end] / height[k])
-    if max(highest) > _ANY or float(np.median(fallen)) > _FALLEN:
+    if max(highest) > _ANY or float(median(np.array(fallen))) > _FALLEN:
         return False
-    noise = _RIPPLES * float(np.median(np.concatenate(ripples)))
-    if float(np.quantile(highest, 0.8)) > min(_USUAL, max(_SMALL, noise)):
+    noise = _RIPPLES * float(median(np.concatenate(ripples)))
+    if quantile(np.array(highest), 0.8) > min(_USUAL, max(_SMALL, noise)):
         return False
     long = np.flatnonzero(whole & (ibi >= _LONG_PAUSE * usual_s))
     size = int((places[1:] - places[:-1])[long].min())

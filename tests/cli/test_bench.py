@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.assembly import ModelShelf
 from edge.cli import bench
 from edge.cli.bench import stages
 from edge.types import ConfigError
@@ -55,6 +56,16 @@ def test_a_bed_that_cannot_run_is_said_in_one_line(
     assert call("--seconds", "0.5") == 0
     line = capsys.readouterr().out.strip().splitlines()[-1]
     assert line.startswith("bed, nothing: not run: ")
+
+
+@pytest.mark.parametrize("kind", ["pulse", "rhythm", "murmur", "camera_pulse"])
+def test_what_is_timed_is_an_answer(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGE_VITALS_MODELS")
+    lane, analyzer, streams = stages.bench_lane(kind, ModelShelf())
+    blocks = stages.bench_blocks(streams, analyzer.window_s + 3 * analyzer.hop_s + 0.5)
+    full = [r for b in blocks for r in lane.feed(b) if r.t > analyzer.window_s + analyzer.hop_s]
+    assert {r.metric for r in full} == set(analyzer.metrics)
+    assert [(r.metric, r.reason) for r in full if r.value is None] == []
 
 
 def test_a_stage_that_needs_what_is_not_here_says_so() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.dsp import ppg_quality, rest_rate, rest_rule, synthesis
-from edge.dsp.beats import BeatList, band_passed, find_beats
+from edge.dsp.beats import BeatList, band_passed, find_beats, gain_controlled
 from edge.dsp.pulse_rate import BeatRate, systolic_only
 from edge.dsp.slow_beats import slow_beats
 
@@ -113,7 +113,7 @@ WAVE = pulse()[1]
 def counted(*, bpm=75.0, autocorrelation=75.0, gained=75.0, risen=(), other=BEATS, wave=WAVE, **told):
     """Twelve intervals of 0.8 s in the last 10 s; risen: those with a second rise."""
     marks = np.isin(np.arange(19), risen)
-    counted_by = BeatRate(bpm, (gained, autocorrelation), other, marks)
+    counted_by = BeatRate(bpm, (gained, autocorrelation), other, marks, gain_controlled(wave, RATE))
     seen = rest_rate.Look(BEATS, np.ones(20), 0.95, counted_by, 0.3, 0.15)
     return rest_rate.count(wave, replace(seen, **told), RATE)
 

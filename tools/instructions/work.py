@@ -83,8 +83,8 @@ def _analyzer(kind: str) -> Work:
 
     def hops() -> None:
         readings = [r for block in counted for r in lane.feed(block)]
-        if len({r.t for r in readings}) != HOPS or lane.take_faults():
-            raise RuntimeError(f"{kind}: not {HOPS} hops: {readings}")
+        if len({r.t for r in readings}) != HOPS or lane.take_faults() or any(r.value is None for r in readings):
+            raise RuntimeError(f"{kind}: not {HOPS} hops that are answered: {readings}")
 
     return Work(f"{kind}, one hop", hops, HOPS, 1.0 / analyzer.hop_s)
 

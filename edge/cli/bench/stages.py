@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge.lane import Lane
 
 _ROI_HZ = 30.0
+_FACE = {"present": 1.0, "x": 0.4, "y": 0.3, "w": 0.2, "h": 0.3, "faces": 1.0, "brightness": 120.0, "change": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _face_roi() -> Stage:
 
 
 def synthetic_blocks(kind: str, seconds: float) -> Sequence[Block]:
-    """A synthetic heart as the source of that name gives it; ``roi``: a face's mean colours at 30 frames a second."""
+    """A synthetic heart as the source of that name gives it; ``roi``: a still face's colours at 30 frames a second."""
     from edge.clock import ManualClock
     from edge.replay import read_all
     from edge.sources import synthetic
@@ -179,13 +180,21 @@ def synthetic_blocks(kind: str, seconds: float) -> Sequence[Block]:
 
 def _roi_blocks(seconds: float) -> Iterator[Block]:
     from edge.dsp import synthesis
-    from edge.dsp.face_columns import COLUMNS
+    from edge.dsp.face_columns import COLUMNS, SKIN
+    from edge.dsp.face_spectra import BLOOD_RGB
 
-    columns = len(COLUMNS)
     heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], seconds + 1.0)
     t = np.arange(round(seconds * _ROI_HZ)) / _ROI_HZ
     wave = synthesis.ppg(heart, t)
     rng = np.random.default_rng(0)
+    still = dict.fromkeys(COLUMNS, 0.0) | _FACE
+    rows = np.tile(list(still.values()), (len(t), 1))
+    for i, name in enumerate(COLUMNS):
+        area, _, colour = name.rpartition("_")
+        if area:
+            blood = 0.01 * BLOOD_RGB["rgb".index(colour)] * wave if area in SKIN else 0.0
+            rows[:, i] = 120.0 * (1.0 - blood)
+        if area or name in ("brightness", "change"):
+            rows[:, i] += 0.1 * rng.random(len(t))
     for i, at in enumerate(t):
-        row = 120.0 + 0.5 * wave[i] + 0.1 * rng.standard_normal(columns)
-        yield Block("bench/roi", i, float(at), _ROI_HZ, row[None])
+        yield Block("bench/roi", i, float(at), _ROI_HZ, rows[i : i + 1].copy(), labels=COLUMNS)
