@@ -139,7 +139,9 @@ def among_steps(bpm, gap_s, *, whole=(), rate=100.0, seconds=60.0, rests_until=0
     acc = np.stack([step, 0.4 * step**2, 1.0 + 0.2 * step], axis=1) + 0.003 * noise
     rows = {"acc": acc, "ppg": 60000.0 + 1500.0 * synthesis.ppg(heart, t, seed=4)[:, None] + 2500.0 * step[:, None]}
     model = inference.load("motion", variant="onnx-int8")
-    lane = Lane(bed="bed1", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model)})
+    lane = Lane(
+        bed="bed1", source="node", primary="ppg", analyzers={"pulse": pulse.build(models=lambda _: model, rest="rule")}
+    )
     found = []
     for begin in np.arange(0.0, seconds, 0.25):
         for kind, x in rows.items():

@@ -36,6 +36,7 @@ ENDS_S = np.arange(30.0, 201.0, 10.0)
 RIGHT_BPM = 5.0
 RIDGE = 1.0
 DEAD = 160
+LIMITS = (0.0, 0.5, 0.7, 0.75, rest_rule.ENOUGH, 0.85, 0.9, 0.95, 0.98)
 
 
 def reference(beats_s, end):
@@ -135,7 +136,7 @@ def cross_validated(found, dead):
 def table(answers):
     """Lines of coverage, share within 5 bpm and mean absolute error, by quality from which a rate is said."""
     truth, bpm, quality = (np.array([a[k] for a in answers]) for k in (2, 3, 4))
-    for limit in (0.0, 0.5, 0.7, 0.75, rest_rule.ENOUGH, 0.85, 0.9, 0.95, 0.98):
+    for limit in LIMITS:
         said = (quality >= limit) & np.isfinite(bpm)
         error = abs(bpm - truth)[said]
         slow = error[(truth[said] >= 30) & (truth[said] < 60)]

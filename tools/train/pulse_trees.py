@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Grow the trees that say how likely a rate at rest is right where the network of ``pulse.py`` has a say; cross-validate.
 
-    python tools/train/pulse_trees.py --work .cache/pulse                       # figures, and trees.npz of all folds
-    python tools/train/pulse_trees.py --work .cache/pulse --variant litert-int8 --out windows.csv
+    python tools/train/pulse_trees.py --out windows.csv    # figures of every kind of file, and trees.npz in --work
 
 The windows, folds and movement of ``pulse_rule.py``; the network that reads a window never saw its record, and neither
 did the trees that judge it. Trees may only be surer of a rate for more belief in it, for more beats alike and for more
-trust in the beats, and less sure for more belief elsewhere or in none.
+trust in the beats, and less sure for more belief elsewhere or in none. They are grown on what the int8 file says in ONNX
+Runtime, and judge what the others say as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from edge.dsp import rest_belief, rest_rule
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rest_rate import choose
 
+VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
 FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
@@ -87,20 +88,25 @@ def quality_of(counts, trees: BoostedTrees):
     return best.bpm, best.quality
 
 
+def judged(found, by_fold):
+    """``(record, end, truth, bpm, quality)`` of every window, by the trees of the other folds."""
+    return [(i, end, truth, *quality_of(counts, by_fold[k])) for k, i, end, truth, counts in found]
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=DATA)
     arguments.add_argument(
         "--work", type=Path, default=ROOT / ".cache" / "pulse", help="where pulse.py keeps its networks"
     )
-    arguments.add_argument("--variant", default="onnx-int8")
     arguments.add_argument("--out", type=Path, help="CSV of every window by the folds that never saw its record")
     options = arguments.parse_args()
-    found, dead = collect(options.data / "ppg" / "cinc2015.npz", networks(options.work, options.variant))
+    path = options.data / "ppg" / "cinc2015.npz"
+    found, dead = collect(path, networks(options.work, VARIANTS[0]))
     rows, right, at = examples(found, dead)
     by_fold = [grown(rows[at != k], right[at != k]) for k in range(pulse_rule.FOLDS)]
-    answers = [(i, end, truth, *quality_of(counts, by_fold[k])) for k, i, end, truth, counts in found]
-    print(f"{len(answers)} windows of {len({a[0] for a in answers})} records, {options.variant}")
+    answers = judged(found, by_fold)
+    print(f"{len(answers)} windows of {len({a[0] for a in answers})} records")
     for line in pulse_rule.lines(answers):
         print(line)
     said = np.mean([quality_of(counts, by_fold[k])[1] >= rest_rule.ENOUGH for k, counts in dead])
@@ -109,6 +115,10 @@ def main() -> int:
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["record", "t", "reference", "bpm", "quality"], *answers])
+    for variant in VARIANTS:
+        said = answers if variant == VARIANTS[0] else judged(collect(path, networks(options.work, variant))[0], by_fold)
+        words = list(pulse_rule.lines(said))[pulse_rule.LIMITS.index(rest_rule.ENOUGH)]
+        print(f"{variant}: {words}")
     return 0
 
 
