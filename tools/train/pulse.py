@@ -143,7 +143,7 @@ def ship(net, found, trees: Path, folder: Path) -> None:
             "seed": SEED,
             "parameters": parameters(net),
         },
-        "limits": {"text": "Intensive care, fingers and ears at rest. The rule in edge/dsp/rest_rate.py decides."},
+        "limits": {"text": "Pulse oximeters in intensive care, at rest. The rule in edge/dsp/rest_rate.py decides."},
     }
     example = (torch.zeros(*network_input(found[0][0]).shape),)
     parity = export(net, example, inputs_of(found[0], 40), folder, "pulse", generated(8), card,
