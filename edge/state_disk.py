@@ -54,7 +54,7 @@ def outbox_in_memory(disk: Silent, clock: Clock, boot: str, held: contextlib.Exi
                 mine = True
         return mine
 
-    why = f"the disk of {disk.state_dir} gave no answer for {disk.waited_s:g} s; what stood before is not known"
+    why = f"no answer from {disk.state_dir} in {disk.waited_s:g} s; those before are unknown"
     return Outbox(disk.state_dir / OUTBOX, clock=clock, boot=boot, lent=why, ours=ours)
 
 

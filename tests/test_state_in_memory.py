@@ -85,8 +85,8 @@ def test_the_beds_are_watched_all_the_same_and_alarms_say_what_is_lost(config, t
     assert [(a.presence, a.text) for a in kept.alarms("outbox_full")] == [
         (
             "on",
-            f"alarms cannot be written to disk (the disk of {tmp_path}/state gave no answer for 0.05 s; what stood before "
-            "is not known); they are sent all the same",
+            f"alarms cannot be written to disk (no answer from {tmp_path}/state in 0.05 s; those before are unknown); they "
+            "are sent all the same",
         )
     ]
     assert [(a.presence, a.text) for a in kept.alarms("recording_lost")] == [

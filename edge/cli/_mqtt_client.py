@@ -72,7 +72,8 @@ class Client:
         try:
             self._connection = connect(options, on_message=self._take, on_lost=self._wake)
         except RefusedError as error:
-            remedy = _REMEDIES.get(error.fault)
+            asks = str(error).endswith("?")  # what to look at is said already
+            remedy = None if asks else _REMEDIES.get(error.fault)
             raise SinkError("; ".join(filter(None, (f"{parts.hostname}:{options.port}: {error}", remedy)))) from None
         self.version = self._connection.version
 

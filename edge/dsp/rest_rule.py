@@ -4,6 +4,7 @@ over what a network believes of the rate."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -27,12 +28,20 @@ ENOUGH: Final = 0.8
 
 def by_weights(offset: float, weights: tuple[float, ...]) -> Rule:
     """The logistic rule with these weights of ``FIGURES``."""
-    return lambda figures: _share(offset + sum(w * f for w, f in zip(weights, figures, strict=True)))
+    return partial(_weighed, offset, weights)
 
 
 def by_trees(trees: BoostedTrees) -> Rule:
     """The rule of trees grown on ``FIGURES`` and, behind them, ``rest_belief.FIGURES``."""
-    return lambda figures: _share(float(trees(np.array(figures))[0]))
+    return partial(_asked, trees)
+
+
+def _weighed(offset: float, weights: tuple[float, ...], figures: tuple[float, ...]) -> float:
+    return _share(offset + sum(w * f for w, f in zip(weights, figures, strict=True)))
+
+
+def _asked(trees: BoostedTrees, figures: tuple[float, ...]) -> float:
+    return _share(float(trees(np.array(figures))[0]))
 
 
 def _share(logit: float) -> float:

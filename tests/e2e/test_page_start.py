@@ -106,8 +106,8 @@ def test_the_bed_that_is_shown_is_named_in_sight_however_many_there_are(browser,
 
 
 LONG = (
-    f"Alarms cannot be written to disk (the disk of /var/lib/edge-vitals gave no answer for {state_in_memory.START_S:g} s; "
-    "what stood before is not known); they are sent all the same",
+    f"Alarms cannot be written to disk (no answer from /var/lib/edge-vitals in {state_in_memory.START_S:g} s; those before "
+    "are unknown); they are sent all the same",
     "Broker: not connected to 192.168.1.10:8883 (certificate verify failed: self-signed certificate in certificate chain)",
 )
 
