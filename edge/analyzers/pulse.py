@@ -101,7 +101,7 @@ class Pulse:
         self, channel: int, hop_s: float, upside_down: str, motion: Model | None = None, rest: Model | None = None
     ) -> None:
         self.hop_s = hop_s
-        self._channel, self._models = channel, (motion, rest)
+        self._channel, self._motion_model, self._rest_model = channel, motion, rest
         self._rest = RestEstimator()
         if rest is not None:
             self._rest = RestEstimator(partial(_answer, rest), BoostedTrees.from_bytes(rest.beside["trees"]))
@@ -157,7 +157,7 @@ class Pulse:
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
         rate, learned = self._rest(wave, seen, _GRID_HZ, holes)
-        model = str(self._models[1].identity) if learned and self._models[1] else ""
+        model = str(self._rest_model.identity) if learned and self._rest_model else ""
         if rate.quality < rest_rule.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail, model=model)
         detail["sd"], detail["method"] = rate.sd, rate.method
@@ -173,7 +173,7 @@ class Pulse:
         trust = max(0.0, 1.0 - sd / (_MAX_SD_SHARE * bpm))
         detail: dict[str, Any] = {"sd": sd, "method": "spectrum", "motion": moved, "asystole": None}
         value, why = (None, reason) if sd > _MAX_SD_SHARE * bpm else (bpm, "")
-        identity = str(self._models[0].identity) if self._models[0] else ""
+        identity = str(self._motion_model.identity) if self._motion_model else ""
         return Reading("ppg.hr", t, value, "bpm", trust, why, detail, model=identity)
 
     def _track(self, window: Window, acc: Window, since: float) -> tuple[float, float] | None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from edge.dsp.tapers import hann
+
 Floats = NDArray[np.float64]
 
 RATE_HZ: Final = 50.0
@@ -42,7 +44,7 @@ _LIKE: Final = ((0, 1.0), (0, 2.0), (0, 0.5), (1, 1.0), (1, 0.5), (2, 1.0), (3, 
 def _tapers() -> Floats:
     rows = np.zeros((4, _SAMPLES))
     for row, n in zip(rows, (_SAMPLES, _RECENT, _LAST, _SAMPLES), strict=True):
-        row[-n:] = np.hanning(n)
+        row[-n:] = hann(n)
     return rows
 
 

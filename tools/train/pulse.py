@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 import pulse_rule
 import synthetic_ppg
 from data_folder import DATA
+from pulse_trees import VARIANTS
 
 from edge.dsp import ppg_quality, synthesis
 from edge.dsp.beats import Upright, band_passed
@@ -39,7 +40,6 @@ SEED = 2015
 VERSION = "1.0.0"
 ENDS_S = np.arange(20.0, 201.0, 2.0)
 DEAD = 4000
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 STEP = round(pulse_rule.GRID_HZ / RATE_HZ)
 
 
