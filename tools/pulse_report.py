@@ -235,7 +235,7 @@ Written by `tools/pulse_report.py`; its first lines say how to make it again.
 {windows} windows of 16 s from {records} records, every 10 s from 30 s to 200 s, where the ECG's automatic beats of the
 last 10 s are regular. Whole records are held out (five folds). A rate is said from quality {enough:.2f} on: that is
 {coverage:.3f} of the windows, {within:.4f} of them within 5 bpm ({slow:.3f} of the {slows} at 30 to 60 a minute), mean
-absolute error {mae:.2f} bpm. By the counts alone, as beside gaps and where no runtime is installed: {counts}.
+absolute error {mae:.2f} bpm. By the counts alone, where no runtime is installed: {counts}.
 The network is [models/pulse](../models/pulse/README.md).
 
 {rest}
@@ -250,7 +250,7 @@ clipped), and the likeliest of what is counted is right in {counted_right:.3f} o
 within 5 bpm; 0.88 of the windows at that share would need it to be right in 0.869 and the rule to know nearly every time.
 Without the network, too, the third count, the harmonics of the slopes, had gained 0.016 of windows counted right over two,
 and 0.008 of answers; being silent on lamps, hum, hangs, steps of the light and on what may be half or double of a heart
-costs about a hundredth of the answers, with the network as without. Rates of a few seconds before were tried as further
+costs about a hundredth of the answers; with the network, whose trees have learnt such waves, less. Rates of a few seconds before were tried as further
 evidence: less than a hundredth more at the same share within 5 bpm, which is not worth a reading that leans on the past.
 Boosted trees in place of the logistic rule over the counts alone gave 0.009. The curve does not go to zero: {worst} of the
 {wrong} wrong answers come from four records; in the worst a clean pulse and the automatic beats of the ECG disagree for

@@ -156,8 +156,8 @@ class Pulse:
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
-        rate, learned = self._rest(wave, seen, _GRID_HZ, holes)
-        model = str(self._rest_model.identity) if learned and self._rest_model else ""
+        rate = self._rest(wave, seen, _GRID_HZ)
+        model = "" if self._rest_model is None else str(self._rest_model.identity)
         if rate.quality < rest_rule.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail, model=model)
         detail["sd"], detail["method"] = rate.sd, rate.method

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.rest_spectra import GRID_BPM, RATE_HZ, SPAN_S, network_input
+from edge.dsp.rest_spectra import GRID_BPM, RATE_HZ, network_input
 
 Floats = NDArray[np.float64]
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -57,9 +57,7 @@ class Belief:
         return tuple(float(np.log(part + _FLOOR)) for part in parts)
 
 
-def believed(wave: Floats, rate_hz: float, network: Network) -> Belief | None:
-    """Of an upright band-passed wave; None for less than 16 s of it."""
-    span = round(SPAN_S * rate_hz)
-    if len(wave) < span:
-        return None
-    return Belief.of(network(network_input(wave[-span :: round(rate_hz / RATE_HZ)])))
+def believed(wave: Floats, rate_hz: float, network: Network) -> Belief:
+    """Of an upright band-passed wave; ValueError for less than 7.5 s of it."""
+    step = round(rate_hz / RATE_HZ)
+    return Belief.of(network(network_input(wave[len(wave) % step :: step])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edge.dsp.beats import Floats
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.ppg_holes import Holes
 from edge.dsp.rest_belief import Network, believed
 from edge.dsp.rest_rate import Look, RestRate, choose, count
 from edge.dsp.rest_rule import COUNTED, by_trees
@@ -15,10 +14,9 @@ class RestEstimator:
 
     def __init__(self, network: Network | None = None, trees: BoostedTrees | None = None) -> None:
         self._network = network
-        self._learned = COUNTED if trees is None else by_trees(trees)
+        self._rule = COUNTED if trees is None else by_trees(trees)
 
-    def __call__(self, wave: Floats, seen: Look, rate_hz: float, holes: Holes = ()) -> tuple[RestRate, bool]:
-        """The rate of an upright band-passed wave, and whether the network had a say: it reads 16 s without holes."""
-        belief = None if self._network is None or holes else believed(wave, rate_hz, self._network)
-        rule = COUNTED if belief is None else self._learned
-        return choose(count(wave, seen, rate_hz, belief), rule), belief is not None
+    def __call__(self, wave: Floats, seen: Look, rate_hz: float) -> RestRate:
+        """The rate of an upright band-passed wave of 7.5 s or more."""
+        belief = None if self._network is None else believed(wave, rate_hz, self._network)
+        return choose(count(wave, seen, rate_hz, belief), self._rule)

@@ -132,9 +132,10 @@ def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
 
 def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None) -> Counts:
     """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes; with
-    what a network believes, its own rate as well, and ``rest_belief.FIGURES`` behind the others of each."""
+    what a network believes, its own rate as well, and ``rest_belief.FIGURES`` behind the others of each. What no pulse has
+    is refused here only without a network: the trees that weigh its belief have learnt to refuse it."""
     by_beats = seen.counted.bpm
-    if abs(seen.steeper) < _EVEN:
+    if belief is None and abs(seen.steeper) < _EVEN:
         return Counts((), by_beats, 0.0)
     steep = min(max(seen.steeper / _SURELY_STEEPER, 0.0), 1.0)
     span = round(RATE_SPAN_S * rate_hz)
@@ -158,7 +159,7 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
     found = []
     counted = (by_beats, strongest(levelled), strongest(shares((wave[1:] - wave[:-1])[-span:], rate_hz)))
     for bpm in counted if belief is None else (*counted, belief.bpm):
-        if _SLOWEST_BPM <= bpm <= _FASTEST_BPM and whole(bpm, plain):
+        if _SLOWEST_BPM <= bpm <= _FASTEST_BPM and (belief is not None or whole(bpm, plain)):
             alike = float((abs(ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(ibi) else 0.0
             far = float(np.log(bpm / 90.0)) ** 2
             combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (levelled, plain))

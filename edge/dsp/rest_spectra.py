@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 RATE_HZ: Final = 50.0
 SPAN_S: Final = 16.0
+LEAST_S: Final = 7.5
 GRID_BPM: Final = np.geomspace(28.0, 230.0, 96)
 CHANNELS: Final = (
     *("power of 16 s", "at twice the rate", "at three times the rate", "at half the rate"),
@@ -27,7 +28,7 @@ CHANNELS: Final = (
     *("likeness of the slope after one beat", "after half of one"),
     *("likeness of 16 s after one beat", "of the rises alone", "rate"),
 )
-_SAMPLES = round(SPAN_S * RATE_HZ)
+_SAMPLES, _LEAST = round(SPAN_S * RATE_HZ), round(LEAST_S * RATE_HZ)
 _RECENT, _LAST = round(10.0 * RATE_HZ), round(6.0 * RATE_HZ)
 _FFT, _LAGS_FFT = 4096, 1024  # lags up to two beats at 28 bpm are free of what wraps around
 _BAND = round(9.0 * _FFT / RATE_HZ)  # power up to 9 Hz, all that the wave has, is one on average
@@ -67,12 +68,13 @@ _RATES: Final = np.linspace(-1.0, 1.0, len(GRID_BPM))
 
 def network_input(wave: Floats) -> NDArray[np.float32]:
     """``CHANNELS`` over ``GRID_BPM``, ``(1, 16, 1, 96)``, of an upright band-passed wave at 50 Hz, the last 16 s of it;
-    ValueError for less."""
-    if len(wave) < _SAMPLES:
-        raise ValueError(f"{len(wave)} samples at 50 Hz are less than 16 s")
-    x = wave[-_SAMPLES:]
-    x = x - x.mean()
-    x = np.clip(x / (x.std() + 1e-12), -_MOST, _MOST)
+    ValueError for less than 7.5 s."""
+    if len(wave) < _LEAST:
+        raise ValueError(f"{len(wave)} samples at 50 Hz are less than {LEAST_S:g} s")
+    seen = wave[-_SAMPLES:]
+    seen = seen - seen.mean()
+    x = np.zeros(_SAMPLES)
+    x[-len(seen) :] = np.clip(seen / (seen.std() + 1e-12), -_MOST, _MOST)
     slope = np.diff(x, prepend=x[0])
     rows = np.stack([x, x, x, slope]) * _TAPERS
     power = abs(fft.rfft(rows, _FFT))

@@ -1,4 +1,4 @@
-"""With a network its belief is a count and trees decide; without it, or beside a hole, all is as it was."""
+"""With a network its belief is a count and trees decide; without it the logistic rule does."""
 
 import numpy as np
 import pytest
@@ -45,13 +45,12 @@ def trees(low=-40, high=40):
 
 def test_without_a_network_it_is_the_logistic_rule_over_the_counts():
     wave, seen = window()
-    assert RestEstimator()(wave, seen, RATE) == (rest_rate.choose(rest_rate.count(wave, seen, RATE)), False)
+    assert RestEstimator()(wave, seen, RATE) == rest_rate.choose(rest_rate.count(wave, seen, RATE))
 
 
 def test_the_trees_decide_by_what_the_network_believes():
     wave, seen = window(75.0)
-    rate, learned = RestEstimator(network(75.0), trees())(wave, seen, RATE)
-    assert learned
+    rate = RestEstimator(network(75.0), trees())(wave, seen, RATE)
     assert rate.bpm == pytest.approx(75.0, rel=0.02)
     assert rate.quality == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))
 
@@ -59,31 +58,32 @@ def test_the_trees_decide_by_what_the_network_believes():
 def test_a_network_that_believes_in_another_rate_takes_it_away_from_the_counts():
     wave, seen = window(75.0)
     counts = rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(120.0)))
-    odds = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
-    assert odds == [pytest.approx(1.0 / (1.0 + np.exp(4.0)))] * len(odds)
+    *odds, own = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
+    assert odds == [pytest.approx(1.0 / (1.0 + np.exp(4.0)))] * 3
+    assert own == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))
 
 
-def test_its_own_rate_is_counted_too_where_it_has_power_of_its_own():
+def test_its_own_rate_is_counted_too_with_power_of_its_own_or_without():
     wave, seen = window(75.0)
     without = rest_rate.count(wave, seen, RATE)
-    belief = rest_belief.believed(wave, RATE, network(75.0))
-    found = rest_rate.count(wave, seen, RATE, belief)
-    assert [bpm for bpm, _ in found.candidates] == [*(bpm for bpm, _ in without.candidates), belief.bpm]
-    assert all(len(figures) == len(FIGURES) for _, figures in found.candidates)
-    elsewhere = rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(50.0)))
-    assert len(elsewhere.candidates) == len(without.candidates)
+    for bpm in (75.0, 50.0):
+        belief = rest_belief.believed(wave, RATE, network(bpm))
+        found = rest_rate.count(wave, seen, RATE, belief)
+        assert [bpm for bpm, _ in found.candidates] == [*(bpm for bpm, _ in without.candidates), belief.bpm]
+        assert all(len(figures) == len(FIGURES) for _, figures in found.candidates)
 
 
-def test_beside_a_hole_the_network_is_not_asked():
-    wave, seen = window()
-    asked = RestEstimator(lambda x: pytest.fail("asked"), trees())
-    rate, learned = asked(wave, seen, RATE, ((3.0, 3.5),))
-    assert not learned
-    assert rate == rest_rate.choose(rest_rate.count(wave, seen, RATE))
+def test_an_even_wave_is_left_to_the_trees():
+    x = np.sin(2 * np.pi * 1.25 * np.arange(1600) / RATE)
+    wave = band_passed(x, RATE)
+    seen = rest_rate.look(x, wave, RATE)
+    assert rest_rate.count(wave, seen, RATE).candidates == ()
+    assert len(rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(75.0))).candidates) == 4
 
 
-def test_less_than_16_s_go_by_the_counts():
-    wave, seen = window()
-    short = wave[-1000:]
-    seen = rest_rate.look(short, short, RATE)
-    assert not RestEstimator(lambda x: pytest.fail("asked"), trees())(short, seen, RATE)[1]
+@pytest.mark.parametrize("seconds", [7.5, 10.0, 16.0])
+def test_the_network_has_a_say_of_what_is_left_of_a_wave(seconds):
+    wave, _ = window(75.0)
+    short = wave[-round(seconds * RATE) :]
+    rate = RestEstimator(network(75.0), trees())(short, rest_rate.look(short, short, RATE), RATE)
+    assert rate.quality == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))

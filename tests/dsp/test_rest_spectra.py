@@ -100,11 +100,23 @@ def test_gain_and_offset_do_not_matter(gain, offset):
     np.testing.assert_allclose(network_input(gain * x + offset), network_input(x), atol=1e-3)
 
 
-def test_only_the_last_16_s_count_and_less_is_refused():
+def test_only_the_last_16_s_count():
     x = pulse(72.0)
     np.testing.assert_array_equal(network_input(np.concatenate([1e3 * np.ones(50), x])), network_input(x))
-    with pytest.raises(ValueError, match="799 samples"):
-        network_input(x[1:])
+
+
+@pytest.mark.parametrize("seconds", [7.5, 9.0, 12.5])
+def test_less_is_a_wave_that_was_level_before(seconds):
+    x = pulse(72.0, noise=0.0)[-round(seconds * RATE_HZ) :]
+    level = np.concatenate([np.full(N - len(x), x.mean()), x])
+    for name in ("power of 6 s", "likeness of 16 s after one beat", "power of 16 s"):
+        assert channel(network_input(x), name) == pytest.approx(channel(network_input(level), name), abs=1e-4)
+
+
+def test_too_little_is_refused():
+    network_input(np.zeros(375))
+    with pytest.raises(ValueError, match=r"374 samples at 50 Hz are less than 7\.5 s"):
+        network_input(np.zeros(374))
 
 
 def test_a_flat_wave_has_a_picture_without_a_hole():

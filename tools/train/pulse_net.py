@@ -1,7 +1,7 @@
 """The network behind ``edge/dsp/rest_rate.py`` and its training on pulse waves whose rate an ECG tells.
 
 A wave is drawn anew each time: played faster or slower, so that every person teaches every rate, and with movement laid
-over it. What is no pulse at all is learned beside it, as an answer of its own: the logits leave a share of one for
+over it, and some begin late or have holes. What is no pulse at all is learned beside it, as an answer of its own: the logits leave a share of one for
 "cannot tell", whose logit is zero.
 """
 
@@ -22,6 +22,10 @@ PLAYED, STRETCH = 0.6, 0.5
 """Share of the waves that are played at another speed, and the largest logarithm of it."""
 SHAKEN, LOUDEST, QUIETEST, PASSING = 0.35, 0.5, -2.5, 0.5
 """Share of the waves with movement over them, the logarithms of its deviation over the wave's, and how often it passes."""
+LATE, LEAST_S = 0.12, 8.0
+"""Share of the waves that are level at first, and what is left of them at least."""
+HOLED, HOLES, HOLE_S = 0.12, 3, (0.15, 1.5)
+"""Share of the waves with a line through stretches of them, how many at most, and how long these are."""
 DEAD = 0.1
 SLOWEST_BPM, FASTEST_BPM = 32.0, 215.0
 LEAST_SD, SD_BPM = 0.02, 1.2
@@ -74,7 +78,7 @@ class Waves:
                 if rng.random() < SHAKEN:
                     wave = wave + _passing(rng, self._nothing(rng)) * np.exp(rng.uniform(QUIETEST, LOUDEST))
                 row[:-1] = nearness(bpm)
-            x.append(network_input(wave)[0])
+            x.append(network_input(_seen(rng, wave))[0])
         return torch.tensor(np.stack(x)), torch.tensor(target, dtype=torch.float32)
 
     def _nothing(self, rng):
@@ -116,6 +120,20 @@ def _passing(rng, wave):
     level = np.full(SAMPLES, 0.1)
     level[first : first + int(rng.integers(100, 500))] = 1.0
     return wave * level
+
+
+def _seen(rng, wave):
+    """What is left of a wave whose sensor came late, or whose radio dropped."""
+    chance = rng.random()
+    if chance < LATE:
+        return wave[rng.integers(0, SAMPLES - round(LEAST_S * RATE_HZ)) :]
+    if chance < LATE + HOLED:
+        wave = wave.copy()
+        for _ in range(rng.integers(1, HOLES + 1)):
+            begin = int(rng.integers(1, SAMPLES - 1))
+            end = min(begin + round(rng.uniform(*HOLE_S) * RATE_HZ), SAMPLES - 1)
+            wave[begin:end] = np.interp(np.arange(begin, end), (begin - 1, end), wave[[begin - 1, end]])
+    return wave
 
 
 def parameters(net: nn.Module) -> int:

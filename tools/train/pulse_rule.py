@@ -31,7 +31,7 @@ from edge.dsp.rest_rule import FIGURES, by_weights
 from edge.types import Window
 
 SEED, FOLDS = 0, 5
-SPAN_S, GRID_HZ = 16.0, 100.0
+SPAN_S, LEAST_S, GRID_HZ = 16.0, 8.0, 100.0
 ENDS_S = np.arange(30.0, 201.0, 10.0)
 RIGHT_BPM = 5.0
 RIDGE = 1.0
@@ -82,12 +82,12 @@ def folds(records):
 
 def counted(window: Window, network=None):
     """A window's counts, with what ``network`` believes where it is given; None where it is refused before any count."""
-    signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, 8.0)
+    signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, LEAST_S, holes=True)
     if signal.reason:
         return None
     wave = Upright()(band_passed(signal.x, GRID_HZ, hum=True))
     belief = believed(wave, GRID_HZ, network) if network else None
-    return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ), GRID_HZ, belief)
+    return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ, signal.holes), GRID_HZ, belief)
 
 
 def collect(path: Path):

@@ -3,8 +3,8 @@
 
     python tools/train/pulse_trees.py --out windows.csv    # figures of every kind of file, and trees.npz in --work
 
-The windows, folds and movement of ``pulse_rule.py``; the network that reads a window never saw its record, and neither
-did the trees that judge it. Trees may only be surer of a rate for more belief in it, for more beats alike and for more
+The windows and folds of ``pulse_rule.py``, each also with gaps, and the waves of ``pulse_foreign.py``; the
+network that reads a window never saw its record, and neither did the trees that judge it. Trees may only be surer of a rate for more belief in it, for more beats alike and for more
 trust in the beats, and less sure for more belief elsewhere or in none. They are grown on what the int8 file says in ONNX
 Runtime, and judge what the others say as well.
 """
@@ -21,18 +21,27 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
+import pulse_foreign
 import pulse_rule
 from data_folder import DATA
+from pulse_gaps import GAPS, dropped
+from pulse_rule import LEAST_S, SPAN_S
 from tree_tables import laid_out
 
 from edge.dsp import rest_belief, rest_rule
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rest_rate import choose
+from edge.types import Window
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
 FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
+FOREIGN = {"movement": 300, "noise": 300, "tones": 300, "lamps": 100, "extreme hearts": 100}
+GAPPED = 0.3
+"""What a window with gaps weighs, beside the same as it was."""
+LATE, GAP_S, EVERY_S = 0.4, (0.2, 1.4), (5.5, 9.0)
+"""How many of these begin late; and of the others what is lost, of every so many seconds."""
 ONLY_MORE, ONLY_LESS = ("alike", "trust_logit", "believed"), ("elsewhere", "nowhere")
 
 
@@ -45,36 +54,60 @@ def networks(work: Path, variant: str):
     return [lambda x, run=run: np.asarray(run(x)[0]) for run in made]
 
 
-def collect(path: Path, readers):
-    """``(fold, record, end, truth, counts)`` of every window that counts, and ``(fold, counts)`` of movement."""
+def varied(window: Window, rng) -> Window:
+    """The window as it is from a sensor that came late, or by a radio that drops now and then."""
+    if rng.random() < LATE:
+        return dropped(window, rng.uniform(0.5, SPAN_S - LEAST_S - 0.1), SPAN_S, 0.0)
+    every_s = rng.uniform(*EVERY_S)
+    return dropped(window, rng.uniform(*GAP_S), every_s, rng.uniform(0.0, every_s))
+
+
+def lost(gap_s: float, every_s: float):
+    """What a radio does that drops so much of every so many seconds."""
+    return lambda window, rng: dropped(window, gap_s, every_s, rng.uniform(0.0, every_s))
+
+
+def collect(path: Path, readers, change=lambda window, _: window):
+    """``(fold, record, end, truth, counts)`` of every window that counts; change: what is done to it before, by chance."""
     windows = list(pulse_rule.windows(path))
     fold = pulse_rule.folds(np.array([w[0] for w in windows]))
-    found = [(int(k), i, end, truth, pulse_rule.counted(w, readers[k])) for k, (i, end, truth, w) in zip(fold, windows, strict=True)]  # fmt: skip
-    dead = enumerate(pulse_rule.dead_windows())
-    return found, [(k % pulse_rule.FOLDS, pulse_rule.counted(w, readers[k % pulse_rule.FOLDS])) for k, w in dead]
+    chances = (np.random.default_rng([pulse_rule.SEED, n]) for n in range(len(windows)))
+    rows = zip(fold.tolist(), windows, chances, strict=True)
+    return [(k, i, end, truth, pulse_rule.counted(change(w, rng), readers[k])) for k, (i, end, truth, w), rng in rows]
 
 
-def examples(found, dead):
-    """Figures of every count, whether it is right, and its fold; those of windows the network could not read are left
-    out."""
-    rows, right, at = [], [], []
-    for fold, truth, counts in (*((f[0], f[3], f[4]) for f in found), *((k, None, c) for k, c in dead)):
+def collect_foreign(readers, seed: int):
+    """``(kind, fold, truth, counts)`` of the waves of ``pulse_foreign``."""
+    return [
+        (kind, k % pulse_rule.FOLDS, bpm, pulse_rule.counted(w, readers[k % pulse_rule.FOLDS]))
+        for kind, count in FOREIGN.items()
+        for k, (bpm, w) in enumerate(pulse_foreign.windows(kind, count, seed))
+    ]
+
+
+def examples(found, gapped, foreign):
+    """Figures of every count, whether it is right, its fold and its weight."""
+    rows, right, at, weight = [], [], [], []
+    groups = [(1.0, k, truth, counts) for k, _, _, truth, counts in found]
+    groups += [(GAPPED, k, truth, counts) for k, _, _, truth, counts in gapped]
+    groups += [(1.0, k, truth, counts) for _, k, truth, counts in foreign]
+    for much, fold, truth, counts in groups:
         for bpm, figures in counts.candidates if counts else ():
-            if len(figures) == len(FIGURES):
-                rows.append(figures)
-                right.append(truth is not None and abs(bpm - truth) <= pulse_rule.RIGHT_BPM)
-                at.append(fold)
-    return np.array(rows), np.array(right), np.array(at)
+            rows.append(figures)
+            right.append(abs(bpm - truth) <= pulse_rule.RIGHT_BPM)
+            at.append(fold)
+            weight.append(much)
+    return np.array(rows), np.array(right), np.array(at), np.array(weight)
 
 
-def grown(rows, right) -> BoostedTrees:
+def grown(rows, right, weight) -> BoostedTrees:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     direction = [(name in ONLY_MORE) - (name in ONLY_LESS) for name in FIGURES]
     forest = HistGradientBoostingClassifier(
         **GROWTH, max_depth=DEPTH, monotonic_cst=direction, random_state=pulse_rule.SEED
     )
-    forest.fit(rows, right)
+    forest.fit(rows, right, sample_weight=weight)
     trees = [tree.nodes for stage in forest._predictors for tree in stage]
     return laid_out(trees, np.ravel(forest._baseline_prediction), DEPTH)
 
@@ -83,9 +116,13 @@ def quality_of(counts, trees: BoostedTrees):
     """``(bpm, quality)`` as the program says them."""
     if counts is None:
         return float("nan"), 0.0
-    learned = all(len(figures) == len(FIGURES) for _, figures in counts.candidates)
-    best = choose(counts, rest_rule.by_trees(trees) if learned else rest_rule.COUNTED)
+    best = choose(counts, rest_rule.by_trees(trees))
     return best.bpm, best.quality
+
+
+def at_enough(answers) -> str:
+    """What is said and how right it is, from the likelihood on from which the program says it."""
+    return list(pulse_rule.lines(answers))[pulse_rule.LIMITS.index(rest_rule.ENOUGH)]
 
 
 def judged(found, by_fold):
@@ -102,23 +139,31 @@ def main() -> int:
     arguments.add_argument("--out", type=Path, help="CSV of every window by the folds that never saw its record")
     options = arguments.parse_args()
     path = options.data / "ppg" / "cinc2015.npz"
-    found, dead = collect(path, networks(options.work, VARIANTS[0]))
-    rows, right, at = examples(found, dead)
-    by_fold = [grown(rows[at != k], right[at != k]) for k in range(pulse_rule.FOLDS)]
+    readers = networks(options.work, VARIANTS[0])
+    found, gapped = collect(path, readers), collect(path, readers, varied)
+    *table, at, weight = examples(found, gapped, collect_foreign(readers, pulse_rule.SEED))
+    learned = [*table, weight]
+    by_fold = [grown(*(x[at != k] for x in learned)) for k in range(pulse_rule.FOLDS)]
     answers = judged(found, by_fold)
     print(f"{len(answers)} windows of {len({a[0] for a in answers})} records")
     for line in pulse_rule.lines(answers):
         print(line)
-    said = np.mean([quality_of(counts, by_fold[k])[1] >= rest_rule.ENOUGH for k, counts in dead])
-    print(f"of {len(dead)} windows of movement a rate is said in {said:.3f}")
-    (options.work / "trees.npz").write_bytes(grown(rows, right).as_bytes())
+    print(f"late or with gaps: {at_enough(judged(gapped, by_fold))}")
+    for gap_s, every_s in GAPS[1:]:
+        said = at_enough(judged(collect(path, readers, lost(gap_s, every_s)), by_fold))
+        print(f"{gap_s:g} s of {every_s:g}: {said}")
+    others = collect_foreign(readers, pulse_rule.SEED + 1)
+    for kind, count in FOREIGN.items():
+        told = [(truth, *quality_of(c, by_fold[k])) for name, k, truth, c in others if name == kind]
+        wrong = [q >= rest_rule.ENOUGH and not abs(bpm - truth) <= pulse_rule.RIGHT_BPM for truth, bpm, q in told]
+        print(f"of {count} {kind} a wrong rate is said in {np.mean(wrong):.3f}")
+    (options.work / "trees.npz").write_bytes(grown(*learned).as_bytes())
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["record", "t", "reference", "bpm", "quality"], *answers])
     for variant in VARIANTS:
-        said = answers if variant == VARIANTS[0] else judged(collect(path, networks(options.work, variant))[0], by_fold)
-        words = list(pulse_rule.lines(said))[pulse_rule.LIMITS.index(rest_rule.ENOUGH)]
-        print(f"{variant}: {words}")
+        said = answers if variant == VARIANTS[0] else judged(collect(path, networks(options.work, variant)), by_fold)
+        print(f"{variant}: {at_enough(said)}")
     return 0
 
 
