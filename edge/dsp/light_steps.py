@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.ppg_breaks import usual_run, usual_swing
+from edge.dsp.ppg_breaks import usual_swing
+from edge.dsp.ppg_clipping import usual_run
 from edge.dsp.ranks import median, quantile
 
 Floats = NDArray[np.float64]
