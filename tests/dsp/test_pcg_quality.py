@@ -103,6 +103,18 @@ def test_clipped_share() -> None:
     assert quality.clipped_share(np.zeros(100)) == 1.0
 
 
+@pytest.mark.parametrize("hum_hz", [50.0, 60.0])
+@pytest.mark.parametrize("unit", [1.0, 30_000.0])
+def test_hum_that_is_clipped_at_its_crests_alone_is_clipped(hum_hz: float, unit: float) -> None:
+    """A sample or two at each: a heart beside it is heard in none, and a murmur was not."""
+    t = np.arange(10_000) / 2000
+    x = hearts(0.01) + 30.0 * hearts(0.01).std() * np.sin(2 * np.pi * hum_hz * t)
+    assert quality.clipped_share(x) < 0.005
+    x = np.clip(x, *np.quantile(x, [0.03, 0.97]))
+    x = np.round(unit * x / abs(x).max()) if unit > 1.0 else x
+    assert quality.clipped_share(x) == pytest.approx(0.06, abs=0.005)
+
+
 def test_sustained_voicing_is_seen_in_vowels_and_not_in_a_heart() -> None:
     rate, t = 2000, np.arange(10_000) / 2000
     vowel = np.zeros(10_000)
