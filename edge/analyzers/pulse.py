@@ -24,7 +24,7 @@ With ``no_pulse`` or ``low_quality`` there is no value, but these stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate, rest_ru
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.light_steps import without_light_steps
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care
 from edge.dsp.ppg_holes import Holes, holes_of, inside
@@ -185,7 +186,7 @@ class Pulse:
         ppg, axes = _live(window, start), _live(acc, start)
         if ppg is None or axes is None:
             return None
-        found = _gridded(ppg, axes, start, window.end)
+        found = _gridded(ppg.without_light_steps(), axes, start, window.end)
         if found is None:
             return None
         both, seen = found
@@ -202,6 +203,11 @@ class _Live:
     t: Floats
     rows: Floats
     rate_hz: float
+
+    def without_light_steps(self) -> _Live:
+        """The same pulse without the steps of a lamp, which no movement explains."""
+        rows = [without_light_steps(self.t, row, self.rate_hz, moving=True) for row in self.rows]
+        return replace(self, rows=np.stack(rows))
 
 
 def _live(window: Window, start: float) -> _Live | None:

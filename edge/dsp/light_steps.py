@@ -2,7 +2,8 @@
 
 A lamp that is switched beside the sensor adds a level at once, from one sample to the next. Lower than a beat, it is
 counted as one, or hides one. A pulse rises fast as well, but goes on rising: what stands alone between two samples that
-hardly move is a step. Higher ones break the wave (``ppg_breaks``).
+hardly move is a step. Higher ones break the wave (``ppg_breaks``). Among movement a step is what no accelerometer
+explains, and a rate is made of it where it stays: of 3,642 stretches of SPC 2015 none has one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.ppg_breaks import usual_run, usual_swing
+from edge.dsp.ppg_breaks import usual_swing
+from edge.dsp.ppg_clipping import usual_run
 from edge.dsp.ranks import median, quantile
 
 Floats = NDArray[np.float64]
@@ -20,10 +22,12 @@ _STEP_S, _AROUND_S = 0.02, 0.15
 # Of the usual swing; of the upper quartile of slopes; and how much the wave may move beside it, as a share of the step.
 # Of 3,309 windows of CinC 2015 fifty have such a step, and in 45 of these a higher one breaks the wave anyhow.
 _HIGH, _STEEP, _BESIDE = 0.3, 10.0, 0.25
+_STEEP_AMONG_MOVEMENT = 4.0  # where nearly all the time the wave moves far
 
 
-def without_light_steps(t: Floats, x: Floats, rate_hz: float) -> Floats:
-    """``x (n,)`` as sampled at ``t`` s, ``rate_hz`` as a rule, without such steps; ``x`` itself where there are none."""
+def without_light_steps(t: Floats, x: Floats, rate_hz: float, *, moving: bool = False) -> Floats:
+    """``x (n,)`` as sampled at ``t`` s, ``rate_hz`` as a rule, without such steps; ``x`` itself where there are none. moving:
+    the wave is as much the wearer's movement as a pulse."""
     if rate_hz < _LEAST_HZ:
         return x
     swing = usual_swing(x, rate_hz)
@@ -31,7 +35,8 @@ def without_light_steps(t: Floats, x: Floats, rate_hz: float) -> Floats:
     change = x[lag:] - x[:-lag]
     if swing is None or abs(change).max() <= _HIGH * swing:
         return x
-    far = abs(change) > max(_HIGH * swing, _STEEP * quantile(abs(change), 0.75))
+    steep = _STEEP_AMONG_MOVEMENT if moving else _STEEP
+    far = abs(change) > max(_HIGH * swing, steep * quantile(abs(change), 0.75))
     at = np.flatnonzero(far & (t[lag:] - t[:-lag] < (lag + 0.5) / rate_hz))  # over a gap a pulse goes far
     at = at[(at >= lag) & (at < len(x) - 2 * lag)]
     if not len(at) or usual_run(x) > 1:  # what is held for several samples has steps everywhere

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.ppg_breaks import looks_full_scale
+from edge.dsp.ppg_clipping import looks_full_scale
 from edge.dsp.ppg_quality import columns
 from edge.dsp.tapers import hann
 from edge.types import Window

@@ -84,6 +84,9 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     y = without_hum(y)
     if not float(np.abs(y).max()) > 1e-7 * float(np.abs(x).max()):
         return None, "no_signal"
+    tonal = is_tonal(y)
+    if not tonal and quality.piles_up(x):
+        return None, "saturated"
     picture = frontend.with_upper_bands(frontend.log_mel(y), rate_hz)
     pulse = quality.heart_rate(picture)
     power = np.exp(picture)
@@ -91,7 +94,7 @@ def listen_to(x: NDArray[Any], rate_hz: float) -> tuple[Sound | None, str]:
     shares = math.log(low + 1e-6), math.log(high + 1e-6)
     noise = quality.noise_between(power)
     hidden, feigned = quality.hides_murmurs(picture, noise), quality.feigns_murmurs(picture, pulse, noise)
-    return Sound(y, picture, pulse, spikes, clipped, *shares, is_tonal(y), is_struck(power), hidden, feigned), ""
+    return Sound(y, picture, pulse, spikes, clipped, *shares, tonal, is_struck(power), hidden, feigned), ""
 
 
 def refusal(sound: Sound, foreign: float, foreign_limit: float, *, murmur: bool = False) -> str:

@@ -34,6 +34,8 @@ _SEEN_SHARE = 0.75  # of the window; longer lags rest on too little
 _RUN = 3  # samples at the rail, of which the middle one counts
 MIN_PERIODICITY = 0.08
 MAX_CLIPPED = 0.02
+_AT_END = 2e-4  # of the range
+MIN_PILED, _PILED = 0.04, 4.0  # none of 6,861 windows of CirCor, CinC 2016 and PASCAL has so many, but for silent ones
 SPEECH_RUN_S = 0.15  # 0.4 % of CirCor's windows have more, 0.2 % of those with a murmur; half of speech is over 0.37
 _MEAN = 21  # samples: 1.2 periods of 115 Hz
 _KERNEL = 4 * (_MEAN - 1) - 2  # samples that the filter reaches over
@@ -147,13 +149,25 @@ def clipped_share(x: NDArray[Any]) -> float:
     low, high = x.min(), x.max()
     if not high > low:
         return 1.0
-    slack = (float(high) - float(low)) * 2e-4
+    slack = (float(high) - float(low)) * _AT_END
     share = 0
     for railed in (x >= high - slack, x <= low + slack):
         if np.count_nonzero(railed) < _RUN:
             continue
         share += int(np.count_nonzero(railed[2:] & railed[1:-1] & railed[:-2]))
     return share / len(x)
+
+
+def piles_up(x: NDArray[Any]) -> bool:
+    """Whether many of the samples ``x`` (n,) stand at the highest or lowest value and few beside it, as those of a clipped
+    hum do, one or two at each of its crests; and as an even tone's may."""
+    low, high = x.min(), x.max()
+    slack = (float(high) - float(low)) * _AT_END
+    at_end = int(np.count_nonzero((x >= high - slack) | (x <= low + slack)))
+    if at_end <= MIN_PILED * len(x):
+        return False
+    near = int(np.count_nonzero((x >= high - 2 * slack) | (x <= low + 2 * slack)))
+    return at_end > _PILED * (near - at_end)
 
 
 def voiced_s(y: Floats, sound: Floats) -> float:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.ppg_clipping import clipped_now, is_coarse, looks_full_scale
 from edge.dsp.ppg_holes import may_span
 from edge.dsp.ranks import median, quantile
 from edge.dsp.runs import runs
@@ -23,14 +24,11 @@ Limits = tuple[tuple[float, float], ...]
 
 MAX_BRIDGE_S: Final = 0.12
 """Up to this long a gap is bridged: less than a rise time; a longer one could hide or invent a beat."""
-CLIPPED_SHARE: Final = 0.06
-CLIPPED_SHARE_FLAGGED: Final = 0.01
-"""From this share of samples at an extreme a wave is clipped, and where the device itself says saturated."""
-_FEW_STEPS = 24  # numbers: so coarse a converter stays at its lowest one between any two slow beats
 _FLAT_S = 1.0  # the same number for so long is no pulse
 # The rest was set on CinC 2015, Liu 2022 and SPC 2015: of the good windows hangs and steps cost 1 to 2 % of CinC's for a
 # rate, 3 to 4 % for the form, and next to none of the others'; slides and repetitions none anywhere.
 _HANG_S, _HANG_S_OF_FORM = 0.75, 0.25
+_STRAIGHT = 1e-6  # of the usual swing: a step that differs by less is the same
 _HANG_TIMES = 25  # and so many times longer than numbers repeat as a rule in a coarse converter
 _JUMP_S, _JUMP = 0.05, 4.0
 _GONE = ((0.05, 10.0), (1.0, 10.0), (3.0, 10.0))  # s, usual swings: a finger that goes or comes, at once or sliding
@@ -94,7 +92,7 @@ def _breaks(t: Floats, x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[
     if len(flat):
         last = min(int(flat[-1]) + 1, len(x) - 1)
         level = float(x[last])
-        full = looks_full_scale(level) or _clipped_now(x, level, rate_hz)
+        full = looks_full_scale(level) or clipped_now(x, level, rate_hz)
         ended = last < len(x) - round(0.5 * rate_hz)
         yield last, "low_quality" if ended else "saturated" if full else "no_signal"
     swing = usual_swing(x, rate_hz)
@@ -103,6 +101,7 @@ def _breaks(t: Floats, x: Floats, rate_hz: float, care: Care) -> Iterator[tuple[
     hang_s = _HANG_S_OF_FORM if care is Care.FORM else _HANG_S
     hang = _last_hang(x, rate_hz, swing, hang_s)
     found = [(hang, "low_quality" if hang is not None and is_coarse(x) else "gap"), (_last_again(x, rate_hz), "gap")]
+    found.append((_last_line(x, rate_hz, swing, hang_s), "gap"))
     found.append((_last_change(x, rate_hz, swing, _GONE), "no_signal"))
     step = _STEP_OF_FORM if care is Care.FORM else _STEP
     found.append((_last_step(t, x, rate_hz, swing, *step), "low_quality"))
@@ -146,6 +145,20 @@ def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int |
         if x.min() < x[a] < x.max() or max(entry, leave) > 0.5 * swing:
             return b
     return None
+
+
+def _last_line(x: Floats, rate_hz: float, swing: float, least_s: float) -> int | None:
+    """After the last stretch that climbs or falls by the same step from sample to sample, as a program draws over a gap;
+    steps of one number of a converter are no such line."""
+    step = x[1:] - x[:-1]
+    same = abs(step[1:] - step[:-1]) <= _STRAIGHT * swing
+    least = round(least_s * rate_hz) - 2
+    if np.count_nonzero(same) < least:
+        return None
+    size, apart = abs(step), np.append(~same, True) & np.append(True, ~same)
+    unit = float(size.min(where=apart & (size > 0), initial=np.inf))
+    ends = _runs_at(same & (size[1:] > 0) & ~((size[1:] > 0.99 * unit) & (size[1:] < 1.5 * unit)), least)
+    return int(ends[-1]) + 1 if len(ends) else None
 
 
 def _last_again(x: Floats, rate_hz: float) -> int | None:
@@ -259,44 +272,3 @@ def _runs_at(mark: Marks, least: int) -> NDArray[np.int64]:
         return np.empty(0, dtype=np.int64)
     begin, end = runs(mark)
     return np.asarray(end[end - begin >= max(1, least)])
-
-
-def _clipped_now(x: Floats, level: float, rate_hz: float) -> bool:
-    """Whether a flat end is an extreme that the pulse runs into again and again: a converter at its limit."""
-    if level not in (float(x.max()), float(x.min())) or x.max() == x.min():
-        return False
-    return int((_lengths(x == level) >= max(3, round(0.05 * rate_hz))).sum()) >= 3
-
-
-def looks_full_scale(level: float) -> bool:
-    """Whether a constant is the top of a converter: 2^k - 1 for 12 to 24 bits, signed or not."""
-    return any(abs(level - (2**k - 1)) < 0.5 for k in range(12, 25))
-
-
-def clipped_share(x: Floats) -> float:
-    """Share of samples that sit at an extreme for at least three in a row (or three times the usual repetition)."""
-    at = [x == extreme for extreme in (x.max(), x.min())]
-    lengths = np.concatenate(
-        [_lengths(mark) if np.count_nonzero(mark) >= 3 else np.empty(0, dtype=np.int64) for mark in at]
-    )
-    lengths = lengths[lengths >= 3]
-    share = float(lengths.sum()) / len(x)
-    if share <= CLIPPED_SHARE_FLAGGED:  # too little to matter, whatever the usual repetition is
-        return share
-    return float(lengths[lengths >= 3 * usual_run(x)].sum()) / len(x)
-
-
-def is_coarse(x: Floats) -> bool:
-    """Whether a wave has so few numbers that it rests at an extreme by rounding as much as by clipping."""
-    return len(np.unique(x)) < _FEW_STEPS
-
-
-def usual_run(x: Floats) -> int:
-    """How often a value is repeated as a rule: 2 where a source sends every sample twice."""
-    changes = np.flatnonzero(np.diff(x) != 0)
-    return int(median(np.diff(changes))) if len(changes) > 2 else 1
-
-
-def _lengths(mark: Marks) -> NDArray[np.int64]:
-    begin, end = runs(mark)
-    return np.asarray(end - begin)

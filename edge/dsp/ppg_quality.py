@@ -19,15 +19,8 @@ from edge.dsp.beats import BeatList
 from edge.dsp.filters import within_reach
 from edge.dsp.folded_hum import without_folded_hum
 from edge.dsp.light_steps import without_light_steps
-from edge.dsp.ppg_breaks import (
-    CLIPPED_SHARE,
-    CLIPPED_SHARE_FLAGGED,
-    MAX_BRIDGE_S,
-    Care,
-    after_last_break,
-    clipped_share,
-    is_coarse,
-)
+from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care, after_last_break
+from edge.dsp.ppg_clipping import CLIPPED_SHARE, CLIPPED_SHARE_FLAGGED, clipped_share, is_coarse, piled_share
 from edge.dsp.ppg_holes import Holes, holes_of, lined
 from edge.dsp.ranks import median, quantile
 from edge.dsp.resample import to_grid
@@ -113,6 +106,8 @@ def _unbroken(
     if window.end - begin - unseen_s < least_s - 0.5 / window.rate:
         return nothing, nothing, begin, why
     clipped = 0.0 if care is Care.SPECTRUM else clipped_share(x)
+    if care is Care.FORM:
+        clipped = max(clipped, piled_share(x))
     told = "saturated" in window.flags and clipped > CLIPPED_SHARE_FLAGGED
     return t, x, begin, "saturated" if told or (clipped >= CLIPPED_SHARE and not is_coarse(x)) else ""
 

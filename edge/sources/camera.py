@@ -1,7 +1,7 @@
 """A camera, a network stream or a video file: grabs and stamps frames, one block a frame, and nothing else.
 
-A live camera is grabbed in a thread of its own, since a driver's call may never return; ``read`` takes the newest
-frames and gives up after ``silence_s``. A live frame is stamped right after the grab; those of a recording, in a file
+A live camera is opened and grabbed in threads of their own, since a driver's call may never return; ``open`` gives up
+after 20 s, ``read``, which takes the newest frames, after ``silence_s``. A live frame is stamped right after the grab; those of a recording, in a file
 or at an address, carry its own times. Frames go to the lane's inbox and nowhere else.
 """
 
@@ -20,9 +20,11 @@ from edge.ranges import Count, Positive, Silence, Text
 from edge.sources._camera.capture import UNTIMED, Capture, Frame, check_file, open_capture
 from edge.sources._camera.frame_times import FrameTimes
 from edge.sources._camera.grabber import Grabber
+from edge.sources._camera.opening import Opening
 from edge.types import Block, ConfigError, SourceError
 
 _WAIT_S = 0.4
+_OPEN_S = 20.0  # an address may take 8 s twice; a service manager that watches has more patience
 _MIN_SIDE = 32
 _LOOSELY = 0.05  # a file of uneven frame times may state its frames as duration by rate
 _BACKENDS = ("opencv", "gstreamer", "picamera2")
@@ -126,6 +128,7 @@ class Camera:
         self.missing = self._taken = 0
         self._capture: Capture | None = None
         self._grabber: Grabber | None = None
+        self._opening: Opening | None = None
         self._epoch, self._seq, self._shape = -1, 0, (0, 0)
         self._start = self._offset = self._last_t = 0.0
         self._rate = wanted[0]
@@ -134,7 +137,7 @@ class Camera:
         self._last_frame = 0.0
 
     def open(self) -> None:
-        capture = self._opened()
+        capture = self._opened() if self._is_file else self._opened_in_time()
         self._epoch, self._seq, self._shape = self._epoch + 1, 0, (0, 0)
         self._taken = 0
         self._start = self._last_frame = self._clock.now()
@@ -164,6 +167,14 @@ class Camera:
 
     def _opened(self) -> Capture:
         return open_capture(self._device, self._backend, self._is_file, self._wanted, self._locks, self._password)
+
+    def _opened_in_time(self) -> Capture:
+        """A live camera. One call that hangs in the driver is enough: while it does, no other is made."""
+        if self._opening is None or not self._opening.hangs:
+            self._opening = Opening(self._opened)
+            if (capture := self._opening.wait(_OPEN_S)) is not None:
+                return capture
+        raise SourceError(f"{self._shown}: opening it hangs in its driver; unplug it and plug it in", "camera_silent")
 
     def _read_live(self, grabber: Grabber) -> list[Block]:
         got, dropped = grabber.take(_WAIT_S)

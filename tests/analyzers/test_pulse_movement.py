@@ -188,6 +188,20 @@ def test_a_sensor_that_goes_off_under_steps_leaves_no_rate_until_eight_seconds_a
             assert abs(r.value - 100.0) < max(5.0, 2 * r.detail["sd"]), (r.t, r.value)
 
 
+@pytest.mark.parametrize("height", [4000.0, 6000.0, 9000.0])
+@pytest.mark.parametrize("bpm", [75.0, 125.0])
+def test_a_lamp_that_is_switched_among_steps_moves_no_rate(model, bpm, height):
+    """No movement explains it, so it is what is left of the wave, and a rate was made of it."""
+    wobble, acc = walking()
+    rng, light = np.random.default_rng(2), np.zeros(N)
+    for at_s in np.arange(15.0, SECONDS, 3.0):
+        light[round((at_s + rng.uniform(-1.0, 1.0)) * RATE) :] += rng.choice([-height, height])
+    readings = run(heart(bpm) + wobble + light, acc, model)
+    said = [r.value for r in readings if r.value is not None]
+    assert len(said) > 0.95 * len(readings)
+    assert all(abs(value - bpm) < 6.0 for value in said), said
+
+
 @pytest.mark.parametrize("dead", ["held", "zero", "nan"])
 def test_an_accelerometer_that_dies_among_steps_takes_the_rate_with_it(model, dead):
     wobble, acc = walking()

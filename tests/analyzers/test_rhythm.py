@@ -149,6 +149,14 @@ def test_a_lamp_that_steps_makes_no_rhythm(model):
     assert words(run(model, x)) == []
 
 
+@pytest.mark.parametrize("hum_hz", [50.0, 60.0])
+def test_hum_that_drives_a_wave_into_the_ends_of_its_converter_leaves_no_rhythm(model, hum_hz):
+    x = wave("pvc", rate=125.0)
+    x += 1500.0 * np.sin(2 * np.pi * hum_hz * np.arange(len(x)) / 125.0)
+    readings = run(model, np.clip(x, *np.quantile(x, [0.2, 0.8])), rate=125.0)
+    assert {r.reason for r in readings if r.metric == "ppg.rhythm" and r.t > 11} == {"saturated"}
+
+
 @pytest.mark.parametrize("held", [32, 62])
 def test_a_sensor_that_hangs_every_two_seconds_makes_no_rhythm(model, held):
     x = wave()

@@ -8,7 +8,7 @@ import pytest
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp import pcg_quality as quality
 from edge.dsp import synthesis
-from edge.dsp.pcg import tells_rate
+from edge.dsp.pcg import listen_to, tells_rate
 from edge.dsp.pcg_frontend import RATE_HZ
 
 
@@ -101,6 +101,29 @@ def test_clipped_share() -> None:
     assert quality.clipped_share(np.clip(2 * sine, -1, 1)) > 0.3
     assert quality.clipped_share(np.clip(20_000 * sine, -9000, 9000).astype(np.int16)) > 0.3
     assert quality.clipped_share(np.zeros(100)) == 1.0
+
+
+@pytest.mark.parametrize("hum_hz", [50.0, 60.0])
+@pytest.mark.parametrize("unit", [1.0, 30_000.0])
+def test_hum_that_is_clipped_at_its_crests_alone_is_clipped(hum_hz: float, unit: float) -> None:
+    """A sample or two at each: a heart beside it is heard in none, and a murmur was not."""
+    t = np.arange(10_000) / 2000
+    x = hearts(0.01) + 30.0 * hearts(0.01).std() * np.sin(2 * np.pi * hum_hz * t)
+    assert not quality.piles_up(x)
+    x = np.clip(x, *np.quantile(x, [0.03, 0.97]))
+    x = np.round(unit * x / abs(x).max()) if unit > 1.0 else x
+    assert quality.clipped_share(x) < quality.MAX_CLIPPED
+    assert quality.piles_up(x)
+    assert listen_to(x, 2000.0) == (None, "saturated")
+
+
+def test_an_even_tone_is_strange_and_not_clipped() -> None:
+    """Of 50 samples a period, each at the same place, two stand at its end."""
+    x = np.sin(2 * np.pi * 40.0 * np.arange(10_000) / 2000)
+    assert quality.piles_up(x)
+    sound, reason = listen_to(x, 2000.0)
+    assert sound is not None
+    assert (sound.tonal, reason) == (True, "")
 
 
 def test_sustained_voicing_is_seen_in_vowels_and_not_in_a_heart() -> None:

@@ -55,6 +55,23 @@ def test_a_sensor_that_hangs_breaks_the_form_before_the_rate(held):
     assert broken(x, Care.RATE) == (((400 + held) / RATE, "gap") if held > 70 else (0.0, ""))
 
 
+@pytest.mark.parametrize("drawn", [60, 90])
+def test_a_line_drawn_over_a_gap_breaks_the_form_before_the_rate(drawn):
+    x = wave()
+    x[400 : 400 + drawn] = np.linspace(x[400], x[399 + drawn], drawn)
+    last = (399 + drawn) / RATE  # sample of the line, and the first after the gap
+    assert broken(x, Care.FORM) == (last, "gap")
+    assert broken(x, Care.RATE) == ((last, "gap") if drawn > 70 else (0.0, ""))
+
+
+@pytest.mark.parametrize("down", [1.0, 0.02])
+def test_a_converter_that_falls_by_one_number_at_a_time_draws_no_line(down):
+    x = np.round(wave(bpm=50.0) / 100.0) * down
+    x[400:440] = x[400] - down * np.arange(40)
+    x[440:] += x[439] - x[440]
+    assert broken(x, Care.SPECTRUM) == (0.0, "")
+
+
 def test_zeros_in_the_place_of_samples_are_no_pulse_and_no_clipping():
     x = wave() - 60000.0
     x[400:440] = x.min() - SWING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from types import SimpleNamespace
 
@@ -227,6 +228,37 @@ def test_a_grab_that_returns_after_its_camera_was_given_up_leaves_nothing(monkey
     assert len(old.pictures) == 2, "and reads no more of it"
     seen = source.read()
     assert [int(b.data.max()) for b in seen] == [9]
+    new.hold.set()
+    source.close()
+
+
+def test_an_opening_that_hangs_is_a_lost_camera_and_is_not_tried_beside_itself(monkeypatch):
+    """Its thread goes round, so the program is not started anew for it."""
+    late, calls, hold = FakeCapture([]), [], threading.Event()
+
+    def opened(*a):
+        calls.append(a)
+        hold.wait(20.0)
+        return late
+
+    monkeypatch.setattr(camera, "open_capture", opened)
+    monkeypatch.setattr(camera, "_OPEN_S", 0.01)
+    source = camera.build(name="cam", clock=SystemClock(), device=0)
+    for _ in range(3):
+        with pytest.raises(SourceError, match="opening it hangs in its driver") as lost:
+            source.open()
+        source.close()
+    assert (len(calls), lost.value.fault) == (1, "camera_silent")
+    hold.set()
+    assert late.hold.wait(20.0), "what comes too late is let go of"
+    new = FakeCapture([FRAME])
+    monkeypatch.setattr(camera, "open_capture", lambda *a: new)
+    monkeypatch.setattr(camera, "_OPEN_S", 20.0)
+    while True:
+        with contextlib.suppress(SourceError):  # until the first call has returned
+            source.open()
+            break
+    assert [b.seq for b in source.read()] == [0]
     new.hold.set()
     source.close()
 
