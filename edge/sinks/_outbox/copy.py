@@ -71,6 +71,14 @@ class StateCopy:
         self._files.clear()
         self._last = None
 
+    def forget(self) -> None:
+        """It is not needed any more. Calling twice is harmless."""
+        self._last = None
+        self.close()
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
     def _put(self, turn: int, state: bytes, *, closed: bool) -> None:
         path = self._paths[turn % 2]
         if path not in self._files:
