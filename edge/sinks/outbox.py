@@ -92,9 +92,9 @@ class Outbox:
 
         What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
-        wall = self._clock.wall()
+        offset = self._clock.wall() - self._clock.now()
         with self._lock:
-            new = [Row(self._last_row + n, a, wall, self._boot) for n, a in enumerate(transitions, start=1)]
+            new = [Row(self._last_row + n, a, a.t + offset, self._boot) for n, a in enumerate(transitions, start=1)]
             self._held += [(row, to_disk(row)) for row in new]
             self._last_row += len(new)
             if state is not None:
