@@ -72,13 +72,15 @@ class Outbox:
         self._gone: set[int] = set()  # what the broker has and the disk has not let go
         self._writing: frozenset[int] = frozenset()  # held, and perhaps on disk in a moment
         self._entries: dict[str, bytes] = {}  # of the state, not on disk
+        self._taken: bytes | None = None  # the state of a copy that the disk did not take, until there is a newer one
         self._lasting = False  # they must be there before anybody hears of what led to them
+        begun = bool(lent) or self.path.exists()
         self._store, self._ours = Store(self.path, clock, lent), ours
         self._copy, self._spare = copy or StateCopy(self.path.with_suffix(".copy")), spare
         self.full, self.faults, self.doubtful = self._store.full, self._store.faults, self._store.doubtful
         self._turn = self._store.turn()
         self.copied: Copied | None = None
-        self._take_newer_copy(hidden=bool(lent))
+        self._take_newer_copy(hidden=bool(lent), begun=begun)
         self._copied_turn = self._turn
         # beyond any that lies on a disk that cannot be read now
         self._last_row = int(self._clock.wall() * 1000) if self._store.lent else self._store.last_row()
@@ -100,7 +102,7 @@ class Outbox:
             if state is not None:
                 self._turn += 1
                 self._entries |= {"board": state, "turn": b"%d" % self._turn}
-                self._lasting = True
+                self._lasting, self._taken = True, None
             done, turn = self._write_it.ask(), self._turn
         try:
             written = self._disk.wait(done)
@@ -148,6 +150,8 @@ class Outbox:
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None; empty where it is not what was written. Waits
         for the disk."""
+        if key == "board" and self._taken is not None:
+            return self._taken
         try:
             return self._disk.ask(partial(self._store.state, key)).result()
         except CancelledError:
@@ -186,18 +190,18 @@ class Outbox:
         """A row whose write is still waited for is nobody's yet."""
         return [row for row, _ in self._held if after < row.row <= self._told]
 
-    def _newest_copy(self, *, hidden: bool) -> Copied | None:
+    def _newest_copy(self, *, hidden: bool, begun: bool) -> Copied | None:
         on_disk = None if hidden else self._copy.read()
-        spare = None if self._spare is None else self._spare.read()
-        if not hidden and on_disk is None and not self._turn:  # whoever emptied the folder wants to begin anew
+        if on_disk is None and not begun:  # whoever emptied the folder wants to begin anew
             return None
+        spare = None if self._spare is None else self._spare.read()
         found = [copied for copied in (on_disk, spare) if copied is not None]
         return max(found, key=lambda copied: (copied.turn, copied.certain), default=None)
 
-    def _take_newer_copy(self, *, hidden: bool) -> None:
+    def _take_newer_copy(self, *, hidden: bool, begun: bool) -> None:
         """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts. hidden: what
-        lies on the disk is not known."""
-        copied = self.copied = self._newest_copy(hidden=hidden)
+        lies on the disk is not known; begun: there was a database."""
+        copied = self.copied = self._newest_copy(hidden=hidden, begun=begun)
         if copied is None or (copied.turn <= self._turn and not self.doubtful):
             return
         if copied.turn < self._turn:  # a program that died between both writes is ahead by one, and by no more
@@ -206,7 +210,9 @@ class Outbox:
         if copied.turn > self._turn:
             if not hidden:
                 self.faults.append("the alarm state was taken from its second copy; alarms that waited may be missing")
-            self._store.commit((), (), {"board": copied.state, "turn": b"%d" % copied.turn})
+            entries = {"board": copied.state, "turn": b"%d" % copied.turn}
+            if self._store.commit((), (), entries) is None:
+                self._entries, self._taken = entries, copied.state
         self._turn, self.doubtful = copied.turn, not copied.certain
 
     # ---- the disk's thread ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.sinks._outbox.copy import StateCopy
+from edge.sinks._outbox.store import Store
 from edge.sinks.outbox import Outbox
 from outbox_on_disk import alarm, seqs
 
@@ -62,6 +63,20 @@ def test_after_a_disk_that_failed_the_next_run_goes_on_from_what_was_said(disk, 
     assert (b'"seq":3' in third.state(), third.faults) == (True, [])
 
 
+def test_a_start_beside_a_disk_that_takes_nothing_still_goes_on_from_there(disk, monkeypatch):
+    box = disk.open()
+    box.append([alarm(1)], b'{"seq":1}')
+    disk.fails(box)
+    box.append([alarm(2)], b'{"seq":2}')
+    with monkeypatch.context() as failing:
+        failing.setattr(Store, "commit", lambda *_: None)
+        again = disk.open()
+        assert (again.state(), again.doubtful) == (b'{"seq":2}', False)
+        again.append([alarm(3)], b'{"seq":3}')
+    again.append([alarm(4)], b'{"seq":4}')
+    assert b'"seq":4' in again.state()
+
+
 def test_what_no_disk_has_is_there_before_anybody_hears_of_it(disk):
     box = disk.open()
     disk.fails(box)
@@ -84,7 +99,7 @@ def test_a_disk_that_takes_all_is_the_one_that_counts(disk):
 def test_an_orderly_end_leaves_nothing_there(disk):
     box = disk.open()
     box.append([alarm(1)], b'{"seq":1}')
-    assert len(list(disk.memory.iterdir())) == 1
+    assert len(list(disk.memory.iterdir())) == 2
     box.close()
     box.close()
     assert list(disk.memory.iterdir()) == []
