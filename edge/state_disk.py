@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import zlib
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from edge.clock import Clock
 from edge.disk import OUTBOX, is_full, must_keep_state, no_state, not_written
+from edge.sinks._outbox.copy import StateCopy
 from edge.sinks.outbox import Outbox
 from edge.state_lock import only_one
 from edge.types import ConfigError, Fault
@@ -27,9 +30,17 @@ def open_outbox(state_dir: Path, clock: Clock, boot: str) -> Outbox:
         if not is_full(error):
             raise no_state(state_dir, error) from None
     try:
-        return Outbox(state_dir / OUTBOX, clock=clock, boot=boot)
+        return Outbox(state_dir / OUTBOX, clock=clock, boot=boot, spare=_spare(state_dir))
     except OSError as error:
         raise no_state(state_dir, error) from None
+
+
+def _spare(state_dir: Path) -> StateCopy | None:
+    """In a folder of ours alone that lies in the machine's memory: the service's, or the user's; None without one."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or os.environ.get("XDG_RUNTIME_DIR", "")
+    if not folder:
+        return None
+    return StateCopy(Path(folder) / f"edge-vitals-{zlib.crc32(os.fsencode(state_dir.absolute())):08x}")
 
 
 class Silent(NamedTuple):
@@ -54,8 +65,10 @@ def outbox_in_memory(disk: Silent, clock: Clock, boot: str, held: contextlib.Exi
                 mine = True
         return mine
 
-    why = f"no answer from {disk.state_dir} in {disk.waited_s:g} s; those before are unknown"
-    return Outbox(disk.state_dir / OUTBOX, clock=clock, boot=boot, lent=why, ours=ours)
+    spare, why = _spare(disk.state_dir), f"no answer from {disk.state_dir} in {disk.waited_s:g} s"
+    if spare is None or spare.read() is None:
+        why += "; those before are unknown"
+    return Outbox(disk.state_dir / OUTBOX, clock=clock, boot=boot, spare=spare, lent=why, ours=ours)
 
 
 class OutboxFaults:

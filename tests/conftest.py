@@ -22,6 +22,8 @@ settings.load_profile("no_deadline")
 
 
 def pytest_configure() -> None:
+    for name in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):  # what a test leaves behind is for no other one
+        os.environ.pop(name, None)
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in the background: what tests start would be deaf to it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from contextlib import closing
 
@@ -19,7 +20,7 @@ from edge.service import build_service
 from edge.sinks.outbox import Outbox
 from edge.state_in_memory import answering
 from edge.state_lock import only_one
-from edge.types import DEVICE_BED, ConfigError
+from edge.types import DEVICE_BED, Command, ConfigError, Reading
 from source_and_sink import Kept
 
 WAIT_S = 10.0
@@ -128,6 +129,35 @@ def test_once_it_answers_alarms_and_state_go_there_nobody_else_may_and_the_alarm
         assert [(one.condition, one.occurrence) for one in standing] == [
             ("recording_lost", "boot1._device.recording_lost.1")
         ]
+
+
+@pytest.mark.usefixtures("hung")
+def test_what_stood_stands_still_where_only_the_program_was_started_anew(config, tmp_path, monkeypatch):
+    """What the run before said last is in the machine's memory; an alarm that nobody saw is not lost, nor numbered anew."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
+    clock, kept = ManualClock(100.0, wall=1_800_000_000.0), Kept()
+    killed = build_service(config, clock=clock, console=False, boot="boot1")
+    killed.runtime.main.handle(Reading("fused.hr", 100.0, 0.0, quality=0.9, detail={"asystole": True}, bed="bed1"))
+    killed.runtime.main.commit()
+    shutil.copytree(tmp_path / "run", tmp_path / "died")
+    killed.opened.close()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "died"))
+    with answering(config) as (lent, silent):
+        service = build_service(lent, clock=clock, console=False, sinks=[kept], silent=silent, boot="boot2")
+        main = service.runtime.main
+        with service.opened:
+            main.tick(clock.now())
+            while not main.mailbox.empty():
+                main.handle(main.mailbox.get())
+            (stands,) = (one for one in main._board.active() if one.condition == "asystole")
+            main.handle(Command("ack", "bed1", clock.now(), "c1", "nurse", occurrence=stands.occurrence))
+            main.commit()
+    assert (stands.occurrence, stands.presence, stands.seq) == ("boot1.bed1.asystole.1", "on", 1)
+    (seen,) = kept.alarms("asystole")
+    assert (seen.occurrence, seen.presence, seen.seq, seen.epoch) == (stands.occurrence, "ack", 2, "boot1")
+    (said,) = kept.alarms("outbox_full")
+    assert said.text.endswith("in 0.05 s); they are sent all the same")
 
 
 @pytest.mark.usefixtures("hung")

@@ -11,7 +11,7 @@ from edge.alarms.auscultation import NO_PLACE, Auscultation, Place
 from edge.alarms.conditions import DRILL, PER_SOURCE, Condition
 from edge.alarms.coverage import Coverage
 from edge.alarms.delivery import NOBODY, Chain, Deliveries
-from edge.alarms.lifecycle import Change, Lifecycle
+from edge.alarms.lifecycle import SOUNDS, Change, Lifecycle
 from edge.alarms.rules import AlarmRules
 from edge.types import Alarm, Command, Reading
 
@@ -114,6 +114,8 @@ class Bed:
         if change is None:
             return []
         self.seq += 1
+        if change.what in SOUNDS:
+            line.sounded_seq = self.seq
         delivery = self.deliveries.follow(line.id, change, line.priority, command.by if command else "")
         return [self.alarm(line, change, command, delivery)]
 

@@ -25,13 +25,14 @@ _PERSON_LONGEST: Final = 64
 def asked_by(command: Command) -> str:
     """All that makes a command what it is but its time: a repeat has the same."""
     said = (command.name, command.by, command.id, command.occurrence, command.site, command.person, command.role)
-    return f"{zlib.crc32(repr((said, command.seconds)).encode()):08x}"
+    answers = () if command.seq is None else (command.seq,)
+    return f"{zlib.crc32(repr((said, command.seconds, *answers)).encode()):08x}"
 
 
 def acknowledge(bed: Bed, command: Command) -> Answer:
     """Acknowledge the named occurrence, or the one standing now of the named alarm, or the only one unacknowledged."""
     line, refusal = _meant(bed, command)
-    if line is None:
+    if line is None or (refusal := _outdated(line, command)):
         return False, refusal, []
     change = line.acknowledge(command.t)
     if change is None:
@@ -127,6 +128,8 @@ def received(bed: Bed, command: Command) -> Answer:
     line = next((line for line in bed.standing() if line.occurrence == command.occurrence), None)
     if line is None or command.id not in ("", line.id):
         return False, f"occurrence {command.occurrence or '(none named)'} does not stand", []
+    if refusal := _outdated(line, command):
+        return False, refusal, []
     if not bed.deliveries.receive(line.id, command.role, command.by):
         return True, f"{line.id} needs no confirmation", []
     return True, f"{line.id} received by {command.role}", bed.tell(line, line.note("received", command.t), command)
@@ -180,6 +183,13 @@ def _meant(bed: Bed, command: Command) -> tuple[Lifecycle | None, str]:
     if len(unseen) > 1:
         return None, f"several alarms stand, name one: {', '.join(sorted(line.id for line in unseen))}"
     return (unseen[0], "") if unseen else (None, "no alarm stands unacknowledged")
+
+
+def _outdated(line: Lifecycle, command: Command) -> str:
+    """Why nobody who answers that event can have seen what stands now; "" where it has not sounded since."""
+    if command.seq is None or command.seq >= line.sounded_seq:
+        return ""
+    return f"{line.id} has sounded again since event {command.seq}: look at it as it is now"
 
 
 def _seconds(command: Command, longest_s: float) -> tuple[float, str]:

@@ -59,6 +59,7 @@ class Lifecycle:
         self.shelved_until: float | None = None
         self.changed_at = 0.0
         self.realarms = 0
+        self.sounded_seq = 0  # number of the event at which it last sounded
         self._boot = boot
         self._number = 0
         self._top = rule.priority
@@ -255,6 +256,7 @@ class Lifecycle:
             "recent": self.recent,
             "shelved_until": self.shelved_until,
             "realarms": self.realarms,
+            "sounded_seq": self.sounded_seq,
             "number": self._number,
             "top": self._top,
             "sounded": self._sounded,
@@ -273,6 +275,7 @@ class Lifecycle:
         self.realarms, self._number = saved["realarms"], saved["number"]
         self.since, self.changed_at = saved["since"] + shift_s, saved["changed_at"] + shift_s
         self._sounded = saved["sounded"] + shift_s
+        self.sounded_seq = saved.get("sounded_seq", 0)  # absent in states of older versions
         until = saved["shelved_until"]
         self.shelved_until = None if until is None else until + shift_s
         for name, state in saved["feeds"].items():

@@ -3,7 +3,8 @@
 The main thread appends, one commit for all transitions of a tick together with the board's state; the sink's thread reads
 in order and removes on PUBACK. What the disk refuses, or does not answer for a second, is held in memory, in order; it is
 sent from there, and written when the disk takes it. The board's state, with the numbers of events, is also in a second
-copy, which is used where it is newer. Readings never enter, and nothing that waits is ever dropped to make room.
+copy, which is used where it is newer, and in a third one in the machine's memory, where there is a place for it: a card
+that has failed takes neither of the others, and the next run must not give the same numbers again. Readings never enter, and nothing that waits is ever dropped to make room.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Outbox:
     lent: why the disk is not even tried before somebody writes, as one that hangs at the start; the outbox then lies in
     memory until it is there. ours: asked before that, whether this program may have the file.
 
+    spare: a copy that outlives the program and no power cut.
+
     faults: what was wrong with the file when it was opened. full: why the disk takes nothing, or "". doubtful: the state is not
     surely the last one there was, so that its numbers must not be counted on. copied: what the second copy held at the
     start, for whoever cannot make sense of the state.
@@ -58,6 +61,7 @@ class Outbox:
         clock: Clock,
         boot: str = "",
         copy: StateCopy | None = None,
+        spare: StateCopy | None = None,
         lent: str = "",
         ours: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -68,14 +72,15 @@ class Outbox:
         self._gone: set[int] = set()  # what the broker has and the disk has not let go
         self._writing: frozenset[int] = frozenset()  # held, and perhaps on disk in a moment
         self._entries: dict[str, bytes] = {}  # of the state, not on disk
+        self._taken: bytes | None = None  # the state of a copy that the disk did not take, until there is a newer one
         self._lasting = False  # they must be there before anybody hears of what led to them
+        begun = bool(lent) or self.path.exists()
         self._store, self._ours = Store(self.path, clock, lent), ours
-        self._copy = copy or StateCopy(self.path.with_suffix(".copy"))
+        self._copy, self._spare = copy or StateCopy(self.path.with_suffix(".copy")), spare
         self.full, self.faults, self.doubtful = self._store.full, self._store.faults, self._store.doubtful
         self._turn = self._store.turn()
         self.copied: Copied | None = None
-        if not lent:
-            self._take_newer_copy()
+        self._take_newer_copy(hidden=bool(lent), begun=begun)
         self._copied_turn = self._turn
         # beyond any that lies on a disk that cannot be read now
         self._last_row = int(self._clock.wall() * 1000) if self._store.lent else self._store.last_row()
@@ -89,19 +94,23 @@ class Outbox:
 
         What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
-        wall = self._clock.wall()
+        offset = self._clock.wall() - self._clock.now()
         with self._lock:
-            new = [Row(self._last_row + n, a, wall, self._boot) for n, a in enumerate(transitions, start=1)]
+            new = [Row(self._last_row + n, a, a.t + offset, self._boot) for n, a in enumerate(transitions, start=1)]
             self._held += [(row, to_disk(row)) for row in new]
             self._last_row += len(new)
             if state is not None:
                 self._turn += 1
                 self._entries |= {"board": state, "turn": b"%d" % self._turn}
-                self._lasting = True
-            done = self._write_it.ask()
+                self._lasting, self._taken = True, None
+            done, turn = self._write_it.ask(), self._turn
         try:
             written = self._disk.wait(done)
         finally:
+            if (
+                self._spare is not None and state is not None
+            ):  # after the disk: it is ahead only of one that took nothing
+                self._spare.write(turn, state)
             with self._lock:
                 self._told = self._last_row
         return written
@@ -141,6 +150,8 @@ class Outbox:
     def state(self, key: str = "board") -> bytes | None:
         """The board's state as last written, or its ``coverage``, or None; empty where it is not what was written. Waits
         for the disk."""
+        if key == "board" and self._taken is not None:
+            return self._taken
         try:
             return self._disk.ask(partial(self._store.state, key)).result()
         except CancelledError:
@@ -170,22 +181,38 @@ class Outbox:
         self._disk.ask(self._copy.close)
         if not self._disk.end(_CLOSE_S):
             log.error("%s: the disk does not answer; %d alarms are not on it", self.path.name, len(self._held))
+        elif self._spare is not None and not (self._held or self._entries):
+            self._spare.forget()
+        if self._spare is not None:
+            self._spare.close()
 
     def _held_behind(self, after: int) -> list[Row]:
         """A row whose write is still waited for is nobody's yet."""
         return [row for row, _ in self._held if after < row.row <= self._told]
 
-    def _take_newer_copy(self) -> None:
-        """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts."""
-        copied = self.copied = self._copy.read()
+    def _newest_copy(self, *, hidden: bool, begun: bool) -> Copied | None:
+        on_disk = None if hidden else self._copy.read()
+        if on_disk is None and not begun:  # whoever emptied the folder wants to begin anew
+            return None
+        spare = None if self._spare is None else self._spare.read()
+        found = [copied for copied in (on_disk, spare) if copied is not None]
+        return max(found, key=lambda copied: (copied.turn, copied.certain), default=None)
+
+    def _take_newer_copy(self, *, hidden: bool, begun: bool) -> None:
+        """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts. hidden: what
+        lies on the disk is not known; begun: there was a database."""
+        copied = self.copied = self._newest_copy(hidden=hidden, begun=begun)
         if copied is None or (copied.turn <= self._turn and not self.doubtful):
             return
         if copied.turn < self._turn:  # a program that died between both writes is ahead by one, and by no more
             self.doubtful = not (copied.certain and copied.turn + 1 == self._turn)
             return
         if copied.turn > self._turn:
-            self.faults.append("the alarm state was taken from its second copy; alarms that waited may be missing")
-            self._store.commit((), (), {"board": copied.state, "turn": b"%d" % copied.turn})
+            if not hidden:
+                self.faults.append("the alarm state was taken from its second copy; alarms that waited may be missing")
+            entries = {"board": copied.state, "turn": b"%d" % copied.turn}
+            if self._store.commit((), (), entries) is None:
+                self._entries, self._taken = entries, copied.state
         self._turn, self.doubtful = copied.turn, not copied.certain
 
     # ---- the disk's thread ---------------------------------------------------------------------------------

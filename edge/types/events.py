@@ -142,8 +142,9 @@ class Alarm:
 class Command:
     """Somebody's wish about alarms: ack, pause, standby, reset, site, received or drill.
 
-    t: host-monotonic time of arrival. role: who has received an alarm, one of the configured chain. site, person: where
-    the microphone sits now, and who lies there, where that is another one.
+    t: host-monotonic time of arrival. seq: number of the event it answers, None = of the alarm as it stands now. role: who
+    has received an alarm, one of the configured chain. site, person: where the microphone sits now, and who lies there,
+    where that is another one.
     """
 
     name: str
@@ -157,6 +158,7 @@ class Command:
     site: str = ""
     role: str = ""
     person: str = ""
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

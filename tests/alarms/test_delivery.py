@@ -55,6 +55,18 @@ def test_silence_goes_to_the_next_role_and_to_the_place_itself():
     assert one.heartbeat()["bed1"] == {"seq": 3, "epoch": "boot", "standing": 1, "drills": 0, "unconfirmed": 1}
 
 
+def test_who_had_it_before_it_escalated_need_not_have_it_now():
+    one = board()
+    (raised,) = one.update(hr(0.0, 43.0))
+    one.command(say("received", 1.0, role="charge", occurrence=raised.occurrence, seq=raised.seq))
+    (escalated,) = one.update(hr(2.0, 38.0))
+    late = say("received", 3.0, role="station", occurrence=raised.occurrence, seq=raised.seq)
+    result, told = one.command(late)
+    assert (result.ok, told, one.heartbeat()["bed1"]["unconfirmed"]) == (False, [], 1)
+    now = say("received", 4.0, role="station", occurrence=raised.occurrence, seq=escalated.seq)
+    assert steps(one.command(now)[1]) == [(4.0, "received", ["station"], "station", False)]
+
+
 def test_as_a_last_resort_the_place_is_told_at_the_end_of_the_chain():
     one = board(Chain(CHAIN.roles, last_resort=True))
     one.update(hr(0.0, 43.0))

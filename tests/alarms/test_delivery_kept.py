@@ -130,3 +130,12 @@ def test_a_chain_of_the_wrong_kind_is_refused_in_words(given, says):
     with pytest.raises(ConfigError) as refused:
         chain_from(given)
     assert str(refused.value) == says
+
+
+def test_an_alarm_older_than_its_chain_is_asked_after_one_role_at_a_time():
+    deliveries = Deliveries(Chain((Role("station", 10.0), Role("charge", 20.0))))
+    deliveries.join("bed1/brady", "high", 100.0)
+    assert list(deliveries.overdue(100.0)) == [("bed1/brady", 100.0)]
+    assert (deliveries.says("bed1/brady")["asked"], list(deliveries.overdue(109.9))) == (["station"], [])
+    assert list(deliveries.overdue(110.0)) == [("bed1/brady", 110.0)]
+    assert deliveries.says("bed1/brady")["asked"] == ["station", "charge"]

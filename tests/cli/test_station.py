@@ -13,26 +13,27 @@ def event(seq=1, presence="on", delivery=ASKED, occurrence="o1", **more):
 
 
 def confirmed(station, payload, topic="vitals/dev/bed1/event"):
-    return [(one.topic, one.id, one.occurrence) for one in station.take(topic, payload, now=0.0)[0]]
+    return [(one.topic, one.id, one.occurrence, one.seq) for one in station.take(topic, payload, now=0.0)[0]]
 
 
-OURS = [("vitals/dev/bed1/cmd/received", "bed1/af", "o1")]
+def ours(seq=1):
+    return [("vitals/dev/bed1/cmd/received", "bed1/af", "o1", seq)]
 
 
 def test_an_alarm_that_asks_for_the_role_is_confirmed_once():
     station = Station("vitals", "station")
-    assert confirmed(station, event(5)) == OURS
+    assert confirmed(station, event(5)) == ours(5)
     assert confirmed(station, event(5)) == []
     assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == [], "the same alarm, as it stands"
     assert confirmed(station, event(6, delivery={**ASKED, "received": "station"})) == []
-    assert confirmed(station, event(7, priority="high")) == OURS, "it sounds again and asks again"
+    assert confirmed(station, event(7, priority="high")) == ours(7), "it sounds again and asks again"
 
 
 def test_after_a_lost_connection_it_confirms_again_what_still_asks():
     station = Station("vitals", "station")
-    assert confirmed(station, event(5)) == OURS
+    assert confirmed(station, event(5)) == ours(5)
     station.connected()
-    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == OURS
+    assert confirmed(station, event(5), "vitals/dev/bed1/alarm/af") == ours(5)
 
 
 def test_only_what_stands_and_asks_for_this_role_is_confirmed():
@@ -51,7 +52,7 @@ def test_only_what_stands_and_asks_for_this_role_is_confirmed():
     ):
         assert confirmed(station, other) == []
     assert confirmed(station, event(), "vitals/dev/bed1/reading/x") == []
-    assert confirmed(station, event(presence="latched"), "vitals/dev/bed1/alarm/sensor_off/node") == OURS
+    assert confirmed(station, event(presence="latched"), "vitals/dev/bed1/alarm/sensor_off/node") == ours()
 
 
 def beat(station, now, interval_s=5.0, device="dev"):

@@ -36,6 +36,9 @@ Group=edge-vitals
 SupplementaryGroups=dialout video audio
 StateDirectory=edge-vitals
 StateDirectoryMode=0750
+RuntimeDirectory=edge-vitals
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
 UMask=0077
 Environment=OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
 Nice=-5

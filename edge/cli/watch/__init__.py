@@ -102,7 +102,7 @@ def _show(client: Client, args: argparse.Namespace, station: Station, standing: 
             for text in standing.due(message.timestamp):
                 _say(text)
             for mine in confirms:
-                fields = {"role": args.role, "id": mine.id, "occurrence": mine.occurrence}
+                fields = {"role": args.role, "id": mine.id, "occurrence": mine.occurrence, "seq": mine.seq}
                 ours[client.command(mine.topic, f"{args.role}@{socket.gethostname()}", **fields)] = mine.id
                 _say(f"{mine.id} confirmed as {args.role}: {mine.text}")
             if topic.endswith("/cmd/result"):

@@ -26,6 +26,7 @@ class Confirm:
     topic: str
     id: str
     occurrence: str
+    seq: int
     text: str
 
 
@@ -166,7 +167,7 @@ class Station:
         while len(self._confirmed) > 1000:
             del self._confirmed[next(iter(self._confirmed))]
         topic = f"{self._prefix}/{parts[0]}/{parts[1]}/cmd/received"
-        return [Confirm(topic, str(fields.get("id")), str(occurrence), str(fields.get("text", "")))]
+        return [Confirm(topic, str(fields.get("id")), str(occurrence), seq, str(fields.get("text", "")))]
 
 
 def _is_interval(value: object) -> TypeGuard[float]:

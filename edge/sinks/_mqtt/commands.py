@@ -13,7 +13,7 @@ from typing import Any
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DRILL
 from edge.clock import SYNCED_AFTER, Clock
-from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of
+from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of, seq_of
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
@@ -120,6 +120,10 @@ class CommandInbox:
             seconds = seconds_of(fields.get("seconds"))
         except ValueError:
             raise RefusedCommandError("'seconds' must be a number") from None
+        try:
+            seq = seq_of(fields.get("seq"))
+        except ValueError:
+            raise RefusedCommandError("'seq' must be the whole number of an event") from None
         self._check_age(fields.get("t"))
         texts = {key: fields.get(key, "") for key in _OPTIONAL_TEXT}
         if self._mixed() and not texts["occurrence"] and seconds != 0.0 and name != DRILL:
@@ -128,7 +132,7 @@ class CommandInbox:
             )
         return Command(
             name, bed, self._clock.now(), fields["command_id"], fields["by"],
-            seconds=seconds, **texts,
+            seconds=seconds, seq=seq, **texts,
         )  # fmt: skip
 
     def _check_age(self, t: Any) -> None:

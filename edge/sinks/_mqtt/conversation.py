@@ -89,7 +89,12 @@ class Conversation:
         return bool(settled.rows)
 
     def end(self) -> None:
-        """The connection is over; before the flight's end is told."""
+        """The connection is over; before the flight's end is told.
+
+        Of a topic that was emptied nothing stands any more that a new connection would say again: where the broker may
+        not have taken that, it must be said once more.
+        """
+        self._retained.again(self._flight.topics())
         if self._flight.short:
             unanswered = self._announced is not None and self._flight.waits_for(self._announced)
             if self._announcement.ended(snubbed=self._snubbed or unanswered):

@@ -125,6 +125,10 @@ class Flight:
         """Rows of the outbox that are on their way."""
         return {what for what, _ in self._sent.values() if isinstance(what, int)}
 
+    def topics(self) -> set[str]:
+        """Retained topics whose message is on its way."""
+        return {what for what, _ in self._sent.values() if isinstance(what, str)}
+
     def go_back(self, after: int) -> None:
         """Rows behind ``after`` were passed over."""
         self.after = min(self.after, after)

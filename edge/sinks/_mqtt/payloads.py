@@ -130,7 +130,7 @@ class Payloads:
         return {**shares, "blind": blind}
 
     def alarm(self, alarm: Alarm, *, wall: float | None = None, brief: bool = False, **more: Any) -> bytes:
-        """An alarm as event or as standing. wall: when it was written, for one of an earlier run; brief: of its evidence
+        """An alarm as event or as standing. wall: when it was, by the clock of then, for one of an earlier run; brief: of its evidence
         only the change, for a broker that takes no more."""
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]

@@ -21,6 +21,7 @@ _HEAD: Final = struct.Struct("<8sQ?36sI")  # magic, turn, closed, the machine's 
 _CHECKSUM: Final = struct.Struct("<I")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MOST_BYTES: Final = 1 << 26
+_STEP_BYTES: Final = 1 << 16  # so much at a time; on a disk that is full by then there is still some room to go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class StateCopy:
         self._paths = [path.with_name(f"{path.name}.{n}") for n in (0, 1)]
         self._machine = (_machine() if machine is None else machine).encode()[:36]
         self._files: dict[Path, int] = {}
+        self._room = 0  # bytes that the disk surely has for each
         self._last: tuple[int, bytes] | None = None
 
     def read(self) -> Copied | None:
@@ -69,15 +71,34 @@ class StateCopy:
             with contextlib.suppress(OSError):
                 os.close(file)
         self._files.clear()
+        self._room = 0
         self._last = None
+
+    def forget(self) -> None:
+        """It is not needed any more. Calling twice is harmless."""
+        self._last = None
+        self.close()
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _put(self, turn: int, state: bytes, *, closed: bool) -> None:
         path = self._paths[turn % 2]
-        if path not in self._files:
-            self._files[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._make_room(_HEAD.size + _CHECKSUM.size + len(state))
         head = _HEAD.pack(_MAGIC, turn, closed, self._machine, len(state))
         checksum = _CHECKSUM.pack(zlib.crc32(state, zlib.crc32(head)))
         os.pwrite(self._files[path], head + checksum + state, 0)
+
+    def _make_room(self, length: int) -> None:
+        """For both, or for none: a disk that fills up must neither spoil what is there nor take every other one only."""
+        if length <= self._room:
+            return
+        room = -(-length // _STEP_BYTES) * _STEP_BYTES
+        for path in self._paths:
+            if path not in self._files:
+                self._files[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.posix_fallocate(self._files[path], 0, room)
+        self._room = room
 
     def _whole(self, path: Path) -> Copied | None:
         try:

@@ -10,7 +10,8 @@ from edge.types import Alarm
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One transition that waits for its PUBACK. wall: Unix time when it was written, s; boot: the run that wrote it."""
+    """One transition that waits for its PUBACK. wall: Unix time of the transition by the clock as it was set
+    when it was written, s; boot: the run that wrote it."""
 
     row: int
     alarm: Alarm

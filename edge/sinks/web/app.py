@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
-from edge.sinks._command_text import plain_text, seconds_of
+from edge.sinks._command_text import plain_text, seconds_of, seq_of
 from edge.sinks.web.access import Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes
@@ -234,11 +234,15 @@ def _command(text: str, now: float, person: Person) -> Command | bytes:
         seconds = seconds_of(fields.get("seconds"))
     except ValueError:
         return _refusal(said["command_id"], "seconds must be a number")
+    try:
+        seq = seq_of(fields.get("seq"))
+    except ValueError:
+        return _refusal(said["command_id"], "seq must be the whole number of an event")
     if not person.may(said["command"]):
         return _refusal(said["command_id"], f"the role {person.role!r} may not {said['command']}")
     return Command(
         said["command"], said["bed"], now, said["command_id"], f"page:{person.name}",
-        id=said["id"], occurrence=said["occurrence"], seconds=seconds, site=said["site"],
+        id=said["id"], occurrence=said["occurrence"], seconds=seconds, site=said["site"], seq=seq,
     )  # fmt: skip
 
 

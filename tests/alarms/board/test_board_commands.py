@@ -42,6 +42,31 @@ def test_an_acknowledgement_is_of_its_occurrence_only():
     assert (result.ok, told) == (True, [])
 
 
+def test_an_answer_to_what_was_heard_before_an_alarm_sounded_again_does_not_acknowledge_it():
+    one = board()
+    (raised,) = [told for t in range(3) for told in one.update(hr(float(t), 43))]
+    one.update(Reading("ppg.rhythm", 3.0, "af", quality=0.9, bed="bed1", source="node"))
+    (escalated,) = [told for t in (4.0, 5.0) for told in one.update(hr(t, 38))]
+    assert (escalated.priority, escalated.occurrence) == ("high", raised.occurrence)
+    two = board(boot="next", state=through_json(one))
+    for each in (one, two):
+        result, told = each.command(say("ack", 6.0, occurrence=raised.occurrence, seq=raised.seq))
+        assert (result.ok, told) == (False, [])
+        assert result.text == "bed1/brady has sounded again since event 1: look at it as it is now"
+        assert each.command(say("ack", 6.0, id="bed1/af", seq=escalated.seq))[0].ok, (
+            "another one's number is a time, too"
+        )
+        result, told = each.command(say("ack", 6.0, occurrence=raised.occurrence, seq=escalated.seq))
+        assert what(told) == [("bed1/brady", "ack", "acknowledged")]
+
+
+def test_a_number_does_not_grow_old_by_what_does_not_sound():
+    one = board()
+    (raised,) = [told for t in range(3) for told in one.update(hr(float(t), 43))]
+    assert [a.seq for a in one.command(say("pause", 3.0, seconds=60))[1]] == [raised.seq + 1]
+    assert one.command(say("ack", 4.0, id="bed1/brady", seq=raised.seq))[0].ok
+
+
 def test_a_repeated_command_is_answered_again_and_not_done_again():
     one = board()
     rates(one, [43] * 3)

@@ -22,11 +22,12 @@ def now_iso(shift_s=0.0):
 
 
 def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
-    fields = {"command_id": "c1", "by": "nurse", "t": now_iso(), "id": "bed1/af"}
+    fields = {"command_id": "c1", "by": "nurse", "t": now_iso(), "id": "bed1/af", "seq": 7}
     send(subscriber, "ack", fields, properties=wanting("my/answers"))
     device.wait(lambda d: d.commands)
     (command,) = device.commands
     assert (command.name, command.bed, command.by, command.id) == ("ack", "bed1", "nurse", "bed1/af")
+    assert command.seq == 7
     device.sink.send(CommandResult(command, CLOCK.now(), True, "acknowledged"))
     for topic in ("my/answers", "vitals/dev/bed1/cmd/result"):
         answer = load(subscriber.wait(topic))
@@ -47,6 +48,8 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(3600)}, "ahead of this monitor's clock"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": 5}, "'id'"),
         ("pause", {"command_id": "c", "by": "n", "t": now_iso(), "seconds": "long"}, "'seconds'"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "seq": "1"}, "'seq'"),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "seq": -1}, "'seq'"),
         ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
         ("ack", b"{" + b" " * 5000 + b"}", "too long"),
         ("ack", b"[" * 4000, "not JSON"),

@@ -14,6 +14,7 @@ from edge.sinks._outbox import copy as written
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
+from full_disk import full_disk
 
 
 def copy(tmp_path, machine="start-1"):
@@ -54,12 +55,25 @@ def test_a_write_that_was_torn_leaves_the_one_before(tmp_path_factory, at, junk)
     one.write(2, b"b" * 300)
     one.close()
     torn = folder / "outbox.copy.0"
-    content = torn.read_bytes()
+    content = torn.read_bytes().rstrip(b"\0")
     spoilt = content[:at] + junk + content[at + len(junk) :]
     torn.write_bytes(spoilt[: len(content)])
     found = copy(folder).read()
     assert found in (Copied(1, b"a" * 300, certain=True), Copied(2, b"b" * 300, certain=True))
     assert found.turn == 1 or spoilt[: len(content)] == content or at >= len(content)
+
+
+def test_a_disk_that_fills_up_spoils_nothing_and_has_room_to_go_on(tmp_path):
+    one = copy(tmp_path)
+    one.write(1, b"a" * 300)
+    with full_disk():
+        one.write(2, b"b" * (1 << 17))
+    assert copy(tmp_path).read() == Copied(1, b"a" * 300, certain=True)
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    one.write(3, b"c" * 60_000)
+    one.write(4, b"d" * 60_000)
+    assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == sizes, "it was taken before"
+    one.close()
 
 
 def test_a_disk_that_takes_nothing_is_no_error(tmp_path):

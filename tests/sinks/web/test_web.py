@@ -96,9 +96,10 @@ def test_a_command_goes_the_way_of_every_command_and_its_answer_comes_back(page)
     with page.live() as live:
         watcher = Watcher(live)
         watcher.kind("hello")
-        ask(live, "ack", id="bed1/af", occurrence="o1")
+        ask(live, "ack", id="bed1/af", occurrence="o1", seq=7)
         command = page.commands.get(timeout=5.0)
         assert (command.name, command.bed, command.id, command.occurrence) == ("ack", "bed1", "bed1/af", "o1")
+        assert command.seq == 7
         assert (command.command_id, command.by, command.seconds) == ("c1", "page:page", None)
         page.sink.send(CommandResult(command, 1.0, True, "bed1/af acknowledged"))
         answer = watcher.kind("c")

@@ -31,7 +31,7 @@ export function showAlarms(now, severalBeds) {
     if (alarm.presence !== "ack") {
       const button = make("button", { type: "button", textContent: "Acknowledge", disabled: !may("ack") });
       button.setAttribute("aria-label", `Acknowledge ${textOf(alarm)}`);
-      Object.assign(button.dataset, { ack: alarm.id, occurrence: alarm.occurrence, bed: alarm.bed });
+      Object.assign(button.dataset, { ack: alarm.id, occurrence: alarm.occurrence, seq: alarm.seq, bed: alarm.bed });
       row.append(button);
     }
     return row;

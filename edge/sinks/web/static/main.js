@@ -140,9 +140,9 @@ function watch(bed) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || button.disabled) return;
-  const { ack, occurrence, bed } = button.dataset;
+  const { ack, occurrence, seq, bed } = button.dataset;
   if (ack && event.detail && justMoved(occurrence)) return; // detail 0 = a key, which stays with its alarm
-  if (ack) send("ack", { bed, id: ack, occurrence });
+  if (ack) send("ack", { bed, id: ack, occurrence, seq: Number(seq) });
   else if (button.closest("#beds")) {
     watch(bed);
     history.replaceState(null, "", `?bed=${encodeURIComponent(bed)}${location.hash}`);
