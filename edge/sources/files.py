@@ -171,7 +171,7 @@ class Files:
         if a >= b:
             return
         rows = track.rows(a, b)
-        index = np.arange(a, b) if track.index is None else track.index[a:b]
+        index = np.arange(a, b) if track.places is None else track.places.between(a, b)
         finite = np.isfinite(rows)
         self._held[track.kind].add(begin, min(end, track.end_s), finite)
         some = np.asarray(finite.any(axis=1))

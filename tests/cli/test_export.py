@@ -152,6 +152,15 @@ def test_what_is_written_out_is_read_again(tmp_path, labels):
         np.testing.assert_array_equal(joined(read, "ppg"), PPG, name)
 
 
+@pytest.mark.parametrize("name", ["node.edf", "node-ppg.hea", "node-ppg.csv"])
+def test_a_gap_is_read_again_as_a_gap(tmp_path, name):
+    recording = record(tmp_path / "night.evrec", blocks("node/ppg", 100.0, PPG, skip=range(50, 65)))
+    assert main(["export", str(recording.path), "--edf", "--wfdb", "--csv", "--out", str(tmp_path / "out")]) == 0
+    read = play(tmp_path / "out" / name)
+    assert [s for b in read for s in range(b.seq, b.next_seq)] == [*range(500), *range(650, 1200)]
+    np.testing.assert_array_equal(joined(read, "ppg"), np.concatenate([PPG[:500], PPG[650:]]))
+
+
 def test_wfdb_header_checksums_and_annotations(recording, tmp_path):
     write_wfdb(session(recording), tmp_path)
     physical = wfdb.rdrecord(str(tmp_path / "node-pcg"), physical=False)

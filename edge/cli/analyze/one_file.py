@@ -29,7 +29,7 @@ def played(
     """A file from begin to end in memory, ``kind`` the stream that must be there with what belongs to it, ``what`` it
     is in words; raises SourceError in one line."""
     file = OneFile(path, kind, what, rate_hz=rate_hz, channel=channel)
-    show("reading ...")  # a night's table is read whole before the first sample comes
+    show("reading ...")  # a night's table is looked through before the first sample comes
     try:
         blocks = sorted(file, key=lambda b: (b.t0, b.kind))
     finally:

@@ -80,7 +80,8 @@ def read_edf(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
             continue
         part = slice(begins[i], begins[i] + sizes[i])
         gain = (high - low) / (dig_high - dig_low)
-        rows = partial(_edf_rows, raw, part, gain, low - gain * dig_low)
+        invalid = dig_low if _keeps_gaps(label, columns[1][i]) else None
+        rows = partial(_edf_rows, raw, part, gain, low - gain * dig_low, invalid)
         signals.append(_Signal(label, sizes[i] / duration_s, records * sizes[i], rows))
     return _tracks(path, signals, kind, channel, rate_hz)
 
@@ -129,12 +130,26 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
     return _tracks(path, signals, kind, channel, rate_hz)
 
 
-def _edf_rows(raw: Callable[[int, int], NDArray[Any]], part: slice, gain: float, zero: float, a: int, b: int) -> Floats:
+def _keeps_gaps(label: str, transducer: str) -> bool:
+    """Whether a signal is one of ``edge-vitals export --edf``, whose lowest number says that there is no sample: EDF has no
+    word for it, and elsewhere it is a wave at the end of its range."""
+    return transducer.partition("/")[2] == label.partition(" ")[0]
+
+
+def _edf_rows(
+    raw: Callable[[int, int], NDArray[Any]],
+    part: slice,
+    gain: float,
+    zero: float,
+    invalid: float | None,
+    a: int,
+    b: int,
+) -> Floats:
     """Samples a to b of one signal; raw: records first to last; part: the signal's samples within a record."""
     n = part.stop - part.start
     first, last = a // n, -(-b // n)
     flat = np.asarray(raw(first, last)[:, part], np.float64).ravel()[a - first * n : b - first * n]
-    return np.asarray(flat * gain + zero)
+    return np.where(flat == invalid, np.nan, flat * gain + zero)
 
 
 def _wfdb_rows(column: NDArray[Any], invalid: int, scale: tuple[float, float], a: int, b: int) -> Floats:

@@ -9,13 +9,15 @@ it was asked for or nothing else is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from edge.sources._files.exported import COLUMNS, read_exported
 from edge.sources._files.layout import LOOKED_AT, Layout, is_absent, layout_of
 from edge.sources._files.times import (
     counted,
@@ -29,6 +31,7 @@ from edge.sources._files.times import (
 )
 from edge.sources._files.track import (
     Floats,
+    Places,
     Track,
     by_stream,
     channel_for,
@@ -40,7 +43,6 @@ from edge.sources._files.track import (
 )
 from edge.types import SourceError
 
-_EXPORTED = ("mono", "wall", "epoch", "seq")  # what `edge-vitals export --csv` puts before the channels
 _PAGE = 1 << 16  # characters
 _E4_UNIX_S, _E4_RATE_HZ, _E4_MOST = 1e9, (1.0, 1000.0), 1e8  # its times are after 2001; no sample is as large
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -49,6 +51,14 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
     """Tracks of a CSV file: one per kind its columns name."""
+    exported = read_exported(path)
+    if exported is not None:
+        rate = checked_rate(str(path), exported.rate_hz, rate_hz)
+        found = _Table(
+            path, exported.names, exported.length, rate, exported.places, None, lambda j: bool(exported.holds[j]),
+            lambda chosen: partial(exported.rows, chosen),
+        )  # fmt: skip
+        return _tracks(found, list(range(len(exported.names))), kind, channel)
     names, table, first_line = _csv_table(path)
     stated = None if names else _e4_rate(table)
     if stated is not None:
@@ -63,10 +73,34 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         unit_s = time_unit_s(names[time] if names else "", table[:, time])
         rate, index, times = grid(path, table[:, time] * unit_s, first_line)
         rate = checked_rate(str(path), rate, rate_hz)
-    beside = range(len(_EXPORTED)) if tuple(names[: len(_EXPORTED)]) == _EXPORTED else (time, counter)
+    beside = range(len(COLUMNS)) if tuple(names[: len(COLUMNS)]) == COLUMNS else (time, counter)
     columns = [i for i in range(table.shape[1]) if i not in beside]
     if not columns:
         raise SourceError(f"{path}: has no column of samples, only the time or a count of rows")
+    read = _Table(
+        path, names, len(table), rate, None if index is None else Places.of(index), times,
+        lambda j: bool(np.isfinite(table[:, j]).any()),
+        lambda chosen: partial(_rows, np.ascontiguousarray(table[:, chosen])),
+    )  # fmt: skip
+    return _tracks(read, columns, kind, channel)
+
+
+class _Table(NamedTuple):
+    """Columns of numbers, and when their rows are. holds: whether a column holds any; rows_of: how some are read."""
+
+    path: Path
+    names: list[str]
+    length: int
+    rate_hz: float
+    places: Places | None
+    times: Floats | None
+    holds: Callable[[int], bool]
+    rows_of: Callable[[list[int]], Callable[[int, int], Floats]]
+
+
+def _tracks(table: _Table, columns: list[int], kind: str, channel: int | None) -> list[Track]:
+    """One per stream that the names of its columns of samples tell."""
+    path, names = table.path, table.names
     tells = bool(names) and (len(columns) > 1 or len(names[columns[0]]) > 1)  # a lone x or y is whatever was plotted
     by_kind = by_stream({i: names[i] for i in columns}) if tells else {}
     nameless = [i for i in columns if not (tells and kind_of(names[i]))]
@@ -75,19 +109,19 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         if not by_kind[kind]:
             raise SourceError(f"{path}: no column is named {kind}; there are: {', '.join(names)[:120]}")
     elif not by_kind and nameless:
-        by_kind = {kind_by_rate(rate): nameless}
+        by_kind = {kind_by_rate(table.rate_hz): nameless}
     tracks = []
     empty = []
     for found, members in by_kind.items():
         chosen = chosen_channels(path, members, channel_for(found, kind, channel))
-        data = np.ascontiguousarray(table[:, chosen])
-        if not np.isfinite(data).any():
+        if not any(map(table.holds, chosen)):
             empty.append(found)
         labels = tuple(names[i] for i in chosen) if names else ()
-        rows = partial(_rows, data)
         left_out = tuple(names[i] for i in members if i not in chosen) if names and len(chosen) > 1 else ()
         unheard = len(members) - 1 if len(chosen) == 1 else 0
-        tracks.append(Track(found, rate, len(data), rows, labels, index, times, left_out, unheard))
+        rows = table.rows_of(chosen)
+        track = Track(found, table.rate_hz, table.length, rows, labels, table.places, table.times, left_out, unheard)
+        tracks.append(track)
     if kind in empty or len(empty) == len(tracks):
         raise SourceError(f"{path}: {', '.join(empty)}: no row holds numbers")
     return tracks

@@ -21,10 +21,36 @@ _RATES_HZ = (1.0, 200_000.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where rows stand on an even grid: runs of consecutive ones, by the first row of each and its place."""
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, index: NDArray[np.int64]) -> Places:
+        """Of every row's place."""
+        first = np.concatenate([[0], np.flatnonzero(np.diff(index) != 1) + 1])
+        return cls(first, index[first])
+
+    def between(self, a: int, b: int) -> NDArray[np.int64]:
+        """The places of rows a to b."""
+        rows = np.arange(a, b)
+        run = np.searchsorted(self.rows, rows, side="right") - 1
+        return np.asarray(self.places[run] + rows - self.rows[run])
+
+    def row(self, place: int) -> int:
+        """The first row at or after a place."""
+        run = max(int(np.searchsorted(self.places, place, side="right")) - 1, 0)
+        row = int(self.rows[run] + max(0, place - self.places[run]))
+        return min(row, int(self.rows[run + 1])) if run + 1 < len(self.rows) else row
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """Samples of one stream of a file.
 
-    rows(a, b): samples a to b, ``(b - a, channels)``, NaN where there is none. index: position of every row on an
+    rows(a, b): samples a to b, ``(b - a, channels)``, NaN where there is none. places: of the rows on an
     even grid, where rows are missing; times: s from the start, of every row, where the file's are uneven. left_out:
     channels of the stream that do not fit beside the others, in words. unheard: how many channels the file has of it
     beside the one that is read, where one is.
@@ -35,7 +61,7 @@ class Track:
     length: int
     rows: Callable[[int, int], Floats]
     labels: tuple[str, ...] = ()
-    index: NDArray[np.int64] | None = None
+    places: Places | None = None
     times: Floats | None = None
     left_out: tuple[str, ...] = ()
     unheard: int = 0
@@ -45,17 +71,15 @@ class Track:
         if self.times is not None:
             return int(np.searchsorted(self.times, at_s - 1e-9))
         on_grid = round(at_s * self.rate_hz)
-        if self.index is not None:
-            return int(np.searchsorted(self.index, on_grid))
-        return min(on_grid, self.length)
+        return min(on_grid if self.places is None else self.places.row(on_grid), self.length)
 
     @property
     def end_s(self) -> float:
         """Time just after the last row, s."""
         if self.times is not None:
             return float(self.times[-1]) + 1.0 / self.rate_hz
-        last = self.length - 1 if self.index is None else int(self.index[-1])
-        return (last + 1) / self.rate_hz
+        last = self.length - 1
+        return ((last if self.places is None else int(self.places.between(last, last + 1)[0])) + 1) / self.rate_hz
 
 
 def read_bytes(path: Path, offset: int, size: int) -> bytes:
