@@ -71,6 +71,8 @@ class Client:
         self._changed = threading.Condition()
         try:
             self._connection = connect(options, on_message=self._take, on_lost=self._wake)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace("mqtt.ca_file:", "--ca-file")) from None
         except RefusedError as error:
             asks = str(error).endswith("?")  # what to look at is said already
             remedy = None if asks else _REMEDIES.get(error.fault)

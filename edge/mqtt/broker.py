@@ -70,11 +70,15 @@ class Options:
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file)
         except OSError as error:  # an SSLError, too
-            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
-            raise ConfigError(f"mqtt: {files}: {error.strerror or error}") from None
+            raise ConfigError(f"mqtt.ca_file: {self.ca_file}: {_why(error)}") from None
+        if self.cert_file:
+            try:
+                context.load_cert_chain(self.cert_file, self.key_file)
+            except OSError as error:  # which of the two files it was is not told
+                keys = "cert_file, key_file" if self.key_file else "cert_file"
+                files = ", ".join(filter(None, (self.cert_file, self.key_file)))
+                raise ConfigError(f"mqtt.{keys}: {files}: {_why(error)}") from None
         return context
 
 
@@ -144,6 +148,13 @@ def fault_of(error: OSError) -> str:
 def in_words(error: ssl.SSLError) -> str:
     """OpenSSL's reason."""
     return (error.reason or str(error)).lower().replace("_", " ")
+
+
+def _why(error: OSError) -> str:
+    """Why a PEM file was not taken."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    return in_words(error) if error.reason else "not a certificate and its key in PEM"
 
 
 def _greeted(options: Options, context: ssl.SSLContext) -> ssl.SSLSocket:

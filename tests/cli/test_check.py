@@ -41,7 +41,7 @@ BROKER = {
     LOGIN + 'password_file = "/dev/null"\n': "mqtt.password_file: /dev/null: holds no password",
     LOGIN + 'password_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",
     '[mqtt]\nhost = "127.0.0.1"\npassword_env = "PATH"\n': "mqtt.username: needed, since a password is given",
-    LOGIN + 'ca_file = "/none/ca.pem"\n': "mqtt: /none/ca.pem: No such file or directory",
+    LOGIN + 'ca_file = "/none/ca.pem"\n': "mqtt.ca_file: /none/ca.pem: No such file or directory",
     LOGIN + 'ca_file = ""\n': "mqtt.ca_file: expected `str` of length >= 1",
     LOGIN + 'key_file = "/none/key.pem"\n': "mqtt.key_file: the key of a certificate: set cert_file, too",
 }

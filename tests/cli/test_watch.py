@@ -331,4 +331,4 @@ def test_tls_errors_name_what_to_look_at(mosquitto, capsys, tmp_path):
     assert capsys.readouterr().err == "edge-vitals: --ca-file /no/ca.pem: cannot be read\n"
     (tmp_path / "ca.pem").write_text("no certificate")
     assert main(["watch", "--broker", url, "--ca-file", str(tmp_path / "ca.pem"), "--seconds", "1"]) == 2
-    assert capsys.readouterr().err.startswith(f"edge-vitals: mqtt: {tmp_path}/ca.pem: ")
+    assert capsys.readouterr().err.startswith(f"edge-vitals: --ca-file {tmp_path}/ca.pem: ")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 
+import pytest
+
 from edge.mqtt import broker as _broker
 from edge.mqtt.broker import Options, listens
+from edge.types import ConfigError
 
 
 def at(server: socket.socket) -> Options:
@@ -49,3 +52,20 @@ def test_a_broker_that_ends_while_it_is_asked_is_not_there(monkeypatch):
     assert not listens(options)
     thread.join()
     assert dying.is_set(), "the connection was made before it was dropped"
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"ca_file": "none"}, "mqtt.ca_file: none: No such file or directory"),
+        ({"ca_file": "text"}, "mqtt.ca_file: text: no certificate or crl found"),
+        ({"cert_file": "text"}, "mqtt.cert_file: text: not a certificate and its key in PEM"),
+        ({"cert_file": "none", "key_file": "text"}, "mqtt.cert_file, key_file: none, text: No such file or directory"),
+    ],
+)
+def test_a_file_of_tls_that_is_no_good_is_told_with_its_key(tmp_path, monkeypatch, files, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("no certificate\n")
+    with pytest.raises(ConfigError) as raised:
+        Options("broker.example", 0, "dev", **files).context()
+    assert str(raised.value) == words

@@ -1,13 +1,16 @@
 // Alarms as they stand, highest first, each with its own acknowledgement; new ones are also spoken.
 
 import { $, fill, make, put } from "./dom.js";
-import { byUrgency, may, standing, state } from "./state.js";
-import { duration, mark, number, PRESENCES, rankName, receipt, several, textOf } from "./words.js";
+import { beds, byUrgency, may, standing, state } from "./state.js";
+import { duration, mark, number, place, PRESENCES, rankName, receipt, several, textOf } from "./words.js";
 
 const REACTION_MS = 400;
 let places = [], changedAt = [], news = [];
 
-export function showAlarms(now, severalBeds) {
+// Whose it is, where that is not said by what the page shows.
+const whose = (alarm) => (beds().length > 1 || alarm.bed !== state.bed ? place(alarm.bed) : "");
+
+export function showAlarms(now) {
   const shown = state.connected ? standing() : [];
   const drills = shown.filter((alarm) => alarm.drill).length, real = shown.length - drills;
   $("quiet").hidden = real > 0 || !state.connected;
@@ -16,8 +19,7 @@ export function showAlarms(now, severalBeds) {
     const got = receipt(alarm), text = make("span", { className: "text", textContent: textOf(alarm) });
     text.style.setProperty("--length", text.textContent.length);
     const stands = alarm.drill && alarm.presence === "on" ? "a test, no alarm" : PRESENCES[alarm.presence];
-    const about = [rankName(alarm), stands, `for ${duration(now - alarm.since)}`];
-    if (severalBeds || alarm.bed !== state.bed) about.unshift(alarm.bed === "_device" ? "this device" : alarm.bed);
+    const about = [whose(alarm), rankName(alarm), stands, `for ${duration(now - alarm.since)}`].filter(Boolean);
     if (typeof alarm.value === "number" && alarm.limit !== null && alarm.limit !== undefined) {
       about.push(`${number(alarm.value, "")}, limit ${alarm.limit}`);
     }
@@ -30,7 +32,7 @@ export function showAlarms(now, severalBeds) {
           make("span", { className: "about", textContent: about.join(" · ") }))));
     if (alarm.presence !== "ack") {
       const button = make("button", { type: "button", textContent: "Acknowledge", disabled: !may("ack") });
-      button.setAttribute("aria-label", `Acknowledge ${textOf(alarm)}`);
+      button.setAttribute("aria-label", ["Acknowledge", whose(alarm), textOf(alarm)].filter(Boolean).join(" "));
       Object.assign(button.dataset, { ack: alarm.id, occurrence: alarm.occurrence, seq: alarm.seq, bed: alarm.bed });
       row.append(button);
     }
@@ -47,16 +49,16 @@ export function justMoved(occurrence) {
   return performance.now() - (changedAt[places.indexOf(occurrence)] ?? -Infinity) < REACTION_MS;
 }
 
-// New alarms at once, those of one message together, as a region says only what it holds last; what became of an alarm,
+// Alarms that sound at once, those of one message together, as a region says only what it holds last; what became of an alarm,
 // and a drill, when the reader has a moment.
 export function announce(alarm) {
-  if (alarm.isNew && !alarm.drill) {
+  if (alarm.sounds && !alarm.drill) {
     if (!news.length) queueMicrotask(speak);
     news.push(alarm);
-  } else if (alarm.isNew || alarm.isHanded) $("tell").textContent = [textOf(alarm), receipt(alarm)?.text].filter(Boolean).join(": ");
+  } else if (alarm.sounds || alarm.isHanded) $("tell").textContent = [textOf(alarm), whose(alarm), receipt(alarm)?.text].filter(Boolean).join(": ");
 }
 
 function speak() {
-  $("announce").textContent = news.sort(byUrgency).map((alarm) => `${alarm.priority} priority alarm: ${textOf(alarm)}`).join(". ");
+  $("announce").textContent = news.sort(byUrgency).map((alarm) => [`${alarm.priority} priority alarm`, whose(alarm), textOf(alarm)].filter(Boolean).join(": ")).join(". ");
   news = [];
 }

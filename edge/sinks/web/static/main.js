@@ -5,7 +5,7 @@ import { showDetails, showFace } from "./details.js";
 import { $, fill, make, put } from "./dom.js";
 import { ask, link, serverNow, start, wallTime } from "./link.js";
 import { showNumbers } from "./numbers.js";
-import { may, on, readingsOf, standing, state, unfit } from "./state.js";
+import { beds, may, on, readingsOf, standing, state, unfit } from "./state.js";
 import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
 import { left, mark, number, rankName, timeOfDay } from "./words.js";
 
@@ -18,10 +18,6 @@ function theme(name) {
   $("theme").textContent = name === "dark" ? "Light" : "Dark";
   $("theme").setAttribute("aria-label", `${name === "dark" ? "light" : "dark"} colours`);
   restyle();
-}
-
-function beds() {
-  return Object.keys(state.hello?.layout ?? {});
 }
 
 // A screen at a bed that is no more shows no other's numbers in their place.
@@ -41,11 +37,11 @@ function showBeds(now) {
   const all = beds();
   if (all.length < 2 && !isGone()) return fill($("beds"), []);
   fill($("beds"), all.map((bed) => {
-    const rate = readingsOf(bed, now).get("fused.hr"), [worst] = state.connected ? standing(bed) : [];
+    const rate = readingsOf(bed, now).get("fused.hr"), unknown = unfit(rate, now) !== "", [worst] = state.connected ? standing(bed) : [];
     const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: bed }),
-      make("b", { textContent: unfit(rate, now) ? "--" : number(rate.v, "bpm") }));
+      make("b", { className: unknown ? "unknown" : "", textContent: unknown ? "--" : number(rate.v, "bpm") }));
     button.setAttribute("aria-current", String(bed === state.bed));
-    if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst) }));
+    if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst), role: "img", ariaLabel: worst.drill ? "drill" : `${worst.priority} priority alarm` }));
     return button;
   }));
   if (inSight !== state.bed) bedInSight();
@@ -94,7 +90,7 @@ function show() {
   const started = performance.now(), now = serverNow();
   turns += 1;
   showNumbers(now);
-  showAlarms(now, beds().length > 1);
+  showAlarms(now);
   showGone();
   showBeds(now);
   showModes(now);

@@ -2,7 +2,7 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { drawWaves, KEY } from "./past_waves.js";
-import { dateAndTime, duration, happened, mark, metric, PRESENCES, rankName, reason, receipt, several, textOf } from "./words.js";
+import { dateAndTime, duration, happened, mark, metric, place, PRESENCES, rankName, reason, receipt, several, textOf } from "./words.js";
 
 const PAGE = 50, MOST = 200, SOON_S = 120, AGAIN_MS = 10000;
 let shown = [], chosen = null, latest = 0, asking = 0;
@@ -45,7 +45,7 @@ function row(alarm) {
   const button = make("button", { type: "button", data: { occurrence: alarm.occurrence } },
     make("span", { className: `mark ${rankName(alarm)}`, textContent: mark(alarm), ariaHidden: "true" }),
     make("b", { textContent: textOf(alarm) }), make("span", { className: "presence", textContent: lasted }),
-    make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${alarm.bed === "_device" ? "this device" : alarm.bed} · ${rankName(alarm)}` }));
+    make("span", { className: "about", textContent: `${dateAndTime(new Date(alarm.raised * 1000))} · ${place(alarm.bed)} · ${rankName(alarm)}` }));
   button.setAttribute("aria-current", String(alarm.occurrence === named()));
   return make("li", {}, button);
 }
@@ -54,7 +54,7 @@ function options(name, values) {
   const select = $("filter").elements[name];
   for (const value of values) {
     if ([...select.options].some((o) => o.value === value)) continue;
-    select.append(make("option", { value, textContent: value === "_device" ? "this device" : value.replaceAll("_", " ") }));
+    select.append(make("option", { value, textContent: place(value).replaceAll("_", " ") }));
   }
 }
 
@@ -185,8 +185,8 @@ async function choose() {
     const last = said.transitions[said.transitions.length - 1];
     const before = chosen?.alarm.occurrence === occurrence ? { top: $("one").scrollTop, left: $("one").querySelector(".waves")?.scrollLeft } : {};
     chosen = { ...said, alarm, presence: last.presence, priority: last.priority };
-    const device = alarm.bed === "_device" ? "this device" : alarm.bed, cause = typeof alarm.value === "string" ? `: ${reason(alarm.value)}` : "";
-    $("one").replaceChildren(make("h2", { textContent: `${textOf(alarm)}${cause} (${device})` }), facts(alarm, last, said), waves(said), tables(alarm, said), ...files(said, alarm));
+    const cause = typeof alarm.value === "string" ? `: ${reason(alarm.value)}` : "";
+    $("one").replaceChildren(make("h2", { textContent: `${textOf(alarm)}${cause} (${place(alarm.bed)})` }), facts(alarm, last, said), waves(said), tables(alarm, said), ...files(said, alarm));
     const box = $("one").querySelector(".waves");
     if (box) drawWaves(box, chosen);
     if (box && before.left !== undefined) box.scrollLeft = before.left;

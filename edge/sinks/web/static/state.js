@@ -7,6 +7,7 @@ export const state = {
 };
 
 const EVENTS_KEPT = 60;
+const SOUNDS_AGAIN = ["returned", "escalated", "realarmed", "widened"]; // acknowledged before or not
 const listeners = new Map();
 
 export function on(kind, listener) {
@@ -44,7 +45,7 @@ const takes = {
     state.events.unshift(item);
     state.events.length = Math.min(state.events.length, EVENTS_KEPT);
     item.isHanded = ["received", "unconfirmed"].includes(item.what);
-    item.isNew = item.presence === "on" && before?.occurrence !== item.occurrence;
+    item.sounds = item.presence === "on" && (before?.occurrence !== item.occurrence || SOUNDS_AGAIN.includes(item.what));
   },
   b(item) {
     state.watching = item.beds;
@@ -60,6 +61,10 @@ const takes = {
   w() {},
   c() {},
 };
+
+export function beds() {
+  return Object.keys(state.hello?.layout ?? {});
+}
 
 export function take(item) {
   takes[item.k]?.(item);

@@ -100,6 +100,7 @@ export function happened(alarm, what) {
 }
 
 export const several = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
+export const place = (bed) => (bed === "_device" ? "this device" : bed);
 export const rankName = (alarm) => (alarm.drill ? "drill" : alarm.priority);
 export const mark = (alarm) => (alarm.drill ? "DRILL" : MARKS[alarm.priority]);
 
