@@ -7,7 +7,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.beats import find_beats
 from edge.dsp.filters import butterworth, zero_phase
@@ -188,10 +187,10 @@ def _rate_of_beats(wave: Floats, bpm: float) -> float | None:
 
 def _rate_of_phase(wave: Floats, bpm: float) -> float:
     """Turns a minute of the analytic signal (its negative frequencies are zero), from end to end."""
-    spectrum = fft.fft(_around(wave, bpm, _CLOSE))
+    spectrum = np.fft.fft(_around(wave, bpm, _CLOSE))
     spectrum[len(wave) // 2 + 1 :] = 0.0
     edge = round(_EDGE_S * RATE_HZ)
-    phase = np.unwrap(np.angle(fft.ifft(spectrum)))[edge : len(wave) - edge]
+    phase = np.unwrap(np.angle(np.fft.ifft(spectrum)))[edge : len(wave) - edge]
     return float(60.0 * RATE_HZ * (phase[-1] - phase[0]) / (2.0 * np.pi * (len(phase) - 1)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.beats import find_beats
 from edge.dsp.face_pulse import half_of_it
@@ -58,7 +57,7 @@ def irregular(wave: Floats, waves: Floats, bpm: float) -> bool:
 
 def beside(waves: Floats, bpm: float) -> float:
     """Share of the power that regions have in common which lies beside ``bpm`` and its harmonics; about 0 for noise."""
-    each = fft.rfft(band_pass(waves.T).T * hann_inside(waves.shape[1]), _NFFT, axis=1)
+    each = np.fft.rfft(band_pass(waves.T).T * hann_inside(waves.shape[1]), _NFFT, axis=1)
     common = np.abs(each.sum(0)) ** 2 - (np.abs(each) ** 2).sum(0)
     at_hz = np.arange(each.shape[1]) * RATE_HZ / _NFFT
     harmonic = np.clip(np.round(at_hz * 60.0 / bpm), 1.0, 3.0) * bpm / 60.0

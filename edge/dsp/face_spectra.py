@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.ranks import median
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, power
@@ -72,7 +71,7 @@ def skin_spectra(regions: Sequence[Floats]) -> SkinSpectra:
         shown = -turn @ (mean * BLOOD_RGB)
         along = (rgb - mean) @ turn.T * np.where(shown < 0, -1.0, 1.0)
         along -= along.mean(0) + np.outer(ramp, ramp @ along / (ramp @ ramp))
-        x = fft.rfft((along * window[:, None]).T, _FFT)
+        x = np.fft.rfft((along * window[:, None]).T, _FFT)
         noise = float(np.sqrt(median(np.abs(x[0, _NOISE]) ** 2) / np.log(2.0)))
         noise = max(noise, _LEAST_NOISE * float(np.abs(mean).sum()) + _TINY)
         spectra.append(x / noise)
@@ -127,7 +126,7 @@ def _waves(spectra: SkinSpectra, log_gains: Floats) -> Floats:
     gains = np.exp(np.clip(log_gains, -_GAIN, _GAIN)).transpose(1, 0, 2)[:regions]
     full = np.zeros((regions, _FFT // 4 + 1), np.complex128)
     full[:, _AT // 2] = (spectra.trusted() * gains).sum(1)
-    waves = fft.irfft(full, _FFT // 2)[:, : spectra.samples]
+    waves = np.fft.irfft(full, _FFT // 2)[:, : spectra.samples]
     window = hann_inside(spectra.samples)
     return np.asarray(waves / np.maximum(window, _EDGE))
 

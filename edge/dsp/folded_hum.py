@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.filters import detrend
 from edge.dsp.tapers import hann
@@ -51,7 +50,7 @@ def without_folded_hum(x: Floats, rate_hz: float, step: float = 0.0) -> Floats |
 def _power(x: Floats, rate_hz: float) -> tuple[Floats, float]:
     """Mean square of every bin under a Hann window, and that where hearts beat."""
     window = hann(len(x))
-    power = abs(fft.rfft(detrend(x) * window)) ** 2 * (2.0 / (len(x) * (window @ window)))
+    power = abs(np.fft.rfft(detrend(x) * window)) ** 2 * (2.0 / (len(x) * (window @ window)))
     low, high = (round(hz * len(x) / rate_hz) for hz in HEART_HZ)
     return power, float(power[low:high].sum())
 

@@ -20,7 +20,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.filters import butterworth, zero_phase
 
@@ -78,7 +77,7 @@ def spectra(ppg: Floats, acc: Floats | None, seen: Marks | None = None) -> Spect
     recent[:] = _centred(recent, None if seen is None else seen[-n:])
     recent *= _rising(n, _FIRST_SHORT)
     np.multiply(slow, _rising(long, _FIRST_LONG), out=rows[:count])
-    spectrum = fft.rfft(rows, _FFT)[:, :_BINS]
+    spectrum = np.fft.rfft(rows, _FFT)[:, :_BINS]
     power = spectrum.real**2 + spectrum.imag**2
     shares = _shares(power[: 3 * count])
     kept, seen = power[count : 3 * count, ON_GRID].sum(axis=1).reshape(2, count)

@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.beats import BeatList
 from edge.dsp.filters import within_reach
@@ -178,7 +177,7 @@ def band_share(raw: Floats, rate_hz: float) -> float:
     """Power of 0.5 to 5 Hz over that of 0.5 to 15 Hz (or half the rate): 1 for a clean pulse, 0.3 for white noise."""
     n = len(raw)
     x = (raw - np.linspace(raw[0], raw[-1], n)) * hann(n)
-    power = abs(fft.rfft(x - x.mean())) ** 2
+    power = abs(np.fft.rfft(x - x.mean())) ** 2
     freq = np.arange(len(power)) * rate_hz / n
     wide = power[(freq >= 0.5) & (freq <= 15.0)].sum()
     return float(power[(freq >= 0.5) & (freq <= 5.0)].sum() / wide) if wide > 0 else 0.0

@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.beats import BeatList, band_passed, find_beats, gain_controlled
 from edge.dsp.ranks import median
@@ -167,7 +166,7 @@ def _shape(wave: Floats, beats: BeatList) -> Floats:
     p = p / (p.sum() + 1e-12)
     top = float(_FREQ_HZ[int(np.argmax(p))])
     rate = 1.0 / float(median(beats.ibi)) if len(beats) > 2 else 0.0
-    acf = fft.irfft(_power(z), _FFT)[: _LAGS.stop]
+    acf = np.fft.irfft(_power(z), _FFT)[: _LAGS.stop]
     lagged = acf[_LAGS] / (acf[0] + 1e-12) * _UNBIASED
     best = int(np.argmax(lagged))
     extra = find_beats(gain_controlled(wave, RATE_HZ), RATE_HZ)
@@ -187,7 +186,7 @@ def _shape(wave: Floats, beats: BeatList) -> Floats:
 
 
 def _power(x: Floats) -> Floats:
-    spectrum = fft.rfft(x, _FFT)
+    spectrum = np.fft.rfft(x, _FFT)
     return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
 

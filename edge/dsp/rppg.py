@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.filters import butterworth, zero_phase
 from edge.dsp.tapers import hann_inside
@@ -93,7 +92,7 @@ def power(x: Floats, grid_bpm: Floats = GRID_BPM) -> Floats:
 
 def _spectrum(x: Floats) -> Floats:
     """Power at ``_AT_HZ``: Hann window, zero-padded transform."""
-    return np.asarray(np.abs(fft.rfft((x - x.mean()) * hann_inside(len(x)), _NFFT)[: len(_AT_HZ)]) ** 2)
+    return np.asarray(np.abs(np.fft.rfft((x - x.mean()) * hann_inside(len(x)), _NFFT)[: len(_AT_HZ)]) ** 2)
 
 
 def snr_db(x: Floats, bpm: float) -> float:

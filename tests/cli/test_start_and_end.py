@@ -18,6 +18,12 @@ def test_starts_without_importing_what_is_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_camera_alone_does_not_load_what_only_heart_sound_needs():
+    code = "import sys, edge.analyzers.camera_pulse, edge.transforms.face_roi; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(("argv", "imported"), [("--version", []), ("models", ["models"]), ("none", list(COMMANDS))])
 def test_only_the_command_that_is_asked_for_is_imported(argv, imported):
     code = (

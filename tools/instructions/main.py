@@ -68,6 +68,7 @@ def count() -> dict[str, Any]:
             "valgrind",
             "--tool=callgrind",
             "--dump-line=no",
+            "--instr-atstart=no",
             f"--dump-before={MARK}",
             f"--callgrind-out-file={dumps}",
         ]
