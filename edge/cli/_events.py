@@ -23,7 +23,7 @@ JSONL_HELP = f"""\
            value, limit, seq, epoch, evidence, delivery (roles asked, received, by, annunciator; empty where nobody is
            asked), drill
   source   source, bed, t, state (online, degraded, offline, disabled), reason, since, blind_s, coverage, announced
-  command  command (name, bed, t, command_id, by, id, occurrence, seconds, site, role, person), t, ok, text"""
+  command  command (name, bed, t, command_id, by, id, occurrence, seq, seconds, site, role, person), t, ok, text"""
 
 
 def jsonl(event: Event, more: Mapping[str, object] = MappingProxyType({})) -> str:

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats
@@ -212,7 +211,7 @@ def shares(x: Floats, rate_hz: float) -> Floats:
     step = max(1, round(rate_hz / _COARSE_HZ))
     y, hz = x[::step], rate_hz / step
     y = (y - y.mean()) * hann(len(y))
-    power = abs(fft.rfft(y, round(60.0 * hz))[_LOW_BPM:_HIGH_BPM]) ** 2
+    power = abs(np.fft.rfft(y, round(60.0 * hz))[_LOW_BPM:_HIGH_BPM]) ** 2
     out = np.zeros(_HIGH_BPM + 51)
     out[_LOW_BPM : _LOW_BPM + len(power)] = power
     total = float(out.sum())
@@ -277,7 +276,7 @@ def fast_stretch(wave: Floats, rate_hz: float, holes: Holes = ()) -> bool:
         return False
     rows = np.stack(whole)
     rows = rows - rows.mean(axis=1, keepdims=True)
-    power = abs(fft.rfft(rows * hann(n), round(60.0 * hz), axis=1)[:, :_FAST_BAND_BPM]) ** 2
+    power = abs(np.fft.rfft(rows * hann(n), round(60.0 * hz), axis=1)[:, :_FAST_BAND_BPM]) ** 2
     total = power[:, _SLOWEST_BPM:].sum(axis=1) + 1e-12
     upto = np.cumsum(power, axis=1)
     bpm = np.arange(*_FAST_BPM)

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from edge.dsp.tapers import hann
 
@@ -77,7 +76,7 @@ def network_input(wave: Floats) -> NDArray[np.float32]:
     x[-len(seen) :] = np.clip(seen / (seen.std() + 1e-12), -_MOST, _MOST)
     slope = np.diff(x, prepend=x[0])
     rows = np.stack([x, x, x, slope]) * _TAPERS
-    power = abs(fft.rfft(rows, _FFT))
+    power: Floats = np.abs(np.fft.rfft(rows, _FFT))
     power /= np.sqrt((power[:, :_BAND] ** 2).mean(axis=1, keepdims=True)) + 1e-12
     likeness = _autocorrelation(x, slope[1:])
     out = np.empty((len(CHANNELS), len(GRID_BPM)), dtype=np.float32)
@@ -93,8 +92,8 @@ def _autocorrelation(x: Floats, slope: Floats) -> Floats:
     rows = np.zeros((4, _SAMPLES))
     for row, piece in zip(rows, (x[-_RECENT:], recent, x, np.maximum(recent, 0.0)), strict=True):
         row[: len(piece)] = piece - piece.mean()
-    spectrum = fft.rfft(rows, _LAGS_FFT)
-    found = fft.irfft(spectrum.real**2 + spectrum.imag**2, _LAGS_FFT)[:, : _LAGS_FFT // 2]
+    spectrum = np.fft.rfft(rows, _LAGS_FFT)
+    found = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, _LAGS_FFT)[:, : _LAGS_FFT // 2]
     found /= found[:, :1] + 1e-12
     return np.asarray(np.clip(found * _UNBIASED, -_LIKENESS, _LIKENESS))
 
