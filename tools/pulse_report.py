@@ -250,9 +250,9 @@ clipped), and the likeliest of what is counted is right in {counted_right:.3f} o
 within 5 bpm; 0.88 of the windows at that share would need it to be right in 0.869 and the rule to know nearly every time.
 Without the network, too, the third count, the harmonics of the slopes, had gained 0.016 of windows counted right over two,
 and 0.008 of answers; being silent on lamps, hum, hangs, steps of the light and on what may be half or double of a heart
-costs about a hundredth of the answers; with the network, whose trees have learnt such waves, less. Rates of a few seconds before were tried as further
-evidence: less than a hundredth more at the same share within 5 bpm, which is not worth a reading that leans on the past.
-Boosted trees in place of the logistic rule over the counts alone gave 0.009. The curve does not go to zero: {worst} of the
+costs about a hundredth of the answers; with the network, whose trees have learnt such waves, less. Rates of a few seconds
+before were tried as further evidence: less than a hundredth more at the same share within 5 bpm, which is not worth a
+reading that leans on the past. Boosted trees in place of the logistic rule over the counts alone gave 0.009. The curve does not go to zero: {worst} of the
 {wrong} wrong answers come from four records; in the worst a clean pulse and the automatic beats of the ECG disagree for
 minutes (112 against 37 a minute), and no rule on the pulse can see that.
 
@@ -276,8 +276,9 @@ The usual interval of a heart in fibrillation is not its mean. Where beats do no
 A radio that drops leaves no stretch of 8 s without a gap. Gaps of up to 1.5 s with 4 s or more between them are read around:
 the wave goes on in a line there for filters and spectra, no beat is told in one or right beside it, and an interval that
 spans one is none. A silence is what was seen of it: 4 s in one piece, or 5 s on both sides of gaps, each of which may hide a
-beat. Of the windows above with a gap in every few seconds, and of all of them, by the counts alone (`tools/train/pulse_gaps.py`)
-and with networks that never saw the record (`pulse_trees.py`; a window that ends in a gap has no rate):
+beat. Of the windows above with a gap in every few seconds, and of all of them, by the counts alone
+(`tools/train/pulse_gaps.py`) and with networks that never saw the record (`pulse_trees.py`; a window that ends in a gap has
+no rate):
 
 | lost | ends in a gap | counts alone: a rate is said | within 5 bpm | mean absolute error, bpm | with the network: said | within 5 bpm | mean absolute error, bpm |
 |---|---|---|---|---|---|---|---|

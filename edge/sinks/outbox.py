@@ -4,7 +4,8 @@ The main thread appends, one commit for all transitions of a tick together with 
 in order and removes on PUBACK. What the disk refuses, or does not answer for a second, is held in memory, in order; it is
 sent from there, and written when the disk takes it. The board's state, with the numbers of events, is also in a second
 copy, which is used where it is newer, and in a third one in the machine's memory, where there is a place for it: a card
-that has failed takes neither of the others, and the next run must not give the same numbers again. Readings never enter, and nothing that waits is ever dropped to make room.
+that has failed takes neither of the others, and the next run must not give the same numbers again. Readings never enter,
+and nothing that waits is ever dropped to make room.
 """
 
 from __future__ import annotations
@@ -107,9 +108,8 @@ class Outbox:
         try:
             written = self._disk.wait(done)
         finally:
-            if (
-                self._spare is not None and state is not None
-            ):  # after the disk: it is ahead only of one that took nothing
+            # after the disk, so that it is ahead only of one that took nothing
+            if self._spare is not None and state is not None:
                 self._spare.write(turn, state)
             with self._lock:
                 self._told = self._last_row

@@ -1,8 +1,8 @@
 """A camera, a network stream or a video file: grabs and stamps frames, one block a frame, and nothing else.
 
 A live camera is opened and grabbed in threads of their own, since a driver's call may never return; ``open`` gives up
-after 20 s, ``read``, which takes the newest frames, after ``silence_s``. A live frame is stamped right after the grab; those of a recording, in a file
-or at an address, carry its own times. Frames go to the lane's inbox and nowhere else.
+after 20 s, ``read``, which takes the newest frames, after ``silence_s``. A live frame is stamped right after the grab;
+those of a recording, in a file or at an address, carry its own times. Frames go to the lane's inbox and nowhere else.
 """
 
 from __future__ import annotations

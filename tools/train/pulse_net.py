@@ -1,8 +1,8 @@
 """The network behind ``edge/dsp/rest_rate.py`` and its training on pulse waves whose rate an ECG tells.
 
-A wave is drawn anew each time: played faster or slower, so that every person teaches every rate, and with movement laid
-over it, and some begin late or have holes. What is no pulse at all is learned beside it, as an answer of its own: the logits leave a share of one for
-"cannot tell", whose logit is zero.
+A wave is drawn anew each time: played faster or slower, so that every person teaches every rate, with movement laid over
+it, begun late or with holes. What is no pulse at all is learned beside it, as an answer of its own: the logits leave a
+share of one for "cannot tell", whose logit is zero.
 """
 
 from __future__ import annotations

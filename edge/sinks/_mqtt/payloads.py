@@ -130,8 +130,8 @@ class Payloads:
         return {**shares, "blind": blind}
 
     def alarm(self, alarm: Alarm, *, wall: float | None = None, brief: bool = False, **more: Any) -> bytes:
-        """An alarm as event or as standing. wall: when it was, by the clock of then, for one of an earlier run; brief: of its evidence
-        only the change, for a broker that takes no more."""
+        """An alarm as event or as standing. wall: when it was, by the clock of then, for one of an earlier run; brief: of its
+        evidence only the change, for a broker that takes no more."""
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now
