@@ -1,16 +1,17 @@
 """Heart rate of the last 10 s at rest: counted by beats and by harmonics, and how likely each count is the heart's.
 
 Ways of counting fail differently: the median interval suffers from beats missed or invented, the strongest comb of
-harmonics from one long swing, the same of the slopes from noise. Each is given the likelihood of being within 5 bpm by
-one logistic rule, and the likeliest is taken. The rule's figures ask for regularity, so beats that two detectors and the
-noise quality vouch for count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is
-nobody's pulse: noise as slow as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is
-more so. A rate without power of its own, only at its double or triple, is part of a heart too fast to be counted; a slow
-one with power at its half counts the dicrotic waves of a heart too slow; and a slow one is not believed where most
-intervals hold a second rise too late to be dicrotic: weak early beats were missed, or breath was counted. A slow heart
-whose pauses are seen to be empty (``slow_beats``) needs none of this: its beats are all there are, in step or not.
+harmonics from one long swing, the same of the slopes from noise; where there is a network (``rest_belief``), its rate
+is a fourth. Each is given the likelihood of being within 5 bpm by one rule (``rest_rule``), and the likeliest is taken.
+Its figures ask for regularity, so beats that two detectors and the noise quality vouch for count as well: atrial
+fibrillation is not thrown away. What rises no faster than it falls is nobody's pulse: noise as slow as hearts, of a
+hand that moves, can be as regular as one, and hum, a lamp or a machine is more so. A rate without power of its own,
+only at its double or triple, is part of a heart too fast to be counted; a slow one with power at its half counts the
+dicrotic waves of a heart too slow; and a slow one is not believed where most intervals hold a second rise too late to
+be dicrotic: weak early beats were missed, or breath was counted. A slow heart whose pauses are seen to be empty
+(``slow_beats``) needs none of this: its beats are all there are, in step or not.
 
-Each of the three names the usual interval. Where the beats do not keep step with it, as in fibrillation and in runs of
+Each of them names the usual interval. Where the beats do not keep step with it, as in fibrillation and in runs of
 early beats, it is not how many beats there are: the mean over all of them is said if they are clean, and else nothing.
 """
 
