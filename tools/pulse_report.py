@@ -282,10 +282,10 @@ no rate):
 
 | lost | ends in a gap | counts alone: a rate is said | within 5 bpm | mean absolute error, bpm | with the network: said | within 5 bpm | mean absolute error, bpm |
 |---|---|---|---|---|---|---|---|
-| nothing | 0.000 | 0.822 | 0.9897 | 0.83 | 0.856 | 0.9905 | 0.83 |
-| 0.5 s of 7 s | 0.051 | 0.765 | 0.9913 | 0.78 | 0.798 | 0.9905 | 0.88 |
-| 1 s of 7 s | 0.126 | 0.695 | 0.9887 | 0.78 | 0.740 | 0.9869 | 0.97 |
-| 1.4 s of 8 s | 0.159 | 0.669 | 0.9896 | 0.87 | 0.710 | 0.9889 | 0.98 |
+| nothing | 0.000 | 0.822 | 0.9897 | 0.83 | 0.851 | 0.9908 | 0.85 |
+| 0.5 s of 7 s | 0.051 | 0.765 | 0.9913 | 0.78 | 0.792 | 0.9916 | 0.86 |
+| 1 s of 7 s | 0.126 | 0.695 | 0.9887 | 0.78 | 0.733 | 0.9885 | 0.92 |
+| 1.4 s of 8 s | 0.159 | 0.669 | 0.9896 | 0.87 | 0.704 | 0.9897 | 0.95 |
 
 In the long pauses of a slow heart noise rises as well, and what counts maxima a beat calls the wave poor. There the pauses
 are looked at: where nothing in them can be a beat, the high waves are all beats there are, in step or not. What that is

@@ -137,7 +137,8 @@ def ship(net, found, trees: Path, folder: Path) -> None:
         "output": {"labels": [f"28 to 230 bpm in {len(GRID_BPM)} equal ratios"], "kind": "values"},
         "training": {
             "script": "tools/train/pulse.py",
-            "data": "PhysioNet/CinC Challenge 2015, windows with a regular ECG; generated noise",
+            "data": "PhysioNet/CinC Challenge 2015, windows with a regular ECG; generated noise; "
+            "trees also pulses of intervals of the MIT-BIH and Long-Term AF Databases",
             "terms": "ODC-By; recordings not redistributed",
             "split": "five folds by record for the figures; shipped weights fitted on all",
             "seed": SEED,

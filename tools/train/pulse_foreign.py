@@ -1,16 +1,20 @@
-"""Waves that are no pulse (movement, noise, what repeats itself as a lamp or a machine does), and hearts slower or faster
-than nearly all that CinC 2015 holds. ``pulse_trees.py`` learns to be silent on them, and judges others of the kind.
+"""Waves that are no pulse (movement, noise, what repeats itself as a lamp or a machine does), and hearts that the regular
+windows of CinC 2015 do not hold: very slow and very fast ones, and irregular ones. ``pulse_trees.py`` learns from them where
+to be silent, and judges others of the kind.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import synthetic_ppg
+from data_folder import DATA
 
 from edge.dsp import synthesis
 from edge.types import Window
 
-RATE_HZ, SPAN_S = 100.0, 16.0
+RATE_HZ, SPAN_S, MEAN_S = 100.0, 16.0, 10.0
 N = round(RATE_HZ * SPAN_S)
 T = np.arange(N) / RATE_HZ
 NO_BPM = float("nan")
@@ -55,7 +59,21 @@ def extreme(rng):
     return bpm, synthesis.ppg(heart, 8.0 + T, noise=10 ** rng.uniform(-3.0, -0.7), seed=seed)
 
 
-KINDS = {"movement": movement, "noise": noise, "tones": tone, "lamps": lamp, "extreme hearts": extreme}
+def irregular(rng):
+    """A pulse of real intervals in fibrillation or with early beats; its rate is the mean of the last 10 s."""
+    train = synthetic_ppg.drawn_train(_records(), str(rng.choice(("AF", "AF", "PAC", "PVC"))), rng, seconds=SPAN_S)
+    late = train.t[(train.t > SPAN_S - MEAN_S) & (train.t <= SPAN_S)]
+    return 60.0 / float(np.diff(late).mean()), synthetic_ppg.render(train, rng, seconds=SPAN_S)
+
+
+KINDS = {
+    "movement": movement,
+    "noise": noise,
+    "tones": tone,
+    "lamps": lamp,
+    "extreme hearts": extreme,
+    "irregular hearts": irregular,
+}
 
 
 def windows(kind: str, count: int, seed: int) -> list[tuple[float, Window]]:
@@ -63,6 +81,11 @@ def windows(kind: str, count: int, seed: int) -> list[tuple[float, Window]]:
     number = list(KINDS).index(kind)
     drawn = (KINDS[kind](np.random.default_rng([seed, number, k])) for k in range(count))
     return [(bpm, Window("file/ppg", 0.0, SPAN_S, T, 5e4 + 1e3 * x[:, None], RATE_HZ, 1.0, ())) for bpm, x in drawn]
+
+
+@cache
+def _records() -> synthetic_ppg.Intervals:
+    return synthetic_ppg.load_intervals(DATA / "ppg" / "rr")
 
 
 def _hz(rng) -> float:

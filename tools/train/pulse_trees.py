@@ -37,7 +37,7 @@ VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
 FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
-FOREIGN = {"movement": 300, "noise": 300, "tones": 300, "lamps": 100, "extreme hearts": 100}
+FOREIGN = {"movement": 300, "noise": 300, "tones": 300, "lamps": 100, "extreme hearts": 100, "irregular hearts": 400}
 GAPPED = 0.3
 """What a window with gaps weighs, beside the same as it was."""
 LATE, GAP_S, EVERY_S = 0.4, (0.2, 1.4), (5.5, 9.0)
