@@ -10,13 +10,14 @@ from functools import cache
 import numpy as np
 import synthetic_ppg
 from data_folder import DATA
+from pulse_rule import GRID_HZ, SPAN_S
 
 from edge.dsp import synthesis
 from edge.types import Window
 
-RATE_HZ, SPAN_S, MEAN_S = 100.0, 16.0, 10.0
-N = round(RATE_HZ * SPAN_S)
-T = np.arange(N) / RATE_HZ
+MEAN_S = 10.0
+N = round(GRID_HZ * SPAN_S)
+T = np.arange(N) / GRID_HZ
 NO_BPM = float("nan")
 SLOWEST_HZ, FASTEST_HZ = 0.55, 3.7
 TOO_SLOW_BPM, TOO_FAST_BPM = (20.0, 27.0), (232.0, 240.0)
@@ -80,7 +81,7 @@ def windows(kind: str, count: int, seed: int) -> list[tuple[float, Window]]:
     """So many windows of one of ``KINDS``, each behind its rate, bpm, ``NO_BPM`` for none."""
     number = list(KINDS).index(kind)
     drawn = (KINDS[kind](np.random.default_rng([seed, number, k])) for k in range(count))
-    return [(bpm, Window("file/ppg", 0.0, SPAN_S, T, 5e4 + 1e3 * x[:, None], RATE_HZ, 1.0, ())) for bpm, x in drawn]
+    return [(bpm, Window("file/ppg", 0.0, SPAN_S, T, 5e4 + 1e3 * x[:, None], GRID_HZ, 1.0, ())) for bpm, x in drawn]
 
 
 @cache

@@ -38,6 +38,7 @@ DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
 FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
 FOREIGN = {"movement": 300, "noise": 300, "tones": 300, "lamps": 100, "extreme hearts": 100, "irregular hearts": 400}
+FAR_BPM = 10.0
 GAPPED = 0.3
 """What a window with gaps weighs, beside the same as it was."""
 LATE, GAP_S, EVERY_S = 0.4, (0.2, 1.4), (5.5, 9.0)
@@ -112,17 +113,26 @@ def grown(rows, right, weight) -> BoostedTrees:
     return laid_out(trees, np.ravel(forest._baseline_prediction), DEPTH)
 
 
-def quality_of(counts, trees: BoostedTrees):
+def quality_of(counts, rule: rest_rule.Rule):
     """``(bpm, quality)`` as the program says them."""
     if counts is None:
         return float("nan"), 0.0
-    best = choose(counts, rest_rule.by_trees(trees))
+    best = choose(counts, rule)
     return best.bpm, best.quality
 
 
 def at_enough(answers) -> str:
     """What is said and how right it is, from the likelihood on from which the program says it."""
     return list(pulse_rule.lines(answers))[pulse_rule.LIMITS.index(rest_rule.ENOUGH)]
+
+
+def silence(told) -> str:
+    """Of ``(truth, bpm, quality)``: how often a rate is said, a wrong one, and one far off."""
+    said = np.array([quality >= rest_rule.ENOUGH for *_, quality in told])
+    off, far = (
+        np.array([not abs(bpm - truth) <= most for truth, bpm, _ in told]) for most in (pulse_rule.RIGHT_BPM, FAR_BPM)
+    )
+    return f"said {said.mean():.3f}, wrong {(said & off).mean():.3f}, over {FAR_BPM:g} bpm {(said & far).mean():.3f}"
 
 
 def judged(found, by_fold):
@@ -143,7 +153,7 @@ def main() -> int:
     found, gapped = collect(path, readers), collect(path, readers, varied)
     *table, at, weight = examples(found, gapped, collect_foreign(readers, pulse_rule.SEED))
     learned = [*table, weight]
-    by_fold = [grown(*(x[at != k] for x in learned)) for k in range(pulse_rule.FOLDS)]
+    by_fold = [rest_rule.by_trees(grown(*(x[at != k] for x in learned))) for k in range(pulse_rule.FOLDS)]
     answers = judged(found, by_fold)
     print(f"{len(answers)} windows of {len({a[0] for a in answers})} records")
     for line in pulse_rule.lines(answers):
@@ -152,11 +162,12 @@ def main() -> int:
     for gap_s, every_s in GAPS[1:]:
         said = at_enough(judged(collect(path, readers, lost(gap_s, every_s)), by_fold))
         print(f"{gap_s:g} s of {every_s:g}: {said}")
-    others = collect_foreign(readers, pulse_rule.SEED + 1)
-    for kind, count in FOREIGN.items():
-        told = [(truth, *quality_of(c, by_fold[k])) for name, k, truth, c in others if name == kind]
-        wrong = [q >= rest_rule.ENOUGH and not abs(bpm - truth) <= pulse_rule.RIGHT_BPM for truth, bpm, q in told]
-        print(f"of {count} {kind} a wrong rate is said in {np.mean(wrong):.3f}")
+    alone = [None] * pulse_rule.FOLDS, [rest_rule.COUNTED] * pulse_rule.FOLDS
+    for ways, (read, rules) in (("counts alone", alone), ("network", (readers, by_fold))):
+        others = collect_foreign(read, pulse_rule.SEED + 1)
+        for kind in FOREIGN:
+            told = [(truth, *quality_of(c, rules[k])) for name, k, truth, c in others if name == kind]
+            print(f"{ways}, of {len(told)} {kind}: {silence(told)}")
     (options.work / "trees.npz").write_bytes(grown(*learned).as_bytes())
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:
