@@ -8,19 +8,20 @@ from dataclasses import fields
 from typing import Any
 
 import msgspec
-import numpy as np
 
 
 def plain(value: Any) -> Any:
     """For ``enc_hook`` of msgspec: numbers, lists and dicts; raises TypeError for anything else."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
     if isinstance(value, (frozenset, set)):
         return sorted(value)
     if isinstance(value, Mapping):
         return dict(value)
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     raise TypeError(f"no plain form of {type(value).__name__}")
 
 

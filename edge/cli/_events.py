@@ -8,7 +8,6 @@ from dataclasses import asdict
 from types import MappingProxyType
 
 import msgspec
-import numpy as np
 
 from edge.alarms.delivery import in_words
 from edge.plain import plain
@@ -78,6 +77,8 @@ class Summary:
 
     def lines(self) -> list[str]:
         """One line a metric: how much was answered, the middle and the range, and the reasons for the rest."""
+        import numpy as np
+
         lines = []
         for key in self._order:
             values, words, none = self._values.get(key, []), self._words.get(key, {}), self._none.get(key, {})

@@ -30,9 +30,21 @@ def test_only_the_command_that_is_asked_for_is_imported(argv, imported):
     assert done.stdout.splitlines()[-1] == str(imported)
 
 
+HELP_OF_ALL = """
+import contextlib, edge.cli
+for name in edge.cli.COMMANDS:
+    with contextlib.suppress(SystemExit):
+        edge.cli.main([name, "--help"])
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "foreign"),
-    [("import edge", []), ("import edge.cli; edge.cli.main(['--help'])", ["msgspec", "numpy"])],
+    [
+        ("import edge", []),
+        ("import edge.cli; edge.cli.main(['--help'])", ["msgspec"]),
+        (HELP_OF_ALL, ["msgspec"]),
+    ],
 )
 def test_starting_imports_little(code, foreign):
     told = (
