@@ -148,26 +148,28 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     common_alarms = where.table(table, "alarms")
     beds = _beds(where, where.table(table, "beds"), common_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
-    sinks = {name: where.settings("sinks", name, name, keys) for name, keys in where.tables(table, "sinks").items()}
+    analyzers, transforms, sinks = (
+        {
+            name: where.settings(group, name, f"{group}.{name}", keys)
+            for name, keys in where.tables(table, group).items()
+        }
+        for group in ("analyzers", "transforms", "sinks")
+    )
     if "mqtt" in table and "mqtt" in sinks:
         raise where.error("sinks.mqtt", "there is [mqtt] beside it, and one broker: keep one of the two")
     if "mqtt" in table:
-        sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt"), key="mqtt"), **sinks}
+        sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt")), **sinks}
     delivery = where.delivery(where.table(table, "delivery"))
     if "annunciator" in sinks and not delivery:
         raise where.error("sinks.annunciator", 'rings for what nobody confirms: add [delivery] with roles = ["..."]')
-    groups: dict[str, dict[str, Mapping[str, Any]]] = {"analyzers": {}, "transforms": {}}
-    for group, found in groups.items():
-        for name, keys in where.tables(table, group).items():
-            found[name] = where.settings(group, name, name, keys)
     return Config(
         path=path,
         device=where.name(where.value(device, "device", "name"), "device.name"),
         state_dir=(Path(path).parent / state_dir) if state_dir else None,
         beds=beds,
         sources=sources,
-        analyzers=groups["analyzers"],
-        transforms=groups["transforms"],
+        analyzers=analyzers,
+        transforms=transforms,
         sinks=sinks,
         device_alarms=where.alarms(common_alarms, "alarms"),
         variant=where.value(models, "models", "variant"),
@@ -219,6 +221,6 @@ def _sources(where: Tables, tables: Mapping[str, Any], beds: Mapping[str, BedCon
                 raise where.error(
                     f"{key}.analyzers", f"unknown analyzer {analyzer!r}{nearest(analyzer, kinds('analyzers'))}"
                 )
-        settings = where.settings("sources", kind, name, table, beside=KEYS["sources.NAME"])
+        settings = where.settings("sources", kind, key, table, beside=KEYS["sources.NAME"])
         sources[name] = SourceConfig(name, bed, kind, analyzers, settings, named)
     return sources

@@ -43,10 +43,7 @@ class Tables:
                 raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{nearest(name, valid)}")
 
     def table(self, table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        value = table.get(name, {})
-        if not isinstance(value, dict):
-            raise self.error(name, f"must be a table, [{name}]")
-        return value
+        return self.table_of(table.get(name, {}), name)
 
     def tables(self, table: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
         return {key: self.table_of(value, f"{name}.{key}") for key, value in self.table(table, name).items()}
@@ -97,14 +94,12 @@ class Tables:
         self,
         group: str,
         kind: str,
-        name: str,
+        key: str,
         given: Mapping[str, Any],
         *,
-        key: str | None = None,
         beside: Iterable[str] = (),
     ) -> Mapping[str, Any]:
-        """The settings of a kind. beside: keys that stand in the same table and were taken out of it."""
-        key = key or f"{group}.{name}"
+        """The settings of a kind, from the table ``key``. beside: keys that were taken out of that table."""
         try:
             module = kind_module(group, kind)
         except ConfigError as error:

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from edge.alarms.delivery import in_words
 from edge.clock import Clock
-from edge.types import Alarm, Event, Reading, SourceStatus
+from edge.types import ASIDE, Alarm, Event, Reading, SourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Console:
                 blind = f", blind for {event.blind_s:.1f} s" if event.blind_s else ""
                 reason = f": {event.reason}" if event.reason else ""
                 self._line(event.t, f"source {event.source} {event.state}{reason}{blind}", _DIM)
-            case Reading() if self._readings and not event.metric.endswith((".quality", ".spread")):
+            case Reading() if self._readings and not event.metric.endswith(ASIDE):
                 self._reading(event)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a stream answers at once

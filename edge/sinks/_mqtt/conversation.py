@@ -127,7 +127,7 @@ class Conversation:
 
     def _drain_outbox(self) -> bool:
         some = False
-        for row, _ in self._drain.due():
+        for row in self._drain.due():
             message = Message(self._topics.event(row.alarm.bed), self._event(row), 1)
             if not self._takes(message):
                 message = message._replace(payload=self._event(row, brief=True))

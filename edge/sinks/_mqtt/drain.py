@@ -33,8 +33,8 @@ class Drain:
         self._behind = False
         self._unread_from: int | None = None  # rows behind this one may lie on a disk that gave nothing
 
-    def due(self) -> list[tuple[Row, bool]]:
-        """Rows to be sent now, each with whether it is historical. The caller sends all of them."""
+    def due(self) -> list[Row]:
+        """Rows to be sent now. The caller sends all of them."""
         now = self._clock.now()
         self._allowed = min(self._most, self._allowed + (now - self._at) * self._per_s)
         self._at = now
@@ -44,13 +44,13 @@ class Drain:
         if self._behind:  # at least one is looked at: it may have happened just now, or there may be none
             room = min(room, max(1, math.floor(self._allowed + _EPS)))
         self._behind = False
-        found: list[tuple[Row, bool]] = []
+        found = []
         for row in self._rows(room):
             self._behind = late = self.is_late(row)
             if late and self._allowed < 1.0 - _EPS:
                 break
             self._allowed -= late
-            found.append((row, late))
+            found.append(row)
         return found
 
     def _rows(self, room: int) -> list[Row]:

@@ -70,17 +70,17 @@ class PastRoutes:
         return self._page("alarms.html")
 
     async def _list(self, request: Request) -> Response:
-        person, asked = self._person(request), _asked(request.query_params, self._wall())
-        refusal = self._refusal(person, asked)
-        if refusal is not None or person is None or asked is None:
-            return refusal or _error(400, "not a question")
+        question = self._question(request)
+        if isinstance(question, Response):
+            return question
+        person, asked = question
         answer = await self._read(lambda past: past.listing(asked))
         return answer if isinstance(answer, Response) else _json({**answer, "exports": person.exports})
 
     async def _one(self, request: Request) -> Response:
-        refusal, occurrence = self._refusal(self._person(request)), request.path_params["occurrence"]
-        if refusal is not None:
-            return refusal
+        person, occurrence = self._admitted(request), request.path_params["occurrence"]
+        if isinstance(person, Response):
+            return person
         async with self._turn:
             answer = await self._read(lambda past: past.one(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None)
         if isinstance(answer, Response):
@@ -89,10 +89,10 @@ class PastRoutes:
         return await asyncio.to_thread(_json, {**answer, "now": self._wall()}, zipped=zipped)
 
     async def _table(self, request: Request) -> Response:
-        person, asked = self._person(request), _asked(request.query_params, self._wall())
-        refusal = self._refusal(person, asked, export=True)
-        if refusal is not None or asked is None:
-            return refusal or _error(400, "not a question")
+        question = self._question(request, export=True)
+        if isinstance(question, Response):
+            return question
+        _, asked = question
         answer = await self._read(lambda past: past.rows(asked))
         if isinstance(answer, Response):
             return answer
@@ -108,9 +108,9 @@ class PastRoutes:
                 raise OSError("the history could not be read to its end")
 
     async def _recording(self, request: Request) -> Response:
-        refusal, occurrence = self._refusal(self._person(request), export=True), request.path_params["occurrence"]
-        if refusal is not None:
-            return refusal
+        person, occurrence = self._admitted(request, export=True), request.path_params["occurrence"]
+        if isinstance(person, Response):
+            return person
         answer = await self._read(
             lambda past: past.recording(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None
         )
@@ -118,12 +118,21 @@ class PastRoutes:
             return answer
         return FileResponse(answer, media_type="application/octet-stream", headers=_attached(f"{occurrence}.evrec"))
 
-    def _refusal(self, person: Person | None, asked: object = "", *, export: bool = False) -> Response | None:
+    def _admitted(self, request: Request, *, export: bool = False) -> Person | Response:
+        """Whose request it is, or the response that says why it is refused."""
+        person = self._person(request)
         if person is None:
             return _error(401, "not logged in")
         if export and not person.exports:
             return _error(403, f"the role {person.role!r} may not take recordings away")
-        return _error(400, "not a question about alarms") if asked is None else None
+        return person
+
+    def _question(self, request: Request, *, export: bool = False) -> tuple[Person, dict[str, Any]] | Response:
+        """Whose request it is and which alarms it asks for, or the response that says why it is refused."""
+        person, asked = self._admitted(request, export=export), _asked(request.query_params, self._wall())
+        if isinstance(person, Response):
+            return person
+        return _error(400, "not a question about alarms") if asked is None else (person, asked)
 
     async def _read(self, read: Callable[[Past], Any]) -> Any:
         """What is read beside the server's own thread, or the response that says why not."""

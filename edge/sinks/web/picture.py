@@ -16,7 +16,7 @@ import msgspec
 from edge.clock import Clock
 from edge.plain import encode
 from edge.sinks.web.receipt import receipt
-from edge.types import Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus, Stats
+from edge.types import ASIDE, Alarm, BedStatus, CommandResult, Event, Reading, SourceStatus, Stats
 
 Watching = Callable[[float], Mapping[str, Any]]
 """Per bed: paused_until, standby_until (s or None), coverage (see ``Board.coverage``); for the main thread only."""
@@ -24,7 +24,6 @@ Watching = Callable[[float], Mapping[str, Any]]
 _LOG: Final = 60
 _WATCHING_EVERY_S: Final = 5.0
 _BLIND_SHOWN: Final = 20
-_HIDDEN: Final = (".quality", ".spread")
 _URGENT_KEPT: Final = 2000
 _DETAILS: Final = {
     "ppg.rhythm": ("p_SR", "p_PVC", "p_PAC", "p_VT", "p_SVT", "p_AF", "threshold"),
@@ -64,7 +63,7 @@ class Picture:
         with self._lock:
             self.last_event = now
             match event:
-                case Reading() if not event.metric.endswith(_HIDDEN):
+                case Reading() if not event.metric.endswith(ASIDE):
                     self._put(f"r/{event.bed}/{event.source}/{event.metric}", self._reading(event))
                 case SourceStatus():
                     self._put(f"s/{event.source}", _source(event))
@@ -209,7 +208,7 @@ def _watched(beds: Mapping[str, Any]) -> dict[str, Any]:
                 "blind": row["blind"][-_BLIND_SHOWN:],
             }
             for row in bed["coverage"]
-            if not row["metric"].endswith(_HIDDEN)
+            if not row["metric"].endswith(ASIDE)
         ]
         told[name] = {**bed, "coverage": rows}
     return {"k": "b", "beds": told}

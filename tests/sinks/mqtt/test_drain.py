@@ -43,7 +43,7 @@ class Link:
     def turn(self):
         """One turn of the sink's loop; (seq, late) of what went out."""
         self.turns += 1
-        gone = [(row.row, row.alarm.seq, late) for row, late in self.drain.due()]
+        gone = [(row.row, row.alarm.seq, self.drain.is_late(row)) for row in self.drain.due()]
         for row, _, _ in gone:
             self.flight.sent(row, row)
             self.flight.answered(row, Answer())
@@ -145,7 +145,7 @@ def test_what_is_late_is_said_and_what_another_run_left_is(link, tmp_path):
     assert one.turn() == [(3, True)]
     one.raised(1)
     other = Drain(one.box, one.flight, one.clock, boot="other", late_per_s=10.0)
-    assert [late for _, late in other.due()] == [True]
+    assert [other.is_late(row) for row in other.due()] == [True]
 
 
 def test_the_window_of_the_broker_still_holds(link):
@@ -159,7 +159,7 @@ def test_a_refused_row_is_taken_again_and_costs_the_rate_nothing_it_did_not_send
     one.raised(30)
     one.clock.advance(100.0)
     first = one.drain.due()
-    for row, _ in first:
+    for row in first:
         one.flight.sent(row.row, row.row)
         one.flight.answered(row.row, Answer("quota exceeded"))
     assert one.flight.settle().rows == []
@@ -184,11 +184,11 @@ def test_what_a_disk_could_not_give_for_a_while_follows_and_what_is_on_its_way_i
     monkeypatch.setattr(one.box._store, "read", lambda after, limit: None)
     monkeypatch.setattr(one.box._store, "commit", lambda *what: None)
     one.raised(1)
-    (row,) = (row for row, _ in one.drain.due())
+    (row,) = one.drain.due()
     assert row.alarm.seq == 5
     one.flight.sent(9999, row.row)
     monkeypatch.undo()
-    assert [row.alarm.seq for row, _ in one.drain.due()] == [1]
+    assert [row.alarm.seq for row in one.drain.due()] == [1]
     one.run(1.0)
     assert one.sent == [1, 2, 3, 4]
     one.flight.answered(9999, Answer())
