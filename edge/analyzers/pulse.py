@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ from edge.dsp.pulse_rate import WINDOW_S
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.dsp.rest_estimator import RestEstimator
 from edge.inference import Model, runtime_versions
-from edge.ranges import FromZero, Hop
+from edge.ranges import FromZero, Hop, UpsideDown
 from edge.types import ConfigError, Reading, Window
 
 Floats = NDArray[np.float64]
@@ -55,15 +55,17 @@ _MAX_SD_SHARE = 0.2
 _LEAST_SEEN = 0.6
 _MIN_BPM, _MAX_BPM = 20.0, 240.0
 
+How = Literal["auto", "network", "rule"]
+
 
 def build(
     *,
     models: Callable[[str], Model] | None = None,
     channel: FromZero = 0,
     hop_s: Hop = 1.0,
-    upside_down: str = "auto",
-    motion: str = "auto",
-    rest: str = "auto",
+    upside_down: UpsideDown = "auto",
+    motion: How = "auto",
+    rest: How = "auto",
 ) -> Pulse:
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
@@ -72,11 +74,7 @@ def build(
     rate is found under motion and without: "network" for the models motion and pulse, "rule" to do without them, "auto"
     for the network where a runtime is installed.
     """
-    if upside_down not in ("auto", "yes", "no"):
-        raise ConfigError(f"pulse: upside_down is auto, yes or no, not {upside_down!r}")
     for key, wanted in (("motion", motion), ("rest", rest)):
-        if wanted not in ("auto", "network", "rule"):
-            raise ConfigError(f"pulse: {key} is auto, network or rule, not {wanted!r}")
         if wanted == "network" and models is None:
             raise ConfigError(f"pulse: {key} is network, and there are no models")
 

@@ -30,8 +30,8 @@ from edge.dsp.rest_rate import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, Verdict, blended, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
-from edge.ranges import FromZero, LongHop
-from edge.types import ConfigError, Reading, Window
+from edge.ranges import FromZero, LongHop, UpsideDown
+from edge.types import Reading, Window
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def build(
     models: Callable[[str], Model],
     channel: FromZero = 0,
     hop_s: LongHop = 2.0,
-    upside_down: str = "auto",
+    upside_down: UpsideDown = "auto",
     af_threshold: float | None = None,
     af_missed: float | None = None,
 ) -> Rhythm:
@@ -56,8 +56,6 @@ def build(
     which a window is called AF; af_missed: instead, the share of a new person's AF windows that may be missed on
     average, one of the card's [conformal] table. Without either, the threshold of the card's [calibration].
     """
-    if upside_down not in ("auto", "yes", "no"):
-        raise ConfigError(f"rhythm: upside_down is auto, yes or no, not {upside_down!r}")
     model = models("rhythm")
     calibration = Calibration.from_card(model.card)
     threshold = chosen_threshold(model.card, "af", threshold=af_threshold, missed=af_missed)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.clock import Clock
-from edge.ranges import FromZero, Positive
+from edge.ranges import FromZero, Repeat
 from edge.sinks._annunciator.bells import POLL_S, Lamp, Output, Program
 from edge.sinks._annunciator.gpio import OutputLine
 from edge.sinks._annunciator.tones import PULSES, write_bursts
@@ -42,7 +42,7 @@ def build(
     gpio_line: FromZero | None = None,
     gpio_chip: str = "/dev/gpiochip0",
     active_low: bool = False,
-    repeat_s: Positive = 10.0,
+    repeat_s: Repeat = 10.0,
     checking: bool = False,
 ) -> Annunciator | None:
     """What rings at the bedside.
@@ -52,8 +52,6 @@ def build(
     a line that is on while it rings. gpio_chip: the chip it belongs to. active_low: it is low while it rings. repeat_s:
     command and sound again after so long; they are ended when they take longer.
     """
-    if not 1.0 <= repeat_s <= 600.0:
-        raise ConfigError(f"sinks.annunciator.repeat_s: {repeat_s:g}; from 1 to 600 s")
     if not command and not sound and gpio_line is None:
         raise ConfigError("sinks.annunciator: set command, sound or gpio_line: what is to ring?")
     if command:

@@ -26,7 +26,7 @@ from edge.clock import Clock
 from edge.disk import is_full, must_take
 from edge.disk_thread import DiskThread
 from edge.evidence import Ring, Span, exact_part
-from edge.ranges import NotNegative
+from edge.ranges import Around, NotNegative
 from edge.recording import Entry, RecordingWriter, pack
 from edge.sinks.history import History
 from edge.types import Alarm, ConfigError, Event
@@ -49,8 +49,8 @@ def build(
     header: Callable[[], Mapping[str, Any]] = dict,
     layout: Mapping[str, Any] | None = None,
     path: str = "evidence",
-    before_s: NotNegative = 30.0,
-    after_s: NotNegative = 30.0,
+    before_s: Around = 30.0,
+    after_s: Around = 30.0,
     quota_mb: NotNegative = 500.0,
     keep_free_mb: NotNegative = 200.0,
     checking: bool = False,
@@ -61,9 +61,6 @@ def build(
     condition began and after the alarm. quota_mb: size of all of them, 0 = keep none; the oldest go first.
     keep_free_mb: of the disk, left to others; the oldest go for it, too.
     """
-    for name, value in (("before_s", before_s), ("after_s", after_s)):
-        if not 0 <= value <= 120:
-            raise ConfigError(f"sinks.evidence.{name}: must be between 0 and 120 s")
     root = state_dir / path
     sources = {s: bed for bed, about in (layout or {}).items() for s in about["sources"]}
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from edge.clock import Clock
 from edge.disk import must_take, sync_folder
-from edge.ranges import NotNegative, Positive
+from edge.ranges import Batch, NotNegative, Positive
 from edge.recording import RecordingWriter
 from edge.recording.batches import BATCH_S, BatchedRecording
 from edge.types import ConfigError, Event
@@ -28,7 +28,7 @@ def build(
     state_dir: Path = Path(),
     header: Callable[[], Mapping[str, Any]] = dict,
     path: str = "recordings",
-    batch_s: Positive = BATCH_S,
+    batch_s: Batch = BATCH_S,
     part_mb: Positive = 64.0,
     quota_mb: NotNegative = 4000.0,
     keep_free_mb: NotNegative = 500.0,
@@ -40,10 +40,6 @@ def build(
     no more. part_mb: size at which a new part is begun. quota_mb: size of all recordings; the oldest parts go first.
     keep_free_mb: of the disk, left to others; the oldest parts go for it, too.
     """
-    if not 0 < batch_s <= 300:
-        raise ConfigError(f"sinks.recorder.batch_s: {batch_s:g}; must be above 0 and at most 300 s")
-    if part_mb <= 0:
-        raise ConfigError(f"sinks.recorder.part_mb: {part_mb:g}; must be above 0")
     if quota_mb < 2 * part_mb:
         raise ConfigError(f"sinks.recorder.quota_mb: {quota_mb:g}; must be at least twice part_mb, {part_mb:g}")
     root = state_dir / path

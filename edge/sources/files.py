@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.clock import Clock
-from edge.ranges import FromZero, Positive, Text
+from edge.ranges import BlockLength, FromZero, Pace, Positive, Text
 from edge.sources._files.archives import read_npz
 from edge.sources._files.audio import read_flac, read_wav
 from edge.sources._files.clinical import is_wfdb, read_edf, read_wfdb
@@ -25,7 +25,6 @@ from edge.sources._files.track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
 _LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, old WAV …
-_PACES = ("max", "real")
 _MAX_WAIT_S = 0.25
 _MP3 = (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)  # second byte of a frame: MPEG 1, 2 and 2.5, with and without a checksum
 _NOT_SIGNALS = (
@@ -53,8 +52,8 @@ def build(
     signal: str = "auto",
     channel: FromZero | None = None,
     rate_hz: Positive | None = None,
-    block_s: float = 0.1,
-    pace: str = "max",
+    block_s: BlockLength = 0.1,
+    pace: Pace = "max",
     loop: bool = False,
     record: str | int | None = None,
     clock: Clock,
@@ -70,10 +69,6 @@ def build(
     """
     if signal not in ("auto", *KINDS):
         raise ConfigError(f"signal: {signal!r}; valid: auto, {', '.join(KINDS)}")
-    if pace not in _PACES:
-        raise ConfigError(f"pace: {pace!r}; valid: {', '.join(_PACES)}")
-    if not 0.001 <= block_s <= 10.0:
-        raise ConfigError(f"block_s: {block_s:g} must lie in 0.001 to 10 s")
     file, in_path = split_record(path)
     chosen = record if record not in (None, "") else in_path
     source = Files(

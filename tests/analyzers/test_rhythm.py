@@ -267,7 +267,7 @@ def test_the_trees_are_asked_about_the_numbers_as_they_are_and_have_the_cards_sh
 def test_settings_are_checked(model):
     twice = {"af_threshold": 0.4, "af_missed": 0.1}
     for wrong, named in (
-        ({"upside_down": "maybe"}, "upside_down"), ({"af_threshold": 1.0}, "af_threshold"),
+        ({"af_threshold": 1.0}, "af_threshold"),
         ({"af_missed": 0.001}, "af_missed"), (twice, "af_threshold or af_missed"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=f"rhythm: .*{named}"):

@@ -33,8 +33,8 @@ SINKS = {
     '[sinks.journal]\npath = "/dev/null/journal"\n': "/dev/null/journal: cannot be written: Not a directory; set sinks.journal.path",
     '[sinks.journal]\npath = "."\n': "state: cannot be written: Is a directory; set sinks.journal.path",
     '[sinks.recorder]\npath = "/dev/null"\n': "/dev/null: cannot be written: Not a directory; set sinks.recorder.path",
-    "[sinks.recorder]\nbatch_s = 400\n": "sinks.recorder.batch_s: 400; must be above 0 and at most 300 s",
-    "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: must be between 0 and 120 s",
+    "[sinks.recorder]\nbatch_s = 400\n": "sinks.recorder.batch_s: expected `float` <= 300",
+    "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: expected `float` <= 120",
 }
 BROKER = {
     LOGIN + 'password_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",

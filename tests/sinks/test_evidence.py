@@ -304,12 +304,6 @@ def test_without_a_state_all_that_is_there_is_kept():
     assert exact_part(kept, span) == entries
 
 
-@pytest.mark.parametrize("settings", [{"before_s": -1.0}, {"after_s": 500.0}])
-def test_settings_that_cannot_work_are_refused(evidence, settings):
-    with pytest.raises(ConfigError, match=r"sinks.evidence"):
-        evidence(**settings)
-
-
 def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path):
     (tmp_path / "evidence").write_text("a file")
     with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):

@@ -50,7 +50,7 @@ def test_closed_twice_and_read_after_is_harmless():
     assert source.read() == []
 
 
-@pytest.mark.parametrize("wrong", [{"streams": ("eeg",)}, {"pace": "fast"}, {"rhythm": "waltz"}, {"rate_bpm": 500.0}])
+@pytest.mark.parametrize("wrong", [{"streams": ("eeg",)}, {"rhythm": "waltz"}, {"rate_bpm": 500.0}])
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ConfigError):
         build(name="syn", clock=ManualClock(), **wrong)

@@ -7,9 +7,8 @@ import pytest
 from edge.clock import ManualClock
 from edge.sinks._mqtt.drain import LATE_S, Drain
 from edge.sinks._mqtt.flight import Answer, Flight
-from edge.sinks.mqtt import build
 from edge.sinks.outbox import Outbox
-from edge.types import Alarm, ConfigError
+from edge.types import Alarm
 
 IDLE_S = 0.5
 
@@ -166,16 +165,6 @@ def test_a_refused_row_is_taken_again_and_costs_the_rate_nothing_it_did_not_send
     assert one.drain.wait_s(0.5) == 0.5
     one.clock.advance(1.1)
     assert one.turn() == [(1, True)]
-
-
-@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
-def test_a_rate_that_is_none_is_a_configuration_error(link, rate):
-    one = link()
-    with pytest.raises(ConfigError, match=r"mqtt\.backlog_per_s"):
-        build(
-            device_name="dev", clock=one.clock, outbox=one.box, boot="b", on_command=print, on_link=print,
-            host="127.0.0.1", backlog_per_s=rate,
-        )  # fmt: skip
 
 
 def test_what_a_disk_could_not_give_for_a_while_follows_and_what_is_on_its_way_is_not_sent_twice(link, monkeypatch):

@@ -294,13 +294,6 @@ def test_another_resolution_midway_is_a_new_epoch(monkeypatch):
     source.close()
 
 
-def test_wrong_settings_are_named():
-    with pytest.raises(ConfigError, match="backend"):
-        camera.build(name="c", clock=ManualClock(), backend="magic")
-    with pytest.raises(ConfigError, match="pace"):
-        camera.build(name="c", clock=ManualClock(), pace="fast")
-
-
 @pytest.mark.parametrize(
     ("setting", "why"),
     [

@@ -71,9 +71,8 @@ def test_missing_folder_rate_and_settings(tmp_path: Path) -> None:
     refused(tmp_path, "a folder; name a file in it")
     (tmp_path / "a.wav").write_bytes(wav(SOUND))
     refused(tmp_path / "a.wav", "was sampled at 2000 Hz, not 4000 Hz; leave rate_hz out", rate_hz=4000.0)
-    for wrong in ({"signal": "eeg"}, {"pace": "fast"}, {"block_s": 0.0}, {"block_s": 60.0}):
-        with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: "):
-            play(tmp_path / "a.wav", **wrong)
+    with pytest.raises(ConfigError, match="signal: "):
+        play(tmp_path / "a.wav", signal="eeg")
 
 
 def test_no_permission_is_said(tmp_path: Path) -> None:
