@@ -14,7 +14,7 @@ from edge.reader import Reader
 from edge.types import Reading
 
 LATE_READING_S = 3.0
-"""A reading so long after the end of its window: a companion's samples are waited for a tenth of it."""
+"""A reading so long after the end of its window: a companion's samples are waited for 0.25 s and a block of each only."""
 LATE_S = 3.0
 """What happened within so long means that this machine is late now."""
 STANDS_S = 10.0

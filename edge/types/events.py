@@ -108,9 +108,9 @@ class Alarm:
     occurrence: unique to this occurrence; seq: counts the events of the bed without gaps.
     presence: ``on`` present, not acknowledged; ``ack`` present, acknowledged; ``latched`` no longer present, not
     acknowledged; ``off`` over (words of HL7 FHIR DeviceAlert). since: when the condition began, s.
-    delivery: where receipt is asked for, the roles ``asked`` so far, which one has ``received`` it and ``by`` whom, and
-    whether the local ``annunciator`` is on. drill: a test of the path; nobody is in danger. epoch: where the bed's numbers
-    began; another one means that they were lost and begin anew.
+    delivery: where receipt is asked for, the roles ``asked`` so far, which one has ``received`` it and ``by`` whom,
+    whether ``nobody`` of them answered, and whether the local ``annunciator`` is on. drill: a test of the path; nobody is
+    in danger. epoch: where the bed's numbers began; another one means that they were lost and begin anew.
     """
 
     id: str
@@ -140,7 +140,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Somebody's wish about alarms: ack, pause, standby, reset, site, received or drill.
+    """Somebody's wish about alarms: ack, pause, standby, reset, site, shelve, received or drill.
 
     t: host-monotonic time of arrival. seq: number of the event it answers, None = of the alarm as it stands now. role: who
     has received an alarm, one of the configured chain. site, person: where the microphone sits now, and who lies there,
@@ -186,7 +186,8 @@ HEARTBEAT_EVERY_S: Final = 5.0
 class Heartbeat:
     """The part that makes alarms is alive, every ``interval_s``; its absence is for listeners to alarm on.
 
-    beds: by bed, the ``seq`` of its last event and its ``epoch``, and how many alarms are ``standing`` and how many ``unconfirmed``.
+    beds: by bed, the ``seq`` of its last event and its ``epoch``, and how many alarms are ``standing``,
+    ``drills`` among them, and how many ``unconfirmed``.
     """
 
     t: float

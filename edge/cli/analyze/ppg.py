@@ -1,8 +1,8 @@
 """``edge-vitals analyze ppg FILE``: heart rate, rhythm and quality of a recorded pulse wave, in words and numbers.
 
 The file goes through the same source, lane, analyzers and models as a live sensor, an accelerometer in it beside the
-pulse wave. What cannot be judged is named with its
-reason and is no failure of the command (exit code 0); a file that cannot be read ends it.
+pulse wave. What cannot be judged is named with its reason and is no failure of the command (exit code 0); a file that
+cannot be read ends it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Verdict:
 class Grader:
     """Feed it every message of a device, and what a late listener finds; ``verdicts`` at the end.
 
-    After ``cut`` the device is expected to be gone: from then on only its will is judged.
+    After ``cut_at`` the device is expected to be gone: from then on only its will is judged.
     """
 
     root: str
