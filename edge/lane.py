@@ -43,10 +43,9 @@ class _Schedule:
 
 @dataclass(slots=True)
 class AnalyzerFault:
-    """An analyzer raised: which, when (event time, s), and the exception."""
+    """An analyzer raised: which, and the exception."""
 
     analyzer: str
-    t: float
     error: Exception = field(repr=False)
 
 
@@ -214,6 +213,6 @@ class Lane:
         try:
             readings = schedule.analyzer(windows)
         except Exception as error:  # one analyzer must not take the others down
-            self._faults.append(AnalyzerFault(schedule.name, end, error))
+            self._faults.append(AnalyzerFault(schedule.name, error))
             readings = [Reading(m, end, None, reason="model_fault") for m in schedule.analyzer.metrics]
         return [replace(r, bed=self.bed, source=self.source) for r in readings]

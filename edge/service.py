@@ -56,7 +56,6 @@ class Service:
 
     runtime: Runtime
     models: ModelShelf
-    boot: str
     beat: DiskBeat
     page_url: str = ""
     opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -135,7 +134,7 @@ def _build(
     for fault in core.found_at_start():
         core.mailbox.put(fault)
     page_url = next((url for sink in built if (url := getattr(sink, "url", ""))), "")
-    return Service(Runtime(main, on_tick=ticked), core.models, boot, beat, page_url, opened)
+    return Service(Runtime(main, on_tick=ticked), core.models, beat, page_url, opened)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ Item = Message | Reset | Samples
 
 @dataclass(slots=True)
 class _Position:
-    first: int
     next_index: int
     reached: int = 0
     device_us: int = 0
@@ -166,7 +165,7 @@ class Decoder:
                 items.append(Reset())
                 position, jump = None, 0
         if position is None:
-            position = self._positions[data.stream] = _Position(data.index, data.index)
+            position = self._positions[data.stream] = _Position(data.index)
         position.reached += jump
         self.counters["lost_samples"] += jump
         items.append(Samples(info, data, position.reached, jump))

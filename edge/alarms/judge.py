@@ -51,10 +51,12 @@ def _physiological(condition: Condition, reading: Reading) -> Finding:
     if condition.name == "asystole":
         return _asystole(condition, reading.detail)
     if condition.name == "af":
-        probability = _probability_of_af(reading.detail)
-        if condition.limit is None or probability is None:
-            return Finding("yes" if reading.value == "af" else "no", _first(probability, reading.value))
-        return Finding(_against(condition, probability), probability)
+        probability = reading.detail.get("p_af")
+        if isinstance(probability, bool) or not isinstance(probability, int | float):
+            return Finding("yes" if reading.value == "af" else "no", reading.value)
+        if condition.limit is None:
+            return Finding("yes" if reading.value == "af" else "no", float(probability))
+        return Finding(_against(condition, float(probability)), float(probability))
     if condition.name == "murmur":
         return _murmur(condition, reading)
     key = _RATE_KEY.get(condition.name, "")
@@ -123,15 +125,3 @@ def _against(condition: Condition, figure: float) -> Verdict:
     if figure >= limit:
         return "yes"
     return "no" if figure < limit - condition.hysteresis else "between"
-
-
-def _probability_of_af(detail: Mapping[str, Any]) -> float | None:
-    for key in ("p_af", "p_AF", "af", "AF"):
-        figure = detail.get(key)
-        if isinstance(figure, int | float) and not isinstance(figure, bool):
-            return float(figure)
-    return None
-
-
-def _first(figure: float | None, otherwise: float | str | None) -> float | str | None:
-    return otherwise if figure is None else figure

@@ -57,11 +57,6 @@ def butterworth(order: int, cut_hz: float | tuple[float, float], rate_hz: float,
     return sections
 
 
-def response(sections: Floats, freq_hz: Floats, rate_hz: float) -> NDArray[np.complex128]:
-    """Complex gain of the sections at ``freq_hz``."""
-    return _at(sections, np.exp(2j * np.pi * np.asarray(freq_hz) / rate_hz))
-
-
 def zero_phase(x: Floats, sections: Floats, pad: int | None = None, hum: int = 1) -> Floats:
     """``x`` filtered forwards and backwards at once (gain squared, no delay), along the first axis.
 

@@ -73,10 +73,6 @@ class MotionRate:
         """Go on from ``state()``."""
         self._tracker.restore(state)
 
-    @property
-    def posterior(self) -> Floats:
-        return self._tracker.posterior
-
     def update(
         self, ppg: Floats, acc: Floats | None, dt_s: float, seen: Marks | None = None
     ) -> tuple[float, float] | None:

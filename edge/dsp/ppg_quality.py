@@ -37,13 +37,12 @@ _OFFSET = 2.44
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
-    """One channel on a grid, ``x (n,)`` at ``rate_hz`` from ``since`` on, s; or a reason why there is none.
+    """One channel on the grid asked for, ``x (n,)`` from ``since`` on, s; or a reason why there is none.
 
     holes: where a line was drawn over what was not seen, s from ``since``.
     """
 
     x: Floats
-    rate_hz: float
     since: float
     reason: str = ""
     holes: Holes = ()
@@ -67,16 +66,16 @@ def usable(
     nothing = np.empty(0)
     t, x, begin, reason = _unbroken(window, span_s, channel, span_s if least_s is None else least_s, care, holes)
     if reason:
-        return Signal(nothing, rate_hz, begin, reason)
+        return Signal(nothing, begin, reason)
     if care is Care.RATE:
         x = without_light_steps(t, x, window.rate)
     y, _ = to_grid(t, x, begin, window.end, rate_hz, MAX_BRIDGE_S)
     changes = abs(x[1:] - x[:-1])
     whole = without_folded_hum(y, rate_hz, float(changes.min(where=changes > 0, initial=np.inf)))
     if whole is None:
-        return Signal(nothing, rate_hz, begin, "low_quality")
+        return Signal(nothing, begin, "low_quality")
     unseen = holes_of(t, begin, MAX_BRIDGE_S + 1.0 / window.rate)
-    return Signal(lined(whole, unseen, rate_hz), rate_hz, begin, holes=unseen)
+    return Signal(lined(whole, unseen, rate_hz), begin, holes=unseen)
 
 
 def unbroken(

@@ -272,10 +272,10 @@ def fast_stretch(wave: Floats, rate_hz: float, holes: Holes = ()) -> bool:
         return False
     begin = max(0, len(wave) - round(_FAST_LOOK_S * rate_hz)) / rate_hz
     spans = [(a, begin + a / hz, begin + (a + n) / hz) for a in range(len(x) - n, -1, -hop)]
-    whole = [x[a : a + n] for a, since, until in spans if not any(b < until and e > since for b, e in holes)]
-    if not whole:
+    seen = [x[a : a + n] for a, since, until in spans if not any(b < until and e > since for b, e in holes)]
+    if not seen:
         return False
-    rows = np.stack(whole)
+    rows = np.stack(seen)
     rows = rows - rows.mean(axis=1, keepdims=True)
     power = abs(np.fft.rfft(rows * hann(n), round(60.0 * hz), axis=1)[:, :_FAST_BAND_BPM]) ** 2
     total = power[:, _SLOWEST_BPM:].sum(axis=1) + 1e-12

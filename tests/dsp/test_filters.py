@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.dsp.filters import butterworth, detrend, response, zero_phase
+from edge.dsp.filters import butterworth, detrend, zero_phase
 
 CASES = [
     (2, 8.0, "low"),
@@ -24,8 +24,8 @@ def test_a_design_is_scipys(order, cut, kind, rate):
         order, cut, {"low": "lowpass", "high": "highpass", "band": "bandpass"}[kind], fs=rate, output="sos"
     )
     freq = np.linspace(0.05, rate / 2 - 0.1, 300)
-    _, expected = signal.sosfreqz(theirs, worN=freq, fs=rate)
-    np.testing.assert_allclose(response(ours, freq, rate), expected, atol=1e-6)
+    (_, gain), (_, expected) = (signal.sosfreqz(sections, worN=freq, fs=rate) for sections in (ours, theirs))
+    np.testing.assert_allclose(gain, expected, atol=1e-6)
 
 
 def test_zero_phase_is_scipys_away_from_the_ends():

@@ -11,6 +11,7 @@ from typing import Any
 from edge.types import ConfigError
 
 _DPI = 110
+_TICKS = 10
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -37,10 +38,10 @@ def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: st
         pyplot.close(figure)
 
 
-def by_the_clock(axis: Any, ticks: int = 10) -> None:
+def by_the_clock(axis: Any) -> None:
     """Label a time axis, s, in hours, minutes and seconds from the start, at whole ones of the largest that fit."""
     low, high = axis.get_xlim()
-    step_s = next((step for step in _STEPS_S if (high - low) / step <= ticks), _STEPS_S[-1])
+    step_s = next((step for step in _STEPS_S if (high - low) / step <= _TICKS), _STEPS_S[-1])
     axis.set_xticks([step_s * k for k in range(math.ceil(low / step_s), math.floor(high / step_s) + 1)])
     axis.xaxis.set_major_formatter(lambda s, _: f"{int(s) // 3600}:{int(s) // 60 % 60:02d}:{int(s) % 60:02d}")
 
