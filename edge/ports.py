@@ -45,13 +45,13 @@ def clashes(config: Config) -> Iterator[ConfigError]:
 def taken(config: Config) -> Iterator[ConfigError]:
     """Ports at which another program listens; tried and let go of, so for when this configuration does not run."""
     for one in listeners(config):
-        if _is_taken(one):
+        if is_taken(one):
             why = os.strerror(errno.EADDRINUSE)
             yield ConfigError(f"{config.path}: {one.table}: {one.host}:{one.port}: {why}; set another port")
 
 
-def _is_taken(one: Listener) -> bool:
-    """An address that is not this machine's, or may not be used, is for whoever listens there to judge."""
+def is_taken(one: Listener) -> bool:
+    """Whether another program listens there. An address that is not this machine's, or may not be used, is for whoever listens there to judge."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             one.host or None, one.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

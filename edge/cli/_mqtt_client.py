@@ -17,7 +17,7 @@ from edge.types import ConfigError, SinkError
 
 PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
 ANSWER_S: Final = 5.0
-_AT_ONCE_S: Final = 0.5  # retained messages come at once
+AT_ONCE_S: Final = 0.5  # retained messages come at once
 _NAMES_IT: Final = "--broker mqtt://HOST[:PORT] names it"
 _REMEDIES: Final = {
     "broker_unreachable": f"is a broker running there? {_NAMES_IT}",
@@ -130,7 +130,7 @@ class Client:
 def known_devices(client: Client, prefix: str) -> str:
     """In words, which devices a broker tells of within a moment."""
     client.subscribe(f"{prefix}/+/status")
-    return named({name for message in client.heard(_AT_ONCE_S) if (name := of_status(message.topic, prefix))})
+    return named({name for message in client.heard(AT_ONCE_S) if (name := of_status(message.topic, prefix))})
 
 
 def of_status(topic: str, prefix: str) -> str:

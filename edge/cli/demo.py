@@ -110,7 +110,7 @@ def _face(folder: Path, screen: Screen) -> Path:
 
 def _page_port(asked: int, screen: Screen) -> int | None:
     """The page's port: the one asked for, else the usual one if it is free, else any (0); None without the extra."""
-    import socket
+    from edge.ports import Listener, is_taken
 
     missing = [name for name in ("starlette", "uvicorn", "websockets") if not installed(name)]
     if missing:
@@ -118,13 +118,7 @@ def _page_port(asked: int, screen: Screen) -> int | None:
         return None
     if asked:
         return asked
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", PAGE_PORT))
-        except OSError:
-            return 0
-    return PAGE_PORT
+    return 0 if is_taken(Listener("sinks.web", "127.0.0.1", PAGE_PORT)) else PAGE_PORT
 
 
 def _device(link: Path, screen: Screen) -> contextlib.AbstractContextManager[object]:

@@ -12,7 +12,7 @@ from edge.plain import object_of
 from edge.types import DEVICE_BED, SinkError
 
 BY = "edge-vitals drill"
-_ANSWER_S = 10.0
+_CHANGE_S = 10.0
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -96,7 +96,7 @@ class _Drill:
         return 3 if failed or gaps else 0
 
     def _raised(self, asked: str) -> tuple[str, dict[str, Any] | None, float]:
-        end = time.monotonic() + _ANSWER_S
+        end = time.monotonic() + _CHANGE_S
         answer = ""
         while time.monotonic() < end and not answer:
             for at, topic, fields in self._messages(end):
@@ -139,7 +139,7 @@ class _Drill:
     def _ended(self) -> bool:
         if not self._over:
             self._client.command(f"{self._root}/cmd/drill", BY, seconds=0)
-        end = time.monotonic() + _ANSWER_S
+        end = time.monotonic() + _CHANGE_S
         while time.monotonic() < end and not (self._over and self._emptied):
             self._messages(end)
         ok = self._over and self._emptied

@@ -99,15 +99,10 @@ class FaceRoi:
         colours = self._colours(frame) if self._face is not None and self._landmarks is not None else None
         face = self._face
         if face is None or colours is None:
-            box, motion = [np.nan] * 4, 0.0
+            colours, present, box, motion = [np.nan] * (3 * len(AREAS)), 0.0, [np.nan] * 4, 0.0
         else:
             box = [face.x / width, face.y / height, face.w / width, face.h / height]
-            motion = self._motion(face)
-        if colours is None:
-            colours = [np.nan] * (3 * len(AREAS))
-            present = 0.0
-        else:
-            present = 1.0
+            present, motion = 1.0, self._motion(face)
         yaw, pitch = self._angles
         moved = 1.0 if self._moved_for else 0.0
         return [*colours, present, *box, yaw, pitch, motion, moved, float(self._seen), float(small.mean()), change]

@@ -32,13 +32,14 @@ def source_names(paths: Sequence[str]) -> list[str]:
 
 def open_file(path: str, name: str, *, rate_hz: float | None = None) -> Source:
     """The source of that name that plays a file as fast as possible, by its suffix; raises SourceError."""
+    settings: dict[str, str | float]
     injected = {"name": name, "clock": ManualClock()}
     if Path(path).suffix.lower() in VIDEO_SUFFIXES:
-        source: Source = construct("sources", "camera", {"device": path, "pace": "max"}, injected)
-        return source
-    settings = {"path": path, **({"rate_hz": rate_hz} if rate_hz else {})}
-    audio: Source = construct("sources", "files", settings, injected)
-    return audio
+        kind, settings = "camera", {"device": path, "pace": "max"}
+    else:
+        kind, settings = "files", {"path": path, **({"rate_hz": rate_hz} if rate_hz else {})}
+    source: Source = construct("sources", kind, settings, injected)
+    return source
 
 
 def file_lanes(

@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, first_device, known_devices
+from edge.cli._mqtt_client import ANSWER_S, AT_ONCE_S, Client, first_device, known_devices
 from edge.cli._progress import show
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grader import DEAD_S, Grader
@@ -17,7 +17,6 @@ from edge.plain import object_of
 from edge.types import ConfigError
 
 BY = "edge-vitals watch --grade"
-_QUIET_S = 0.5  # retained messages come at once
 
 
 def grade(client: Client, args: argparse.Namespace) -> int:
@@ -117,12 +116,12 @@ class _Exam:
         try:
             late.subscribe(f"{self.grader.root}/#")
             found: dict[str, bytes] = {}
-            end = time.monotonic() + _QUIET_S
+            end = time.monotonic() + AT_ONCE_S
             while (left := end - time.monotonic()) > 0:
                 for _, message in late.take(left):
                     if message.retain:
                         found[message.topic] = message.payload
-                        end = time.monotonic() + _QUIET_S
+                        end = time.monotonic() + AT_ONCE_S
             return found
         finally:
             late.close()
