@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.beats import find_beats
+from edge.dsp.crest import crest
 from edge.dsp.filters import butterworth, zero_phase
 from edge.dsp.rppg import GRID_BPM, RATE_HZ, amplitude_at, band_pass, pos, power, snr_db
 from edge.dsp.tapers import hann_inside
@@ -135,9 +136,8 @@ def peak_near(spectrum: Floats, bpm: float, within: float = 0.12) -> float:
     index = int(np.flatnonzero(near)[spectrum[near].argmax()])
     if not 0 < index < len(spectrum) - 1:
         return float(GRID_BPM[index])
-    a, b, c = spectrum[index - 1 : index + 2]
-    shift = 0.5 * (a - c) / (a - 2 * b + c) if a - 2 * b + c < 0 else 0.0
-    return float(GRID_BPM[index] * np.exp(0.01 * np.clip(shift, -0.5, 0.5)))
+    shift = np.clip(crest(*spectrum[index - 1 : index + 2]), -0.5, 0.5)
+    return float(GRID_BPM[index] * np.exp(0.01 * shift))
 
 
 _EVEN = 0.15  # of the intervals' deviation over their mean: beyond it beats were missed or invented

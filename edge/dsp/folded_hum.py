@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp.crest import crest
 from edge.dsp.filters import detrend
 from edge.dsp.tapers import hann
 
@@ -82,9 +83,7 @@ def _no_harmonic(power: Floats, top: int, bin_hz: float) -> bool:
 
 def _between_bins(power: Floats, top: int) -> float:
     """Where the line at bin ``top`` has its crest, in bins."""
-    left, mid, right = np.log(power[top - 1 : top + 2] + 1e-300)
-    bend = left - 2 * mid + right
-    return float(top + (0.5 * (left - right) / bend if bend < 0 else 0.0))
+    return float(top + crest(*np.log(power[top - 1 : top + 2] + 1e-300)))
 
 
 def _without(x: Floats, hz: float, rate_hz: float) -> Floats:

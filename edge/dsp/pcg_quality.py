@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
+from edge.dsp.crest import crest
 from edge.dsp.pcg_frontend import HOP_SAMPLES, RATE_HZ, Floats
 
 Lags = NDArray[np.float64]  # correlation by lag, frames
@@ -86,9 +87,7 @@ def heart_rate(picture: Floats) -> Pulse:
     lag = _shorter(lag, 1 / 2, lags, both, colour)
     steady = min(max(float(both[lag]), 0.0), 1.0)
     lag = _shorter(lag, 2 / 3, lags, both, colour)
-    a, b, c = both[lag - 1 : lag + 2]
-    bend = a - 2 * b + c
-    fine = lag + (0.5 * (a - c) / bend if bend < 0 else 0.0)
+    fine = lag + crest(*both[lag - 1 : lag + 2])
     rate_bpm = min(max(float(60.0 * FRAME_RATE_HZ / fine), RATES_BPM[0]), RATES_BPM[1])
     told_apart = rate_bpm <= MAX_TOLD_BPM and _again(both, lag) >= MIN_AGAIN and _between(both, lag) <= MAX_BETWEEN
     return Pulse(rate_bpm, steady, told_apart and not _halved(both, colour, lag))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import BeatList, find_beats
+from edge.dsp.crest import crest
 from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
 from edge.dsp.ranks import median
@@ -241,9 +242,7 @@ def strongest(share: Floats) -> float:
     i = int(comb.argmax())
     if not 0 < i < len(comb) - 1:
         return float(_SLOWEST_BPM + i)
-    left, mid, right = comb[i - 1 : i + 2]
-    bend = left - 2 * mid + right
-    return float(_SLOWEST_BPM + i + (0.5 * (left - right) / bend if bend < 0 else 0.0))
+    return float(_SLOWEST_BPM + i + crest(*comb[i - 1 : i + 2]))
 
 
 def steepness(wave: Floats) -> float:
