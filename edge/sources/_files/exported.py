@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, Places, read_bytes
+from edge.sources._files.track import Floats, Places, read_bytes, whole_rate
 
 COLUMNS: Final = ("mono", "wall", "epoch", "seq")
 """What the export puts before the channels."""
@@ -22,8 +22,6 @@ _PAGE_BYTES: Final = 1 << 20
 _MONO, _EPOCH, _SEQ = 0, 2, 3
 _ROUNDED_S: Final = 2.5e-6  # between two times of six decimals
 _SLIP_S: Final = 0.05
-_NEAR: Final = 1e-3  # of a whole number of samples a second
-_OFF: Final = 0.25  # of a sample, by which a whole rate may be off at the end
 
 
 @dataclass(slots=True)
@@ -100,16 +98,9 @@ def _survey(table: Exported, file: BinaryIO) -> bool:
         before = page[-1:]
     if not longest[0]:
         return False
-    table.rate_hz = _rate_hz(*longest)
+    table.rate_hz = whole_rate(longest[0] / longest[1], longest[1])
     table.places = _places(table.rate_hz, starts, breaks)
     return True
-
-
-def _rate_hz(steps: int, seconds: float) -> float:
-    rate = steps / seconds
-    nearest = round(rate)
-    whole = nearest and abs(rate - nearest) < _NEAR * nearest and abs(seconds * (rate - nearest)) < _OFF
-    return float(nearest) if whole else rate
 
 
 def _places(rate_hz: float, starts: list[tuple[int, float]], breaks: list[bool]) -> Places:

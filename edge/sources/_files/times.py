@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, kind_of
+from edge.sources._files.track import Floats, kind_of, whole_rate
 from edge.types import SourceError
 
 _UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
@@ -126,10 +126,7 @@ def grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | No
     counts = np.round(steps / step)
     if (counts >= 1).all():
         step = float((t[-1] - t[0]) / counts.sum())
-    rate = 1.0 / step
-    nearest = round(rate)
-    if nearest and abs(rate - nearest) < 1e-3 * nearest and abs((t[-1] - t[0]) * (rate - nearest)) < _UNEVEN:
-        rate = float(nearest)
+    rate = whole_rate(1.0 / step, t[-1] - t[0])
     on_grid = (t - t[0]) * rate
     index = np.round(on_grid).astype(np.int64)
     if (np.abs(on_grid - index) > _UNEVEN).any() or (np.diff(index) < 1).any():

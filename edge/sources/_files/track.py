@@ -18,6 +18,8 @@ MAX_CHANNELS = 8
 KINDS = ("ppg", "pcg", "acc", "ecg")
 SOUND_FROM_HZ = 500.0  # a stream nobody named is heart sound from this rate on, and a pulse wave below
 _RATES_HZ = (1.0, 200_000.0)
+_NEAR = 1e-3  # of a whole number of samples a second
+_OFF = 0.25  # of a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,13 @@ def checked_rate(path: str, stated: float | None, asked: float | None) -> float:
     if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
         raise SourceError(f"{path}: a sampling rate of {rate:g} Hz makes no sense here")
     return rate
+
+
+def whole_rate(rate_hz: float, seconds: float) -> float:
+    """A measured rate, Hz, or the whole one near it where that is off by less than a quarter of a sample after ``seconds``."""
+    nearest = round(rate_hz)
+    near = nearest and abs(rate_hz - nearest) < _NEAR * nearest and abs(seconds * (rate_hz - nearest)) < _OFF
+    return float(nearest) if near else rate_hz
 
 
 def by_stream(names: Mapping[int, str]) -> dict[str, list[int]]:
