@@ -366,3 +366,12 @@ def test_a_recording_with_a_setting_that_is_no_longer_allowed_is_refused_in_a_li
     config.write_text(SYNTHETIC)
     assert main(["replay", str(path), "--config", str(config)]) == 0
     assert "ppg.hr" in capsys.readouterr().out
+
+
+def test_a_recording_whose_first_part_is_gone_says_so_where_everything_is_computed_anew(tmp_path, capsys):
+    folder = tmp_path / "night.evrec"
+    folder.mkdir()
+    with (folder / "000002.evrec").open("wb") as file:
+        RecordingWriter(file, {"config": SYNTHETIC}).add(Block("syn/ppg", 0, 0.0, 100.0, np.ones((10, 1))))
+    assert main(["replay", str(folder)]) == 0
+    assert f"edge-vitals: {folder}: 1 part(s) were removed, the first is 2\n" in capsys.readouterr().err

@@ -121,8 +121,9 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events, times)
-    for text in filter(None, (recording.headless, recording.damaged, recording.torn)):
-        print(f"edge-vitals: {text}", file=sys.stderr)
+    for text in recording.said:
+        if text not in found.notes:
+            print(f"edge-vitals: {text}", file=sys.stderr)
     if states or args.exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
     short = recording.headless or recording.damaged or found.nothing or not found.same
