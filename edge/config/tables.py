@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -67,6 +67,8 @@ class Tables:
                 raise self.error(key, f"a number, not {one}")
             if isinstance(one, str) and not one.isprintable():
                 raise self.error(key, f"a text of one line, not {one!r}")
+        if get_origin(type_) is Literal and value not in get_args(type_):
+            raise self.error(key, f"one of {', '.join(get_args(type_))}, not {value!r}")
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
