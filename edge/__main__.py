@@ -6,6 +6,7 @@ import sys
 def main() -> int:
     """Run the command line; returns its exit code, 130 also where it is stopped while its parts load."""
     try:
+        _nothing_closed()
         from edge.cli import main as command_line
 
         code = command_line()
@@ -15,6 +16,18 @@ def main() -> int:
     if any(thread.name.startswith("edge-") for thread in threads):
         _leave(code)
     return code
+
+
+def _nothing_closed() -> None:
+    """Put /dev/null where input, output or errors were closed before we began: the next file of ours would get that number,
+    and a library that warns on it would write into our state."""
+    import os
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
 
 
 def _leave(code: int) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from edge.config import Config
 from edge.kinds import kind_module, settings_of, table_of
+from edge.names import NO_HOST, is_host
 from edge.types import ConfigError
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})
@@ -45,7 +46,9 @@ def clashes(config: Config) -> Iterator[ConfigError]:
 def taken(config: Config) -> Iterator[ConfigError]:
     """Ports at which another program listens; tried and let go of, so for when this configuration does not run."""
     for one in listeners(config):
-        if is_taken(one):
+        if not is_host(one.host):
+            yield ConfigError(f"{config.path}: {one.table}.host: {one.host[:80]!r} {NO_HOST}")
+        elif is_taken(one):
             why = os.strerror(errno.EADDRINUSE)
             yield ConfigError(f"{config.path}: {one.table}: {one.host}:{one.port}: {why}; set another port")
 

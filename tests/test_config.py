@@ -71,6 +71,11 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("[MQTT]\nhost = 'b'", "MQTT: unknown key; did you mean 'mqtt'?"),
+        (
+            "[sinks.web]\nlocal_role = 'viewer'",
+            "sinks.web.local_role: one of view, acknowledge, configure, not 'viewer'",
+        ),
         ("[devise]\nname = 'x'", "devise: unknown key; did you mean 'device'?"),
         ("[device]\nnam = 'x'", "device.nam: unknown key; did you mean 'name'?"),
         ("[device]\nname = 3", "device.name: expected `str`, got `int`"),

@@ -7,7 +7,7 @@ import pytest
 from edge.alarms.delivery import chain_from
 from edge.cli._options import name as option
 from edge.config.tables import Tables
-from edge.names import is_name
+from edge.names import is_host, is_name
 from edge.types import DEVICE_BED, ConfigError
 
 NAMES = ["a", "0", "ward-3", "bed_1", "a" * 64]
@@ -35,3 +35,15 @@ def test_what_is_none_is_none_for_anybody(text):
 @pytest.mark.parametrize("value", ["", None, 5, b"a"])
 def test_neither_nothing_nor_what_is_no_text_is_a_name(value):
     assert not is_name(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "192.168.1.10", "::1", "fe80::1%eth0", "broker.example", "bröker.example", "a" * 63]
+)
+def test_machines_are_called_so(text):
+    assert is_host(text)
+
+
+@pytest.mark.parametrize("text", ["192.168..10", ".local", "a..b", "a" * 64])
+def test_no_machine_is_called_so(text):
+    assert not is_host(text)

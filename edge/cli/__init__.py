@@ -66,8 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         code = int(args.func(args))
-        if sys.stdout is not None:  # it may have been closed before we began
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except (ConfigError, ModelError) as error:
         print(f"edge-vitals: {error}", file=sys.stderr)

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from edge.cli._options import prefix
 from edge.types import ConfigError, SinkError
 
 PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
 ANSWER_S: Final = 5.0
 AT_ONCE_S: Final = 0.5  # retained messages come at once
+_FORM: Final = "write mqtt://host:port or mqtts://host:port"
 _NAMES_IT: Final = "--broker mqtt://HOST[:PORT] names it"
 _REMEDIES: Final = {
     "broker_unreachable": f"is a broker running there? {_NAMES_IT}",
@@ -37,7 +39,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="mqtt://[user@]host[:port], or mqtts://; by default %(default)s",
     )
     command.add_argument("--ca-file", metavar="PEM", help="the authority that signed the broker's certificate")
-    command.add_argument("--prefix", default="vitals", help="first part of every topic; by default %(default)s")
+    command.add_argument(
+        "--prefix", type=prefix, default="vitals", help="first part of every topic; by default %(default)s"
+    )
 
 
 class Client:
@@ -47,32 +51,35 @@ class Client:
         from edge.mqtt.broker import Options
         from edge.mqtt.connection import RefusedError, connect
 
-        parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"mqtt://{url}")
+        except ValueError:  # half an IPv6 address
+            raise ConfigError(f"--broker {url}: {_FORM}") from None
         if parts.password is not None:
             raise ConfigError(f"--broker: everybody can read a password there; set {PASSWORD_ENV} instead")
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise ConfigError(f"--broker {url}: write mqtt://host:port or mqtts://host:port")
+            raise ConfigError(f"--broker {url}: {_FORM}")
         try:
             port = parts.port
         except ValueError:
             raise ConfigError(f"--broker {url}: the port is a number from 1 to 65535") from None
         if ca_file is not None and not os.access(ca_file, os.R_OK):
             raise ConfigError(f"--ca-file {ca_file}: cannot be read")
-        options = Options(
-            host=parts.hostname,
-            port=port or 0,
-            client_id=f"edge-vitals-watch-{uuid.uuid4().hex[:8]}",
-            username=parts.username,
-            password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,
-            ca_file=ca_file,
-            tls=parts.scheme == "mqtts",
-        )
         self._messages: list[tuple[float, Any]] = []
         self._changed = threading.Condition()
         try:
+            options = Options(
+                host=parts.hostname,
+                port=port or 0,
+                client_id=f"edge-vitals-watch-{uuid.uuid4().hex[:8]}",
+                username=parts.username,
+                password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,
+                ca_file=ca_file,
+                tls=parts.scheme == "mqtts",
+            )
             self._connection = connect(options, on_message=self._take, on_lost=self._wake)
         except ConfigError as error:
-            raise ConfigError(str(error).replace("mqtt.ca_file:", "--ca-file")) from None
+            raise ConfigError(_by_option(str(error))) from None
         except RefusedError as error:
             asks = str(error).endswith("?")  # what to look at is said already
             remedy = None if asks else _REMEDIES.get(error.fault)
@@ -125,6 +132,11 @@ class Client:
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify()
+
+
+def _by_option(text: str) -> str:
+    """A message about the configuration's keys, by what was written instead of them."""
+    return text.replace("mqtt.ca_file:", "--ca-file").replace("mqtt.host:", "--broker")
 
 
 def known_devices(client: Client, prefix: str) -> str:

@@ -42,6 +42,20 @@ def name(text: str) -> str:
     return text
 
 
+def role(text: str) -> str:
+    """Who confirms alarms. "" is an error: a variable that is not set in a script, which would confirm nothing."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a role")
+    return name(text)
+
+
+def prefix(text: str) -> str:
+    """The first part of topics."""
+    if not text or set(text) & set("#+"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a topic without # and +")
+    return text
+
+
 def bed(text: str) -> str:
     """A bed's name, or that of the device's own alarms."""
     return text if text == DEVICE_BED else name(text)

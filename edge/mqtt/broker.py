@@ -7,6 +7,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+from edge.names import NO_HOST, is_host
 from edge.passwords import password_in
 from edge.types import ConfigError
 
@@ -20,7 +21,10 @@ _DYING_S = 0.25  # a broker that ends has dropped every connection by then
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Options:
-    """How to reach the broker. Its repr and messages never hold the password. port: 0 becomes 1883, or 8883 with TLS."""
+    """How to reach the broker. Its repr and messages never hold the password. port: 0 becomes 1883, or 8883 with TLS.
+
+    Raises ConfigError where the host can be none.
+    """
 
     host: str
     port: int
@@ -35,6 +39,8 @@ class Options:
     keepalive_s: int = 15
 
     def __post_init__(self) -> None:
+        if not is_host(self.host):
+            raise ConfigError(f"mqtt.host: {self.host[:80]!r} {NO_HOST}")
         if not self.port:
             object.__setattr__(self, "port", 8883 if self.encrypted else 1883)
 

@@ -58,7 +58,7 @@ def listen(table: str, host: str, port: int, limit: int) -> Listener:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = Listener(family, limit, table)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter where a machine cannot be called so
         raise ConfigError(f"{table}: host {host!r}: {error}") from None
     with contextlib.ExitStack() as undo:
         undo.callback(listener.close)

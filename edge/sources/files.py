@@ -25,6 +25,7 @@ from edge.sources._files.track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
 _LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, old WAV …
+_NPZ = b"PK\x03\x04"
 _MAX_WAIT_S = 0.25
 _MP3 = (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)  # second byte of a frame: MPEG 1, 2 and 2.5, with and without a checksum
 _NOT_SIGNALS = (
@@ -200,6 +201,8 @@ def open_tracks(
             raise SourceError(f"{path}: a pipe or a device, not a file")
         with path.open("rb") as file:
             head = file.read(16)
+        if record not in (None, "") and head and head[:4] != _NPZ:
+            raise SourceError(f"{path}: is one recording; there is no record {record!r} in it")
         if path.suffix.lower() in (".hea", ".dat"):
             return read_wfdb(path, kind, channel, rate_hz)
         if not head:
@@ -215,7 +218,7 @@ def open_tracks(
         for mark, at, what in _NOT_SIGNALS:
             if head[at : at + len(mark)] == mark:
                 raise SourceError(f"{path}: is {what}")
-        if head[:4] == b"PK\x03\x04":
+        if head[:4] == _NPZ:
             return read_npz(path, kind, channel, rate_hz, record)
         if head[:8] == b"0       ":
             return read_edf(path, kind, channel, rate_hz)

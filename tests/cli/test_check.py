@@ -22,6 +22,7 @@ SOURCE = (
 RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
 LOGIN = '[mqtt]\nhost = "127.0.0.1"\nusername = "ward-3"\n'
 SINKS = {
+    '[sinks.metrics]\nhost = "192.168..10"\n': "sinks.metrics.host: '192.168..10' is no name or address of a machine",
     '[sinks.web]\nport = 47814\ntoken_file = ""\n': "sinks.web.token_file: expected `str` of length >= 1",
     '[sinks.web]\nport = 47814\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
     '[sinks.web]\nport = 47814\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
@@ -37,6 +38,7 @@ SINKS = {
     "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: expected `float` <= 120",
 }
 BROKER = {
+    '[mqtt]\nhost = "192.168..10"\n': "mqtt.host: '192.168..10' is no name or address of a machine",
     LOGIN + 'password_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
     LOGIN + 'password_file = "/dev/null"\n': "mqtt.password_file: /dev/null: holds no password",
     LOGIN + 'password_env = "EDGE_VITALS_NONE"\n': "mqtt.password_env: the environment has no EDGE_",

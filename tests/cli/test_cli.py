@@ -81,6 +81,11 @@ def test_the_contract_names_are_there():
         (["drill", "--broker", "foo:bar"], "--broker foo:bar"),
         (["watch", "--broker", "mqtt://host:port"], "the port is a number from 1 to 65535"),
         (["watch", "--broker", "mqtt://host:99999"], "the port is a number from 1 to 65535"),
+        (["watch", "--broker", "mqtt://[::1"], "--broker mqtt://[::1: write mqtt://host:port"),
+        (["drill", "--broker", "mqtt://192.168..10"], "--broker '192.168..10' is no name or address of a machine"),
+        (["watch", "--drill"], "--drill and --cut are for --grade"),
+        (["watch", "--cut", "true"], "--drill and --cut are for --grade"),
+        (["doctor", ""], ".: cannot be read: Is a directory"),
     ],
 )
 def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
@@ -271,6 +276,9 @@ def test_a_closed_pipe_is_no_traceback(config):
         (["drill", "--device", "a/b"], "names match"),
         (["drill", "--wait", "-3"], "seconds from 0 on"),
         (["watch", "--as", "Night Nurse"], "names match"),
+        (["watch", "--as", ""], "--as: the name of a role"),
+        (["watch", "--prefix", "a/#"], "a topic without # and +"),
+        (["drill", "--prefix", ""], "a topic without # and +"),
         (["watch", "--seconds", "nan"], "a number"),
         (["run", "c.toml", "--seconds", "-1"], "seconds from 0 on"),
         (["replay", "a.csv", "--rate", "0"], "a rate above 0 Hz"),

@@ -96,3 +96,26 @@ def test_a_thread_stuck_in_a_driver_does_not_abort_the_end():
     pytest.importorskip("cv2")
     done = subprocess.run([sys.executable, "-c", IN_A_DRIVER], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "said", "")
+
+
+OPENS_A_FILE = """
+import os, sys, types
+from edge.__main__ import main
+
+def command():
+    with open(sys.argv[1], "w") as ours:
+        print("said")
+        os.write(2, b"a library warns")
+        return ours.fileno()
+
+sys.modules["edge.cli"] = types.SimpleNamespace(main=command)
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_where_input_or_output_is_closed_no_file_of_ours_takes_its_place(tmp_path, closed):
+    ours = tmp_path / "ours"
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", OPENS_A_FILE, str(ours)]
+    assert subprocess.run(command, check=False).returncode > 2
+    assert ours.read_text() == ""

@@ -6,6 +6,7 @@ import csv
 import io
 import shlex
 import types
+from dataclasses import replace
 
 import pytest
 
@@ -214,5 +215,17 @@ def test_a_list_left_open_follows_what_becomes_of_its_alarms(browser, tmp_path):
         seen.until("() => document.querySelector('#one .facts').textContent.includes('after 1 s')")
         seen.page.evaluate("() => { location.hash = ''; }")
         seen.page.locator("#hint").wait_for()
+        assert seen.complaints == []
+    history.close()
+
+
+def test_a_long_name_of_a_bed_makes_the_list_no_wider_than_a_phone(browser, tmp_path):
+    bed = "intensive-care-unit-of-the-west-wing-at-the-window-place-no-1"
+    history = History(tmp_path / "history.sqlite")
+    history.add(replace(kept_alarm(0), id=f"{bed}/tachy", bed=bed), wall=1_700_000_000.0, boot="b")
+    kept = types.SimpleNamespace(history=history, root=tmp_path)
+    with WebServer(history=kept) as server, Seen(browser, f"{server.sink.url}alarms", SCREENS["phone"]) as seen:
+        seen.until("() => document.querySelectorAll('[name=bed] option').length === 2")
+        assert seen.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         assert seen.complaints == []
     history.close()

@@ -105,6 +105,29 @@ def test_the_bed_that_is_shown_is_named_in_sight_however_many_there_are(browser,
         assert tab["x"] + tab["width"] <= row["x"] + row["width"] + 1
 
 
+@pytest.mark.parametrize("named", ["bed{}", "intensive-care-unit-of-the-west-wing-at-the-window-place-no-{}"])
+def test_the_alarm_of_every_bed_is_in_sight_at_the_bedside_whatever_they_are_called(browser, monkeypatch, named):
+    beds = [named.format(n) for n in range(6 if named == "bed{}" else 3)]
+    layout = {bed: {"person": "", "site": "", "sources": {f"node{n}": "serial_port"}} for n, bed in enumerate(beds)}
+    monkeypatch.setattr(web_server, "LAYOUT", layout)
+    with WebServer() as server, Seen(browser, server.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        for n, bed in enumerate(beds):
+            rate(server, bed, 120.0)
+            alarm = (f"{bed}/tachy", f"o{n}", "physiological", "high", "on", 1.0, "fast", "tachy", bed)
+            server.sink.send(Alarm(*alarm, value=120.0, limit=110.0, seq=1))
+        seen.until("n => document.querySelectorAll('#beds i').length === n[0]", len(beds))
+        tabs = "all => all.map(e => ({ text: e.textContent, right: e.getBoundingClientRect().right, inner: e.scrollWidth - e.clientWidth }))"
+        found = seen.page.eval_on_selector_all("#beds button", tabs)
+        row = seen.page.locator("#beds").bounding_box()
+        assert all(tab["right"] <= row["x"] + row["width"] + 0.5 and tab["inner"] <= 0 for tab in found)
+        assert len({tab["text"] for tab in found}) == len(beds), "a bed is known by its tab"
+        about, button = (
+            seen.page.locator(f"#standing li:first-child {s}").bounding_box() for s in (".about", "button")
+        )
+        assert about["x"] + about["width"] <= button["x"], "words run below the button"
+
+
 LONG = (
     f"Alarms cannot be written to disk (no answer from /var/lib/edge-vitals in {state_in_memory.START_S:g} s; those before "
     "are unknown); they are sent all the same",

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         for word, (meaning, remedy) in FAULTS.items():
             print(f"{word}: {meaning} -> {remedy}")
         return 0
-    config = load(args.config, to_watch=True) if args.config else None
+    config = load(args.config, to_watch=True) if args.config is not None else None
     failed = False
     for finding in findings(config):
         print(finding, flush=True)

@@ -27,7 +27,11 @@ def broker(config: Config) -> Iterator[Finding]:
     known: dict[str, Any] = {k: v for k, v in given.items() if k in Options.__dataclass_fields__}
     # beside that of a monitor which may be running: a broker has room for one of a name, and throws the first one out
     known["client_id"] = f"{known.get('client_id', f'edge-vitals-{config.device}')}-doctor"
-    options = Options(**{"port": 0, **known})
+    try:
+        options = Options(**{"port": 0, **known})
+    except ConfigError as error:
+        yield fault("broker", "broker_name", str(error))
+        return
     where = f"{options.host}:{options.port}"
     try:
         options.password()

@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 
 from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
-from edge.cli._options import name, seconds
+from edge.cli._options import name, role, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.standing import Standing, alarm_line
 from edge.cli.watch.station import Station
@@ -35,7 +35,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--device", type=name, default="", help="one device; by default all, or the first one seen with --grade"
     )
-    command.add_argument("--as", dest="role", type=name, default="", metavar="ROLE", help="confirm alarms as this role")
+    command.add_argument("--as", dest="role", type=role, metavar="ROLE", help="confirm alarms as this role")
     command.add_argument("--seconds", type=seconds, metavar="N", help="stop after so long")
     command.add_argument("--grade", type=seconds, metavar="SECONDS", help="judge one device for so long")
     command.add_argument("--drill", action="store_true", help="with --grade: acknowledge a test alarm, too")
@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
     """Show, confirm or grade."""
     if args.grade is not None and args.role:
         raise ConfigError("watch: --grade judges and --as takes part; use one of them")
+    if args.grade is None and (args.drill or args.cut):
+        raise ConfigError("watch: --drill and --cut are for --grade")
     end = None if args.seconds is None else time.monotonic() + args.seconds
-    station, standing = Station(args.prefix, args.role), Standing(args.prefix)
+    station, standing = Station(args.prefix, args.role or ""), Standing(args.prefix)
     why, say_again_at = "", 0.0
     while True:
         try:

@@ -45,6 +45,8 @@ def read_npz(
         raise SourceError(f"{path}: damaged, half-written or not a NumPy archive: {said}") from None
     if not arrays:
         raise SourceError(f"{path}: holds none of {', '.join(_ARCHIVE_KEYS)}; it holds: {there[:120]}")
+    if record not in (None, "", 0, "0") and not any(_is_of_records(array, names) for array in arrays.values()):
+        raise SourceError(f"{path}: is one recording; there is no record {record!r} in it")
     tracks: dict[str, Track] = {}
     empty = []
     for key, array in arrays.items():
@@ -73,7 +75,7 @@ def _signals(path: Path, key: str, array: NDArray[Any], record: str | int | None
     """The samples of one key as ``(n, channels)``."""
     if array.ndim == 1:
         array = array[:, None]
-    elif array.ndim == 2 and (names or min(array.shape) > MAX_CHANNELS):
+    elif _is_of_records(array, names):
         array = array[_record(path, len(array), record, names)][:, None]
     elif array.ndim == 2 and array.shape[0] < array.shape[1]:
         array = array.T
@@ -82,6 +84,11 @@ def _signals(path: Path, key: str, array: NDArray[Any], record: str | int | None
     if not array.size:
         raise SourceError(f"{path}: {key}: empty")
     return array
+
+
+def _is_of_records(array: NDArray[Any], names: Sequence[str]) -> bool:
+    """Whether each row is a record of its own."""
+    return array.ndim == 2 and bool(names or min(array.shape) > MAX_CHANNELS)
 
 
 def _record(path: Path, count: int, record: str | int | None, names: Sequence[str]) -> int:

@@ -72,8 +72,9 @@ def test_broker_unreachable(new_mosquitto):
     assert asked(new_mosquitto().port, host="127.0.0.1") == ["broker_unreachable"]
 
 
-def test_broker_name():
-    assert asked(1883, host="no-such-host.invalid") == ["broker_name"]
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.168..10"])
+def test_broker_name(host):
+    assert asked(1883, host=host) == ["broker_name"]
 
 
 def test_broker_timeout(monkeypatch):

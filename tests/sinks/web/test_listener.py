@@ -11,6 +11,7 @@ import time
 import pytest
 
 from edge.sinks import _listener
+from edge.types import ConfigError
 from web_server import WAIT_S, Watcher, WebServer
 
 IDLE = b""
@@ -97,3 +98,9 @@ def page_status(page):
         return page.request("GET", "/")[0]
     except ConnectionError:
         return None
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.168..10"])
+def test_what_no_machine_is_called_is_refused_by_table_and_host(host):
+    with pytest.raises(ConfigError, match=f"^sinks.metrics: host '{host}': "):
+        _listener.listen("sinks.metrics", host, 0, 1)

@@ -174,6 +174,9 @@ def test_archives_of_every_layout(tmp_path: Path) -> None:
     refused(tmp_path / "windows.npz", "holds 40 records; say which: windows.npz#0 to #39")
     refused(f"{tmp_path}/icu.npz#c3", "no record 'c3': there are 2, from 0, for example a1")
     refused(tmp_path / "spc.npz", "holds no pcg", signal="pcg")
+    refused(f"{tmp_path}/spc.npz#b2", "spc.npz: is one recording; there is no record 'b2' in it")
+    refused(tmp_path / "both.npz", "both.npz: is one recording; there is no record 3 in it", record=3)
+    refused(f"{table(tmp_path / 't.csv', 'time,ppg')}#1", "t.csv: is one recording; there is no record '1' in it")
 
 
 def test_archives_that_are_wrong(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import { $, fill, make, put } from "./dom.js";
 import { beds, byUrgency, may, standing, state } from "./state.js";
-import { duration, mark, number, place, PRESENCES, rankName, receipt, several, textOf } from "./words.js";
+import { duration, mark, number, place, PRESENCES, rankName, receipt, several, shortly, textOf } from "./words.js";
 
 const REACTION_MS = 400;
 let places = [], changedAt = [], news = [];
@@ -19,7 +19,7 @@ export function showAlarms(now) {
     const got = receipt(alarm), text = make("span", { className: "text", textContent: textOf(alarm) });
     text.style.setProperty("--length", text.textContent.length);
     const stands = alarm.drill && alarm.presence === "on" ? "a test, no alarm" : PRESENCES[alarm.presence];
-    const about = [whose(alarm), rankName(alarm), stands, `for ${duration(now - alarm.since)}`].filter(Boolean);
+    const about = [shortly(whose(alarm)), rankName(alarm), stands, `for ${duration(now - alarm.since)}`].filter(Boolean);
     if (typeof alarm.value === "number" && alarm.limit !== null && alarm.limit !== undefined) {
       about.push(`${number(alarm.value, "")}, limit ${alarm.limit}`);
     }

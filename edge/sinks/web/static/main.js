@@ -7,7 +7,7 @@ import { ask, link, serverNow, start, wallTime } from "./link.js";
 import { showNumbers } from "./numbers.js";
 import { beds, may, on, readingsOf, standing, state, unfit } from "./state.js";
 import { addWaves, clearTraces, cost, drawn, restyle, run, spent, traceOf } from "./traces.js";
-import { left, mark, number, rankName, timeOfDay } from "./words.js";
+import { left, mark, number, rankName, shortly, timeOfDay } from "./words.js";
 
 const PAUSE_S = 120, DETAILS_EVERY = 4, FACE_S = 2, ANSWER_S = 60;
 const mine = new Set();
@@ -38,7 +38,7 @@ function showBeds(now) {
   if (all.length < 2 && !isGone()) return fill($("beds"), []);
   fill($("beds"), all.map((bed) => {
     const rate = readingsOf(bed, now).get("fused.hr"), unknown = unfit(rate, now) !== "", [worst] = state.connected ? standing(bed) : [];
-    const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: bed }),
+    const button = make("button", { type: "button", data: { bed } }, make("span", { textContent: shortly(bed), title: bed }),
       make("b", { className: unknown ? "unknown" : "", textContent: unknown ? "--" : number(rate.v, "bpm") }));
     button.setAttribute("aria-current", String(bed === state.bed));
     if (worst) button.append(make("i", { className: rankName(worst), textContent: mark(worst), role: "img", ariaLabel: worst.drill ? "drill" : `${worst.priority} priority alarm` }));

@@ -101,6 +101,9 @@ export function happened(alarm, what) {
 
 export const several = (n, word) => (n ? `${n} ${word}${n > 1 ? "s" : ""}` : "");
 export const place = (bed) => (bed === "_device" ? "this device" : bed);
+
+// A long name by both its ends: beds of one ward often differ in the last letters only.
+export const shortly = (name) => (name.length > 16 ? `${name.slice(0, 7)}…${name.slice(-8)}` : name);
 export const rankName = (alarm) => (alarm.drill ? "drill" : alarm.priority);
 export const mark = (alarm) => (alarm.drill ? "DRILL" : MARKS[alarm.priority]);
 
