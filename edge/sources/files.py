@@ -26,6 +26,7 @@ from edge.types import Block, ConfigError, SourceError
 
 _LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, old WAV …
 _NPZ = b"PK\x03\x04"
+_NOT_TEXT = {".wav": "WAV", ".flac": "FLAC", ".npz": "NPZ", ".edf": "EDF"}  # by name, where the content is none
 _MAX_WAIT_S = 0.25
 _MP3 = (0xFA, 0xFB, 0xF2, 0xF3, 0xE2, 0xE3)  # second byte of a frame: MPEG 1, 2 and 2.5, with and without a checksum
 _NOT_SIGNALS = (
@@ -224,7 +225,7 @@ def open_tracks(
             return read_edf(path, kind, channel, rate_hz)
         if b"\0" in head and head[:2] not in UTF_16_MARKS:
             raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
-        return read_csv(path, kind, channel, rate_hz)
+        return _read_text(path, kind, channel, rate_hz)
     except FileNotFoundError:
         header = path.with_name(f"{path.name}.hea")  # WFDB's own programs name a record without it
         raise SourceError(f"{path}: no such file" + (f"; did you mean {header}?" if header.exists() else "")) from None
@@ -232,3 +233,14 @@ def open_tracks(
         raise SourceError(f"{path}: a folder; name a file in it") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
+
+
+def _read_text(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
+    """A table; where it is none and its name promises another format, that is said, too."""
+    try:
+        return read_csv(path, kind, channel, rate_hz)
+    except SourceError as error:
+        promised = _NOT_TEXT.get(path.suffix.lower())
+        if promised is None:
+            raise
+        raise SourceError(f"{error}; it was read as text, since it does not begin as {promised} does") from None

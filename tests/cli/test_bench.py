@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge.assembly import ModelShelf
 from edge.cli import bench
-from edge.cli.bench import stages
+from edge.cli.bench import live, stages
 from edge.types import ConfigError
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -56,6 +57,12 @@ def test_a_bed_that_cannot_run_is_said_in_one_line(
     assert call("--seconds", "0.5") == 0
     line = capsys.readouterr().out.strip().splitlines()[-1]
     assert line.startswith("bed, nothing: not run: ")
+
+
+def test_a_bed_with_a_camera_names_the_extra_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(ConfigError, match=r"cv2 is not installed: pip install 'edge-vitals\[camera\]'"):
+        live.main(["0.1", str(tmp_path / "none"), "ppg", "video"])
 
 
 @pytest.mark.parametrize("kind", ["pulse", "rhythm", "murmur", "camera_pulse"])

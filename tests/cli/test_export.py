@@ -190,6 +190,7 @@ def test_tables_have_both_clocks_and_no_rows_in_gaps(recording, tmp_path):
 
     table = pyarrow.parquet.read_table(tmp_path / "t" / "node-pcg.parquet")
     np.testing.assert_array_equal(table["ir"].to_numpy(), PCG[:, 0])
+    assert pyarrow.parquet.ParquetFile(tmp_path / "t" / "node-pcg.parquet").num_row_groups == 2  # of 20,000 rows
     assert pyarrow.parquet.read_table(tmp_path / "t" / "cam-roi.parquet").num_rows == 300
 
 

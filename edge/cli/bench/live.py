@@ -69,8 +69,10 @@ def main(arguments: Sequence[str]) -> int:
     import numpy as np
 
     from edge.config import ANALYZERS_BY_STREAM, parse
+    from edge.extras import installed, why_not
     from edge.service import build_service
     from edge.stats import resident_mb
+    from edge.types import ConfigError
 
     imported_s = time.monotonic() - _STARTED
     seconds, streams = float(arguments[0]), list(arguments[2:])
@@ -84,6 +86,8 @@ def main(arguments: Sequence[str]) -> int:
         text = _CONFIG.format(streams=json.dumps(on_wire), analyzers=json.dumps(analyzers))
         if "video" in streams:  # drawn by another process, whose memory is not the service's
             video = f"{folder}/face.avi"
+            if not installed("cv2"):
+                raise ConfigError(str(why_not(ModuleNotFoundError(name="cv2"))))
             subprocess.run([sys.executable, "-c", _VIDEO, video], check=True)
             text += _CAMERA.format(video=video)
         started = time.monotonic()

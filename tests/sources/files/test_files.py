@@ -32,6 +32,7 @@ from files_played import SOUND, edf, joined, play, refused, wav
         (b"\x89HDF\r\n", "HDF5: export CSV or NPZ"),
         (b"\x1f\x8b\x08\0", "compressed with gzip"),
         (b"\x7fELF\0\0\0\0", "not a recording of a known format"),
+        (b"not a sound at all\n", "has a header and no rows; it was read as text, since it does not begin as WAV does"),
         ("naïve\1".encode("latin-1"), "neither a known recording nor text"),
         (b"\xff\xf3\x84\xc4" + b"\0" * 60, "MP3, which is not read: convert it to WAV or FLAC"),
         (wav(SOUND)[:-9000], "half-written: promises 4.5 s of sound and holds 2.2 s"),
