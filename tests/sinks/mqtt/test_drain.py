@@ -29,16 +29,16 @@ class Link:
         self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
         self.sent, self.seq = [], 0
         self.turns = self.read = 0
-        self.box.waiting = self._waiting
+        self.box.look = self._look
 
     def raised(self, count):
         self.box.append([alarm(self.seq + n, self.clock.now()) for n in range(1, count + 1)])
         self.seq += count
 
-    def _waiting(self, after, most):
-        rows = Outbox.waiting(self.box, after, most)
-        self.read += len(rows)
-        return rows
+    def _look(self, after, most):
+        found = Outbox.look(self.box, after, most)
+        self.read += len(found.rows)
+        return found
 
     def turn(self):
         """One turn of the sink's loop; (seq, late) of what went out."""
