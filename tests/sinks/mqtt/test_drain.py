@@ -82,6 +82,7 @@ def test_a_backlog_goes_out_in_order_and_never_faster_than_its_rate(link, late_p
     one = link(late_per_s=late_per_s)
     one.raised(500)
     one.clock.advance(3600.0)
+    assert [len(one.turn()), len(one.turn())] == [max(1, late_per_s // 10), 0], "a tenth of a second's worth at once"
     for _ in range(4):
         before = len(one.sent)
         one.run(1.0)
