@@ -71,7 +71,11 @@ def test_a_device_that_only_sends_is_not_unplugged_by_what_it_is_asked(source, l
         source.read()
     assert source.counters["frames_ok"] == 5001
     source.close()
+    while line.heard():
+        pass
     source.open()
+    source.read()
+    assert line.heard(), "asked anew: another device may be there"
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
     assert len(read_until(source, 5003)) == 1
 
