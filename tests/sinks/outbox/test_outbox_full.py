@@ -70,7 +70,7 @@ def test_a_damaged_one_is_put_aside_all_the_same(open_box, tmp_path):
     assert seqs(box) == [1, 2]
 
 
-@pytest.mark.parametrize("later_s", [-3600.0, 0.0, 3600.0])
+@pytest.mark.parametrize("later_s", [-3600.0, 0.0, 0.0015, 3600.0])
 def test_it_comes_back_to_the_disk_whatever_the_clock_says(tmp_path, later_s):
     path, wall = tmp_path / "new" / "outbox.sqlite", 1_800_000_000.0
     with full_disk():
