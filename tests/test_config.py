@@ -75,12 +75,15 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[device]\nnam = 'x'", "device.nam: unknown key; did you mean 'name'?"),
         ("[device]\nname = 3", "device.name: expected `str`, got `int`"),
         ("[device]\nname = 'Ward 3'", f"device.name: 'Ward 3' must {RULE}"),
+        ("[models]\nvarient = 'int8'", "models.varient: unknown key; did you mean 'variant'?"),
         ("[beds.status]", "beds.status: 'status' is a reserved word"),
+        ("[beds.bed1]\nsit = 'MV'", "beds.bed1.sit: unknown key; did you mean 'site'?"),
         ("[beds.bed1]\nsite = 'apex'", "beds.bed1.site: one of AV, MV, PV, TV, not 'apex'"),
         ("[beds.bed1.alarms.bradi]\nlimit = 40", "did you mean 'brady'?"),
         ("[alarms.brady]\nlimt = 40", "did you mean 'limit'?"),
         ("[alarms.brady]\nlimit = 'low'", "alarms.brady.limit: a number"),
         ("[sources.a]\nport = 'x'", "sources.a: needs 'kind', one of"),
+        ("[sources.'a b']\nkind = 'synthetic'", f"sources.a b: 'a b' must {RULE}"),
         ("[sources.a]\nkind = 'serial'\nport = 'x'", "did you mean 'serial_port'?"),
         ("[sources.a]\nkind = '../evil'", "unknown kind '../evil'"),
         ("[sinks.history]", "unknown kind 'history' in sinks"),  # a file of that folder, but no sink
@@ -102,6 +105,10 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[delivery]\nrole = ['nurse']", "delivery.role: unknown; did you mean 'roles'?"),
         ("[delivery]\nroles = [{name = 'a', confirm_within = 3}]", "unknown; did you mean 'confirm_within_s'?"),
         ("[sinks.jornal]", "did you mean 'journal'?"),
+        (
+            "[sinks.annunciator]\nsound = 'beep'",
+            "sinks.annunciator: rings for what nobody confirms: add [delivery] with",
+        ),
         ('[beds."a\\nb"]', "beds: a name of one line, not 'a\\nb'"),
         ('[beds.b.alarms."af\\u001b"]\nlimit = 1', "beds.b.alarms: a name of one line, not 'af\\x1b'"),
         ('[delivery]\nroles = [{"na\\nme" = "a"}]', "delivery.roles: a name of one line, not 'na\\nme'"),
@@ -195,6 +202,16 @@ def test_the_first_part_of_the_metrics_of_every_analyzer_is_known():
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "none.toml")
+
+
+def test_a_file_of_more_than_a_megabyte_is_no_configuration(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_bytes(b"#" * 1_000_000)
+    assert load(path).sources == {}
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert str(refused.value) == f"{path}: more than 1 MB is no configuration"
 
 
 def test_the_folder_is_the_registry():
