@@ -62,6 +62,18 @@ def test_limits_of_a_bed_stand_over_those_of_the_device():
     assert config.beds["bed1"].alarms["brady"].on_delay_s == 8.0
 
 
+def test_rates_are_judged_by_what_all_sources_of_a_bed_agree_on_unless_it_says_otherwise():
+    one = parse("[alarms.brady]\nlimit = 50\n[alarms.tachy]\nmetrics = ['camera.hr']\n[beds.bed1]").beds["bed1"].alarms
+    heard = {name: one[name].metrics for name in ("brady", "tachy", "asystole")}
+    assert heard == {"brady": ("fused.hr",), "tachy": ("camera.hr",), "asystole": ("fused.hr",)}
+
+
+@pytest.mark.parametrize("bell", [True, False])
+def test_who_asks_knows_whether_there_is_a_bell(bell):
+    rings = "[sinks.annunciator]\nsound = 'beep'" if bell else ""
+    assert parse(f"[delivery]\nroles = ['nurse']\n{rings}").delivery.bell is bell
+
+
 def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
     config = parse("")
     assert list(config.beds) == ["bed1"]

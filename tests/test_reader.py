@@ -56,11 +56,11 @@ class Pauses(list):
 
 def test_a_lost_source_is_opened_again_ever_later_and_soon_once_it_was_there(monkeypatch):
     jitter = []
-    monkeypatch.setattr("edge.reader.random.uniform", lambda *bounds: jitter.append(bounds) or 1.0)
+    monkeypatch.setattr("edge.reader.random.uniform", lambda *bounds: jitter.append(bounds) or 1.25)
     device, pauses = Plugged([0, 0, 0, 0, 0, 0, 1, 0]), Pauses(8)
     reader = Reader("node", "bed1", device, [])
     reader.run(pauses, ManualClock(50.0))
-    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 0.5, 1.0]
+    assert pauses == [1.25 * backoff_s for backoff_s in (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 0.5, 1.0)]
     assert set(jitter) == {(0.8, 1.2)}
     assert (reader.reopened, device.closed, reader.error, reader.ended) == (8, 8, "unplugged", False)
     assert (reader.beats, reader.last_block, reader.started, reader.epoch) == (10, 50.0, 50.0, 0)
