@@ -62,6 +62,18 @@ def test_limits_of_a_bed_stand_over_those_of_the_device():
     assert config.beds["bed1"].alarms["brady"].on_delay_s == 8.0
 
 
+def test_rates_are_judged_by_what_all_sources_of_a_bed_agree_on_unless_it_says_otherwise():
+    one = parse("[alarms.brady]\nlimit = 50\n[alarms.tachy]\nmetrics = ['camera.hr']\n[beds.bed1]").beds["bed1"].alarms
+    heard = {name: one[name].metrics for name in ("brady", "tachy", "asystole")}
+    assert heard == {"brady": ("fused.hr",), "tachy": ("camera.hr",), "asystole": ("fused.hr",)}
+
+
+@pytest.mark.parametrize("bell", [True, False])
+def test_who_asks_knows_whether_there_is_a_bell(bell):
+    rings = "[sinks.annunciator]\nsound = 'beep'" if bell else ""
+    assert parse(f"[delivery]\nroles = ['nurse']\n{rings}").delivery.bell is bell
+
+
 def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
     config = parse("")
     assert list(config.beds) == ["bed1"]
@@ -80,12 +92,15 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[device]\nnam = 'x'", "device.nam: unknown key; did you mean 'name'?"),
         ("[device]\nname = 3", "device.name: expected `str`, got `int`"),
         ("[device]\nname = 'Ward 3'", f"device.name: 'Ward 3' must {RULE}"),
+        ("[models]\nvarient = 'int8'", "models.varient: unknown key; did you mean 'variant'?"),
         ("[beds.status]", "beds.status: 'status' is a reserved word"),
+        ("[beds.bed1]\nsit = 'MV'", "beds.bed1.sit: unknown key; did you mean 'site'?"),
         ("[beds.bed1]\nsite = 'apex'", "beds.bed1.site: one of AV, MV, PV, TV, not 'apex'"),
         ("[beds.bed1.alarms.bradi]\nlimit = 40", "did you mean 'brady'?"),
         ("[alarms.brady]\nlimt = 40", "did you mean 'limit'?"),
         ("[alarms.brady]\nlimit = 'low'", "alarms.brady.limit: a number"),
         ("[sources.a]\nport = 'x'", "sources.a: needs 'kind', one of"),
+        ("[sources.'a b']\nkind = 'synthetic'", f"sources.a b: 'a b' must {RULE}"),
         ("[sources.a]\nkind = 'serial'\nport = 'x'", "did you mean 'serial_port'?"),
         ("[sources.a]\nkind = '../evil'", "unknown kind '../evil'"),
         ("[sinks.history]", "unknown kind 'history' in sinks"),  # a file of that folder, but no sink
@@ -107,6 +122,10 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("[delivery]\nrole = ['nurse']", "delivery.role: unknown; did you mean 'roles'?"),
         ("[delivery]\nroles = [{name = 'a', confirm_within = 3}]", "unknown; did you mean 'confirm_within_s'?"),
         ("[sinks.jornal]", "did you mean 'journal'?"),
+        (
+            "[sinks.annunciator]\nsound = 'beep'",
+            "sinks.annunciator: rings for what nobody confirms: add [delivery] with",
+        ),
         ('[beds."a\\nb"]', "beds: a name of one line, not 'a\\nb'"),
         ('[beds.b.alarms."af\\u001b"]\nlimit = 1', "beds.b.alarms: a name of one line, not 'af\\x1b'"),
         ('[delivery]\nroles = [{"na\\nme" = "a"}]', "delivery.roles: a name of one line, not 'na\\nme'"),
@@ -200,6 +219,16 @@ def test_the_first_part_of_the_metrics_of_every_analyzer_is_known():
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "none.toml")
+
+
+def test_a_file_of_more_than_a_megabyte_is_no_configuration(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_bytes(b"#" * 1_000_000)
+    assert load(path).sources == {}
+    path.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert str(refused.value) == f"{path}: more than 1 MB is no configuration"
 
 
 def test_the_folder_is_the_registry():

@@ -15,7 +15,7 @@ from edge.config import parse
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
 from edge.replay import Comparison
 from edge.service import build_service
-from edge.types import Alarm, Block, Command, Reading
+from edge.types import Alarm, Block, Command, Fault, Reading
 from whole_program import ILL, for_seconds
 
 CONFIG = """
@@ -40,8 +40,9 @@ def run(folder, sources):
     """One live run with threads; the folder of its recording."""
     before = set((folder / "recordings").glob("*")) if folder.exists() else set()
     service = build_service(parse(CONFIG.format(folder=folder, sources=sources)), console=False)
-    moved = {"site": "AV", "person": "p2"}
-    service.runtime.post(Command("site", "bed1", SystemClock().now() + 0.01, "c1", "nurse", **moved))
+    moved, now = {"site": "AV", "person": "p2"}, SystemClock().now()
+    service.runtime.post(Command("site", "bed1", now + 0.01, "c1", "nurse", **moved))
+    service.runtime.post(Fault("name_clash", now + 0.02, True, "another ward"))
     assert service.run() == 0
     (made,) = set((folder / "recordings").glob("*")) - before
     return made
@@ -67,6 +68,7 @@ def test_three_lanes_and_their_alarms(recorded):
     assert found.readings == sum(isinstance(e, Reading) for e in live) > 200
     assert found.alarms == sum(isinstance(e, Alarm) for e in live) > 0
     assert [e for e in events if isinstance(e, Alarm)] == [e for e in live if isinstance(e, Alarm)]
+    assert {e.text for e in events if isinstance(e, Alarm) and e.condition == "name_clash"} == {"another ward"}
     assert any(isinstance(e, Tick) for e in live)
     heard = [e.detail for e in live if isinstance(e, Reading) and e.metric == "pcg.murmur" and e.value is not None]
     assert heard[-1]["site"] == "AV"

@@ -9,18 +9,18 @@ from edge.alarms.rules import rules_from
 from edge.clock import ManualClock
 from edge.main_thread import MainThread
 from edge.reader import Reader
-from edge.types import BedStatus, Block, Command, SourceStatus, Stats
+from edge.types import BedStatus, Block, Command, Reading, SourceStatus, Stats
 from source_and_sink import Kept, Playback
 
 
 class Program:
     """A main thread with one source that delivers, whose clock the test moves."""
 
-    def __init__(self):
+    def __init__(self, **parts):
         self.clock, self.sink = ManualClock(), Kept()
         self.reader = Reader("node", "bed1", Playback([]), [])
         board = Board({"bed1": rules_from({"silent_s": 0})}, boot="b")
-        self.main = MainThread(readers=[self.reader], board=board, sinks=[self.sink], clock=self.clock)
+        self.main = MainThread(readers=[self.reader], board=board, sinks=[self.sink], clock=self.clock, **parts)
 
     def passes(self, seconds):
         for _ in range(seconds):
@@ -66,6 +66,33 @@ def test_after_a_clock_step_beds_and_sources_are_told_again():
     told = program.sink.of(BedStatus)[before[0] :]
     assert [(status.t, status.paused_until) for status in told] == [(31.0, 130.0)], "for a sink to say by the new clock"
     assert [(status.t, status.state) for status in program.sink.of(SourceStatus)[before[1] :]] == [(31.0, "online")]
+
+
+def test_what_was_watched_is_told_every_minute_and_kept_at_once_every_five_and_at_the_end():
+    class Disk:
+        def append(self, transitions):
+            return True
+
+        def keep(self):
+            kept.append(program.clock.now())
+
+    kept, program = [], Program(durable=Disk())
+    program.passes(601)
+    told = [status.t for status in program.sink.of(SourceStatus) if status.coverage is not None]
+    assert told == [60.0 * minute for minute in range(1, 11)]
+    program.main.finish()
+    assert kept == [1.0, 301.0, 601.0, 601.0]
+
+
+def test_what_is_still_to_be_fused_at_the_end_is_told():
+    class Waits:
+        def flush(self):
+            return [last]
+
+    last = Reading("fused.hr", 5.0, 60.0, "bpm", 0.9, bed="bed1")
+    program = Program(fusion=Waits())
+    program.main.finish()
+    assert program.sink.of(Reading) == [last]
 
 
 def test_pictures_are_neither_kept_nor_shown_though_an_analyzer_may_look_at_them():

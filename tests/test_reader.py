@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
+from edge.clock import ManualClock
 from edge.reader import LOST_AFTER_S, Reader
+from edge.types import Block, SourceError
 
 SAYS = "the device says: sensor error (no answer)"
 
@@ -12,6 +17,83 @@ SAYS = "the device says: sensor error (no answer)"
 class Device:
     complaint = ""
     announced = ()
+
+
+class Plugged(Device):
+    """A device that is there for one block each time that ``there`` says so. closed: how often."""
+
+    def __init__(self, there):
+        self._there, self._read, self.closed = iter(there), False, 0
+
+    def open(self):
+        if not next(self._there):
+            raise SourceError("unplugged")
+        self._read = False
+
+    def read(self):
+        if self._read:
+            raise SourceError("pulled")
+        self._read = True
+        return [Block("node/ppg", 0, 10.0, 100.0, np.zeros((1, 1)))]
+
+    def close(self):
+        self.closed += 1
+
+
+class Pauses(list):
+    """The pauses between attempts, as many as ``most``; then it is to stop."""
+
+    def __init__(self, most):
+        super().__init__()
+        self._most = most
+
+    def is_set(self):
+        return len(self) >= self._most
+
+    def wait(self, seconds):
+        self.append(seconds)
+
+
+def test_a_lost_source_is_opened_again_ever_later_and_soon_once_it_was_there(monkeypatch):
+    jitter = []
+    monkeypatch.setattr("edge.reader.random.uniform", lambda *bounds: jitter.append(bounds) or 1.25)
+    device, pauses = Plugged([0, 0, 0, 0, 0, 0, 1, 0]), Pauses(8)
+    reader = Reader("node", "bed1", device, [])
+    reader.run(pauses, ManualClock(50.0))
+    assert pauses == [1.25 * backoff_s for backoff_s in (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 0.5, 1.0)]
+    assert set(jitter) == {(0.8, 1.2)}
+    assert (reader.reopened, device.closed, reader.error, reader.ended) == (8, 8, "unplugged", False)
+    assert (reader.beats, reader.last_block, reader.started, reader.epoch) == (10, 50.0, 50.0, 0)
+
+
+def test_one_that_is_off_is_not_opened_and_nothing_of_before_is_held_against_it():
+    device, pauses = Plugged([]), Pauses(2)
+    reader = Reader("node", "bed1", device, [], off="heat", last_block=10.0, error="unplugged")
+    reader.run(pauses, ManualClock(50.0))
+    assert (pauses, device.closed, reader.reopened, reader.beats) == ([0.1, 0.1], 0, 0, 2)
+    assert (reader.last_block, reader.error) == (None, "")
+
+
+def test_every_opening_is_a_new_epoch_whatever_the_source_counts():
+    class Box(list):
+        put = list.append
+
+    lane = SimpleNamespace(kinds=("ppg",))
+    reader = Reader("node", "bed1", Device(), [lane], inboxes=[Box()])
+    for counted in ([5, 6], [0, 1], [9]):
+        reader.epoch_shift = None
+        for epoch in counted:
+            reader._deliver([Block("node/ppg", 0, 10.0, 100.0, np.zeros((1, 1)), epoch)])
+    assert [block.epoch for block in reader.inboxes[0]] == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(("before", "blind_s"), [("unplugged", 4.0), ("", 0.0)])
+def test_only_what_was_away_was_blind(before, blind_s):
+    reader = Reader("node", "bed1", Device(), [], last_block=10.0, weak="half the pictures", error=before)
+    was = reader.status(None, 10.0)
+    reader.weak, reader.error, reader.last_block = "", "", 14.0
+    now = reader.status(was, 14.0)
+    assert (was.state, now.state, now.blind_s) == ("offline" if before else "degraded", "online", blind_s)
 
 
 @pytest.mark.parametrize(

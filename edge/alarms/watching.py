@@ -64,7 +64,7 @@ def faulty(bed: Bed, fault: Fault) -> list[Alarm]:
     line, feed = bed.line(rule, fault.source), f"fault:{fault.source}"
     seen, held = line.presence == "ack", line.holds(feed)
     told, causes = _state(bed, fault, feed), line.causes()
-    if told or not line.standing or not causes:
+    if told or not causes:
         return told
     if seen and line.holds(feed) and not held:
         return bed.tell(line, line.reword("; ".join(causes), fault.t, more=True))

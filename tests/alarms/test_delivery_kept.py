@@ -106,6 +106,11 @@ def test_a_drill_is_asked_for_whatever_the_lowest_priority():
     assert not CHAIN.covers("medium", "asystole")
     assert CHAIN.covers("high", "asystole")
     assert not Chain().covers("high", "drill")
+    one = Deliveries(CHAIN)
+    assert one.follow("bed1/drill", change("raised", 0.0), "medium") == TOLD[0]
+    again = Deliveries(CHAIN)
+    again.join("bed1/drill", "medium", 5.0)
+    assert list(again.overdue(5.0)) == [("bed1/drill", 5.0)]
 
 
 @pytest.mark.parametrize("within_s", [1, 3600, 1.5])

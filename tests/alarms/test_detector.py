@@ -97,8 +97,15 @@ def test_inside_the_hysteresis_is_no_vote():
 def test_votes_are_forgotten_in_time():
     one = detector(0, 0, k=2, n=3, spacing_s=10.0)
     one.feed(0.0, "yes")
-    assert not one.feed(61.0, "yes")
-    assert one.feed(71.0, "yes")
+    assert not one.feed(60.5, "yes")
+    assert one.feed(120.5, "yes"), "what lies twice n windows back still counts"
+
+
+def test_a_window_counts_a_millisecond_early():
+    one = detector(0, 0, k=2, n=3, spacing_s=10.0)
+    one.feed(0.0, "yes")
+    assert not one.feed(9.9989, "yes")
+    assert one.feed(9.9991, "yes")
 
 
 def test_a_state_runs_by_the_clock_and_changes_when_it_was_due():

@@ -66,6 +66,15 @@ def test_each_occurrence_counts_its_own_re_alarms():
     assert (alarm.occurrence, "realarms" in alarm.evidence) == ("boot.bed1.brady.2", False)
 
 
+@pytest.mark.parametrize(("looked_at", "t"), [(201.9, 102.0), (202.0, 202.0), (500.0, 500.0)])
+def test_what_was_missed_while_nobody_looked_sounds_again_once(looked_at, t):
+    one = board()
+    rates(one, [43] * 3)
+    assert [(a.t, a.evidence["change"]) for a in one.tick(looked_at)] == [(t, "realarmed")]
+    assert one.tick(t + 99.9) == []
+    assert [a.t for a in one.tick(t + 100.0)] == [t + 100.0]
+
+
 def test_what_is_over_does_not_sound_again_however_long_nobody_looks():
     one = board()
     rates(one, [38, 70, 70])

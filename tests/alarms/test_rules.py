@@ -47,6 +47,8 @@ def test_a_limit_at_the_severe_one_or_past_it_takes_it_along(name, limit, severe
 def test_a_severe_limit_keeps_the_distance_it_has_in_the_rules_that_are_changed():
     device = rules_from({"brady": {"limit": 50, "severe_limit": 42}})
     assert rules_from({"brady": {"limit": 42}}, base=device)["brady"].severe_limit == 34.0
+    share = rules_from({"low_quality": {"limit": 0.5, "severe_limit": 0.375}})
+    assert rules_from({"low_quality": {"limit": 0.25}}, base=share)["low_quality"].severe_limit == 0.125
     none = rules_from({"brady": {"severe_limit": None}})
     assert rules_from({"brady": {"limit": 40}}, base=none)["brady"].severe is None
 
@@ -64,6 +66,7 @@ def test_a_short_on_delay_shortens_the_severe_one_unless_that_is_set():
         ({"brady": {"limit": 50, "severe_limit": 21}}, {"brady": {"limit": 20}}),
         ({"brady": {"limit": 49, "severe_limit": 20}}, {"brady": {"limit": 20}}),
         ({"af": {"severe_limit": 0.9}}, {"af": {"limit": 0.95}}),
+        ({"low_quality": {"limit": 0.5, "severe_limit": 0.25}}, {"low_quality": {"limit": 0.25}}),
     ],
 )
 def test_a_severe_limit_that_has_nowhere_to_go_is_asked_for(device, bed):

@@ -256,7 +256,7 @@ def test_the_watchdog_is_fed_only_when_every_loop_advanced(listener, tmp_path):
     other = Reader("cam", "bed1", None, [])
     dog = Watchdog(str(tmp_path / "notify"))
     dog.tick([reader, other])
-    assert told(listener) == ["READY=1"]
+    assert (told(listener), dog.stuck) == (["READY=1"], ())
     reader.beats, box.asked = 1, 1
     dog.tick([reader, other])
     assert (told(listener), dog.stuck) == ([], ("cam",))
@@ -273,6 +273,15 @@ def test_the_watchdog_is_fed_only_when_every_loop_advanced(listener, tmp_path):
     reader.beats, box.asked = 3, 3
     dog.tick([reader, other])
     assert told(listener) == ["WATCHDOG=1"]
+
+
+def test_a_watchdog_in_the_abstract_namespace_is_told_too(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(f"\0{tmp_path}/notify")
+        dog = Watchdog(f"@{tmp_path}/notify")
+        dog.tick([])
+        dog.stopping()
+        assert told(listener) == ["READY=1", "STOPPING=1"]
 
 
 def test_a_real_service_says_ready_alive_and_stopping(listener, tmp_path):

@@ -71,7 +71,11 @@ def test_a_device_that_only_sends_is_not_unplugged_by_what_it_is_asked(source, l
         source.read()
     assert source.counters["frames_ok"] == 5001
     source.close()
+    while line.heard():
+        pass
     source.open()
+    source.read()
+    assert line.heard(), "asked anew: another device may be there"
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
     assert len(read_until(source, 5003)) == 1
 
@@ -188,12 +192,16 @@ def test_a_restart_takes_back_what_was_believed_of_its_rate(source, line, clock)
     assert (again.epoch, again.seq) == (blocks[-1].epoch + 1, 0)
 
 
-def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, caplog):
+def test_what_is_no_wave_may_come_as_seldom_as_it_likes(source, line, clock, caplog):
     source.open()
     line.send(encode(Hello("node", 1, (PPG, StreamInfo(3, "temp", ("skin",), 0.01))), 0))
     line.send(encode(Data(3, 1, 1, 0, 1, 0, 0, pack_samples([365], 1)), 1))
     (block,) = read_until(source, 2)
     assert (block.stream, block.rate, block.data.tolist()) == ("node/temp", 0.01, [[365.0]])
+    clock.advance(300.0)
+    line.send(encode(Data(3, 1, 1, 0, 3, 1, 0, pack_samples([365, 366, 367], 1)), 2))
+    (block,) = read_until(source, 3)
+    assert block.t0 == clock.now() - 200.0, "the last of its samples has just come"
     assert warnings(caplog) == []
 
 

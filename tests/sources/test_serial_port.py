@@ -118,6 +118,25 @@ def test_opened_again_it_is_a_new_epoch_and_counts_on(source, line):
     assert after.epoch == before.epoch + 1
 
 
+def test_opened_again_it_has_its_whole_time_anew_and_nothing_that_was_heard_before_counts(source, line, clock):
+    source.open()
+    line.send(b"\x80" * 50)
+    source.read()
+    clock.advance(3.5)
+    with pytest.raises(SourceError) as noise:
+        source.read()
+    source.close()
+    clock.advance(600.0)
+    source.open()
+    for after_s in (0.0, 3.0):
+        clock.advance(after_s)
+        assert source.read() == []
+    clock.advance(0.5)
+    with pytest.raises(SourceError) as silence:
+        source.read()
+    assert (noise.value.fault, silence.value.fault) == ("port_noise", "port_silent")
+
+
 def test_a_pulled_cable_is_said_so(source, line):
     source.open()
     line.pull()

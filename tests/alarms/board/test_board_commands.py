@@ -6,7 +6,8 @@ import pytest
 
 from board_told import board, hr, rates, say, standing, through_json, what
 from edge.alarms.board import ANSWERED_KEPT
-from edge.types import Reading, SourceStatus
+from edge.alarms.commands import asked_by
+from edge.types import Command, CommandResult, Reading, SourceStatus
 
 
 def test_poor_signal_pauses_and_neither_raises_nor_clears():
@@ -73,8 +74,8 @@ def test_a_repeated_command_is_answered_again_and_not_done_again():
     first, told = one.command(say("ack", 5.0, command_id="same"))
     assert len(told) == 1
     rates(one, [70] * 2 + [43] * 3, 6.0)
-    again, told = one.command(say("ack", 20.0, command_id="same"))
-    assert (again.ok, again.text, told) == (first.ok, first.text, [])
+    repeated = say("ack", 20.0, command_id="same")
+    assert one.command(repeated) == (CommandResult(repeated, 20.0, first.ok, first.text), [])
     assert standing(one) == {"bed1/brady": "on"}
 
 
@@ -181,13 +182,20 @@ def test_one_command_id_is_one_command():
     one = board()
     rates(one, [43] * 4)
     one.command(say("ack", 5.0, command_id="same", id="bed1/brady"))
-    result, told = one.command(say("pause", 6.0, command_id="same", seconds=60))
-    assert (result.ok, told) == (False, [])
-    assert result.text == "command_id 'same' was used for another command; nothing was done"
+    for other in (
+        say("pause", 6.0, command_id="same", seconds=60),
+        say("ack", 6.0, command_id="same", id="bed1/brady", seq=1),
+    ):
+        text = "command_id 'same' was used for another command; nothing was done"
+        assert one.command(other) == (CommandResult(other, 6.0, False, text), [])
     assert one.paused_until("bed1") is None
     two = board(boot="next", state=through_json(one))
     assert two.command(say("ack", 7.0, command_id="same", id="bed1/brady"))[0].text == "bed1/brady acknowledged"
     assert not two.command(say("ack", 8.0, command_id="same"))[0].ok
+
+
+def test_a_command_from_before_events_were_named_is_known_again_in_a_state_of_then():
+    assert asked_by(Command("ack", "bed1", 5.0, "same", "nurse", id="bed1/brady")) == "f413bbb8"
 
 
 def test_standby_can_be_ended_early():
@@ -225,8 +233,7 @@ def test_reset_ends_only_what_is_latched():
     ],
 )
 def test_refusals_say_why(command, says):
-    result, told = board().command(command)
-    assert (result.ok, result.text, told) == (False, says, [])
+    assert board().command(command) == (CommandResult(command, command.t, False, says), [])
 
 
 def test_the_end_of_a_shelf_is_told_only_of_what_sounds_again():

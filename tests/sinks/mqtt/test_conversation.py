@@ -37,6 +37,7 @@ class Broker:
 
 class Talk:
     def __init__(self, outbox, clock):
+        self.clock = clock
         topics, payloads = Topics("vitals/dev"), Payloads(clock, "boot1")
         self.flight, self.retained, self._ids = Flight(clock), Retained(), itertools.count(1)
         live = Live(topics, payloads, clock, {})
@@ -55,9 +56,9 @@ class Talk:
         self.conversation.go_on()
         return broker
 
-    def answer(self, broker):
+    def answer(self, broker, refused=""):
         for mid in broker.said:
-            self.flight.answered(mid, Answer())
+            self.flight.answered(mid, Answer(refused))
         self.conversation.go_on()
 
     def end(self):
@@ -89,6 +90,17 @@ def test_an_alarms_end_that_a_broker_may_not_have_taken_is_said_once_more(talk, 
     second = talk.connect()
     again = [] if answered else [(TOPIC, b"", True)]
     assert [(m.topic, m.payload, m.retain) for m in second.said.values()] == again
+
+
+def test_what_the_broker_refused_of_what_stands_is_said_again_after_a_while(talk):
+    talk.retained.say(TOPIC, b"on")
+    broker = talk.connect()
+    talk.answer(broker, "quota exceeded")
+    assert not talk.conversation.go_on()
+    talk.clock.advance(1.0)
+    assert talk.conversation.go_on()
+    assert [m.payload for m in broker.said.values()] == [b"on", b"on"]
+    assert not talk.conversation.go_on()
 
 
 def test_an_alarm_that_is_back_by_then_is_said_as_it_is(talk):

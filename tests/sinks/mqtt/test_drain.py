@@ -28,16 +28,16 @@ class Link:
         self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
         self.sent, self.seq = [], 0
         self.turns = self.read = 0
-        self.box.waiting = self._waiting
+        self.box.look = self._look
 
     def raised(self, count):
         self.box.append([alarm(self.seq + n, self.clock.now()) for n in range(1, count + 1)])
         self.seq += count
 
-    def _waiting(self, after, most):
-        rows = Outbox.waiting(self.box, after, most)
-        self.read += len(rows)
-        return rows
+    def _look(self, after, most):
+        found = Outbox.look(self.box, after, most)
+        self.read += len(found.rows)
+        return found
 
     def turn(self):
         """One turn of the sink's loop; (seq, late) of what went out."""
@@ -81,6 +81,7 @@ def test_a_backlog_goes_out_in_order_and_never_faster_than_its_rate(link, late_p
     one = link(late_per_s=late_per_s)
     one.raised(500)
     one.clock.advance(3600.0)
+    assert [len(one.turn()), len(one.turn())] == [max(1, late_per_s // 10), 0], "a tenth of a second's worth at once"
     for _ in range(4):
         before = len(one.sent)
         one.run(1.0)

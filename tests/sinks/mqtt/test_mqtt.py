@@ -7,7 +7,7 @@ from datetime import datetime
 
 from edge.clock import ManualClock, iso
 from edge.sinks._mqtt.incoming import Incoming
-from edge.types import Heartbeat, Reading, SourceStatus, Stats
+from edge.types import BedStatus, Heartbeat, Reading, SourceStatus, Stats
 from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
 
 
@@ -22,6 +22,31 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     late = Subscriber(mosquitto.port, "vitals/dev/status")
     assert load(late.wait("vitals/dev/status"))["state"] == "stopped"
     late.close()
+
+
+def test_every_topic_has_the_qos_that_is_promised_and_states_alone_are_retained(outbox, mosquitto, subscriber):
+    one = Device(outbox, mosquitto.port).up()
+    one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
+    one.sink.send(BedStatus("bed1", CLOCK.now()))
+    one.sink.send(Reading("ppg.hr", CLOCK.now(), 60.0, "bpm", 0.9, bed="bed1", source="node"))
+    one.sink.send(Heartbeat(CLOCK.now(), 5.0, {}))
+    one.sink.send(Stats(CLOCK.now(), {}))
+    one.raise_alarm(alarm())
+    subscriber.client.publish("vitals/dev/bed1/cmd/ack", b"{", qos=1)
+    root = "vitals/dev"
+    states = [f"{root}/{state}" for state in ("status", "source/node/status", "bed1/state", "bed1/alarm/af")]
+    states.append("homeassistant/device/dev/config")
+    passing = {"bed1/reading/ppg.hr": 0, "heartbeat": 0, "stats": 0, "bed1/event": 1, "bed1/cmd/result": 1}
+    promised = {**dict.fromkeys(states, 1), **{f"{root}/{name}": qos for name, qos in passing.items()}}
+    assert {topic: subscriber.wait(topic).qos for topic in promised} == promised
+    late = Subscriber(mosquitto.port)
+    for topic in states:
+        assert late.wait(topic).retain
+    assert {m.topic for m in late.messages if m.retain and m.topic in promised} == set(states)
+    late.close()
+    one.sink.close()
+    stopped = subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
+    assert stopped.qos == 1
 
 
 def test_nothing_is_on_its_way_to_a_device_that_stops(outbox, mosquitto, monkeypatch):

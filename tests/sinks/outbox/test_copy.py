@@ -175,6 +175,13 @@ def test_a_database_that_is_whole_is_not_asked_twice(tmp_path, open_box):
     assert (again.state(), again.faults, again.doubtful) == (b"two", [], False)
 
 
+def test_a_database_that_is_whole_is_sure_after_a_power_cut(open_box):
+    box = open_box()
+    box.append([alarm(1)], b"one")
+    again = open_box("start-2")
+    assert (again.state(), again.faults, again.doubtful) == (b"one", [], False)
+
+
 def test_a_program_that_died_between_both_writes_goes_on_from_the_database(tmp_path, open_box):
     box = open_box()
     box.append([alarm(1)], b"one")

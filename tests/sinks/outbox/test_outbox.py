@@ -196,6 +196,22 @@ def test_what_the_disk_refuses_is_kept_and_written_first_next_time(box, open_box
     assert again.state() == b"four"
 
 
+def test_a_state_that_the_disk_refused_is_written_with_whatever_comes_next_and_waited_for(box, open_box):
+    box.append(alarms(1, 1), b"one")
+    refuse_writes(box)
+    assert box.append([], b"two") is False
+    refuse_writes(box, False)
+    unsynced, not_waited_for = box._store.unsynced, []
+    box._store.unsynced = lambda: not_waited_for.append("removal") or unsynced()
+    box.remove([])
+    assert (box.state(), not_waited_for) == (b"two", [])
+    box.remove([])
+    assert not_waited_for == ["removal"]
+    box.close()
+    again = open_box()
+    assert (again.state(), again.faults) == (b"two", [])
+
+
 def test_a_reader_misses_nothing_while_the_disk_refuses_and_after(box):
     refuse_writes(box)
     box.append([alarm(5)])
@@ -232,6 +248,22 @@ def test_a_removal_the_disk_refused_is_made_up_for(box):
     refuse_writes(box, False)
     box.append([alarm(3)])
     assert [one.seq for one in waiting(box)] == [2, 3]
+
+
+def test_behind_removals_that_the_disk_refuses_as_many_are_read_as_were_asked_for(box):
+    box.append(alarms(1, 10))
+    rows = [row.row for row in box.waiting()]
+    refuse_writes(box)
+    box.remove(rows[:3])
+    assert [row.alarm.seq for row in box.waiting(limit=5)] == [4, 5, 6, 7, 8]
+
+
+def test_what_never_was_on_the_disk_is_not_missed_there(box):
+    box.append(alarms(1, 3))
+    refuse_writes(box)
+    box.append([alarm(4)])
+    box.remove([box.waiting()[-1].row])
+    assert ([one.seq for one in waiting(box)], len(box), box._gone) == ([1, 2, 3], 3, set())
 
 
 def test_closing_writes_what_is_still_held(box, open_box):

@@ -50,9 +50,9 @@ def test_an_alarm_waits_for_the_disk_no_longer_than_a_moment_and_the_next_ones_n
     box = open_box()
     box.append([alarm(1)], b"one")
     disk = hang(box)
-    assert not box.append([alarm(2)], b"two")
+    assert box.append([alarm(2)], b"two") is None
     assert not box._disk.answers, "it is known by now"
-    assert not box.append([alarm(3), alarm(1, bed="bed2")], b"three")
+    assert box.append([alarm(3), alarm(1, bed="bed2")], b"three") is None
     assert waiting(box) == [alarm(2), alarm(3), alarm(1, bed="bed2")]
     assert len(box) == 4
     disk.answers.set()

@@ -66,7 +66,7 @@ def lent(path, clock):
 def test_nothing_of_the_disk_is_touched_before_it_may_be_had(lent, tmp_path):
     box, free = lent()
     assert (box.full, box.state(), box.doubtful, len(box), free.asked) == (WHY, None, False, 0, 0)
-    assert not box.append([alarm(3), alarm(4)], b'{"of":"now"}')
+    assert box.append([alarm(3), alarm(4)], b'{"of":"now"}') is False
     assert (seqs(box), len(box), box.look().whole) == ([3, 4], 2, False)
     box.remove([box.waiting()[0].row])
     assert seqs(box) == [4]
@@ -86,6 +86,22 @@ def test_it_goes_there_behind_what_waits_and_its_state_is_the_one_that_counts(le
     assert (seqs(again), again.faults, again.doubtful) == ([1, 2, 4, 5], [], False)
     assert b"now, too" in again.state()
     assert b"before" not in again.state("coverage")
+
+
+@pytest.mark.usefixtures("before")
+def test_its_state_counts_also_where_the_second_copy_of_before_is_ahead_of_the_database(lent, open_box):
+    refused = open_box()
+    refused._store.commit = lambda *what: None
+    for _ in range(5):
+        refused.append([], b'{"of":"before"}')
+    refused.close()
+    box, free = lent()
+    free.now = True
+    assert box.append([alarm(3)], b'{"of":"now"}')
+    box.close()
+    again = open_box("boot3")
+    assert (seqs(again), again.faults, again.doubtful) == ([1, 2, 3], [], False)
+    assert b"now" in again.state()
 
 
 @pytest.mark.usefixtures("before")

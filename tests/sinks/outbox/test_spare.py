@@ -63,6 +63,25 @@ def test_after_a_disk_that_failed_the_next_run_goes_on_from_what_was_said(disk, 
     assert (b'"seq":3' in third.state(), third.faults) == (True, [])
 
 
+def test_a_state_without_events_that_no_disk_took_is_left_there_at_the_end(disk):
+    box = disk.open()
+    box.append([alarm(1)], b'{"seq":1}')
+    disk.fails(box)
+    assert box.append([], b'{"seq":1,"paused":true}') is False
+    box.close()
+    assert b'"paused":true' in disk.open().state()
+
+
+def test_beside_a_database_that_has_lost_its_second_copy_it_counts(disk):
+    box = disk.open()
+    box.append([alarm(1)], b'{"seq":1}')
+    disk.fails(box)
+    box.append([alarm(2)], b'{"seq":2}')
+    for path in disk.folder.glob("outbox.copy*"):
+        path.unlink()
+    assert b'"seq":2' in disk.open().state()
+
+
 def test_a_start_beside_a_disk_that_takes_nothing_still_goes_on_from_there(disk, monkeypatch):
     box = disk.open()
     box.append([alarm(1)], b'{"seq":1}')
