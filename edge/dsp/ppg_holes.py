@@ -19,7 +19,7 @@ Holes = tuple[tuple[float, float], ...]
 
 MAX_HOLE_S: Final = 1.5
 """Longer, and what comes after it may be another pulse."""
-_PIECE_S: Final = 4.0  # shorter ones hold too few beats to be known by
+_PIECE_S: Final = 2.5  # shorter ones hold too few beats to be known by
 _LEVEL_S, _LEVEL = 1.0, 1.0  # a level that is another one after a hole, by so many usual swings: a finger that moved
 _END_S = 0.1  # five periods of 50 Hz, six of 60 Hz
 _BEFORE_S, _AFTER_S = 0.1, 0.3  # a rise that is cut off has its crest at the edge; after a hidden one comes its second

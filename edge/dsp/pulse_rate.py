@@ -33,8 +33,9 @@ _ALIKE = 0.85
 _ASYSTOLE_BEATS = 4
 _CONTRADICT_GAP_S = 2.5
 _SILENT_S = 4.0
-# Around holes, each of which may hide a beat: between two of them 4 s are seen, so no heart of 30 a minute is so silent.
-_SILENT_AROUND_HOLES_S = 5.0
+# Around holes, each of which may hide a beat, and of a heart that keeps their time every one: so much must be seen in all,
+# and one piece of it must be longer than this heart has ever been seen to take from beat to beat.
+_SILENT_AROUND_HOLES_S, _LONGER_THAN_ANY, _LEAST_INTERVALS = 5.0, 1.3, 3
 _LEVEL_S, _LEVEL = 3.0, 4.0  # at a stopped pulse of CinC 2015 the level moves by 1.5 usual heights at most
 # Generated pulses that stop, under noise of up to a fifth of their height: 0.97 have this; steps that pause: 0.05.
 _STEEPER, _LONGEST_RISE_S, _UNEVEN, _AFTER_PEAK_S = 0.1, 0.35, 0.5, 0.5
@@ -173,6 +174,12 @@ def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float,
     return float(seen.max(initial=0.0)), spanned, float(seen[(at[:-1] >= marks[k]) & (at[1:] <= marks[k + 1])].sum())
 
 
+def _could_be_hidden_s(beats: BeatList) -> float:
+    """How long a piece between holes may be silent while the heart goes on, s: by the longest interval that was seen whole."""
+    ibi = beats.ibi[beats.whole]
+    return _LONGER_THAN_ANY * float(ibi.max()) if len(ibi) >= _LEAST_INTERVALS else np.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What the pulse says of each condition: 1 confirms, 0 contradicts, None cannot tell; and the figures behind it."""
@@ -229,7 +236,7 @@ def findings(
         tachy = 1
     elif fast is not None and fast < _TACHY_NO_BPM and trust >= _HIGH_TRUST and rate.agreeing == len(rate.others):
         tachy = 0
-    around_holes = gap_s < _SILENT_S and seen_s >= _SILENT_AROUND_HOLES_S
+    around_holes = gap_s < _SILENT_S and seen_s >= _SILENT_AROUND_HOLES_S and gap_s >= _could_be_hidden_s(beats)
     silent_s = spanned_s if around_holes else gap_s
     asystole = _asystole(end, beats, silent_s, spanned_s, trust, shapes)
     slides = asystole == 1 and raw is not None and _slides(raw, beats, rate_hz, silent_s)

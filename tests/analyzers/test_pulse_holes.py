@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from early_beats import pulses
 from edge import inference
 from edge.alarms.board import Board
 from edge.alarms.rules import AlarmRules
 from edge.analyzers import pulse
 from edge.dsp import synthesis
 from edge.lane import Lane
-from edge.types import Block
+from edge.types import Block, Window
 
 EVERY_S = 7.0
 
@@ -53,6 +54,14 @@ def readings(
 def test_a_rate_is_said_and_it_is_right(bpm, rate, gap_s):
     said = [r.value for r in readings(bpm, gap_s, rate=rate, seconds=40.0) if r.value is not None]
     assert len(said) >= 15
+    assert max(abs(value - bpm) for value in said) < 5.0
+
+
+@pytest.mark.parametrize("gap_s", [0.3, 1.0])
+@pytest.mark.parametrize("bpm", [50.0, 72.0, 150.0])
+def test_so_it_is_between_gaps_2_6_s_apart(bpm, gap_s):
+    said = [r.value for r in readings(bpm, gap_s, seconds=40.0, every_s=gap_s + 2.6) if r.value is not None]
+    assert len(said) >= 12
     assert max(abs(value - bpm) for value in said) < 5.0
 
 
@@ -101,6 +110,18 @@ def test_no_beat_that_a_gap_hides_makes_a_slow_heart_stop(bpm, gap_s):
     for seed in (1, 2):
         found = readings(bpm, gap_s, seed=seed, seconds=36.0, every_s=5.2)
         assert not [r for r in found if r.detail.get("asystole") == 1 or r.reason == "no_pulse"]
+
+
+@pytest.mark.parametrize(("interval_s", "last_s", "lost_s"), [(2.9, 15.2, 0.16), (2.9, 15.5, 0.16), (3.0, 15.5, 0.3)])
+def test_one_beat_in_a_gap_does_not_stop_a_heart_of_twenty_a_minute(interval_s, last_s, lost_s):
+    feet = last_s + interval_s * np.arange(-6.0, 1.0)
+    t = np.arange(1600) / 100.0
+    seen = abs(t - feet[5] - 0.2) > lost_s / 2
+    x = 60000.0 + 1500.0 * pulses(feet, np.ones(7), 16.0)
+    window = Window("node/ppg", 0.0, 16.0, t[seen], x[seen][:, None], 100.0, float(seen.mean()), ())
+    (reading,) = pulse.build()({"ppg": window})
+    assert reading.detail["asystole"] is None
+    assert reading.reason != "no_pulse"
 
 
 @pytest.mark.parametrize("away", ["dark", "bright", "lamp"])

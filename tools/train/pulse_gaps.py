@@ -56,10 +56,12 @@ def row(found, gap_s: float, every_s: float, seed: int = 0) -> str:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=DATA)
-    path = arguments.parse_args().data / "ppg" / "cinc2015.npz"
+    arguments.add_argument("--gap", nargs=2, type=float, action="append", help="s lost, of every so many s")
+    options = arguments.parse_args()
+    path = options.data / "ppg" / "cinc2015.npz"
     found = [(truth, window) for _, _, truth, window in windows(path)]
     print(f"{len(found)} windows of {SPAN_S:g} s")
-    for gap_s, every_s in GAPS:
+    for gap_s, every_s in options.gap or GAPS:
         print(row(found, gap_s, every_s), flush=True)
     return 0
 
