@@ -54,7 +54,8 @@ def taken(config: Config) -> Iterator[ConfigError]:
 
 
 def is_taken(one: Listener) -> bool:
-    """Whether another program listens there. An address that is not this machine's, or may not be used, is for whoever listens there to judge."""
+    """Whether another program listens there; an address that is not this machine's, or may not be used, is for whoever
+    listens there to judge."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             one.host or None, one.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
