@@ -264,6 +264,8 @@ def test_the_folder_is_the_registry():
         ('[sources.c]\nkind = "camera"\nbackend = 3', "sources.c.backend: one of opencv, gstreamer, picamera2, not 3"),
         ('[sources.s]\nkind = "synthetic"\npace = ["max"]', "sources.s.pace: one of real, max, not ['max']"),
         ('[analyzers.pulse]\nmotion = "maybe"', "analyzers.pulse.motion: one of auto, network, rule, not 'maybe'"),
+        ('[analyzers.pulse]\nrest = "net"', "analyzers.pulse.rest: one of auto, network, rule, not 'net'"),
+        ('[analyzers.pulse]\nmotion = "net"', "analyzers.pulse.motion: one of auto, network, rule, not 'net'"),
         ('[analyzers.rhythm]\nupside_down = "y"', "analyzers.rhythm.upside_down: one of auto, yes, no, not 'y'"),
         ('[sinks.web]\nlocal_role = "all"', "sinks.web.local_role: one of view, acknowledge, configure, not 'all'"),
         ("[sinks.recorder]\nbatch_s = nan", "sinks.recorder.batch_s: a number, not nan"),
