@@ -31,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate, rest_rule
+from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
@@ -157,7 +157,7 @@ class Pulse:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
         rate = self._rest(wave, seen, _GRID_HZ)
         model = "" if self._rest_model is None else str(self._rest_model.identity)
-        if rate.quality < rest_rule.ENOUGH or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
+        if not rate.sure or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail, model=model)
         detail["sd"], detail["method"] = rate.sd, rate.method
         late = seen.beats.whole & (seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S)

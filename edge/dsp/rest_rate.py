@@ -2,14 +2,18 @@
 
 Ways of counting fail differently: the median interval suffers from beats missed or invented, the strongest comb of
 harmonics from one long swing, the same of the slopes from noise; where there is a network (``rest_belief``), its rate
-is a fourth. Each is given the likelihood of being within 5 bpm by one rule (``rest_rule``), and the likeliest is taken.
-Its figures ask for regularity, so beats that two detectors and the noise quality vouch for count as well: atrial
-fibrillation is not thrown away. What rises no faster than it falls is nobody's pulse: noise as slow as hearts, of a
-hand that moves, can be as regular as one, and hum, a lamp or a machine is more so. A rate without power of its own,
-only at its double or triple, is part of a heart too fast to be counted; a slow one with power at its half counts the
-dicrotic waves of a heart too slow; and a slow one is not believed where most intervals hold a second rise too late to
-be dicrotic: weak early beats were missed, or breath was counted. A slow heart whose pauses are seen to be empty
-(``slow_beats``) needs none of this: its beats are all there are, in step or not.
+is a fourth and the mean over all beats a fifth. Each is given the likelihood of being within 5 bpm by one rule
+(``rest_rule``), and the likeliest is taken.
+
+Without a network the figures of a count ask for regularity, so beats that two detectors and the noise quality vouch for
+count as well: atrial fibrillation is not thrown away. What rises no faster than it falls is nobody's pulse: noise as slow
+as hearts, of a hand that moves, can be as regular as one, and hum, a lamp or a machine is more so. A rate without power of
+its own, only at its double or triple, is part of a heart too fast to be counted; a slow one with power at its half counts
+the dicrotic waves of a heart too slow. Beside a network the trees have learnt all of this.
+
+A slow rate is not believed where most intervals hold a second rise too late to be dicrotic: weak early beats were missed,
+or breath was counted. A slow heart whose pauses are seen to be empty (``slow_beats``) needs none of this: its beats are all
+there are, in step or not.
 
 Each of them names the usual interval. Where the beats do not keep step with it, as in fibrillation and in runs of
 early beats, it is not how many beats there are: the mean over all of them is said if they are clean, and else nothing.
@@ -29,13 +33,18 @@ from edge.dsp.crest import crest
 from edge.dsp.ppg_holes import Holes
 from edge.dsp.pulse_rate import RATE_SPAN_S, BeatRate, agree, beat_rate, systolic_only
 from edge.dsp.ranks import median
+from edge.dsp.rest_belief import FIGURES as BELIEF_FIGURES
 from edge.dsp.rest_belief import Belief
-from edge.dsp.rest_rule import COUNTED, ENOUGH, Rule
+from edge.dsp.rest_rule import COUNTED, FIGURES, Rule
 from edge.dsp.second_rise import MOST
 from edge.dsp.slow_beats import slow_beats
 from edge.dsp.tapers import hann
 
 Floats = NDArray[np.float64]
+
+FIGURES_BY_BELIEF = (*FIGURES, *BELIEF_FIGURES, "in_step", "from_mean", "uneven")
+"""Of each count beside a network. Behind what is known without it and what it believes: ``in_step``, how far the rate is
+from the mean over all beats (of logarithms), and the deviation of the intervals over their mean."""
 
 _COARSE_HZ = 25.0
 _LOW_BPM, _HIGH_BPM = 20, 700
@@ -85,7 +94,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rates that were counted, bpm, each with its ``FIGURES``; the rate by beats (NaN without), and how far two
+    """Rates that were counted, bpm, each with its figures; the rate by beats (NaN without), and how far two
     detectors and the noise quality vouch for it, 0 to 1. doubted_bpm: no rate up to there is to be believed. peaks: of the
     beats, s; mean_bpm: rate over all of them and the late rises between, NaN without; clean: how far it is vouched for that
     these are all there are, 0 to 1."""
@@ -101,12 +110,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RestRate:
-    """bpm (NaN where nothing was counted), its standard deviation, quality 0 to 1, and "beats" or "harmonics"."""
+    """bpm (NaN where nothing was counted), its standard deviation, quality 0 to 1, "beats" or "harmonics", and whether
+    the quality is enough for the rate to be said."""
 
     bpm: float
     sd: float
     quality: float
     method: str
+    sure: bool
 
 
 def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
@@ -132,9 +143,10 @@ def look(raw: Floats, wave: Floats, rate_hz: float, holes: Holes = ()) -> Look:
 
 
 def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None) -> Counts:
-    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes; with
-    what a network believes, its own rate as well, and ``rest_belief.FIGURES`` behind the others of each. What no pulse has
-    is refused here only without a network: the trees that weigh its belief have learnt to refuse it."""
+    """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes, each
+    with ``rest_rule.FIGURES``; with what a network believes, its own rate and the mean over all beats as well, each with
+    ``FIGURES_BY_BELIEF``. What no pulse has is refused, and beats are vouched for, only without a network: the trees
+    that weigh its belief have learnt both."""
     by_beats = seen.counted.bpm
     if belief is None and abs(seen.steeper) < _EVEN:
         return Counts((), by_beats, 0.0)
@@ -152,25 +164,30 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
     seen_ibi = late.whole
     ibi = late.ibi[seen_ibi]
     known = whole(by_beats, plain) and agree(by_beats, seen.counted.others[0])
-    vouched = seen.trust * steep if known else 0.0
+    vouched = seen.trust * steep if known and belief is None else 0.0
     trust = min(max(seen.trust, 0.002), 0.998)
     logit = float(np.log(trust / (1.0 - trust)))
     burst = _burst(tail, rate_hz)
     form = (seen.steeper, seen.rise_s, float(seen.rise_s < _SPIKE_S))
+    risen = float(seen.counted.risen[-len(seen_ibi) :][seen_ibi].mean()) if len(ibi) else 0.0
+    mean = mean_bpm(late) * (1.0 + risen)
+    uneven = float(ibi.std() / ibi.mean()) if len(ibi) > 1 else 1.0
     found = []
     counted = (by_beats, strongest(levelled), strongest(shares((wave[1:] - wave[:-1])[-span:], rate_hz)))
-    for bpm in counted if belief is None else (*counted, belief.bpm):
+    for bpm in counted if belief is None else (*counted, belief.bpm, mean):
         if _SLOWEST_BPM <= bpm <= _FASTEST_BPM and (belief is not None or whole(bpm, plain)):
             alike = float((abs(ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(ibi) else 0.0
             far = float(np.log(bpm / 90.0)) ** 2
             combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (levelled, plain))
             between = sum(near(plain, k * bpm) for k in (0.5, 1.5, 2.5))
-            figures = (alike, far, *combs, between, logit, burst, *form)
-            found.append((bpm, figures if belief is None else (*figures, *belief.figures(bpm))))
-    risen = float(seen.counted.risen[-len(seen_ibi) :][seen_ibi].mean()) if len(ibi) else 0.0
+            figures: tuple[float, ...] = (alike, far, *combs, between, logit, burst, *form)
+            if belief is not None:
+                from_mean = abs(math.log(bpm / mean)) if mean > 0 else 1.0
+                figures = (*figures, *belief.figures(bpm), in_step(peaks, bpm), from_mean, uneven)
+            found.append((bpm, figures))
     doubted_bpm = min(_DOUBTED_BPM, _CLEARLY_FASTER * by_beats) if risen >= MOST else 0.0
     others = seen.counted.levelled
-    mean, other = mean_bpm(late) * (1.0 + risen), mean_bpm(others.only(others.peak >= since))
+    other = mean_bpm(others.only(others.peak >= since))
     sure = seen.steeper >= _SURELY_RISES and risen <= _FEW_RISES and abs(other - mean) <= _ALIKE * mean
     return Counts(tuple(found), by_beats, vouched, doubted_bpm, peaks, mean, seen.trust if sure else 0.0)
 
@@ -180,7 +197,7 @@ def choose(counts: Counts, rule: Rule = COUNTED) -> RestRate:
     clean beats where they do not keep step with it."""
     odds = [(rule(figures), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
     worth, bpm = max(odds, default=(0.0, float("nan")))
-    if worth < ENOUGH and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
+    if worth < rule.enough and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
         worth, bpm = counts.vouched, counts.beats_bpm
     method = "beats" if bpm == counts.beats_bpm else "harmonics"
     step = in_step(counts.peaks, bpm if bpm > 0 else counts.beats_bpm)
@@ -190,7 +207,7 @@ def choose(counts: Counts, rule: Rule = COUNTED) -> RestRate:
         worth = min(worth, step)
     apart = max((abs(bpm - other) for _, other in odds), default=0.0)
     sd = 0.8 + 0.3 * min(apart, 20.0) + 8.0 * (1.0 - worth)
-    return RestRate(bpm, sd, worth, method)
+    return RestRate(bpm, sd, worth, method, worth >= rule.enough)
 
 
 def in_step(peaks: Floats, bpm: float) -> float:

@@ -42,7 +42,7 @@ def test_a_clean_pulse_is_read_by_the_network_and_named_so(model, bpm):
     (reading,) = at_rest(model)(window(heart(bpm)))
     assert reading.value == pytest.approx(bpm, rel=0.02)
     assert reading.model == str(model.identity)
-    assert reading.model.startswith("pulse 1.1.0 ")
+    assert reading.model.startswith("pulse 1.2.0 ")
 
 
 @pytest.mark.parametrize("bpm", [60.0, 75.0, 90.0, 120.0, 150.0])

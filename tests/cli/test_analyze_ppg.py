@@ -29,9 +29,8 @@ def model() -> Model:
 
 
 def pulse_wave(path: Path, seconds: float = 25.0) -> Path:
-    t = np.arange(0, seconds, 0.01)
-    wave = np.sin(2 * np.pi * 1.1 * t) + 0.4 * np.sin(4 * np.pi * 1.1 * t + 1)
-    np.savez(path, ppg=wave + 0.03 * np.random.default_rng(0).normal(size=len(t)), fs=100.0)
+    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 66.0)], seconds + 4.0, seed=0)
+    np.savez(path, ppg=synthesis.ppg(heart, 2.0 + np.arange(0, seconds, 0.01), seed=0), fs=100.0)
     return path
 
 

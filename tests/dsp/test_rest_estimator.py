@@ -10,7 +10,7 @@ from edge.dsp.rest_estimator import RestEstimator
 from edge.dsp.rest_spectra import GRID_BPM
 
 RATE = 100.0
-FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
+FIGURES = rest_rate.FIGURES_BY_BELIEF
 
 
 def window(bpm=75.0, noise=0.01):
@@ -58,8 +58,9 @@ def test_the_trees_decide_by_what_the_network_believes():
 def test_a_network_that_believes_in_another_rate_takes_it_away_from_the_counts():
     wave, seen = window(75.0)
     counts = rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(120.0)))
-    *odds, own = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
+    *odds, own, mean = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
     assert odds == [pytest.approx(1.0 / (1.0 + np.exp(4.0)))] * 3
+    assert mean == odds[0]
     assert own == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))
 
 
@@ -69,8 +70,43 @@ def test_its_own_rate_is_counted_too_with_power_of_its_own_or_without():
     for bpm in (75.0, 50.0):
         belief = rest_belief.believed(wave, RATE, network(bpm))
         found = rest_rate.count(wave, seen, RATE, belief)
-        assert [bpm for bpm, _ in found.candidates] == [*(bpm for bpm, _ in without.candidates), belief.bpm]
+        assert [bpm for bpm, _ in found.candidates] == [
+            *(bpm for bpm, _ in without.candidates), belief.bpm, without.mean_bpm
+        ]  # fmt: skip
         assert all(len(figures) == len(FIGURES) for _, figures in found.candidates)
+
+
+def test_the_trees_see_how_far_the_beats_keep_step_and_where_their_mean_lies():
+    """Eight beats a second apart, and two that come early: the usual interval is not their mean."""
+    ibi = np.array([1.0, 1.0, 1.0, 0.6, 1.0, 1.0, 0.6, 1.0, 1.0, 1.0, 1.0, 1.0, 0.6, 1.0, 1.0, 1.0])
+    peaks = 1.0 + np.concatenate([[0.0], np.cumsum(ibi)])
+    t = np.arange(1600) / RATE
+    x = np.exp(-0.5 * ((t[:, None] - peaks) / 0.08) ** 2).sum(axis=1)
+    wave = band_passed(x, RATE)
+    found = rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE, rest_belief.believed(wave, RATE, network(60.0)))
+    late = np.diff(found.peaks)
+    for bpm, figures in found.candidates:
+        step, away, uneven = figures[-3:]
+        assert step == rest_rate.in_step(found.peaks, bpm)
+        assert away == pytest.approx(abs(np.log(bpm * late.mean() / 60.0)))
+        assert uneven == pytest.approx(late.std() / late.mean())
+    assert found.candidates[-1][0] == pytest.approx(60.0 / late.mean())
+    assert found.candidates[-1][1][-2] == 0.0
+
+
+def test_beside_a_network_nobody_else_vouches_for_beats():
+    wave, seen = window(75.0)
+    assert rest_rate.count(wave, seen, RATE).vouched > 0.8
+    for bpm in (75.0, 120.0):
+        assert rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(bpm))).vouched == 0.0
+
+
+@pytest.mark.parametrize(("low", "high", "sure"), [(-40, 8, False), (-40, 9, True)])
+def test_trees_say_a_rate_from_their_own_limit_on(low, high, sure):
+    wave, seen = window(75.0)
+    rate = RestEstimator(network(75.0), trees(low, high))(wave, seen, RATE)
+    assert (rate.quality >= rest_rule.ENOUGH_BY_TREES) is rate.sure is sure
+    assert rate.quality < rest_rule.ENOUGH
 
 
 def test_an_even_wave_is_left_to_the_trees():
@@ -78,7 +114,7 @@ def test_an_even_wave_is_left_to_the_trees():
     wave = band_passed(x, RATE)
     seen = rest_rate.look(x, wave, RATE)
     assert rest_rate.count(wave, seen, RATE).candidates == ()
-    assert len(rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(75.0))).candidates) == 4
+    assert len(rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(75.0))).candidates) == 5
 
 
 @pytest.mark.parametrize("seconds", [7.5, 10.0, 16.0])

@@ -37,7 +37,7 @@ from edge.dsp.rest_spectra import GRID_BPM, RATE_HZ, network_input
 from edge.types import Window
 
 SEED = 2015
-VERSION = "1.1.0"
+VERSION = "1.2.0"
 ENDS_S = np.arange(20.0, 201.0, 2.0)
 DEAD = 4000
 STEP = round(pulse_rule.GRID_HZ / RATE_HZ)
@@ -138,8 +138,9 @@ def ship(net, found, trees: Path, folder: Path) -> None:
         "training": {
             "script": "tools/train/pulse.py",
             "data": "PhysioNet/CinC Challenge 2015, windows with a regular ECG; generated noise; "
-            "trees also pulses of intervals of the MIT-BIH and Long-Term AF Databases",
-            "terms": "ODC-By; recordings not redistributed",
+            "trees also irregular windows, pulses of intervals of the MIT-BIH and Long-Term AF Databases, and beats of "
+            "Liu et al. 2022",
+            "terms": "PhysioNet: ODC-By; Liu: cite; recordings not redistributed",
             "split": "five folds by record for the figures; shipped weights fitted on all",
             "seed": SEED,
             "parameters": parameters(net),

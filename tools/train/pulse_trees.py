@@ -22,25 +22,30 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
 import pulse_foreign
+import pulse_irregular
 import pulse_rule
 from data_folder import DATA
 from pulse_gaps import GAPS, dropped
 from pulse_rule import LEAST_S, SPAN_S
 from tree_tables import laid_out
 
-from edge.dsp import rest_belief, rest_rule
+from edge.dsp import rest_rule
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rest_rate import choose
+from edge.dsp.rest_rate import FIGURES_BY_BELIEF, choose
 from edge.types import Window
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
-FIGURES = (*rest_rule.FIGURES, *rest_belief.FIGURES)
-FOREIGN = {"movement": 300, "noise": 300, "tones": 300, "lamps": 100, "extreme hearts": 100, "irregular hearts": 400}
+FOREIGN = {
+    "movement": 300, "noise": 600, "tones": 300, "lamps": 100, "extreme hearts": 200, "irregular hearts": 400,
+    pulse_foreign.EVEN: 400,
+}  # fmt: skip
 FAR_BPM = 10.0
 GAPPED = 0.3
 """What a window with gaps weighs, beside the same as it was."""
+TONES = 0.5
+"""What a steady tone weighs: some rise as a heart's wave that a pacemaker drives, which is not to lose its rate."""
 LATE, GAP_S, EVERY_S = 0.4, (0.2, 1.4), (5.5, 9.0)
 """How many of these begin late; and of the others what is lost, of every so many seconds."""
 ONLY_MORE, ONLY_LESS = ("alike", "trust_logit", "believed"), ("elsewhere", "nowhere")
@@ -86,12 +91,22 @@ def collect_foreign(readers, seed: int):
     ]
 
 
-def examples(found, gapped, foreign):
+def collect_irregular(path: Path, readers):
+    """``(fold, alike, truth, counts)`` of the windows of ``pulse_irregular``."""
+    found = list(pulse_irregular.windows(path))
+    with np.load(path, allow_pickle=False) as file:
+        fold = pulse_rule.folds(np.arange(len(file["pleth"])))
+    return [(int(fold[i]), alike, bpm, pulse_rule.counted(w, readers[fold[i]])) for i, alike, bpm, w in found]
+
+
+def examples(found, gapped, foreign, irregular):
     """Figures of every count, whether it is right, its fold and its weight."""
     rows, right, at, weight = [], [], [], []
     groups = [(1.0, k, truth, counts) for k, _, _, truth, counts in found]
     groups += [(GAPPED, k, truth, counts) for k, _, _, truth, counts in gapped]
-    groups += [(1.0, k, truth, counts) for _, k, truth, counts in foreign]
+    groups += [(TONES if kind == "tones" else 1.0, k, truth, counts) for kind, k, truth, counts in foreign]
+    sure = pulse_irregular.SURELY_ALIKE
+    groups += [(1.0, k, truth, counts) for k, alike, truth, counts in irregular if alike >= sure]
     for much, fold, truth, counts in groups:
         for bpm, figures in counts.candidates if counts else ():
             rows.append(figures)
@@ -104,7 +119,7 @@ def examples(found, gapped, foreign):
 def grown(rows, right, weight) -> BoostedTrees:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    direction = [(name in ONLY_MORE) - (name in ONLY_LESS) for name in FIGURES]
+    direction = [(name in ONLY_MORE) - (name in ONLY_LESS) for name in FIGURES_BY_BELIEF]
     forest = HistGradientBoostingClassifier(
         **GROWTH, max_depth=DEPTH, monotonic_cst=direction, random_state=pulse_rule.SEED
     )
@@ -123,12 +138,12 @@ def quality_of(counts, rule: rest_rule.Rule):
 
 def at_enough(answers) -> str:
     """What is said and how right it is, from the likelihood on from which the program says it."""
-    return list(pulse_rule.lines(answers))[pulse_rule.LIMITS.index(rest_rule.ENOUGH)]
+    return list(pulse_rule.lines(answers))[pulse_rule.LIMITS.index(rest_rule.ENOUGH_BY_TREES)]
 
 
-def silence(told) -> str:
-    """Of ``(truth, bpm, quality)``: how often a rate is said, a wrong one, and one far off."""
-    said = np.array([quality >= rest_rule.ENOUGH for *_, quality in told])
+def silence(told, rule: rest_rule.Rule) -> str:
+    """Of ``(truth, bpm, quality)`` by ``rule``: how often a rate is said, a wrong one, and one far off."""
+    said = np.array([quality >= rule.enough for *_, quality in told])
     off, far = (
         np.array([not abs(bpm - truth) <= most for truth, bpm, _ in told]) for most in (pulse_rule.RIGHT_BPM, FAR_BPM)
     )
@@ -151,7 +166,8 @@ def main() -> int:
     path = options.data / "ppg" / "cinc2015.npz"
     readers = networks(options.work, VARIANTS[0])
     found, gapped = collect(path, readers), collect(path, readers, varied)
-    *table, at, weight = examples(found, gapped, collect_foreign(readers, pulse_rule.SEED))
+    irregular = collect_irregular(path, readers)
+    *table, at, weight = examples(found, gapped, collect_foreign(readers, pulse_rule.SEED), irregular)
     learned = [*table, weight]
     by_fold = [rest_rule.by_trees(grown(*(x[at != k] for x in learned))) for k in range(pulse_rule.FOLDS)]
     answers = judged(found, by_fold)
@@ -167,7 +183,11 @@ def main() -> int:
         others = collect_foreign(read, pulse_rule.SEED + 1)
         for kind in FOREIGN:
             told = [(truth, *quality_of(c, rules[k])) for name, k, truth, c in others if name == kind]
-            print(f"{ways}, of {len(told)} {kind}: {silence(told)}")
+            print(f"{ways}, of {len(told)} {kind}: {silence(told, rules[0])}")
+        seen = irregular if read is readers else collect_irregular(path, read)
+        for least in (pulse_irregular.ALIKE, pulse_irregular.SURELY_ALIKE):
+            told = [(truth, *quality_of(c, rules[k])) for k, alike, truth, c in seen if alike >= least]
+            print(f"{ways}, of {len(told)} irregular of the ICU alike from {least:g}: {silence(told, rules[0])}")
     (options.work / "trees.npz").write_bytes(grown(*learned).as_bytes())
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:
