@@ -11,7 +11,7 @@ import msgspec
 
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, build_board, keeps_evidence
-from edge.clock import SYNCED_AFTER, Clock
+from edge.clock import SET_AFTER, Clock
 from edge.config import Config
 from edge.plain import encode
 from edge.sinks.outbox import Outbox
@@ -97,7 +97,7 @@ def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
     now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
     if last is None:
         return 0.0
-    if offset is not None and min(clock.wall(), last + offset) > SYNCED_AFTER:
+    if offset is not None and min(clock.wall(), last + offset) > SET_AFTER:
         shift_s = float(offset - (clock.wall() - now))
         if last + shift_s <= now:
             return shift_s

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.clock import SYNCED_AFTER
+from edge.clock import SET_AFTER
 from edge.database import connection, opened, put_aside
 from edge.plain import encode, fields_of
 from edge.types import PRIORITIES, Alarm
@@ -46,8 +46,8 @@ create table if not exists transition (
 );
 """
 _AFTER: Final = (
-    f"(raised >= ? or (raised < {SYNCED_AFTER} and rowid > coalesce((select rowid from occurrence"
-    f" where raised >= {SYNCED_AFTER} and raised < ? order by rowid desc limit 1), 0)))"
+    f"(raised >= ? or (raised < {SET_AFTER} and rowid > coalesce((select rowid from occurrence"
+    f" where raised >= {SET_AFTER} and raised < ? order by rowid desc limit 1), 0)))"
 )
 _SUMMARY = ("occurrence", "id", "bed", "condition", "kind", "source", "priority", "presence", "text", "raised", "ended")
 
@@ -168,7 +168,7 @@ class History:
         if beyond:
             asked.append(("rowid < (select rowid from occurrence where occurrence = ?)", beyond))
         if after is not None:
-            asked.append((_AFTER if after > SYNCED_AFTER else "raised >= ?", after))
+            asked.append((_AFTER if after > SET_AFTER else "raised >= ?", after))
         where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
         values = [value for clause, value in asked for _ in range(clause.count("?"))]
         with self._read():

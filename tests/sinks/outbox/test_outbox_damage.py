@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from edge import database as module
 from edge.clock import ManualClock
+from edge.plain import encode, fields_of
 from edge.sinks.mqtt import build
 from outbox_on_disk import alarm, seqs
 
@@ -299,6 +301,24 @@ def test_an_event_of_another_run_keeps_its_own_clocks(event_of, open_box, clock)
     assert (event["historical"], event["boot"], event["mono"], event["clock_synced"]) == (True, "boot0", 90.0, False)
     assert (event["t"], event["since"]) == ("1970-01-01T00:00:40.000Z", "1970-01-01T00:00:30.000Z")
     assert (event["published"][:10], event["delay_s"]) == ("2027-01-15", None)
+
+
+def test_an_event_of_another_run_says_whether_its_clock_was_kept_then(event_of, open_box, clock):
+    clock.kept = False  # the board went on with the time of its last stop
+    open_box("boot0").append([alarm(1, t=90.0)])
+    clock.kept = True
+    assert event_of()["clock_synced"] is False
+
+
+@pytest.mark.parametrize(("wall", "synced"), [(SYNCED, True), (50.0, False)])
+def test_an_event_of_an_older_version_has_a_clock_that_was_set(event_of, open_box, clock, wall, synced):
+    clock.step_wall(wall - clock.wall())
+    box = open_box("boot0")
+    box.append([alarm(1, t=90.0)])
+    box.close()
+    with contextlib.closing(sqlite3.connect(box.path)) as db, db:
+        db.execute("update event set alarm = ?", (encode(fields_of(alarm(1, t=90.0))),))
+    assert event_of()["clock_synced"] is synced
 
 
 def test_a_database_that_refuses_everything_does_not_hold_up_what_comes_now(open_box):
