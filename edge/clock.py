@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 SET_AFTER: Final = 1_704_067_200.0
 """2024-01-01: a wall clock before it was never set. One after it need not be right: a Pi without a clock battery starts
 with the time of its last stop."""
+CLOCK_STEP_S: Final = 1.0
+"""A wall clock that moves by more was set; by less, it was steered."""
 _UNSYNCED_US: Final = 16_000_000
 """The kernel's largest error, µs, where no time server keeps the clock (NTP_PHASE_LIMIT); it also grows to that within
 nine hours without one. ``timedatectl`` goes by it, too: the status bit beside it says what is done to the RTC."""
