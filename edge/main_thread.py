@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
-from edge.clock import CLOCK_STEP_S, Clock
+from edge.clock import CLOCK_STEP_S, Clock, iso
 from edge.fusion import Fusion
 from edge.outlet import Durable, Failures, Outlet
 from edge.overload.board_health import Health
@@ -242,7 +242,9 @@ class MainThread:
 
     def _clock_was_set(self, now: float, wall_offset: float) -> None:
         """An alarm that ends by itself, one for each step; what was told with times of the old clock is told again."""
-        text, self._wall_offset = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s", wall_offset
+        before, self._wall_offset = self._wall_offset, wall_offset
+        was, is_now = (iso(now + offset)[:19] for offset in (before, wall_offset))
+        text = f"the wall clock jumped by {wall_offset - before:+.1f} s, from {was} to {is_now} UTC"
         for present in (False, True):
             self._fault(Fault("clock_step", now, present, text))
         self._beds.clear()
