@@ -2,7 +2,7 @@
 
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
 set. All times of the run are then moved with it: they are by the clock as it is set now, which is the better one, and
-how long an alarm stood is true.
+how long an alarm stood is true. A run that ended before its clock was set is dated by an alarm that outlives it.
 One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``, or they take more than
 ``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory
 until the end of the run.
@@ -100,14 +100,29 @@ class History:
 
     def _write(self) -> None:
         with self._db:
-            for statement in _MOVE if self._waiting and self._moved_s else ():
-                self._db.execute(statement, {"by_s": self._moved_s, "boot": self._waiting[-1][3]})
+            if self._waiting and self._moved_s:
+                self._move(self._waiting[-1][3], self._moved_s)
             for one in self._waiting:
                 self._put(*one)
         self._waiting.clear()
         self._moved_s = 0.0
 
+    def _move(self, boot: str, by_s: float) -> None:
+        for statement in _MOVE:
+            self._db.execute(statement, {"by_s": by_s, "boot": boot})
+
+    def _date(self, alarm: Alarm, wall: float, boot: str) -> None:
+        """A run whose clock was never set is dated by an alarm that stands from then: since when the board knows."""
+        first = self._db.execute(
+            "select wall, boot, alarm from transition where occurrence = ? order by seq limit 1", (alarm.occurrence,)
+        ).fetchone()
+        if first is None or first[1] == boot or not first[0] < SET_AFTER < wall:
+            return
+        then = msgspec.json.decode(first[2])
+        self._move(first[1], (wall - alarm.t + alarm.since) - (first[0] - then["t"] + then["since"]))
+
     def _put(self, alarm: Alarm, blob: bytes, wall: float, boot: str) -> None:
+        self._date(alarm, wall, boot)
         row = (
             alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source,
             PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, wall,
