@@ -106,6 +106,21 @@ def test_times_are_moved_by_the_wall_clock_where_it_can_be_right(now, wall, shif
     assert [a.t for a in board.active()] == [1000.0 + shift_s]
 
 
+@pytest.mark.parametrize(
+    ("kept", "keeps", "shift_s"),
+    [
+        pytest.param(False, True, -980.0, id="it was set meanwhile, nobody knows by how much"),
+        pytest.param(True, False, -1040.0, id="it goes on from a stop a minute ago"),
+        pytest.param(False, False, -1040.0, id="a ward without a time server"),
+    ],
+)
+def test_a_clock_that_nobody_kept_is_believed_until_somebody_sets_it(kept, keeps, shift_s):
+    board, clock = left(180.0)
+    clock.kept, outbox = kept, Kept()
+    DurableBoard(outbox, board, clock, sends=True).append([None])
+    assert go_on(outbox, clock=ManualClock(20.0, wall=WALL + 60.0, kept=keeps))[1] == shift_s
+
+
 @pytest.mark.parametrize("change", [{"wall_offset": 0.0}, {"wall_offset": None}], ids=["not set then", "not written"])
 def test_of_a_clock_that_was_not_set_no_time_is_thought_to_have_passed(change):
     state = msgspec.json.decode(written(180.0).state()) | change

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.clock import SET_AFTER, Clock
+from edge.clock import Clock
 from edge.disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
@@ -169,11 +169,11 @@ class Outbox:
 
     def age_s(self, row: Row) -> float | None:
         """Time since the transition, s; a wall clock that was set meanwhile matters only for those of other runs, of which
-        only it can tell: None where it was or is not set, or says that they are still to come."""
+        only it can tell: None where nobody kept it then or does now, or it says that they are still to come."""
         if row.boot == self._boot:
             return max(0.0, self._clock.now() - row.alarm.t)
-        wall = self._clock.wall()
-        return wall - row.wall if SET_AFTER < row.wall <= wall else None
+        age_s = self._clock.wall() - row.wall
+        return age_s if row.synced and self._clock.synced() and age_s >= 0 else None
 
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""

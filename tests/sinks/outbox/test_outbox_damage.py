@@ -254,6 +254,16 @@ def test_age_of_what_another_run_left_is_by_the_wall_clock(open_box, clock):
     assert open_box().oldest_s() == 60.0
 
 
+@pytest.mark.parametrize("kept", [(False, True), (True, False)], ids=["then", "now"])
+def test_age_of_what_another_run_left_is_not_known_by_a_clock_that_nobody_kept(open_box, clock, kept):
+    clock.step_wall(SYNCED - clock.wall())
+    for boot, keeps in zip(("boot0", "boot1"), kept, strict=True):
+        clock.kept = keeps
+        box = open_box(boot)
+        box.append([alarm(1, t=clock.now())])
+        assert box.oldest_s() == (0.0 if boot == "boot0" else None)
+
+
 @pytest.mark.parametrize("walls", [(50.0, 60.0), (50.0, SYNCED), (SYNCED, 50.0), (SYNCED, SYNCED - 1.0)])
 def test_age_of_what_another_run_left_is_not_known_by_a_clock_that_was_not_set_or_went_back(open_box, clock, walls):
     for boot, wall in zip(("boot0", "boot1"), walls, strict=True):
@@ -304,10 +314,12 @@ def test_an_event_of_another_run_keeps_its_own_clocks(event_of, open_box, clock)
 
 
 def test_an_event_of_another_run_says_whether_its_clock_was_kept_then(event_of, open_box, clock):
+    clock.step_wall(SYNCED - clock.wall())
     clock.kept = False  # the board went on with the time of its last stop
     open_box("boot0").append([alarm(1, t=90.0)])
     clock.kept = True
-    assert event_of()["clock_synced"] is False
+    event = event_of()
+    assert (event["clock_synced"], event["t"][:10], event["delay_s"]) == (False, "2027-01-15", None)
 
 
 @pytest.mark.parametrize(("wall", "synced"), [(SYNCED, True), (50.0, False)])
