@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 SET_AFTER: Final = 1_704_067_200.0
@@ -17,6 +18,7 @@ _UNSYNCED_US: Final = 16_000_000
 """The kernel's largest error, µs, where no time server keeps the clock (NTP_PHASE_LIMIT); it also grows to that within
 nine hours without one. ``timedatectl`` goes by it, too: the status bit beside it says what is done to the RTC."""
 _TIMEX_LONGS: Final = 64  # struct timex, and room for what a kernel may add to it
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAXERROR: Final = 3  # modes, offset, freq, maxerror: its fourth long, where those have 32 bits, too
 
 
@@ -31,6 +33,9 @@ class Clock(Protocol):
 
     def synced(self) -> bool:
         """Whether a time server keeps the wall clock; where nobody can say, whether it was ever set."""
+
+    def counts_from(self) -> str:
+        """Which start of the machine the monotonic time counts from, so that of two runs is one; "" where nobody knows."""
 
     def sleep(self, seconds: float) -> None:
         """Let ``seconds`` of monotonic time pass; for paced sources, in the shell."""
@@ -48,15 +53,21 @@ class SystemClock:
     def synced(self) -> bool:
         return self.wall() > SET_AFTER and kept_by_time_server() is not False
 
+    def counts_from(self) -> str:
+        return machine_start()
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
 
 class ManualClock:
-    """A clock that moves only when told, for replay and tests. kept: whether a time server keeps it."""
+    """A clock that moves only when told, for replay and tests. kept: whether a time server keeps it; machine: see
+    ``Clock.counts_from``."""
 
-    def __init__(self, now: float = 0.0, wall: float = 1_700_000_000.0, *, kept: bool = True) -> None:
-        self._now, self.kept = now, kept
+    def __init__(
+        self, now: float = 0.0, wall: float = 1_700_000_000.0, *, kept: bool = True, machine: str = ""
+    ) -> None:
+        self._now, self.kept, self.machine = now, kept, machine
         self._wall_offset = wall - now
 
     def now(self) -> float:
@@ -67,6 +78,9 @@ class ManualClock:
 
     def synced(self) -> bool:
         return self.kept and self.wall() > SET_AFTER
+
+    def counts_from(self) -> str:
+        return self.machine
 
     def sleep(self, seconds: float) -> None:
         self.advance(seconds)
@@ -89,6 +103,14 @@ class ManualClock:
 def iso(wall: float) -> str:
     """Unix seconds as ISO 8601 UTC with milliseconds."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def machine_start() -> str:
+    """Linux's id of this start of the machine; "" where there is none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def kept_by_time_server(adjtimex: Callable[[Any], int] | None = None) -> bool | None:

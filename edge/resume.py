@@ -47,7 +47,11 @@ class DurableBoard:
         self._outbox.keep(self._state(), encode(self._board.coverage_snapshot()))
 
     def _state(self) -> bytes:
-        clock = {"wall_offset": self._clock.wall() - self._clock.now(), "clock_synced": self._clock.synced()}
+        clock = {
+            "wall_offset": self._clock.wall() - self._clock.now(),
+            "clock_synced": self._clock.synced(),
+            "counts_from": self._clock.counts_from(),
+        }
         return encode({**clock, **self._board.snapshot(coverage=False)})
 
 
@@ -91,11 +95,14 @@ def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
     """What makes monotonic times of the run that saved this times of this run, s.
 
-    By the wall clock, so that a pause ends when it was said to; as if no time had passed where that clock cannot be
-    right: not set, or the past would lie ahead, or what went by since is also what it was wrong by.
+    None where the machine has not started anew: its monotonic clock went on. Else by the wall clock, so that a pause ends
+    when it was said to; as if no time had passed where that clock cannot be right: not set, or the past would lie ahead,
+    or what went by since is also what it was wrong by.
     """
     now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
     if last is None:
+        return 0.0
+    if clock.counts_from() and saved.get("counts_from") == clock.counts_from() and last <= now:
         return 0.0
     corrected = clock.synced() and not saved.get("clock_synced", True)  # absent in states of older versions
     if offset is not None and not corrected and min(clock.wall(), last + offset) > SET_AFTER:

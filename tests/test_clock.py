@@ -57,6 +57,14 @@ def test_a_clock_that_no_time_server_keeps_is_not_synced_however_plausible(monke
     assert SystemClock().synced() is synced
 
 
+def test_two_clocks_of_a_machine_count_from_the_same_start(monkeypatch, tmp_path):
+    assert SystemClock().counts_from() == SystemClock().counts_from()
+    monkeypatch.setattr(edge.clock, "_BOOT_ID", tmp_path / "boot_id")
+    assert SystemClock().counts_from() == ""
+    (tmp_path / "boot_id").write_text("6f0c\n")
+    assert SystemClock().counts_from() == "6f0c"
+
+
 @pytest.mark.parametrize(("kept", "wall"), [(False, SET_AFTER + 1.0), (True, 300.0)])
 def test_a_clock_moved_by_hand_is_not_synced_either(kept, wall):
     assert not ManualClock(wall=wall, kept=kept).synced()

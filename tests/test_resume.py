@@ -107,6 +107,22 @@ def test_times_are_moved_by_the_wall_clock_where_it_can_be_right(now, wall, shif
 
 
 @pytest.mark.parametrize(
+    ("machine", "now", "wall", "shift_s"),
+    [
+        pytest.param("first", 1300.0, WALL + 1e6, 0.0, id="the clock was set meanwhile"),
+        pytest.param("first", 1300.0, 1000.0, 0.0, id="the clock was set to nonsense"),
+        pytest.param("first", 20.0, WALL + 60.0, -1040.0, id="by it the past would lie ahead"),
+        pytest.param("second", 1300.0, WALL + 60.0, 240.0, id="the machine was started again"),
+    ],
+)
+def test_while_the_machine_runs_its_own_clock_goes_on(machine, now, wall, shift_s):
+    board, clock = left(180.0)
+    clock.machine, outbox = "first", Kept()
+    DurableBoard(outbox, board, clock, sends=True).append([None])
+    assert go_on(outbox, clock=ManualClock(now, wall=wall, machine=machine))[1] == shift_s
+
+
+@pytest.mark.parametrize(
     ("kept", "keeps", "shift_s"),
     [
         pytest.param(False, True, -980.0, id="it was set meanwhile, nobody knows by how much"),

@@ -62,6 +62,9 @@ class FastClock:
     def synced(self):
         return True
 
+    def counts_from(self):
+        return ""
+
     def sleep(self, seconds):
         threading.Event().wait(seconds / SPEED)  # the pace of a source, not a wait for something
 

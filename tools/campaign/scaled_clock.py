@@ -28,6 +28,9 @@ class ScaledClock:
     def synced(self) -> bool:
         return True
 
+    def counts_from(self) -> str:
+        return ""
+
     def sleep(self, seconds: float) -> None:
         threading.Event().wait(seconds / self._speed)
 
