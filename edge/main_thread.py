@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
-from edge.clock import Clock
+from edge.clock import CLOCK_STEP_S, Clock, iso
 from edge.fusion import Fusion
 from edge.outlet import Durable, Failures, Outlet
 from edge.overload.board_health import Health
@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 _MAIN_QUEUE = 1024
 _COVERAGE_EVERY_S = 60.0
 _KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
-_CLOCK_STEP_S = 1.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 
@@ -218,7 +217,7 @@ class MainThread:
         if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
             self._mark = (now, wall_offset)
             self.record(ClockMark(now, now + wall_offset))
-        if abs(wall_offset - self._wall_offset) > _CLOCK_STEP_S:
+        if abs(wall_offset - self._wall_offset) > CLOCK_STEP_S:
             self._clock_was_set(now, wall_offset)
         self._load.look(self.readers, now)
         if why := self._load.overload(now):
@@ -243,7 +242,9 @@ class MainThread:
 
     def _clock_was_set(self, now: float, wall_offset: float) -> None:
         """An alarm that ends by itself, one for each step; what was told with times of the old clock is told again."""
-        text, self._wall_offset = f"the wall clock jumped by {wall_offset - self._wall_offset:+.1f} s", wall_offset
+        before, self._wall_offset = self._wall_offset, wall_offset
+        was, is_now = (iso(now + offset)[:19] for offset in (before, wall_offset))
+        text = f"the wall clock jumped by {wall_offset - before:+.1f} s, from {was} to {is_now} UTC"
         for present in (False, True):
             self._fault(Fault("clock_step", now, present, text))
         self._beds.clear()

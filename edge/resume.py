@@ -11,7 +11,7 @@ import msgspec
 
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, build_board, keeps_evidence
-from edge.clock import SYNCED_AFTER, Clock
+from edge.clock import SET_AFTER, Clock
 from edge.config import Config
 from edge.plain import encode
 from edge.sinks.outbox import Outbox
@@ -47,8 +47,12 @@ class DurableBoard:
         self._outbox.keep(self._state(), encode(self._board.coverage_snapshot()))
 
     def _state(self) -> bytes:
-        wall_offset = self._clock.wall() - self._clock.now()
-        return encode({"wall_offset": wall_offset, **self._board.snapshot(coverage=False)})
+        clock = {
+            "wall_offset": self._clock.wall() - self._clock.now(),
+            "clock_synced": self._clock.synced(),
+            "counts_from": self._clock.counts_from(),
+        }
+        return encode({**clock, **self._board.snapshot(coverage=False)})
 
 
 def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: ModelShelf) -> tuple[Board, float | None]:
@@ -91,13 +95,17 @@ def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
     """What makes monotonic times of the run that saved this times of this run, s.
 
-    By the wall clock, so that a pause ends when it was said to; as if no time had passed where that clock cannot be
-    right: not set, or the past would lie ahead.
+    None where the machine has not started anew: its monotonic clock went on. Else by the wall clock, so that a pause ends
+    when it was said to; as if no time had passed where that clock cannot be right: not set, or the past would lie ahead,
+    or what went by since is also what it was wrong by.
     """
     now, last, offset = clock.now(), saved["t"], saved.get("wall_offset")
     if last is None:
         return 0.0
-    if offset is not None and min(clock.wall(), last + offset) > SYNCED_AFTER:
+    if clock.counts_from() and saved.get("counts_from") == clock.counts_from() and last <= now:
+        return 0.0
+    corrected = clock.synced() and not saved.get("clock_synced", True)  # absent in states of older versions
+    if offset is not None and not corrected and min(clock.wall(), last + offset) > SET_AFTER:
         shift_s = float(offset - (clock.wall() - now))
         if last + shift_s <= now:
             return shift_s

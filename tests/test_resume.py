@@ -106,6 +106,37 @@ def test_times_are_moved_by_the_wall_clock_where_it_can_be_right(now, wall, shif
     assert [a.t for a in board.active()] == [1000.0 + shift_s]
 
 
+@pytest.mark.parametrize(
+    ("machine", "now", "wall", "shift_s"),
+    [
+        pytest.param("first", 1300.0, WALL + 1e6, 0.0, id="the clock was set meanwhile"),
+        pytest.param("first", 1300.0, 1000.0, 0.0, id="the clock was set to nonsense"),
+        pytest.param("first", 20.0, WALL + 60.0, -1040.0, id="by it the past would lie ahead"),
+        pytest.param("second", 1300.0, WALL + 60.0, 240.0, id="the machine was started again"),
+    ],
+)
+def test_while_the_machine_runs_its_own_clock_goes_on(machine, now, wall, shift_s):
+    board, clock = left(180.0)
+    clock.machine, outbox = "first", Kept()
+    DurableBoard(outbox, board, clock, sends=True).append([None])
+    assert go_on(outbox, clock=ManualClock(now, wall=wall, machine=machine))[1] == shift_s
+
+
+@pytest.mark.parametrize(
+    ("kept", "keeps", "shift_s"),
+    [
+        pytest.param(False, True, -980.0, id="it was set meanwhile, nobody knows by how much"),
+        pytest.param(True, False, -1040.0, id="it goes on from a stop a minute ago"),
+        pytest.param(False, False, -1040.0, id="a ward without a time server"),
+    ],
+)
+def test_a_clock_that_nobody_kept_is_believed_until_somebody_sets_it(kept, keeps, shift_s):
+    board, clock = left(180.0)
+    clock.kept, outbox = kept, Kept()
+    DurableBoard(outbox, board, clock, sends=True).append([None])
+    assert go_on(outbox, clock=ManualClock(20.0, wall=WALL + 60.0, kept=keeps))[1] == shift_s
+
+
 @pytest.mark.parametrize("change", [{"wall_offset": 0.0}, {"wall_offset": None}], ids=["not set then", "not written"])
 def test_of_a_clock_that_was_not_set_no_time_is_thought_to_have_passed(change):
     state = msgspec.json.decode(written(180.0).state()) | change

@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from edge.clock import SYNCED_AFTER
+from edge.clock import SET_AFTER
 from edge.recording.entries import ClockMark
 
 
 def set_marks(marks: Iterable[ClockMark]) -> list[ClockMark]:
     """Those of a clock that was set: times before the first are counted back from it."""
-    return [mark for mark in marks if mark.wall > SYNCED_AFTER]
+    return [mark for mark in marks if mark.wall > SET_AFTER]
 
 
 def wall_at(t: float, marks: Sequence[ClockMark]) -> float | None:

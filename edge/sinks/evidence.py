@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.alarms.bed import recording_of
-from edge.clock import Clock
+from edge.clock import CLOCK_STEP_S, Clock
 from edge.disk import is_full, must_take
 from edge.disk_thread import DiskThread
 from edge.evidence import Ring, Span, exact_part
@@ -94,6 +94,7 @@ class Evidence:
         self.root, self.history = root, history
         self._ring, self._clock, self._boot, self._header = ring, clock, boot, header
         self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
+        self._ahead_s = clock.wall() - clock.now()  # of the wall clock, as it was at the last alarm
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
@@ -107,10 +108,15 @@ class Evidence:
             if self._closed:
                 return
             if isinstance(entry, Alarm):
-                wall = self._clock.wall() - (self._clock.now() - entry.t)
-                self._ask(partial(self.history.add, entry, wall=wall, boot=self._boot))
+                self._note(entry)
             if self._quota_bytes:
                 self._hand_over(self._ring.take(entry, self._header))
+
+    def _note(self, alarm: Alarm) -> None:
+        before_s, self._ahead_s = self._ahead_s, self._clock.wall() - self._clock.now()
+        by_s = self._ahead_s - before_s
+        moved_s = by_s if abs(by_s) > CLOCK_STEP_S else 0.0
+        self._ask(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))
 
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``."""

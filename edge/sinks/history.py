@@ -1,7 +1,8 @@
 """All alarms there were, in one SQLite file beside the outbox: for people who look back, not for delivery.
 
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
-set. The row then tells when the alarm was raised by the clock as it is set now, so that how long it stood is true.
+set. All times of the run are then moved with it: they are by the clock as it is set now, which is the better one, and
+how long an alarm stood is true. A run that ended before its clock was set is dated by an alarm that outlives it.
 One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``, or they take more than
 ``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory
 until the end of the run.
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.clock import SYNCED_AFTER
+from edge.clock import SET_AFTER
 from edge.database import connection, opened, put_aside
 from edge.plain import encode, fields_of
 from edge.types import PRIORITIES, Alarm
@@ -33,7 +34,6 @@ LIMIT: Final = 200
 _PRUNE_EVERY: Final = 1000
 _MOST_WAITING: Final = 10_000
 _PATIENCE_S: Final = 5.0  # whoever looks at a page has no more
-_CLOCK_STEP_S: Final = 1.0
 _SCHEMA = """
 create table if not exists occurrence (
     occurrence text primary key, id text not null, bed text not null, condition text not null, kind text not null,
@@ -46,8 +46,16 @@ create table if not exists transition (
 );
 """
 _AFTER: Final = (
-    f"(raised >= ? or (raised < {SYNCED_AFTER} and rowid > coalesce((select rowid from occurrence"
-    f" where raised >= {SYNCED_AFTER} and raised < ? order by rowid desc limit 1), 0)))"
+    f"(raised >= ? or (raised < {SET_AFTER} and rowid > coalesce((select rowid from occurrence"
+    f" where raised >= {SET_AFTER} and raised < ? order by rowid desc limit 1), 0)))"
+)
+_MOVE: Final = (
+    *(
+        f"update occurrence set {time} = {time} + :by_s where :boot = (select boot from transition"
+        f" where occurrence = occurrence.occurrence order by seq {which} limit 1)"
+        for time, which in (("raised", "asc"), ("ended", "desc"))
+    ),
+    "update transition set wall = wall + :by_s where boot = :boot",
 )
 _SUMMARY = ("occurrence", "id", "bed", "condition", "kind", "source", "priority", "presence", "text", "raised", "ended")
 
@@ -60,6 +68,7 @@ class History:
         self._lock = threading.Lock()
         self._added = 0
         self._waiting: list[tuple[Alarm, bytes, float, str]] = []
+        self._moved_s = 0.0  # what of this run lies on the disk is behind by so much
         self.lost, self._refused = 0, False
         try:
             self._db, self.full, _ = opened(path, _connect)
@@ -69,12 +78,15 @@ class History:
             put_aside(path, path.with_name(f"{path.name}.damaged"))
             self._db, self.full, _ = opened(path, _connect)
 
-    def add(self, alarm: Alarm, *, wall: float, boot: str) -> None:
-        """Note a transition. wall: when it was, Unix time, s. What the disk refuses is said once, and waits in memory for
-        the next one; beyond ``_MOST_WAITING`` the oldest are counted in ``lost``."""
+    def add(self, alarm: Alarm, *, wall: float, boot: str, moved_s: float = 0.0) -> None:
+        """Note a transition. wall: when it was, Unix time, s; moved_s: by so much the clock was set since the last one. What
+        the disk refuses is said once, and waits in memory for the next one; beyond ``_MOST_WAITING`` the oldest are
+        counted in ``lost``."""
         blob = encode(fields_of(alarm))
         with self._lock:
+            self._waiting = [(one, its_blob, then + moved_s, its) for one, its_blob, then, its in self._waiting]
             self._waiting.append((alarm, blob, wall, boot))
+            self._moved_s += moved_s
             try:
                 self._write()
             except sqlite3.Error as error:
@@ -88,20 +100,38 @@ class History:
 
     def _write(self) -> None:
         with self._db:
+            if self._waiting and self._moved_s:
+                self._move(self._waiting[-1][3], self._moved_s)
             for one in self._waiting:
                 self._put(*one)
         self._waiting.clear()
+        self._moved_s = 0.0
+
+    def _move(self, boot: str, by_s: float) -> None:
+        for statement in _MOVE:
+            self._db.execute(statement, {"by_s": by_s, "boot": boot})
+
+    def _date(self, alarm: Alarm, wall: float, boot: str) -> None:
+        """A run whose clock was never set is dated by an alarm that stands from then: since when the board knows."""
+        first = self._db.execute(
+            "select wall, boot, alarm from transition where occurrence = ? order by seq limit 1", (alarm.occurrence,)
+        ).fetchone()
+        if first is None or first[1] == boot or not first[0] < SET_AFTER < wall:
+            return
+        then = msgspec.json.decode(first[2])
+        self._move(first[1], (wall - alarm.t + alarm.since) - (first[0] - then["t"] + then["since"]))
 
     def _put(self, alarm: Alarm, blob: bytes, wall: float, boot: str) -> None:
+        self._date(alarm, wall, boot)
         row = (
             alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source,
-            PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, self._raised(alarm, wall, boot),
+            PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, wall,
             wall if alarm.presence == "off" else None,
         )  # fmt: skip
         self._db.execute(
             "insert into occurrence values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (occurrence) do"
             " update set priority = max(priority, excluded.priority), presence = excluded.presence,"
-            " ended = excluded.ended, raised = excluded.raised",
+            " ended = excluded.ended",
             row,
         )
         self._db.execute(
@@ -110,20 +140,6 @@ class History:
         if self._added % _PRUNE_EVERY == 0:
             self._prune()
         self._added += 1
-
-    def _raised(self, alarm: Alarm, wall: float, boot: str) -> float:
-        """When its occurrence was raised, Unix time, s; of this run's own the monotonic clock knows how long ago."""
-        known = self._db.execute(
-            "select raised, boot, alarm from occurrence join transition using (occurrence) where occurrence = ?"
-            " order by seq limit 1",
-            (alarm.occurrence,),
-        ).fetchone()
-        if known is None:
-            return wall
-        raised, raised_in, first = known
-        by_this_clock = wall - (alarm.t - msgspec.json.decode(first)["t"])
-        set_since = raised_in == boot and abs(by_this_clock - raised) > _CLOCK_STEP_S
-        return float(by_this_clock if set_since else raised)
 
     def _prune(self) -> None:
         keep = KEPT
@@ -168,7 +184,7 @@ class History:
         if beyond:
             asked.append(("rowid < (select rowid from occurrence where occurrence = ?)", beyond))
         if after is not None:
-            asked.append((_AFTER if after > SYNCED_AFTER else "raised >= ?", after))
+            asked.append((_AFTER if after > SET_AFTER else "raised >= ?", after))
         where = f" where {' and '.join(clause for clause, _ in asked)}" if asked else ""
         values = [value for clause, value in asked for _ in range(clause.count("?"))]
         with self._read():

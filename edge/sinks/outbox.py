@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.clock import SYNCED_AFTER, Clock
+from edge.clock import Clock
 from edge.disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
@@ -95,9 +95,10 @@ class Outbox:
 
         What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
-        offset = self._clock.wall() - self._clock.now()
+        offset, synced = self._clock.wall() - self._clock.now(), self._clock.synced()
         with self._lock:
-            new = [Row(self._last_row + n, a, a.t + offset, self._boot) for n, a in enumerate(transitions, start=1)]
+            numbered = enumerate(transitions, start=self._last_row + 1)
+            new = [Row(n, a, a.t + offset, self._boot, synced) for n, a in numbered]
             self._held += [(row, to_disk(row)) for row in new]
             self._last_row += len(new)
             if state is not None:
@@ -168,11 +169,11 @@ class Outbox:
 
     def age_s(self, row: Row) -> float | None:
         """Time since the transition, s; a wall clock that was set meanwhile matters only for those of other runs, of which
-        only it can tell: None where it was or is not set, or says that they are still to come."""
+        only it can tell: None where nobody kept it then or does now, or it says that they are still to come."""
         if row.boot == self._boot:
             return max(0.0, self._clock.now() - row.alarm.t)
-        wall = self._clock.wall()
-        return wall - row.wall if SYNCED_AFTER < row.wall <= wall else None
+        age_s = self._clock.wall() - row.wall
+        return age_s if row.synced and self._clock.synced() and age_s >= 0 else None
 
     def close(self) -> None:
         """Write what is still held, if the disk takes it now; calling twice is harmless."""

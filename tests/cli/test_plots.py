@@ -171,7 +171,7 @@ def test_a_long_sound_is_drawn_where_the_murmur_is_strongest_and_all_its_windows
     begin, end = wave.get_xlim()
     assert 30.0 <= begin <= 36.0
     assert end == begin + 20.0
-    assert wave.get_title(loc="left") == f"{begin:g} to {end:g} s of 56 s, shaded below: most like a murmur"
+    assert wave.get_title(loc="left") == f"0:{begin:04.1f} to 0:{end:04.1f} of 0:56.0, shaded below: most like a murmur"
     assert scales.get_xlim() == heard.get_xlim() == (begin, end)
     assert list(scales.images[0].get_extent()[:2]) == [begin, end]
     assert wave.lines[0].get_xdata()[[0, -1]].tolist() == [begin, pytest.approx(end - 1 / 2000)]
@@ -180,10 +180,30 @@ def test_a_long_sound_is_drawn_where_the_murmur_is_strongest_and_all_its_windows
     assert everything.get_xlim() == (0.0, 56.0)
 
 
+def test_a_night_of_sound_is_labelled_by_the_clock_and_its_windows_show_how_many_they_are(tmp_path, drawn):
+    from edge import inference
+    from edge.cli.analyze.plot_murmur import draw
+
+    hour = [Block("f/pcg", 2000 * s, float(s), 2000.0, np.full((2000, 1), s % 7 - 3.0)) for s in range(3600)]
+    readings = [
+        Reading("pcg.murmur", end, 0.9 if end == 1800.0 else 0.1, "", 0.9, detail={"complete": True})
+        for end in np.arange(5.0, 3601.0).tolist()
+    ]
+    draw(tmp_path / "out.png", hour, readings, inference.load("murmur"), title="night.wav")
+    wave, *_, everything = drawn()
+    everything.figure.canvas.draw()
+    assert wave.get_title(loc="left") == "29:40.0 to 30:00.0 of 1:00:00.0, shaded below: most like a murmur"
+    assert wave.get_xticklabels()[0].get_text() == "0:29:40"
+    assert [label.get_text() for label in everything.get_xticklabels()][::6] == ["0:00:00", "1:00:00"]
+    assert everything.get_xlabel() == "h:min:s"
+    assert everything.lines[0].get_alpha() < 0.5
+    assert everything.patches[0].get_linewidth() > 1.0
+
+
 def test_nothing_answered_in_a_long_sound_shows_its_beginning(tmp_path, drawn):
     murmur_drawn(tmp_path, np.random.default_rng(0).standard_normal(50_000))
     wave, _, heard, everything = drawn()
-    assert wave.get_title(loc="left") == "0 to 20 s of 25 s, shaded below"
+    assert wave.get_title(loc="left") == "0:00.0 to 0:20.0 of 0:25.0, shaded below"
     assert [text.get_text() for text in heard.texts] == ["no window was answered"]
     assert not len(everything.lines[0].get_xdata())
 

@@ -67,12 +67,16 @@ GOOD = [
 
 
 def grade(messages, discovery=DISCOVERY, replied=True):
+    return {v.check for v in verdicts(messages, discovery, replied) if v.state == "FAIL"}
+
+
+def verdicts(messages, discovery=DISCOVERY, replied=True):
     grader = Grader(ROOT, "ha")
     grader.feed("ha", json.dumps(discovery).encode(), retain=True, qos=1, arrival=NOW.timestamp())
     for topic, fields, retain, qos in messages:
         payload = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
         grader.feed(f"{ROOT}/{topic}", payload, retain=retain, qos=qos, arrival=NOW.timestamp() + 1.0)
-    return {v.check for v in grader.verdicts(asked="c", replied=replied) if v.state == "FAIL"}
+    return grader.verdicts(asked="c", replied=replied)
 
 
 def test_a_device_that_keeps_the_contract_passes():
@@ -121,6 +125,17 @@ def without(index, key):
 )
 def test_a_broken_device_fails_in_that_respect(messages, check):
     assert check in grade(messages)
+
+
+@pytest.mark.parametrize(("ahead_s", "state"), [(0, "ok"), (120, "skip")])
+def test_a_clock_that_nobody_keeps_may_be_wrong_and_may_be_right(ahead_s, state):
+    published = (NOW + timedelta(seconds=ahead_s)).isoformat()
+    sent = [(topic, {**fields, "clock_synced": False}, *how) for topic, fields, *how in GOOD]
+    sent = [
+        (t, {**f, "published": published, "t": published} if "result" in t or "event" in t else f, *h)
+        for t, f, *h in sent
+    ]
+    assert [v.state for v in verdicts(sent) if v.check == "clock skew"] == [state]
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_a_list_left_open_follows_what_becomes_of_its_alarms(browser, tmp_path):
         opened(seen, "Alarm 0")
         assert "present, not acknowledged" in seen.text("#one .facts")
         assert seen.page.locator("#one td").nth(1).inner_text() == "--"
-        history.add(kept_alarm(0, "off", 2), wall=1_700_003_601.0, boot="b")  # the clock was set by an hour
+        history.add(kept_alarm(0, "off", 2), wall=1_700_003_601.0, boot="b", moved_s=3600.0)
         history.add(kept_alarm(60), wall=1_700_000_002.0, boot="b")
         seen.until("() => document.querySelector('#alarms b').textContent === 'Alarm 60'")
         assert seen.page.locator("#alarms li").count() == 60

@@ -28,7 +28,10 @@ CUT = """() => [...document.querySelectorAll('#standing button, #actions button,
 class SetClock(SystemClock):
     """A clock whose wall time may be set."""
 
-    ahead_s = 0.0
+    ahead_s, kept = 0.0, True
+
+    def synced(self):
+        return self.kept
 
     def wall(self):
         return super().wall() + self.ahead_s
@@ -158,6 +161,17 @@ def test_the_clock_of_the_page_follows_the_monitors_when_that_is_set(browser, wa
         ward.clock.ahead_s = 5 * 3600.0
         hour = (int(seen.page.evaluate("() => new Date().getUTCHours()")) + 5) % 24
         seen.until("([h]) => Math.abs(parseInt(document.querySelector('#clock').textContent) - h) <= 1", hour)
+
+
+def test_a_clock_that_no_time_server_keeps_is_said_to_be_one(browser, ward):
+    ward.clock.kept = False
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => document.querySelector('#clock').textContent.endsWith(' ?')")
+        seen.until("() => document.querySelector('#device-figures').textContent.includes('no time server keeps it')")
+        ward.clock.kept = True
+        seen.until("() => /\\d$/.test(document.querySelector('#clock').textContent)")
+        seen.until("() => !document.querySelector('#device-figures').textContent.includes('no time server keeps it')")
+        assert seen.complaints == []
 
 
 def answer(bed, text, by="page:ann", ok=True):

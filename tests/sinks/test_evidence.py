@@ -201,6 +201,20 @@ def test_a_clock_that_was_set_back_does_not_make_the_newest_recording_the_oldest
     assert 2 < left[0] < 12
 
 
+@pytest.mark.parametrize("step_s", [1_800_000_000.0, -7200.0])
+def test_times_in_the_history_are_by_the_clock_as_it_is_set_now(evidence, clock, step_s):
+    one, wall = evidence(quota_mb=0), clock.wall()
+    one.record(alarm(90.0))
+    clock.step_wall(0.9)  # steered
+    one.record(alarm(95.0, 2))
+    clock.step_wall(step_s)
+    clock.advance(1.0)
+    one.record(alarm(101.0, 3))
+    assert one.flush(5.0)
+    raised = [row["raised"] - wall for row in one.history.occurrences()]
+    assert raised == pytest.approx([1.9 + step_s, -4.1 + step_s, -10.0 + step_s])
+
+
 def test_a_quota_of_nothing_keeps_only_the_history(evidence, clock, tmp_path):
     one = evidence(quota_mb=0.0)
     feed(one, clock, 100, 150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -71,11 +72,54 @@ def test_alarms_are_in_the_order_in_which_they_came_though_the_clock_was_set_bac
 @pytest.mark.parametrize("step_s", [1_800_000_000.0, 3600.0, -3600.0])
 def test_how_long_an_alarm_stood_is_true_though_the_clock_was_set_meanwhile(past, step_s):
     past.add(alarm(1, t=10.0), wall=60.0, boot="b")
-    past.add(alarm(1, "latched", seq=2, t=40.0), wall=90.0 + step_s, boot="b")
+    past.add(alarm(1, "latched", seq=2, t=40.0), wall=90.0 + step_s, boot="b", moved_s=step_s)
     past.add(alarm(1, "off", seq=3, t=100.0), wall=150.0 + step_s, boot="b")
     (row,) = past.occurrences()
     assert (row["raised"], row["ended"]) == (60.0 + step_s, 150.0 + step_s)
-    assert [t["wall"] for t in past.transitions(row["occurrence"])] == [60.0, 90.0 + step_s, 150.0 + step_s]
+    assert [t["wall"] for t in past.transitions(row["occurrence"])] == [60.0 + step_s, 90.0 + step_s, 150.0 + step_s]
+
+
+@pytest.mark.parametrize("step_s", [1_800_000_000.0, -3600.0])
+def test_what_stands_and_what_is_over_is_moved_with_the_clock_and_nothing_of_another_run(past, step_s):
+    past.add(alarm(1), wall=20.0, boot="a")
+    past.add(alarm(2), wall=30.0, boot="a")
+    past.add(alarm(2, "off", seq=3), wall=60.0, boot="b")
+    past.add(alarm(3), wall=40.0, boot="b")
+    past.add(alarm(3, "off", seq=4), wall=50.0, boot="b")
+    past.add(alarm(4), wall=60.0, boot="b")
+    past.add(alarm(5, condition="clock_step"), wall=70.0 + step_s, boot="b", moved_s=step_s)
+    assert [(row["raised"], row["ended"]) for row in past.occurrences()] == [
+        (70.0 + step_s, None), (60.0 + step_s, None), (40.0 + step_s, 50.0 + step_s), (30.0, 60.0 + step_s), (20.0, None),
+    ]  # fmt: skip
+    assert [t["wall"] for t in past.transitions("b.bed1.af.2")] == [30.0, 60.0 + step_s]
+
+
+def test_a_run_that_never_had_a_clock_is_dated_by_an_alarm_that_stands_from_then(past):
+    past.add(alarm(1, t=10.0), wall=310.0, boot="a")
+    past.add(alarm(1, "off", seq=2, t=20.0), wall=320.0, boot="a")
+    past.add(replace(alarm(2, t=30.0), since=25.0), wall=330.0, boot="a")
+    past.add(replace(alarm(2, "ack", seq=3, t=8.0), since=-40.0), wall=348.0, boot="b")  # nor has the next one
+    assert [row["raised"] for row in past.occurrences()] == [330.0, 310.0]
+    past.add(
+        replace(alarm(2, "off", seq=4, t=68.0), since=-40.0), wall=1_800_000_000.0, boot="b", moved_s=1_799_999_592.0
+    )
+    raised = 1_800_000_000.0 - 108.0 + 5.0
+    assert [(row["raised"], row["ended"]) for row in past.occurrences()] == [
+        (raised, 1_800_000_000.0), (raised - 20.0, raised - 10.0),
+    ]  # fmt: skip
+    assert [t["wall"] for t in past.transitions("b.bed1.af.2")] == [raised, 1_800_000_000.0 - 60.0, 1_800_000_000.0]
+    past.add(replace(alarm(2, "on", seq=5, t=70.0), since=-45.0), wall=1_800_000_002.0, boot="c")
+    assert past.occurrences()[0]["raised"] == raised  # which is dated once
+
+
+def test_what_waits_for_a_disk_that_refuses_is_moved_once(past):
+    past.add(alarm(1), wall=20.0, boot="b")
+    past._db.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+    past.add(alarm(2), wall=30.0, boot="b")
+    past.add(alarm(3), wall=140.0, boot="b", moved_s=100.0)
+    past._db.set_authorizer(None)
+    past.add(alarm(4), wall=150.0, boot="b")
+    assert [row["raised"] for row in past.occurrences()] == [150.0, 140.0, 130.0, 120.0]
 
 
 def test_a_clock_that_drifts_moves_no_alarm_and_another_run_knows_nothing_of_this_ones_seconds(past):

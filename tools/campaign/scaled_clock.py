@@ -25,6 +25,12 @@ class ScaledClock:
     def wall(self) -> float:
         return self.now() + self._offset
 
+    def synced(self) -> bool:
+        return True
+
+    def counts_from(self) -> str:
+        return ""
+
     def sleep(self, seconds: float) -> None:
         threading.Event().wait(seconds / self._speed)
 

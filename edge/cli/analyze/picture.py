@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from edge.types import ConfigError
 
 _DPI = 110
 _TICKS = 10
+_BY_CLOCK_FROM_S = 600.0
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
 
@@ -38,8 +39,16 @@ def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: st
         pyplot.close(figure)
 
 
-def by_the_clock(axis: Any) -> None:
-    """Label a time axis, s, in hours, minutes and seconds from the start, at whole ones of the largest that fit."""
+def label_times(axes: Sequence[Any], all_s: float) -> None:
+    """Label axes of time, s: of a long file, ``all_s``, in hours, minutes and seconds from its start."""
+    by_clock = all_s >= _BY_CLOCK_FROM_S
+    for axis in axes if by_clock else ():
+        _by_the_clock(axis)
+    axes[-1].set_xlabel("h:min:s" if by_clock else "s")
+
+
+def _by_the_clock(axis: Any) -> None:
+    """At whole hours, minutes or seconds, the largest that fit."""
     low, high = axis.get_xlim()
     step_s = next((step for step in _STEPS_S if (high - low) / step <= _TICKS), _STEPS_S[-1])
     axis.set_xticks([step_s * k for k in range(math.ceil(low / step_s), math.floor(high / step_s) + 1)])

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.analyzers.murmur import activation
-from edge.cli.analyze.picture import picture
+from edge.cli._events import clock_text
+from edge.cli.analyze.picture import label_times, picture
 from edge.dsp import pcg
 from edge.dsp import pcg_frontend as frontend
 from edge.dsp.filters import within_reach
@@ -23,6 +24,7 @@ Floats = NDArray[np.float32]
 
 _SHOWN_S = 20.0
 _STEPS = 32  # of the network's activation over a window
+_MANY = 2000
 _LEAST_S = 0.2  # a few frames of the scalogram
 
 
@@ -57,11 +59,11 @@ def draw(
         for axis in axes[:3]:
             axis.set_xlim(begin_s, end_s)
         if long:
-            shown = f"{begin_s:g} to {end_s:g} s of {all_s:.0f} s, shaded below"
+            shown = f"{clock_text(begin_s)} to {clock_text(end_s)} of {clock_text(all_s)}, shaded below"
             most = ": most like a murmur" if judged else ""
             axes[0].set_title(shown + most, loc="left", fontsize="small")
             _all(axes[3], judged, (begin_s, end_s), all_s)
-        axes[-1].set_xlabel("s")
+        label_times(axes, all_s)
 
 
 def strongest_from(judged: Sequence[Reading], all_s: float) -> float:
@@ -172,13 +174,14 @@ def _heard(axis: Any, judged: Sequence[Reading], raw: tuple[NDArray[Any], NDArra
 
 
 def _all(axis: Any, judged: Sequence[Reading], shown: tuple[float, float], all_s: float) -> None:
-    _dots(axis, judged)
-    axis.axvspan(*shown, color="#27476e", alpha=0.15)
+    many = len(judged) > _MANY  # of a night: how dark it is tells how many
+    _dots(axis, judged, **({"markersize": 2, "alpha": 0.1, "markeredgewidth": 0} if many else {}))
+    axis.axvspan(*shown, color="#27476e", alpha=0.15, linewidth=3)  # 20 s of a night have no width
     axis.set_xlim(0, all_s)
     axis.set_ylim(-0.1, 1.1)
     axis.set_ylabel("all windows")
 
 
-def _dots(axis: Any, judged: Sequence[Reading], **label: str) -> None:
+def _dots(axis: Any, judged: Sequence[Reading], **how: Any) -> None:
     middles = [(_start(r) + r.t) / 2 for r in judged]
-    axis.plot(middles, [r.value for r in judged], "o", markersize=3, color="black", **label)
+    axis.plot(middles, [r.value for r in judged], "o", **{"markersize": 3, "color": "black", **how})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.cli.analyze.picture import by_the_clock, picture
+from edge.cli.analyze.picture import label_times, picture
 from edge.dsp.beats import band_passed, find_beats
 from edge.dsp.ppg_breaks import MAX_BRIDGE_S
 from edge.dsp.resample import to_grid
@@ -19,7 +19,6 @@ from edge.window import sample_times
 _SAME_S = 0.05  # two times nearer than this are the same hop
 _MAX_ROWS = 12
 _OF_EACH = 3  # rows of each verdict but sinus rhythm, where not all are shown
-_BY_CLOCK_FROM_S = 600.0
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
 _LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
@@ -50,7 +49,6 @@ def draw(
         chosen = _chosen(starts, verdicts)
         title += f"\n{len(chosen)} of {len(starts)} windows of 10 s, some of each verdict; all of them below"
         starts = starts[chosen]
-    by_clock = blocks[-1].t_end - begin >= _BY_CLOCK_FROM_S
     size = (12, 1.6 * (len(starts) + 1.5))
     with picture(plot, len(starts) + 1, size=size, title=title) as axes:
         heights = []
@@ -62,9 +60,7 @@ def draw(
             axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
         _rates(axes[-1], readings, begin, blocks[-1].t_end)
         _strip(axes[-1], verdicts)
-        for axis in axes if by_clock else ():
-            by_the_clock(axis)
-        axes[-1].set_xlabel("h:min:s" if by_clock else "s")
+        label_times(axes, blocks[-1].t_end - begin)
 
 
 def _chosen(starts: np.ndarray, verdicts: Sequence[Reading]) -> list[int]:

@@ -16,8 +16,11 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "model_variant": ("a variant of a model does not work here", "edge-vitals models verify"),
     "face_models_missing": ("the face models are not there", "edge-vitals models pull"),
     "clock_unset": ("the wall clock is in the past", "connect to a network once, or add a clock battery (RTC)"),
-    "clock_unsynchronised": ("the wall clock follows no time server", "timedatectl set-ntp true"),
-    "clock_unknown": ("nothing says whether the clock is right", "install systemd-timesyncd or chrony"),
+    "clock_unsynchronised": (
+        "the wall clock follows no time server",
+        "install systemd-timesyncd or chrony; timedatectl set-ntp true",
+    ),
+    "clock_unknown": ("nothing says whether the clock is right", "look whether a time server keeps it"),
     "state_read_only": ("the state folder cannot be written", "set device.state_dir to a folder that can"),
     "state_hung": (
         "the state folder's disk gives no answer",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.cli.doctor.faults import Finding, fault, fine
-from edge.clock import SYNCED_AFTER
+from edge.clock import SET_AFTER, kept_by_time_server
 from edge.database import read_only
 from edge.disk import OUTBOX, existing, is_full, must_have_room
 from edge.extras import EXTRA_OF, installed
@@ -33,9 +33,9 @@ class Machine:
     """Where the machine says what it is like; another one in tests."""
 
     sys: Path = Path("/sys")
-    run: Path = Path("/run")
     vcgencmd: str = "vcgencmd"
     wall: Callable[[], float] = time.time
+    kept: Callable[[], bool | None] = kept_by_time_server
 
 
 def packages(config: Config | None) -> Iterator[Finding]:
@@ -98,12 +98,12 @@ def configuration(config: Config | None) -> Iterator[Finding]:
 
 
 def clock(machine: Machine) -> Finding:
-    if machine.wall() < SYNCED_AFTER:
+    if machine.wall() < SET_AFTER:
         return fault("clock", "clock_unset", time.strftime("%Y-%m-%d", time.gmtime(machine.wall())))
-    if any((machine.run / flag).exists() for flag in ("systemd/timesync/synchronized", "chrony/synchronized")):
-        return fine("clock", "synchronised")
-    known = (machine.run / "systemd/timesync").exists()
-    return fault("clock", "clock_unsynchronised" if known else "clock_unknown")
+    kept = machine.kept()
+    if kept is None:
+        return fault("clock", "clock_unknown")
+    return fine("clock", "synchronised") if kept else fault("clock", "clock_unsynchronised")
 
 
 def power(machine: Machine) -> Iterator[Finding]:

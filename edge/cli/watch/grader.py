@@ -156,7 +156,7 @@ class Grader:
         if seen:
             return Verdict(name, "ok", f"{seen} judged")
         if name == "clock skew" and not self._synced:
-            return Verdict(name, "skip", "the device says that its clock is not set")
+            return Verdict(name, "skip", "the device says that no time server keeps its clock")
         must = name in ("payload", "status", "reading", "discovery")
         return Verdict(name, "FAIL" if must else "skip", "nothing was published")
 
@@ -249,9 +249,12 @@ class Grader:
             self._skews.append(skew_s)
 
     def _judge_skew(self) -> None:
-        if self._skews and self._synced:
-            skew_s = min(self._skews)  # a message may wait on its way; none arrives before it is sent
-            self._note("clock skew", abs(skew_s) <= MAX_SKEW_S, f"its clock is {-skew_s:+.1f} s from the one here")
+        if not self._skews:
+            return
+        skew_s = min(self._skews)  # a message may wait on its way; none arrives before it is sent
+        right = abs(skew_s) <= MAX_SKEW_S
+        if right or self._synced:
+            self._note("clock skew", right, f"its clock is {-skew_s:+.1f} s from the one here")
 
     def _judge_ages(self) -> None:
         skew_s = median(self._skews) if self._skews else 0.0

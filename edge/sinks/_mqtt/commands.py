@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DRILL
-from edge.clock import SYNCED_AFTER, Clock
+from edge.clock import SET_AFTER, Clock
 from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of, seq_of
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
@@ -143,12 +143,15 @@ class CommandInbox:
             sent, age_s = None, math.inf
         if sent is None or sent.tzinfo is None:
             raise RefusedCommandError("needs 't', ISO 8601 with a time zone")
+        doubt = "" if self._clock.synced() else "; no time server keeps this monitor's clock"
         if age_s < -STALE_S:
-            if self._clock.wall() <= SYNCED_AFTER:
+            if self._clock.wall() <= SET_AFTER:
                 raise RefusedCommandError("this monitor's clock is not set: nobody can tell how old that is")
-            raise RefusedCommandError(f"'t' is {-age_s:.0f} s ahead of this monitor's clock: is one of both wrong?")
+            raise RefusedCommandError(
+                f"'t' is {-age_s:.0f} s ahead of this monitor's clock: is one of both wrong?{doubt}"
+            )
         if age_s > STALE_S:
-            raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s")
+            raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s{doubt}")
 
 
 def _said(payload: bytes, key: str) -> str:

@@ -144,6 +144,7 @@ class Conversation:
             row.alarm,
             brief=brief,
             wall=None if row.boot == self._boot else row.wall,
+            synced=row.synced,
             boot=row.boot,
             historical=self._drain.is_late(row),
             published=self._payloads.now(),

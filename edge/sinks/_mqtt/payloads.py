@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge.clock import SYNCED_AFTER, Clock, iso
+from edge.clock import Clock, iso
 from edge.plain import encode
 from edge.types import Alarm, BedStatus, CommandResult, Heartbeat, Reading, SourceStatus, Stats
 
@@ -79,8 +79,8 @@ class Payloads:
     def stamp(self, t: float, *, key: str = "t") -> dict[str, Any]:
         """The fields every payload carries, for event time ``t`` (monotonic, s)."""
         wall = self._clock.wall() - (self._clock.now() - t)
-        synced = self._clock.wall() > SYNCED_AFTER
-        return {"v": VERSION, key: iso(wall), "mono": round(t, 3), "boot": self._boot, "clock_synced": synced}
+        told = {"mono": round(t, 3), "boot": self._boot, "clock_synced": self._clock.synced()}
+        return {"v": VERSION, key: iso(wall), **told}
 
     def now(self) -> str:
         """Wall time now, ISO 8601."""
@@ -129,13 +129,15 @@ class Payloads:
         ]
         return {**shares, "blind": blind}
 
-    def alarm(self, alarm: Alarm, *, wall: float | None = None, brief: bool = False, **more: Any) -> bytes:
-        """An alarm as event or as standing. wall: when it was, by the clock of then, for one of an earlier run; brief: of its
-        evidence only the change, for a broker that takes no more."""
+    def alarm(
+        self, alarm: Alarm, *, wall: float | None = None, synced: bool = True, brief: bool = False, **more: Any
+    ) -> bytes:
+        """An alarm as event or as standing. wall, synced: when it was, by the clock of then, and what kept that, for one of an
+        earlier run; brief: of its evidence only the change, for a broker that takes no more."""
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now
-            stamp |= {"t": iso(wall), "clock_synced": wall > SYNCED_AFTER}
+            stamp |= {"t": iso(wall), "clock_synced": synced}
             since = iso(wall - (alarm.t - alarm.since))
         fields = {
             "id": alarm.id,

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.clock import machine_start
+
 _MAGIC: Final = b"EVCOPY1\n"
 _HEAD: Final = struct.Struct("<8sQ?36sI")  # magic, turn, closed, the machine's start, length; then the checksum
 _CHECKSUM: Final = struct.Struct("<I")
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _MOST_BYTES: Final = 1 << 26
 _STEP_BYTES: Final = 1 << 16  # so much at a time; on a disk that is full by then there is still some room to go on
 
@@ -38,7 +39,7 @@ class StateCopy:
 
     def __init__(self, path: Path, *, machine: str | None = None) -> None:
         self._paths = [path.with_name(f"{path.name}.{n}") for n in (0, 1)]
-        self._machine = (_machine() if machine is None else machine).encode()[:36]
+        self._machine = (machine_start() if machine is None else machine).encode()[:36]
         self._files: dict[Path, int] = {}
         self._room = 0  # bytes that the disk surely has for each
         self._last: tuple[int, bytes] | None = None
@@ -114,9 +115,3 @@ class StateCopy:
             return None
         same_start = bool(self._machine) and machine.rstrip(b"\0") == self._machine
         return Copied(turn, state, closed or same_start)
-
-
-def _machine() -> str:
-    with contextlib.suppress(OSError):
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    return ""

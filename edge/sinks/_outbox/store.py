@@ -76,7 +76,7 @@ class Store:
             rows = self.db.execute(
                 "select row, alarm, wall, boot from event where row > ? order by row limit ?", (after, limit)
             ).fetchall()
-            return [Row(row, from_disk(a), w, b) for row, a, w, b in rows]
+            return [from_disk(*row) for row in rows]
         return None
 
     def count(self) -> int:

@@ -185,6 +185,9 @@ class WebSink:
     def send(self, event: Event) -> None:
         """Take an event; never waits."""
         self._picture.take(event)
+        step = isinstance(event, Alarm) and event.condition == "clock_step" and event.presence == "on"
+        if step and self._sessions is not None:
+            self._sessions.clock_was_set()
 
     def observe(self, block: Block) -> None:
         """Any thread: take a block that enters a window; never waits."""

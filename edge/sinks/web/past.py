@@ -21,7 +21,7 @@ from edge.dsp.ppg_breaks import MAX_BRIDGE_S
 from edge.dsp.pulse_rate import RATE_SPAN_S, WINDOW_S
 from edge.dsp.resample import to_grid
 from edge.dsp.rest_rate import look
-from edge.recording import ClockMark, Entry, Recording, set_marks
+from edge.recording import Entry, Recording
 from edge.sinks.web.receipt import receipt
 from edge.sinks.web.traces import Traces, channels_read, read_channel
 from edge.types import Alarm, Block, Reading, SourceError
@@ -93,20 +93,17 @@ def _with_receipts(transitions: Iterable[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str, Any]) -> dict[str, Any]:
-    """A recording as traces, marks and readings. wall: what makes a monotonic time Unix time, s."""
+    """A recording as traces, marks and readings. wall: what makes a monotonic time Unix time, s: the alarm's, which is moved
+    when the clock is set, and not that of the moment of recording."""
     header = recording.header
     start, end = (float(t) for t in header["span"])
     channels = channels_read(str(header.get("config", "")))
-    clocks = [e for e in entries if isinstance(e, ClockMark)]
-    clocks = set_marks(clocks) or clocks
     blocks = [e for e in entries if isinstance(e, Block) and e.t_end > start - _SETTLE_S and e.t0 < end]
     readings = [e for e in entries if isinstance(e, Reading) and start <= e.t <= end]
     return {
         "start": start,
         "end": end,
-        "wall": clocks[0].wall - clocks[0].t
-        if clocks
-        else float(header.get("wall", 0.0)) - float(header.get("mono", 0.0)),
+        "wall": alarm["wall"] - alarm["t"],
         "bytes": sum(part.stat().st_size for part in recording.parts),
         "version": header.get("version", ""),
         "models": header.get("identities", {}),

@@ -146,10 +146,11 @@ class Picture:
         }
 
 
-def envelope(now: float, wall: float, last_event: float, items: Sequence[bytes]) -> bytes:
-    """One message: the time it was made, by the monotonic clock and by the wall's, that of the program's last sign of
-    life, and its items. The wall's is in each, since it may be set at any time."""
-    return b'{"now":%.3f,"wall":%.3f,"alive":%.3f,"m":[%b]}' % (now, wall, last_event, b",".join(items))
+def envelope(now: float, wall: float, last_event: float, items: Sequence[bytes], *, synced: bool) -> bytes:
+    """One message: the time it was made, by the monotonic clock and by the wall's, whether that is kept, that of the
+    program's last sign of life, and its items. The wall's is in each, since it may be set at any time."""
+    stamp = (now, wall, b"true" if synced else b"false", last_event)
+    return b'{"now":%.3f,"wall":%.3f,"synced":%b,"alive":%.3f,"m":[%b]}' % (*stamp, b",".join(items))
 
 
 def greeting(snapshot: Mapping[str, Any], **more: Any) -> bytes:

@@ -44,11 +44,16 @@ class SessionFile:
                 token = next((t for t in tokens if hmac.compare_digest(_code(t, session), code)), None)
                 if token is not None and until > wall:
                     found[session] = (token, now + min(SESSION_S, until - wall))
+        self._sessions = found
         return found
 
     def save(self, sessions: Mapping[bytes, tuple[bytes, float]]) -> None:
         """Any thread: these are all there are."""
         self._sessions = dict(sessions)
+        self._gathered.ask()
+
+    def clock_was_set(self) -> None:
+        """Any thread: the ends on the disk are by the old clock, and by the new one may be past."""
         self._gathered.ask()
 
     def close(self) -> None:

@@ -105,8 +105,8 @@ class Audience:
 
     def message(self, viewer: Viewer) -> bytes:
         """The viewer's next message."""
-        now = self._clock.now()
-        return envelope(now, self._clock.wall(), self._picture.last_event, viewer.take(now))
+        clock, now = self._clock, self._clock.now()
+        return envelope(now, clock.wall(), self._picture.last_event, viewer.take(now), synced=clock.synced())
 
     async def feed(self) -> None:
         """Spread what changed, until cancelled; at least a beat a second."""

@@ -33,7 +33,7 @@ def test_all_together_is_under_ten_seconds_and_exits_with_3(device, mosquitto, t
 
 def test_without_a_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    steps = {one.step for one in findings(None, machine=Machine(sys=tmp_path, run=tmp_path))}
+    steps = {one.step for one in findings(None, machine=Machine(sys=tmp_path))}
     assert steps >= {"models", "clock", "power", "disk", "port", "camera"}
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from edge.clock import iso
 from edge.types import BedStatus, CommandResult
 from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, load, wanting
 
@@ -74,6 +75,23 @@ def test_without_a_clock_that_is_set_no_command_is_known_to_be_fresh(device, sub
     send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso()})
     answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
     assert (answer["ok"], answer["text"]) == (False, "this monitor's clock is not set: nobody can tell how old that is")
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "said"),
+    [
+        (-3600.0, "'t' is 3600 s ahead of this monitor's clock: is one of both wrong?"),
+        (3600.0, "stale: sent 3600 s ago; at most 30 s"),
+    ],
+)
+def test_a_refusal_by_a_clock_that_nobody_keeps_says_so(device, subscriber, monkeypatch, ahead_s, said):
+    sent = 1_800_000_000.0
+    monkeypatch.setattr(CLOCK, "wall", lambda: sent + ahead_s, raising=False)
+    monkeypatch.setattr(CLOCK, "synced", lambda: False, raising=False)
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": iso(sent)})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
+    assert (answer["ok"], answer["clock_synced"]) == (False, False)
+    assert answer["text"] == f"{said}; no time server keeps this monitor's clock"
 
 
 def test_a_number_without_an_end_is_handed_on_as_infinite(device, subscriber):

@@ -27,9 +27,12 @@ def test_coverage_has_shares_and_the_latest_blind_intervals_in_wall_time():
     }
 
 
-@pytest.mark.parametrize(("wall", "synced"), [(1_000.0, False), (1_800_000_000.0, True)])
-def test_whether_the_clock_was_ever_set_is_told_with_everything(wall, synced):
-    assert Payloads(ManualClock(now=50.0, wall=wall), "b").stamp(50.0)["clock_synced"] is synced
+@pytest.mark.parametrize(
+    ("wall", "kept", "synced"),
+    [(1_000.0, True, False), (1_800_000_000.0, False, False), (1_800_000_000.0, True, True)],
+)
+def test_whether_the_clock_is_kept_is_told_with_everything(wall, kept, synced):
+    assert Payloads(ManualClock(now=50.0, wall=wall, kept=kept), "b").stamp(50.0)["clock_synced"] is synced
 
 
 def test_a_brief_alarm_has_of_its_evidence_only_what_changed():

@@ -127,7 +127,7 @@ def test_closing_twice_leaves_the_files_of_others_alone(tmp_path):
 
 
 def test_a_machine_that_does_not_say_when_it_started_is_sure_of_nothing_but_an_orderly_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(written, "_BOOT_ID", tmp_path / "none")
+    monkeypatch.setattr("edge.clock._BOOT_ID", tmp_path / "none")
     one = StateCopy(tmp_path / "outbox.copy")
     one.write(1, b"x")
     assert StateCopy(tmp_path / "outbox.copy").read() == Copied(1, b"x", certain=False)

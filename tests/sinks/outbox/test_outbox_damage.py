@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from edge import database as module
 from edge.clock import ManualClock
+from edge.plain import encode, fields_of
 from edge.sinks.mqtt import build
 from outbox_on_disk import alarm, seqs
 
@@ -252,6 +254,16 @@ def test_age_of_what_another_run_left_is_by_the_wall_clock(open_box, clock):
     assert open_box().oldest_s() == 60.0
 
 
+@pytest.mark.parametrize("kept", [(False, True), (True, False)], ids=["then", "now"])
+def test_age_of_what_another_run_left_is_not_known_by_a_clock_that_nobody_kept(open_box, clock, kept):
+    clock.step_wall(SYNCED - clock.wall())
+    for boot, keeps in zip(("boot0", "boot1"), kept, strict=True):
+        clock.kept = keeps
+        box = open_box(boot)
+        box.append([alarm(1, t=clock.now())])
+        assert box.oldest_s() == (0.0 if boot == "boot0" else None)
+
+
 @pytest.mark.parametrize("walls", [(50.0, 60.0), (50.0, SYNCED), (SYNCED, 50.0), (SYNCED, SYNCED - 1.0)])
 def test_age_of_what_another_run_left_is_not_known_by_a_clock_that_was_not_set_or_went_back(open_box, clock, walls):
     for boot, wall in zip(("boot0", "boot1"), walls, strict=True):
@@ -299,6 +311,26 @@ def test_an_event_of_another_run_keeps_its_own_clocks(event_of, open_box, clock)
     assert (event["historical"], event["boot"], event["mono"], event["clock_synced"]) == (True, "boot0", 90.0, False)
     assert (event["t"], event["since"]) == ("1970-01-01T00:00:40.000Z", "1970-01-01T00:00:30.000Z")
     assert (event["published"][:10], event["delay_s"]) == ("2027-01-15", None)
+
+
+def test_an_event_of_another_run_says_whether_its_clock_was_kept_then(event_of, open_box, clock):
+    clock.step_wall(SYNCED - clock.wall())
+    clock.kept = False  # the board went on with the time of its last stop
+    open_box("boot0").append([alarm(1, t=90.0)])
+    clock.kept = True
+    event = event_of()
+    assert (event["clock_synced"], event["t"][:10], event["delay_s"]) == (False, "2027-01-15", None)
+
+
+@pytest.mark.parametrize(("wall", "synced"), [(SYNCED, True), (50.0, False)])
+def test_an_event_of_an_older_version_has_a_clock_that_was_set(event_of, open_box, clock, wall, synced):
+    clock.step_wall(wall - clock.wall())
+    box = open_box("boot0")
+    box.append([alarm(1, t=90.0)])
+    box.close()
+    with contextlib.closing(sqlite3.connect(box.path)) as db, db:
+        db.execute("update event set alarm = ?", (encode(fields_of(alarm(1, t=90.0))),))
+    assert event_of()["clock_synced"] is synced
 
 
 def test_a_database_that_refuses_everything_does_not_hold_up_what_comes_now(open_box):

@@ -13,9 +13,8 @@ import pytest
 
 from early_beats import noise, steady
 from edge.clock import ManualClock
-from edge.recording import ClockMark, Recording, RecordingWriter
+from edge.recording import ClockMark, RecordingWriter
 from edge.sinks.history import History
-from edge.sinks.web.past import waveform
 from edge.types import Alarm, Block, Reading
 from web_server import WebServer
 
@@ -131,20 +130,9 @@ def test_a_question_that_is_none_is_refused(page, query):
     assert page.request("GET", f"/history.csv?{query}")[0] == 400
 
 
-@pytest.mark.parametrize(
-    ("marks", "wall"),
-    [
-        ([(70.0, 1_690_000_070.0), (90.0, 1_800_000_090.0)], 1_800_000_000.0),  # set while the alarm stood
-        ([(70.0, 1_690_000_070.0)], 1_690_000_000.0),
-    ],
-)
-def test_a_waveform_has_the_time_of_a_clock_that_was_set_in_it(tmp_path, marks, wall):
-    path = tmp_path / "a.evrec"
-    with path.open("wb") as file:
-        RecordingWriter(file, {"span": [70.0, 160.0]})
-    of_alarm = {"evidence": {}}
-    told = waveform(Recording(path), [ClockMark(*mark) for mark in marks], of_alarm)
-    assert told["wall"] == wall
+def test_a_waveform_has_the_time_of_its_alarm_though_the_clock_was_set_after_it(page, kept):
+    kept.history.add(alarm(number=3, t=400.0), wall=1_700_004_000.0, boot="b", moved_s=3600.0)
+    assert got(page, f"/history/{OCCURRENCE}")["recording"]["wall"] == 1_700_003_600.0
 
 
 def test_one_alarm_comes_with_its_waveform_beats_and_findings(page, kept):

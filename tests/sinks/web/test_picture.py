@@ -122,9 +122,10 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
 
 
 def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():
-    assert json.loads(envelope(12.5, 1_700_000_000.25, 11.25, [b'{"k":"x"}', b"1"])) == {
+    assert json.loads(envelope(12.5, 1_700_000_000.25, 11.25, [b'{"k":"x"}', b"1"], synced=False)) == {
         "now": 12.5,
         "wall": 1_700_000_000.25,
+        "synced": False,
         "alive": 11.25,
         "m": [{"k": "x"}, 1],
     }

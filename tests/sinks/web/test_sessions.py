@@ -7,6 +7,7 @@ import pytest
 from edge.clock import ManualClock
 from edge.sinks.web.access import SESSION_S, Access, parse_tokens
 from edge.sinks.web.sessions import FILE, SessionFile
+from edge.types import Alarm
 from web_server import WebServer
 
 LOOK, ACT = "look-0123456789ab", "act-0123456789abcd"
@@ -22,6 +23,10 @@ def begun(folder, *, mono=0.0, wall=WALL, text=TEXT):
         sessions=kept.load(tokens), keep=kept.save,
     )  # fmt: skip
     return door, kept
+
+
+def alarm(condition):
+    return Alarm(f"_device/{condition}", "o1", "technical", "low", "on", 500.0, "Set", condition, "_device", seq=1)
 
 
 def logged_in(folder, token=LOOK, **more):
@@ -49,6 +54,18 @@ def test_a_clock_that_was_set_back_makes_no_log_in_longer_than_a_new_one(tmp_pat
     session = logged_in(tmp_path)
     assert after(tmp_path, session, at=SESSION_S - 1.0, wall=0.0).name == "screen"
     assert after(tmp_path, session, at=SESSION_S, wall=0.0) is None
+
+
+def test_a_screen_that_logged_in_before_the_clock_was_set_is_logged_in_after_a_restart(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", TEXT.replace("\n", ","))
+    clock, settings = ManualClock(500.0, wall=300.0), {"token_env": "PAGE_TOKENS", "state_dir": tmp_path}
+    with WebServer(clock=clock, **settings) as server:
+        cookie = server.cookie(LOOK)
+    with WebServer(clock=clock, **settings, port=server.port) as server:  # which has nothing new to keep
+        clock.step_wall(WALL)
+        server.sink.send(alarm(condition="clock_step"))
+    with WebServer(clock=clock, **settings, port=server.port) as server:
+        assert server.request("GET", "/session", Cookie=cookie)[0] == 200
 
 
 @pytest.mark.parametrize("text", [f"view {ACT} screen", f"view {LOOK}x screen"])

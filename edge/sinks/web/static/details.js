@@ -73,6 +73,7 @@ function events() {
 function figures() {
   const { stats, hello, cpu } = state;
   const told = [["Program", `edge-vitals ${hello?.version ?? ""}`]];
+  if (state.connected && !state.synced) told.push(["Clock", "no time server keeps it: times may be wrong"]);
   if (stats && state.connected) {
     const f = stats.figures, sum = (o) => Object.values(o ?? {}).reduce((a, b) => a + b, 0);
     if (f.latency_ms) told.push(["Delay of readings", `${f.latency_ms.p50.toFixed(0)} ms, 95 % under ${f.latency_ms.p95.toFixed(0)} ms`]);

@@ -56,6 +56,7 @@ function receive(text) {
   clock(now / 1000, message.now);
   state.alive = message.alive;
   state.wall = message.wall - message.now;
+  state.synced = message.synced;
   for (const item of message.m) {
     if (item.k === "hello") {
       offset = now / 1000 - message.now;

@@ -94,7 +94,7 @@ function show() {
   showGone();
   showBeds(now);
   showModes(now);
-  put($("clock"), state.hello && state.connected ? timeOfDay(wallTime(now)) : "");
+  put($("clock"), state.hello && state.connected ? `${timeOfDay(wallTime(now))}${state.synced ? "" : " ?"}` : "");
   for (const [source, face] of Object.entries(state.faces)) {
     const trace = traceOf(`${source}/roi`);
     if (trace) showFace(trace.figure, now - face.at < FACE_S ? face : {}); // of a camera that is gone nothing is known

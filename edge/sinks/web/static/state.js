@@ -2,7 +2,7 @@
 
 export const state = {
   hello: null, readings: new Map(), sources: new Map(), places: new Map(), alarms: new Map(), events: [], watching: {}, stats: null,
-  faces: {}, cpu: null, alive: 0, wall: null, connected: false,
+  faces: {}, cpu: null, alive: 0, wall: null, synced: true, connected: false,
   bed: new URLSearchParams(location.search).get("bed") ?? sessionStorage.getItem("bed"),
 };
 
