@@ -101,7 +101,7 @@ class Evidence:
         self.lost = 0
         self._why = ""
         self._disk = DiskThread("edge-evidence")
-        self._ask(partial(remove_leavings, root))
+        self._disk.do(partial(remove_leavings, root))
 
     def record(self, entry: Entry) -> None:
         """Keep an entry for as long as an alarm may ask for it; note an alarm in the history."""
@@ -110,7 +110,7 @@ class Evidence:
                 return
             if isinstance(entry, Alarm):
                 wall = self._clock.wall() - (self._clock.now() - entry.t)
-                self._ask(partial(self.history.add, entry, wall=wall, boot=self._boot))
+                self._disk.do(partial(self.history.add, entry, wall=wall, boot=self._boot))
             if self._quota_bytes:
                 self._hand_over(self._ring.take(entry, self._header))
 
@@ -146,21 +146,12 @@ class Evidence:
                 self._lose(span, "the disk is too slow")
                 continue
             self._waiting += 1
-            self._ask(partial(self._write, span, entries))
+            self._disk.do(partial(self._write, span, entries))
 
     def _lose(self, span: Span, why: str) -> None:
         self.lost += len(span.occurrences)
         self._why = f"{_UNKEPT}: {why}"
         log.error("evidence: no recording of %d alarm(s) of %s: %s", len(span.occurrences), span.bed, why)
-
-    def _ask(self, work: Callable[[], None]) -> None:
-        def done() -> None:
-            try:
-                work()
-            except Exception:  # the next alarm's evidence must not depend on this one's
-                log.exception("evidence: failed")
-
-        self._disk.ask(done)
 
     # ---- the disk's thread ---------------------------------------------------------------------------------
 
