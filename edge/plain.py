@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+_LONGEST_BYTES: Final = 1 << 20  # ten times what a device of ten beds announces; what is longer takes seconds to read
 
 
 def plain(value: Any) -> Any:
@@ -35,10 +37,15 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
-def json_of(payload: bytes) -> Any:
-    """What a payload says; raises ValueError for what is no JSON, also where it is nested too deep or not a number."""
+def json_of(payload: str | bytes, *, names_once: bool = False) -> Any:
+    """What a payload says; raises ValueError for what is no JSON, also where it is too long, nested too deep or not a number.
+
+    names_once: so for an object, too, in which a name stands twice.
+    """
+    if len(payload) > _LONGEST_BYTES:
+        raise ValueError("too long")
     try:
-        return json.loads(payload, parse_constant=_no_number)
+        return json.loads(payload, parse_constant=_no_number, object_pairs_hook=_named_once if names_once else None)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -54,3 +61,10 @@ def object_of(payload: bytes) -> dict[str, Any] | None:
 
 def _no_number(word: str) -> float:
     raise ValueError(word)
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge.clock import Clock
-from edge.disk import sync_folder
 from edge.recording import RecordingWriter
 from edge.recording.batches import BatchedRecording
 from edge.types import ConfigError
+from edge.whole_files import sync_folder
 
 log = logging.getLogger(__name__)
 

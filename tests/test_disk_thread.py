@@ -84,6 +84,18 @@ def test_after_the_end_what_was_asked_for_is_done_and_no_more(program):
     assert program.disk.end(0.0)
 
 
+def test_what_nobody_waits_for_says_in_the_log_that_it_failed_and_costs_no_other(program, caplog):
+    program.disk.do(lambda: 1 / 0)
+    program.disk.do(lambda: None)
+    assert program.disk.ask(lambda: "behind them").result(60.0) == "behind them"
+    assert [(one.getMessage(), one.exc_info[0]) for one in caplog.records] == [
+        ("edge-disk-test failed", ZeroDivisionError)
+    ]
+    program.disk.end(60.0)
+    program.disk.do(lambda: 1 / 0)
+    assert len(caplog.records) == 1
+
+
 def test_an_end_is_not_waited_for_twice_where_the_disk_hangs(program):
     program.disk.ask(program.slow)
     assert program.begun.wait(60.0)

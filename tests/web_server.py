@@ -7,6 +7,7 @@ import http.client
 import json
 import queue
 import ssl
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -104,8 +105,9 @@ class Watcher:
         for item in self.items:
             if found(item):
                 return item
+        until = time.monotonic() + WAIT_S  # of all of them: a live page is never silent
         while True:
-            message = json.loads(self.socket.recv(timeout=WAIT_S))
+            message = json.loads(self.socket.recv(timeout=max(0.0, until - time.monotonic())))
             self.envelopes.append(message)
             self.items += message["m"]
             for item in message["m"]:

@@ -64,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser(_needed(argv)).parse_args(argv)
     from edge.types import ConfigError, EdgeVitalsError, ModelError  # not before: the version needs nothing of it
 
+    code = 1
     try:
         code = int(args.func(args))
         sys.stdout.flush()
@@ -81,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+    except BrokenPipeError:  # the reader has gone, as with `| head`: a grade that nobody waited for did not pass
         _no_more_output()
-        return 0
+        return code
     except OSError as error:
         if error.filename is not None:  # a file or folder that cannot be reached is no bug of ours
             print(f"edge-vitals: {error.filename}: {error.strerror}", file=sys.stderr)

@@ -9,11 +9,11 @@ import threading
 import time
 import uuid
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edge.cli._options import prefix
+from edge.clock import iso
 from edge.types import ConfigError, SinkError
 
 PASSWORD_ENV: Final = "EDGE_VITALS_MQTT_PASSWORD"
@@ -99,7 +99,7 @@ class Client:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.ResponseTopic = response
         command_id = uuid.uuid4().hex[:12]
-        stamp = {"command_id": command_id, "by": by, "t": datetime.now(UTC).isoformat()}
+        stamp = {"command_id": command_id, "by": by, "t": iso(time.time())}
         self._connection.client.publish(topic, json.dumps({**stamp, **fields}), 1, False, properties)
         return command_id
 

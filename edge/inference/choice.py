@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 
 from edge.inference.card import Card
+from edge.whole_files import write_whole
 
 FILE = "variants.json"
 
@@ -45,12 +45,7 @@ def store_choice(
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         whole = {**_read(state_dir), card.name: entry}
-        beside = state_dir / f"{FILE}.{os.getpid()}"
-        try:
-            beside.write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            beside.replace(state_dir / FILE)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(state_dir / FILE, (json.dumps(whole, indent=2, sort_keys=True) + "\n").encode())
     except OSError as error:
         return f"{state_dir / FILE}: not written ({error.strerror}): variants will be timed again at the next start"
     return ""

@@ -12,15 +12,16 @@ import contextlib
 import errno
 import logging
 import math
-import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.disk import HUNG_S, is_full
+from edge.disk import is_full
+from edge.disk_thread import DiskThread
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
 from edge.types import Alarm
 
@@ -31,6 +32,7 @@ BATCH_S: Final = 10.0
 _WAITING_BYTES = 1 << 25
 _TELL_EVERY_S = 3600.0  # a disk that fails for weeks must not fill the log as well
 _MOST_BYTES = 1 << 22  # of entries in one batch
+_CLOSE_S = 10.0
 _UNKEPT = "recordings are not kept"
 
 
@@ -58,13 +60,11 @@ class BatchedRecording(ABC):
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._due = clock.now() + batch_s
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._waiting_bytes = 0
         self._closed = False
         self.lost_entries = self._told_lost = 0
         self._told_at = -math.inf
         self._why = ""
-        self._began: float | None = None
         self.bytes_written = 0
         self._part_written = 0
         self._writer: RecordingWriter | None = None
@@ -75,16 +75,15 @@ class BatchedRecording(ABC):
                 raise
             self._why = _refused(error)
             log.error("%s: %s; the watching goes on", name, error.strerror)
-        self._thread = threading.Thread(target=self._run, name=f"edge-{type(self).__name__.lower()}", daemon=True)
-        self._thread.start()
+        self._disk = DiskThread(f"edge-{type(self).__name__.lower()}")
 
     @abstractmethod
     def _begin(self, header: dict[str, Any]) -> RecordingWriter:
-        """The next file, with its header on the disk; raises OSError. Called by the thread that writes, but for the first."""
+        """The next file, with its header on the disk; raises OSError. Called by the disk's thread, but for the first."""
 
     @abstractmethod
     def _make_room(self) -> None:
-        """Called before each batch, by the thread that writes."""
+        """Called before each batch, by the disk's thread."""
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. A tick, which the main thread alone makes, also is when batches end and parts begin."""
@@ -105,21 +104,20 @@ class BatchedRecording(ABC):
                 self._hand_over()
                 if self._part_written >= self._part_bytes:
                     self._part_written = 0
-                    self._jobs.put(partial(self._next_part, dict(self._header())))
+                    self._disk.do(partial(self._next_part, dict(self._header())))
 
     def why_not(self) -> str:
         """What kept the last batch from being written, in words; "" where nothing did."""
-        began = self._began
-        hangs = began is not None and self._clock.now() - began > HUNG_S
-        return f"{_UNKEPT}: the disk does not answer" if hangs else self._why
+        return f"{_UNKEPT}: the disk does not answer" if self._disk.hangs else self._why
 
     def flush(self, timeout_s: float) -> bool:
         """Write what waits; whether all of it is on disk."""
         with self._lock:
             self._hand_over()
-        done = threading.Event()
-        self._jobs.put(done.set)
-        return done.wait(timeout_s) and self.lost_entries == 0
+        try:
+            return self._disk.ask(lambda: self.lost_entries == 0).result(timeout_s)
+        except (TimeoutError, CancelledError):
+            return False
 
     def close(self) -> None:
         """Write what waits and end; calling twice is harmless."""
@@ -128,8 +126,8 @@ class BatchedRecording(ABC):
                 return
             self._hand_over()
             self._closed = True
-        self._jobs.put(None)
-        self._thread.join(10.0)
+        self._disk.do(self._end_part)
+        self._disk.end(_CLOSE_S)
 
     def _hand_over(self) -> None:
         batch, size = self._pending, self._pending_bytes
@@ -141,7 +139,7 @@ class BatchedRecording(ABC):
             self._lose(len(batch))
             return
         self._waiting_bytes += size
-        self._jobs.put(partial(self._take, batch, size))
+        self._disk.do(partial(self._take, batch, size))
 
     def _lose(self, entries: int) -> None:
         self.lost_entries += entries
@@ -150,13 +148,7 @@ class BatchedRecording(ABC):
             self._told_at = now
             log.error("%s: %d entries lost so far; is the disk full or failing?", self._name, self.lost_entries)
 
-    # ---- the thread that writes ----------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-        with contextlib.suppress(OSError):
-            self._end_part()
+    # ---- the disk's thread ---------------------------------------------------------------------------------
 
     def _next_part(self, header: dict[str, Any]) -> None:
         try:
@@ -166,16 +158,17 @@ class BatchedRecording(ABC):
             log.error("%s: no new part: %s", self._name, error.strerror)
 
     def _take(self, batch: list[bytes], size: int) -> None:
-        self._began = self._clock.now()
-        self._write(batch)
-        self._began = None
-        with self._lock:
-            self._waiting_bytes -= size
+        try:
+            self._write(batch)
+        finally:
+            with self._lock:
+                self._waiting_bytes -= size
 
     def _end_part(self) -> None:
         if self._writer is not None:
             ended, self._writer = self._writer, None
-            ended.close()
+            with contextlib.suppress(OSError):  # all of it is on the disk
+                ended.close()
 
     def _write(self, batch: list[bytes]) -> None:
         missing = self.lost_entries - self._told_lost

@@ -30,6 +30,7 @@ from edge.ranges import Around, NotNegative
 from edge.recording import Entry, RecordingWriter, pack
 from edge.sinks.history import History
 from edge.types import Alarm, ConfigError, Event
+from edge.whole_files import WholeFiles, remove_leavings, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class Evidence:
         self.lost = 0
         self._why = ""
         self._disk = DiskThread("edge-evidence")
+        self._disk.do(partial(remove_leavings, root))
 
     def record(self, entry: Entry) -> None:
         """Keep an entry for as long as an alarm may ask for it; note an alarm in the history."""
@@ -116,7 +118,7 @@ class Evidence:
         before_s, self._ahead_s = self._ahead_s, self._clock.wall() - self._clock.now()
         by_s = self._ahead_s - before_s
         moved_s = by_s if abs(by_s) > CLOCK_STEP_S else 0.0
-        self._ask(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))
+        self._disk.do(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))
 
     def send(self, event: Event) -> None:
         """Nothing: what is worth keeping comes through ``record``."""
@@ -150,21 +152,12 @@ class Evidence:
                 self._lose(span, "the disk is too slow")
                 continue
             self._waiting += 1
-            self._ask(partial(self._write, span, entries))
+            self._disk.do(partial(self._write, span, entries))
 
     def _lose(self, span: Span, why: str) -> None:
         self.lost += len(span.occurrences)
         self._why = f"{_UNKEPT}: {why}"
         log.error("evidence: no recording of %d alarm(s) of %s: %s", len(span.occurrences), span.bed, why)
-
-    def _ask(self, work: Callable[[], None]) -> None:
-        def done() -> None:
-            try:
-                work()
-            except Exception:  # the next alarm's evidence must not depend on this one's
-                log.exception("evidence: failed")
-
-        self._disk.ask(done)
 
     # ---- the disk's thread ---------------------------------------------------------------------------------
 
@@ -172,27 +165,25 @@ class Evidence:
         if span.beyond:
             log.error("evidence: no recording of %d alarm(s) of %s: %s", span.beyond, span.bed, _TOO_MANY)
         first, *others = [self.root / recording_of(occurrence) for occurrence in span.occurrences]
-        part = first.with_suffix(".part")
         try:
             packed = [pack(entry) for entry in exact_part(entries, span)]
             about = {"bed": span.bed, "span": [span.start, span.until], "occurrences": span.occurrences}
             self.root.mkdir(parents=True, exist_ok=True)
             newest_ns = self._make_room(sum(map(len, packed)))
-            with part.open("wb") as file:
-                writer = RecordingWriter(file, {**span.header, **about})
-                for start in range(0, len(packed), _BATCH):
-                    writer.add_batch(packed[start : start + _BATCH])
-                writer.sync()
-            if part.stat().st_mtime_ns <= newest_ns:  # the clock was set back: it stays the newest all the same
-                os.utime(part, ns=(newest_ns + _APART_NS, newest_ns + _APART_NS))
-            part.replace(first)
+            with WholeFiles(replace=True) as files:
+                part = files.begin(first)
+                with part.open("wb") as file:
+                    writer = RecordingWriter(file, {**span.header, **about})
+                    for start in range(0, len(packed), _BATCH):
+                        writer.add_batch(packed[start : start + _BATCH])
+                if part.stat().st_mtime_ns <= newest_ns:  # the clock was set back: it stays the newest all the same
+                    os.utime(part, ns=(newest_ns + _APART_NS, newest_ns + _APART_NS))
             for other in others:
                 _same_file(first, other)
+            sync_folder(self.root)
             self._why = f"{_UNKEPT}: {_TOO_MANY}" if span.beyond else ""
         except OSError as error:
             self._lose(span, error.strerror or str(error))
-            with contextlib.suppress(OSError):
-                part.unlink()
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -237,6 +228,8 @@ def _same_file(first: Path, other: Path) -> None:
     try:
         os.link(first, other)
     except OSError:
-        shutil.copyfile(first, other)
-        modified_ns = first.stat().st_mtime_ns
-        os.utime(other, ns=(modified_ns, modified_ns))
+        with WholeFiles(replace=True) as files:
+            copy = files.begin(other)
+            shutil.copyfile(first, copy)
+            modified_ns = first.stat().st_mtime_ns
+            os.utime(copy, ns=(modified_ns, modified_ns))

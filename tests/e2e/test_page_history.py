@@ -111,6 +111,30 @@ def test_an_alarm_shows_what_it_rested_on(browser, url, folder):
         assert seen.complaints == []
 
 
+@pytest.mark.parametrize("screen", ["desk", "bedside", "phone"])
+def test_each_stream_is_named_in_full_wherever_its_waveform_is_scrolled_to(browser, url, screen):
+    with Seen(browser, url, SCREENS[screen]) as seen:
+        seen.page.evaluate(
+            "() => { window.written = []; const pen = CanvasRenderingContext2D.prototype, write = pen.fillText;"
+            " pen.fillText = function (text, x, y) {"
+            " written.push([text, x, x + this.measureText(text).width]); write.call(this, text, x, y); }; }"
+        )
+        opened(seen, "Heart murmur")
+        seen.page.locator(".waves canvas").wait_for()
+        written = seen.page.evaluate("() => written")
+        width, whole = seen.page.evaluate(
+            "(({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth])(document.querySelector('.waves'))"
+        )
+        for name in ("Pulse wave, node", "Heart sound, node"):
+            places = [(begin, end) for text, begin, end in written if text == name]
+            hidden = [
+                left
+                for left in range(whole - width + 1)
+                if not any(left <= begin and end <= left + width for begin, end in places)
+            ]
+            assert hidden == []
+
+
 def test_the_command_shown_makes_the_alarm_again_and_the_file_saved_is_its_recording(browser, url, folder, capsys):
     with Seen(browser, url) as seen:
         opened(seen, "Atrial fibrillation")

@@ -37,7 +37,7 @@ def test_a_recording_of_an_alarm_that_another_disk_does_not_take_is_told(folder,
     def refuses(_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
+    monkeypatch.setattr("edge.whole_files._sync", refuses)
     sink = Kept()
     settings = CONFIG.format(folder=folder) + f'[sinks.evidence]\npath = "{folder / "other"}"\n'
     service = build_service(parse(settings), clock=clock, console=False, sinks=[sink])

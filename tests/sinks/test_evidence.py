@@ -215,6 +215,30 @@ def test_times_in_the_history_are_by_the_clock_as_it_is_set_now(evidence, clock,
     assert raised == pytest.approx([1.9 + step_s, -4.1 + step_s, -10.0 + step_s])
 
 
+def test_a_copy_that_breaks_off_is_nobodys_recording(evidence, clock, tmp_path, monkeypatch):
+    """On a file system without hard links, where alarms that share a recording have a copy each."""
+
+    def breaks_off(_source, copy):
+        copy.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(1, "Operation not permitted")))
+    monkeypatch.setattr(shutil, "copyfile", breaks_off)
+    one = evidence()
+    feed(one, clock, 100, 120)
+    for number in (1, 2):
+        one.record(alarm(120.0, number))
+    assert not one.flush(5.0)
+    assert [p.name for p in (tmp_path / "evidence").iterdir()] == ["b.bed1.af.1.evrec"]
+
+
+def test_what_a_power_cut_left_half_written_takes_no_room(evidence, tmp_path):
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / f"a.bed1.af.1.evrec.{2**22 + 1}.part").write_bytes(b"half")
+    assert evidence().flush(5.0)
+    assert list((tmp_path / "evidence").iterdir()) == []
+
+
 def test_a_quota_of_nothing_keeps_only_the_history(evidence, clock, tmp_path):
     one = evidence(quota_mb=0.0)
     feed(one, clock, 100, 150)
@@ -270,7 +294,7 @@ def test_a_full_disk_costs_the_recording_and_is_said(evidence, clock, tmp_path, 
     feed(one, clock, 100, 120)
     assert one.why_not() == ""
     with monkeypatch.context() as full:
-        full.setattr("edge.sinks.evidence.RecordingWriter.sync", refuses)
+        full.setattr("os.fsync", refuses)
         one.record(alarm(120.0))
         assert not one.flush(5.0)
     assert one.lost == 1

@@ -74,7 +74,7 @@ def test_entries_reach_the_disk_in_batches_and_an_alarm_at_once(recorder, clock)
     for i in range(90):
         one.record(block(i))
         tick(one, clock, 0.1)
-    assert one._jobs.empty()
+    assert one._disk._asked.empty()
     assert part.stat().st_size == begun
     one.record(Alarm("bed1/af", "o", "physiological", "medium", "on", clock.now(), "AF", "af", "bed1"))
     tick(one, clock, 0.25)
@@ -226,6 +226,30 @@ def test_a_slow_disk_holds_nobody_up_memory_is_bounded_and_it_is_said_once_an_ho
             one.record(block(i, 500_000))
         assert caplog.text.count("entries lost so far") == said
     gate.set()
+
+
+def test_a_disk_that_hangs_where_a_part_begins_is_said_and_holds_nobody_up(recorder, clock, monkeypatch):
+    one = recorder(part_mb=0.001)
+    asked, gate = threading.Event(), threading.Event()
+
+    def hangs(_folder):
+        asked.set()
+        gate.wait(60.0)
+
+    monkeypatch.setattr("edge.sinks.recorder.sync_folder", hangs)
+    one.record(block(0, 1000))
+    assert one.flush(60.0)
+    tick(one, clock, 10.0)
+    assert asked.wait(60.0)
+    one.record(block(1, 1000))
+    tick(one, clock, 10.5)
+    assert one.lost_entries == 0
+    with monkeypatch.context() as later:
+        later.setattr("edge.disk_thread.HUNG_S", 0.0)
+        assert one.why_not() == "recordings are not kept: the disk does not answer"
+    gate.set()
+    one.close()
+    assert len(samples(Recording(one.folder))) == 2000
 
 
 def test_what_is_written_waits_no_more(recorder, monkeypatch):

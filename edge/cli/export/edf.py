@@ -16,9 +16,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli.export.begun import Begun
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Session, Track
+from edge.whole_files import WholeFiles
 
 MISSING = -32768
 _LOWEST, _HIGHEST = -32767, 32767
@@ -30,12 +30,12 @@ def write_edf(session: Session, out: Path) -> list[Path]:
     """One ``<out>/<source>.edf`` a source with streams on a grid; returns the files."""
     sources = sorted({track.source for track in session.tracks if track.on_grid})
     paths = {source: out / f"{source}.edf" for source in sources}
-    with Begun() as begun, ExitStack() as files:
+    with WholeFiles() as whole, ExitStack() as files:
         made = [
             _Edf(
                 [t for t in session.tracks if t.source == source and t.on_grid],
                 session,
-                files.enter_context(begun.begin(path).open("wb")),
+                files.enter_context(whole.begin(path).open("wb")),
             )
             for source, path in paths.items()
         ]

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.cli.export.begun import Begun
 from edge.cli.export.tracks import Session, Track, channels_of
 from edge.clock import iso
 from edge.plain import encode
 from edge.types import Block, ConfigError, Reading
+from edge.whole_files import WholeFiles
 
 Columns = dict[str, Any]
 _ROWS, _TEXT_ROWS = 20_000, 1_000  # together in memory, of a table of samples, and of one of words
@@ -62,10 +62,10 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
     }
     paths = {stream: out / f"{stream.replace('/', '-')}{suffix}" for stream in streams}
     marks, readings = (out / f"{name}{suffix}" for name in ("marks", "readings"))
-    with Begun() as begun, ExitStack() as files:
+    with WholeFiles() as whole, ExitStack() as files:
 
         def table_of(path: Path, types: Types) -> _Gathered:
-            table = _Gathered(opened(begun.begin(path), types), _TEXT_ROWS if _has_words(types) else _ROWS)
+            table = _Gathered(opened(whole.begin(path), types), _TEXT_ROWS if _has_words(types) else _ROWS)
             files.callback(table.close)
             return table
 

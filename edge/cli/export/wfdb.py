@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cli.export.begun import Begun
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Mark, Session, Track
+from edge.whole_files import WholeFiles
 
 _NOTE, _SKIP, _AUX = 22, 59, 63
 _FORMATS: dict[int, np.dtype[Any]] = {16: np.dtype("<i2"), 32: np.dtype("<i4")}
@@ -26,11 +26,11 @@ _PAGE = 65_536
 
 def write_wfdb(session: Session, out: Path) -> list[Path]:
     """``<out>/<source>-<kind>.hea``, ``.dat`` and ``.atr`` for each stream on a grid; returns the header files."""
-    with Begun() as begun, ExitStack() as files:
+    with WholeFiles() as whole, ExitStack() as files:
         records: dict[str, _Record] = {}
         for track in session.tracks:
             if track.on_grid:
-                data, header, notes = (begun.begin(out / f"{_name(track)}{end}") for end in (".dat", ".hea", ".atr"))
+                data, header, notes = (whole.begin(out / f"{_name(track)}{end}") for end in (".dat", ".hea", ".atr"))
                 records[track.stream] = _Record(track, session, files.enter_context(data.open("wb")), header, notes)
         session.fill({stream: record.grid for stream, record in records.items()})
         for record in records.values():

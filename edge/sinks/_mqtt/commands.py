@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections import OrderedDict
@@ -13,7 +12,7 @@ from typing import Any
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DRILL
 from edge.clock import SET_AFTER, Clock
-from edge.sinks._command_text import TEXT_MAX, plain_text, seconds_of, seq_of
+from edge.sinks._command_fields import RefusedCommandError, fields_said, object_said, text_said
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
@@ -21,14 +20,9 @@ from edge.types import Command, CommandResult
 log = logging.getLogger(__name__)
 
 STALE_S = 30.0
-_TEXT = ("command_id", "by")
-_OPTIONAL_TEXT = ("id", "occurrence", "site", "role", "person")
+_NEEDS = ("command_id", "by")
+_MAY = ("id", "occurrence", "site", "role", "person")
 _KEPT = 256
-_MAX_BYTES = 4096
-
-
-class RefusedCommandError(ValueError):
-    """A command that is not obeyed; the message says why."""
 
 
 class CommandInbox:
@@ -65,9 +59,8 @@ class CommandInbox:
             command = self._parse(bed, name, message)
         except RefusedCommandError as refused:
             log.warning("command %s for %s refused: %s", name, bed, refused)
-            known = Command(
-                name, bed, self._clock.now(), _said(message.payload, "command_id"), _said(message.payload, "by")
-            )
+            command_id, by = (text_said(message.payload, key) for key in _NEEDS)
+            known = Command(name, bed, self._clock.now(), command_id, by)
             self._tell(CommandResult(known, self._clock.now(), False, str(refused)), reply)
             return
         self._waiting[id(command)] = (command, reply)
@@ -99,41 +92,14 @@ class CommandInbox:
             raise RefusedCommandError("a retained command is never obeyed")
         if name not in COMMANDS:
             raise RefusedCommandError(f"unknown command; commands: {', '.join(COMMANDS)}")
-        if len(message.payload) > _MAX_BYTES:
-            raise RefusedCommandError("too long")
-        try:
-            fields = json.loads(message.payload)
-        except (ValueError, RecursionError):
-            raise RefusedCommandError("not JSON") from None
-        if not isinstance(fields, dict):
-            raise RefusedCommandError("not a JSON object")
-        for key in _TEXT:
-            if not isinstance(fields.get(key), str) or not fields[key]:
-                raise RefusedCommandError(f"needs {key!r}, a text")
-        for key in _OPTIONAL_TEXT:
-            if not isinstance(fields.get(key, ""), str):
-                raise RefusedCommandError(f"{key!r} must be a text")
-        for key in (*_TEXT, *_OPTIONAL_TEXT):
-            if not plain_text(fields.get(key, "")):
-                raise RefusedCommandError(f"{key!r} has at most {TEXT_MAX} characters, all of them printable")
-        try:
-            seconds = seconds_of(fields.get("seconds"))
-        except ValueError:
-            raise RefusedCommandError("'seconds' must be a number") from None
-        try:
-            seq = seq_of(fields.get("seq"))
-        except ValueError:
-            raise RefusedCommandError("'seq' must be the whole number of an event") from None
-        self._check_age(fields.get("t"))
-        texts = {key: fields.get(key, "") for key in _OPTIONAL_TEXT}
-        if self._mixed() and not texts["occurrence"] and seconds != 0.0 and name != DRILL:
+        said = object_said(message.payload)
+        fields = fields_said(said, needs=_NEEDS, may=_MAY)
+        self._check_age(said.get("t"))
+        if self._mixed() and not fields["occurrence"] and fields["seconds"] != 0.0 and name != DRILL:
             raise RefusedCommandError(
                 "another monitor has this name and hears this, too: name the occurrence, or give each its own device.name"
             )
-        return Command(
-            name, bed, self._clock.now(), fields["command_id"], fields["by"],
-            seconds=seconds, seq=seq, **texts,
-        )  # fmt: skip
+        return Command(name, bed, self._clock.now(), **fields)
 
     def _check_age(self, t: Any) -> None:
         try:
@@ -152,11 +118,3 @@ class CommandInbox:
             )
         if age_s > STALE_S:
             raise RefusedCommandError(f"stale: sent {age_s:.0f} s ago; at most {STALE_S:.0f} s{doubt}")
-
-
-def _said(payload: bytes, key: str) -> str:
-    try:
-        value = json.loads(payload)[key]
-    except (ValueError, RecursionError, KeyError, TypeError, IndexError):
-        return ""
-    return value if isinstance(value, str) and plain_text(value) else ""

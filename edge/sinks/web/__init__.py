@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from edge.clock import Clock
 from edge.ranges import Count, Port, Text
+from edge.sinks._command_fields import LONGEST_BYTES
 from edge.sinks._listener import listen
 from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.impatient import impatient_protocol
@@ -164,7 +165,7 @@ class WebSink:
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            ws_max_size=4096,
+            ws_max_size=LONGEST_BYTES,
             ws_max_queue=8,
             ws_ping_interval=10.0,
             ws_ping_timeout=10.0,

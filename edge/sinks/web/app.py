@@ -27,7 +27,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
-from edge.sinks._command_text import plain_text, seconds_of, seq_of
+from edge.plain import object_of
+from edge.sinks._command_fields import RefusedCommandError, fields_said, object_said, text_said
 from edge.sinks.web.access import Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes
@@ -133,10 +134,7 @@ class Page:
             error = f"too many attempts; try again in {wait_s:.0f} s"
             return JSONResponse({"error": error}, 429, {"retry-after": f"{wait_s:.0f}"})
         body = await _body(request)
-        try:
-            token = json.loads(body or b"")["token"]
-        except (ValueError, RecursionError, KeyError, TypeError):
-            token = None
+        token = (object_of(body or b"") or {}).get("token")
         session = self._access.login(token, now) if isinstance(token, str) else None
         if session is None:
             self._access.limit.failed(address, now)
@@ -221,29 +219,15 @@ class Page:
 def _command(text: str, now: float, person: Person) -> Command | bytes:
     """A message of the page as a command, or the answer that refuses it."""
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        fields = None
-    keys = ("command", "command_id", "bed", "id", "occurrence", "site")
-    if not isinstance(fields, dict) or not all(isinstance(fields.get(k, ""), str) for k in keys):
-        return _refusal("", "not a command")
-    said = {k: fields.get(k, "") for k in keys}
-    if not all(map(plain_text, said.values())) or not (said["command"] and said["command_id"]):
-        return _refusal("", "not a command")
-    try:
-        seconds = seconds_of(fields.get("seconds"))
-    except ValueError:
-        return _refusal(said["command_id"], "seconds must be a number")
-    try:
-        seq = seq_of(fields.get("seq"))
-    except ValueError:
-        return _refusal(said["command_id"], "seq must be the whole number of an event")
-    if not person.may(said["command"]):
-        return _refusal(said["command_id"], f"the role {person.role!r} may not {said['command']}")
-    return Command(
-        said["command"], said["bed"], now, said["command_id"], f"page:{person.name}",
-        id=said["id"], occurrence=said["occurrence"], seconds=seconds, site=said["site"], seq=seq,
-    )  # fmt: skip
+        fields = fields_said(
+            object_said(text), needs=("command", "command_id"), may=("bed", "id", "occurrence", "site")
+        )
+    except RefusedCommandError as refused:
+        return _refusal(text_said(text, "command_id"), str(refused))
+    name = fields.pop("command")
+    if not person.may(name):
+        return _refusal(fields["command_id"], f"the role {person.role!r} may not {name}")
+    return Command(name, t=now, by=f"page:{person.name}", **fields)
 
 
 def _refusal(command_id: str, text: str) -> bytes:

@@ -10,7 +10,6 @@ import math
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from operator import methodcaller
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from edge.clock import iso
 from edge.sinks.web.access import Person
 from edge.sinks.web.past import Past
 from edge.types import PRIORITIES
@@ -182,7 +182,7 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
 def _cell(row: Mapping[str, Any], column: str) -> str:
     value = row[column]
     if column in ("raised", "ended"):
-        return "" if value is None else datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds")
+        return "" if value is None else iso(value)
     text = str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text  # a table program must not take it for a formula
 

@@ -10,7 +10,6 @@ import contextlib
 import hmac
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from typing import Final
 from edge.clock import Clock
 from edge.disk_thread import DiskThread, Gathered
 from edge.sinks.web.access import SESSION_S, Sessions
+from edge.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,8 @@ class SessionFile:
             [session.hex(), _code(token, session).hex(), round(until + ahead_s)]
             for session, (token, until) in self._sessions.items()
         ]
-        beside = self._path.with_name(f"{FILE}.new")
         try:
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump({"v": 1, "sessions": rows}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
+            write_whole(self._path, json.dumps({"v": 1, "sessions": rows}).encode(), mode=0o600)
         except OSError as error:
             log.warning("page: log-ins are not kept over a restart: %s", error)
 

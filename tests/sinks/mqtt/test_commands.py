@@ -54,6 +54,8 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
         ("ack", b"{" + b" " * 5000 + b"}", "too long"),
         ("ack", b"[" * 4000, "not JSON"),
+        ("pause", b'{"command_id": "c", "by": "n", "seconds": NaN}', "not JSON"),
+        ("pause", b'{"command_id": "c", "by": "n", "seconds": 0, "seconds": 600}', "not JSON"),
         ("ack", {"command_id": "c", "by": "n", "t": "0001-01-01T00:00:00+23:59"}, "stale"),
         ("ack", b'{"command_id": "\\ud800", "by": "n"}', "'command_id' has at most 200"),
         ("ack", {"command_id": "c", "by": "n" * 201, "t": now_iso()}, "'by' has at most 200"),
@@ -68,6 +70,12 @@ def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payl
     assert said in answer["text"]
     assert device.commands == []
     assert "refused" in caplog.text
+
+
+def test_of_a_command_that_is_too_long_nothing_is_read(device, subscriber):
+    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": "a" * 4096})
+    answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
+    assert (answer["ok"], answer["text"], answer["command_id"], answer["by"]) == (False, "too long", "", "")
 
 
 def test_without_a_clock_that_is_set_no_command_is_known_to_be_fresh(device, subscriber, monkeypatch):

@@ -228,7 +228,7 @@ def test_files_are_for_those_who_may_answer_alarms(guarded, kept):
     assert body == (kept.root / f"{OCCURRENCE}.evrec").read_bytes()
     rows = list(csv.DictReader(io.StringIO(guarded.request("GET", "/history.csv", Cookie=act)[2].decode())))
     assert [row["text"] for row in rows] == ["'=cmd()", "AF likely"]
-    assert rows[1]["raised"] == "2023-11-14T22:15:30.000+00:00"
+    assert rows[1]["raised"] == "2023-11-14T22:15:30.000Z"
 
 
 def test_without_a_log_in_nothing_is_told(guarded):

@@ -8,6 +8,7 @@ from edge.clock import ManualClock
 from edge.sinks.web.access import SESSION_S, Access, parse_tokens
 from edge.sinks.web.sessions import FILE, SessionFile
 from edge.types import Alarm
+from full_disk import full_disk
 from web_server import WebServer
 
 LOOK, ACT = "look-0123456789ab", "act-0123456789abcd"
@@ -114,6 +115,15 @@ def test_where_nothing_can_be_written_people_log_in_all_the_same(tmp_path, caplo
     session = logged_in(tmp_path / "none")
     assert "not kept over a restart" in caplog.text
     assert after(tmp_path / "none", session) is None
+
+
+def test_a_full_disk_costs_none_of_those_who_are_logged_in_and_leaves_nothing_behind(tmp_path, caplog):
+    session = logged_in(tmp_path)
+    with full_disk():
+        assert after(tmp_path, logged_in(tmp_path, ACT)) is None
+    assert "not kept over a restart: [Errno 27] File too large" in caplog.text
+    assert after(tmp_path, session).name == "screen"
+    assert [p.name for p in tmp_path.iterdir()] == [FILE]
 
 
 def test_a_screen_gets_its_page_again_from_the_next_run_of_the_device(tmp_path, monkeypatch):

@@ -132,24 +132,39 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "command_id", "why"),
     [
-        *("", "null", "[]", "{", '"ack"', "1e999", '{"command":"ack"}', '{"command":1,"command_id":"c"}'),
-        '{"command":"pause","command_id":"c","bed":"bed1","seconds":true}',
-        '{"command":"pause","command_id":"c","bed":"bed1","seconds":"9"}',
-        json.dumps({"command": "ack", "command_id": "c" * 300}),
-        json.dumps({"command": "ack", "command_id": "c", "bed": ["bed1"]}),
-        json.dumps({"command": "ack", "command_id": "\ud800"}),
-        "[" * 3000,
+        *((text, "", "not JSON") for text in ("", "{", "[" * 3000)),
+        *((text, "", "not a JSON object") for text in ("null", "[]", '"ack"', "1e999")),
+        ('{"command":"ack"}', "", "needs 'command_id', a text"),
+        ('{"command":1,"command_id":"c"}', "c", "needs 'command', a text"),
+        ('{"command":"pause","command_id":"c","bed":"bed1","seconds":true}', "c", "'seconds' must be a number"),
+        ('{"command":"pause","command_id":"c","bed":"bed1","seconds":"9"}', "c", "'seconds' must be a number"),
+        ('{"command":"pause","command_id":"c","bed":"bed1","seconds":NaN}', "", "not JSON"),
+        ('{"command":"pause","command_id":"c","bed":"bed1","seconds":0,"seconds":9}', "", "not JSON"),
+        ('{"command":"ack","command_id":"c","seq":-1}', "c", "'seq' must be the whole number of an event"),
+        ('{"command":"ack","command_id":"c","bed":["bed1"]}', "c", "'bed' must be a text"),
+        (json.dumps({"command": "ack", "command_id": "c" * 300}), "", "'command_id' has at most 200 characters"),
+        (json.dumps({"command": "ack", "command_id": "\ud800"}), "", "'command_id' has at most 200 characters"),
     ],
 )
-def test_what_is_no_command_is_answered_and_does_nothing(page, text):
+def test_what_is_no_command_is_answered_with_the_reason_and_does_nothing(page, text, command_id, why):
     with page.live() as live:
         watcher = Watcher(live)
         watcher.kind("hello")
         live.send(text)
-        assert not watcher.kind("c")["ok"]
+        answer = watcher.kind("c")
+        assert (answer["ok"], answer["command_id"]) == (False, command_id)
+        assert answer["text"].startswith(why)
     assert page.commands.empty()
+
+
+def test_who_sent_a_command_is_told_by_the_session_and_by_nothing_in_it(page):
+    with page.live() as live:
+        Watcher(live).kind("hello")
+        ask(live, "ack", by="somebody else", role="charge-nurse", person="p2")
+        command = page.commands.get(timeout=5.0)
+        assert (command.by, command.role, command.person) == ("page:page", "", "")
 
 
 def test_a_page_that_confirms_gets_two_messages_ahead_and_then_the_newest(page):

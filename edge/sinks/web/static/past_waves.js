@@ -2,7 +2,7 @@
 
 import { metric, number, TRACES } from "./words.js";
 
-const PX_A_SECOND = 36, ROW = 104, TOP = 22, FOOT = 20, NUMBERS = 22, CAMERA_GAP_S = 0.25;
+const PX_A_SECOND = 36, ROW = 104, TOP = 22, FOOT = 20, NUMBERS = 22, NAME = 170, CAMERA_GAP_S = 0.25;
 const ORDER = ["ecg", "ppg", "pcg", "roi"];
 
 export const KEY = [["beat", "beat"], ["found", "murmur or fibrillation found"], ["held", "the condition held, not yet an alarm"], ["began", "alarm"]];
@@ -54,6 +54,8 @@ export function drawWaves(box, { recording, alarm }) {
   const found = recording.marks.map((m) => `${m.text} of ${m.source} for ${Math.round(m.end - m.start)} s`);
   canvas.setAttribute("aria-label", [`${names.join(", ") || "no samples"} from ${Math.round(alarm.t - start)} s before to ${Math.round(end - alarm.t)} s after the alarm`, `${beats} beats marked`, ...found].join("; "));
   const pen = canvas.getContext("2d"), x = (t) => (t - start) * PX_A_SECOND, foot = height - FOOT;
+  const left = Math.max(0, Math.min(Math.round(x(alarm.t) - box.clientWidth * 0.6), width - box.clientWidth));
+  const every = Math.max(NAME, box.clientWidth - NAME); // wherever it is scrolled to, each stream's name is seen whole
   pen.scale(ratio, ratio);
   pen.font = "13px system-ui, 'DejaVu Sans', sans-serif";
   pen.textBaseline = "middle";
@@ -75,10 +77,8 @@ export function drawWaves(box, { recording, alarm }) {
     pen.beginPath();
     for (const t of recording.beats[stream] ?? []) pen.moveTo(x(t), top + ROW - 9), pen.lineTo(x(t), top + ROW - 1);
     pen.stroke();
-    for (let at = 8; at < width; at += 900) {
-      pen.fillStyle = colour(kind);
-      pen.fillText(`${TRACES[kind] ?? kind}, ${source}`, at, top + 10);
-    }
+    pen.fillStyle = colour(kind);
+    for (let at = left % every; at < width; at += every) pen.fillText(`${TRACES[kind] ?? kind}, ${source}`, at + 8, top + 10);
     pen.fillStyle = colour("line");
     pen.fillRect(0, top + ROW - 0.5, width, 1);
   });
@@ -86,7 +86,7 @@ export function drawWaves(box, { recording, alarm }) {
   pen.fillRect(x(alarm.t) - 1.5, 0, 3, foot);
   pen.fillText("alarm", x(alarm.t) + 6, 10);
   box.replaceChildren(canvas);
-  box.scrollLeft = x(alarm.t) - box.clientWidth * 0.6;
+  box.scrollLeft = left;
 }
 
 function seconds(pen, { start, end, wall, x, foot, colour }) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import resource
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_file_appears_under_its_name_when_it_is_whole(recording, tmp_path, mon
         Grid, "finish", lambda grid: (seen.append(sorted(p.name for p in tmp_path.iterdir())), finish(grid))[1]
     )
     write_edf(session(recording), tmp_path)
-    assert seen[0] == ["night.evrec", "node.edf.part"]
+    assert seen[0] == ["night.evrec", f"node.edf.{os.getpid()}.part"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["night.evrec", "node.edf"]
 
 
