@@ -8,7 +8,7 @@ from datetime import datetime
 from edge.clock import ManualClock, iso
 from edge.sinks._mqtt.incoming import Incoming
 from edge.types import BedStatus, Heartbeat, Reading, SourceStatus, Stats
-from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load, online
 
 
 def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosquitto, subscriber):
@@ -26,6 +26,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
 
 def test_every_topic_has_the_qos_that_is_promised_and_states_alone_are_retained(outbox, mosquitto, subscriber):
     one = Device(outbox, mosquitto.port).up()
+    online(mosquitto.port)
     one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
     one.sink.send(BedStatus("bed1", CLOCK.now()))
     one.sink.send(Reading("ppg.hr", CLOCK.now(), 60.0, "bpm", 0.9, bed="bed1", source="node"))
