@@ -38,6 +38,7 @@ _BATCH: Final = 2000  # entries that are compressed together
 _CLOSE_S: Final = 10.0
 _UNKEPT: Final = "the recordings of alarms are not kept"
 _TOO_MANY: Final = "too many came together"
+_PART: Final = ".part"  # ends the name of one that is being written
 _APART_NS: Final = 2_000_000_000  # what a file system (FAT) can tell two times of modification by
 
 
@@ -166,7 +167,7 @@ class Evidence:
         if span.beyond:
             log.error("evidence: no recording of %d alarm(s) of %s: %s", span.beyond, span.bed, _TOO_MANY)
         first, *others = [self.root / recording_of(occurrence) for occurrence in span.occurrences]
-        part = first.with_suffix(".part")
+        part = first.with_name(first.name + _PART)
         try:
             packed = [pack(entry) for entry in exact_part(entries, span)]
             about = {"bed": span.bed, "span": [span.start, span.until], "occurrences": span.occurrences}
@@ -196,6 +197,9 @@ class Evidence:
 
         Returns the newest one's time of modification, ns.
         """
+        for left in self.root.glob(f"*.evrec{_PART}"):  # by a power cut
+            with contextlib.suppress(OSError):
+                left.unlink()
         found: dict[int, tuple[int, int, list[Path]]] = {}
         for path in self.root.glob("*.evrec"):
             with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -176,6 +177,27 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
     assert 1 < len(left) < 8
     assert len(left) * size <= 0.1e6
     assert len(one.history.occurrences()) == 12
+
+
+def test_what_a_power_cut_left_of_a_recording_goes_and_nothing_of_somebody_elses(
+    evidence, clock, tmp_path, monkeypatch
+):
+    one, left = evidence(), []
+
+    def cut(part, _):
+        left.append(part)
+        raise SystemExit
+
+    with monkeypatch.context() as power:
+        power.setattr(Path, "replace", cut)
+        one.record(alarm(1000.0, 1))
+        assert one.flush(5.0)
+    exported = tmp_path / "evidence" / "night.edf.part"
+    exported.touch()
+    assert [part.exists() for part in left] == [True]
+    one.record(alarm(2000.0, 2))
+    assert one.flush(5.0)
+    assert sorted(path.name for path in exported.parent.iterdir()) == ["b.bed1.af.2.evrec", "night.edf.part"]
 
 
 @pytest.mark.parametrize("linked", [True, False])
