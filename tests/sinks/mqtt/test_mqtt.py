@@ -50,6 +50,21 @@ def test_every_topic_has_the_qos_that_is_promised_and_states_alone_are_retained(
     assert stopped.qos == 1
 
 
+def test_what_happens_is_said_when_it_happens_and_not_when_the_sink_looks_again(
+    outbox, mosquitto, subscriber, monkeypatch
+):
+    monkeypatch.setattr("edge.sinks._mqtt.publisher._IDLE_S", 3600.0)
+    one = Device(outbox, mosquitto.port).up()
+    for seq in (1, 2, 3):
+        assert one.sink.flush(WAIT_S)
+        one.raise_alarm(alarm(seq))
+        for topic in ("event", "alarm/af"):
+            subscriber.wait(f"vitals/dev/bed1/{topic}", lambda told, seq=seq: told["seq"] == seq)
+    assert one.sink.flush(WAIT_S)
+    one.sink.close()
+    subscriber.wait("vitals/dev/status", lambda status: status["state"] == "stopped")
+
+
 def test_nothing_is_on_its_way_to_a_device_that_stops(outbox, mosquitto, monkeypatch):
     heard, message = [], Incoming.message
     monkeypatch.setattr(
