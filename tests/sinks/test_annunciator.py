@@ -90,6 +90,19 @@ def test_after_a_pause_it_rings_at_once(annunciator, bell):
         bell.wait(*expected)
 
 
+def test_after_a_pause_it_rings_at_once_although_another_rings_too(annunciator, bell, clock):
+    brady = ("bed1/brady", "medium")
+    annunciator.send(alarm())
+    bell.wait(RING)
+    annunciator.send(alarm(condition="brady", occurrence="o2"))
+    bell.wait(RING, brady)
+    annunciator.send(alarm(paused_until=130.0))
+    clock.advance(10.0)
+    bell.wait(RING, brady, brady)
+    annunciator.send(alarm())
+    bell.wait(RING, brady, brady, RING)
+
+
 def test_between_rings_and_when_all_is_quiet_it_rests(annunciator, bell, monkeypatch):
     looked = []
     monkeypatch.setattr(annunciator, "_next", lambda: looked.append(1) or Annunciator._next(annunciator))

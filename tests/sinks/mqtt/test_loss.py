@@ -33,6 +33,32 @@ def test_nothing_is_lost_and_order_kept_while_the_broker_is_away(outbox, new_mos
     one.sink.close()
 
 
+def test_a_broker_that_comes_back_with_nothing_is_told_all_that_stands(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    assert one.sink.flush(WAIT_S)
+    broker.stop(kill=True)
+    one.wait(lambda d: not d.links[-1][0])
+    broker.start()
+    one.up()
+    assert one.sink.flush(WAIT_S)
+    late = Subscriber(broker.port, "vitals/dev/bed1/alarm/af")
+    assert load(late.wait("vitals/dev/bed1/alarm/af"))["occurrence"] == "o1"
+    late.close()
+    one.sink.close()
+
+
+def test_a_broker_that_refuses_an_alarm_and_hangs_up_is_quoted(outbox):
+    broker = Scripted(publish=lambda mid: b"\x40\x04" + mid + b"\x87\0" + b"\xe0\0")
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    one.wait(lambda d: d.links[1:2] == [(False, "alarms refused: not authorized")])
+    assert len(outbox) == 1
+    one.sink.close()
+    broker.close()
+
+
 def test_a_connection_that_just_ends_is_not_called_an_error_that_nobody_specified(outbox, new_mosquitto):
     broker = new_mosquitto().start()
     one = Device(outbox, broker.port).up()

@@ -14,7 +14,7 @@ from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS
 from edge.sinks.web.picture import Picture, envelope, waves
 from edge.sinks.web.traces import Traces, channels_read
-from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Viewer
+from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Audience, Viewer
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 
 
@@ -274,6 +274,17 @@ def test_a_slow_viewer_loses_traces_and_old_numbers_never_an_alarm():
     assert [i for i in items if i[:1] == b"w"] == [b"w%d" % k for k in range(200 - WAVES_KEPT, 200)]
     assert viewer.dropped_waves == 200 - WAVES_KEPT
     assert not viewer.overflowed
+
+
+def test_what_happens_is_gathered_for_whoever_looks_and_for_nobody_when_the_last_has_left():
+    one, made = Picture(clock=ManualClock(10.0), about={}), Traces()
+    audience = Audience(picture=one, traces=made, clock=ManualClock(10.0), limit=2)
+    first, second = audience.join("a"), audience.join("b")
+    assert audience.join("c") is None
+    audience.leave(first)
+    assert (one.watched, made.watched) == (True, True)
+    audience.leave(second)
+    assert (one.watched, made.watched) == (False, False)
 
 
 def test_a_viewer_that_takes_nothing_at_all_is_given_up():
