@@ -189,6 +189,21 @@ def test_an_alarm_that_the_broker_refuses_stays_in_the_outbox_and_goes_when_it_i
     broker.close()
 
 
+def test_an_alarm_soon_after_a_return_waits_for_the_subscribers_of_before(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    broker.stop(kill=True)
+    one.wait(lambda d: not d.links[-1][0])
+    broker.start()
+    one.up()
+    one.raise_alarm(alarm())
+    assert one.sink.flush(0.6) is False
+    late = Subscriber(broker.port)
+    late.wait("vitals/dev/bed1/event")
+    late.close()
+    one.sink.close()
+
+
 def test_a_backlog_waits_for_subscribers_that_are_on_their_way_back(tmp_path, mosquitto):
     before = Outbox(tmp_path / "o.sqlite", clock=CLOCK, boot="boot0")
     before.append([alarm(seq, occurrence=f"o{seq}") for seq in (1, 2, 3)])
