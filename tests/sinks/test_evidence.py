@@ -139,9 +139,10 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
 def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
     one = evidence()
     feed(one, clock, 100, 150)
-    for what in ("acknowledged", "escalated", "cleared"):
-        one.record(alarm(150.0, what=what))
+    for number, what in enumerate(("acknowledged", "escalated", "cleared")):
+        one.record(alarm(150.0, number, what=what))
     one.close()
+    assert one.lost == 0
     assert list((tmp_path / "evidence").iterdir()) == []
 
 
@@ -326,10 +327,24 @@ def test_without_a_state_all_that_is_there_is_kept():
     assert exact_part(kept, span) == entries
 
 
-def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path):
+@pytest.mark.parametrize("checking", [False, True])
+def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
     (tmp_path / "evidence").write_text("a file")
     with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
-        evidence()
+        evidence(checking=checking)
+
+
+def test_a_configuration_that_is_only_checked_makes_no_folder(clock, tmp_path):
+    assert build(clock=clock, boot="b", state_dir=tmp_path, layout=LAYOUT, checking=True) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_removed_is_made_again(evidence, tmp_path):
+    one = evidence()
+    shutil.rmtree(tmp_path / "evidence")
+    one.record(alarm(1000.0))
+    assert one.flush(5.0)
+    assert [path.name for path in (tmp_path / "evidence").iterdir()] == ["b.bed1.af.1.evrec"]
 
 
 def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for_ever(evidence, clock):
