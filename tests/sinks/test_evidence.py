@@ -162,7 +162,7 @@ def test_the_oldest_recordings_go_for_what_others_need_of_the_disk(evidence, clo
 
 
 def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, clock, tmp_path):
-    one = evidence(quota_mb=0.1, keep_free_mb=0.0)
+    one, before = evidence(quota_mb=0.1, keep_free_mb=0.0), 0
     for number in range(1, 13):
         t = 100 + number * 200
         feed(one, clock, t, t + 150)
@@ -171,6 +171,9 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
         assert one.flush(5.0)
         path = tmp_path / "evidence" / f"b.bed1.af.{number}.evrec"
         os.utime(path, (number, number))
+        there = len(list(path.parent.glob("*.evrec")))
+        assert before + 1 - there <= 2, "no more than it takes before it is packed"
+        before = there
     size = path.stat().st_size
     left = sorted(int(p.stem.rpartition(".")[2]) for p in path.parent.glob("*.evrec"))
     assert left[-1] == 12
@@ -244,6 +247,8 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     assert one.lost > 0
     assert one.why_not() == "the recordings of alarms are not kept: the disk is too slow"
     gate.set()
+    assert one.flush(5.0) is False
+    assert len(list(one.root.iterdir())) == 19 - one.lost, "nothing else waits in memory"
 
 
 def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_nobody_from_the_end(

@@ -137,6 +137,7 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
         *("", "null", "[]", "{", '"ack"', "1e999", '{"command":"ack"}', '{"command":1,"command_id":"c"}'),
         '{"command":"pause","command_id":"c","bed":"bed1","seconds":true}',
         '{"command":"pause","command_id":"c","bed":"bed1","seconds":"9"}',
+        '{"command":"received","command_id":"c","bed":"bed1","seq":1.5}',
         json.dumps({"command": "ack", "command_id": "c" * 300}),
         json.dumps({"command": "ack", "command_id": "c", "bed": ["bed1"]}),
         json.dumps({"command": "ack", "command_id": "\ud800"}),
