@@ -96,6 +96,7 @@ def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidenc
     assert set(main.board["beds"]) == set(main.fusion) == {"bed1"}
     (lane,) = (e for e in entries if isinstance(e, LaneState))
     assert entries.index(lane) < entries.index(main)
+    assert blocks[0].t0 == lane.state["streams"]["ppg"]["oldest"], "not a second that a lane looks back at is missing"
     assert [e for e in entries[: entries.index(main)] if not isinstance(e, Block | LaneState)] == []
     assert not recording.torn
 
@@ -337,6 +338,14 @@ def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
     (tmp_path / "evidence").write_text("a file")
     with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
         evidence(checking=checking)
+
+
+def test_an_alarm_is_in_the_history_at_the_time_at_which_it_was_raised(evidence, clock):
+    one = evidence()
+    clock.move_to(107.0)
+    one.record(alarm(105.0))
+    assert one.flush(5.0)
+    assert [row["raised"] for row in one.history.occurrences()] == [clock.wall() - 2.0]
 
 
 def test_a_configuration_that_is_only_checked_makes_no_folder(clock, tmp_path):

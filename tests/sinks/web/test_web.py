@@ -167,6 +167,7 @@ def test_a_page_that_confirms_gets_two_messages_ahead_and_then_the_newest(page):
         live.send(str(watcher.envelopes[-1]["now"]))
         watcher.wait(lambda i: i["k"] == "r" and i["v"] == 64.0)
         assert [i["v"] for i in watcher.items if i["k"] == "r"] == [61.0, 64.0]
+        assert not [i for i in watcher.items if i["k"] == "c"], "to confirm is no command"
 
 
 def test_commands_come_at_a_bounded_rate(page):
