@@ -7,6 +7,7 @@ import http.client
 import json
 import queue
 import ssl
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -104,13 +105,15 @@ class Watcher:
         for item in self.items:
             if found(item):
                 return item
-        while True:
+        give_up = time.monotonic() + 3 * WAIT_S
+        while time.monotonic() < give_up:
             message = json.loads(self.socket.recv(timeout=WAIT_S))
             self.envelopes.append(message)
             self.items += message["m"]
             for item in message["m"]:
                 if found(item):
                     return item
+        raise AssertionError(f"not among {self.items}")
 
     def kind(self, kind):
         return self.wait(lambda item: item["k"] == kind)

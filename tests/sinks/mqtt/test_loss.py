@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -57,6 +58,15 @@ def test_a_broker_that_refuses_an_alarm_and_hangs_up_is_quoted(outbox):
     assert len(outbox) == 1
     one.sink.close()
     broker.close()
+
+
+def test_of_a_device_that_is_cut_off_the_broker_says_that_it_is_offline(device, mosquitto, subscriber):
+    device.sink._connection.client.socket().shutdown(socket.SHUT_RDWR)
+    will = subscriber.wait("vitals/dev/status", lambda status: status["state"] == "offline")
+    said = load(will)
+    assert (will.qos, said["boot"], "connected_at" in said, "t" in said) == (1, "boot1", True, False)
+    device.up()
+    subscriber.wait("vitals/dev/status", lambda _: subscriber.on("vitals/dev/status")[-1]["state"] == "online")
 
 
 def test_a_connection_that_just_ends_is_not_called_an_error_that_nobody_specified(outbox, new_mosquitto):
