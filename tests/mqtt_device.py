@@ -65,6 +65,7 @@ class Subscriber:
 
     def close(self):
         hang_up(self.client)
+        self.client.on_connect = self.client.on_subscribe = self.client.on_message = None  # its files go with it
 
 
 def refusal(**settings):

@@ -36,6 +36,12 @@ def test_an_alarm_of_a_bed_that_nothing_watches_asks_for_nothing(ring):
     assert ring.wanted == []
 
 
+def test_a_cameras_pictures_are_never_kept(ring):
+    with pytest.raises(ValueError, match="camera frames are never kept"):
+        ring.take(Block("node/video", 0, 1.0, 30.0, np.zeros((1, 4, 4, 3), np.uint8)), dict)
+    assert not any(ring._entries.values())
+
+
 @pytest.mark.parametrize(
     ("condition", "bed", "kept_by"),
     [
@@ -126,6 +132,13 @@ def test_of_what_came_before_the_boards_state_only_what_its_lanes_need_is_kept()
         heart, before, later, lane(12.0, "ppg", ppg=0.0), main(13.0), begun, ticked,
     ]  # fmt: skip
     assert part(all_of_them, 11.0) == wanted
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_stream_that_two_lanes_look_back_at_that_is_kept_which_either_needs(order):
+    lanes = [lane(10.0, "ppg", ppg=5.5), lane(10.0, "acc", ppg=3.5)][::order]
+    entries = [samples(1.0), samples(3.0), samples(5.0), *lanes, main(11.0)]
+    assert part(entries, 11.0) == entries[1:]
 
 
 def test_where_the_board_told_its_state_too_late_its_first_one_is_begun_with():

@@ -105,7 +105,7 @@ class Journal:
             self._disk.wait(self._write_it.ask())
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - a file answers at once or does not count
-        return self._disk.wait(self._write_it.ask()) is not None and self.lost_lines == 0
+        return self._disk.wait(self._write_it.ask()) is True and self.lost_lines == 0
 
     def why_not(self) -> str:
         """What keeps lines from being written, in words; "" where nothing does."""

@@ -90,6 +90,28 @@ def test_after_a_pause_it_rings_at_once(annunciator, bell):
         bell.wait(*expected)
 
 
+def test_after_a_pause_it_rings_at_once_although_another_rings_too(annunciator, bell, clock):
+    brady = ("bed1/brady", "medium")
+    annunciator.send(alarm())
+    bell.wait(RING)
+    annunciator.send(alarm(condition="brady", occurrence="o2"))
+    bell.wait(RING, brady)
+    annunciator.send(alarm(paused_until=130.0))
+    clock.advance(10.0)
+    bell.wait(RING, brady, brady)
+    annunciator.send(alarm())
+    bell.wait(RING, brady, brady, RING)
+
+
+def test_it_falls_silent_amid_a_ring_and_rings_for_the_next(annunciator, bell):
+    bell.works = False  # goes on until it is ended
+    for number in range(1, 3):
+        annunciator.send(alarm(occurrence=f"o{number}"))
+        bell.wait(*[RING, "quiet"] * (number - 1), RING)
+        annunciator.send(alarm("ack", occurrence=f"o{number}"))
+        bell.wait(*[RING, "quiet"] * number)
+
+
 def test_between_rings_and_when_all_is_quiet_it_rests(annunciator, bell, monkeypatch):
     looked = []
     monkeypatch.setattr(annunciator, "_next", lambda: looked.append(1) or Annunciator._next(annunciator))
@@ -280,7 +302,7 @@ def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
     player = script(tmp_path, f'cp "$2" {tmp_path}/played')
     rung(clock, state_dir=tmp_path, sound="beep", player=(player, "-q"))
     with wave.open(str(tmp_path / "played")) as file:
-        assert (file.getframerate(), file.getnchannels()) == (RATE_HZ, 1)
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE_HZ, 1, 2)
         assert file.readframes(file.getnframes()) == burst("high")
 
 

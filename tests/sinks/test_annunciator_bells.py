@@ -105,6 +105,10 @@ def test_the_more_urgent_the_longer_its_burst():
     assert lengths["low"] < lengths["medium"] < lengths["high"] < 2.0
     loud = struct.unpack(f"<{len(burst('high')) // 2}h", burst("high"))
     assert 4000 < max(loud) < 32_000
+    rise = 0.015 * RATE_HZ
+    pulse = loud[: round(0.15 * RATE_HZ)]
+    assert all(abs(x) <= 9000 * min(i, len(pulse) - 1 - i) / rise + 1 for i, x in enumerate(pulse)), "without clicks"
+    assert max(pulse[int(rise) : -int(rise)]) == max(loud), "and no longer quiet by then"
 
 
 def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):
@@ -123,14 +127,15 @@ class Chip:
     """The kernel's side of the interface: decodes requests, remembers what the line was set to."""
 
     def __init__(self, tmp_path):
-        self.path, self.requests, self.values, self.closed = tmp_path / "gpiochip0", [], [], []
+        self.path, self.requests, self.values, self.opened = tmp_path / "gpiochip0", [], [], []
         self.path.touch()
 
     def ioctl(self, fd, number, buffer):
         if number == _gpio.GET_LINE:
             fields = list(_gpio.REQUEST.unpack(buffer))
-            self.requests.append((fields[0], fields[64].rstrip(b"\0"), fields[65], fields[66]))
-            fields[-1] = os.open(self.path, os.O_RDONLY)
+            self.requests.append((fields[0], *fields[64:]))
+            self.opened += [fd, os.open(self.path, os.O_RDONLY)]
+            fields[-1] = self.opened[-1]
             buffer[:] = _gpio.REQUEST.pack(*fields)
         elif number == _gpio.SET_VALUES:
             self.values.append(_gpio.VALUES.unpack(buffer))
@@ -138,17 +143,21 @@ class Chip:
             raise OSError(22, "Invalid argument")
 
 
-def test_a_line_is_asked_for_as_output_and_switched(tmp_path):
+@pytest.mark.parametrize(("active_low", "flags"), [(True, _gpio.FLAG_ACTIVE_LOW), (False, 0)])
+def test_a_line_is_asked_for_as_output_switched_and_let_go_of(tmp_path, active_low, flags):
     chip = Chip(tmp_path)
-    lamp = Lamp(_gpio.OutputLine(str(chip.path), 17, active_low=True, ioctl=chip.ioctl))
+    lamp = Lamp(_gpio.OutputLine(str(chip.path), 17, active_low=active_low, ioctl=chip.ioctl))
     lamp.ring(alarm())
     assert not lamp.rings()
     lamp.quiet()
     lamp.ring(alarm())
     lamp.close()
     lamp.close()
-    assert chip.requests == [(17, b"edge-vitals", _gpio.FLAG_OUTPUT | _gpio.FLAG_ACTIVE_LOW, 1)]
+    assert chip.requests == [(17, b"edge-vitals".ljust(32, b"\0"), _gpio.FLAG_OUTPUT | flags, 1, 0, -1)]
     assert chip.values == [(1, 1), (0, 1), (1, 1), (0, 1)]
+    for fd in chip.opened:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
 
 
 C_VIEW = r"""

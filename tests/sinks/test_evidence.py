@@ -95,6 +95,7 @@ def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidenc
     assert set(main.board["beds"]) == set(main.fusion) == {"bed1"}
     (lane,) = (e for e in entries if isinstance(e, LaneState))
     assert entries.index(lane) < entries.index(main)
+    assert blocks[0].t0 == lane.state["streams"]["ppg"]["oldest"], "not a second that a lane looks back at is missing"
     assert [e for e in entries[: entries.index(main)] if not isinstance(e, Block | LaneState)] == []
     assert not recording.torn
 
@@ -138,9 +139,10 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
 def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
     one = evidence()
     feed(one, clock, 100, 150)
-    for what in ("acknowledged", "escalated", "cleared"):
-        one.record(alarm(150.0, what=what))
+    for number, what in enumerate(("acknowledged", "escalated", "cleared")):
+        one.record(alarm(150.0, number, what=what))
     one.close()
+    assert one.lost == 0
     assert list((tmp_path / "evidence").iterdir()) == []
 
 
@@ -160,7 +162,7 @@ def test_the_oldest_recordings_go_for_what_others_need_of_the_disk(evidence, clo
 
 
 def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, clock, tmp_path):
-    one = evidence(quota_mb=0.1, keep_free_mb=0.0)
+    one, before = evidence(quota_mb=0.1, keep_free_mb=0.0), 0
     for number in range(1, 13):
         t = 100 + number * 200
         feed(one, clock, t, t + 150)
@@ -169,6 +171,9 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
         assert one.flush(5.0)
         path = tmp_path / "evidence" / f"b.bed1.af.{number}.evrec"
         os.utime(path, (number, number))
+        there = len(list(path.parent.glob("*.evrec")))
+        assert before + 1 - there <= 2, "no more than it takes before it is packed"
+        before = there
     size = path.stat().st_size
     left = sorted(int(p.stem.rpartition(".")[2]) for p in path.parent.glob("*.evrec"))
     assert left[-1] == 12
@@ -259,6 +264,8 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     assert one.lost > 0
     assert one.why_not() == "the recordings of alarms are not kept: the disk is too slow"
     gate.set()
+    assert one.flush(5.0) is False
+    assert len(list(one.root.iterdir())) == 19 - one.lost, "nothing else waits in memory"
 
 
 def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_nobody_from_the_end(
@@ -342,10 +349,32 @@ def test_without_a_state_all_that_is_there_is_kept():
     assert exact_part(kept, span) == entries
 
 
-def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path):
+@pytest.mark.parametrize("checking", [False, True])
+def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
     (tmp_path / "evidence").write_text("a file")
     with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
-        evidence()
+        evidence(checking=checking)
+
+
+def test_an_alarm_is_in_the_history_at_the_time_at_which_it_was_raised(evidence, clock):
+    one = evidence()
+    clock.move_to(107.0)
+    one.record(alarm(105.0))
+    assert one.flush(5.0)
+    assert [row["raised"] for row in one.history.occurrences()] == [clock.wall() - 2.0]
+
+
+def test_a_configuration_that_is_only_checked_makes_no_folder(clock, tmp_path):
+    assert build(clock=clock, boot="b", state_dir=tmp_path, layout=LAYOUT, checking=True) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_somebody_removed_is_made_again(evidence, tmp_path):
+    one = evidence()
+    shutil.rmtree(tmp_path / "evidence")
+    one.record(alarm(1000.0))
+    assert one.flush(5.0)
+    assert [path.name for path in (tmp_path / "evidence").iterdir()] == ["b.bed1.af.1.evrec"]
 
 
 def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for_ever(evidence, clock):

@@ -56,6 +56,7 @@ def test_what_is_asked_for_is_found_newest_first(past):
     assert found(bed="bed2") == found(condition="tachy") == found(priority="high") == [7]
     assert found(kind="technical") == [8]
     assert found(priority="medium", limit=2) == [7, 6]
+    assert found(limit=1) == [8]
     assert found(beyond="b.bed1.af.3") == [2, 1]
     assert found(after=7.0) == [8, 7]
     assert found(bed="nobody' or 1=1 --") == []
@@ -159,10 +160,12 @@ def test_it_goes_on_after_a_restart_and_is_bounded(tmp_path, monkeypatch):
 def test_it_takes_no_more_of_the_disk_than_it_may(tmp_path, monkeypatch, transitions):
     monkeypatch.setattr(history, "MOST_BYTES", 100_000)
     monkeypatch.setattr(history, "_PRUNE_EVERY", 20)
-    one, largest = History(tmp_path / "h.sqlite"), 0
+    one, largest, there = History(tmp_path / "h.sqlite"), 0, 0
     for number in range(1, 1 + 600 // transitions):
         for seq in range(transitions):
             one.add(alarm(number, seq=seq), wall=float(number), boot="b")
+        before, there = there + 1, one._db.execute("select count(*) from occurrence").fetchone()[0]
+        assert before - there <= min(20, before // 2 + 1), "no more at once than can have come"
         largest = max(largest, one._bytes())
     newest = [int(row["raised"]) for row in one.occurrences()]
     one.close()
@@ -236,6 +239,14 @@ def test_whoever_looks_while_the_disk_hangs_is_told_so(past, monkeypatch, read):
     with past._lock, pytest.raises(sqlite3.OperationalError, match="the disk does not answer"):
         read(past)
     assert not read(past)
+
+
+def test_a_file_that_cannot_be_opened_now_is_not_taken_for_damaged(tmp_path):
+    path = tmp_path / "h.sqlite"
+    path.mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        History(path)
+    assert [left.name for left in tmp_path.iterdir()] == ["h.sqlite"]
 
 
 def test_a_damaged_file_is_put_aside(tmp_path):

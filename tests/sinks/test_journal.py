@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import threading
@@ -234,6 +235,26 @@ def test_a_full_disk_costs_lines_that_are_counted_and_nothing_else(tmp_path, clo
     assert journal.flush(1.0) is False
     assert journal.why_not() == "the journal is not written: No space left on device"
     journal.close()
+
+
+def test_a_disk_that_is_full_at_the_start_or_at_a_rotation_gets_every_line_that_comes_when_it_has_room(
+    open_journal, path, monkeypatch
+):
+    real, full = Journal._open, iter([True, False, True])
+
+    def opening(journal):
+        if next(full, False):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(journal)
+
+    monkeypatch.setattr(Journal, "_open", opening)
+    journal = open_journal(max_bytes=1, keep=2)
+    assert journal.why_not() == "the journal is not written: No space left on device"
+    journal.send(alarm(1))
+    assert not path.exists(), "put aside, and a new one not begun"
+    journal.send(alarm(2))
+    assert [seqs(path.with_name(f"journal.jsonl.{number}")) for number in (1, 2)] == [[2], [1]]
+    assert (journal.lost_lines, journal.why_not()) == (0, "")
 
 
 def test_of_lines_that_do_not_fit_nothing_is_left_in_the_file(open_journal, path, monkeypatch):

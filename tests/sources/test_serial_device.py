@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from edge.types import SourceError
-from firmware_bridge.frames import Data, DeviceEvent, Hello, StreamInfo, encode
+from firmware_bridge.frames import OVERRUN, Data, DeviceEvent, Hello, StreamInfo, encode
 from firmware_bridge.simulator import pack_samples
 from serial_line import HELLO, PPG, ppg, read_until
 
@@ -46,6 +47,52 @@ def test_a_device_without_a_crystal_is_put_right_by_the_hosts_clock(
         f"{line.path}: the device's clock is {abs(off):.1%} {'slow' if off < 0 else 'fast'} by this machine's; "
         "the latter is believed"
     ]
+
+
+def test_a_restart_does_not_make_a_clock_right_that_was_off(source, line, clock, caplog):
+    source.open()
+    blocks, frames = [], 0
+    for boot in (1, 2):
+        line.send(encode(replace(HELLO, boot=boot), 0))
+        for k in range(300):
+            clock.advance(0.1 / 1.02)
+            line.send(encode(ppg(10 * k), k + 1))
+            blocks += read_until(source, frames + 2 + k)
+        frames += 301
+    assert [b.rate for b in blocks[300:]] == pytest.approx([102.0] * 300, rel=0.001)
+    assert {b.epoch for b in blocks[300:]} == {2}
+    assert len(warnings(caplog)) == 1
+
+
+def test_a_clock_of_the_device_that_is_right_again_is_believed_again(source, line, clock, caplog):
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks = []
+    for k in range(2500):
+        clock.advance(0.1 / (1.02 if k < 500 else 1.0))
+        line.send(encode(ppg(10 * k), k + 1))
+        blocks += read_until(source, 2 + k)
+    assert [blocks[k].rate for k in (0, 300, -1)] == [100.0, pytest.approx(102.0, rel=0.001), 100.0]
+    assert blocks[-1].epoch == 2
+    assert warnings(caplog) == [
+        f"{line.path}: the device's clock is 2.0% fast by this machine's; the latter is believed",
+        f"{line.path}: the device's clock is right again by this machine's",
+    ]
+
+
+def test_samples_that_a_device_loses_uncounted_and_owns_up_to_make_no_other_rate(source, line, clock, caplog):
+    """50 ms in every second and a half: a span that reached over it would be 3.3 % off, each like the one before."""
+    source.open()
+    line.send(encode(HELLO, 0))
+    blocks, us = [], 0
+    for k in range(600):
+        lost = k % 15 == 14
+        us += 150_000 if lost else 100_000
+        clock.advance(0.15 if lost else 0.1)
+        line.send(encode(replace(ppg(10 * k, flags=OVERRUN if lost else 0), device_us=us), k + 1))
+        blocks += read_until(source, 2 + k)
+    assert {b.rate for b in blocks} == {100.0}
+    assert not warnings(caplog)
 
 
 def test_a_crystal_is_left_alone(source, line, clock, caplog):
@@ -248,3 +295,4 @@ def test_a_rate_far_too_low_pushes_no_sample_ever_further_ahead(source, line, cl
         blocks += read_until(source, 2 + k)
         assert clock.now() - 5.1 <= blocks[-1].t0 <= clock.now() + 10.0
     assert blocks[-1].epoch > 0
+    assert all(b.t0 == a.t0 + 9 / a.rate for a, b in pairwise(blocks) if a.epoch == b.epoch), "after its last sample"

@@ -66,6 +66,10 @@ class Incoming:
         connection.subscribe(_HA_STATUS, live_only=live_only)
         connection.subscribe(*self._topics.retained, self._announcement.topic)
 
+    def end(self) -> None:
+        """The connection is over; nothing here holds its files open."""
+        self._connection = None
+
     def message(self, message: Any) -> None:
         """One message of the broker's."""
         if message.topic == _HA_STATUS:

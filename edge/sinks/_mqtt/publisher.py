@@ -274,6 +274,7 @@ class MqttSink:
 
     def _leave(self, connection: Connection) -> None:
         self._conversation.end()
+        self._incoming.end()
         with self._lock:
             self._connection = None
             self._live.clear()

@@ -125,12 +125,8 @@ class LoginLimit:
 
     def wait_s(self, address: str, now: float) -> float:
         """Seconds until this address may try again; 0 = now."""
-        mine = self._failed.get(address, ())
-        recent = [t for t in mine if now - t < _TRY_WINDOW_S]
-        waits = [recent[-_TRIES] + _TRY_WINDOW_S - now] if len(recent) >= _TRIES else []
-        if len(self._all) == _TRIES_OF_ALL:
-            waits.append(self._all[0] + _TRY_WINDOW_S - now)
-        return max(0.0, *waits, 0.0)
+        tries = (self._failed.get(address, deque()), self._all)
+        return max([0.0, *(failed[0] + _TRY_WINDOW_S - now for failed in tries if len(failed) == failed.maxlen)])
 
     def failed(self, address: str, now: float) -> None:
         """Count a failed log-in."""
@@ -208,6 +204,7 @@ class Access:
             return None
         if until < now + SESSION_S - _PROLONGED_S:
             self._sessions[digest] = (token, now + SESSION_S)
+            self._sessions.move_to_end(digest)  # the first to go is that which was not used for longest
             self._keep(self._sessions)
         return self._tokens[token]
 
@@ -228,4 +225,4 @@ class Access:
     def origin_ok(self, origin: str, host: str) -> bool:
         """Whether a request that acts, or a socket, comes from a page of this server."""
         scheme, _, rest = origin.partition("://")
-        return scheme == ("https" if self.secure else "http") and bool(rest) and rest.lower() == host.lower()
+        return scheme == ("https" if self.secure else "http") and rest.lower() == host.lower()

@@ -54,7 +54,7 @@ class Viewer:
 
     async def room(self) -> None:
         """Wait until the viewer has got so much that another message may go out."""
-        while self._confirms and len(self._on_the_way) >= ON_THE_WAY:
+        while len(self._on_the_way) >= ON_THE_WAY:
             self._confirmed.clear()
             await self._confirmed.wait()
 
@@ -84,9 +84,6 @@ class Audience:
     def __init__(self, *, picture: Picture, traces: Traces, clock: Clock, limit: int) -> None:
         self._picture, self._traces, self._clock, self._limit = picture, traces, clock, limit
         self._viewers: set[Viewer] = set()
-
-    def __len__(self) -> int:
-        return len(self._viewers)
 
     def join(self, name: str, *, confirms: bool = False, **more: Any) -> Viewer | None:
         """A new viewer with a snapshot in its queue; None = there are too many already."""

@@ -54,8 +54,6 @@ class Framed:
             t0, anew = arrival - (item.data.count - 1) / rate, False
         if anew:
             self._begin_epoch()
-            for measured in self._rates.values():
-                measured.restart()
         rate *= self._paced()
         kind = item.info.kind
         if self._ends.get(kind, -np.inf) > t0 + _AHEAD_S:
@@ -91,8 +89,11 @@ class Framed:
             return 1.0
         self._pace = pace if abs(pace - 1.0) >= _PACE_STEP else 1.0
         self._begin_epoch()
-        off = f"{abs(pace - 1.0):.1%} {'slow' if pace > 1.0 else 'fast'}"
-        log.warning("%s: the device's clock is %s by this machine's; the latter is believed", self._port, off)
+        if self._pace == 1.0:
+            log.warning("%s: the device's clock is right again by this machine's", self._port)
+        else:
+            off = f"{abs(pace - 1.0):.1%} {'slow' if pace > 1.0 else 'fast'}"
+            log.warning("%s: the device's clock is %s by this machine's; the latter is believed", self._port, off)
         return before / self._pace
 
     def _begin_epoch(self) -> None:

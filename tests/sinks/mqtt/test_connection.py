@@ -7,8 +7,9 @@ import sys
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.mqtt.connection import SilentError, hang_up
+from edge.mqtt.connection import Connection, SilentError, hang_up
 from edge.sinks._mqtt import publisher
+from edge.sinks._mqtt.conversation import Conversation
 from mqtt_device import WAIT_S, Device, alarm
 
 
@@ -53,6 +54,25 @@ def test_a_broker_that_gives_no_answer_is_given_more_time_by_every_attempt(outbo
     monkeypatch.setattr(publisher, "connect", connect)
     one = Device(outbox, mosquitto.port).up()
     assert (patience_s, one.links) == ([5.0, 10.0, 20.0, 20.0], [(False, "no answer"), (True, "")])
+    one.sink.close()
+
+
+def test_a_failure_amid_a_connection_costs_that_one_and_no_alarm(outbox, mosquitto, subscriber, monkeypatch):
+    real, failures, closed = Conversation.go_on, iter([ValueError("a bug")]), []
+
+    def go_on(conversation):
+        for failure in failures:
+            raise failure
+        return real(conversation)
+
+    close = Connection.close
+    monkeypatch.setattr(Connection, "close", lambda connection: closed.append(connection) or close(connection))
+    monkeypatch.setattr(Conversation, "go_on", go_on)
+    one = Device(outbox, mosquitto.port)
+    one.raise_alarm(alarm(1))
+    one.up()
+    assert len(closed) == 1
+    subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 1)
     one.sink.close()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.mqtt.broker import Options
+from edge.mqtt.connection import Message
 from edge.sinks._mqtt.announcement import Announcement
 from edge.sinks._mqtt.conversation import Conversation
 from edge.sinks._mqtt.drain import Drain
@@ -40,10 +41,10 @@ class Talk:
         self.clock = clock
         topics, payloads = Topics("vitals/dev"), Payloads(clock, "boot1")
         self.flight, self.retained, self._ids = Flight(clock), Retained(), itertools.count(1)
-        live = Live(topics, payloads, clock, {})
+        self.live, self.outbox = Live(topics, payloads, clock, {}), outbox
         drain = Drain(outbox, self.flight, clock, boot="boot1", late_per_s=500.0)
         self.conversation = Conversation(
-            Options("broker", 1883, "dev"), topics, payloads, outbox, self.flight, live, self.retained,
+            Options("broker", 1883, "dev"), topics, payloads, outbox, self.flight, self.live, self.retained,
             Announcement("homeassistant/device/dev/config", None), drain, boot="boot1",
         )  # fmt: skip
 
@@ -73,6 +74,13 @@ def talk(tmp_path):
     outbox = Outbox(tmp_path / "outbox.sqlite", clock=clock, boot="boot1")
     yield Talk(outbox, clock)
     outbox.close()
+
+
+def test_that_we_are_there_is_said_first_and_then_alarms_before_what_stands(talk):
+    talk.retained.say(TOPIC, alarm())
+    talk.live.add_first(Message("vitals/dev/status", b"online", 1, retain=True))
+    assert talk.outbox.append([alarm()])
+    assert [m.topic for m in talk.connect().said.values()] == ["vitals/dev/status", "vitals/dev/bed1/event", TOPIC]
 
 
 @pytest.mark.parametrize("answered", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -31,6 +32,41 @@ def test_nothing_is_lost_and_order_kept_while_the_broker_is_away(outbox, new_mos
     assert len(outbox) == 0
     subscriber.close()
     one.sink.close()
+
+
+def test_a_broker_that_comes_back_with_nothing_is_told_all_that_stands(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    assert one.sink.flush(WAIT_S)
+    broker.stop(kill=True)
+    one.wait(lambda d: not d.links[-1][0])
+    broker.start()
+    one.up()
+    assert one.sink.flush(WAIT_S)
+    late = Subscriber(broker.port, "vitals/dev/bed1/alarm/af")
+    assert load(late.wait("vitals/dev/bed1/alarm/af"))["occurrence"] == "o1"
+    late.close()
+    one.sink.close()
+
+
+def test_a_broker_that_refuses_an_alarm_and_hangs_up_is_quoted(outbox):
+    broker = Scripted(publish=lambda mid: b"\x40\x04" + mid + b"\x87\0" + b"\xe0\0")
+    one = Device(outbox, broker.port).up()
+    one.raise_alarm(alarm())
+    one.wait(lambda d: d.links[1:2] == [(False, "alarms refused: not authorized")])
+    assert len(outbox) == 1
+    one.sink.close()
+    broker.close()
+
+
+def test_of_a_device_that_is_cut_off_the_broker_says_that_it_is_offline(device, mosquitto, subscriber):
+    device.sink._connection.client.socket().shutdown(socket.SHUT_RDWR)
+    will = subscriber.wait("vitals/dev/status", lambda status: status["state"] == "offline")
+    said = load(will)
+    assert (will.qos, said["boot"], "connected_at" in said, "t" in said) == (1, "boot1", True, False)
+    device.up()
+    subscriber.wait("vitals/dev/status", lambda _: subscriber.on("vitals/dev/status")[-1]["state"] == "online")
 
 
 def test_a_connection_that_just_ends_is_not_called_an_error_that_nobody_specified(outbox, new_mosquitto):
@@ -91,7 +127,7 @@ def test_without_a_broker_readings_are_dropped_and_alarms_wait(outbox):
     for _ in range(1000):
         one.sink.send(Reading("ppg.hr", CLOCK.now(), 60.0, "bpm", 1.0, bed="bed1"))
     one.raise_alarm(alarm(1))
-    assert one.sink.flush(0.1) is False
+    assert one.sink.flush(600.0) is False, "at once"
     assert len(one.sink._live) == 0
     assert len(outbox) == 1
     one.sink.close()
@@ -161,6 +197,21 @@ def test_an_alarm_that_the_broker_refuses_stays_in_the_outbox_and_goes_when_it_i
     assert len(published) >= 4  # both came again
     one.sink.close()
     broker.close()
+
+
+def test_an_alarm_soon_after_a_return_waits_for_the_subscribers_of_before(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    broker.stop(kill=True)
+    one.wait(lambda d: not d.links[-1][0])
+    broker.start()
+    one.up()
+    one.raise_alarm(alarm())
+    assert one.sink.flush(0.6) is False
+    late = Subscriber(broker.port)
+    late.wait("vitals/dev/bed1/event")
+    late.close()
+    one.sink.close()
 
 
 def test_a_backlog_waits_for_subscribers_that_are_on_their_way_back(tmp_path, mosquitto):

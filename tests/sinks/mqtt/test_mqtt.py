@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from edge.clock import ManualClock, iso
+from edge.sinks._mqtt.conversation import Conversation
 from edge.sinks._mqtt.incoming import Incoming
 from edge.types import BedStatus, Heartbeat, Reading, SourceStatus, Stats
-from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load, online
 
 
 def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosquitto, subscriber):
@@ -18,6 +19,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
     assert (online["v"], online["heartbeat_s"]) == (1, 5.0)
     assert {"t", "mono", "boot", "clock_synced"} <= set(online)
     one.sink.close()
+    assert one.links == [(True, "")], "a stop is no lost broker"
     subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
     late = Subscriber(mosquitto.port, "vitals/dev/status")
     assert load(late.wait("vitals/dev/status"))["state"] == "stopped"
@@ -26,6 +28,7 @@ def test_says_online_with_version_and_models_and_stopped_at_the_end(outbox, mosq
 
 def test_every_topic_has_the_qos_that_is_promised_and_states_alone_are_retained(outbox, mosquitto, subscriber):
     one = Device(outbox, mosquitto.port).up()
+    online(mosquitto.port)
     one.sink.send(SourceStatus("node", "bed1", CLOCK.now(), "online", since=CLOCK.now()))
     one.sink.send(BedStatus("bed1", CLOCK.now()))
     one.sink.send(Reading("ppg.hr", CLOCK.now(), 60.0, "bpm", 0.9, bed="bed1", source="node"))
@@ -47,6 +50,24 @@ def test_every_topic_has_the_qos_that_is_promised_and_states_alone_are_retained(
     one.sink.close()
     stopped = subscriber.wait("vitals/dev/status", lambda p: p["state"] == "stopped")
     assert stopped.qos == 1
+
+
+def test_what_happens_is_said_when_it_happens_and_not_when_the_sink_looks_again(
+    outbox, mosquitto, subscriber, monkeypatch
+):
+    monkeypatch.setattr("edge.sinks._mqtt.publisher._IDLE_S", 3600.0)
+    looked, go_on = [], Conversation.go_on
+    monkeypatch.setattr(Conversation, "go_on", lambda self: looked.append(1) or go_on(self))
+    one = Device(outbox, mosquitto.port).up()
+    for seq in (1, 2, 3):
+        assert one.sink.flush(WAIT_S)
+        one.raise_alarm(alarm(seq))
+        for topic in ("event", "alarm/af"):
+            subscriber.wait(f"vitals/dev/bed1/{topic}", lambda told, seq=seq: told["seq"] == seq)
+    assert one.sink.flush(WAIT_S)
+    assert len(looked) < 100, "nor does it look all the time"
+    one.sink.close()
+    subscriber.wait("vitals/dev/status", lambda status: status["state"] == "stopped")
 
 
 def test_nothing_is_on_its_way_to_a_device_that_stops(outbox, mosquitto, monkeypatch):

@@ -74,6 +74,7 @@ def test_whoever_says_that_we_are_gone_is_contradicted(device, mosquitto, subscr
     subscriber.client.publish(STATUS, payload, qos=1, retain=True)
     subscriber.wait(STATUS, lambda _: payload in [m.payload for m in subscriber.messages if m.topic == STATUS][:-1])
     assert (kept(mosquitto.port, STATUS)["state"], kept(mosquitto.port, STATUS)["boot"]) == ("online", "boot1")
+    assert device.links == [(True, "")], "over the connection there is"
 
 
 def test_what_another_empties_and_still_stands_is_said_again(device, mosquitto, subscriber):

@@ -104,6 +104,14 @@ def test_sessions_are_bounded_and_the_newest_stay():
     assert alive[-1] == sessions[-1]
 
 
+def test_a_screen_that_is_looked_at_is_not_logged_out_by_however_many_log_in_after_it():
+    door = access()
+    screen = door.login(TOKEN, 0.0)
+    for hour in range(1, 1000):
+        door.login(TOKEN, 3601.0 * hour)
+        assert door.person(screen, 3601.0 * hour) is not None
+
+
 def test_five_failures_a_minute_then_the_address_waits_and_no_other():
     limit = LoginLimit()
     for second in range(5):
@@ -117,9 +125,19 @@ def test_five_failures_a_minute_then_the_address_waits_and_no_other():
 def test_many_addresses_together_are_limited_too_and_take_bounded_memory():
     limit = LoginLimit()
     for number in range(5000):
-        limit.failed(f"10.0.{number // 256}.{number % 256}", 0.0)
-    assert limit.wait_s("192.0.2.1", 1.0) == 59.0
+        limit.failed(f"10.0.{number // 256}.{number % 256}", number / 1000)
+    assert limit.wait_s("192.0.2.1", 5.0) == pytest.approx(59.9)
     assert len(limit._failed) <= 1024
+
+
+def test_of_many_addresses_that_is_forgotten_which_has_not_failed_for_longest(monkeypatch):
+    monkeypatch.setattr("edge.sinks.web.access._ADDRESSES", 2)
+    limit = LoginLimit()
+    for address in ("a", "b", "a", "a", "a", "a", "c", "c", "c", "c", "c"):
+        limit.failed(address, 0.0)
+    assert [limit.wait_s(address, 1.0) for address in ("a", "c")] == [59.0, 59.0]
+    limit.failed("b", 1.0)
+    assert [limit.wait_s(address, 1.0) for address in ("a", "b", "c")] == [0.0, 0.0, 59.0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 from datetime import UTC, datetime, timedelta
@@ -121,6 +122,10 @@ def test_a_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(guarded):
     assert LOOK not in cookie
     status, _, body = guarded.request("GET", "/session", Cookie=cookie.split(";")[0])
     assert (status, json.loads(body)["role"]) == (200, "view")
+    assert guarded.login(LOOK, Cookie=cookie.split(";")[0])[0] == 204
+    assert guarded.request("GET", "/session", Cookie=cookie.split(";")[0])[0] == 401, (
+        "who logs in anew leaves none open"
+    )
 
 
 @pytest.mark.parametrize("origin", [None, "http://evil.example", "null"])
@@ -151,11 +156,22 @@ def test_crooked_log_ins_fail_like_wrong_ones(guarded, body):
     assert "set-cookie" not in headers
 
 
+def test_a_body_longer_than_any_log_in_is_refused_before_it_has_come(guarded):
+    head = "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 1000000000\r\n\r\n"
+    with socket.create_connection((guarded.host, guarded.port), timeout=WAIT_S) as sock:
+        sock.sendall(head.encode() + b"{" * 3000)
+        assert sock.recv(65536).startswith(b"HTTP/1.1 403 ")
+
+
 def test_guessing_is_slowed_and_even_the_right_token_waits_its_turn(guarded):
     assert [guarded.login(f"wrong-{n}")[0] for n in range(6)] == [403] * 5 + [429]
     status, headers, _ = guarded.login(LOOK)
     assert status == 429
     assert 1 <= int(headers["retry-after"]) <= 60
+    another = http.client.HTTPConnection(guarded.host, guarded.port, WAIT_S, source_address=("127.0.0.2", 0))
+    with contextlib.closing(another):
+        another.request("POST", "/login", json.dumps({"token": LOOK}), {"Origin": guarded.origin})
+        assert another.getresponse().status == 204, "nobody else waits"
     guarded.clock.advance(61.0)
     assert guarded.login(LOOK)[0] == 204
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from edge.clock import ManualClock
 from edge.dsp.face_columns import COLUMNS
-from edge.sinks.web.picture import Picture, envelope
+from edge.sinks.web.picture import Picture, envelope, waves
 from edge.sinks.web.traces import Traces, channels_read
-from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Viewer
+from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Audience, Viewer
 from edge.types import Alarm, Block, Reading, SourceStatus, Stats
 
 
@@ -88,6 +88,27 @@ def test_a_snapshot_has_all_that_stands():
     assert [a["presence"] for a in one.snapshot()["log"]] == ["off"]
 
 
+def test_a_reading_is_shown_with_all_that_the_page_writes_of_it():
+    one = picture()
+    detail = {"decision": "present", "unknown": 0.0004, "site": "MV", "lanes": 2}
+    detail["recording"] = {"p": 0.98765, "sites": ("MV", "AV")}
+    one.take(
+        Reading("pcg.murmur", 8.0004, 0.987654, "probability", 0.456, "", detail, "bed1", "node", model="murmur 1 x")
+    )
+    one.take(Reading("pcg.hr", 9.0, 61.0, "bpm", 0.9, bed="bed1", source="node"))
+    one.take(Reading("pcg.murmur", 9.0, None, "probability", reason="speech", detail=detail, bed="bed2", source="n2"))
+    latest = one.changes()[1]
+    told = ("bed1/node/pcg.murmur", "bed1/node/pcg.hr", "bed2/n2/pcg.murmur")
+    murmur, rate, refused = (json.loads(latest[f"r/{key}"]) for key in told)
+    shown = {"decision": "present", "unknown": 0.0, "recording": {"p": 0.988, "sites": ["MV", "AV"]}, "site": "MV"}
+    assert murmur == {
+        "k": "r", "bed": "bed1", "src": "node", "m": "pcg.murmur", "t": 8.0, "v": 0.9877, "u": "probability", "q": 0.46,
+        "why": "", "model": "murmur 1 x", "since": 8.0, "d": shown,
+    }  # fmt: skip
+    assert (rate["v"], rate["since"], rate["d"]) == (61.0, None, {}), "a number is no verdict that stands"
+    assert (refused["v"], refused["why"], refused["since"]) == (None, "speech", None)
+
+
 def test_a_verdict_says_since_when_it_stands_and_a_refusal_interrupts_it():
     one = picture()
 
@@ -122,6 +143,11 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
 
 
 def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():
+    clock = ManualClock(10.0)
+    one = Picture(clock=clock, about={})
+    clock.advance(1.25)
+    one.take(alarm())
+    assert one.last_event == 11.25
     assert json.loads(envelope(12.5, 1_700_000_000.25, 11.25, [b'{"k":"x"}', b"1"], synced=False)) == {
         "now": 12.5,
         "wall": 1_700_000_000.25,
@@ -129,6 +155,13 @@ def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():
         "alive": 11.25,
         "m": [{"k": "x"}, 1],
     }
+
+
+def test_traces_and_faces_are_items_where_there_are_any():
+    chunk, face = {"s": "n/ppg", "v": [1]}, {"cam": {}}
+    assert waves([], {}) == []
+    assert [json.loads(item) for item in waves([chunk], {})] == [{"k": "w", "w": [chunk]}]
+    assert [json.loads(item) for item in waves([chunk], face)] == [{"k": "w", "w": [chunk]}, {"k": "f", "f": face}]
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.sampled_from([50.0, 100.0, 125.0, 500.0]))
@@ -214,6 +247,9 @@ def test_a_cameras_pulse_rises_when_green_falls_and_no_face_is_a_gap():
 
 
 def test_nothing_is_kept_while_nobody_looks_and_never_without_bound():
+    one = Picture(clock=ManualClock(10.0), about={})
+    one.take(alarm())
+    assert one.changes() == ([], {}), "the snapshot of whoever comes has it"
     made = Traces()
     made.take(Block("n/ppg", 0, 0.0, 100.0, np.zeros((1, 1))))
     assert made.drain() == []
@@ -239,6 +275,17 @@ def test_a_slow_viewer_loses_traces_and_old_numbers_never_an_alarm():
     assert [i for i in items if i[:1] == b"w"] == [b"w%d" % k for k in range(200 - WAVES_KEPT, 200)]
     assert viewer.dropped_waves == 200 - WAVES_KEPT
     assert not viewer.overflowed
+
+
+def test_what_happens_is_gathered_for_whoever_looks_and_for_nobody_when_the_last_has_left():
+    one, made = Picture(clock=ManualClock(10.0), about={}), Traces()
+    audience = Audience(picture=one, traces=made, clock=ManualClock(10.0), limit=2)
+    first, second = audience.join("a"), audience.join("b")
+    assert audience.join("c") is None
+    audience.leave(first)
+    assert (one.watched, made.watched) == (True, True)
+    audience.leave(second)
+    assert (one.watched, made.watched) == (False, False)
 
 
 def test_a_viewer_that_takes_nothing_at_all_is_given_up():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from edge.clock import ManualClock
 from edge.sinks.web.access import TOKEN_MIN
 from edge.types import Alarm, Block, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
 from web_server import Watcher, WebServer
@@ -142,6 +143,11 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
         ('{"command":"pause","command_id":"c","bed":"bed1","seconds":"9"}', "c", "'seconds' must be a number"),
         ('{"command":"pause","command_id":"c","bed":"bed1","seconds":NaN}', "", "not JSON"),
         ('{"command":"pause","command_id":"c","bed":"bed1","seconds":0,"seconds":9}', "", "not JSON"),
+        (
+            '{"command":"received","command_id":"c","bed":"bed1","seq":1.5}',
+            "c",
+            "'seq' must be the whole number of an event",
+        ),
         ('{"command":"ack","command_id":"c","seq":-1}', "c", "'seq' must be the whole number of an event"),
         ('{"command":"ack","command_id":"c","bed":["bed1"]}', "c", "'bed' must be a text"),
         (json.dumps({"command": "ack", "command_id": "c" * 300}), "", "'command_id' has at most 200 characters"),
@@ -181,16 +187,21 @@ def test_a_page_that_confirms_gets_two_messages_ahead_and_then_the_newest(page):
         live.send(str(watcher.envelopes[-1]["now"]))
         watcher.wait(lambda i: i["k"] == "r" and i["v"] == 64.0)
         assert [i["v"] for i in watcher.items if i["k"] == "r"] == [61.0, 64.0]
+        assert not [i for i in watcher.items if i["k"] == "c"], "to confirm is no command"
 
 
-def test_commands_come_at_a_bounded_rate(page):
-    with page.live() as live:
+def test_commands_come_at_a_bounded_rate_and_go_on_after_it():
+    with WebServer(clock=ManualClock(1000.0)) as page, page.live() as live:
         watcher = Watcher(live)
         watcher.kind("hello")
         for _ in range(30):
             ask(live, "ack")
-        assert "too many" in watcher.kind("c")["text"]
-    assert page.commands.qsize() == 20
+        watcher.wait(lambda _: [i["k"] for i in watcher.items].count("c") == 10)
+        assert all("too many" in i["text"] for i in watcher.items if i["k"] == "c")
+        assert page.commands.qsize() == 20
+        page.clock.advance(10.0)
+        ask(live, "reset")
+        assert [page.commands.get(timeout=5.0).name for _ in range(21)] == ["ack"] * 20 + ["reset"]
 
 
 def test_a_message_that_is_too_long_ends_the_connection(page):
