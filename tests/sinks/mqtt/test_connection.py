@@ -7,7 +7,8 @@ import sys
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.mqtt.connection import Connection, SilentError, hang_up
+from edge.mqtt.broker import Options
+from edge.mqtt.connection import Connection, SilentError, connect, hang_up
 from edge.sinks._mqtt import publisher
 from edge.sinks._mqtt.conversation import Conversation
 from mqtt_device import WAIT_S, Device, alarm
@@ -39,6 +40,20 @@ def test_a_client_whose_thread_ends_while_it_is_waited_for_is_closed_all_the_sam
     assert client.looks == 3
     thread.join(WAIT_S)
     assert not thread.is_alive()
+
+
+def test_a_broker_that_cuts_the_first_handshake_off_is_asked_once_more(mosquitto, monkeypatch):
+    real, resets = Client.connect, iter([ConnectionResetError(104, "Connection reset by peer")])
+
+    def reset_first(client, *args):
+        for reset in resets:
+            raise reset
+        return real(client, *args)
+
+    monkeypatch.setattr(Client, "connect", reset_first)
+    made = connect(Options("127.0.0.1", mosquitto.port, "edge-vitals-test"))
+    made.close()
+    assert made.version == 5, "and not in another version"
 
 
 def test_a_broker_that_gives_no_answer_is_given_more_time_by_every_attempt(outbox, mosquitto, monkeypatch):
