@@ -18,15 +18,8 @@ from edge.cli._events import JSONL_HELP
 from edge.config import SourceConfig, parse
 from edge.state_lock import only_one
 from edge.types import KINDS_OF_EVENTS, Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus
+from synthetic_device import SYNTHETIC
 
-SYNTHETIC = """
-[device]
-name = "test"
-state_dir = "state"
-[sources.syn]
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-"""
 CONFIG_COMMANDS = ("run", "check", "explain", "doctor")
 
 

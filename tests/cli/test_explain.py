@@ -8,14 +8,7 @@ from edge import inference
 from edge.cli import main
 from edge.inference.card import find_card
 from edge.inference.choice import store_choice
-
-SYNTHETIC = """
-[device]
-state_dir = "state"
-[sources.syn]
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-"""
+from synthetic_device import SYNTHETIC
 
 
 @pytest.fixture

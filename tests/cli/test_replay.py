@@ -11,14 +11,7 @@ from edge.cli import main
 from edge.dsp.synthesis import Episode, beats, ppg
 from edge.recording import Recording, RecordingWriter
 from edge.types import Alarm, Block, Reading
-
-SYNTHETIC = """
-[device]
-state_dir = "state"
-[sources.syn]
-kind = "synthetic"
-streams = ["ppg", "acc", "pcg"]
-"""
+from synthetic_device import SYNTHETIC
 
 
 def test_run_and_replay_of_its_recording_say_the_same(tmp_path, capsys):

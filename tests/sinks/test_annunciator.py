@@ -82,6 +82,16 @@ def test_it_rings_again_until_somebody_has_it(annunciator, bell, clock):
     assert bell.told == [RING, RING, "quiet", "closed"]
 
 
+def both_ring(annunciator, bell):
+    """An alarm, and one of the same priority that rings at once, which is returned as the bell hears it."""
+    brady = ("bed1/brady", "medium")
+    annunciator.send(alarm())
+    bell.wait(RING)
+    annunciator.send(alarm(condition="brady", occurrence="o2"))
+    bell.wait(RING, brady)
+    return brady
+
+
 def test_after_a_pause_it_rings_at_once(annunciator, bell):
     expected = []
     for one, told in ((alarm(), RING), (alarm(paused_until=70.0), "quiet"), (alarm(), RING)):
@@ -91,11 +101,7 @@ def test_after_a_pause_it_rings_at_once(annunciator, bell):
 
 
 def test_after_a_pause_it_rings_at_once_although_another_rings_too(annunciator, bell, clock):
-    brady = ("bed1/brady", "medium")
-    annunciator.send(alarm())
-    bell.wait(RING)
-    annunciator.send(alarm(condition="brady", occurrence="o2"))
-    bell.wait(RING, brady)
+    brady = both_ring(annunciator, bell)
     annunciator.send(alarm(paused_until=130.0))
     clock.advance(10.0)
     bell.wait(RING, brady, brady)
@@ -157,11 +163,7 @@ def test_a_more_urgent_alarm_rings_at_once_and_the_other_goes_on_after_it(annunc
 
 
 def test_of_one_priority_each_has_its_turn(annunciator, bell, clock):
-    brady = ("bed1/brady", "medium")
-    annunciator.send(alarm())
-    bell.wait(RING)
-    annunciator.send(alarm(condition="brady", occurrence="o2"))
-    bell.wait(RING, brady)
+    brady = both_ring(annunciator, bell)
     for so_far in ([RING], [RING, brady], [RING, brady, RING]):
         clock.advance(10.0)
         bell.wait(RING, brady, *so_far)

@@ -44,8 +44,7 @@ def tone(rng):
     x = np.sin(turns)
     for k in range(2, 2 + int(rng.integers(0, 3))):
         x = x + rng.uniform(0.05, 0.7) / (k - 1) * np.sin(k * turns + rng.uniform(0.0, 6.3))
-    if rng.random() < 0.4:
-        x = x * (1.0 + rng.uniform(0.05, 0.4) * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * T + rng.uniform(0.0, 6.3)))
+    x = x * _breath(rng, 0.4)
     return NO_BPM, x + 10 ** rng.uniform(-3.0, -0.5) * rng.standard_normal(N)
 
 
@@ -72,14 +71,13 @@ def irregular(rng):
 
 
 def even(rng, fold: int):
-    """One beat over and over, as ``tone`` in height and noise, of a real pulse in sinus rhythm of somebody of that fold."""
+    """One beat over and over, of a real pulse in sinus rhythm of somebody of that fold, under some noise."""
     bpm = float(np.exp(rng.uniform(*np.log(EVEN_BPM))))
     turns = (bpm / 60.0 * T + rng.random()) % 1.0
     shapes, of = _shapes()
     shape = rng.choice(shapes[of == fold])
     x = np.interp(turns, np.linspace(0.0, 1.0, len(shape)), shape)
-    if rng.random() < 0.3:
-        x = x * (1.0 + rng.uniform(0.05, 0.3) * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * T + rng.uniform(0.0, 6.3)))
+    x = x * _breath(rng, 0.3)
     return bpm, x + 10 ** rng.uniform(-3.0, -0.7) * synthetic_ppg.coloured(rng, rng.uniform(0.0, 1.5), N)
 
 
@@ -126,6 +124,13 @@ def _shapes():
         found.append(beat / np.ptp(beat))
         fold.append(person % FOLDS)
     return np.array(found), np.array(fold)
+
+
+def _breath(rng, share: float):
+    """What a breath makes of the height: 1, but in so many waves it comes and goes by up to as much."""
+    if rng.random() >= share:
+        return 1.0
+    return 1.0 + rng.uniform(0.05, share) * np.sin(2 * np.pi * rng.uniform(0.1, 0.4) * T + rng.uniform(0.0, 6.3))
 
 
 def _hz(rng) -> float:
