@@ -44,6 +44,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
+    def __init__(self) -> None:
+        self._counts_from = machine_start()  # once: it is asked for with every alarm
+
     def now(self) -> float:
         return time.monotonic()
 
@@ -54,7 +57,7 @@ class SystemClock:
         return self.wall() > SET_AFTER and kept_by_time_server() is not False
 
     def counts_from(self) -> str:
-        return machine_start()
+        return self._counts_from
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -95,7 +95,7 @@ def _count_anew(saved: Mapping[str, Any], boot: str) -> None:
 def _shift_s(saved: Mapping[str, Any], clock: Clock) -> float:
     """What makes monotonic times of the run that saved this times of this run, s.
 
-    None where the machine has not started anew: its monotonic clock went on. Else by the wall clock, so that a pause ends
+    0 where the machine has not started anew: its monotonic clock went on. Else by the wall clock, so that a pause ends
     when it was said to; as if no time had passed where that clock cannot be right: not set, or the past would lie ahead,
     or what went by since is also what it was wrong by.
     """

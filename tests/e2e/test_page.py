@@ -78,7 +78,8 @@ class _ClockAt(SystemClock):
     """The system's clock, set so that its first time is ``start`` in a sweep of eight seconds."""
 
     def __init__(self, start):
-        self._shift = start - SystemClock().now() % 8.0
+        super().__init__()
+        self._shift = start - super().now() % 8.0
 
     def now(self):
         return super().now() + self._shift
