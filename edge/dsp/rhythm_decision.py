@@ -23,7 +23,8 @@ _AF = 5
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
     """temperature divides the logits; trees_share: how much of the logits is the trees'; af_threshold: AF at or above
-    it; none_limit: not a pulse above it; feature_mean, feature_sd: how features are scaled."""
+    it; none_limit: not a pulse above it; feature_mean, feature_sd: how the features that the network is told, the
+    first so many, are scaled."""
 
     temperature: float
     trees_share: float
@@ -46,7 +47,8 @@ class Calibration:
 
     def inputs(self, wave: Floats, feature: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The network's two inputs, batch of one."""
-        scaled = np.clip((feature - self.feature_mean) / self.feature_sd, -4.0, 4.0)
+        told = feature[: len(self.feature_mean)]
+        scaled = np.clip((told - self.feature_mean) / self.feature_sd, -4.0, 4.0)
         return wave.astype(np.float32)[None, None, None, :], scaled.astype(np.float32)[None, :]
 
 

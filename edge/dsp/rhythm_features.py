@@ -1,4 +1,4 @@
-"""What a rhythm network is told beside the wave: intervals, amplitudes and shapes of ten seconds, as 56 numbers.
+"""What a rhythm network is told beside the wave, and trees are asked about: ten seconds as 68 numbers.
 
 Irregularity alone cannot part atrial fibrillation from ectopy: half of the windows with premature beats look
 irregular. So the sequence is described too: short-long pairs that add up to two usual intervals, weak early beats and
@@ -31,6 +31,8 @@ _FREQ_HZ = np.arange(_FFT // 2 + 1)[_BAND] * RATE_HZ / _FFT
 _LAGS = slice(27, 200)  # 222 to 30 beats a minute
 _UNBIASED = SAMPLES / (SAMPLES - np.arange(SAMPLES)[_LAGS])
 _TAPER = np.hanning(SAMPLES)
+_AROUND = np.arange(-25, 35)  # of a peak, samples
+_EVERY = 5
 
 INTERVAL_NAMES: Final = (
     *(
@@ -67,7 +69,12 @@ WAVE_NAMES: Final = (
     *("template", "template_min", "template_sd", "skew", "kurtosis", "slope_skew", "acf", "acf_lag", "spec_top"),
     *("spec_entropy", "spec_at_beats", "high_share", "extra_beats", "extra_cv", "beats"),
 )
-FEATURES: Final = (*INTERVAL_NAMES, *AMPLITUDE_NAMES, *WAVE_NAMES)
+USUAL_NAMES: Final = tuple(f"usual_at_{round(1000 * at / RATE_HZ)}_ms" for at in _AROUND[::_EVERY])
+"""Heights of the usual beat before and behind its peak."""
+TOLD: Final = (*INTERVAL_NAMES, *AMPLITUDE_NAMES, *WAVE_NAMES)
+"""What the network is told, which sees the beats themselves."""
+FEATURES: Final = (*TOLD, *USUAL_NAMES)
+"""What the trees are asked about."""
 
 
 def prepared(x: Floats) -> Floats:
@@ -171,16 +178,16 @@ def _shape(wave: Floats, beats: BeatList) -> Floats:
     best = int(np.argmax(lagged))
     extra = find_beats(gain_controlled(wave, RATE_HZ), RATE_HZ)
     extra_ibi = extra.ibi
-    template, lowest, spread = _template(wave, beats)
+    usual, alike = _usual(wave, beats)
     return np.array(
         [
-            template, lowest, spread,
+            float(alike.mean()), float(alike.min()), float(alike.std()),
             float(square @ z) / n, float(square @ square) / n, float((slope * slope) @ slope) / (n - 1),
             float(lagged[best]), (_LAGS.start + best) / RATE_HZ, top, -float(p @ np.log(p + 1e-12)),
             float(p[abs(_FREQ_HZ - rate) < 0.15].sum()), float(p[_FREQ_HZ > 3.0].sum()),
             (len(extra) - len(beats)) / 4.0,
             extra_ibi.std() / extra_ibi.mean() if len(extra_ibi) > _FEW else 0.0,
-            len(beats) / 10.0,
+            len(beats) / 10.0, *usual[::_EVERY].tolist(),
         ]
     )  # fmt: skip
 
@@ -207,18 +214,18 @@ def _quantile(ordered: Floats, q: float) -> float:
     return low + (at - i) * (float(ordered[i + 1]) - low)
 
 
-def _template(wave: Floats, beats: BeatList) -> tuple[float, float, float]:
-    """Mean, least and spread of the beats' correlation with their median, 0.25 s before to 0.35 s after the peak."""
+def _usual(wave: Floats, beats: BeatList) -> tuple[Floats, Floats]:
+    """The median beat, 0.25 s before to 0.35 s after its peak, without mean and of power 1 each, and how each beat
+    correlates with it; zeros for fewer than three."""
     at = np.round(beats.peak * RATE_HZ).astype(np.int64)
-    at = at[(at >= 25) & (at < len(wave) - 35)]
+    at = at[(at >= -_AROUND[0]) & (at < len(wave) - _AROUND[-1] - 1)]
     if len(at) < 3:
-        return 0.0, 0.0, 0.0
-    rows = wave[at[:, None] + np.arange(-25, 35)]
+        return np.zeros(len(_AROUND)), np.zeros(1)
+    rows = wave[at[:, None] + _AROUND]
     rows = rows - rows.mean(axis=1, keepdims=True)
     rows = rows / (np.sqrt((rows * rows).sum(axis=1, keepdims=True)) + 1e-9)
-    middle = median(rows)
-    alike = rows @ (middle / (np.sqrt(middle @ middle) + 1e-9))
-    return float(alike.mean()), float(alike.min()), float(alike.std())
+    usual = median(rows)
+    return usual, rows @ (usual / (np.sqrt(usual @ usual) + 1e-9))
 
 
 def _correlation(a: Floats, b: Floats) -> float:

@@ -128,6 +128,7 @@ def shape(wave, beats):
         "acf": acf[lag], "acf_lag": lag / 100, "spec_top": hz[p.argmax()], "spec_entropy": -(p * np.log(p)).sum(),
         "spec_at_beats": p[abs(hz - 1 / np.median(beats.ibi)) < 0.15].sum(), "high_share": p[hz > 3].sum(),
         "extra_beats": (len(extra) - len(beats)) / 4, "extra_cv": extra.ibi.std() / extra.ibi.mean(), "beats": len(beats) / 10,
+        **{f"usual_at_{10 * i - 250}_ms": middle[i] / 60**0.5 for i in range(0, 60, 5)},
     }  # fmt: skip
 
 

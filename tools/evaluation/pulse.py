@@ -73,20 +73,19 @@ def follow(
     path: Path,
     models: Callable[[str], Model] | None,
     *,
-    accelerometer: bool = True,
     gap: tuple[float, float, float] | None = None,
 ) -> tuple[dict[int, Reading], float, int]:
     """Readings by window number, length in s, and how many windows the reference has (or fit).
 
-    models: gives the networks by name; None for the rules without learned weights. accelerometer: False leaves it out. gap:
-    a radio that drops so many s of every so many s, the first time so many s after the start; None loses nothing.
+    models: gives the networks by name; None for the rules without learned weights. gap: a radio that drops so many s of every
+    so many s, the first time so many s after the start; None loses nothing.
     """
     found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
     try:
         signals = {key: np.atleast_2d(x).T.astype(np.float64) for key, x in found.items()}
     except ValueError as error:
         raise ConfigError(f"{path}: not numbers: {error}") from None
-    ppg, acc = signals["ppg"], signals.get("acc") if accelerometer else None
+    ppg, acc = signals["ppg"], signals.get("acc")
     analyzer = pulse.build(hop_s=HOP_S, models=models)
     lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": analyzer})
     readings: list[Reading] = []

@@ -37,7 +37,7 @@ from edge.dsp.rest_spectra import GRID_BPM, RATE_HZ, network_input
 from edge.types import Window
 
 SEED = 2015
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 ENDS_S = np.arange(20.0, 201.0, 2.0)
 DEAD = 4000
 STEP = round(pulse_rule.GRID_HZ / RATE_HZ)

@@ -3,8 +3,8 @@
 
     python tools/train/pulse_trees.py --out windows.csv    # figures of every kind of file, and trees.npz in --work
 
-The windows and folds of ``pulse_rule.py``, each also with gaps, and the waves of ``pulse_foreign.py``; the network that
-reads a window never saw its record, and neither did the trees that judge it. Trees may only be surer of a rate for more
+The windows and folds of ``pulse_rule.py``, each also with gaps, an arm that moves (``pulse_moving.py``), and the waves of
+``pulse_foreign.py``; the network that reads a window never saw its record, and neither did the trees that judge it. Trees may only be surer of a rate for more
 belief in it, for more beats alike and for more trust in the beats, and less sure for more belief elsewhere or in none.
 They are grown on what the int8 file says in ONNX Runtime, and judge what the others say as well.
 """
@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import pulse_foreign
 import pulse_irregular
+import pulse_moving
 import pulse_rule
 from data_folder import DATA
 from pulse_gaps import GAPS, dropped
@@ -46,6 +47,8 @@ GAPPED = 0.3
 """What a window with gaps weighs, beside the same as it was."""
 TONES = 0.5
 """What a steady tone weighs: some rise as a heart's wave that a pacemaker drives, which is not to lose its rate."""
+MOVING = 0.2
+"""What a window of an arm that moves weighs: they overlap by all but 2 s, and the program is for pulses at rest."""
 LATE, GAP_S, EVERY_S = 0.4, (0.2, 1.4), (5.5, 9.0)
 """How many of these begin late; and of the others what is lost, of every so many seconds."""
 ONLY_MORE, ONLY_LESS = ("alike", "trust_logit", "believed"), ("elsewhere", "nowhere")
@@ -99,7 +102,13 @@ def collect_irregular(path: Path, readers):
     return [(int(fold[i]), alike, bpm, pulse_rule.counted(w, readers[fold[i]])) for i, alike, bpm, w in found]
 
 
-def examples(found, gapped, foreign, irregular):
+def collect_moving(folder: Path, readers):
+    """``(fold, truth, counts)`` of the windows of ``pulse_moving``; whole recordings."""
+    at = ((i % pulse_rule.FOLDS, bpm, w) for i, bpm, w in pulse_moving.windows(folder))
+    return [(k, bpm, pulse_rule.counted(w, readers[k])) for k, bpm, w in at]
+
+
+def examples(found, gapped, foreign, irregular, moving):
     """Figures of every count, whether it is right, its fold and its weight."""
     rows, right, at, weight = [], [], [], []
     groups = [(1.0, k, truth, counts) for k, _, _, truth, counts in found]
@@ -107,6 +116,7 @@ def examples(found, gapped, foreign, irregular):
     groups += [(TONES if kind == "tones" else 1.0, k, truth, counts) for kind, k, truth, counts in foreign]
     sure = pulse_irregular.SURELY_ALIKE
     groups += [(1.0, k, truth, counts) for k, alike, truth, counts in irregular if alike >= sure]
+    groups += [(MOVING, k, truth, counts) for k, truth, counts in moving]
     for much, fold, truth, counts in groups:
         for bpm, figures in counts.candidates if counts else ():
             rows.append(figures)
@@ -166,8 +176,10 @@ def main() -> int:
     path = options.data / "ppg" / "cinc2015.npz"
     readers = networks(options.work, VARIANTS[0])
     found, gapped = collect(path, readers), collect(path, readers, varied)
-    irregular = collect_irregular(path, readers)
-    *table, at, weight = examples(found, gapped, collect_foreign(readers, pulse_rule.SEED), irregular)
+    spc = options.data / "pulse" / "spc2015"
+    irregular, moving = collect_irregular(path, readers), collect_moving(spc, readers)
+    foreign = collect_foreign(readers, pulse_rule.SEED)
+    *table, at, weight = examples(found, gapped, foreign, irregular, moving)
     learned = [*table, weight]
     by_fold = [rest_rule.by_trees(grown(*(x[at != k] for x in learned))) for k in range(pulse_rule.FOLDS)]
     answers = judged(found, by_fold)
@@ -188,6 +200,9 @@ def main() -> int:
         for least in (pulse_irregular.ALIKE, pulse_irregular.SURELY_ALIKE):
             told = [(truth, *quality_of(c, rules[k])) for k, alike, truth, c in seen if alike >= least]
             print(f"{ways}, of {len(told)} irregular of the ICU alike from {least:g}: {silence(told, rules[0])}")
+        arm = moving if read is readers else collect_moving(spc, read)
+        told = [(truth, *quality_of(c, rules[k])) for k, truth, c in arm]
+        print(f"{ways}, of {len(told)} of an arm that moves: {silence(told, rules[0])}")
     (options.work / "trees.npz").write_bytes(grown(*learned).as_bytes())
     if options.out:
         with options.out.open("w", newline="", encoding="utf-8") as file:

@@ -80,7 +80,7 @@ def folds(person: NDArray[np.int64], label: NDArray[np.int64]) -> NDArray[np.int
 
 def started(pool: Windows, records: Records, scale: Scale, work: Path) -> RhythmNet:
     """The network before any rhythm label of a real pulse, kept in ``work``."""
-    model, path = RhythmNet(pool.feature.shape[1]), work / "pretrained.pt"
+    model, path = RhythmNet(len(scale.mean)), work / "pretrained.pt"
     if not path.exists():
         torch.save(pretrained(pool, records, scale=scale, seed=SEED, log=path.stem).state_dict(), path)
     model.load_state_dict(torch.load(path, weights_only=True))
@@ -95,11 +95,11 @@ def fitted(
     if not path.exists():
         model = fit(start, real, pool, scale=scale, seed=SEED, log=name, weak=weak, weakly=WEAKLY, **FINE)
         torch.save(model.state_dict(), path)
-    network = rhythm_trees.network_of(path, pool.feature.shape[1])
+    network = rhythm_trees.network_of(path, len(scale.mean))
     trees = work / f"{name}-trees.npz"
     if not trees.exists():
         nothing = pool.take(np.flatnonzero(pool.label == CLASSES - 1))
-        grown = rhythm_trees.grown(real, nothing, weak, network, scale, seed=SEED)
+        grown = rhythm_trees.grown(real[0], nothing, weak, network, scale, seed=SEED)
         trees.write_bytes(grown.as_bytes())
     return Both.kept(work, name, scale)
 

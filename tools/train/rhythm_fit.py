@@ -15,6 +15,8 @@ from rhythm_net import CLASSES, RhythmNet
 from torch import nn
 from torch.nn import functional
 
+from edge.dsp.rhythm_features import TOLD
+
 BATCH = 64
 _SMOOTHING = 0.05
 _SYNTHETIC_SHARES = (0.25, 0.2, 0.2, 0.03, 0.04, 0.28)
@@ -26,17 +28,18 @@ _NEITHER = slice(0, CLASSES - 2)  # all classes but AF and "not a pulse"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """How raw features become inputs: centre, spread, and a limit of 4."""
+    """How raw features become inputs: those that the network is told, their centre, spread, and a limit of 4."""
 
     mean: NDArray[np.float32]
     sd: NDArray[np.float32]
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.clip((feature - self.mean) / self.sd, -4, 4).astype(np.float32)
+        return np.clip((feature[..., : len(self.mean)] - self.mean) / self.sd, -4, 4).astype(np.float32)
 
 
 def scale_of(feature: NDArray[np.float32]) -> Scale:
-    return Scale(feature.mean(axis=0), np.maximum(feature.std(axis=0), 1e-3))
+    told = feature[:, : len(TOLD)]
+    return Scale(told.mean(axis=0), np.maximum(told.std(axis=0), 1e-3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

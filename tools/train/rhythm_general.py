@@ -139,10 +139,9 @@ def main() -> int:
     real = Windows(kept["wave"], kept["feature"], kept["label"])
     person = np.load(DATA / "ppg" / "liu2022.npz")["subject"].astype(np.int64)
     fold = rhythm.folds(person, real.label)
-    pool = np.load(args.work / "synthetic.npz")["feature"]
-    scale = scale_of(pool)
+    scale = scale_of(np.load(args.work / "synthetic.npz")["feature"])
 
-    start = network_of(args.work / "pretrained.pt", pool.shape[1])
+    start = network_of(args.work / "pretrained.pt", len(scale.mean))
     ends = {int(k): Both.kept(args.work, f"fold{k}", scale) for k in np.unique(fold)}
     rows: dict[str, dict[int, Judge]] = {
         f"{share:.1f}": {k: network_alone(between(start, end.network, share), scale) for k, end in ends.items()}

@@ -63,7 +63,7 @@ def pretrained(pool: Windows, records: Records | None, *, scale: Scale, seed: in
     """A network after ``EPOCHS`` of synthetic pulses, beside which it learnt to know ``records``; None = without these."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = RhythmNet(pool.feature.shape[1]).to(memory_format=torch.channels_last)
+    model = RhythmNet(len(scale.mean)).to(memory_format=torch.channels_last)
     head = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64))
     average = copy.deepcopy(model)
     weights = [*model.parameters(), *head.parameters()]

@@ -24,9 +24,9 @@ import quantize
 from evaluation.rhythm import predict
 
 from edge.dsp.rhythm_decision import LABELS, blended
-from edge.dsp.rhythm_features import FEATURES
+from edge.dsp.rhythm_features import FEATURES, TOLD
 
-VERSION = "1.5.1"
+VERSION = "1.6.0"
 NONE_LIMIT = 0.25
 """Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
 SPECIFICITY = 0.945
@@ -182,7 +182,7 @@ def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed
             "rate_hz": 100,
             "window_s": 10,
             "scaling": "wave: 0.5-8 Hz, z-score, clipped at 5; features: minus mean, over sd, clipped at 4",
-            "features": list(FEATURES),
+            "features": list(TOLD),
         },
         "output": {"labels": [*LABELS, "not a pulse"], "kind": "softmax"},
         "training": {
@@ -195,7 +195,12 @@ def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed
             "split": "7 folds of 4 people and a seventh of the ICU records for the figures; shipped weights fitted on all",
             "seed": seed,
             "parameters": parameters(both.network),
-            "trees": {"count": len(both.trees.feature), "depth": DEPTH, "parameters": both.trees.parameters},
+            "trees": {
+                "count": len(both.trees.feature),
+                "features": len(FEATURES),
+                "depth": DEPTH,
+                "parameters": both.trees.parameters,
+            },
             "first_window_crc32": zlib.crc32(np.load(DATA / "ppg" / "liu2022.npz")["ppg"][0].tobytes()),
         },
         "calibration": calibration_card(both.scale, temperature, threshold),

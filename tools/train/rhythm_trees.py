@@ -57,13 +57,10 @@ def said(trees: BoostedTrees, windows: Windows) -> Floats:
     return np.stack([trees(x) for x in windows.feature])
 
 
-def grown(
-    real: list[Windows], nothing: Windows, weak: Weak, network: RhythmNet, scale: Scale, seed: int
-) -> BoostedTrees:
-    """Trees grown on the features of ``real``, windows and variants of them, of ``nothing``, which is no pulse, and of the
-    ICU windows of ``weak``.
+def grown(real: Windows, nothing: Windows, weak: Weak, network: RhythmNet, scale: Scale, seed: int) -> BoostedTrees:
+    """Trees grown on the features of ``real``, of ``nothing``, which is no pulse, and of the ICU windows of ``weak``.
 
-    Trees must be told which rhythm an ICU window has that is not AF: the likeliest of the other five by ``network``.
+    Without the variants that the network learns from: noise would take the place of what a clean beat tells. Trees must be told which rhythm an ICU window has that is not AF: the likeliest of the other five by ``network``.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -71,11 +68,10 @@ def grown(
     other = weak.windows.take(np.unique(np.concatenate([*weak.groups[1], *weak.groups[2]])))
     likeliest = logits_of(network, other, scale)[:, :_AF].argmax(axis=1)
     beside = (af, other, nothing)
-    feature = np.concatenate([w.feature for w in (*real, *beside)])
-    label = np.concatenate([*(w.label for w in real), af.label, likeliest, nothing.label])
-    known = sum(len(w) for w in real)
-    weight = [share * known / len(w) for share, w in zip((_ICU_AF, _ICU_OTHER, _NO_PULSE), beside, strict=True)]
-    weight = np.repeat([1.0, *weight], [known, *(len(w) for w in beside)])
+    feature = np.concatenate([w.feature for w in (real, *beside)])
+    label = np.concatenate([real.label, af.label, likeliest, nothing.label])
+    weight = [share * len(real) / len(w) for share, w in zip((_ICU_AF, _ICU_OTHER, _NO_PULSE), beside, strict=True)]
+    weight = np.repeat([1.0, *weight], [len(w) for w in (real, *beside)])
     forest = HistGradientBoostingClassifier(**_GROWTH, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, random_state=seed)
     forest.fit(feature, label, sample_weight=weight)
     nodes = [trees.nodes for of_step in forest._predictors for trees in of_step]
