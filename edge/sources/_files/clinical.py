@@ -23,6 +23,7 @@ from edge.sources._files.track import (
     checked_rate,
     is_wanted,
     kind_by_rate,
+    may_be_any,
     read_bytes,
 )
 from edge.types import SourceError
@@ -185,12 +186,13 @@ def _tracks(
 ) -> list[Track]:
     named = by_stream({i: signal.label for i, signal in enumerate(signals)})
     by_kind = {found: [signals[i] for i in members] for found, members in named.items()}
+    alone = list(signals) if len(signals) == 1 and may_be_any(signals[0].label) else []
     if kind != "auto":
-        asked = by_kind.get(kind) or (list(signals) if len(signals) == 1 and not by_kind else [])
+        asked = by_kind.get(kind) or alone
         beside = {found: members for found, members in by_kind.items() if asked and is_wanted(found, kind)}
         by_kind = {kind: asked, **beside}
-    elif not by_kind and len(signals) == 1:
-        by_kind = {kind_by_rate(signals[0].rate_hz): list(signals)}
+    elif alone:
+        by_kind = {kind_by_rate(alone[0].rate_hz): alone}
     tracks = []
     for found, members in by_kind.items():
         if not members:

@@ -40,6 +40,7 @@ from edge.sources._files.track import (
     is_wanted,
     kind_by_rate,
     kind_of,
+    may_be_any,
 )
 from edge.types import SourceError
 
@@ -103,13 +104,15 @@ def _tracks(table: _Table, columns: list[int], kind: str, channel: int | None) -
     path, names = table.path, table.names
     tells = bool(names) and (len(columns) > 1 or len(names[columns[0]]) > 1)  # a lone x or y is whatever was plotted
     by_kind = by_stream({i: names[i] for i in columns}) if tells else {}
-    nameless = [i for i in columns if not (tells and kind_of(names[i]))]
+    nameless = [i for i in columns if not tells or may_be_any(names[i])]
     if kind != "auto":
         by_kind = _asked_for(kind, by_kind, nameless)
         if not by_kind[kind]:
             raise SourceError(f"{path}: no column is named {kind}; there are: {', '.join(names)[:120]}")
     elif not by_kind and nameless:
         by_kind = {kind_by_rate(table.rate_hz): nameless}
+    elif not by_kind:
+        raise SourceError(f"{path}: no column is named ppg, pcg, acc or ecg; there are: {', '.join(names)[:120]}")
     tracks = []
     empty = []
     for found, members in by_kind.items():

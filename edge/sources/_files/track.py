@@ -181,6 +181,30 @@ _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
 )
 
 
+_ANOTHER = {
+    "eeg",
+    "eog",
+    "emg",
+    "erg",
+    "meg",
+    "mcg",
+    "temp",
+    "temperature",
+    "resp",
+    "respiration",
+    "sao2",
+    "spo2",
+    "co2",
+    "etco2",
+}
+"""Signals of monitors and sleep laboratories that are neither pulse nor sound; EDF+ has most of these words."""
+
+
+def may_be_any(name: str) -> bool:
+    """Whether a column or signal of that name may be taken for what its rate suggests: the name says nothing."""
+    return kind_of(name) is None and not _parts(name) & _ANOTHER
+
+
 def kind_by_rate(rate_hz: float) -> str:
     """What an unnamed stream of that rate must be."""
     return "pcg" if rate_hz >= SOUND_FROM_HZ else "ppg"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from files_played import edf, joined, play, refused
 
@@ -28,6 +29,16 @@ def test_edf(tmp_path: Path) -> None:
     refused(tmp_path / "gaps.edf", "interrupted EDF")
     (tmp_path / "eeg.edf").write_bytes(edf({"Fp1": (125, pleth), "Fp2": (125, pleth)}))
     refused(tmp_path / "eeg.edf", "no signal is named ppg, pcg, acc or ecg; there are: Fp1, Fp2")
+
+
+@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "Resp chest", "EMG submental", "SpO2"])
+def test_a_lone_signal_that_is_named_something_else_is_no_pulse(tmp_path: Path, label: str) -> None:
+    pleth = np.arange(1250) % 99
+    (tmp_path / "lone.edf").write_bytes(edf({label: (125, pleth)}))
+    refused(tmp_path / "lone.edf", f"no signal is named ppg, pcg, acc or ecg; there are: {label}")
+    refused(tmp_path / "lone.edf", f"no signal is named ppg; there are: {label}", signal="ppg")
+    (tmp_path / "any.edf").write_bytes(edf({"channel 1": (125, pleth)}))
+    assert {(b.kind, b.labels) for b in play(tmp_path / "any.edf")} == {("ppg", ("channel 1",))}
 
 
 def test_the_pulse_rate_beside_the_wave_is_not_taken_for_it(tmp_path: Path) -> None:

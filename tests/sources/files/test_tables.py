@@ -101,6 +101,12 @@ def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tm
     assert blocks[0].labels == ("value",)
     alone = "\n".join(f"{i / 50:.2f},{i}" for i in range(200))
     assert play(table(tmp_path / "t.csv", "t,x\n" + alone), signal="ppg")[0].labels == ("x",)
+    refused(table(tmp_path / "t.csv", "t,eeg\n" + alone), "no column is named ppg; there are: t, eeg", signal="ppg")
+    refused(
+        table(tmp_path / "t.csv", "t,temp\n" + alone), "no column is named ppg, pcg, acc or ecg; there are: t, temp"
+    )
+    beside = "\n".join(f"{i / 50:.2f},{i},36.6" for i in range(200))
+    assert play(table(tmp_path / "t.csv", "t,adc,temp\n" + beside))[0].labels == ("adc",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
