@@ -138,9 +138,9 @@ def ship(net, found, trees: Path, folder: Path) -> None:
         "training": {
             "script": "tools/train/pulse.py",
             "data": "PhysioNet/CinC Challenge 2015, windows with a regular ECG; generated noise; "
-            "trees also irregular windows, pulses of intervals of the MIT-BIH and Long-Term AF Databases, and beats of "
-            "Liu et al. 2022",
-            "terms": "PhysioNet: ODC-By; Liu: cite; recordings not redistributed",
+            "trees also irregular windows, pulses of intervals of the MIT-BIH and Long-Term AF Databases, beats of "
+            "Liu et al. 2022, and the IEEE Signal Processing Cup 2015 without its accelerometer",
+            "terms": "PhysioNet: ODC-By; Liu, Signal Processing Cup (Zhang et al. 2015): cite; recordings not redistributed",
             "split": "five folds by record for the figures; shipped weights fitted on all",
             "seed": SEED,
             "parameters": parameters(net),
