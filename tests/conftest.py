@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -58,6 +59,15 @@ def patience_with_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge.disk_thread.WAIT_S", 10.0)
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_logs_into_the_output_of_a_test_that_is_over() -> Iterator[None]:
+    """A command that a test ran here writes its log to what was the standard error of that test."""
+    yield
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
