@@ -4,8 +4,9 @@
     python tools/train/pulse_trees.py --out windows.csv    # figures of every kind of file, and trees.npz in --work
 
 The windows and folds of ``pulse_rule.py``, each also with gaps, an arm that moves (``pulse_moving.py``), and the waves of
-``pulse_foreign.py``; the network that reads a window never saw its record, and neither did the trees that judge it. Trees may only be surer of a rate for more
-belief in it, for more beats alike and for more trust in the beats, and less sure for more belief elsewhere or in none.
+``pulse_foreign.py``; the network that reads a window never saw its record, and neither did the trees that judge it. Trees
+may only be surer of a rate for more belief in it, for more beats alike and for more trust in the beats, and less sure for
+more belief elsewhere or in none.
 They are grown on what the int8 file says in ONNX Runtime, and judge what the others say as well.
 """
 

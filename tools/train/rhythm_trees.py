@@ -60,7 +60,8 @@ def said(trees: BoostedTrees, windows: Windows) -> Floats:
 def grown(real: Windows, nothing: Windows, weak: Weak, network: RhythmNet, scale: Scale, seed: int) -> BoostedTrees:
     """Trees grown on the features of ``real``, of ``nothing``, which is no pulse, and of the ICU windows of ``weak``.
 
-    Without the variants that the network learns from: noise would take the place of what a clean beat tells. Trees must be told which rhythm an ICU window has that is not AF: the likeliest of the other five by ``network``.
+    Without the variants that the network learns from: noise would take the place of what a clean beat tells. Trees must
+    be told which rhythm an ICU window has that is not AF: the likeliest of the other five by ``network``.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
