@@ -107,12 +107,11 @@ def _tracks(table: _Table, columns: list[int], kind: str, channel: int | None) -
     nameless = [i for i in columns if not tells or may_be_any(names[i])]
     if kind != "auto":
         by_kind = _asked_for(kind, by_kind, nameless)
-        if not by_kind[kind]:
-            raise SourceError(f"{path}: no column is named {kind}; there are: {', '.join(names)[:120]}")
     elif not by_kind and nameless:
         by_kind = {kind_by_rate(table.rate_hz): nameless}
-    elif not by_kind:
-        raise SourceError(f"{path}: no column is named ppg, pcg, acc or ecg; there are: {', '.join(names)[:120]}")
+    if not by_kind.get(kind, by_kind):
+        wanted = "ppg, pcg, acc or ecg" if kind == "auto" else kind
+        raise SourceError(f"{path}: no column is named {wanted}; there are: {', '.join(names)[:120]}")
     tracks = []
     empty = []
     for found, members in by_kind.items():

@@ -182,21 +182,8 @@ _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
 
 
 _ANOTHER = {
-    "eeg",
-    "eog",
-    "emg",
-    "erg",
-    "meg",
-    "mcg",
-    "temp",
-    "temperature",
-    "resp",
-    "respiration",
-    "sao2",
-    "spo2",
-    "co2",
-    "etco2",
-}
+    "eeg", "eog", "emg", "erg", "meg", "mcg", "temp", "temperature", "resp", "respiration", "sao2", "spo2", "co2", "etco2",
+}  # fmt: skip
 """Signals of monitors and sleep laboratories that are neither pulse nor sound; EDF+ has most of these words."""
 
 
