@@ -270,7 +270,7 @@ in a gap has no rate):
 | lost | ends in a gap | counts alone: a rate is said | within 5 bpm | mean absolute error, bpm | with the network: said | within 5 bpm | mean absolute error, bpm |
 |---|---|---|---|---|---|---|---|
 | nothing | 0.000 | 0.822 | 0.9897 | 0.83 | 0.851 | 0.9915 | 0.83 |
-| 0.5 s of 7 s | 0.051 | 0.765 | 0.9913 | 0.78 | 0.795 | 0.9890 | 0.90 |
+| 0.5 s of 7 s | 0.051 | 0.765 | 0.9913 | 0.78 | 0.795 | 0.9890 | 0.91 |
 | 1 s of 7 s | 0.126 | 0.695 | 0.9887 | 0.78 | 0.737 | 0.9873 | 0.95 |
 | 1.4 s of 8 s | 0.159 | 0.669 | 0.9896 | 0.87 | 0.709 | 0.9885 | 1.01 |
 

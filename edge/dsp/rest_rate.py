@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,10 +194,10 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
 
 
 def choose(counts: Counts, rule: Rule = COUNTED) -> RestRate:
-    """The likeliest of the counts by ``rule``; the beats that are vouched for where none is likely enough; the mean over
+    """The likeliest of the counts by ``rule``, of equals the earliest: by beats before what is read off a grid; the beats that are vouched for where none is likely enough; the mean over
     clean beats where they do not keep step with it."""
     odds = [(rule(figures), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
-    worth, bpm = max(odds, default=(0.0, float("nan")))
+    worth, bpm = max(odds, key=itemgetter(0), default=(0.0, float("nan")))  # of equals the first, the finest
     if worth < rule.enough and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
         worth, bpm = counts.vouched, counts.beats_bpm
     method = "beats" if bpm == counts.beats_bpm else "harmonics"

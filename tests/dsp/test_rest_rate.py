@@ -62,6 +62,13 @@ def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
     assert not said(rest_rate.choose(replace(counts, clean=0.0)))
 
 
+def test_of_counts_as_likely_the_first_is_said():
+    alike = (0.9,) * len(rest_rule.FIGURES)
+    counts = rest_rate.Counts(((80.1, alike), (82.0, alike), (79.0, alike)), 80.1, 0.0)
+    rate = rest_rate.choose(counts)
+    assert (rate.bpm, rate.method) == (80.1, "beats")
+
+
 def spread(bpm, **masses):
     """Power at a rate and at its half, double and triple, shares of the own."""
     share = np.zeros(751)
