@@ -31,10 +31,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, motion_spectra, pulse_rate, rest_rate
+from edge.dsp import motion_rate, motion_spectra, pulse_rate
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.fast_stretch import fast_stretch
 from edge.dsp.light_steps import without_light_steps
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care
@@ -42,6 +43,7 @@ from edge.dsp.ppg_holes import Holes, holes_of, inside
 from edge.dsp.pulse_rate import WINDOW_S
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.dsp.rest_estimator import RestEstimator
+from edge.dsp.rest_look import look
 from edge.inference import Model, runtime_versions
 from edge.ranges import FromZero, Hop, UpsideDown
 from edge.types import ConfigError, Reading, Window
@@ -149,8 +151,8 @@ class Pulse:
         return [reading]
 
     def _of_beats(self, t: float, raw: Floats, wave: Floats, holes: Holes) -> Reading:
-        seen = rest_rate.look(raw, wave, _GRID_HZ, holes)
-        fast = rest_rate.fast_stretch(wave, _GRID_HZ, holes)
+        seen = look(raw, wave, _GRID_HZ, holes)
+        fast = fast_stretch(wave, _GRID_HZ, holes)
         found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast, raw)
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:

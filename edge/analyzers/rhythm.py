@@ -26,7 +26,7 @@ from edge.dsp.ppg_breaks import Care
 from edge.dsp.promised import chosen_threshold
 from edge.dsp.pulse_rate import periodicity
 from edge.dsp.ranks import median
-from edge.dsp.rest_rate import steepness
+from edge.dsp.rest_look import steepness
 from edge.dsp.rhythm_decision import LABELS, Calibration, Verdict, blended, decide
 from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model

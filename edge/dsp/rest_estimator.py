@@ -5,7 +5,9 @@ from __future__ import annotations
 from edge.dsp.beats import Floats
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rest_belief import Network, believed
-from edge.dsp.rest_rate import Look, RestRate, choose, count
+from edge.dsp.rest_counts import count
+from edge.dsp.rest_look import Look
+from edge.dsp.rest_rate import RestRate, choose
 from edge.dsp.rest_rule import COUNTED, by_trees
 
 

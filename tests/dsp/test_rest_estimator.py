@@ -3,21 +3,24 @@
 import numpy as np
 import pytest
 
-from edge.dsp import rest_belief, rest_rate, rest_rule, synthesis
+from edge.dsp import rest_belief, rest_rule, synthesis
 from edge.dsp.beats import band_passed
 from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.rest_counts import FIGURES_BY_BELIEF, count, in_step
 from edge.dsp.rest_estimator import RestEstimator
+from edge.dsp.rest_look import look
+from edge.dsp.rest_rate import choose
 from edge.dsp.rest_spectra import GRID_BPM
 
 RATE = 100.0
-FIGURES = rest_rate.FIGURES_BY_BELIEF
+FIGURES = FIGURES_BY_BELIEF
 
 
 def window(bpm=75.0, noise=0.01):
     heart = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 24.0, seed=3)
     x = synthesis.ppg(heart, 6.0 + np.arange(1600) / RATE, noise=noise, seed=3)
     wave = band_passed(x, RATE)
-    return wave, rest_rate.look(x, wave, RATE)
+    return wave, look(x, wave, RATE)
 
 
 def network(bpm):
@@ -45,7 +48,7 @@ def trees(low=-40, high=40):
 
 def test_without_a_network_it_is_the_logistic_rule_over_the_counts():
     wave, seen = window()
-    assert RestEstimator()(wave, seen, RATE) == rest_rate.choose(rest_rate.count(wave, seen, RATE))
+    assert RestEstimator()(wave, seen, RATE) == choose(count(wave, seen, RATE))
 
 
 def test_the_trees_decide_by_what_the_network_believes():
@@ -57,7 +60,7 @@ def test_the_trees_decide_by_what_the_network_believes():
 
 def test_a_network_that_believes_in_another_rate_takes_it_away_from_the_counts():
     wave, seen = window(75.0)
-    counts = rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(120.0)))
+    counts = count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(120.0)))
     *odds, own, mean = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
     assert odds == [pytest.approx(1.0 / (1.0 + np.exp(4.0)))] * 3
     assert mean == odds[0]
@@ -66,10 +69,10 @@ def test_a_network_that_believes_in_another_rate_takes_it_away_from_the_counts()
 
 def test_its_own_rate_is_counted_too_with_power_of_its_own_or_without():
     wave, seen = window(75.0)
-    without = rest_rate.count(wave, seen, RATE)
+    without = count(wave, seen, RATE)
     for bpm in (75.0, 50.0):
         belief = rest_belief.believed(wave, RATE, network(bpm))
-        found = rest_rate.count(wave, seen, RATE, belief)
+        found = count(wave, seen, RATE, belief)
         assert [bpm for bpm, _ in found.candidates] == [
             *(bpm for bpm, _ in without.candidates), belief.bpm, without.mean_bpm
         ]  # fmt: skip
@@ -83,11 +86,11 @@ def test_the_trees_see_how_far_the_beats_keep_step_and_where_their_mean_lies():
     t = np.arange(1600) / RATE
     x = np.exp(-0.5 * ((t[:, None] - peaks) / 0.08) ** 2).sum(axis=1)
     wave = band_passed(x, RATE)
-    found = rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE, rest_belief.believed(wave, RATE, network(60.0)))
+    found = count(wave, look(x, wave, RATE), RATE, rest_belief.believed(wave, RATE, network(60.0)))
     late = np.diff(found.peaks)
     for bpm, figures in found.candidates:
         step, away, uneven = figures[-3:]
-        assert step == rest_rate.in_step(found.peaks, bpm)
+        assert step == in_step(found.peaks, bpm)
         assert away == pytest.approx(abs(np.log(bpm * late.mean() / 60.0)))
         assert uneven == pytest.approx(late.std() / late.mean())
     assert found.candidates[-1][0] == pytest.approx(60.0 / late.mean())
@@ -96,9 +99,9 @@ def test_the_trees_see_how_far_the_beats_keep_step_and_where_their_mean_lies():
 
 def test_beside_a_network_nobody_else_vouches_for_beats():
     wave, seen = window(75.0)
-    assert rest_rate.count(wave, seen, RATE).vouched > 0.8
+    assert count(wave, seen, RATE).vouched > 0.8
     for bpm in (75.0, 120.0):
-        assert rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(bpm))).vouched == 0.0
+        assert count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(bpm))).vouched == 0.0
 
 
 @pytest.mark.parametrize(("low", "high", "sure"), [(-40, 8, False), (-40, 9, True)])
@@ -112,14 +115,14 @@ def test_trees_say_a_rate_from_their_own_limit_on(low, high, sure):
 def test_an_even_wave_is_left_to_the_trees():
     x = np.sin(2 * np.pi * 1.25 * np.arange(1600) / RATE)
     wave = band_passed(x, RATE)
-    seen = rest_rate.look(x, wave, RATE)
-    assert rest_rate.count(wave, seen, RATE).candidates == ()
-    assert len(rest_rate.count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(75.0))).candidates) == 5
+    seen = look(x, wave, RATE)
+    assert count(wave, seen, RATE).candidates == ()
+    assert len(count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(75.0))).candidates) == 5
 
 
 @pytest.mark.parametrize("seconds", [7.5, 10.0, 16.0])
 def test_the_network_has_a_say_of_what_is_left_of_a_wave(seconds):
     wave, _ = window(75.0)
     short = wave[-round(seconds * RATE) :]
-    rate = RestEstimator(network(75.0), trees())(short, rest_rate.look(short, short, RATE), RATE)
+    rate = RestEstimator(network(75.0), trees())(short, look(short, short, RATE), RATE)
     assert rate.quality == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))

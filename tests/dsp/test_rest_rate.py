@@ -1,14 +1,15 @@
-"""Counts of one rate, how likely each is, and a fast pulse between bursts of motion."""
+"""Which of the counts is said, how likely it is, and what has no likely rate."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge.dsp import rest_rate, rest_rule, synthesis
 from edge.dsp.beats import band_passed
+from edge.dsp.rest_counts import Counts, count, in_step
+from edge.dsp.rest_look import look
+from edge.dsp.rest_rate import choose
 
 RATE = 100.0
 
@@ -20,7 +21,7 @@ def pulse(bpm=75.0, rhythm="sinus", seconds=16.0, noise=0.01, seed=3):
 
 def rated(x):
     wave = band_passed(x, RATE)
-    return rest_rate.choose(rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE))
+    return choose(count(wave, look(x, wave, RATE), RATE))
 
 
 @pytest.mark.parametrize("bpm", [45.0, 60.0, 90.0, 140.0, 190.0])
@@ -56,51 +57,17 @@ def test_the_rate_of_fibrillation_is_that_of_all_beats_and_not_of_the_usual_inte
 
 def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
     wave = band_passed(pulse(90.0, "af", seed=4), RATE)
-    counts = rest_rate.count(wave, rest_rate.look(pulse(90.0, "af", seed=4), wave, RATE), RATE)
-    assert rest_rate.in_step(counts.peaks, counts.beats_bpm) < 0.5
-    assert said(rest_rate.choose(counts))
-    assert not said(rest_rate.choose(replace(counts, clean=0.0)))
+    counts = count(wave, look(pulse(90.0, "af", seed=4), wave, RATE), RATE)
+    assert in_step(counts.peaks, counts.beats_bpm) < 0.5
+    assert said(choose(counts))
+    assert not said(choose(replace(counts, clean=0.0)))
 
 
 def test_of_counts_as_likely_the_first_is_said():
     alike = (0.9,) * len(rest_rule.FIGURES)
-    counts = rest_rate.Counts(((80.1, alike), (82.0, alike), (79.0, alike)), 80.1, 0.0)
-    rate = rest_rate.choose(counts)
+    counts = Counts(((80.1, alike), (82.0, alike), (79.0, alike)), 80.1, 0.0)
+    rate = choose(counts)
     assert (rate.bpm, rate.method) == (80.1, "beats")
-
-
-def spread(bpm, **masses):
-    """Power at a rate and at its half, double and triple, shares of the own."""
-    share = np.zeros(751)
-    for part, at in (("own", 1.0), ("half", 0.5), ("double", 2.0), ("triple", 3.0)):
-        share[round(at * bpm)] += masses.get(part, 1.0 if part == "own" else 0.0)
-    return share
-
-
-@pytest.mark.parametrize(
-    ("bpm", "masses", "believed"),
-    [
-        (60, {}, True),
-        (60, {"own": 0.0}, False),
-        (60, {"double": 9.9}, True),
-        (60, {"double": 10.1}, False),
-        (60, {"triple": 0.99}, True),
-        (60, {"triple": 1.01}, False),
-        (68, {"half": 0.069}, True),
-        (68, {"half": 0.071}, False),
-        (69, {"half": 0.39}, True),
-        (84, {"half": 0.39}, True),
-        (84, {"half": 0.41}, False),
-        (85, {"half": 50.0}, True),
-    ],
-)
-def test_a_rate_has_power_of_its_own_and_is_not_the_double_of_a_heart(bpm, masses, believed):
-    assert rest_rate.whole(float(bpm), spread(bpm, **masses)) is believed
-
-
-def test_no_rate_is_none_of_a_heart():
-    assert not rest_rate.whole(float("nan"), np.ones(751))
-    assert not rest_rate.whole(0.0, np.ones(751))
 
 
 LIKELY, UNLIKELY = (3.0,), (0.0,)  # logits: 0.953 and 0.5
@@ -129,7 +96,7 @@ def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, meth
     """By how likely each is, who vouches for the beats, and how far these keep step with it."""
     monkeypatch.setattr(rest_rate, "in_step", lambda *_: step)
     given = {"candidates": (), "beats_bpm": float("nan"), "vouched": 0.0, **told}
-    rate = rest_rate.choose(rest_rate.Counts(**given), rest_rule.by_weights(0.0, (1.0,)))
+    rate = choose(Counts(**given), rest_rule.by_weights(0.0, (1.0,)))
     assert rate.bpm == bpm or (bpm is None and np.isnan(rate.bpm))
     assert rate.quality == pytest.approx(quality, abs=1e-4)
     assert rate.method == method
@@ -137,22 +104,13 @@ def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, meth
 
 def test_the_deviation_grows_with_the_distance_of_the_other_counts_and_with_doubt():
     def sd(*candidates):
-        return rest_rate.choose(rest_rate.Counts(candidates, float("nan"), 0.0), rest_rule.by_weights(0.0, (1.0,))).sd
+        return choose(Counts(candidates, float("nan"), 0.0), rest_rule.by_weights(0.0, (1.0,))).sd
 
     doubt = 8.0 * (1.0 - 1.0 / (1.0 + np.exp(-3.0)))
     assert sd((60.0, LIKELY)) == pytest.approx(0.8 + doubt)
     assert sd((60.0, LIKELY), (70.0, UNLIKELY)) == pytest.approx(3.8 + doubt)
     assert sd((60.0, LIKELY), (55.0, UNLIKELY), (110.0, UNLIKELY)) == pytest.approx(6.8 + doubt)
     assert sd() == pytest.approx(8.8)
-
-
-@given(
-    bpm=st.floats(40.0, 180.0),
-    kept=st.lists(st.booleans(), min_size=14, max_size=14).filter(lambda kept: sum(kept) >= 5),
-)
-def test_missing_beats_do_not_put_a_regular_heart_out_of_step(bpm, kept):
-    peaks = (np.arange(14) * 60.0 / bpm)[np.array(kept)]
-    assert rest_rate.in_step(peaks, bpm) == pytest.approx(1.0)
 
 
 def test_a_pulse_has_the_likeliest_of_its_counts_though_nobody_vouches_for_its_beats():
@@ -163,8 +121,8 @@ def test_a_pulse_has_the_likeliest_of_its_counts_though_nobody_vouches_for_its_b
         noise = np.convolve(np.random.default_rng(seed).normal(size=1600), np.ones(12) / np.sqrt(12), mode="same")
         x += 0.8 * x.std() * noise
         wave = band_passed(x, RATE)
-        counts = rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE)
-        rate = rest_rate.choose(counts)
+        counts = count(wave, look(x, wave, RATE), RATE)
+        rate = choose(counts)
         assert said(rate)
         assert abs(rate.bpm - bpm) < 5.0
         hidden += counts.vouched < rest_rule.ENOUGH
@@ -191,9 +149,9 @@ def test_movement_as_slow_as_a_heart_has_no_likely_rate():
 
 def test_what_rises_as_slowly_as_it_falls_is_vouched_for_by_nobody():
     wave = band_passed(pulse(90.0, "af"), RATE)
-    seen = rest_rate.look(pulse(90.0, "af"), wave, RATE)
-    assert rest_rate.count(wave, seen, RATE).vouched > 0.8
-    assert rest_rate.count(wave, replace(seen, steeper=0.0), RATE).vouched == 0.0
+    seen = look(pulse(90.0, "af"), wave, RATE)
+    assert count(wave, seen, RATE).vouched > 0.8
+    assert count(wave, replace(seen, steeper=0.0), RATE).vouched == 0.0
 
 
 def test_doubt_shows_in_quality_and_sd():
@@ -209,22 +167,3 @@ def test_nothing_is_nothing():
         rate = rated(x)
         assert np.isnan(rate.bpm)
         assert rate.quality == 0.0
-
-
-def test_harmonics_find_the_rate_between_bins():
-    t = np.arange(1000) / RATE
-    x = np.sin(2 * np.pi * 1.2567 * t) + 0.5 * np.sin(4 * np.pi * 1.2567 * t)
-    assert rest_rate.strongest(rest_rate.shares(x, RATE)) == pytest.approx(75.4, abs=0.3)
-    assert not rest_rate.shares(np.zeros(1000), RATE).any()
-
-
-def test_four_clean_seconds_show_a_fast_pulse():
-    rng = np.random.default_rng(2)
-    sway = 6.0 * np.convolve(rng.normal(size=1600), np.hanning(60) / 8, mode="same")
-    fast, slow = pulse(155.0), pulse(70.0)
-    for x, expected in ((fast, True), (slow, False)):
-        hidden = x.copy()
-        hidden[:1000] += sway[:1000]
-        assert rest_rate.fast_stretch(band_passed(hidden, RATE), RATE) is expected
-    assert not rest_rate.fast_stretch(np.zeros(1600), RATE)
-    assert not rest_rate.fast_stretch(np.zeros(100), RATE)

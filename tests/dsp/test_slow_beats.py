@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from early_beats import RATE, bigeminy, noise, pulses, steady
-from edge.dsp import pulse_rate, rest_rate, rest_rule
+from edge.dsp import pulse_rate, rest_rule
 from edge.dsp.beats import BeatList, band_passed, find_beats
+from edge.dsp.rest_counts import count
+from edge.dsp.rest_look import look
+from edge.dsp.rest_rate import choose
 from edge.dsp.slow_beats import SLOW_BPM, _highest_wave, slow_beats
 
 SECONDS = 16.0
@@ -74,8 +77,8 @@ def test_too_few_beats_say_nothing():
 def test_a_rate_is_said_by_them():
     x = steady(32.0, SECONDS, 0.3) + noise(0.7, SECONDS, 1)
     wave = band_passed(x, RATE)
-    seen = rest_rate.look(x, wave, RATE)
-    rate = rest_rate.choose(rest_rate.count(wave, seen, RATE))
+    seen = look(x, wave, RATE)
+    rate = choose(count(wave, seen, RATE))
     assert seen.slow
     assert (rate.method, rate.bpm) == ("beats", pytest.approx(32.0, abs=1.5))
     assert rate.quality >= rest_rule.ENOUGH
@@ -86,7 +89,7 @@ def test_a_slow_heart_under_strong_noise_is_not_said_at_its_double():
     for seed in range(60):
         x = steady(34.6, SECONDS, 0.45) + noise(1.5, SECONDS, seed)
         wave = band_passed(x, RATE)
-        rate = rest_rate.choose(rest_rate.count(wave, rest_rate.look(x, wave, RATE), RATE))
+        rate = choose(count(wave, look(x, wave, RATE), RATE))
         said += [rate.bpm] if rate.quality >= rest_rule.ENOUGH else []
     assert not [bpm for bpm in said if abs(bpm - 69.2) < 4.0]
 

@@ -24,9 +24,12 @@ import synthetic_ppg
 from data_folder import DATA
 from logistic import logistic
 
-from edge.dsp import ppg_quality, rest_rate, rest_rule
+from edge.dsp import ppg_quality, rest_rule
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.rest_belief import believed
+from edge.dsp.rest_counts import count
+from edge.dsp.rest_look import look
+from edge.dsp.rest_rate import choose
 from edge.dsp.rest_rule import FIGURES, by_weights
 from edge.types import Window
 
@@ -87,7 +90,7 @@ def counted(window: Window, network=None):
         return None
     wave = Upright()(band_passed(signal.x, GRID_HZ, hum=True))
     belief = believed(wave, GRID_HZ, network) if network else None
-    return rest_rate.count(wave, rest_rate.look(signal.x, wave, GRID_HZ, signal.holes), GRID_HZ, belief)
+    return count(wave, look(signal.x, wave, GRID_HZ, signal.holes), GRID_HZ, belief)
 
 
 def collect(path: Path):
@@ -127,9 +130,9 @@ def cross_validated(found, dead):
     rules = [by_weights(*fitted(rows[at != k], right[at != k])) for k in range(FOLDS)]
     answers = []
     for n, (i, end, truth, counts) in enumerate(found):
-        best = rest_rate.choose(counts, rules[fold[n]]) if counts else None
+        best = choose(counts, rules[fold[n]]) if counts else None
         answers.append((i, end, truth, best.bpm if best else float("nan"), best.quality if best else 0.0))
-    worth = [rest_rate.choose(c, rules[k % FOLDS]).quality if c else 0.0 for k, c in enumerate(dead)]
+    worth = [choose(c, rules[k % FOLDS]).quality if c else 0.0 for k, c in enumerate(dead)]
     return answers, np.array(worth), fitted(rows, right)
 
 

@@ -33,7 +33,8 @@ from tree_tables import laid_out
 
 from edge.dsp import rest_rule
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rest_rate import FIGURES_BY_BELIEF, choose
+from edge.dsp.rest_counts import FIGURES_BY_BELIEF
+from edge.dsp.rest_rate import choose
 from edge.types import Window
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")

@@ -29,9 +29,10 @@ import pulse_rule
 import synthetic_ppg
 from data_folder import DATA
 
-from edge.dsp import ppg_quality, rest_rate, synthesis
+from edge.dsp import ppg_quality, rest_look, synthesis
 from edge.dsp.beats import Upright, band_passed, find_beats
 from edge.dsp.pulse_rate import systolic_only
+from edge.dsp.rest_rate import choose
 from edge.dsp.second_rise import last_dicrotic_s, smoothed
 from edge.types import Window
 
@@ -79,12 +80,12 @@ def said(x: Floats) -> float | None:
     """The rate that the shipped rule says of 16 s at 100 Hz, bpm."""
     t = np.arange(len(x)) / RATE_HZ
     counts = pulse_rule.counted(Window("file/ppg", 0.0, SPAN_S, t, 60000.0 + 1500.0 * x[:, None], RATE_HZ, 1.0, ()))
-    rate = rest_rate.choose(counts) if counts else None
+    rate = choose(counts) if counts else None
     return None if rate is None or not rate.sure else rate.bpm
 
 
 def without(x: Floats) -> float | None:
-    with mock.patch.object(rest_rate, "slow_beats", return_value=None):
+    with mock.patch.object(rest_look, "slow_beats", return_value=None):
         return said(x)
 
 
@@ -109,7 +110,7 @@ def stretched(path: Path) -> Iterator[tuple[Floats, float]]:
             continue
         signal = ppg_quality.usable(window, SPAN_S, RATE_HZ)
         counts = None if signal.reason else pulse_rule.counted(window)
-        rate = rest_rate.choose(counts) if counts else None
+        rate = choose(counts) if counts else None
         if rate is None or not rate.sure or abs(rate.bpm - truth) > pulse_rule.RIGHT_BPM:
             continue
         share = float(np.random.default_rng(k).uniform(*STRETCHED_BPM)) / truth
