@@ -31,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, motion_spectra, pulse_rate
+from edge.dsp import motion_rate, motion_spectra
 from edge.dsp import ppg_quality as quality
 from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
@@ -40,7 +40,8 @@ from edge.dsp.light_steps import without_light_steps
 from edge.dsp.movement import MOVING, Movement
 from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care
 from edge.dsp.ppg_holes import Holes, holes_of, inside
-from edge.dsp.pulse_rate import WINDOW_S
+from edge.dsp.pulse_rate import RATE_SPAN_S, WINDOW_S
+from edge.dsp.rate_findings import findings
 from edge.dsp.resample import even_to_grid, to_grid
 from edge.dsp.rest_estimator import RestEstimator
 from edge.dsp.rest_look import look
@@ -153,7 +154,7 @@ class Pulse:
     def _of_beats(self, t: float, raw: Floats, wave: Floats, holes: Holes) -> Reading:
         seen = look(raw, wave, _GRID_HZ, holes)
         fast = fast_stretch(wave, _GRID_HZ, holes)
-        found = pulse_rate.findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast, raw)
+        found = findings(wave, seen.beats, _GRID_HZ, seen.counted, seen.trust, seen.shapes, fast, raw)
         detail: dict[str, Any] = dict(found.detail())
         if found.asystole == 1:
             return Reading("ppg.hr", t, None, "bpm", seen.trust, "no_pulse", detail)
@@ -162,7 +163,7 @@ class Pulse:
         if not rate.sure or not _MIN_BPM <= rate.bpm <= _MAX_BPM:
             return Reading("ppg.hr", t, None, "bpm", rate.quality, "low_quality", detail, model=model)
         detail["sd"], detail["method"] = rate.sd, rate.method
-        late = seen.beats.whole & (seen.beats.peak[1:] >= len(wave) / _GRID_HZ - pulse_rate.RATE_SPAN_S)
+        late = seen.beats.whole & (seen.beats.peak[1:] >= len(wave) / _GRID_HZ - RATE_SPAN_S)
         detail["ibi_s"] = [round(float(x), 4) for x in seen.beats.ibi[late]]
         return Reading("ppg.hr", t, rate.bpm, "bpm", rate.quality, detail=detail, model=model)
 
