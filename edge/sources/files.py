@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from edge.sources._files.tables import UTF_16_MARKS, read_csv
 from edge.sources._files.track import KINDS, Floats, Track
 from edge.types import Block, ConfigError, SourceError
 
+_Reader = Callable[[Path, str, int | None, float | None], list[Track]]
 _LIBSNDFILE = (b"fLaC", b"OggS", b"FORM", b"RIFX", b"riff", b".snd", b"caff")  # FLAC, Ogg, AIFF, old WAV …
 _NPZ = b"PK\x03\x04"
 _NOT_TEXT = {".wav": "WAV", ".flac": "FLAC", ".npz": "NPZ", ".edf": "EDF"}  # by name, where the content is none
@@ -198,34 +200,10 @@ def open_tracks(
     """The streams of a recorded file; raises SourceError in one line."""
     path = Path(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # it might never end, or never begin
-            raise SourceError(f"{path}: a pipe or a device, not a file")
-        with path.open("rb") as file:
-            head = file.read(16)
+        head = _head(path)
         if record not in (None, "") and head and head[:4] != _NPZ:
             raise SourceError(f"{path}: is one recording; there is no record {record!r} in it")
-        if path.suffix.lower() in (".hea", ".dat"):
-            return read_wfdb(path, kind, channel, rate_hz)
-        if not head:
-            raise SourceError(f"{path}: empty")
-        if (
-            head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
-        ):  # with a WFDB header beside it, as in PhysioNet's databases, too
-            return read_wav(path, kind, channel, rate_hz)
-        if head[:4] in _LIBSNDFILE:
-            return read_flac(path, kind, channel, rate_hz)
-        if is_wfdb(path):
-            return read_wfdb(path, kind, channel, rate_hz)
-        for mark, at, what in _NOT_SIGNALS:
-            if head[at : at + len(mark)] == mark:
-                raise SourceError(f"{path}: is {what}")
-        if head[:4] == _NPZ:
-            return read_npz(path, kind, channel, rate_hz, record)
-        if head[:8] == b"0       ":
-            return read_edf(path, kind, channel, rate_hz)
-        if b"\0" in head and head[:2] not in UTF_16_MARKS:
-            raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
-        return _read_text(path, kind, channel, rate_hz)
+        return _reader(path, head, record)(path, kind, channel, rate_hz)
     except FileNotFoundError:
         header = path.with_name(f"{path.name}.hea")  # WFDB's own programs name a record without it
         raise SourceError(f"{path}: no such file" + (f"; did you mean {header}?" if header.exists() else "")) from None
@@ -233,6 +211,37 @@ def open_tracks(
         raise SourceError(f"{path}: a folder; name a file in it") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
+
+
+def _head(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # it might never end, or never begin
+        raise SourceError(f"{path}: a pipe or a device, not a file")
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+def _reader(path: Path, head: bytes, record: str | int | None) -> _Reader:
+    """What reads a file that begins so. A WFDB record may lie in a file that begins as anything."""
+    if path.suffix.lower() in (".hea", ".dat"):
+        return read_wfdb
+    if not head:
+        raise SourceError(f"{path}: empty")
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return read_wav
+    if head[:4] in _LIBSNDFILE:
+        return read_flac
+    if is_wfdb(path):
+        return read_wfdb
+    for mark, at, what in _NOT_SIGNALS:
+        if head[at : at + len(mark)] == mark:
+            raise SourceError(f"{path}: is {what}")
+    if head[:4] == _NPZ:
+        return partial(read_npz, record=record)
+    if head[:8] == b"0       ":
+        return read_edf
+    if b"\0" in head and head[:2] not in UTF_16_MARKS:
+        raise SourceError(f"{path}: not a recording of a known format (WAV, FLAC, CSV, NPZ, EDF, WFDB)")
+    return _read_text
 
 
 def _read_text(path: Path, kind: str, channel: int | None, rate_hz: float | None) -> list[Track]:
