@@ -221,7 +221,7 @@ def _head(path: Path) -> bytes:
 
 
 def _reader(path: Path, head: bytes, record: str | int | None) -> _Reader:
-    """What reads a file that begins so. A WFDB record may lie in a file that begins as anything."""
+    """What reads a file that begins so; sound is read as sound, with a WFDB header beside it, too."""
     if path.suffix.lower() in (".hea", ".dat"):
         return read_wfdb
     if not head:
