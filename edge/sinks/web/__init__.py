@@ -28,7 +28,6 @@ from edge.types import Alarm, Block, Command, ConfigError, Event
 
 log = logging.getLogger(__name__)
 
-_START_S = 5.0
 _STOP_S = 5.0
 _CONNECTIONS_BESIDE = 40
 _TURNED_AWAY_POLITELY = 10  # connections that are told that the server is busy
@@ -71,26 +70,19 @@ def build(
     """
     tokens = load_tokens(token_file, token_env)
     loopback = is_loopback(host)
-    if bool(cert_file) != bool(key_file):
-        raise ConfigError("sinks.web: TLS needs both cert_file and key_file")
-    if not loopback and not cert_file and not behind_proxy:
+    tls = _certificate(cert_file, key_file)
+    if not loopback and not tls and not behind_proxy:
         raise ConfigError(
             f"sinks.web: {host} is open to the network: set cert_file and key_file, or behind_proxy = true"
         )
     if (not loopback or behind_proxy) and not tokens:
         raise ConfigError("sinks.web: a page that others can reach needs tokens: set token_file or token_env")
-    if cert_file and key_file:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
     import starlette  # noqa: F401
     import uvicorn  # noqa: F401
     import websockets  # noqa: F401
 
     if checking:
         return None
-    secure = bool(cert_file) or behind_proxy
     own_names = () if loopback and not behind_proxy else (socket.gethostname(), f"{socket.gethostname()}.local")
     about = {
         "v": 1,
@@ -106,13 +98,13 @@ def build(
     return WebSink(
         listener=listener,
         sessions=kept,
-        tls=(cert_file, key_file) if cert_file and key_file else None,
+        tls=tls,
         access=Access(
             tokens=tokens,
             local_role=local_role,
             hosts=(*hosts, *own_names),
             loopback=loopback and not behind_proxy,
-            secure=secure,
+            secure=bool(tls) or behind_proxy,
             **lasting,
         ),
         picture=Picture(clock=clock, about=about, standing=standing, watching=watching),
@@ -123,6 +115,19 @@ def build(
         past=Past(history) if history is not None else None,
         max_viewers=max_viewers,
     )
+
+
+def _certificate(cert_file: str | None, key_file: str | None) -> tuple[str, str] | None:
+    """Both files of a certificate that can be used, or none of them; raises ConfigError."""
+    if bool(cert_file) != bool(key_file):
+        raise ConfigError("sinks.web: TLS needs both cert_file and key_file")
+    if not cert_file or not key_file:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
+    return cert_file, key_file
 
 
 class WebSink:
