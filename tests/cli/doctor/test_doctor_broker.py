@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -137,6 +138,30 @@ def test_tls_well_and_untrusted_and_plain(new_mosquitto, tmp_path):
     assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == []
     assert asked(broker.port, "tls = true") == ["tls_untrusted"]
     assert asked(broker.port) == ["broker_needs_tls"]
+
+
+def as_python_asks_since_3_13(monkeypatch):
+    """Certificates to the letter of RFC 5280, unless somebody wants less."""
+    usual = ssl.create_default_context
+
+    def strict(*args, **kwargs):
+        context = usual(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+
+
+def test_a_newer_python_keeps_an_authority_of_ones_own(new_mosquitto, tmp_path, monkeypatch):
+    """The authority does not say what its key is for, nor the certificate whose key signed it."""
+    as_python_asks_since_3_13(monkeypatch)
+    broker = new_mosquitto(certificates(tmp_path)).start()
+    assert asked(broker.port, f'ca_file = "{tmp_path}/ca.pem"') == []
+
+
+def test_everybodys_authorities_are_asked_as_python_does(monkeypatch):
+    as_python_asks_since_3_13(monkeypatch)
+    assert Options("broker.example", 0, "dev", tls=True).context().verify_flags & ssl.VERIFY_X509_STRICT
 
 
 @paho_leaves_sockets

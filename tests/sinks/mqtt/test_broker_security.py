@@ -23,6 +23,7 @@ from paho.mqtt.properties import Properties
 from edge.cli import main
 from edge.cli._mqtt_client import PASSWORD_ENV
 from edge.demo.broker import free_port
+from edge.mqtt.broker import Options
 from edge.recording import Recording
 from mqtt_device import refusal
 from tests.docs.markdown_blocks import blocks_of
@@ -121,12 +122,11 @@ class Joined:
         self.heard, self.lost, ready = queue.Queue(), threading.Event(), threading.Event()
         self._codes, self.granted = queue.Queue(), []
         self.client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5, reconnect_on_failure=False)
-        context = ssl.create_default_context(cafile=str(broker.keys / "ca.pem"))
-        if certificate:
-            context.load_cert_chain(broker.keys / f"{certificate}.pem", broker.keys / f"{certificate}.key")
-        else:
+        if not certificate:
             self.client.username_pw_set(user, f"secret of {user}")
-        self.client.tls_set_context(context)
+        pair = {f"{one}_file": f"{broker.keys}/{certificate}.{end}" for one, end in (("cert", "pem"), ("key", "key"))}
+        tls = Options("127.0.0.1", port, client_id, ca_file=f"{broker.keys}/ca.pem", **pair if certificate else {})
+        self.client.tls_set_context(tls.context())
         if will:
             self.client.will_set(will, b"forged", qos=1, retain=True)
         self.client.on_connect = lambda c, _u, _f, code, _p: (
