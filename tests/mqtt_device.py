@@ -179,7 +179,7 @@ class Scripted:
         with self._listener:
             while True:
                 peer, _ = self._listener.accept()
-                with peer:
+                with peer, contextlib.suppress(ConnectionResetError):  # who hangs up may leave an answer unread
                     if not self._talk(peer):
                         return
 
