@@ -24,6 +24,7 @@ from edge.sources._files.track import (
     is_wanted,
     kind_by_rate,
     may_be_any,
+    none_named,
     read_bytes,
 )
 from edge.types import SourceError
@@ -212,6 +213,5 @@ def _tracks(
         labels = tuple(s.label for s in same)
         tracks.append(Track(found, rate, same[0].length, rows, labels, left_out=left_out, unheard=unheard))
     if not tracks:
-        wanted = "ppg, pcg, acc or ecg" if kind == "auto" else kind
-        raise SourceError(f"{path}: no signal is named {wanted}; there are: {', '.join(s.label for s in signals)}")
+        raise none_named(path, "signal", kind, [signal.label for signal in signals])
     return tracks

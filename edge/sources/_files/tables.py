@@ -1,7 +1,7 @@
 """CSV as tracks: with a time column or a given rate.
 
 Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg); one whose name says another
-signal is never taken for the one asked for. A column that counts the rows is no signal; a number missing in it is a hole.
+signal, or a figure such as a heart rate, is never taken for the one asked for. A column that counts the rows is no signal; a number missing in it is a hole.
 Lines above the names, and one of units below them, are passed over. A stream without any number is an error only where
 it was asked for or nothing else is there.
 """
@@ -41,6 +41,7 @@ from edge.sources._files.track import (
     kind_by_rate,
     kind_of,
     may_be_any,
+    none_named,
 )
 from edge.types import SourceError
 
@@ -110,8 +111,7 @@ def _tracks(table: _Table, columns: list[int], kind: str, channel: int | None) -
     elif not by_kind and nameless:
         by_kind = {kind_by_rate(table.rate_hz): nameless}
     if not by_kind.get(kind, by_kind):
-        wanted = "ppg, pcg, acc or ecg" if kind == "auto" else kind
-        raise SourceError(f"{path}: no column is named {wanted}; there are: {', '.join(names)[:120]}")
+        raise none_named(path, "column", kind, names)
     tracks = []
     empty = []
     for found, members in by_kind.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,7 +171,7 @@ def kind_of(name: str) -> str | None:
     return None
 
 
-_NO_SIGNAL = {"rate", "hr", "pr", "bpm", "quality", "sqi"}  # of one, but not the wave
+_NO_SIGNAL = {"rate", "heartrate", "pulserate", "hr", "pr", "bpm", "quality", "sqi"}  # of one, but not the wave
 
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("ppg", {"ir", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
@@ -189,7 +189,20 @@ _ANOTHER = {
 
 def may_be_any(name: str) -> bool:
     """Whether a column or signal of that name may be taken for what its rate suggests: the name says nothing."""
-    return kind_of(name) is None and not _parts(name) & _ANOTHER
+    return kind_of(name) is None and not _is_something_else(name)
+
+
+def _is_something_else(name: str) -> bool:
+    """Whether the name says that this is no wave of ours: another signal, or a figure made of one."""
+    return bool(_parts(name) & (_ANOTHER | _NO_SIGNAL))
+
+
+def none_named(path: Path, what: str, asked: str, names: Sequence[str]) -> SourceError:
+    """The error of a file in which no column or signal (``what``) is what was asked for, nor may be any."""
+    wanted = "ppg, pcg, acc or ecg" if asked == "auto" else asked
+    others = [name for name in names if _is_something_else(name)]
+    remedy = f"; by its name {others[0][:40]!r} is no such wave: if it is one, rename it" if others else ""
+    return SourceError(f"{path}: no {what} is named {wanted}; there are: {', '.join(names)[:120]}{remedy}")
 
 
 def kind_by_rate(rate_hz: float) -> str:

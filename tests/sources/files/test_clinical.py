@@ -31,12 +31,13 @@ def test_edf(tmp_path: Path) -> None:
     refused(tmp_path / "eeg.edf", "no signal is named ppg, pcg, acc or ecg; there are: Fp1, Fp2")
 
 
-@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "Resp chest", "EMG submental", "SpO2"])
+@pytest.mark.parametrize("label", ["EEG Fpz-Cz", "Resp chest", "EMG submental", "SpO2", "HR", "Heart rate", "Quality"])
 def test_a_lone_signal_that_is_named_something_else_is_no_pulse(tmp_path: Path, label: str) -> None:
     pleth = np.arange(1250) % 99
     (tmp_path / "lone.edf").write_bytes(edf({label: (125, pleth)}))
-    refused(tmp_path / "lone.edf", f"no signal is named ppg, pcg, acc or ecg; there are: {label}")
-    refused(tmp_path / "lone.edf", f"no signal is named ppg; there are: {label}", signal="ppg")
+    remedy = f"there are: {label}; by its name {label!r} is no such wave: if it is one, rename it"
+    refused(tmp_path / "lone.edf", f"no signal is named ppg, pcg, acc or ecg; {remedy}")
+    refused(tmp_path / "lone.edf", f"no signal is named ppg; {remedy}", signal="ppg")
     (tmp_path / "any.edf").write_bytes(edf({"channel 1": (125, pleth)}))
     assert {(b.kind, b.labels) for b in play(tmp_path / "any.edf")} == {("ppg", ("channel 1",))}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -107,6 +108,16 @@ def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tm
     )
     beside = "\n".join(f"{i / 50:.2f},{i},36.6" for i in range(200))
     assert play(table(tmp_path / "t.csv", "t,adc,temp\n" + beside))[0].labels == ("adc",)
+
+
+@pytest.mark.parametrize("name", ["hr", "Heart Rate (bpm)", "HeartRate", "pulse_rate", "rate", "PPG quality", "SpO2"])
+def test_a_column_of_figures_is_no_wave(tmp_path: Path, name: str) -> None:
+    path = table(tmp_path / "t.csv", f"t,{name}\n" + "\n".join(f"{i / 50:.2f},{60 + i % 9}" for i in range(200)))
+    remedy = re.escape(f"there are: t, {name}; by its name {name!r} is no such wave: if it is one, rename it")
+    refused(path, f"no column is named ppg, pcg, acc or ecg; {remedy}")
+    refused(path, f"no column is named ppg; {remedy}", signal="ppg")
+    beside = "\n".join(f"{i / 50:.2f},{i},66" for i in range(200))
+    assert play(table(tmp_path / "t.csv", f"t,adc,{name}\n" + beside))[0].labels == ("adc",)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
