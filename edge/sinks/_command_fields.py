@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.plain import json_of
@@ -21,42 +22,48 @@ class RefusedCommandError(ValueError):
     """A command that is not obeyed; the message says why."""
 
 
-def object_said(payload: str | bytes) -> dict[str, Any]:
-    """The object that a command is; raises RefusedCommandError. A name that stands twice has no meaning that all agree on."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a payload says, read once, for the command and for the answer that refuses it.
+
+    names: those of its JSON object; refusal: why it is no command at all, "" where it may be one.
+    """
+
+    names: Mapping[str, Any]
+    refusal: str = ""
+
+    def fields(self, *, needs: Collection[str], may: Collection[str]) -> dict[str, Any]:
+        """The texts of these names, "" where one that may be there is not, with ``seconds`` and ``seq``, None where
+        they are not; raises RefusedCommandError for the first that cannot be so."""
+        if self.refusal:
+            raise RefusedCommandError(self.refusal)
+        for key in needs:
+            if not isinstance(self.names.get(key), str) or not self.names[key]:
+                raise RefusedCommandError(f"needs {key!r}, a text")
+        for key in may:
+            if not isinstance(self.names.get(key, ""), str):
+                raise RefusedCommandError(f"{key!r} must be a text")
+        texts = {key: self.names.get(key, "") for key in (*needs, *may)}
+        for key, text in texts.items():
+            if not _is_plain(text):
+                raise RefusedCommandError(f"{key!r} has at most {_TEXT_MAX} characters, all of them printable")
+        return {**texts, "seconds": _seconds(self.names.get("seconds")), "seq": _seq(self.names.get("seq"))}
+
+    def text(self, key: str) -> str:
+        """One text, so that the sender of what is refused knows the answer; "" where it cannot be told."""
+        value = self.names.get(key)
+        return value if isinstance(value, str) and _is_plain(value) else ""
+
+
+def read(payload: str | bytes) -> Said:
+    """What a payload says. A name that stands twice has no meaning that all agree on."""
     if len(payload) > LONGEST_BYTES:
-        raise RefusedCommandError("too long")
+        return Said({}, "too long")
     try:
-        said = json_of(payload, names_once=True)
+        found = json_of(payload, names_once=True)
     except ValueError:
-        raise RefusedCommandError("not JSON") from None
-    if not isinstance(said, dict):
-        raise RefusedCommandError("not a JSON object")
-    return said
-
-
-def fields_said(said: Mapping[str, Any], *, needs: Collection[str], may: Collection[str]) -> dict[str, Any]:
-    """The texts of these names, "" where one that may be there is not, with ``seconds`` and ``seq``, None where they are
-    not; raises RefusedCommandError for the first that cannot be so."""
-    for key in needs:
-        if not isinstance(said.get(key), str) or not said[key]:
-            raise RefusedCommandError(f"needs {key!r}, a text")
-    for key in may:
-        if not isinstance(said.get(key, ""), str):
-            raise RefusedCommandError(f"{key!r} must be a text")
-    texts = {key: said.get(key, "") for key in (*needs, *may)}
-    for key, text in texts.items():
-        if not _is_plain(text):
-            raise RefusedCommandError(f"{key!r} has at most {_TEXT_MAX} characters, all of them printable")
-    return {**texts, "seconds": _seconds(said.get("seconds")), "seq": _seq(said.get("seq"))}
-
-
-def text_said(payload: str | bytes, key: str) -> str:
-    """One text of a command that is refused, so that its sender knows the answer; "" where it cannot be told."""
-    try:
-        value = object_said(payload).get(key)
-    except RefusedCommandError:
-        return ""
-    return value if isinstance(value, str) and _is_plain(value) else ""
+        return Said({}, "not JSON")
+    return Said(found) if isinstance(found, dict) else Said({}, "not a JSON object")
 
 
 def _is_plain(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from edge.alarms.commands import COMMANDS
 from edge.alarms.conditions import DRILL
 from edge.clock import SET_AFTER, Clock
-from edge.sinks._command_fields import RefusedCommandError, fields_said, object_said, text_said
+from edge.sinks._command_fields import RefusedCommandError, Said, read
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.sinks._mqtt.replies import Reply, ReplyRules, asked
 from edge.types import Command, CommandResult
@@ -54,12 +54,12 @@ class CommandInbox:
         bed, _, name = message.topic.removeprefix(f"{self._topics.root}/").split("/", 2)
         if name == "result":
             return
-        reply = self._reply_to(bed, name, message)
+        reply, said = self._reply_to(bed, name, message), read(message.payload)
         try:
-            command = self._parse(bed, name, message)
+            command = self._obeyed(bed, name, said, retained=message.retain)
         except RefusedCommandError as refused:
             log.warning("command %s for %s refused: %s", name, bed, refused)
-            command_id, by = (text_said(message.payload, key) for key in _NEEDS)
+            command_id, by = (said.text(key) for key in _NEEDS)
             known = Command(name, bed, self._clock.now(), command_id, by)
             self._tell(CommandResult(known, self._clock.now(), False, str(refused)), reply)
             return
@@ -87,14 +87,13 @@ class CommandInbox:
             log.warning("command %s for %s is answered on the bed's topic only: %s", name, bed, refusal)
         return Reply() if refusal else reply
 
-    def _parse(self, bed: str, name: str, message: Any) -> Command:
-        if message.retain:
+    def _obeyed(self, bed: str, name: str, said: Said, *, retained: bool) -> Command:
+        if retained:
             raise RefusedCommandError("a retained command is never obeyed")
         if name not in COMMANDS:
             raise RefusedCommandError(f"unknown command; commands: {', '.join(COMMANDS)}")
-        said = object_said(message.payload)
-        fields = fields_said(said, needs=_NEEDS, may=_MAY)
-        self._check_age(said.get("t"))
+        fields = said.fields(needs=_NEEDS, may=_MAY)
+        self._check_age(said.names.get("t"))
         if self._mixed() and not fields["occurrence"] and fields["seconds"] != 0.0 and name != DRILL:
             raise RefusedCommandError(
                 "another monitor has this name and hears this, too: name the occurrence, or give each its own device.name"

@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import Clock
 from edge.plain import object_of
-from edge.sinks._command_fields import RefusedCommandError, fields_said, object_said, text_said
+from edge.sinks._command_fields import RefusedCommandError, read
 from edge.sinks.web.access import Access, Person
 from edge.sinks.web.past import Past
 from edge.sinks.web.past_routes import PastRoutes
@@ -218,12 +218,11 @@ class Page:
 
 def _command(text: str, now: float, person: Person) -> Command | bytes:
     """A message of the page as a command, or the answer that refuses it."""
+    said = read(text)
     try:
-        fields = fields_said(
-            object_said(text), needs=("command", "command_id"), may=("bed", "id", "occurrence", "site")
-        )
+        fields = said.fields(needs=("command", "command_id"), may=("bed", "id", "occurrence", "site"))
     except RefusedCommandError as refused:
-        return _refusal(text_said(text, "command_id"), str(refused))
+        return _refusal(said.text("command_id"), str(refused))
     name = fields.pop("command")
     if not person.may(name):
         return _refusal(fields["command_id"], f"the role {person.role!r} may not {name}")

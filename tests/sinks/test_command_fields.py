@@ -1,0 +1,66 @@
+"""What a command may say is read once, whether it is obeyed or refused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edge.clock import ManualClock, iso
+from edge.plain import json_of
+from edge.sinks import _command_fields
+from edge.sinks._mqtt.commands import CommandInbox
+from edge.sinks._mqtt.payloads import Topics
+
+WALL = 1_800_000_000.0
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str | bytes]:
+    """Every payload that is parsed, as often as it is."""
+    found: list[str | bytes] = []
+
+    def counted(payload: str | bytes, **how: Any) -> Any:
+        found.append(payload)
+        return json_of(payload, **how)
+
+    monkeypatch.setattr(_command_fields, "json_of", counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "retained", "obeyed", "refused"),
+    [
+        ("ack", f'{{"command_id": "c", "by": "n", "t": "{iso(WALL)}"}}', False, ["c"], []),
+        ("ack", '{"command_id": "c", "by": "n", "t": "2026-01-01T00:00:00Z"}', False, [], ["c"]),
+        ("ack", '{"command_id": "c", "t": 5}', False, [], ["c"]),
+        ("ack", '{"command_id": "c"', False, [], [""]),
+        ("ack", '["command_id"]', False, [], [""]),
+        ("explode", '{"command_id": "c", "by": "n"}', False, [], ["c"]),
+        ("ack", '{"command_id": "c", "by": "n"}', True, [], ["c"]),
+    ],
+)
+def test_a_command_is_parsed_once(
+    parsed: list[str | bytes], name: str, payload: str, retained: bool, obeyed: list[str], refused: list[str]
+) -> None:
+    commands: list[Any] = []
+    answers: list[Any] = []
+    clock = ManualClock(wall=WALL)
+    inbox = CommandInbox(
+        Topics("vitals/dev"), clock, commands.append, lambda _, said, __: answers.append(json_of(said))
+    )
+    raw = payload.encode()
+    inbox.message(SimpleNamespace(topic=f"vitals/dev/bed1/cmd/{name}", payload=raw, retain=retained, properties=None))
+    assert parsed == [raw]
+    assert [command.command_id for command in commands] == obeyed
+    assert [answer["command_id"] for answer in answers] == refused
+
+
+@pytest.mark.parametrize("text", ['{"command": "ack", "command_id": "c"}', '{"command": 1, "command_id": "c"}', "{"])
+def test_a_command_of_the_page_is_parsed_once(parsed: list[str | bytes], text: str) -> None:
+    pytest.importorskip("starlette")
+    from edge.sinks.web import access, app
+
+    app._command(text, 0.0, access.Person("view", "p"))
+    assert parsed == [text]
