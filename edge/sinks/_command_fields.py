@@ -11,6 +11,8 @@ from edge.plain import json_of
 
 LONGEST_BYTES: Final = 4096
 """Of a command as JSON."""
+READ_BYTES: Final = 4 * LONGEST_BYTES
+"""Of one that is refused as too long, and read for who asked: as much work a byte as the commands that are obeyed."""
 _TEXT_MAX: Final = 200
 """Characters of each text; what is answered is kept with the alarms' state."""
 
@@ -57,13 +59,14 @@ class Said:
 
 def read(payload: str | bytes) -> Said:
     """What a payload says. A name that stands twice has no meaning that all agree on."""
-    if len(payload) > LONGEST_BYTES:
-        return Said({}, "too long")
+    long = f"too long: at most {LONGEST_BYTES} bytes" if len(payload) > LONGEST_BYTES else ""
+    if len(payload) > READ_BYTES:
+        return Said({}, f"{long}; of more than {READ_BYTES} the command_id is not read")
     try:
         found = json_of(payload, names_once=True)
     except ValueError:
-        return Said({}, "not JSON")
-    return Said(found) if isinstance(found, dict) else Said({}, "not a JSON object")
+        return Said({}, long or "not JSON")
+    return Said(found, long) if isinstance(found, dict) else Said({}, long or "not a JSON object")
 
 
 def _is_plain(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a command may say is read once, whether it is obeyed or refused."""
+"""What a command may say is read once, whether it is obeyed or refused, and what is too long for its id at most."""
 
 from __future__ import annotations
 
@@ -64,3 +64,32 @@ def test_a_command_of_the_page_is_parsed_once(parsed: list[str | bytes], text: s
 
     app._command(text, 0.0, access.Person("view", "p"))
     assert parsed == [text]
+
+
+def long_one(length: int) -> bytes:
+    """A command of so many bytes whose id stands last."""
+    head, tail = b'{"id": "', b'", "command_id": "c", "by": "n"}'
+    return head + b"a" * (length - len(head) - len(tail)) + tail
+
+
+@pytest.mark.parametrize(
+    ("payload", "command_id", "refusal"),
+    [
+        (long_one(4096), "c", ""),
+        (long_one(4097), "c", "too long: at most 4096 bytes"),
+        (long_one(16384), "c", "too long: at most 4096 bytes"),
+        (long_one(16385), "", "too long: at most 4096 bytes; of more than 16384 the command_id is not read"),
+        (b"[" * 10_000, "", "too long: at most 4096 bytes"),
+        (b"[" + b"1," * 4000 + b"1]", "", "too long: at most 4096 bytes"),
+        (long_one(8000)[:-1] + b', "command_id": "d"}', "", "too long: at most 4096 bytes"),
+    ],
+)
+def test_of_what_is_too_long_the_id_is_read_and_nothing_obeyed(
+    parsed: list[str | bytes], payload: bytes, command_id: str, refusal: str
+) -> None:
+    said = _command_fields.read(payload)
+    assert (said.text("command_id"), said.refusal) == (command_id, refusal)
+    assert parsed == ([payload] if len(payload) <= 16384 else [])
+    if refusal:
+        with pytest.raises(_command_fields.RefusedCommandError, match=f"^{refusal}$"):
+            said.fields(needs=("command_id",), may=("id",))

@@ -72,10 +72,12 @@ def test_a_bad_command_is_refused_with_the_reason(device, subscriber, name, payl
     assert "refused" in caplog.text
 
 
-def test_of_a_command_that_is_too_long_nothing_is_read(device, subscriber):
-    send(subscriber, "ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": "a" * 4096})
+def test_a_command_that_is_too_long_is_answered_to_who_sent_it(device, subscriber):
+    send(subscriber, "ack", {"id": "a" * 4096, "command_id": "c", "by": "n", "t": now_iso()})
     answer = load(subscriber.wait("vitals/dev/bed1/cmd/result"))
-    assert (answer["ok"], answer["text"], answer["command_id"], answer["by"]) == (False, "too long", "", "")
+    assert (answer["ok"], answer["text"]) == (False, "too long: at most 4096 bytes")
+    assert (answer["command_id"], answer["by"]) == ("c", "n")
+    assert device.commands == []
 
 
 def test_without_a_clock_that_is_set_no_command_is_known_to_be_fresh(device, subscriber, monkeypatch):
