@@ -57,7 +57,9 @@ KEYS: Final[Mapping[str, Mapping[str, Key]]] = MappingProxyType(
             "kind": Key(str, ..., "what it is; its own keys stand below"),
             "bed": Key(str, "the first bed", "whom it watches"),
             "analyzers": Key(
-                tuple[str, ...], "by kind", "what looks at it; a stream that one of those named here looks at must come"
+                tuple[str, ...],
+                "by kind",
+                "what looks at it; a stream that one of those named here looks at must come; each takes memory, heart sound most",
             ),
         },
     }
