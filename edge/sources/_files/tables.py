@@ -1,9 +1,9 @@
 """CSV as tracks: with a time column or a given rate.
 
 Columns are told apart by name (ppg, pleth, ir, red; pcg, mic, sound; acc, x, y, z; ecg); one whose name says another
-signal, or a figure such as a heart rate, is never taken for the one asked for. A column that counts the rows is no signal; a number missing in it is a hole.
-Lines above the names, and one of units below them, are passed over. A stream without any number is an error only where
-it was asked for or nothing else is there.
+signal, or a figure such as a heart rate, is never taken for the one asked for. A column that counts the rows is no
+signal; a number missing in it is a hole. Lines above the names, and one of units below them, are passed over. A stream
+without any number is an error only where it was asked for or nothing else is there.
 """
 
 from __future__ import annotations
