@@ -94,6 +94,16 @@ def test_of_the_slowest_alarm_everything_is_still_there_when_it_is_cut_out(ring)
     assert kept[0].t_end == span.start - 2 * STATE_EVERY_S - 20.0
 
 
+def test_a_lane_that_runs_ahead_of_the_main_thread_makes_nothing_be_forgotten(ring):
+    """Its samples and states are of a time that the main thread has not come to yet, and so may be the alarm."""
+    first = samples(0.0)
+    for entry in (first, Tick(1.0), samples(1000.0), lane(1000.0, "ppg", ppg=980.0)):
+        ring.take(entry, dict)
+    assert ring._entries["bed1"][0] is first
+    ring.take(Tick(1000.0), dict)
+    assert [entry.t0 for entry in ring._entries["bed1"] if isinstance(entry, Block)] == [1000.0]
+
+
 def part(entries, start):
     return exact_part(entries, Span("bed1", start + 5.0, start, start + 20.0, {}))
 

@@ -342,7 +342,7 @@ def test_memory_is_bounded_in_time_and_in_bytes():
 
 def test_without_a_state_all_that_is_there_is_kept():
     ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
-    entries = [second(1), Tick(2.0), alarm(3.0)]
+    entries = [Tick(1.0), second(1), Tick(2.0), alarm(3.0)]
     for entry in entries:
         ring.take(entry, dict)
     ((span, kept),) = ring.cut(all_of_them=True)
