@@ -226,3 +226,15 @@ def test_samples_that_are_missing_here_and_there_hide_no_beat():
 def test_a_pulse_wave_without_one_number_has_no_beats_and_no_line():
     said = told([Block("node/ppg", 0, 110.0, 100.0, np.full((1000, 1), np.nan)), reading("ppg.hr", 115.0, 75.0)])
     assert (said["beats"], said["waves"]) == ({"node/ppg": []}, [])
+
+
+def test_a_gap_invents_no_beat_and_a_sensor_that_draws_the_pulse_upside_down_has_the_same():
+    blocks, rates = pulse(100.0, 30.0), [reading("ppg.hr", 100.0 + k, 75.0) for k in range(31)]
+    turned = [Block(b.stream, b.seq, b.t0, b.rate, -b.data) for b in blocks]
+    whole, upside_down, with_gap = (
+        told([*some, *rates])["beats"]["node/ppg"] for some in (blocks, turned, blocks[:10] + blocks[14:])
+    )
+    assert len(whole) == 37
+    assert upside_down == whole
+    assert [t for t in with_gap if 110.0 < t < 114.0] == []
+    assert set(whole) - set(with_gap) == {t for t in whole if 109.5 < t < 114.5}
