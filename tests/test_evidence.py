@@ -156,6 +156,14 @@ def test_where_the_board_told_its_state_too_late_its_first_one_is_begun_with():
     assert part([heart, main(20.0), heart, main(30.0)], 12.0) == [main(20.0), heart]
 
 
+def test_without_a_state_all_that_is_there_is_kept(ring):
+    entries = [Tick(1.0), samples(1.0), Tick(2.0), alarm(3.0)]
+    for entry in entries:
+        ring.take(entry, dict)
+    ((span, kept),) = ring.cut(all_of_them=True)
+    assert exact_part(kept, span) == entries
+
+
 def test_a_recording_waits_for_the_slower_stream_but_not_for_one_that_is_gone():
     def run(slow_to):
         """The tick at which the recording of an alarm at 10 s is cut, with pulse and its readings on time to 45 s."""
