@@ -287,6 +287,21 @@ def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):
     assert json.loads((tmp_path / "a" / "b" / "j.jsonl.1").read_text())["seq"] == 1
 
 
+def test_a_file_is_as_large_as_was_said_in_megabytes(tmp_path, clock):
+    journal, put_aside, sent = build(clock=clock, boot="b", state_dir=tmp_path, max_mb=0.002), [], 0
+    while not put_aside:
+        journal.send(alarm(1))
+        sent, put_aside = sent + 1, [*tmp_path.glob("journal.jsonl.1")]
+    journal.close()
+    size = put_aside[0].stat().st_size
+    assert 2000 <= size < 2000 + size // sent
+
+
+def test_what_can_never_be_a_journal_is_not_taken_for_a_full_disk(open_journal, tmp_path):
+    with pytest.raises(IsADirectoryError):
+        open_journal(at=tmp_path)
+
+
 @pytest.mark.parametrize("checking", [False, True])
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock, checking):
     (tmp_path / "file").touch()
