@@ -15,7 +15,6 @@ from edge.clock import ManualClock
 from edge.evidence import Ring
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.sinks.evidence import build
-from edge.sinks.history import History
 from edge.types import Alarm, Block, ConfigError, Fault, Reading
 
 LAYOUT = {"bed1": {"sources": {"node": "serial_port"}}, "bed2": {"sources": {"other": "serial_port"}}}
@@ -294,18 +293,6 @@ def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_no
         assert one.why_not() == "the recordings of alarms are not kept: the disk does not answer"
         one.close()
     answers.set()
-
-
-def test_an_alarm_that_the_disk_refused_for_the_history_is_in_it_after_the_end(evidence, tmp_path):
-    one = evidence(quota_mb=0)
-    one.history._db.execute("pragma query_only = 1")
-    one.record(alarm(120.0))
-    assert one.flush(5.0)
-    one.history._db.execute("pragma query_only = 0")
-    one.close()
-    again = History(tmp_path / "history.sqlite")
-    assert [row["occurrence"] for row in again.occurrences()] == ["b.bed1.af.1"]
-    again.close()
 
 
 def test_a_full_disk_costs_the_recording_and_is_said(evidence, clock, tmp_path, monkeypatch, caplog):
