@@ -270,6 +270,8 @@ def test_of_lines_that_do_not_fit_nothing_is_left_in_the_file(open_journal, path
         journal.send(alarm(2))
         assert (journal.lost_lines, journal.why_not()) == (1, "the journal is not written: the disk is full")
         assert path.read_bytes().endswith(b"\n")
+        assert journal.flush(1.0) is False
+        assert journal.why_not() == "the journal is not written: the disk is full", "nothing to write is no success"
     assert journal._file is whole
     journal.send(alarm(3))
     assert (seqs(path), journal.why_not()) == ([1, 3], "")
