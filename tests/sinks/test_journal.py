@@ -207,6 +207,12 @@ def test_a_torn_last_line_is_left_out_and_the_next_run_begins_a_line_of_its_own(
     assert seqs(path) == [*whole, 9]
 
 
+def test_a_last_line_that_lacks_only_its_end_is_kept_and_the_next_is_one_of_its_own(open_journal, path, clock):
+    path.write_bytes(written(path.parent, clock)[:-1])
+    open_journal().send(alarm(9))
+    assert seqs(path) == [1, 2, 3, 9]
+
+
 @pytest.mark.parametrize("left", [b"\0" * 200_000, b'{"t": 1, "text": "\xc3'], ids=["zeros", "half a letter"])
 def test_what_a_file_system_left_at_the_end_is_left_out(open_journal, path, left):
     open_journal().send(alarm(1))
