@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -22,12 +24,12 @@ def level(value, n, *, seq=0, t0=0.0, rate=100.0, epoch=0):
     return Block("n/ppg", seq, t0, rate, np.full((n, 1), value), epoch)
 
 
-def face(source, seq, t, green, **more):
+def face(source, seq, t, green, *, epoch=0, **more):
     row = np.full(len(COLUMNS), np.nan)
     named = {"forehead_r": 150.0, "forehead_g": green, "present": 1.0, "moved": 0.0, "yaw": 0.0, **more}
     for name, value in {**dict.fromkeys("xywh", 0.5), **named}.items():
         row[COLUMNS.index(name)] = value
-    return Block(f"{source}/roi", seq, t, 30.0, row[None, :])
+    return Block(f"{source}/roi", seq, t, 30.0, row[None, :], epoch)
 
 
 def test_a_new_epoch_breaks_the_line_begins_at_its_own_level_and_is_drawn_once():
@@ -108,3 +110,39 @@ def test_a_band_has_the_unit_of_its_lowest_as_well_as_of_its_highest():
     sound[100] = -3000.0
     (chunk,) = shown(Block("n/pcg", 0, 0.0, 4000.0, sound))
     assert (chunk["q"], min(chunk["lo"])) == (10.0, pytest.approx(-300, abs=3))
+
+
+@pytest.mark.parametrize("gone", [{"moved": 1.0}, {"present": 0.0}, {"forehead_r": np.nan}, {"forehead_g": np.nan}])
+def test_of_a_face_that_moved_is_gone_or_shows_no_skin_there_is_neither_point_nor_box(gone):
+    made = Traces()
+    made.watched = True
+    made.take(face("a", 0, 0.0, 100.0))
+    assert (len(made.drain()), made.faces()) == (1, {"a": {"box": [0.5, 0.5, 0.5, 0.5], "yaw": 0}})
+    made.take(face("a", 1, 0.033, 100.0, **gone))
+    assert (made.drain(), made.faces()) == ([], {"a": {}})
+
+
+def test_a_second_lanes_frame_of_a_camera_draws_nothing_twice_in_any_epoch():
+    frames = [face("a", k, t + k / 30, 100.0, epoch=epoch) for epoch, t in ((0, 0.0), (1, 9.0)) for k in (5, 6)]
+    chunks = shown(*(frame for frame in frames for _ in range(2)))
+    assert [round(c["t"] + d / 1000, 2) for c in chunks for d in c["d"]] == [0.17, 0.2, 9.17, 9.2]
+
+
+def test_after_a_gap_a_cameras_pulse_begins_anew_at_its_level():
+    before = [face("a", k, k / 30, 100.0 + k) for k in range(5)]
+    after = [face("a", 30 + k, 1.0 + k / 30, 60.0) for k in range(2)]
+    points = [v * c["q"] for c in shown(*before, *after) for v in c["v"]]
+    assert points[:1] + points[5:] == [0.0] * 3
+    assert all(a > b for a, b in pairwise(points[:5])), "more green is less blood"
+
+
+@pytest.mark.parametrize(("colour", "sign"), [("forehead_g", -1.0), ("forehead_r", 1.0)])
+def test_a_cameras_line_follows_a_change_at_once_and_its_level_what_lasts_within_a_second(colour, sign):
+    usual = {"forehead_r": 100.0, "forehead_g": 100.0}
+    frames = [
+        face("a", k, k / 30, **{"green": 100.0, **usual, **({colour: 101.0} if k >= 30 else {})}) for k in range(121)
+    ]
+    points = np.array([v * c["q"] for c in shown(*frames) for v in c["v"]])
+    assert set(points[:30]) == {0.0}
+    assert sign * points[[30, 36]] == pytest.approx([0.0047, 0.0081], abs=0.0001)
+    assert sign * points[[60, 90]] == pytest.approx(0.01 * np.exp([-1.0, -2.0]), rel=0.1)
