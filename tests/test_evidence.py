@@ -94,6 +94,16 @@ def test_of_the_slowest_alarm_everything_is_still_there_when_it_is_cut_out(ring)
     assert kept[0].t_end == span.start - 2 * STATE_EVERY_S - 20.0
 
 
+def test_a_lane_that_runs_ahead_of_the_main_thread_makes_nothing_be_forgotten(ring):
+    """Its samples and states are of a time that the main thread has not come to yet, and so may be the alarm."""
+    first = samples(0.0)
+    for entry in (first, Tick(1.0), samples(1000.0), lane(1000.0, "ppg", ppg=980.0)):
+        ring.take(entry, dict)
+    assert ring._entries["bed1"][0] is first
+    ring.take(Tick(1000.0), dict)
+    assert [entry.t0 for entry in ring._entries["bed1"] if isinstance(entry, Block)] == [1000.0]
+
+
 def part(entries, start):
     return exact_part(entries, Span("bed1", start + 5.0, start, start + 20.0, {}))
 
@@ -144,6 +154,14 @@ def test_of_a_stream_that_two_lanes_look_back_at_that_is_kept_which_either_needs
 def test_where_the_board_told_its_state_too_late_its_first_one_is_begun_with():
     heart = Reading("ppg.hr", 9.0, 70.0, "bpm", 1.0, bed="bed1", source="node")
     assert part([heart, main(20.0), heart, main(30.0)], 12.0) == [main(20.0), heart]
+
+
+def test_without_a_state_all_that_is_there_is_kept(ring):
+    entries = [Tick(1.0), samples(1.0), Tick(2.0), alarm(3.0)]
+    for entry in entries:
+        ring.take(entry, dict)
+    ((span, kept),) = ring.cut(all_of_them=True)
+    assert exact_part(kept, span) == entries
 
 
 def test_a_recording_waits_for_the_slower_stream_but_not_for_one_that_is_gone():

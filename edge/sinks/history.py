@@ -100,7 +100,7 @@ class History:
 
     def _write(self) -> None:
         with self._db:
-            if self._waiting and self._moved_s:
+            if self._moved_s:
                 self._move(self._waiting[-1][3], self._moved_s)
             for one in self._waiting:
                 self._put(*one)

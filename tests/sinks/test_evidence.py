@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge.clock import ManualClock
-from edge.evidence import Ring, exact_part
+from edge.evidence import Ring
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.sinks.evidence import build
 from edge.types import Alarm, Block, ConfigError, Fault, Reading
@@ -84,6 +84,7 @@ def test_the_waveform_before_and_after_is_written_when_its_time_has_come(evidenc
     recording = Recording(tmp_path / "evidence" / "b.bed1.af.1.evrec")
     entries = list(recording)
     blocks = [e for e in entries if isinstance(e, Block)]
+    assert abs(recording.path.stat().st_mtime - time.time()) < 600.0, "whoever lists the files sees when it was"
     assert recording.header == {
         "device": "d", "bed": "bed1", "span": [265.0, 330.0], "occurrences": ["b.bed1.af.1"],
     }  # fmt: skip
@@ -134,6 +135,7 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
     one.record(alarm(300.0, 2001))
     assert one.flush(10.0)
     assert one.why_not() == ""
+    assert len(caplog.messages) == 1, "nothing is missing of one that came alone"
 
 
 def test_only_a_beginning_asks_for_a_recording(evidence, clock, tmp_path):
@@ -261,7 +263,7 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     for number in range(1, 20):
         one.record(alarm(120.0 + 100 * number, number))
         one.record(Tick(170.0 + 100 * number))
-    assert one.lost > 0
+    assert one.lost == 19 - 8, "so many may wait"
     assert one.why_not() == "the recordings of alarms are not kept: the disk is too slow"
     gate.set()
     assert one.flush(5.0) is False
@@ -284,6 +286,7 @@ def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_no
     one.record(alarm(120.0))
     assert began.wait(10.0)
     assert one.why_not() == "", "it has just begun"
+    assert one.flush(0.01) is False
     with monkeypatch.context() as later:
         later.setattr("edge.disk_thread.HUNG_S", 0.0)
         later.setattr("edge.sinks.evidence._CLOSE_S", 0.05)
@@ -338,15 +341,6 @@ def test_memory_is_bounded_in_time_and_in_bytes():
         wide.take(Tick(t + 1.0), dict)
     kept = sum(e.data.nbytes for e in wide._entries["bed1"] if isinstance(e, Block))
     assert (1 << 25) - 800_000 < kept == wide._bytes["bed1"] <= 1 << 25
-
-
-def test_without_a_state_all_that_is_there_is_kept():
-    ring = Ring({"node": "bed1"}, before_s=30.0, after_s=30.0)
-    entries = [second(1), Tick(2.0), alarm(3.0)]
-    for entry in entries:
-        ring.take(entry, dict)
-    ((span, kept),) = ring.cut(all_of_them=True)
-    assert exact_part(kept, span) == entries
 
 
 @pytest.mark.parametrize("checking", [False, True])

@@ -64,6 +64,13 @@ def test_what_is_asked_for_is_found_newest_first(past):
     assert past.transitions("unknown") == []
 
 
+def test_nobody_gets_more_of_the_list_at_once_than_may_be_however_he_asks(past, monkeypatch):
+    monkeypatch.setattr(history, "LIMIT", 3)
+    for number in range(1, 6):
+        past.add(alarm(number), wall=float(number), boot="b")
+    assert [len(past.occurrences(limit=limit)) for limit in (-5, 0, 1, 3, 4, 10**9)] == [1, 1, 1, 3, 3, 3]
+
+
 def test_alarms_are_in_the_order_in_which_they_came_though_the_clock_was_set_back(past):
     for number, wall in ((1, 1000.0), (2, 2000.0), (3, 5.0), (4, 6.0)):
         past.add(alarm(number), wall=wall, boot="b")

@@ -207,6 +207,12 @@ def test_a_torn_last_line_is_left_out_and_the_next_run_begins_a_line_of_its_own(
     assert seqs(path) == [*whole, 9]
 
 
+def test_a_last_line_that_lacks_only_its_end_is_kept_and_the_next_is_one_of_its_own(open_journal, path, clock):
+    path.write_bytes(written(path.parent, clock)[:-1])
+    open_journal().send(alarm(9))
+    assert seqs(path) == [1, 2, 3, 9]
+
+
 @pytest.mark.parametrize("left", [b"\0" * 200_000, b'{"t": 1, "text": "\xc3'], ids=["zeros", "half a letter"])
 def test_what_a_file_system_left_at_the_end_is_left_out(open_journal, path, left):
     open_journal().send(alarm(1))
@@ -270,6 +276,8 @@ def test_of_lines_that_do_not_fit_nothing_is_left_in_the_file(open_journal, path
         journal.send(alarm(2))
         assert (journal.lost_lines, journal.why_not()) == (1, "the journal is not written: the disk is full")
         assert path.read_bytes().endswith(b"\n")
+        assert journal.flush(1.0) is False
+        assert journal.why_not() == "the journal is not written: the disk is full", "nothing to write is no success"
     assert journal._file is whole
     journal.send(alarm(3))
     assert (seqs(path), journal.why_not()) == ([1, 3], "")
@@ -285,6 +293,21 @@ def test_the_keys_are_the_configuration_and_the_folder_is_made(tmp_path, clock):
     journal.send(alarm(1))
     journal.close()
     assert json.loads((tmp_path / "a" / "b" / "j.jsonl.1").read_text())["seq"] == 1
+
+
+def test_a_file_is_as_large_as_was_said_in_megabytes(tmp_path, clock):
+    journal, put_aside, sent = build(clock=clock, boot="b", state_dir=tmp_path, max_mb=0.002), [], 0
+    while not put_aside:
+        journal.send(alarm(1))
+        sent, put_aside = sent + 1, [*tmp_path.glob("journal.jsonl.1")]
+    journal.close()
+    size = put_aside[0].stat().st_size
+    assert 2000 <= size < 2000 + size // sent
+
+
+def test_what_can_never_be_a_journal_is_not_taken_for_a_full_disk(open_journal, tmp_path):
+    with pytest.raises(IsADirectoryError):
+        open_journal(at=tmp_path)
 
 
 @pytest.mark.parametrize("checking", [False, True])

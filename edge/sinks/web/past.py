@@ -96,7 +96,7 @@ def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str,
     """A recording as traces, marks and readings. wall: what makes a monotonic time Unix time, s: the alarm's, which is moved
     when the clock is set, and not that of the moment of recording."""
     header = recording.header
-    start, end = (float(t) for t in header["span"])
+    start, end = _span(header, entries, float(alarm["t"]))
     channels = channels_read(str(header.get("config", "")))
     blocks = [e for e in entries if isinstance(e, Block) and e.t_end > start - _SETTLE_S and e.t0 < end]
     readings = [e for e in entries if isinstance(e, Reading) and start <= e.t <= end]
@@ -107,7 +107,7 @@ def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str,
         "bytes": sum(part.stat().st_size for part in recording.parts),
         "version": header.get("version", ""),
         "models": header.get("identities", {}),
-        "torn": "; ".join(filter(None, (recording.damaged, recording.torn))),
+        "torn": "; ".join(recording.said),
         "together": len(header.get("occurrences", ())),
         "waves": [chunk for chunk in _chunks(blocks, channels) if chunk["t"] >= start],
         "beats": _beats(blocks, readings, start, channels),
@@ -115,6 +115,15 @@ def waveform(recording: Recording, entries: Sequence[Entry], alarm: Mapping[str,
         "moments": [[e.t, e.evidence.get("change", ""), e.id] for e in entries if isinstance(e, Alarm)],
         "readings": _numbers(readings, str(alarm["evidence"].get("reading", {}).get("metric", ""))),
     }
+
+
+def _span(header: Mapping[str, Any], entries: Iterable[Entry], raised: float) -> tuple[float, float]:
+    """From when until when it is, s: as far as its samples go where the header is damaged."""
+    if "span" in header:
+        start, until = header["span"]
+        return float(start), float(until)
+    blocks = [entry for entry in entries if isinstance(entry, Block)]
+    return min((b.t0 for b in blocks), default=raised), max((b.t_end for b in blocks), default=raised)
 
 
 def _chunks(blocks: Iterable[Block], channels: Mapping[str, int]) -> list[dict[str, Any]]:

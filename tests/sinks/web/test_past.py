@@ -139,6 +139,7 @@ def test_one_alarm_comes_with_its_waveform_beats_and_findings(page, kept):
     said = got(page, f"/history/{OCCURRENCE}")
     assert [t["seq"] for t in said["transitions"]] == [1, 2]
     assert said["replay"] == f"edge-vitals replay --alarm {OCCURRENCE} {kept.root}/{OCCURRENCE}.evrec"
+    assert said["export"] == f"edge-vitals export {kept.root}/{OCCURRENCE}.evrec --edf --csv"
     recording = said["recording"]
     assert (recording["start"], recording["end"], recording["wall"]) == (70.0, 160.0, 1_700_000_000.0)
     beats = np.array(recording["beats"]["node/ppg"])

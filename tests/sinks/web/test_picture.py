@@ -15,7 +15,7 @@ from edge.dsp.face_columns import COLUMNS
 from edge.sinks.web.picture import Picture, envelope, waves
 from edge.sinks.web.traces import Traces, channels_read
 from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Audience, Viewer
-from edge.types import Alarm, Block, Reading, SourceStatus, Stats
+from edge.types import Alarm, Block, Command, CommandResult, Reading, SourceStatus, Stats
 
 
 def alarm(presence="on", seq=1, occurrence="o1"):
@@ -140,6 +140,28 @@ def test_what_is_watched_is_asked_for_in_the_main_thread_and_not_often():
     told = told or next(i for i in one.snapshot()["latest"] if i["k"] == "b")["beds"]["bed1"]
     assert [(r["metric"], r["hour"], len(r["blind"])) for r in told["coverage"]] == [("ppg.hr", 0.988, 20)]
     assert told["coverage"][0]["minutes"] == [[60.0, 120.0, 0.667], [120.0, 150.0, None]]
+
+
+def test_after_an_answer_to_a_command_what_is_watched_is_asked_for_at_once():
+    clock, asked = ManualClock(100.0), []
+    one = Picture(clock=clock, about={}, watching=lambda now: asked.append(now) or {})
+    one.take(Stats(100.0, {"readings": 3}))
+    clock.advance(1.0)
+    one.take(Stats(101.0, {"readings": 4}))
+    clock.advance(1.0)
+    one.take(CommandResult(Command("pause", "bed1", 102.0, "c1", "nurse"), 102.0, True))
+    assert asked == [100.0, 102.0]
+    told = {item["k"]: item for item in one.snapshot()["latest"]}
+    assert told == {"t": {"k": "t", "t": 101.0, "figures": {"readings": 4}}, "b": {"k": "b", "beds": {}}}
+
+
+def test_of_what_happened_whoever_comes_later_is_told_the_last_and_no_more():
+    one = picture()
+    for seq in range(100):
+        one.take(alarm("on" if seq % 2 else "off", seq))
+    whole = one.snapshot()
+    assert (whole["k"], whole["device"]) == ("hello", "dev")
+    assert [told["seq"] for told in whole["log"]] == list(range(40, 100))
 
 
 def test_an_envelope_is_json_with_the_time_and_the_programs_last_sign_of_life():

@@ -116,7 +116,7 @@ function facts(alarm, last, said) {
     ...fact("Delays", `on ${rule.on_delay_s} s, off ${rule.off_delay_s} s${held}`),
     ...fact("Source", [reading.source, metric(reading.metric ?? "")].filter(Boolean).join(", ")),
     ...fact("Quality", reading.quality === undefined ? null : figure(reading.quality)), ...fact("Model", model),
-    ...fact("Card SHA-256", evidence.card, true), ...fact("Program", said.recording ? `edge-vitals ${said.recording.version}` : null),
+    ...fact("Card SHA-256", evidence.card, true), ...fact("Program", said.recording?.version ? `edge-vitals ${said.recording.version}` : null),
     ...fact("Occurrence", alarm.occurrence, true));
 }
 

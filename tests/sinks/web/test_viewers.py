@@ -1,0 +1,61 @@
+"""When what changed goes out to those who look: with the next tick, whatever it is, and a beat where nothing did."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from edge.clock import ManualClock
+from edge.sinks.web.picture import Picture
+from edge.sinks.web.traces import Traces
+from edge.sinks.web.viewers import Audience
+from edge.types import Alarm, Block, Reading
+
+WAIT_S = 10.0
+ALARM = Alarm("bed1/af", "o1", "physiological", "medium", "on", 4.0, "AF", "af", "bed1", seq=1)
+READING = Reading("ppg.hr", 4.0, 60.0, "bpm", 0.9, bed="bed1", source="node")
+BLOCK = Block("node/ppg", 0, 4.0, 100.0, np.zeros((10, 1)))
+
+
+def told(monkeypatch, happen, beat_s):
+    """What two viewers are told first after ``happen(picture, traces)``."""
+    monkeypatch.setattr("edge.sinks.web.viewers.TICK_S", 0.001)
+    monkeypatch.setattr("edge.sinks.web.viewers.BEAT_S", beat_s)
+    clock = ManualClock(10.0)
+    picture, traces = Picture(clock=clock, about={}), Traces()
+    audience = Audience(picture=picture, traces=traces, clock=clock, limit=2)
+
+    async def look():
+        viewers = [audience.join("a"), audience.join("b")]
+        greeted = []
+        for viewer in viewers:
+            greeted += viewer.take(10.0)
+            viewer.wake.clear()
+        happen(picture, traces)
+        async with asyncio.timeout(WAIT_S), audience.feeding():
+            for viewer in viewers:
+                await viewer.wake.wait()
+        assert len(greeted) == 2
+        return [viewer.take(10.0) for viewer in viewers]
+
+    return asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("happen", "begins"),
+    [
+        (lambda picture, _: picture.take(ALARM), b'{"k":"a"'),
+        (lambda picture, _: picture.take(READING), b'{"k":"r"'),
+        (lambda _, traces: traces.take(BLOCK), b'{"k":"w"'),
+    ],
+    ids=["alarm", "reading", "samples"],
+)
+def test_whatever_happens_goes_out_to_everybody_without_waiting_for_a_beat(monkeypatch, happen, begins):
+    for items in told(monkeypatch, happen, beat_s=1000.0):
+        assert [item[: len(begins)] for item in items] == [begins]
+
+
+def test_where_nothing_happens_there_is_a_beat_without_items(monkeypatch):
+    assert told(monkeypatch, lambda *_: None, beat_s=0.005) == [[], []]
