@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,6 +19,8 @@ from typing import Any, Final
 from edge.clock import Clock
 from edge.sinks.web.picture import Picture, envelope, greeting, waves
 from edge.sinks.web.traces import Traces
+
+log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.1
 BEAT_S: Final = 1.0
@@ -50,6 +53,11 @@ class Viewer:
             self._waves.popleft()
             self.dropped_waves += 1
         self.overflowed |= len(self._urgent) > URGENT_KEPT
+        self.wake.set()
+
+    def cut_off(self) -> None:
+        """Something is missing in the queue: the browser begins anew."""
+        self.overflowed = True
         self.wake.set()
 
     async def room(self) -> None:
@@ -114,8 +122,14 @@ class Audience:
             await asyncio.sleep(due - loop.time())
             if not self._viewers:
                 continue
-            urgent, latest = self._picture.changes()
-            traces = waves(self._traces.drain(), self._traces.faces())
+            try:
+                urgent, latest = self._picture.changes()
+                traces = waves(self._traces.drain(), self._traces.faces())
+            except Exception:  # of whatever kind: else nobody would be told anything more
+                log.exception("page: what changed could not be told; whoever looks begins anew")
+                for viewer in self._viewers:
+                    viewer.cut_off()
+                continue
             quiet = 0 if urgent or latest or traces else quiet + 1
             if quiet and quiet * TICK_S < BEAT_S:
                 continue

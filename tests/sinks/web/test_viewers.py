@@ -59,3 +59,36 @@ def test_whatever_happens_goes_out_to_everybody_without_waiting_for_a_beat(monke
 
 def test_where_nothing_happens_there_is_a_beat_without_items(monkeypatch):
     assert told(monkeypatch, lambda *_: None, beat_s=0.005) == [[], []]
+
+
+def test_what_cannot_be_told_is_logged_and_whoever_looks_begins_anew(monkeypatch, caplog):
+    monkeypatch.setattr("edge.sinks.web.viewers.TICK_S", 0.001)
+    clock = ManualClock(10.0)
+    picture, traces = Picture(clock=clock, about={}), Traces()
+    audience = Audience(picture=picture, traces=traces, clock=clock, limit=2)
+    wrong = iter([ValueError("a number that is none")])
+
+    def faces():
+        for error in wrong:
+            raise error
+        return {}
+
+    monkeypatch.setattr(traces, "faces", faces)
+
+    async def look():
+        async with asyncio.timeout(WAIT_S), audience.feeding():
+            first = audience.join("a")
+            first.wake.clear()
+            await first.wake.wait()
+            audience.leave(first)
+            second = audience.join("b")
+            second.take(10.0)
+            second.wake.clear()
+            picture.take(ALARM)
+            await second.wake.wait()
+        return first.overflowed, second.overflowed, second.take(10.0)
+
+    cut, whole, items = asyncio.run(look())
+    assert (cut, whole) == (True, False)
+    assert [item[:8] for item in items] == [b'{"k":"a"']
+    assert "a number that is none" in caplog.text
