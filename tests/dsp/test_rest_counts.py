@@ -11,8 +11,10 @@ from edge.dsp import rest_rule, synthesis
 from edge.dsp.beats import BeatList, band_passed, gain_controlled
 from edge.dsp.pulse_rate import BeatRate
 from edge.dsp.rate_spectrum import whole
+from edge.dsp.rest_belief import Belief
 from edge.dsp.rest_counts import Counts, count, in_step
 from edge.dsp.rest_look import Look, look
+from edge.dsp.rest_spectra import GRID_BPM
 
 RATE = 100.0
 CASES = [("sinus", 75.0, 0.01), ("af", 110.0, 0.05), ("pvc", 60.0, 0.1), ("sinus", 165.0, 0.3), ("sinus", 45.0, 0.02)]
@@ -92,8 +94,13 @@ def counted(*, bpm=75.0, autocorrelation=75.0, gained=75.0, risen=(), other=BEAT
     """Twelve intervals of 0.8 s in the last 10 s; risen: those with a second rise."""
     marks = np.isin(np.arange(19), risen)
     counted_by = BeatRate(bpm, (gained, autocorrelation), other, marks, gain_controlled(wave, RATE))
-    seen = Look(BEATS, np.ones(20), 0.95, counted_by, 0.3, 0.15)
-    return count(wave, replace(seen, **told), RATE)
+    return count(wave, replace(counted_look(), counted=counted_by, **told), RATE)
+
+
+def counted_look():
+    """Regular beats of 75 a minute that every detector finds, on a good wave."""
+    counted_by = BeatRate(75.0, (75.0, 75.0), BEATS, np.zeros(19, dtype=bool), gain_controlled(WAVE, RATE))
+    return Look(BEATS, np.ones(20), 0.95, counted_by, 0.3, 0.15)
 
 
 def spaced(ibi_s):
@@ -171,3 +178,27 @@ def test_slow_beats_are_all_there_are():
 def test_missing_beats_do_not_put_a_regular_heart_out_of_step(bpm, kept):
     peaks = (np.arange(14) * 60.0 / bpm)[np.array(kept)]
     assert in_step(peaks, bpm) == pytest.approx(1.0)
+
+
+@given(bpm=st.floats(40.0, 180.0), peaks=st.lists(st.floats(0.0, 10.0), min_size=4, max_size=20, unique=True))
+def test_in_step_is_the_mean_phase_at_the_best_rate_within_three_bpm(bpm, peaks):
+    at = np.sort(peaks)
+    best = max(abs(np.mean(np.exp(2j * np.pi * (bpm + k / 4) / 60.0 * at))) for k in range(-12, 13))
+    assert in_step(at, bpm) == pytest.approx(best)
+
+
+def test_fewer_than_four_beats_are_never_out_of_step_nor_is_anything_with_no_rate():
+    uneven = np.array([0.0, 0.7, 1.9, 2.2])
+    assert in_step(uneven, 75.0) < 0.9
+    assert in_step(uneven[:3], 75.0) == 1.0
+    assert [in_step(uneven, bpm) for bpm in (0.0, float("nan"))] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(("beats", "uneven"), [(8, 1.0), (9, 1.0), (10, 0.0)])
+def test_fewer_than_two_intervals_are_as_uneven_as_can_be(beats, uneven):
+    """Seven beats lie before the last 10 s."""
+    seen = replace(counted_look(), beats=BEATS.only(np.arange(20) < beats))
+    share = np.full(len(GRID_BPM), 1.0 / len(GRID_BPM))
+    found = count(WAVE, seen, RATE, Belief(share, 0.0))
+    assert len(found.candidates) >= 1
+    assert [figures[-1] for _, figures in found.candidates] == pytest.approx([uneven] * len(found.candidates), abs=1e-9)
