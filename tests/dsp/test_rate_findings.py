@@ -6,7 +6,7 @@ import pytest
 from edge.dsp import ppg_quality as quality
 from edge.dsp import synthesis
 from edge.dsp.beats import BeatList, band_passed, find_beats
-from edge.dsp.pulse_rate import beat_rate, systolic_only
+from edge.dsp.pulse_rate import BeatRate, beat_rate, systolic_only
 from edge.dsp.rate_findings import brady_bpm, findings, gaps_s, tachy_bpm
 
 RATE = 100.0
@@ -69,3 +69,70 @@ def test_a_silence_is_what_was_seen_of_it():
     assert gaps_s(wave, hidden, RATE) == (1.5, 4.0, 2.5)
     elsewhere = at(7.0, 8.0, 9.0, 13.0, 14.0, 15.0, blind=((7.25, 7.75), (14.25, 14.75)))
     assert gaps_s(wave, elsewhere, RATE) == (4.0, 4.0, 4.0)
+
+
+WAVE = np.zeros(1600)  # of 16 s: what is found of slow and fast hearts is in the beats alone
+
+
+def steady(bpm):
+    return at(*np.arange(0.3, 16.0, 60.0 / bpm))
+
+
+def found(beats, *, trust=1.0, others=None, levelled=None, **more):
+    bpm = 60.0 / float(beats.ibi.mean())
+    rate = BeatRate(
+        bpm,
+        (bpm, bpm) if others is None else others,
+        beats if levelled is None else levelled,
+        np.zeros(len(beats.ibi), dtype=bool),
+    )
+    return findings(WAVE, beats, RATE, rate, trust, np.ones(len(beats)), **more)
+
+
+@pytest.mark.parametrize(
+    ("bpm", "told", "brady"),
+    [
+        (45.9, {}, 1),
+        (46.1, {}, None),
+        (45.9, {"trust": 0.25}, 1),
+        (45.9, {"trust": 0.24}, None),
+        (55.9, {}, None),
+        (56.1, {}, 0),
+        (56.1, {"trust": 0.6}, 0),
+        (56.1, {"trust": 0.59}, None),
+        (56.1, {"others": (56.1, 90.0)}, 0),
+        (56.1, {"others": (28.0, 90.0)}, None),
+        (75.0, {"levelled": at(1.0)}, None),
+        (75.0, {"levelled": steady(55.9)}, None),
+        (75.0, {"levelled": steady(56.1)}, 0),
+    ],
+)
+def test_when_a_slow_heart_is_confirmed_and_contradicted(bpm, told, brady):
+    assert found(steady(bpm), **told).brady == brady
+
+
+@pytest.mark.parametrize(
+    ("bpm", "told", "tachy"),
+    [
+        (110.1, {}, 1),
+        (109.9, {}, None),
+        (110.1, {"trust": 0.1}, 1),
+        (110.1, {"trust": 0.09}, None),
+        (75.0, {"fast_stretch": True, "trust": 0.0}, 1),
+        (105.1, {}, None),
+        (104.9, {}, 0),
+        (104.9, {"trust": 0.9}, 0),
+        (104.9, {"trust": 0.89}, None),
+        (104.9, {"others": (104.9, 90.0)}, None),
+    ],
+)
+def test_when_a_fast_heart_is_confirmed_and_contradicted(bpm, told, tachy):
+    assert found(steady(bpm), **told).tachy == tachy
+
+
+@pytest.mark.parametrize(("spread", "known"), [(0.32, True), (0.33, False)])
+def test_five_intervals_that_vary_by_three_tenths_are_no_fast_heart(spread, known):
+    """In turn shorter and longer by so much: of five that begin and end long the deviation is 0.30 of the mean at 0.326."""
+    ibi = 0.5 * (1.0 + spread * np.resize([-1.0, 1.0], 12))
+    rate = tachy_bpm(at(*(5.0 + np.concatenate([[0.0], np.cumsum(ibi)]))), 12.0)
+    assert (rate is not None) is known
