@@ -136,3 +136,50 @@ def test_five_intervals_that_vary_by_three_tenths_are_no_fast_heart(spread, know
     ibi = 0.5 * (1.0 + spread * np.resize([-1.0, 1.0], 12))
     rate = tachy_bpm(at(*(5.0 + np.concatenate([[0.0], np.cumsum(ibi)]))), 12.0)
     assert (rate is not None) is known
+
+
+def stopped(gap_s, *, shapes=1.0, trust=1.0, rise_s=0.2, weak=1.0, uneven=0.0, level=None):
+    """Asystole of a pulse of 75 a minute whose last beat is so long ago.
+
+    weak: height of the last beat, uneven: of every second one (a logarithm), beside 1; level: the light's, a second each.
+    """
+    peak = np.arange(16.0 - gap_s, 0.0, -0.8)[::-1]
+    amplitude = np.exp(uneven * (np.arange(len(peak))[::-1] % 2))
+    amplitude[-1] *= weak
+    beats = BeatList(peak, peak - rise_s, amplitude)
+    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", 75.0)], 26.0, seed=3)
+    wave = band_passed(synthesis.ppg(truth, 6.0 + np.arange(1600) / RATE, seed=3), RATE)
+    rate = BeatRate(75.0, (75.0, 75.0), beats, np.zeros(len(peak) - 1, dtype=bool))
+    raw = None if level is None else np.repeat(np.asarray(level, dtype=float), 100)
+    return findings(wave, beats, RATE, rate, trust, np.full(len(peak), shapes), raw=raw).asystole
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "told", "asystole"),
+    [
+        (4.001, {}, 1),
+        (3.999, {}, None),
+        (4.001, {"trust": 0.0}, 1),
+        (4.001, {"shapes": 0.85}, 1),
+        (4.001, {"shapes": 0.84}, None),
+        (4.001, {"rise_s": 0.349}, 1),
+        (4.001, {"rise_s": 0.351}, None),
+        (4.001, {"uneven": 0.49}, 1),
+        (4.001, {"uneven": 0.51}, None),
+        (3.3, {"weak": 0.31}, None),
+        (3.3, {"weak": 0.29}, 1),
+        (4.001, {"level": [0.0] * 14 + [3.9] * 2}, 1),
+        (4.001, {"level": [0.0] * 14 + [4.1] * 2}, None),
+        (4.001, {"level": [9.0] * 8 + [0.0] * 8}, 1),
+        (4.001, {"level": [9.0] * 9 + [0.0] * 7}, None),
+        (2.499, {}, 0),
+        (2.501, {}, None),
+        (2.499, {"shapes": 0.85, "trust": 0.25}, 0),
+        (2.499, {"shapes": 0.84}, None),
+        (2.499, {"trust": 0.24}, None),
+        (1.8, {"weak": 0.31}, 0),
+        (1.8, {"weak": 0.29}, None),
+    ],
+)
+def test_when_a_stopped_heart_is_confirmed_and_contradicted(gap_s, told, asystole):
+    assert stopped(gap_s, **told) == asystole
