@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.dsp import synthesis
 from edge.types import Block, Reading, Window
+
+
+def pulse(
+    bpm: float = 75.0, rhythm: str = "sinus", *, seconds: float = 16.0, noise: float = 0.01, seed: int = 3
+) -> NDArray[np.float64]:
+    """A contact pulse wave at 100 Hz that began 6 s before."""
+    heart = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8.0, seed=seed)
+    return synthesis.ppg(heart, 6.0 + np.arange(round(seconds * 100.0)) / 100.0, noise=noise, seed=seed)
 
 
 def blocks(

@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 
-from edge.dsp import synthesis
 from edge.dsp.beats import band_passed
 from edge.dsp.fast_stretch import fast_stretch
+from signals import pulse
 
 RATE = 100.0
-
-
-def pulse(bpm, rhythm="sinus", noise=0.01, seconds=16.0):
-    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=3)
-    return synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=3)
 
 
 def test_four_clean_seconds_show_a_fast_pulse():
@@ -50,7 +45,7 @@ def test_a_fast_stretch_is_four_seconds_with_most_of_their_power_there(holes):
     for bpm, seconds in ((127.0, 9.0), (127.0, 16.0), (216.0, 16.0)):
         for part in (0.5, 0.6, 0.62, 0.7):
             fast = band_passed(pulse(bpm, noise=0.02, seconds=seconds), RATE)
-            slow = band_passed(pulse(70.0, "af", 0.02, seconds), RATE)
+            slow = band_passed(pulse(70.0, "af", noise=0.02, seconds=seconds), RATE)
             wave = part * fast + (1.0 - part) * slow
             found = fast_stretch(wave, RATE, holes)
             assert found is bool(fast_share(wave, holes) >= 0.58), (bpm, seconds, part)

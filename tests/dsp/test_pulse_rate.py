@@ -6,14 +6,14 @@ import pytest
 from edge.dsp import synthesis
 from edge.dsp.beats import band_passed, find_beats
 from edge.dsp.pulse_rate import beat_rate, periodicity, systolic_only
+from signals import pulse
 
 RATE = 100.0
 
 
 @pytest.mark.parametrize("bpm", [35.0, 60.0, 90.0, 140.0, 190.0])
 def test_the_rate_and_its_agreement(bpm):
-    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 26.0, seed=3)
-    wave = band_passed(synthesis.ppg(truth, 6.0 + np.arange(1600) / RATE, noise=0.01, seed=3), RATE)
+    wave = band_passed(pulse(bpm), RATE)
     rate = beat_rate(wave, systolic_only(find_beats(wave, RATE)), RATE)
     assert rate.bpm == pytest.approx(bpm, rel=0.03)
     assert rate.agreeing >= 1

@@ -8,6 +8,7 @@ from edge.dsp import synthesis
 from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.dsp.pulse_rate import BeatRate, beat_rate, systolic_only
 from edge.dsp.rate_findings import brady_bpm, findings, gaps_s, tachy_bpm
+from signals import pulse
 
 RATE = 100.0
 
@@ -147,8 +148,7 @@ def stopped(gap_s, *, shapes=1.0, trust=1.0, rise_s=0.2, weak=1.0, uneven=0.0, l
     amplitude = np.exp(uneven * (np.arange(len(peak))[::-1] % 2))
     amplitude[-1] *= weak
     beats = BeatList(peak, peak - rise_s, amplitude)
-    truth = synthesis.beats([synthesis.Episode(0.0, "sinus", 75.0)], 26.0, seed=3)
-    wave = band_passed(synthesis.ppg(truth, 6.0 + np.arange(1600) / RATE, seed=3), RATE)
+    wave = band_passed(pulse(), RATE)
     rate = BeatRate(75.0, (75.0, 75.0), beats, np.zeros(len(peak) - 1, dtype=bool))
     raw = None if level is None else np.repeat(np.asarray(level, dtype=float), 100)
     return findings(wave, beats, RATE, rate, trust, np.full(len(peak), shapes), raw=raw).asystole

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dsp import rest_rule, synthesis
+from edge.dsp import rest_rule
 from edge.dsp.beats import BeatList, band_passed, gain_controlled
 from edge.dsp.pulse_rate import BeatRate
 from edge.dsp.rate_spectrum import whole
@@ -15,15 +15,10 @@ from edge.dsp.rest_belief import Belief
 from edge.dsp.rest_counts import Counts, count, in_step
 from edge.dsp.rest_look import Look, look
 from edge.dsp.rest_spectra import GRID_BPM
+from signals import pulse
 
 RATE = 100.0
 CASES = [("sinus", 75.0, 0.01), ("af", 110.0, 0.05), ("pvc", 60.0, 0.1), ("sinus", 165.0, 0.3), ("sinus", 45.0, 0.02)]
-
-
-def pulse(rhythm="sinus", bpm=75.0, noise=0.01, seconds=16.0, seed=3):
-    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=seed)
-    x = synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=seed)
-    return x, band_passed(x, RATE)
 
 
 def power_at(x, bpm):
@@ -61,7 +56,8 @@ def levelled(wave):
 @pytest.mark.parametrize(("rhythm", "bpm", "noise"), CASES)
 @pytest.mark.parametrize("trust", [0.0, 0.4, 1.0])
 def test_every_figure_is_what_its_name_says(rhythm, bpm, noise, trust):
-    x, wave = pulse(rhythm, bpm, noise)
+    x = pulse(bpm, rhythm, noise=noise)
+    wave = band_passed(x, RATE)
     seen = replace(look(x, wave, RATE), trust=trust, slow=False)
     tail, level = wave[600:], levelled(wave)[600:]
     plain, even = shares(tail), shares(level)
@@ -87,7 +83,7 @@ def test_every_figure_is_what_its_name_says(rhythm, bpm, noise, trust):
 
 
 BEATS = BeatList(0.5 + 0.8 * np.arange(20), 0.3 + 0.8 * np.arange(20), np.ones(20))
-WAVE = pulse()[1]
+WAVE = band_passed(pulse(), RATE)
 
 
 def counted(*, bpm=75.0, autocorrelation=75.0, gained=75.0, risen=(), other=BEATS, wave=WAVE, **told):

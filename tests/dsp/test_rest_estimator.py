@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.dsp import rest_belief, rest_rule, synthesis
+from edge.dsp import rest_belief, rest_rule
 from edge.dsp.beats import band_passed
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rest_counts import FIGURES_BY_BELIEF, count, in_step
@@ -11,14 +11,14 @@ from edge.dsp.rest_estimator import RestEstimator
 from edge.dsp.rest_look import look
 from edge.dsp.rest_rate import choose
 from edge.dsp.rest_spectra import GRID_BPM
+from signals import pulse
 
 RATE = 100.0
 FIGURES = FIGURES_BY_BELIEF
 
 
 def window(bpm=75.0, noise=0.01):
-    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 24.0, seed=3)
-    x = synthesis.ppg(heart, 6.0 + np.arange(1600) / RATE, noise=noise, seed=3)
+    x = pulse(bpm, noise=noise)
     wave = band_passed(x, RATE)
     return wave, look(x, wave, RATE)
 

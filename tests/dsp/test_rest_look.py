@@ -3,26 +3,22 @@
 import numpy as np
 import pytest
 
-from edge.dsp import ppg_quality, synthesis
+from edge.dsp import ppg_quality
 from edge.dsp.beats import BeatList, band_passed, find_beats
 from edge.dsp.pulse_rate import systolic_only
 from edge.dsp.rest_look import look
 from edge.dsp.slow_beats import slow_beats
+from signals import pulse
 
 RATE = 100.0
 CASES = [("sinus", 75.0, 0.01), ("af", 110.0, 0.05), ("pvc", 60.0, 0.1), ("sinus", 165.0, 0.3), ("sinus", 45.0, 0.02)]
 
 
-def pulse(rhythm, bpm, noise, seconds):
-    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=3)
-    x = synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=3)
-    return x, band_passed(x, RATE)
-
-
 @pytest.mark.parametrize(("rhythm", "bpm", "noise"), CASES)
 @pytest.mark.parametrize("seconds", [8.0, 13.0, 16.0])
 def test_a_window_is_judged_by_its_last_ten_seconds(rhythm, bpm, noise, seconds):
-    x, wave = pulse(rhythm, bpm, noise, seconds)
+    x = pulse(bpm, rhythm, noise=noise, seconds=seconds)
+    wave = band_passed(x, RATE)
     seen = look(x, wave, RATE)
     since = max(0.0, seconds - 10.0)
     first = round(since * RATE)

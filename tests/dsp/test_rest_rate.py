@@ -10,13 +10,9 @@ from edge.dsp.beats import band_passed
 from edge.dsp.rest_counts import Counts, count, in_step
 from edge.dsp.rest_look import look
 from edge.dsp.rest_rate import choose
+from signals import pulse
 
 RATE = 100.0
-
-
-def pulse(bpm=75.0, rhythm="sinus", seconds=16.0, noise=0.01, seed=3):
-    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8, seed=seed)
-    return synthesis.ppg(truth, 6.0 + np.arange(round(seconds * RATE)) / RATE, noise=noise, seed=seed)
 
 
 def rated(x):
