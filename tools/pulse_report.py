@@ -323,7 +323,7 @@ with nothing), and that nothing beside a gap is left out, as 0.1 or 0.2 s make n
 (generated) no larger share has one with gaps than without.
 
 Without its accelerometer a step cannot be told from a beat, both being regular: read as a pulse at rest, 0.418 of the windows
-of a channel are answered and only 0.786 of the answers lie within 10 bpm (`pulse_trees.py`; by the counts alone 0.468 and
+of a channel are answered and only 0.787 of the answers lie within 10 bpm (`pulse_trees.py`; by the counts alone 0.468 and
 0.667). A source that moves needs an accelerometer.
 
 ## Beats: CinC 2015
