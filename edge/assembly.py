@@ -15,12 +15,12 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
-from edge.disk import must_keep_state, users_folder
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 from edge.inference import Model
 from edge.kinds import check, construct, table_of
 from edge.lane import Lane
 from edge.nearest import nearest
+from edge.storage.disk import must_keep_state, users_folder
 from edge.types import DEVICE_BED, Analyzer, ConfigError, ModelError, Source, Transform
 
 

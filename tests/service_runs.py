@@ -6,7 +6,7 @@ import pytest
 
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.service import build_service
+from edge.program.service import build_service
 from edge.sinks.outbox import Outbox
 from edge.types import Command, Reading
 from source_and_sink import Kept

@@ -13,7 +13,7 @@ import pytest
 
 from edge import inference
 from edge.clock import ManualClock, SystemClock
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.kinds import INJECTED, construct, kind_module, kinds, settings_of
 from edge.lane import Lane
 from edge.types import (

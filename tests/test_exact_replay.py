@@ -12,9 +12,9 @@ from edge.cli import main
 from edge.cli.replay.again import Again
 from edge.clock import SystemClock
 from edge.config import parse
+from edge.program.service import build_service
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
 from edge.replay import Comparison
-from edge.service import build_service
 from edge.types import Alarm, Block, Command, Fault, Reading
 from whole_program import ILL, for_seconds
 

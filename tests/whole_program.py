@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 from edge.config import parse
-from edge.service import build_service
+from edge.program.service import build_service
 from source_and_sink import Kept
 
 START_S = 20.0

@@ -27,7 +27,7 @@ import numpy as np
 
 from edge.config import parse
 from edge.demo.broker import free_port
-from edge.service import Service, build_service
+from edge.program.service import Service, build_service
 from edge.types import Reading
 from tools.campaign.broker import find
 

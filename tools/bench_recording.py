@@ -33,9 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from edge.cli import main as edge_vitals
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
+from edge.program.service import build_service
 from edge.recording import Entry, LaneState, MainState, Recording, RecordingWriter, Tick, pack
-from edge.service import build_service
 from edge.sinks import evidence, recorder
 from edge.types import Alarm, Block, Reading
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.dsp import ppg_quality, pulse_rate
-from edge.dsp.beats import Upright, band_passed, find_beats
+from edge.dsp.ppg import pulse_rate, quality
+from edge.dsp.ppg.beats import Upright, band_passed, find_beats
 
 BEGIN_S, SPAN_S, RATE_HZ, ECG_HZ = 100.0, 30.0, 125.0, 250.0
 NEAR_S = 0.15
@@ -33,7 +33,7 @@ def beat_scores(path: Path):
         if len(beats) < 4:
             found.append((*NOTHING, 0.0))
             continue
-        found.append((*matched(beats, ecg), ppg_quality.noise_quality(x, band, beats, RATE_HZ)))
+        found.append((*matched(beats, ecg), quality.noise_quality(x, band, beats, RATE_HZ)))
     return np.array(found)
 
 

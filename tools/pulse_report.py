@@ -30,7 +30,7 @@ import slow_pulses
 from data_folder import DATA
 from pulse_beats import beat_scores, beat_table
 
-from edge.dsp.rest_rule import ENOUGH, ENOUGH_BY_TREES
+from edge.dsp.rest.rule import ENOUGH, ENOUGH_BY_TREES
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
 NEAR_BPM = 5.0

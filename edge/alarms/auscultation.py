@@ -1,7 +1,7 @@
 """Where the microphone of one bed sits, and what the person's heart sounds like over all sites heard: pure.
 
 The last half minute of sound at one site is judged as a recording is, and the latest usable one of each of up to four
-sites makes the patient's verdict (``edge.dsp.murmur_decision``), in the order of readings and commands. A window that
+sites makes the patient's verdict (``edge.dsp.pcg.decision``), in the order of readings and commands. A window that
 began before the microphone was moved belongs to no site, and the noise of a head that is lifted takes nothing back.
 Another person begins without any; a site left an hour ago is forgotten, since by then nobody knows who lies there.
 Without a site there is no verdict but the recording's own.
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from edge.dsp.murmur_decision import Calibration, Scores, Verdict, judge_patient, judge_recording
+from edge.dsp.pcg.decision import Calibration, Scores, Verdict, judge_patient, judge_recording
 from edge.types import Reading
 
 SITES: Final = ("AV", "MV", "PV", "TV")

@@ -16,8 +16,9 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
-from edge.dsp.face_pulse import (
+from edge.dsp.face.columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face.picture_loop import seen_before
+from edge.dsp.face.pulse import (
     FEATURES,
     both_spectra,
     evidence,
@@ -26,12 +27,11 @@ from edge.dsp.face_pulse import (
     peak_near,
     pos_spectrum,
 )
-from edge.dsp.face_rhythm import doubt
-from edge.dsp.face_spectra import network_answer
-from edge.dsp.picture_loop import seen_before
+from edge.dsp.face.rhythm import doubt
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.dsp.face.spectra import network_answer
 from edge.dsp.rate_tracker import RateTracker
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
 from edge.ranges import Hop
 from edge.types import ModelError, Reading, Window
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import pcg
-from edge.dsp.murmur_decision import (
+from edge.dsp.pcg import listening
+from edge.dsp.pcg.decision import (
     Calibration,
     Scores,
     Verdict,
@@ -26,7 +26,7 @@ from edge.dsp.murmur_decision import (
     quality_of,
     sigmoid,
 )
-from edge.dsp.pcg_frontend import WINDOW_S, network_input
+from edge.dsp.pcg.frontend import WINDOW_S, network_input
 from edge.dsp.promised import chosen_threshold
 from edge.inference import Model
 from edge.ranges import FromZero, Hop
@@ -84,7 +84,7 @@ class Murmur:
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["pcg"]
-        sound, reason = pcg.listen(window, self._channel)
+        sound, reason = listening.listen(window, self._channel)
         if sound is None:
             return self._refused(window.end, reason, {})
         logits = self._model.run(network_input(sound.picture))[0][0].astype(np.float64)
@@ -98,7 +98,7 @@ class Murmur:
             "complete": window.coverage >= _FULL,
         }
         p, decision = judge_window(scores, self._calibration)
-        reason = pcg.refusal(sound, foreign, self._calibration.foreign_limit, murmur=decision == "present")
+        reason = listening.refusal(sound, foreign, self._calibration.foreign_limit, murmur=decision == "present")
         if reason:
             return self._refused(window.end, reason, detail)
         self._remember(window.end, scores, full=bool(detail["complete"]))
@@ -111,7 +111,9 @@ class Murmur:
             self._recent.popleft()
         self._recent.append((end, scores, full))
 
-    def _answered(self, t: float, sound: pcg.Sound, scores: Scores, p: float, detail: dict[str, Any]) -> list[Reading]:
+    def _answered(
+        self, t: float, sound: listening.Sound, scores: Scores, p: float, detail: dict[str, Any]
+    ) -> list[Reading]:
         quality = quality_of(scores)
         windows = _full_or_all((scores, full) for _, scores, full in self._recent)
         recording = judge_recording(windows, self._calibration)
@@ -120,7 +122,7 @@ class Murmur:
         readings = [Reading("pcg.murmur", t, p, "", quality, detail=detail, model=str(self._model.identity))]
         rate, steady = sound.pulse.rate_bpm, sound.pulse.periodicity
         trust = min(1.0, steady / 0.5)
-        if pcg.tells_rate(sound.pulse):
+        if listening.tells_rate(sound.pulse):
             readings.append(Reading("pcg.hr", t, rate, "bpm", trust))
         else:
             readings.append(Reading("pcg.hr", t, None, "bpm", trust, "low_quality", {"candidate_bpm": rate}))

@@ -2,8 +2,8 @@
 fast or missing beats.
 
 One reading ``ppg.hr`` a second, causal: only samples before the window's end. At rest the rate of the last 10 s by
-``edge.dsp.rest_rate``, refused when it is not likely enough. When the accelerometer moves, the rate of
-``edge.dsp.motion_rate``, refused when its own standard deviation is too large or no pulse is left beside the movement.
+``edge.dsp.rest.rate``, refused when it is not likely enough. When the accelerometer moves, the rate of
+``edge.dsp.motion.rate``, refused when its own standard deviation is too large or no pulse is left beside the movement.
 The same rate is taken when a gentle movement has the rate that the beats have, as the wave may be the movement's. An
 accelerometer that falls silent in mid-movement leaves no rate. The tracker and that memory are the only state.
 
@@ -31,20 +31,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import motion_rate, motion_spectra
-from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import Upright, band_passed
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.fast_stretch import fast_stretch
-from edge.dsp.light_steps import without_light_steps
-from edge.dsp.movement import MOVING, Movement
-from edge.dsp.ppg_breaks import MAX_BRIDGE_S, Care
-from edge.dsp.ppg_holes import Holes, holes_of, inside
-from edge.dsp.pulse_rate import RATE_SPAN_S, WINDOW_S
-from edge.dsp.rate_findings import findings
+from edge.dsp.motion import rate as motion_rate
+from edge.dsp.motion import spectra as motion_spectra
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed
+from edge.dsp.ppg.breaks import MAX_BRIDGE_S, Care
+from edge.dsp.ppg.fast_stretch import fast_stretch
+from edge.dsp.ppg.holes import Holes, holes_of, inside
+from edge.dsp.ppg.light_steps import without_light_steps
+from edge.dsp.ppg.movement import MOVING, Movement
+from edge.dsp.ppg.pulse_rate import RATE_SPAN_S, WINDOW_S
+from edge.dsp.ppg.rate_findings import findings
 from edge.dsp.resample import even_to_grid, to_grid
-from edge.dsp.rest_estimator import RestEstimator
-from edge.dsp.rest_look import look
+from edge.dsp.rest.estimator import RestEstimator
+from edge.dsp.rest.look import look
 from edge.inference import Model, runtime_versions
 from edge.ranges import FromZero, Hop, UpsideDown
 from edge.types import ConfigError, Reading, Window

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, Upright, band_passed, find_beats, perfusion_index
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.movement import SHAKEN, Movement
-from edge.dsp.ppg_breaks import Care
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import BeatList, Upright, band_passed, find_beats, perfusion_index
+from edge.dsp.ppg.breaks import Care
+from edge.dsp.ppg.movement import SHAKEN, Movement
+from edge.dsp.ppg.pulse_rate import periodicity
 from edge.dsp.promised import chosen_threshold
-from edge.dsp.pulse_rate import periodicity
 from edge.dsp.ranks import median
-from edge.dsp.rest_look import steepness
-from edge.dsp.rhythm_decision import LABELS, Calibration, Verdict, blended, decide
-from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
+from edge.dsp.rest.look import steepness
+from edge.dsp.rhythm.decision import LABELS, Calibration, Verdict, blended, decide
+from edge.dsp.rhythm.features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
 from edge.ranges import FromZero, LongHop, UpsideDown
 from edge.types import Reading, Window

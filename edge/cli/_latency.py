@@ -81,10 +81,10 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
     site: it is known where the microphone sits, so that a murmur is judged over all that was heard there of late.
     """
     from edge.alarms.auscultation import METRIC, STRETCH_S
-    from edge.disk_beat import BEAT_EVERY_S
-    from edge.reader import LOST_AFTER_S
+    from edge.program.disk_beat import BEAT_EVERY_S
     from edge.recording.batches import BATCH_S
-    from edge.runtime import TICK_S
+    from edge.runtime.reader import LOST_AFTER_S
+    from edge.runtime.threads import TICK_S
 
     if condition.name == "broker_lost":
         return None

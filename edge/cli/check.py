@@ -51,7 +51,7 @@ def _mistakes(config: Config, models: ModelShelf) -> Iterator[EdgeVitalsError]:
     from edge.assembly import build_lanes, build_source, check_alarms, refusals, state_dir_of
     from edge.clock import SystemClock
     from edge.ports import taken
-    from edge.state_lock import runs_there
+    from edge.storage.state_lock import runs_there
 
     lanes: list[Lane] | None = []
     for source in config.sources.values():

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from edge.demo.broker import Broker
     from edge.demo.settings import text
     from edge.demo.subscriber import Subscriber
-    from edge.service import build_service
+    from edge.program.service import build_service
 
     absent = [package for package in NEEDED if not installed(package)]
     if absent:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from edge.cli._options import CONFIG_HELP, seconds
-from edge.logs import JsonFormatter, LogSink
+from edge.program.logs import JsonFormatter, LogSink
 from edge.types import Sink
 
 if TYPE_CHECKING:
     from edge.config import Config
-    from edge.state_disk import Silent
+    from edge.program.state_disk import Silent
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     from edge.assembly import state_dir_of
     from edge.config import load
     from edge.ports import taken
-    from edge.state_in_memory import answering
-    from edge.state_lock import only_one
+    from edge.program.state_in_memory import answering
+    from edge.storage.state_lock import only_one
 
     with answering(load(args.config, to_watch=True)) as (config, silent), only_one(state_dir_of(config)):
         for refusal in taken(config):
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, config: Config, silent: Silent | None) -> int:
-    from edge.service import build_service
+    from edge.program.service import build_service
 
     sinks: list[Sink] = [LogSink()] if args.log == "json" else []
     boot = begin_logging(args.log, config.device)

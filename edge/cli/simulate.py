@@ -116,7 +116,7 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
     """Who lies in each recorded bed when it begins: by the configuration, or by a command before that."""
     from edge.alarms.auscultation import Auscultation, Place
     from edge.assembly import places_of
-    from edge.dsp.murmur_decision import Calibration
+    from edge.dsp.pcg.decision import Calibration
     from edge.inference.card import find_card
 
     calibration = Calibration.from_card(find_card("murmur").table)

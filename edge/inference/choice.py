@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge.inference.card import Card
-from edge.whole_files import write_whole
+from edge.storage.whole_files import write_whole
 
 FILE = "variants.json"
 

@@ -20,9 +20,9 @@ from functools import partial
 from typing import Any, Final
 
 from edge.clock import Clock
-from edge.disk import is_full
-from edge.disk_thread import DiskThread
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
+from edge.storage.disk import is_full
+from edge.storage.disk_thread import DiskThread
 from edge.types import Alarm
 
 log = logging.getLogger(__name__)

@@ -23,14 +23,14 @@ from typing import Any, Final
 
 from edge.alarms.bed import recording_of
 from edge.clock import CLOCK_STEP_S, Clock
-from edge.disk import is_full, must_take
-from edge.disk_thread import DiskThread
 from edge.evidence import Ring, Span, exact_part
 from edge.ranges import Around, NotNegative
 from edge.recording import Entry, RecordingWriter, pack
 from edge.sinks.history import History
+from edge.storage.disk import is_full, must_take
+from edge.storage.disk_thread import DiskThread
+from edge.storage.whole_files import WholeFiles, remove_leavings, sync_folder
 from edge.types import Alarm, ConfigError, Event
-from edge.whole_files import WholeFiles, remove_leavings, sync_folder
 
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from typing import Any, Final
 import msgspec
 
 from edge.clock import SET_AFTER
-from edge.database import connection, opened, put_aside
 from edge.plain import encode, fields_of
+from edge.storage.database import connection, opened, put_aside
 from edge.types import PRIORITIES, Alarm
 
 log = logging.getLogger(__name__)

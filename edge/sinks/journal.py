@@ -19,10 +19,10 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from edge.clock import Clock, iso
-from edge.disk import is_full, must_take
-from edge.disk_thread import DiskThread, Gathered
 from edge.plain import encode, fields_of
 from edge.ranges import Positive
+from edge.storage.disk import is_full, must_take
+from edge.storage.disk_thread import DiskThread, Gathered
 from edge.types import KINDS_OF_EVENTS, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
 log = logging.getLogger(__name__)

@@ -22,10 +22,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edge.clock import Clock
-from edge.disk_thread import DiskThread, Gathered
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
 from edge.sinks._outbox.store import Store
+from edge.storage.disk_thread import DiskThread, Gathered
 from edge.types import Alarm
 
 log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
-from edge.disk import must_take
 from edge.ranges import Batch, NotNegative, Positive
 from edge.recording import RecordingWriter
 from edge.recording.batches import BATCH_S, BatchedRecording
+from edge.storage.disk import must_take
+from edge.storage.whole_files import sync_folder
 from edge.types import ConfigError, Event
-from edge.whole_files import sync_folder
 
 
 def build(

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.face_boxes import FULL_RANGE, SHORT_RANGE, Face, faces
-from edge.dsp.face_columns import AREAS, COLUMNS
-from edge.dsp.face_cut import SIDE, FaceCut
-from edge.dsp.face_regions import REGIONS, background_boxes, yaw_pitch_deg
+from edge.dsp.face.boxes import FULL_RANGE, SHORT_RANGE, Face, faces
+from edge.dsp.face.columns import AREAS, COLUMNS
+from edge.dsp.face.cut import SIDE, FaceCut
+from edge.dsp.face.regions import REGIONS, background_boxes, yaw_pitch_deg
 from edge.ranges import Share
 from edge.types import Block
 

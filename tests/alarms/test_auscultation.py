@@ -18,7 +18,7 @@ from edge.alarms.auscultation import KEPT_S, SITES, Auscultation, Place
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
 from edge.analyzers.murmur import recording_verdict
-from edge.dsp.murmur_decision import Calibration, Scores, judge_patient
+from edge.dsp.pcg.decision import Calibration, Scores, judge_patient
 from edge.types import Command, Reading
 
 DATA = Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")) / "pcg"

@@ -6,7 +6,7 @@ from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
 from edge.alarms.simulate import Occurrence, load_of, simulate
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 from edge.inference.card import find_card
 from edge.types import Command, Reading
 

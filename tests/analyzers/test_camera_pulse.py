@@ -11,8 +11,8 @@ import pytest
 from edge import face_models, inference
 from edge.analyzers.camera_pulse import bare, build, joined
 from edge.demo.face_video import Scene, frames
-from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
-from edge.dsp.rppg import band_pass, pos
+from edge.dsp.face.columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face.rppg import band_pass, pos
 from edge.lane import Lane
 from edge.types import Block
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge import inference
 from edge.analyzers.camera_pulse import Rule, seen_reason
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.types import ModelError, Window
 
 BLOOD = {

@@ -8,7 +8,7 @@ import pytest
 from edge import inference
 from edge.analyzers import murmur
 from edge.dsp import synthesis
-from edge.dsp.murmur_decision import Calibration, sigmoid
+from edge.dsp.pcg.decision import Calibration, sigmoid
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Block, ConfigError, Reading
@@ -65,13 +65,13 @@ def test_chunking_does_not_matter(model: Model, chunk: int) -> None:
 
 
 def test_streaming_equals_whole_windows_cut_by_hand(model: Model) -> None:
-    from edge.dsp import pcg
-    from edge.dsp.pcg_frontend import network_input
+    from edge.dsp.pcg import listening
+    from edge.dsp.pcg.frontend import network_input
 
     x = heart(has_murmur=True)
     streamed = {r.t: r for r in readings_of(x, model) if r.metric == "pcg.murmur" and r.t >= 5}
     for t, reading in streamed.items():
-        sound, _ = pcg.listen_to(x[round((t - 5) * RATE) : round(t * RATE)], RATE)
+        sound, _ = listening.listen_to(x[round((t - 5) * RATE) : round(t * RATE)], RATE)
         assert sound is not None
         assert reading.detail["scores"]["murmur"] == float(model.run(network_input(sound.picture))[0][0, 0])
 

@@ -11,8 +11,8 @@ import pytest
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp import pcg_frontend
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg import frontend
+from edge.dsp.pcg.decision import Calibration
 from edge.inference import Model
 from murmur_readings import readings_of
 
@@ -32,9 +32,9 @@ def test_noise_makes_a_murmur_unsure_before_it_makes_it_absent(model: Model, dat
     rng, calibration, said = np.random.default_rng(1), Calibration.from_card(model.card), Counter[str]()
     for row in rows:
         x, rate = soundfile.read(data_dir / "pcg" / row["path"])
-        heard = pcg_frontend.to_internal(x, rate)
+        heard = frontend.to_internal(x, rate)
         noise = rng.normal(size=len(x))
-        noise *= heard.std() / pcg_frontend.to_internal(noise, rate).std() * 10 ** (-5 / 20)
+        noise *= heard.std() / frontend.to_internal(noise, rate).std() * 10 ** (-5 / 20)
         readings = readings_of(x + noise, model, rate=rate, chunk=len(x))
         said[murmur.recording_verdict(readings, calibration).decision] += 1
     assert said["absent"] <= 0.02 * len(rows)

@@ -9,8 +9,8 @@ from edge import inference
 from edge.analyzers import rhythm
 from edge.dsp import synthesis
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rhythm_decision import LABELS
-from edge.dsp.rhythm_features import FEATURES
+from edge.dsp.rhythm.decision import LABELS
+from edge.dsp.rhythm.features import FEATURES
 from edge.lane import Lane
 from edge.types import Block, ConfigError, Window
 from signals import blocks

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.cli.analyze.camera import in_words
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.types import Block, Reading
 
 

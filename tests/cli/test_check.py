@@ -14,7 +14,7 @@ from edge.assembly import refusals
 from edge.cli import main
 from edge.config import load
 from edge.kinds import kind_module, kinds
-from edge.state_lock import only_one
+from edge.storage.state_lock import only_one
 
 SOURCE = (
     '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\nseconds = 1\npace = "max"\n'

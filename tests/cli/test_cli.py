@@ -16,7 +16,7 @@ from edge.assembly import SHIPPED, ModelShelf, build_lanes
 from edge.cli import COMMANDS, main, parser
 from edge.cli._events import JSONL_HELP
 from edge.config import SourceConfig, parse
-from edge.state_lock import only_one
+from edge.storage.state_lock import only_one
 from edge.types import KINDS_OF_EVENTS, Alarm, Command, CommandResult, ConfigError, Reading, SourceStatus
 from synthetic_device import SYNTHETIC
 
@@ -167,7 +167,7 @@ def test_what_the_shipped_analyzers_make_is_known():
 
 
 def test_a_stop_that_comes_while_the_models_load_is_not_lost(config, monkeypatch):
-    from edge import service
+    from edge.program import service
 
     build, made = service.build_service, []
 

@@ -224,7 +224,7 @@ def test_the_networks_activation_is_that_of_the_windows_which_the_analyzer_judge
     from edge import inference
     from edge.analyzers.murmur import activation
     from edge.cli.analyze.plot_murmur import activations
-    from edge.dsp import pcg
+    from edge.dsp.pcg import listening
 
     x = heart(seconds, murmur=True)
     x += 30 * x.std() * np.sin(2 * np.pi * 50 * np.arange(len(x)) / 2000)
@@ -232,7 +232,7 @@ def test_the_networks_activation_is_that_of_the_windows_which_the_analyzer_judge
     last = min(5.0, np.floor(seconds))
     answered = [Reading("pcg.murmur", last, 0.9, "", 1.0, detail={"complete": last == 5.0})]
     times, logits = activations(x, 2000.0, 0.0, answered, model)
-    sound, _ = pcg.listen_to(x[: round(last * 2000)], 2000.0)
+    sound, _ = listening.listen_to(x[: round(last * 2000)], 2000.0)
     assert np.array_equal(logits[:steps], activation(model, sound.picture)[:steps])
     assert np.isnan(logits[steps:]).all()
     assert times[0] == 2.5 / 32

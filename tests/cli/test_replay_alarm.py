@@ -11,8 +11,8 @@ from edge.cli import main
 from edge.cli.replay.alarm import decided
 from edge.config import parse
 from edge.dsp.synthesis import Episode, beats, ppg
+from edge.program.service import build_service
 from edge.recording import Recording, RecordingWriter
-from edge.service import build_service
 from edge.types import Alarm, Block, Fault
 from whole_program import TWO_BEDS, for_seconds, run_to_its_end
 

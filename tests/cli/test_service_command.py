@@ -11,13 +11,14 @@ import threading
 
 import pytest
 
-from edge import disk_beat, outlet, runtime
 from edge.cli import main, service
 from edge.cli.service.files import CONFIG, DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
 from edge.config import parse
-from edge.notify import Watchdog
-from edge.reader import Reader
-from edge.service import build_service
+from edge.program import disk_beat
+from edge.program.notify import Watchdog
+from edge.program.service import build_service
+from edge.runtime import outlet, threads
+from edge.runtime.reader import Reader
 from edge.sinks import outbox
 from edge.types import EdgeVitalsError
 from read_only import read_only
@@ -207,7 +208,7 @@ def test_the_unit_is_started_again_for_as_long_as_it_takes_and_opens_every_kind_
 
 def test_a_stop_beside_disks_that_hang_ends_before_systemd_ends_it():
     """What the parts may wait for one after the other, and a second each for the last alarm and the state."""
-    waits_s = 2 * runtime._JOIN_S + outlet._END_S + disk_beat._JOIN_S + outbox._CLOSE_S + 2.0
+    waits_s = 2 * threads._JOIN_S + outlet._END_S + disk_beat._JOIN_S + outbox._CLOSE_S + 2.0
     (limit,) = [line for line in files("x")[UNIT].splitlines() if line.startswith("TimeoutStopSec=")]
     assert waits_s < float(limit.partition("=")[2])
 

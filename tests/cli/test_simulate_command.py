@@ -11,7 +11,7 @@ from edge.alarms.rules import AlarmRules
 from edge.assembly import places_of
 from edge.cli import main, simulate
 from edge.config import parse
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 from edge.inference.card import find_card
 from edge.recording import ClockMark, MainState, RecordingWriter
 from edge.types import Command, ConfigError, Reading, SourceError, SourceStatus

@@ -20,8 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config import parse
 from edge.demo.pty_device import PtyDevice
+from edge.program.service import build_service
 from edge.recording import Recording
-from edge.service import build_service
 from edge.types import Alarm, Block, Reading
 from firmware_bridge.frames import StreamInfo
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator

@@ -11,7 +11,7 @@ import pytest
 from edge import face_models
 from edge.cli import main
 from edge.demo.face_video import write_video
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.recording import Recording
 from edge.types import Alarm, Block, Stats
 from source_and_sink import Kept

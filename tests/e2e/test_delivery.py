@@ -14,7 +14,7 @@ import pytest
 from edge.cli import main
 from edge.cli._mqtt_client import Client
 from edge.config import parse
-from edge.service import build_service
+from edge.program.service import build_service
 
 CONFIG = """
 [device]

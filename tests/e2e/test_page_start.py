@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import web_server
-from edge import state_in_memory
+from edge.program import state_in_memory
 from edge.sinks.web import app
 from edge.types import Alarm, Reading
 from web_browser import SCREENS, Seen

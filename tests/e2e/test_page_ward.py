@@ -12,7 +12,7 @@ import pytest
 import web_server
 from edge.alarms.coverage import Coverage
 from edge.clock import SystemClock
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.types import Alarm, Block, Command, CommandResult, Reading, Stats
 from web_browser import SCREENS, Seen
 from web_server import WebServer

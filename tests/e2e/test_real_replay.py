@@ -13,10 +13,10 @@ from edge.alarms.rules import rules_from
 from edge.analyzers import murmur, pulse, rhythm
 from edge.clock import ManualClock
 from edge.lane import Lane
-from edge.main_thread import MainThread
-from edge.reader import Reader
 from edge.replay import replay
-from edge.runtime import Runtime
+from edge.runtime.main_thread import MainThread
+from edge.runtime.reader import Reader
+from edge.runtime.threads import Runtime
 from edge.types import Alarm, Block, Reading
 from source_and_sink import Kept, Playback
 

@@ -45,8 +45,8 @@ port = {page}
 """
 # The real command with its real rungs; only the calm after which one is given back is shorter than a minute.
 COMMAND = """
-import sys, edge.overload.ladder
-edge.overload.ladder.UP_AFTER_S = 6.0
+import sys, edge.runtime.overload.ladder
+edge.runtime.overload.ladder.UP_AFTER_S = 6.0
 from edge.cli import main
 sys.exit(main(sys.argv[1:]))
 """

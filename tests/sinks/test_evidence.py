@@ -288,7 +288,7 @@ def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_no
     assert one.why_not() == "", "it has just begun"
     assert one.flush(0.01) is False
     with monkeypatch.context() as later:
-        later.setattr("edge.disk_thread.HUNG_S", 0.0)
+        later.setattr("edge.storage.disk_thread.HUNG_S", 0.0)
         later.setattr("edge.sinks.evidence._CLOSE_S", 0.05)
         assert one.why_not() == "the recordings of alarms are not kept: the disk does not answer"
         one.close()

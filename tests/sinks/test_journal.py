@@ -318,7 +318,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, clock, checking):
 
 
 def test_a_disk_that_hangs_holds_no_alarm_and_gets_its_lines_when_it_answers(open_journal, path, monkeypatch):
-    monkeypatch.setattr("edge.disk_thread.WAIT_S", 0.05)
+    monkeypatch.setattr("edge.storage.disk_thread.WAIT_S", 0.05)
     monkeypatch.setattr("edge.sinks.journal._MOST_WAITING", 2)
     one, answers = open_journal(), threading.Event()
     one._disk.ask(lambda: answers.wait(10.0))
@@ -326,7 +326,7 @@ def test_a_disk_that_hangs_holds_no_alarm_and_gets_its_lines_when_it_answers(ope
         one.send(alarm(seq))
     assert one.why_not() == ""
     with monkeypatch.context() as later:
-        later.setattr("edge.disk_thread.HUNG_S", 0.0)
+        later.setattr("edge.storage.disk_thread.HUNG_S", 0.0)
         assert one.why_not() == "the journal is not written: the disk does not answer"
     assert (seqs(path), one.lost_lines) == ([], 1)
     answers.set()

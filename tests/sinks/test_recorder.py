@@ -245,7 +245,7 @@ def test_a_disk_that_hangs_where_a_part_begins_is_said_and_holds_nobody_up(recor
     tick(one, clock, 10.5)
     assert one.lost_entries == 0
     with monkeypatch.context() as later:
-        later.setattr("edge.disk_thread.HUNG_S", 0.0)
+        later.setattr("edge.storage.disk_thread.HUNG_S", 0.0)
         assert one.why_not() == "recordings are not kept: the disk does not answer"
     gate.set()
     one.close()

@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "train"))
 from camera_traces import generate
 
 from edge import inference
-from edge.dsp.face_columns import SKIN
-from edge.dsp.face_pulse import pos_spectrum
-from edge.dsp.face_spectra import network_answer
+from edge.dsp.face.columns import SKIN
+from edge.dsp.face.pulse import pos_spectrum
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.dsp.face.spectra import network_answer
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
 
 FACES = 60
 SECONDS = 10.0

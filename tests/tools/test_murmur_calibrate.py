@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge.dsp.murmur_decision import Verdict
+from edge.dsp.pcg.decision import Verdict
 
 PATH = Path(__file__).resolve().parents[2] / "tools" / "train" / "murmur_calibrate.py"
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.dsp import ppg_quality, synthesis
-from edge.dsp.beats import Upright, band_passed
-from edge.dsp.rest_belief import believed
-from edge.dsp.rest_spectra import GRID_BPM, network_input
+from edge.dsp import synthesis
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed
+from edge.dsp.rest.belief import believed
+from edge.dsp.rest.spectra import GRID_BPM, network_input
 from edge.types import Window
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tools" / "train"))
@@ -32,7 +33,7 @@ def test_training_sees_what_the_analyzer_shows():
         shown.append(x)
         return np.zeros((1, 1, 1, len(GRID_BPM)), dtype=np.float32)
 
-    signal = ppg_quality.usable(window(), pulse_rule.SPAN_S, pulse_rule.GRID_HZ, 0, 8.0)
+    signal = quality.usable(window(), pulse_rule.SPAN_S, pulse_rule.GRID_HZ, 0, 8.0)
     wave = Upright()(band_passed(signal.x, pulse_rule.GRID_HZ, hum=True))
     believed(wave, pulse_rule.GRID_HZ, network)
     np.testing.assert_allclose(shown, [network_input(pulse.wave_of(window()).astype(np.float64))], atol=1e-4)

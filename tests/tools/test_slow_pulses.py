@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "train"))
 import slow_pulses
 
 from early_beats import RATE, steady
-from edge.dsp.beats import band_passed, find_beats
-from edge.dsp.pulse_rate import systolic_only
+from edge.dsp.ppg.beats import band_passed, find_beats
+from edge.dsp.ppg.pulse_rate import systolic_only
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "pulse.md"
 

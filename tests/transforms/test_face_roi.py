@@ -7,7 +7,7 @@ import pytest
 
 from edge import face_models
 from edge.demo.face_video import Scene, frames
-from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face.columns import AREAS, COLUMNS, SKIN
 from edge.types import Block, ModelError
 
 

@@ -129,7 +129,7 @@ def main() -> int:
     import logging
 
     from edge.config import load
-    from edge.service import build_service
+    from edge.program.service import build_service
 
     clock = ScaledClock(**json.loads(sys.argv[2]))
     logging.basicConfig(

@@ -1,7 +1,7 @@
 """Murmur predictions: a row a recording, and a row a patient where labels.csv names patients.
 
 ``labels.csv`` with a column ``path`` lists the recordings; without one every sound file below the folder is taken.
-Windows are cut by the lane from the whole recording, as live; the verdicts are those of ``edge.dsp.murmur_decision``.
+Windows are cut by the lane from the whole recording, as live; the verdicts are those of ``edge.dsp.pcg.decision``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.murmur_decision import Calibration, Verdict, judge_patient
+from edge.dsp.pcg.decision import Calibration, Verdict, judge_patient
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Block, ConfigError

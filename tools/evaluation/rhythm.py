@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge import inference
 from edge.analyzers import rhythm
-from edge.dsp.rhythm_decision import LABELS
+from edge.dsp.rhythm.decision import LABELS
 from edge.types import ConfigError, Window
 
 COLUMNS = ("row", *(f"p_{name}" for name in LABELS), "quality", "decision", "reason")

@@ -74,8 +74,8 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[Judged]:
     """Every window whose truth is known, with the trace ``(n, channels)`` played so much faster."""
     from edge.analyzers.camera_pulse import new_tracker, track
-    from edge.dsp.face_pulse import mean_rate
-    from edge.dsp.rppg import band_pass, power
+    from edge.dsp.face.pulse import mean_rate
+    from edge.dsp.face.rppg import band_pass, power
 
     tracker = new_tracker()
     at = np.arange(int(len(trace) / speed)) * speed
@@ -99,7 +99,7 @@ def _rates(trace: Floats, truth: Truth, speed: float, share: float) -> Iterator[
 def _whitened(spectrum: Floats, share: float) -> Floats:
     """The spectrum without ``share`` of the slope that fits its logarithm over the logarithm of the rate; for waves that
     were integrated, whose slow part would win."""
-    from edge.dsp.rppg import GRID_BPM
+    from edge.dsp.face.rppg import GRID_BPM
 
     x = np.log(GRID_BPM)
     y = np.log(np.maximum(spectrum, 1e-30))
@@ -117,8 +117,8 @@ def _deepphys(path: Path) -> Iterator[tuple[str, Floats, Truth]]:
 
 
 def _contact_truth(label: Floats) -> Truth:
-    from edge.dsp.face_pulse import mean_rate
-    from edge.dsp.rppg import GRID_BPM, band_pass, power
+    from edge.dsp.face.pulse import mean_rate
+    from edge.dsp.face.rppg import GRID_BPM, band_pass, power
 
     clean = band_pass(label)
 
@@ -154,8 +154,8 @@ def _welltory(folder: Path) -> Iterator[tuple[str, Floats, Truth]]:
 def strap_ahead_s(trace: Floats, rr: Floats) -> float:
     """How far a strap's intervals ``(n,)`` s run ahead of a fingertip's colours ``(m, channels)``: where the intervals
     of both differ least (median), within ``MAX_AHEAD_S``; the channel that fits best decides."""
-    from edge.dsp.beats import find_beats
-    from edge.dsp.rppg import band_pass
+    from edge.dsp.face.rppg import band_pass
+    from edge.dsp.ppg.beats import find_beats
 
     beats, best = np.cumsum(rr), (np.inf, 0.0)
     for channel in trace.T:

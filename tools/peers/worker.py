@@ -79,7 +79,7 @@ def pywavelets(path: str) -> Job:
 
 
 def ours_pcg(path: str) -> Job:
-    from edge.dsp.pcg_frontend import scalogram
+    from edge.dsp.pcg.frontend import scalogram
 
     x, _ = _waves(path)
 

@@ -23,11 +23,11 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 from camera_traces import SECONDS, SKIN_RGB, generate, waveforms
 from data_folder import DATA
 
-from edge.dsp.face_columns import SKIN
-from edge.dsp.face_pulse import both_spectra, pos_spectrum
-from edge.dsp.face_spectra import BINS_HZ, CHANNELS, ROWS, network_answer, network_input, skin_spectra
+from edge.dsp.face.columns import SKIN
+from edge.dsp.face.pulse import both_spectra, pos_spectrum
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, chrom, pos
+from edge.dsp.face.spectra import BINS_HZ, CHANNELS, ROWS, network_answer, network_input, skin_spectra
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, chrom, pos
 
 SEED = 7
 HELD_OUT = 14
@@ -41,7 +41,7 @@ CELLS = (
 
 
 def network(width: int = 24):
-    """From ``edge.dsp.face_spectra.network_input`` to log-likelihoods of rates and log-gains of every region, axis and
+    """From ``edge.dsp.face.spectra.network_input`` to log-likelihoods of rates and log-gains of every region, axis and
     frequency. Convolutions over frequency; regions are rows that share the weights and see the mean of all rows."""
     import torch
     from torch import nn
@@ -201,7 +201,7 @@ def ship(net, x, out: Path) -> None:
         "input": {
             "rate_hz": 30,
             "window_s": 10.0,
-            "scaling": "edge.dsp.face_spectra.network_input",
+            "scaling": "edge.dsp.face.spectra.network_input",
         },
         "output": {"labels": ["log_likelihood", "log_gain"], "kind": ["softmax", "values"]},
         "training": {

@@ -31,7 +31,7 @@ from data_folder import DATA
 
 from edge import inference
 from edge.analyzers.camera_pulse import build
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.lane import Lane
 from edge.types import Block, Reading
 

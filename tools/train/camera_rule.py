@@ -3,7 +3,7 @@
 
     python tools/train/camera_rule.py --model models/camera_pulse       # about a minute and a half on one core
 
-A logistic regression over ``edge.dsp.face_pulse.FEATURES`` on generated faces of the 28 people the network was trained
+A logistic regression over ``edge.dsp.face.pulse.FEATURES`` on generated faces of the 28 people the network was trained
 on and on generated things without a pulse (photographs, screens, lamps), through the exported int8 network; written to
 the card. How it does on the other 14 people and fresh seeds is the report's to say.
 """
@@ -29,7 +29,7 @@ from logistic import logistic
 from scipy.special import expit
 
 from edge import inference
-from edge.dsp.face_pulse import (
+from edge.dsp.face.pulse import (
     FEATURES,
     both_spectra,
     evidence,
@@ -37,9 +37,9 @@ from edge.dsp.face_pulse import (
     peak_near,
     pos_spectrum,
 )
-from edge.dsp.face_spectra import network_answer
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, pos
+from edge.dsp.face.spectra import network_answer
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos
 
 SEED = 3001
 ACCEPT = 0.93

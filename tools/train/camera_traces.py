@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.face_columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face.columns import AREAS, COLUMNS, SKIN
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, power
 from edge.dsp.filters import butterworth, zero_phase
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, power
 
 Floats = NDArray[np.float64]
 

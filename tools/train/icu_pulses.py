@@ -19,9 +19,9 @@ from rhythm_data import Windows
 from rhythm_fit import NOT_AF, Weak
 from scipy.special import expit
 
-from edge.dsp import ppg_quality as quality
-from edge.dsp.beats import BeatList, Upright, find_beats
-from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, features, prepared
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import BeatList, Upright, find_beats
+from edge.dsp.rhythm.features import RATE_HZ, WINDOW_S, features, prepared
 from edge.types import Window
 
 Floats = NDArray[np.float64]

@@ -31,7 +31,7 @@ from data_folder import DATA
 
 from edge import inference
 from edge.dsp import synthesis
-from edge.dsp.motion_spectra import GRID_BPM, RATE_HZ, SHORT_S, in_band, network_input, residual, spectra
+from edge.dsp.motion.spectra import GRID_BPM, RATE_HZ, SHORT_S, in_band, network_input, residual, spectra
 from edge.dsp.resample import even_to_grid, to_grid
 
 SEED = 2015
@@ -142,7 +142,7 @@ def ship(net, training, folder: Path) -> None:
     card = {
         "version": VERSION,
         "task": "how well each heart rate explains the last seconds of pulse and movement",
-        "input": {"rate_hz": 25, "window_s": 16.0, "scaling": "edge.dsp.motion_spectra.network_input"},
+        "input": {"rate_hz": 25, "window_s": 16.0, "scaling": "edge.dsp.motion.spectra.network_input"},
         "output": {"labels": ["30 to 222 bpm by 1"], "kind": "values"},
         "training": {
             "script": "tools/train/motion.py",

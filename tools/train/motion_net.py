@@ -1,4 +1,4 @@
-"""The network under ``edge/dsp/motion_rate.py`` and its training through the forward pass that follows it.
+"""The network under ``edge/dsp/motion/rate.py`` and its training through the forward pass that follows it.
 
 The loss is that of the tracked rate: the posterior of the hidden-Markov filter at the true rate, its mean against the
 true rate, and a little of each window's own answer. Some sequences start sure of a wrong rate, so that what brings a
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edge.dsp.motion_rate import PRIOR_BPM, PRIOR_SD
-from edge.dsp.motion_spectra import CHANNELS, GRID_BPM
+from edge.dsp.motion.rate import PRIOR_BPM, PRIOR_SD
+from edge.dsp.motion.spectra import CHANNELS, GRID_BPM
 
 WIDTH = 12
 STEPS, BATCH, LENGTH = 400, 8, 32
@@ -20,7 +20,7 @@ LEARNING_RATE = 6e-3
 WRONG_START, WRONG_SD_BPM = 0.3, 5.0
 TRUTH_SD_BPM = 2.0
 STEP_SD, LEAK = 0.04, 1e-3
-"""Of the filter trained through, a step of 2 s; looser than that of ``edge.dsp.motion_rate``, so that gradients pass."""
+"""Of the filter trained through, a step of 2 s; looser than that of ``edge.dsp.motion.rate``, so that gradients pass."""
 LOSS = {"posterior": 1.0, "mean": 0.1, "window": 0.3}
 AVERAGE = 0.98
 

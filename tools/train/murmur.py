@@ -27,7 +27,7 @@ import murmur_data as dataset
 import numpy as np
 from data_folder import DATA
 
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
@@ -133,7 +133,7 @@ def _quantized(
 
 def _synthetic_window(k: int) -> Any:
     """Golden input k: generated, since no recording may be shipped; half hearts, half not."""
-    from edge.dsp import pcg_frontend as frontend
+    from edge.dsp.pcg import frontend
 
     rng = np.random.default_rng([11, k])
     kinds = ("noise", "speech", "music", "friction")

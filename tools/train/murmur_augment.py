@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge.dsp.pcg_frontend import BANDS, CLIP, FRAMES
+from edge.dsp.pcg.frontend import BANDS, CLIP, FRAMES
 
 SHARE = {
     "absent": 0.36,

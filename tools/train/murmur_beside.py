@@ -30,7 +30,7 @@ from murmur_net import multiply_adds, parameters
 from numpy.typing import NDArray
 from roc import auroc
 
-from edge.dsp.pcg_frontend import FRAMES
+from edge.dsp.pcg.frontend import FRAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from logistic import logistic
 from numpy.typing import NDArray
 from roc import auroc
 
-from edge.dsp import murmur_decision as decision
-from edge.dsp.murmur_decision import Calibration, PatientVerdict, Scores, Verdict
+from edge.dsp.pcg import decision
+from edge.dsp.pcg.decision import Calibration, PatientVerdict, Scores, Verdict
 
 SPECIFICITY = 0.93
 _KEEP_KNOWN = 0.985  # of present and absent recordings may not be called unknown

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp import pcg_frontend as frontend
 from edge.dsp import synthesis
+from edge.dsp.pcg import frontend
 
 SET_FOLDS = {
     **{f"training-{db}": fold for fold, db in enumerate("abcdf")},

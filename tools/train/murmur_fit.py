@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from roc import auroc
 from torch import Tensor
 
-from edge.dsp.pcg_frontend import FRAMES
+from edge.dsp.pcg.frontend import FRAMES
 
 BATCH = 64
 STEPS = 4000 // BATCH  # an epoch

@@ -23,7 +23,7 @@ from murmur_noise import between, coloured, pump, rubbing
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp import pcg_struck, pcg_tones
+from edge.dsp.pcg import struck, tones
 from edge.lane import Lane
 from edge.types import Block
 
@@ -147,13 +147,13 @@ def shares(kind: Kind, room_db: float, model: inference.Model) -> tuple[float, f
 
 def main() -> int:
     model = inference.load("murmur")
-    limits = pcg_struck.MAX_SKEWNESS, pcg_tones.MAX_LASTING
+    limits = struck.MAX_SKEWNESS, tones.MAX_LASTING
     print('| sound | room noise | answered | "present" | with a rate |\n|---|---|---|---|---|')
     for name, kind in KINDS.items():
         for room_db in ROOM_DB:
-            pcg_struck.MAX_SKEWNESS, pcg_tones.MAX_LASTING = np.inf, np.inf
+            struck.MAX_SKEWNESS, tones.MAX_LASTING = np.inf, np.inf
             without = shares(kind, room_db, model)
-            pcg_struck.MAX_SKEWNESS, pcg_tones.MAX_LASTING = limits
+            struck.MAX_SKEWNESS, tones.MAX_LASTING = limits
             both = zip(without, shares(kind, room_db, model), strict=True)
             cells = " | ".join(f"{a:.2f}, {b:.2f}" for a, b in both)
             print(f"| {name} | {room_db:.0f} dB below | {cells} |", flush=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.murmur_decision import Scores, sigmoid
+from edge.dsp.pcg.decision import Scores, sigmoid
 from edge.lane import Lane
 from edge.types import Block
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from edge.dsp.pcg_frontend import BANDS, FRAMES
+from edge.dsp.pcg.frontend import BANDS, FRAMES
 
 
 def _separable(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> nn.Sequential:

@@ -29,7 +29,7 @@ from data_folder import DATA
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.murmur_decision import Calibration, judge_recording
+from edge.dsp.pcg.decision import Calibration, judge_recording
 from edge.lane import Lane
 from edge.types import Block
 

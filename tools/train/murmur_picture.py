@@ -11,7 +11,7 @@ import numpy as np
 from murmur_calibrate import Heard
 from roc import auroc
 
-from edge.dsp.murmur_decision import Verdict
+from edge.dsp.pcg.decision import Verdict
 
 
 def draw(path: Path, judged: Sequence[tuple[Heard, Verdict]], compared: Sequence[dict[str, Any]]) -> None:

@@ -33,9 +33,10 @@ from murmur_limits import LIMITS
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp import pcg, synthesis
-from edge.dsp.murmur_decision import PatientVerdict, Verdict
-from edge.dsp.pcg_frontend import network_input
+from edge.dsp import synthesis
+from edge.dsp.pcg import listening
+from edge.dsp.pcg.decision import PatientVerdict, Verdict
+from edge.dsp.pcg.frontend import network_input
 from edge.lane import Lane
 from edge.types import Block
 
@@ -262,7 +263,7 @@ def costs() -> str:
     """Front end and each variant on this machine, one thread, least of repeats."""
     beats = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], 6.0, seed=1)
     x = synthesis.pcg(beats, np.arange(20_000) / 4000, murmur=[(0.0, 9.0)], noise=0.02)
-    sound, _ = pcg.listen_to(x, 4000.0)
+    sound, _ = listening.listen_to(x, 4000.0)
     if sound is None:
         raise RuntimeError("the synthetic heart was refused")
     picture = network_input(sound.picture)
@@ -290,7 +291,7 @@ def costs() -> str:
 
 
 def _picture(x: Any) -> Any:
-    sound, _ = pcg.listen_to(x, 4000.0)
+    sound, _ = listening.listen_to(x, 4000.0)
     return None if sound is None else sound.picture
 
 

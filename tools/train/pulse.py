@@ -6,7 +6,7 @@
     python tools/train/pulse.py                         # on all records, and with these trees into models/pulse
 
 One seed, fixed beforehand. Windows of 16 s end every 2 s where the ECG's beats of the last 10 s are regular, and pass
-the shipped front end (``edge/dsp/beats.py``, ``edge/dsp/rest_spectra.py``); the folds are those of ``pulse_rule.py``.
+the shipped front end (``edge/dsp/ppg/beats.py``, ``edge/dsp/rest/spectra.py``); the folds are those of ``pulse_rule.py``.
 Networks that are fitted are kept in ``--work`` and taken up again; delete it to begin afresh. On one thread, as it is by
 default, the same code, data and kind of processor give the same bits.
 """
@@ -31,9 +31,10 @@ import synthetic_ppg
 from data_folder import DATA
 from pulse_trees import VARIANTS
 
-from edge.dsp import ppg_quality, synthesis
-from edge.dsp.beats import Upright, band_passed
-from edge.dsp.rest_spectra import GRID_BPM, RATE_HZ, network_input
+from edge.dsp import synthesis
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed
+from edge.dsp.rest.spectra import GRID_BPM, RATE_HZ, network_input
 from edge.types import Window
 
 SEED = 2015
@@ -45,7 +46,7 @@ STEP = round(pulse_rule.GRID_HZ / RATE_HZ)
 
 def wave_of(window: Window):
     """The upright band-passed wave of a window at 50 Hz, ``(800,)`` float32; None where it is refused."""
-    signal = ppg_quality.usable(window, pulse_rule.SPAN_S, pulse_rule.GRID_HZ, 0, pulse_rule.SPAN_S)
+    signal = quality.usable(window, pulse_rule.SPAN_S, pulse_rule.GRID_HZ, 0, pulse_rule.SPAN_S)
     if signal.reason:
         return None
     return Upright()(band_passed(signal.x, pulse_rule.GRID_HZ, hum=True))[::STEP].astype(np.float32)
@@ -133,7 +134,7 @@ def ship(net, found, trees: Path, folder: Path) -> None:
     card = {
         "version": VERSION,
         "task": "how likely each heart rate is the one of the last seconds of a pulse wave at rest",
-        "input": {"rate_hz": 50, "window_s": 16.0, "scaling": "edge.dsp.rest_spectra.network_input"},
+        "input": {"rate_hz": 50, "window_s": 16.0, "scaling": "edge.dsp.rest.spectra.network_input"},
         "output": {"labels": [f"28 to 230 bpm in {len(GRID_BPM)} equal ratios"], "kind": "values"},
         "training": {
             "script": "tools/train/pulse.py",
@@ -145,7 +146,7 @@ def ship(net, found, trees: Path, folder: Path) -> None:
             "seed": SEED,
             "parameters": parameters(net),
         },
-        "limits": {"text": "Pulse oximeters in intensive care, at rest. The rule in edge/dsp/rest_rate.py decides."},
+        "limits": {"text": "Pulse oximeters in intensive care, at rest. The rule in edge/dsp/rest/rate.py decides."},
     }
     example = (torch.zeros(*network_input(found[0][0]).shape),)
     parity = export(net, example, inputs_of(found[0], 40), folder, "pulse", generated(8), card,

@@ -14,7 +14,7 @@ from data_folder import DATA
 from pulse_rule import FOLDS, GRID_HZ, SPAN_S
 
 from edge.dsp import synthesis
-from edge.dsp.beats import band_passed, find_beats
+from edge.dsp.ppg.beats import band_passed, find_beats
 from edge.types import Window
 
 MEAN_S = 10.0

@@ -13,8 +13,8 @@ import numpy as np
 import pulse_rule
 from pulse_rule import GRID_HZ, LEAST_S, SPAN_S
 
-from edge.dsp import ppg_quality
-from edge.dsp.beats import Upright, band_passed, find_beats
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed, find_beats
 from edge.types import Window
 
 MEAN_S = 10.0
@@ -52,7 +52,7 @@ def windows(path: Path):
 
 def _pulses(window: Window):
     """Beats of the last 10 s of the wave, s from where these begin."""
-    signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, LEAST_S, holes=True)
+    signal = quality.usable(window, SPAN_S, GRID_HZ, 0, LEAST_S, holes=True)
     if signal.reason:
         return np.empty(0)
     peaks = find_beats(Upright()(band_passed(signal.x, GRID_HZ, hum=True)), GRID_HZ).peak

@@ -1,4 +1,4 @@
-"""The network behind ``edge/dsp/rest_rate.py`` and its training on pulse waves whose rate an ECG tells.
+"""The network behind ``edge/dsp/rest/rate.py`` and its training on pulse waves whose rate an ECG tells.
 
 A wave is drawn anew each time: played faster or slower, so that every person teaches every rate, with movement laid over
 it, begun late or with holes. What is no pulse at all is learned beside it, as an answer of its own: the logits leave a
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge.dsp.rest_spectra import CHANNELS, GRID_BPM, RATE_HZ, SPAN_S, network_input
+from edge.dsp.rest.spectra import CHANNELS, GRID_BPM, RATE_HZ, SPAN_S, network_input
 
 WIDTH = 32
 STEPS, BATCH = 1500, 128

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the rule that says how likely a rate at rest is right (edge/dsp/rest_rate.py) on CinC 2015, and cross-validate it.
+"""Fit the rule that says how likely a rate at rest is right (edge/dsp/rest/rate.py) on CinC 2015, and cross-validate it.
 
     python tools/train/pulse_rule.py                       # a minute: prints the weights and the cross-validated figures
     python tools/train/pulse_rule.py --out windows.csv     # record, t, reference, bpm, quality; each by the other folds
@@ -24,13 +24,14 @@ import synthetic_ppg
 from data_folder import DATA
 from logistic import logistic
 
-from edge.dsp import ppg_quality, rest_rule
-from edge.dsp.beats import Upright, band_passed
-from edge.dsp.rest_belief import believed
-from edge.dsp.rest_counts import count
-from edge.dsp.rest_look import look
-from edge.dsp.rest_rate import choose
-from edge.dsp.rest_rule import FIGURES, by_weights
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed
+from edge.dsp.rest import rule as rest_rule
+from edge.dsp.rest.belief import believed
+from edge.dsp.rest.counts import count
+from edge.dsp.rest.look import look
+from edge.dsp.rest.rate import choose
+from edge.dsp.rest.rule import FIGURES, by_weights
 from edge.types import Window
 
 SEED, FOLDS = 0, 5
@@ -85,7 +86,7 @@ def folds(records):
 
 def counted(window: Window, network=None):
     """A window's counts, with what ``network`` believes where it is given; None where it is refused before any count."""
-    signal = ppg_quality.usable(window, SPAN_S, GRID_HZ, 0, LEAST_S, holes=True)
+    signal = quality.usable(window, SPAN_S, GRID_HZ, 0, LEAST_S, holes=True)
     if signal.reason:
         return None
     wave = Upright()(band_passed(signal.x, GRID_HZ, hum=True))

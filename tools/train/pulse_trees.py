@@ -31,10 +31,10 @@ from pulse_gaps import GAPS, dropped
 from pulse_rule import LEAST_S, SPAN_S
 from tree_tables import laid_out
 
-from edge.dsp import rest_rule
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rest_counts import FIGURES_BY_BELIEF
-from edge.dsp.rest_rate import choose
+from edge.dsp.rest import rule as rest_rule
+from edge.dsp.rest.counts import FIGURES_BY_BELIEF
+from edge.dsp.rest.rate import choose
 from edge.types import Window
 
 VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")

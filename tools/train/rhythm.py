@@ -34,7 +34,7 @@ from rhythm_net import CLASSES, RhythmNet
 from rhythm_pretrain import Records, pretrained
 from rhythm_trees import Both
 
-from edge.dsp.rhythm_features import FEATURES
+from edge.dsp.rhythm.features import FEATURES
 
 SEED = 20221
 FOLDS = 7

@@ -27,7 +27,7 @@ from rhythm_data import Windows, cached, synthetic
 from rhythm_fit import Scale, fit, logits_of, scale_of
 from rhythm_pretrain import Records, pretrained
 
-from edge.dsp.rhythm_features import FEATURES
+from edge.dsp.rhythm.features import FEATURES
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ import synthetic_ppg
 from data_folder import DATA
 from numpy.typing import NDArray
 
-from edge.dsp.rhythm_features import features, prepared
+from edge.dsp.rhythm.features import features, prepared
 
 Floats = NDArray[np.float64]
 

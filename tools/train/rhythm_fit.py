@@ -15,7 +15,7 @@ from rhythm_net import CLASSES, RhythmNet
 from torch import nn
 from torch.nn import functional
 
-from edge.dsp.rhythm_features import TOLD
+from edge.dsp.rhythm.features import TOLD
 
 BATCH = 64
 _SMOOTHING = 0.05

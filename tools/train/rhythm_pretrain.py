@@ -20,7 +20,7 @@ from rhythm_net import RhythmNet
 from torch import nn
 from torch.nn import functional
 
-from edge.dsp.rhythm_features import prepared
+from edge.dsp.rhythm.features import prepared
 
 EPOCHS = 10
 RECORDS = 32

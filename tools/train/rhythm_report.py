@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize
 from evaluation.rhythm import predict
 
-from edge.dsp.rhythm_decision import LABELS, blended
-from edge.dsp.rhythm_features import FEATURES, TOLD
+from edge.dsp.rhythm.decision import LABELS, blended
+from edge.dsp.rhythm.features import FEATURES, TOLD
 
 VERSION = "1.6.0"
 NONE_LIMIT = 0.25

@@ -28,7 +28,7 @@ from data_folder import DATA
 from evaluation.rhythm import predict
 from roc import auroc
 
-from edge.dsp.rhythm_decision import LABELS
+from edge.dsp.rhythm.decision import LABELS
 
 _AF = 5
 _DRAWS = 1000

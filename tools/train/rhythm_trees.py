@@ -14,7 +14,7 @@ from rhythm_net import RhythmNet
 from tree_tables import laid_out
 
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rhythm_decision import blended
+from edge.dsp.rhythm.decision import blended
 
 Floats = NDArray[np.float64]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What noise in the long pauses of a slow heart does to its rate, with ``edge.dsp.slow_beats`` and without.
+"""What noise in the long pauses of a slow heart does to its rate, with ``edge.dsp.ppg.slow_beats`` and without.
 
     python tools/train/slow_pulses.py                # a minute; prints the table of docs/pulse.md
 
@@ -29,11 +29,13 @@ import pulse_rule
 import synthetic_ppg
 from data_folder import DATA
 
-from edge.dsp import ppg_quality, rest_look, synthesis
-from edge.dsp.beats import Upright, band_passed, find_beats
-from edge.dsp.pulse_rate import systolic_only
-from edge.dsp.rest_rate import choose
-from edge.dsp.second_rise import last_dicrotic_s, smoothed
+from edge.dsp import synthesis
+from edge.dsp.ppg import quality
+from edge.dsp.ppg.beats import Upright, band_passed, find_beats
+from edge.dsp.ppg.pulse_rate import systolic_only
+from edge.dsp.ppg.second_rise import last_dicrotic_s, smoothed
+from edge.dsp.rest import look as rest_look
+from edge.dsp.rest.rate import choose
 from edge.types import Window
 
 Floats = NDArray[np.float64]
@@ -108,7 +110,7 @@ def stretched(path: Path) -> Iterator[tuple[Floats, float]]:
     for k, (_, _, truth, window) in enumerate(pulse_rule.windows(path)):
         if truth < FASTER_BPM:
             continue
-        signal = ppg_quality.usable(window, SPAN_S, RATE_HZ)
+        signal = quality.usable(window, SPAN_S, RATE_HZ)
         counts = None if signal.reason else pulse_rule.counted(window)
         rate = choose(counts) if counts else None
         if rate is None or not rate.sure or abs(rate.bpm - truth) > pulse_rule.RIGHT_BPM:

@@ -15,7 +15,7 @@ import numpy as np
 from edge.analyzers import camera_pulse
 from edge.cli.analyze.one_file import tell, through
 from edge.clock import ManualClock
-from edge.dsp.face_columns import COLUMNS, SKIN
+from edge.dsp.face.columns import COLUMNS, SKIN
 from edge.lane import Lane
 from edge.replay import read_all
 from edge.types import Block, Reading

@@ -14,8 +14,8 @@ import numpy as np
 
 from edge.analyzers import murmur
 from edge.cli.analyze.one_file import OneFile, tell, through
-from edge.dsp.murmur_decision import Calibration, Verdict
-from edge.dsp.pcg_frontend import WINDOW_S
+from edge.dsp.pcg.decision import Calibration, Verdict
+from edge.dsp.pcg.frontend import WINDOW_S
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Reading

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.analyze.picture import picture
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
+from edge.dsp.face.rppg import GRID_BPM, RATE_HZ, band_pass, pos, power
 from edge.dsp.resample import to_grid
-from edge.dsp.rppg import GRID_BPM, RATE_HZ, band_pass, pos, power
 from edge.types import Block, Reading
 
 Floats = NDArray[np.float64]

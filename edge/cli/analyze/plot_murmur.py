@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from edge.analyzers.murmur import activation
 from edge.cli._events import clock_text
 from edge.cli.analyze.picture import label_times, picture
-from edge.dsp import pcg
-from edge.dsp import pcg_frontend as frontend
 from edge.dsp.filters import within_reach
-from edge.dsp.pcg_dropout import filled, spans
-from edge.dsp.pcg_hum import without_hum
+from edge.dsp.pcg import frontend, listening
+from edge.dsp.pcg.dropout import filled, spans
+from edge.dsp.pcg.hum import without_hum
 from edge.inference import Model
 from edge.types import Block, ConfigError, Reading
 
@@ -88,7 +87,9 @@ def activations(
     count = np.zeros(len(total))
     for r in judged:
         start_s = _start(r)
-        sound, _ = pcg.listen_to(x[round((start_s - begin_s) * rate_hz) : round((r.t - begin_s) * rate_hz)], rate_hz)
+        sound, _ = listening.listen_to(
+            x[round((start_s - begin_s) * rate_hz) : round((r.t - begin_s) * rate_hz)], rate_hz
+        )
         if sound is None:
             continue
         steps = round((r.t - start_s) / step_s)  # a short window is repeated to fill 5 s
@@ -123,7 +124,7 @@ def _on_one_grid(
     at_hand = np.flatnonzero(there)
     if not len(at_hand):
         return np.zeros(len(x)), there
-    short = [(a, b) for a, b in spans(~there) if b - a <= pcg.MAX_MISSING_S * rate_hz]  # heard all the same
+    short = [(a, b) for a, b in spans(~there) if b - a <= listening.MAX_MISSING_S * rate_hz]  # heard all the same
     return filled(np.interp(np.arange(len(x)), at_hand, x[at_hand]), short), there
 
 

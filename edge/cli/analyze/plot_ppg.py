@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from edge.cli.analyze.picture import label_times, picture
-from edge.dsp.beats import band_passed, find_beats
-from edge.dsp.ppg_breaks import MAX_BRIDGE_S
+from edge.dsp.ppg.beats import band_passed, find_beats
+from edge.dsp.ppg.breaks import MAX_BRIDGE_S
 from edge.dsp.resample import to_grid
-from edge.dsp.rhythm_features import RATE_HZ, WINDOW_S, prepared
+from edge.dsp.rhythm.features import RATE_HZ, WINDOW_S, prepared
 from edge.types import Block, Reading
 from edge.window import sample_times
 

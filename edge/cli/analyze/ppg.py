@@ -16,7 +16,7 @@ import numpy as np
 from edge.analyzers import pulse, rhythm
 from edge.cli._file_notes import PPG_RATES_HZ, of_rates
 from edge.cli.analyze.one_file import played, tell, through
-from edge.dsp.movement import MOVING
+from edge.dsp.ppg.movement import MOVING
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Analyzer, Reading, Window

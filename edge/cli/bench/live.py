@@ -70,8 +70,8 @@ def main(arguments: Sequence[str]) -> int:
 
     from edge.config import ANALYZERS_BY_STREAM, parse
     from edge.extras import installed, why_not
-    from edge.service import build_service
-    from edge.stats import resident_mb
+    from edge.program.service import build_service
+    from edge.runtime.stats import resident_mb
     from edge.types import ConfigError
 
     imported_s = time.monotonic() - _STARTED

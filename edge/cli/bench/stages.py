@@ -180,8 +180,8 @@ def synthetic_blocks(kind: str, seconds: float) -> Sequence[Block]:
 
 def _roi_blocks(seconds: float) -> Iterator[Block]:
     from edge.dsp import synthesis
-    from edge.dsp.face_columns import COLUMNS, SKIN
-    from edge.dsp.face_spectra import BLOOD_RGB
+    from edge.dsp.face.columns import COLUMNS, SKIN
+    from edge.dsp.face.spectra import BLOOD_RGB
 
     heart = synthesis.beats([synthesis.Episode(0.0, "sinus", 72.0)], seconds + 1.0)
     t = np.arange(round(seconds * _ROI_HZ)) / _ROI_HZ

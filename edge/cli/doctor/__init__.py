@@ -99,7 +99,7 @@ def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack)
 
 def _unless_it_hangs(look: Callable[[], list[Finding]]) -> list[Finding]:
     """What is found on a disk, or nothing where it gives no answer: whoever waits for it could not be called off."""
-    from edge.disk_thread import DiskThread
+    from edge.storage.disk_thread import DiskThread
 
     disk = DiskThread("edge-doctor-disk")
     try:

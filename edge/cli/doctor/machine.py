@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.clock import SET_AFTER, kept_by_time_server
-from edge.database import read_only
-from edge.disk import OUTBOX, existing, is_full, must_have_room
 from edge.extras import EXTRA_OF, installed
-from edge.overload.board_health import read_health
+from edge.runtime.overload.board_health import read_health
+from edge.storage.database import read_only
+from edge.storage.disk import OUTBOX, existing, is_full, must_have_room
 from edge.types import EdgeVitalsError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def configuration(config: Config | None) -> Iterator[Finding]:
     """What ``run`` would refuse, beside what other steps find: the state folder and the way to the broker."""
     from edge.assembly import ModelShelf, all_lanes, check_alarms, refusals, state_dir_of
     from edge.ports import taken
-    from edge.state_lock import runs_there
+    from edge.storage.state_lock import runs_there
 
     if config is None:
         return

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Session, Track
-from edge.whole_files import WholeFiles
+from edge.storage.whole_files import WholeFiles
 
 MISSING = -32768
 _LOWEST, _HIGHEST = -32767, 32767

@@ -14,8 +14,8 @@ import numpy as np
 from edge.cli.export.tracks import Session, Track, channels_of
 from edge.clock import iso
 from edge.plain import encode
+from edge.storage.whole_files import WholeFiles
 from edge.types import Block, ConfigError, Reading
-from edge.whole_files import WholeFiles
 
 Columns = dict[str, Any]
 _ROWS, _TEXT_ROWS = 20_000, 1_000  # together in memory, of a table of samples, and of one of words

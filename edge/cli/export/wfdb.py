@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import Mark, Session, Track
-from edge.whole_files import WholeFiles
+from edge.storage.whole_files import WholeFiles
 
 _NOTE, _SKIP, _AUX = 22, 59, 63
 _FORMATS: dict[int, np.dtype[Any]] = {16: np.dtype("<i2"), 32: np.dtype("<i4")}

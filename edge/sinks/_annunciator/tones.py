@@ -10,7 +10,7 @@ import wave
 from pathlib import Path
 from typing import Final
 
-from edge.disk import is_full
+from edge.storage.disk import is_full
 
 RATE_HZ: Final = 16_000
 PULSES: Final = {"low": 2, "medium": 3, "high": 5}

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edge.database import read_only
+from edge.storage.database import read_only
 
 _ROW_TYPES = [int, str, int, str, float, str, bytes]
 _UNREADABLE = (sqlite3.Error, UnicodeError)  # a text that is none, too

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.clock import Clock
-from edge.database import Opened, connection, opened, put_aside
 from edge.sinks._outbox.row import Row, from_disk, is_readable
 from edge.sinks._outbox.salvage import salvage
 from edge.sinks._outbox.seal import is_broken, sealed
 from edge.sinks._outbox.tables import COLUMNS, INSERT, SCHEMA
+from edge.storage.database import Opened, connection, opened, put_aside
 
 
 class There(NamedTuple):

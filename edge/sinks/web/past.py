@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from edge.alarms.bed import recording_of
 from edge.alarms.conditions import DRILL
-from edge.dsp.beats import band_passed, polarity
-from edge.dsp.ppg_breaks import MAX_BRIDGE_S
-from edge.dsp.pulse_rate import RATE_SPAN_S, WINDOW_S
+from edge.dsp.ppg.beats import band_passed, polarity
+from edge.dsp.ppg.breaks import MAX_BRIDGE_S
+from edge.dsp.ppg.pulse_rate import RATE_SPAN_S, WINDOW_S
 from edge.dsp.resample import to_grid
-from edge.dsp.rest_look import look
+from edge.dsp.rest.look import look
 from edge.recording import Entry, Recording
 from edge.sinks.web.receipt import receipt
 from edge.sinks.web.traces import Traces, channels_read, read_channel

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.clock import Clock
-from edge.disk_thread import DiskThread, Gathered
 from edge.sinks.web.access import SESSION_S, Sessions
-from edge.whole_files import write_whole
+from edge.storage.disk_thread import DiskThread, Gathered
+from edge.storage.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 

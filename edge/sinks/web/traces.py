@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.face_columns import COLUMNS, SKIN
+from edge.dsp.face.columns import COLUMNS, SKIN
 from edge.types import Block
 
 SHOWN_HZ: Final = 100.0

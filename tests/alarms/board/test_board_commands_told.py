@@ -7,7 +7,7 @@ import pytest
 from board_told import board, hr, rates, say, standing, through_json, what
 from edge import inference
 from edge.alarms.auscultation import Place
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 from edge.types import Reading, SourceStatus
 
 AF = Reading("ppg.rhythm", 3.0, "af", quality=0.9, bed="bed1", source="node")

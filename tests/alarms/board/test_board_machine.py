@@ -21,7 +21,7 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import PER_SOURCE
 from edge.alarms.delivery import Chain, Role
 from edge.alarms.rules import rules_from
-from edge.dsp.murmur_decision import FEATURES, Calibration
+from edge.dsp.pcg.decision import FEATURES, Calibration
 from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
 
 LINE = (1.0, 0.0, 0.0, 0.5)

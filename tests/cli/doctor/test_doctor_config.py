@@ -10,7 +10,7 @@ from edge.cli.doctor.machine import configuration
 from edge.cli.doctor.source import listen
 from edge.clock import ManualClock
 from edge.config import parse
-from edge.state_lock import only_one
+from edge.storage.state_lock import only_one
 
 SOURCE = '[device]\nstate_dir = "{folder}"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\n'
 

@@ -15,7 +15,7 @@ from edge.alarms.board import Board
 from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE
 from edge.alarms.rules import AlarmRules, rules_from
 from edge.clock import ManualClock
-from edge.dsp.murmur_decision import Calibration
+from edge.dsp.pcg.decision import Calibration
 from edge.sinks._mqtt.commands import CommandInbox
 from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.payloads import Payloads, Topics

@@ -13,10 +13,10 @@ import textwrap
 
 import pytest
 
-from edge import database as module
 from edge.clock import ManualClock
 from edge.plain import encode, fields_of
 from edge.sinks.mqtt import build
+from edge.storage import database as module
 from outbox_on_disk import alarm, seqs
 
 WAIT_S = 10.0

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from edge import disk_thread
 from edge.clock import ManualClock
 from edge.sinks import outbox
+from edge.storage import disk_thread
 from outbox_on_disk import alarm, waiting
 
 WAIT_S = 10.0

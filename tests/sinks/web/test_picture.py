@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.clock import ManualClock
-from edge.dsp.face_columns import COLUMNS
+from edge.dsp.face.columns import COLUMNS
 from edge.sinks.web.picture import Picture, envelope, waves
 from edge.sinks.web.traces import Traces, channels_read
 from edge.sinks.web.viewers import BEHIND_S, URGENT_KEPT, WAVES_KEPT, Audience, Viewer

@@ -310,7 +310,7 @@ def test_markup_has_no_script_or_style_of_its_own():
 
 def test_nothing_of_the_page_is_imported_without_its_table_in_the_configuration():
     code = (
-        "import sys, edge.cli.run, edge.service, edge.sinks.mqtt\n"
+        "import sys, edge.cli.run, edge.program.service, edge.sinks.mqtt\n"
         "from edge.config import parse\n"
         "from edge.kinds import kinds\n"
         'parse(\'[mqtt]\\nhost = "127.0.0.1"\\n[sources.a]\\nkind = "synthetic"\')\n'

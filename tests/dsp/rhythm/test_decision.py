@@ -1,0 +1,81 @@
+"""Logits to words: AF at its threshold, groups by their sum, and nothing when it is not a pulse."""
+
+import numpy as np
+import pytest
+
+from edge.dsp.rhythm.decision import Calibration, blended, decide
+
+CALIBRATION = Calibration(1.0, 0.3, 0.4, 0.5, np.zeros(3), np.ones(3))
+
+
+def logits(*p):
+    return np.log(np.array(p) + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p", "decision"),
+    [
+        ((0.9, 0.02, 0.02, 0.02, 0.02, 0.02, 0.0), "sinus"),
+        ((0.3, 0.02, 0.02, 0.1, 0.1, 0.46, 0.0), "af"),
+        ((0.3, 0.2, 0.2, 0.0, 0.0, 0.3, 0.0), "ectopy"),
+        ((0.3, 0.0, 0.0, 0.2, 0.2, 0.3, 0.0), "tachyarrhythmia"),
+        ((0.1, 0.0, 0.0, 0.0, 0.0, 0.2, 0.7), ""),
+    ],
+)
+def test_decisions(p, decision):
+    verdict = decide(logits(*p), CALIBRATION)
+    assert verdict.decision == decision
+    assert sum(verdict.probabilities) == pytest.approx(1.0)
+    assert verdict.p_af == verdict.probabilities[5]
+    assert verdict.p_none == pytest.approx(p[6], abs=1e-6)
+
+
+def test_a_network_that_is_very_sure_is_no_overflow():
+    for at, by, decision in ((0, 2000.0, "sinus"), (5, 2000.0, "af"), (6, 300.0, "")):
+        z = np.zeros(7)
+        z[at] = by
+        verdict = decide(z, CALIBRATION)
+        assert (verdict.decision, verdict.p_none) == (decision, pytest.approx(float(at == 6)))
+
+
+def test_temperature_softens_and_keeps_the_order():
+    z = np.array([3.0, 1.0, 0.0, 0.0, 0.0, 2.0, -2.0])
+    soft = decide(z, Calibration(3.0, 0.3, 0.9, 0.5, np.zeros(3), np.ones(3)))
+    assert max(soft.probabilities) < max(decide(z, CALIBRATION).probabilities)
+    assert np.argmax(soft.probabilities) == 0
+
+
+def test_inputs_are_scaled_and_limited():
+    wave, feature = CALIBRATION.inputs(np.zeros(1000), np.array([0.5, 100.0, -100.0]))
+    assert wave.shape == (1, 1, 1, 1000)
+    assert feature.tolist() == [[0.5, 4.0, -4.0]]
+    assert wave.dtype == feature.dtype == np.float32
+    card = {
+        "temperature": 1,
+        "trees_share": 0.25,
+        "af_threshold": 0.4,
+        "none_limit": 0.5,
+        "feature_mean": [1, 2, 3],
+        "feature_sd": [2, 4, 0.5],
+    }
+    of_card = Calibration.from_card({"calibration": card})
+    assert of_card.inputs(np.zeros(4), np.array([3.0, 2.0, 2.5]))[1].tolist() == [[1.0, 0.0, -1.0]]
+    assert of_card.trees_share == 0.25
+
+
+def test_trees_have_their_share_of_every_class_whatever_the_scale_of_their_logits():
+    network, trees = logits(0.5, 0.1, 0.1, 0.05, 0.05, 0.1, 0.1), logits(0.02, 0.1, 0.1, 0.05, 0.05, 0.48, 0.2)
+    for share in (0.0, 0.3, 1.0):
+        product = np.exp(network) ** (1 - share) * np.exp(trees) ** share
+        for aside in (0.0, 7.0, -300.0):
+            p = np.exp(blended(network - aside, trees + aside, share))
+            np.testing.assert_allclose(p, product, rtol=1e-6)
+    assert decide(blended(network, trees, 0.0), CALIBRATION).decision == "sinus"
+    assert decide(blended(network, trees, 1.0), CALIBRATION).decision == "af"
+
+
+def test_many_windows_are_blended_as_one_by_one():
+    rng = np.random.default_rng(3)
+    network, trees = rng.normal(size=(5, 7)), 40.0 * rng.normal(size=(5, 7))
+    alone = [blended(a, b, 0.3) for a, b in zip(network, trees, strict=True)]
+    np.testing.assert_array_equal(blended(network, trees, 0.3), np.stack(alone))
