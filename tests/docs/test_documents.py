@@ -18,7 +18,7 @@ from edge.config import parse
 from edge.config.keys import KEYS
 from edge.kinds import kinds
 from edge.types import ConfigError
-from tests.docs.markdown_blocks import DOCUMENTS, ROOT, blocks_of
+from markdown_blocks import DOCUMENTS, ROOT, blocks_of
 from tests.docs.test_asyncapi import faults
 
 NOT_RUN = "not run by tests: "

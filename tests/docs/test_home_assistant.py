@@ -9,7 +9,7 @@ import yaml
 
 from discovery_message import message, of
 from edge.alarms.lifecycle import SOUNDS
-from tests.docs.markdown_blocks import blocks_of
+from markdown_blocks import blocks_of
 
 DEVICE = message()
 COMPONENTS = DEVICE["components"]

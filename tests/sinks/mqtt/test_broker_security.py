@@ -25,8 +25,8 @@ from edge.cli._mqtt_client import PASSWORD_ENV
 from edge.demo.broker import free_port
 from edge.mqtt.broker import Options
 from edge.recording import Recording
+from markdown_blocks import blocks_of
 from mqtt_device import refusal
-from tests.docs.markdown_blocks import blocks_of
 from whole_program import running
 
 ROOT = Path(__file__).parents[3]

@@ -14,7 +14,7 @@ import pytest
 from edge.inference import bench
 
 ALL = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
-TINY = Path(__file__).parent / "models" / "tiny"
+TINY = Path(__file__).parents[1] / "models" / "tiny"
 
 
 @pytest.fixture
