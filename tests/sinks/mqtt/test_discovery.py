@@ -34,7 +34,9 @@ OPTIONAL = {
     },
     "event": {"value_template"},
     "button": {"command_template", "entity_category", "enabled_by_default"},
-    "binary_sensor": {"value_template", "expire_after", "device_class", "json_attributes_topic"},
+    "binary_sensor": {
+        *("value_template", "expire_after", "device_class", "json_attributes_topic", "json_attributes_template"),
+    },
     "select": {"state_topic", "value_template", "command_template"},
 }
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
