@@ -25,6 +25,13 @@ from edge.types import DEVICE_BED, HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)
 _UNITS = {"hr": "bpm", "perfusion": "%"}  # as the readings say them
+_ICONS = {
+    "hr": "heart-pulse",
+    "rhythm": "heart-flash",
+    "murmur": "stethoscope",
+    "perfusion": "pulse",
+    "quality": "signal",
+}
 _DECIMALS, _DECIMALS_ELSE = {"hr": 0}, 2  # shown; Home Assistant keeps the whole number
 _EVENT_TYPES = ("on", "ack", "latched", "off", DRILL)
 _EVENT = (
@@ -97,8 +104,10 @@ def _sensor(device: str, root: str, bed: str, metric: str, hops: Mapping[str, fl
         "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
         "expire_after": max(5, round(HOPS_KEPT * hops.get(metric, 1.0)) + 2),
     }
+    kind = metric.rpartition(".")[2]
+    if icon := _ICONS.get(kind):
+        component["icon"] = f"mdi:{icon}"
     if metric not in _STRINGS:
-        kind = metric.rpartition(".")[2]
         component["state_class"] = "measurement"
         component["suggested_display_precision"] = _DECIMALS.get(kind, _DECIMALS_ELSE)
         if unit := _UNITS.get(kind):
