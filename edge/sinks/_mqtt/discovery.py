@@ -25,6 +25,13 @@ from edge.types import DEVICE_BED, HEARTBEAT_EVERY_S
 
 _STRINGS = ("ppg.rhythm",)
 _UNITS = {"hr": "bpm", "perfusion": "%"}  # as the readings say them
+_ICONS = {
+    "hr": "heart-pulse",
+    "rhythm": "heart-flash",
+    "murmur": "stethoscope",
+    "perfusion": "pulse",
+    "quality": "signal",
+}
 _DECIMALS, _DECIMALS_ELSE = {"hr": 0}, 2  # shown; Home Assistant keeps the whole number
 _EVENT_TYPES = ("on", "ack", "latched", "off", DRILL)
 _EVENT = (
@@ -37,6 +44,7 @@ _OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)
 _EXPIRE_S = round(3 * HEARTBEAT_EVERY_S)  # three heartbeats missed
 _PAUSE_S, _STANDBY_S = 120.0, 3600.0  # what a button asks for, where the rules allow as much
 _NOT_SAID = "not said"  # "none" would be no state at all to a select
+_EMPTIED = "None if not value else"  # a bed that is no more: its retained state goes before its entities do
 _AVAILABLE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"  # "stopped" is no word it knows
 
 
@@ -96,8 +104,10 @@ def _sensor(device: str, root: str, bed: str, metric: str, hops: Mapping[str, fl
         "json_attributes_topic": f"{root}/{bed}/reading/{metric}",
         "expire_after": max(5, round(HOPS_KEPT * hops.get(metric, 1.0)) + 2),
     }
+    kind = metric.rpartition(".")[2]
+    if icon := _ICONS.get(kind):
+        component["icon"] = f"mdi:{icon}"
     if metric not in _STRINGS:
-        kind = metric.rpartition(".")[2]
         component["state_class"] = "measurement"
         component["suggested_display_precision"] = _DECIMALS.get(kind, _DECIMALS_ELSE)
         if unit := _UNITS.get(kind):
@@ -126,8 +136,9 @@ def _silenced(device: str, root: str, bed: str, what: str, shown: str) -> dict[s
         "unique_id": f"{device}/{bed}/{what}",
         "name": shown,
         "state_topic": f"{root}/{bed}/state",
-        "value_template": f"{{{{ 'ON' if value_json.{what}_until else 'OFF' }}}}",
+        "value_template": f"{{{{ {_EMPTIED} 'ON' if value_json.{what}_until else 'OFF' }}}}",
         "json_attributes_topic": f"{root}/{bed}/state",
+        "json_attributes_template": "{{ value or '{}' }}",
     }
 
 
@@ -139,7 +150,7 @@ def _site(device: str, root: str, bed: str) -> dict[str, Any]:
         "name": f"{bed} auscultation site",
         "options": [*SITES, _NOT_SAID],
         "state_topic": f"{root}/{bed}/state",
-        "value_template": f"{{{{ value_json.site or '{_NOT_SAID}' }}}}",
+        "value_template": f"{{{{ {_EMPTIED} value_json.site or '{_NOT_SAID}' }}}}",
         "command_topic": f"{root}/{bed}/cmd/site",
         "command_template": _template(f""", "site": "{{{{ 'none' if value == '{_NOT_SAID}' else value }}}}\""""),
     }
@@ -166,7 +177,8 @@ def _alarm_components(
             "name": f"{shown} alarm standing",
             "device_class": "problem",
             "state_topic": f"{root}/heartbeat",
-            "value_template": f"{{{{ 'ON' if {beds}.standing > {beds}.drills else 'OFF' }}}}",
+            "value_template": "{{ "
+            f"None if '{bed}' not in value_json.beds else 'ON' if {beds}.standing > {beds}.drills else 'OFF' }}}}",
             "expire_after": _EXPIRE_S,
         },
     }

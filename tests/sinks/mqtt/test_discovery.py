@@ -30,11 +30,13 @@ COMMON = {"platform", "unique_id", "name"}
 OPTIONAL = {
     "sensor": {
         *("value_template", "json_attributes_topic", "expire_after", "state_class", "unit_of_measurement"),
-        "suggested_display_precision",
+        *("suggested_display_precision", "icon"),
     },
     "event": {"value_template"},
     "button": {"command_template", "entity_category", "enabled_by_default"},
-    "binary_sensor": {"value_template", "expire_after", "device_class", "json_attributes_topic"},
+    "binary_sensor": {
+        *("value_template", "expire_after", "device_class", "json_attributes_topic", "json_attributes_template"),
+    },
     "select": {"state_topic", "value_template", "command_template"},
 }
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
@@ -95,6 +97,13 @@ def test_a_word_is_no_measurement_and_a_number_has_its_unit(components, metric, 
     (one,) = [c for c in of(components, "sensor") if c["name"] == f"bed1 {metric}"]
     assert (one.get("unit_of_measurement"), one.get("state_class")) == (unit, state_class)
     assert one.get("suggested_display_precision") == decimals
+
+
+def test_every_number_and_word_has_an_icon_of_its_own_kind(components):
+    """None of them has a device class that would bring one."""
+    icons = {one["name"]: one["icon"] for one in of(components, "sensor")}
+    assert all(icon.startswith("mdi:") for icon in icons.values())
+    assert len(set(icons.values())) == len(HOPS)
 
 
 def test_a_bed_has_the_sensors_of_its_own_sources_only():

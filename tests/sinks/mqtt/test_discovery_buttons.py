@@ -169,9 +169,13 @@ def listening(site=""):
 
 def shown(component, board, clock):
     """What Home Assistant shows of a bed's state: the expression of the template, which is Python's as well."""
-    (state,) = [json.loads(Payloads(clock, "b").bed(one)) for one in board.statuses(clock.now())]
-    (expression,) = re.findall(r"^\{\{ (.*) \}\}$", component["value_template"])
-    return eval(expression, {"value_json": SimpleNamespace(**state)})
+    (payload,) = [Payloads(clock, "b").bed(one).decode() for one in board.statuses(clock.now())]
+    return rendered(component["value_template"], value=payload, value_json=SimpleNamespace(**json.loads(payload)))
+
+
+def rendered(template, **known):
+    (expression,) = re.findall(r"^\{\{ (.*) \}\}$", template)
+    return eval(expression, known)
 
 
 def the_select(components):
@@ -223,6 +227,21 @@ def test_what_silences_a_bed_is_shown_until_it_ends(components, clock):
     assert both() == ("OFF", "OFF")
 
 
+def test_a_bed_that_is_no_more_is_not_known_and_no_fault_of_a_template(components):
+    """Its retained state is emptied, and heartbeats are without it, before Home Assistant hears that its entities go.
+    Of an empty payload there is no ``value_json``."""
+    of_state = [one for one in components.values() if one.get("state_topic") == Topics(ROOT).bed("bed2")]
+    assert {one["platform"] for one in of_state} == {"binary_sensor", "select"}
+    for one in of_state:
+        assert rendered(one["value_template"], value="") is None
+        if "json_attributes_topic" in one:
+            attributes = one["json_attributes_template"]
+            assert (rendered(attributes, value=""), rendered(attributes, value='{"v": 1}')) == ("{}", '{"v": 1}')
+    others = SimpleNamespace(beds={"bed1": SimpleNamespace(standing=1, drills=0)})
+    assert rendered(components["bed2_standing"]["value_template"], value_json=others) is None
+    assert rendered(components["bed1_standing"]["value_template"], value_json=others) == "ON"
+
+
 def test_whether_an_alarm_stands_is_shown_by_the_heartbeat_and_a_drill_is_none(components, clock):
     board = Board({"bed1": AlarmRules(), "bed2": AlarmRules()}, boot="b")
 
@@ -231,8 +250,7 @@ def test_whether_an_alarm_stands_is_shown_by_the_heartbeat_and_a_drill_is_none(c
         assert (one["state_topic"], one["expire_after"]) == (Topics(ROOT).heartbeat, 15)
         sent = json.loads(Payloads(clock, "b").heartbeat(Heartbeat(clock.now(), 5.0, board.heartbeat()), {}))
         beds = {bed: SimpleNamespace(**counts) for bed, counts in sent["beds"].items()}
-        (expression,) = re.findall(r"^\{\{ (.*) \}\}$", one["value_template"])
-        return eval(expression, {"value_json": SimpleNamespace(beds=beds)})
+        return rendered(one["value_template"], value_json=SimpleNamespace(beds=beds))
 
     def shown_of_all():
         return [standing(name) for name in ("bed1", "bed2", "_device")]
