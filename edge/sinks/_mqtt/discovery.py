@@ -39,6 +39,11 @@ _EVENT = (
     ' "text": value_json.text, "priority": value_json.priority, "occurrence": value_json.occurrence,'
     ' "change": value_json.evidence.change, "historical": value_json.historical} | to_json }}'
 )
+_ANSWER_TYPES = ("done", "refused")
+_ANSWER = (
+    '{{ {"event_type": "done" if value_json.ok else "refused", "command": value_json.command, "id": value_json.id,'
+    ' "text": value_json.text, "by": value_json.by} | to_json }}'
+)
 _OF_DEVICE = tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
 _OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)
 _EXPIRE_S = round(3 * HEARTBEAT_EVERY_S)  # three heartbeats missed
@@ -159,8 +164,8 @@ def _site(device: str, root: str, bed: str) -> dict[str, Any]:
 def _alarm_components(
     device: str, root: str, bed: str, shown: str, conditions: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """A bed's alarms as events, whether one stands now, a button for each condition that acknowledges it, and one for a
-    drill."""
+    """A bed's alarms as events, whether one stands now, a button for each condition that acknowledges it, one for a
+    drill, and what came of the commands: a button shows nothing of one that was refused."""
     beds = f"value_json.beds['{bed}']"
     components: dict[str, dict[str, Any]] = {
         f"{bed}_event": {
@@ -170,6 +175,15 @@ def _alarm_components(
             "state_topic": f"{root}/{bed}/event",
             "event_types": list(_EVENT_TYPES),
             "value_template": _EVENT,
+        },
+        f"{bed}_answer": {
+            "platform": "event",
+            "unique_id": f"{device}/{bed}/answer",
+            "name": f"{shown} command answers",
+            "entity_category": "diagnostic",
+            "state_topic": f"{root}/{bed}/cmd/result",
+            "event_types": list(_ANSWER_TYPES),
+            "value_template": _ANSWER,
         },
         f"{bed}_standing": {
             "platform": "binary_sensor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from edge.alarms.conditions import CONDITIONS, OF_DEVICE
 from edge.clock import ManualClock
 from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.payloads import Payloads, Topics
-from edge.types import PRESENCES, Alarm
+from edge.types import PRESENCES, Alarm, Command, CommandResult
 
 # What Home Assistant's MQTT integration takes at the top of a device message and requires of each platform.
 TOP = {"device", "origin", "components", "availability", "qos"}
@@ -32,7 +33,7 @@ OPTIONAL = {
         *("value_template", "json_attributes_topic", "expire_after", "state_class", "unit_of_measurement"),
         *("suggested_display_precision", "icon"),
     },
-    "event": {"value_template"},
+    "event": {"value_template", "entity_category"},
     "button": {"command_template", "entity_category", "enabled_by_default"},
     "binary_sensor": {
         *("value_template", "expire_after", "device_class", "json_attributes_topic", "json_attributes_template"),
@@ -110,7 +111,7 @@ def test_a_bed_has_the_sensors_of_its_own_sources_only():
     found = json.loads(discovery("x", ROOT, {"bed1": ["ppg.hr"], "bed2": ["pcg.murmur"], "bed3": []}, "1", HOPS))
     topics = [one["state_topic"] for one in of(found["components"], "sensor")]
     assert topics == [Topics(ROOT).reading("bed1", "ppg.hr"), Topics(ROOT).reading("bed2", "pcg.murmur")]
-    assert len(of(found["components"], "event")) == 4
+    assert len(of(found["components"], "event")) == 2 * 4
 
 
 @given(hop_s=st.floats(0.1, 120.0))
@@ -121,7 +122,7 @@ def test_a_sensor_expires_after_three_hops_in_whole_seconds(hop_s):
 
 
 def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
-    events = of(components, "event")
+    events = [one for one in of(components, "event") if one["name"].endswith(" alarms")]
     assert [one["state_topic"] for one in events] == [Topics(ROOT).event(bed) for bed in ("_device", "bed1", "bed2")]
     for one in events:
         assert one["event_types"] == [*PRESENCES, "drill"]
@@ -141,12 +142,28 @@ def test_each_bed_has_one_event_entity_that_knows_every_presence(components):
     assert json.loads(Payloads(ManualClock(), "b").alarm(replace(alarm, drill=True)))["drill"] is True
 
 
+def test_what_came_of_a_command_is_an_event_of_its_own(components):
+    """A button shows nothing of a command that was refused."""
+    answers = [one for one in of(components, "event") if one["name"].endswith(" command answers")]
+    assert [one["state_topic"] for one in answers] == [Topics(ROOT).result(bed) for bed in ("_device", "bed1", "bed2")]
+    command = Command("ack", "bed1", 0.0, "c1", "nurse", id="bed1/brady")
+    for ok, kind in ((True, "done"), (False, "refused")):
+        sent = json.loads(Payloads(ManualClock(), "b").result(CommandResult(command, 0.0, ok, "why")))
+        for one in answers:
+            assert kind in one["event_types"]
+            (expression,) = re.findall(r"^\{\{ (.*) \| to_json \}\}$", one["value_template"])
+            shown = eval(expression, {"value_json": SimpleNamespace(**sent)})
+            assert shown == {"event_type": kind, "command": "ack", "id": "bed1/brady", "text": "why", "by": "nurse"}
+
+
 @given(device=NAMES, beds=st.lists(NAMES, min_size=1, max_size=4, unique=True))
 def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
     components = message(device, f"vitals/{device}", beds)["components"]
     buttons = len(CONDITIONS) - len(OF_DEVICE) + 4  # pause, a test alarm, begin and end of standby
-    of_device = 4 + len(OF_DEVICE) + 1  # heartbeat, event, standing, test alarm; a model can fail for all beds at once
-    states = 5  # event, standing, paused, standby, site
+    of_device = (
+        5 + len(OF_DEVICE) + 1
+    )  # heartbeat, event, answer, standing, test alarm; a model can fail for all beds at once
+    states = 6  # event, answer, standing, paused, standby, site
     assert len(components) == len(beds) * (len(HOPS) + states + buttons) + of_device
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
     assert len({one["unique_id"] for one in components.values()}) == len(components)
