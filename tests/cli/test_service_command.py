@@ -54,14 +54,17 @@ def test_install_upgrade_and_uninstall(root, capsys):
     assert main(["service", "install", "--root", str(root)]) == 0
     (root / DROP_INS).mkdir()
     (root / DROP_INS / "override.conf").write_text("[Service]\nNice=0\n")
+    (root / service.IN_MEMORY).mkdir(parents=True)  # as a service that was killed leaves it
+    (root / service.IN_MEMORY / "alarms.0").write_text("state")
     capsys.readouterr()
     assert main(["service", "uninstall", "--root", str(root), "--purge"]) == 0
     removed = capsys.readouterr().out.splitlines()
-    gone = (UNIT, UDEV, SYSUSERS, "var/lib/edge-vitals", "etc/edge-vitals", DROP_INS)
+    gone = (UNIT, UDEV, SYSUSERS, "var/lib/edge-vitals", "run/edge-vitals", "etc/edge-vitals", DROP_INS)
     assert removed == [f"removed {root / one}" for one in gone]
     system = {"systemd/system", "udev/rules.d", "sysusers.d"}  # folders that every machine has
     assert {str(p.relative_to(root / "etc")) for p in (root / "etc").rglob("*")} - system == {"systemd", "udev"}
     assert list((root / "var").rglob("*")) == [root / "var/lib"]
+    assert not list((root / "run").rglob("*"))
 
 
 def test_what_a_package_brought_is_used_and_left_to_it(root, capsys):
@@ -155,6 +158,24 @@ def test_the_status_of_a_service_that_does_not_run_says_why(root, machine, capsy
     assert service._status(root, service._program(), CONFIG, live=True) == 3
     told = capsys.readouterr().out.splitlines()
     assert told[-2:] == ["edge-vitals: activating", "its last words: mqtt-password: Permission denied"]
+
+
+@pytest.mark.parametrize(("tries", "words"), [("3", ["its last words: no such key"]), ("0", [])])
+def test_while_a_failed_start_is_tried_again_the_status_has_the_words_of_the_run_before(
+    root, machine, capsys, tries, words
+):
+    _, program = machine
+    assert main(["service", "install", "--root", str(root)]) == 0
+    shown = f'show) case "$*" in *NRestarts*) echo {tries};; *) echo 5ca1ab1e;; esac;;'
+    program("systemctl", f"case $1 in is-active) echo activating; exit 3;; {shown} esac")
+    program("journalctl", 'case "$*" in *"--boot _SYSTEMD_UNIT=edge-vitals.service") echo "no such key";; esac')
+    assert service._status(root, service._program(), CONFIG, live=True) == 3
+    assert capsys.readouterr().out.splitlines()[-1 - len(words) :] == ["edge-vitals: activating", *words]
+
+
+def test_a_command_may_take_the_longest_stop_and_a_busy_board_reading_its_units_anew():
+    (limit,) = [line for line in files("x")[UNIT].splitlines() if line.startswith("TimeoutStopSec=")]
+    assert float(limit.partition("=")[2]) + 60.0 <= service._COMMAND_S
 
 
 def test_the_service_starts_the_program_that_installed_it(root, tmp_path, monkeypatch):

@@ -31,6 +31,12 @@ def test_a_maintainers_script_is_valid_shell(script):
     assert subprocess.run(["sh", "-n", str(PARTS / script)], check=False).returncode == 0
 
 
+def test_a_purge_leaves_nothing_in_memory():
+    """A service that was killed leaves the last word of its alarms there, for a user who is gone then."""
+    purge = (PARTS / "postrm").read_text().partition('if [ "$1" = purge ]')[2]
+    assert {"/var/lib/edge-vitals", "/run/edge-vitals", "/etc/edge-vitals"} <= set(purge.split())
+
+
 class Chroot:
     """A Debian of its own. Commands run without our environment and without a network."""
 

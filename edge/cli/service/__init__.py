@@ -12,7 +12,10 @@ from pathlib import Path
 from edge.cli.service.files import CONFIG, DROP_INS, files, packaged
 
 STATE = "var/lib/edge-vitals"
-_COMMAND_S = 30.0
+IN_MEMORY = "run/edge-vitals"
+"""The unit's RuntimeDirectoryPreserve= keeps it: a service that was killed has left the last word of its alarms there."""
+_COMMAND_S = 120.0
+"""A stop takes up to the unit's TimeoutStopSec, and a busy board half a minute to read all its units anew."""
 _START_S = 210.0
 """The unit's TimeoutStopSec and TimeoutStartSec, and some more."""
 _ACTIONS = {
@@ -104,15 +107,24 @@ def _start() -> None:
         raise EdgeVitalsError(f"the service does not start: {_last_words() or error}") from None
 
 
-def _last_words() -> str:
-    """The last line that the service's last run logged, "" where there is none or we may not read it."""
+def _last_words(*, also_before: bool = False) -> str:
+    """The last line that the service's last run logged, "" where there is none or we may not read it.
+
+    also_before: or that of a run before, where systemd tries a failed one again: a new one says nothing at first.
+    """
     try:
-        run_id = _asked("systemctl", "show", "--value", "--property=InvocationID", "edge-vitals")
+        run_id, tries = (
+            _asked("systemctl", "show", "--value", f"--property={name}", "edge-vitals")
+            for name in ("InvocationID", "NRestarts")
+        )
         if not run_id:
             return ""
         _asked("journalctl", "--sync")
-        mine = f"_SYSTEMD_INVOCATION_ID={run_id}"
-        return _asked("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1", mine)
+        last = ("journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=1")
+        said = _asked(*last, f"_SYSTEMD_INVOCATION_ID={run_id}")
+        if not said and also_before and tries not in ("", "0"):
+            said = _asked(*last, "--boot", "_SYSTEMD_UNIT=edge-vitals.service")
+        return said
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
@@ -127,7 +139,7 @@ def _uninstall(root: Path, *, live: bool, purge: bool) -> int:
     for name in files("", ""):
         _remove(root / name)
     if purge:
-        for folder in (STATE, "etc/edge-vitals", DROP_INS):
+        for folder in (STATE, IN_MEMORY, "etc/edge-vitals", DROP_INS):
             _remove(root / folder)
     if live:
         _do("systemctl", "daemon-reload")
@@ -153,7 +165,7 @@ def _status(root: Path, program: str, config: str, *, live: bool) -> int:
         good &= said.returncode == 0
         lines = (said.stdout.strip() or said.stderr.strip() or "unknown").splitlines()
         print(f"edge-vitals: {lines[0]}")
-        if said.returncode and (last := _last_words()):
+        if said.returncode and (last := _last_words(also_before=True)):
             print(f"its last words: {last}")
     return 0 if good else 3
 
