@@ -134,6 +134,7 @@ def test_a_machine_without_udev_watches_all_the_same(root, machine):
         f"chown --recursive --no-dereference edge-vitals:edge-vitals {root}/var/lib/edge-vitals",
         "systemctl daemon-reload",
         "udevadm control --reload",
+        "udevadm trigger --settle --subsystem-match=tty --subsystem-match=video4linux",  # for what is plugged in
         "systemctl enable edge-vitals",
         "systemctl restart edge-vitals",
     ]

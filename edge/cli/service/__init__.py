@@ -18,6 +18,10 @@ _COMMAND_S = 120.0
 """A stop takes up to the unit's TimeoutStopSec, and a busy board half a minute to read all its units anew."""
 _START_S = 210.0
 """The unit's TimeoutStopSec and TimeoutStartSec, and some more."""
+_DEVICES = (
+    ("control", "--reload"),
+    ("trigger", "--settle", "--subsystem-match=tty", "--subsystem-match=video4linux"),  # those that are plugged in
+)
 _ACTIONS = {
     "install": "write the unit (watchdog, sandbox), udev rules and the service's user, then start it",
     "uninstall": "stop it and remove those files",
@@ -91,7 +95,8 @@ def _install(root: Path, program: str, config: str, *, live: bool) -> int:
         if (root / STATE).exists():  # what root left there by a run by hand would keep the service out
             _do("chown", "--recursive", "--no-dereference", "edge-vitals:edge-vitals", str(root / STATE), may_fail=True)
         _do("systemctl", "daemon-reload")
-        _do("udevadm", "control", "--reload", may_fail=True)  # a container has none, and can watch all the same
+        for command in _DEVICES:
+            _do("udevadm", *command, may_fail=True)  # a container has none, and can watch all the same
         _do("systemctl", "enable", "edge-vitals")
         _start()
     return 0
