@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,10 @@ def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collect
         if config.named or kind in announced or not wanted & sent:
             yield fault(step, "stream_missing", f"no {kind}, which {needy} need(s)")
         else:
-            yield fine(step, f"no {kind}: nothing to do for {needy}")
+            busy = [name for name in config.analyzers if not any(name in readers[silent] for silent in wanted - sent)]
+            yield fine(
+                step, f"no {kind}: nothing to do for {needy}; analyzers = {json.dumps(busy)} saves what it takes"
+            )
 
 
 def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: int) -> Iterator[Finding]:
