@@ -33,7 +33,7 @@ METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_alarm_transitions_total": ("counter", "Alarm transitions", ("bed", "condition", "presence")),
     "edge_vitals_source_up": ("gauge", "1 while a source delivers", ("bed", "source")),
     "edge_vitals_source_blind_seconds_total": ("counter", "Seconds a source was away", ("bed", "source")),
-    "edge_vitals_latency_seconds": ("gauge", "From a window's end to its reading", ("quantile",)),
+    "edge_vitals_latency_seconds": ("gauge", "From a window's end to its reading", ("percentile",)),
     "edge_vitals_main_queue": ("gauge", "Items that wait for the main thread", ()),
     "edge_vitals_inbox_blocks": ("gauge", "Blocks that wait for analysis", ("source",)),
     "edge_vitals_dropped_blocks_total": ("counter", "Blocks dropped because analysis was late", ("source",)),
@@ -155,11 +155,11 @@ class MetricsSink:
 
     def _stats(self, figures: Mapping[str, Any]) -> None:
         latency = figures.get("latency_ms") or {}
-        for quantile, name in (("0.5", "p50"), ("0.95", "p95")):
+        for percentile, name in (("50", "p50"), ("95", "p95")):
             if name in latency:
-                self._metric("latency_seconds", quantile).set(latency[name] / 1000.0)
+                self._metric("latency_seconds", percentile).set(latency[name] / 1000.0)
             else:
-                self._drop("latency_seconds", quantile)
+                self._drop("latency_seconds", percentile)
         self._metric("main_queue").set(figures.get("main_queue", 0))
         for source, blocks in figures.get("inbox_blocks", {}).items():
             self._metric("inbox_blocks", source).set(blocks)

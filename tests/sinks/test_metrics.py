@@ -132,7 +132,9 @@ def test_the_programs_own_figures(sink):
     assert found["edge_vitals_temperature_celsius"] == 61.5
     assert found["edge_vitals_degraded_steps"] == 1
     assert found["edge_vitals_resident_bytes"] == 1e8
-    assert 'edge_vitals_latency_seconds{quantile="0.95"}' not in found
+    assert 'edge_vitals_latency_seconds{percentile="95"}' not in found
+    sink.send(Stats(25.0, FIGURES))
+    assert fetch(sink)['edge_vitals_latency_seconds{percentile="95"}'] == FIGURES["latency_ms"]["p95"] / 1000.0
     sink.send(Stats(30.0, {}))
     assert "edge_vitals_temperature_celsius" not in fetch(sink)
 
@@ -142,6 +144,13 @@ def test_every_metric_that_is_declared_is_there(sink):
         sink.send(event)
     sink.send(SourceStatus("node", "bed1", 2.0, "online"))
     assert {re.match(r"\w+", key)[0] for key in fetch(sink)} >= set(METRICS)
+
+
+def test_names_and_labels_are_as_prometheus_lints_them():
+    """A counter ends in ``_total``, and "quantile" and "le" belong to summaries and histograms."""
+    for name, (kind, _, labels) in METRICS.items():
+        assert name.endswith("_total") is (kind == "counter")
+        assert not {"quantile", "le"} & set(labels)
 
 
 def test_the_dashboard_is_current_and_uses_only_metrics_there_are():

@@ -36,7 +36,7 @@ PANELS = [
             )
         ],
     ),
-    ("Latency", "timeseries", "s", 8, [("edge_vitals_latency_seconds", "{{quantile}}")]),
+    ("Latency", "timeseries", "s", 8, [("edge_vitals_latency_seconds", "{{percentile}}")]),
     (
         "Queues",
         "timeseries",
