@@ -52,13 +52,13 @@ def broker(config: Config) -> Iterator[Finding]:
         yield fault("broker", _word(error, options), f"{where}: {error}")
         return
     try:
-        refused, deaf = _refused(connection.client, topic), _deaf(connection, root)
+        refused, unheard = _refused(connection.client, topic), _unheard(connection, root)
     finally:
         connection.close()
     if refused:
         yield fault("broker", "broker_acl", f"{topic}: {refused}")
-    elif deaf:
-        yield fault("broker", "broker_deaf", f"{root}/+/cmd/+: {deaf}")
+    elif unheard:
+        yield fault("broker", *unheard)
     else:
         yield fine("broker", f"{where}, MQTT {'5' if connection.version == 5 else '3.1.1'}")
 
@@ -85,15 +85,31 @@ def _refused(client: Any, topic: str) -> str:
     return str(answer[0]) if answer[0].is_failure else ""
 
 
-def _deaf(connection: Connection, root: str) -> str:
-    """Why no command reaches this user, or ""; where rules in a file let nothing through, the broker does not say so
-    itself, and the answer of a bed that is none must come back."""
+def _unheard(connection: Connection, root: str) -> tuple[str, str] | None:
+    """What is wrong with that which comes back from the broker, and the words for it: no command reaches this user, or
+    what is said on a topic with a dot comes on another one.
+
+    Where rules in a file let nothing through, the broker does not say so itself, and the answer of a bed that is none must
+    come back. What was sent before it has come by then, or never does.
+    """
+    commands, plain, dotted = f"{root}/+/cmd/+", f"{root}/doctor/cmd/result", f"{root}/doctor/cmd/result/a.b"
+    told: list[str] = []
     heard = threading.Event()
-    connection.client.on_message = lambda *_: heard.set()
-    connection.subscribe(f"{root}/+/cmd/+", live_only=True)
-    refused = connection.deaf_to(first_within_s=_ANSWER_S)
-    if refused:
-        return refused[0][1]
-    if _refused(connection.client, f"{root}/doctor/cmd/result") or heard.wait(_ANSWER_S):
-        return ""
-    return "it takes the subscription, and nothing that is said there comes"
+
+    def hear(_client: Any, _user: Any, message: Any) -> None:
+        told.append(message.topic)
+        if message.topic == plain:
+            heard.set()
+
+    connection.client.on_message = hear
+    connection.subscribe(commands, dotted, live_only=True)
+    for topic, why in connection.deaf_to(first_within_s=_ANSWER_S):
+        if topic == commands:
+            return "broker_deaf", f"{commands}: {why}"
+    connection.client.publish(dotted, b'{"v":1}', qos=1, retain=False)
+    if not _refused(connection.client, plain) and not heard.wait(_ANSWER_S):
+        return "broker_deaf", f"{commands}: it takes the subscription, and nothing that is said there comes"
+    for topic in told:
+        if topic.startswith(f"{plain}/") and topic != dotted:
+            return "broker_topics", f"{dotted} comes as {topic}"
+    return None

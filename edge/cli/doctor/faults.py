@@ -118,6 +118,10 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "the broker lets nobody command this monitor",
         "allow this user to read cmd/+ of its beds, or acknowledge at the page",
     ),
+    "broker_topics": (
+        "the broker changes topics that have a dot, as those of readings do",
+        "RabbitMQ's plugin is so: another broker, or subscribe to reading/ppg/hr for reading/ppg.hr",
+    ),
     "broker_limits": ("the broker does not take what alarms need", "let it keep retained messages and take QoS 1"),
     "broker_not_tls": ("that port does not speak TLS", "the port of the TLS listener, usually 8883"),
     "broker_needs_tls": ("that port wants TLS", "set tls = true and ca_file"),
@@ -143,6 +147,7 @@ WARNINGS: Final = frozenset(
         "camera_slow",
         "camera_flicker",
         "broker_deaf",
+        "broker_topics",
     }
     | {"face_models_missing", "throttled", "port_framing"}
 )

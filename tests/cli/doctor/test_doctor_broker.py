@@ -6,7 +6,9 @@ import os
 import socket
 import ssl
 import subprocess
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 
 import pytest
 
@@ -119,6 +121,40 @@ def test_a_broker_that_grants_a_subscription_and_lets_nothing_through(new_mosqui
     broker.start()
     monkeypatch.undo()
     assert asked(broker.port) == []
+
+
+@contextmanager
+def between(port, change):
+    """A port that leads to the broker's, where what the broker says goes through ``change``."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def serve():
+            with door.accept()[0] as client, socket.create_connection(("127.0.0.1", port)) as broker:
+                back = Thread(target=pass_on, args=(broker, client, change))
+                back.start()
+                pass_on(client, broker, bytes)
+                back.join()
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield door.getsockname()[1]
+        thread.join()
+
+
+def pass_on(one, other, change):
+    with suppress(OSError):
+        while said := one.recv(65536):
+            other.sendall(change(said))
+    for end in (one, other):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(("change", "found"), [(bytes, []), (lambda x: x.replace(b"a.b", b"a/b"), ["broker_topics"])])
+def test_a_broker_that_changes_topics_with_a_dot(mosquitto, change, found):
+    """As one does that keeps them as AMQP's, whose levels end in dots."""
+    with between(mosquitto.port, change) as port:
+        assert asked(port, host="127.0.0.1") == found
 
 
 @pytest.mark.parametrize("settings", ["retain_available false", "max_qos 0"])
