@@ -229,30 +229,6 @@ def test_readings_that_come_late_bring_the_camera_down_too(scene):
     assert [a.presence for a in overload] == ["on"]
 
 
-def test_half_the_pictures_are_half_the_rate_in_an_epoch_of_their_own():
-    lane = Lane(bed="b", source="cam", primary="roi", analyzers={}, transforms={"video": Nothing()})
-    reader = Reader("cam", "b", Camera(), [lane])
-    runtime_inbox = []
-
-    class Box:
-        def put(self, block):
-            runtime_inbox.append(block)
-
-    reader.inboxes.append(Box())
-    for seq in range(4):
-        reader._deliver([frame(seq)])
-    reader.keep_every = 2
-    for seq in range(4, 10):
-        reader._deliver([frame(seq)])
-    reader.keep_every = 1
-    reader._deliver([frame(10)])
-    assert [(b.epoch, b.seq, b.rate) for b in runtime_inbox] == [
-        *((0, i, 30.0) for i in range(4)),
-        *((1, i, 15.0) for i in (2, 3, 4)),
-        (2, 10, 30.0),
-    ]
-
-
 def test_a_camera_that_is_off_is_closed_and_opened_again():
     from edge.clock import SystemClock
 
