@@ -122,6 +122,7 @@ def test_a_reader_that_is_to_stop_closes_its_device_and_has_not_lost_it():
     reader = reading(of_ppg(0), stop.set)
     reader.run(stop, ManualClock(50.0))
     assert (reader.source.opened, reader.source.closed, reader.reopened, reader.ended) == (1, 1, 0, False)
+    assert reader.error == ""
     reader.inboxes[0].get(0.0)
     assert not reader.inboxes[0].drained, "whoever stopped it decides when no more comes"
 

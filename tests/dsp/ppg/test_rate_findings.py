@@ -157,6 +157,7 @@ ONE_LONG = at(*np.arange(0.4, 10.0, 0.8), *np.arange(10.4, 16.0, 0.8))
         (replace(SLOW, blind=((14.0, 14.2),)), (0, 2, 4, 6), None),
         (replace(SLOW, blind=((12.7, 15.0),)), (0, 1, 2, 4, 6), 50.0),
         (ONE_LONG, (6,), 66.7),
+        (at(*(6.2 + np.cumsum([0.0, *[1.2] * 4, *[0.8] * 6]))), range(6), 50.0),
         (steady(57.0), range(9), 57.0),
     ],
 )
@@ -202,20 +203,36 @@ def test_five_intervals_that_vary_by_three_tenths_are_no_fast_heart(spread, know
 
 
 def stopped(
-    gap_s, *, shapes=1.0, trust=1.0, rise_s=0.2, weak=1.0, uneven=0.0, level=None, every_s=0.8, most=99, blind=()
+    gap_s,
+    *,
+    shapes=1.0,
+    trust=1.0,
+    rise_s=0.2,
+    weak=1.0,
+    uneven=0.0,
+    level=None,
+    every_s=0.8,
+    most=99,
+    blind=(),
+    ripples=(),
+    height=1.0,
 ):
     """What is found of a pulse whose last beat is so long ago, one ``every_s`` before that, at ``most`` so many.
 
-    weak: height of the last beat, uneven: of every second one (a logarithm), beside 1; level: the light's, a second each.
+    weak: height of the last beat, uneven: of every second one (a logarithm), beside ``height``; level: the light's, a second each;
+    ripples: when there is something low after it that is like no beat.
     """
     peak = np.arange(16.0 - gap_s, 0.0, -every_s)[:most][::-1]
-    amplitude = np.exp(uneven * (np.arange(len(peak))[::-1] % 2))
+    amplitude = height * np.exp(uneven * (np.arange(len(peak))[::-1] % 2))
     amplitude[-1] *= weak
+    peak = np.concatenate([peak, ripples])
+    amplitude = np.concatenate([amplitude, np.resize([0.1, 0.02], len(ripples))])
+    alike = np.where(np.arange(len(peak)) < len(peak) - len(ripples), shapes, 0.2)
     beats = BeatList(peak, peak - rise_s, amplitude, blind)
     wave = band_passed(pulse(), RATE)
     rate = BeatRate(75.0, (75.0, 75.0), beats, np.zeros(len(peak) - 1, dtype=bool))
     raw = None if level is None else np.repeat(np.asarray(level, dtype=float), 100)
-    return findings(wave, beats, RATE, rate, trust, np.full(len(peak), shapes), raw=raw)
+    return findings(wave, beats, RATE, rate, trust, alike, raw=raw)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +251,13 @@ def stopped(
         (3.3, {"weak": 0.29}, 1),
         (4.001, {"level": [0.0] * 14 + [3.9] * 2}, 1),
         (4.001, {"level": [0.0] * 14 + [4.1] * 2}, None),
+        (4.001, {"level": [0.0] * 14 + [3.9] * 2, "weak": 0.5}, 1),
+        (4.001, {"level": [0.0] * 14 + [7.9] * 2, "height": 2.0}, 1),
+        (4.001, {"level": [0.0] * 14 + [8.1] * 2, "height": 2.0}, None),
+        (4.001, {"level": [0.0] * 14 + [4.9] * 2, "uneven": 0.4}, 1),
+        (4.001, {"level": [0.0] * 14 + [5.1] * 2, "uneven": 0.4}, None),
+        (5.001, {"level": [9.0] * 7 + [0.0] * 9}, 1),
+        (5.001, {"level": [9.0] * 8 + [0.0] * 8}, None),
         (4.001, {"level": [9.0] * 8 + [0.0] * 8}, 1),
         (4.001, {"level": [9.0] * 9 + [0.0] * 7}, None),
         (2.499, {}, 0),
@@ -268,6 +292,12 @@ def test_when_a_stopped_heart_is_confirmed_and_contradicted(gap_s, told, asystol
 def test_around_holes_a_heart_has_stopped_where_none_so_slow_was_seen(gap_s, blind, told, asystole, longest_gap_s):
     what = stopped(gap_s, blind=blind, **told)
     assert (what.asystole, what.longest_gap_s) == (asystole, pytest.approx(longest_gap_s))
+
+
+@pytest.mark.parametrize(("begin", "asystole"), [(11.05, 1), (10.05, None)])
+def test_what_ripples_more_than_a_second_after_the_last_beat_makes_the_beats_before_no_worse(begin, asystole):
+    ripples = begin + 0.08 * np.arange(5)
+    assert stopped(6.5, most=5, ripples=ripples, level=[0.0] * 14 + [3.9] * 2).asystole == asystole
 
 
 @pytest.mark.parametrize(("most", "asystole"), [(4, 1), (3, None)])
