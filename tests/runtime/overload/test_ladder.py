@@ -232,6 +232,11 @@ def test_a_board_that_suffers_brings_the_camera_down(scene, word):
     let(20)
     assert reader.weak == f"half the pictures: the board is {word.replace('_', '-')}"
     assert sink.of(Stats)[-1].figures["temperature_c"] == 84.5
+    state["health"] = Health()
+    let(3 * UP_AFTER_S)
+    assert [fault.present for fault in state["faults"]][-2:] == [True, False], (
+        "with the last of it given back it is over"
+    )
 
 
 def test_readings_that_come_late_bring_the_camera_down_too(scene):
