@@ -193,6 +193,17 @@ def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkey
         assert "secure" in headers["set-cookie"].lower()
 
 
+def test_a_proxy_that_appends_a_line_of_its_own_is_believed_and_not_what_the_client_wrote_above_it(monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    head = "POST /login HTTP/1.1\r\nHost: ward.example\r\nOrigin: https://ward.example\r\nContent-Length: 2\r\n"
+    with WebServer(token_env="PAGE_TOKENS", behind_proxy=True, hosts=("ward.example",)) as page:
+        statuses = []
+        for n in range(6):
+            lines = f"X-Forwarded-For: 1.1.1.{n}\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\n\r\n{{}}"
+            statuses.append(raw(page, (head + lines).encode()).split()[1])
+    assert statuses == [b"403"] * 5 + [b"429"]
+
+
 def test_an_open_socket_ends_with_its_session(guarded):
     cookie = guarded.cookie(LOOK)
     with guarded.live(cookie=cookie) as live:
