@@ -300,6 +300,11 @@ def test_what_ripples_more_than_a_second_after_the_last_beat_makes_the_beats_bef
     assert stopped(6.5, most=5, ripples=ripples, level=[0.0] * 14 + [3.9] * 2).asystole == asystole
 
 
+def test_of_a_single_beat_no_rate_is_known():
+    what = stopped(4.5, most=1)
+    assert what == Findings(None, None, 5.5, None, None, None)
+
+
 @pytest.mark.parametrize(("most", "asystole"), [(4, 1), (3, None)])
 def test_that_a_heart_has_stopped_takes_four_beats_before(most, asystole):
     assert stopped(4.5, most=most).asystole == asystole
