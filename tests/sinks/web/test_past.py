@@ -257,8 +257,9 @@ def test_a_page_without_a_history_says_so():
 
 def test_a_history_that_cannot_be_read_is_no_crash(page, kept):
     kept.history.close()
-    status, _, body = page.request("GET", "/history")
-    assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
+    for path in ("/history", "/history.csv", f"/history/{OCCURRENCE}", f"/history/{OCCURRENCE}/recording"):
+        status, _, body = page.request("GET", path)
+        assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
 
 
 def test_a_torn_recording_is_shown_as_far_as_it_goes(page, kept):
