@@ -216,11 +216,12 @@ def stopped(
     blind=(),
     ripples=(),
     height=1.0,
+    turned_from=16.0,
 ):
     """What is found of a pulse whose last beat is so long ago, one ``every_s`` before that, at ``most`` so many.
 
     weak: height of the last beat, uneven: of every second one (a logarithm), beside ``height``; level: the light's, a second each;
-    ripples: when there is something low after it that is like no beat.
+    ripples: when there is something low after it that is like no beat; turned_from: when the wave goes upside down, threefold.
     """
     peak = np.arange(16.0 - gap_s, 0.0, -every_s)[:most][::-1]
     amplitude = height * np.exp(uneven * (np.arange(len(peak))[::-1] % 2))
@@ -230,6 +231,7 @@ def stopped(
     alike = np.where(np.arange(len(peak)) < len(peak) - len(ripples), shapes, 0.2)
     beats = BeatList(peak, peak - rise_s, amplitude, blind)
     wave = band_passed(pulse(), RATE)
+    wave[round(turned_from * RATE) :] *= -3.0
     rate = BeatRate(75.0, (75.0, 75.0), beats, np.zeros(len(peak) - 1, dtype=bool))
     raw = None if level is None else np.repeat(np.asarray(level, dtype=float), 100)
     return findings(wave, beats, RATE, rate, trust, alike, raw=raw)
@@ -298,6 +300,11 @@ def test_around_holes_a_heart_has_stopped_where_none_so_slow_was_seen(gap_s, bli
 def test_what_ripples_more_than_a_second_after_the_last_beat_makes_the_beats_before_no_worse(begin, asystole):
     ripples = begin + 0.08 * np.arange(5)
     assert stopped(6.5, most=5, ripples=ripples, level=[0.0] * 14 + [3.9] * 2).asystole == asystole
+
+
+@pytest.mark.parametrize(("turned_from", "asystole"), [(0.0, None), (11.8, None), (12.5, 1)])
+def test_what_fell_silent_rose_steeper_than_it_fell_up_to_half_a_second_after_the_last_beat(turned_from, asystole):
+    assert stopped(4.001, turned_from=turned_from).asystole == asystole
 
 
 def test_of_a_single_beat_no_rate_is_known():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import http.client
 import io
+import itertools
 import json
 import types
 
@@ -226,8 +228,12 @@ def test_files_are_for_those_who_may_answer_alarms(guarded, kept):
     status, headers, body = guarded.request("GET", f"/history/{OCCURRENCE}/recording", Cookie=act)
     assert status == 200
     assert headers["content-disposition"] == f'attachment; filename="{OCCURRENCE}.evrec"'
+    assert headers["content-type"] == "application/octet-stream"
     assert body == (kept.root / f"{OCCURRENCE}.evrec").read_bytes()
-    rows = list(csv.DictReader(io.StringIO(guarded.request("GET", "/history.csv", Cookie=act)[2].decode())))
+    _, headers, body = guarded.request("GET", "/history.csv", Cookie=act)
+    assert headers["content-disposition"] == 'attachment; filename="alarms.csv"'
+    assert headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(body.decode())))
     assert [row["text"] for row in rows] == ["'=cmd()", "AF likely"]
     assert rows[1]["raised"] == "2023-11-14T22:15:30.000Z"
 
@@ -260,6 +266,19 @@ def test_a_history_that_cannot_be_read_is_no_crash(page, kept):
     for path in ("/history", "/history.csv", f"/history/{OCCURRENCE}", f"/history/{OCCURRENCE}/recording"):
         status, _, body = page.request("GET", path)
         assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
+
+
+def test_a_table_that_cannot_be_read_to_its_end_is_not_taken_for_whole(page, kept, monkeypatch):
+    whole, times = kept.history.occurrences, itertools.count()
+
+    def once(**asked):
+        if next(times):
+            raise OSError("gone")
+        return whole(**asked)
+
+    monkeypatch.setattr(kept.history, "occurrences", once)
+    with pytest.raises(http.client.IncompleteRead):
+        page.request("GET", "/history.csv")
 
 
 def test_a_torn_recording_is_shown_as_far_as_it_goes(page, kept):
