@@ -90,8 +90,8 @@ def guarded(kept, monkeypatch):
 
 
 def got(server, path, **headers):
-    status, _, body = server.request("GET", path, **headers)
-    assert status == 200, body
+    status, said, body = server.request("GET", path, **headers)
+    assert (status, said["content-type"]) == (200, "application/json"), body
     return json.loads(body)
 
 
@@ -207,7 +207,7 @@ def test_beats_and_waveform_are_those_of_the_channel_that_was_read(kept, page):
 def test_an_answer_is_small_on_the_way(page):
     plain = page.request("GET", f"/history/{OCCURRENCE}")[2]
     status, headers, body = page.request("GET", f"/history/{OCCURRENCE}", Accept_Encoding="gzip, br")
-    assert (status, headers["content-encoding"]) == (200, "gzip")
+    assert (status, headers["content-encoding"], headers["content-type"]) == (200, "gzip", "application/json")
     assert {**json.loads(gzip.decompress(body)), "now": 0} == {**json.loads(plain), "now": 0}
     static = sum(len(page.request("GET", f"/static/{name}")[2]) for name in STATIC)
     assert static + len(body) < 150_000
@@ -279,6 +279,13 @@ def test_a_history_that_cannot_be_read_is_no_crash(page, kept):
     for path in ("/history", "/history.csv", f"/history/{OCCURRENCE}", f"/history/{OCCURRENCE}/recording"):
         status, _, body = page.request("GET", path)
         assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
+
+
+def test_no_text_of_the_table_is_a_formula(page, kept):
+    for number, begins in enumerate("=+-@", start=3):
+        kept.history.add(alarm(text=f"{begins}1", number=number), wall=1_700_000_160.0, boot="b")
+    rows = list(csv.DictReader(io.StringIO(page.request("GET", "/history.csv")[2].decode())))
+    assert [row["text"] for row in rows][:4] == ["'@1", "'-1", "'+1", "'=1"]
 
 
 def test_a_table_that_cannot_be_read_to_its_end_is_not_taken_for_whole(page, kept, monkeypatch):
