@@ -118,7 +118,9 @@ def test_a_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(guarded):
     status, headers, _ = guarded.login(LOOK)
     assert status == 204
     cookie = headers["set-cookie"]
-    assert {"httponly", "samesite=strict", "path=/"} <= {part.strip().lower() for part in cookie.split(";")}
+    assert {"httponly", "samesite=strict", "path=/", "max-age=34560000"} <= {
+        part.strip().lower() for part in cookie.split(";")
+    }
     assert LOOK not in cookie
     status, _, body = guarded.request("GET", "/session", Cookie=cookie.split(";")[0])
     assert (status, json.loads(body)["role"]) == (200, "view")
