@@ -240,17 +240,18 @@ def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():
     assert {"tachy", "outbox_full"} <= {a.condition for a in sink.of(Alarm)}
 
 
-def test_a_broken_sink_does_not_silence_the_others(caplog):
-    class Broken(Kept):
-        def send(self, event):
-            raise RuntimeError("far end gone")
+def test_a_run_of_so_many_seconds_ends_though_its_source_goes_on():
+    clock = ManualClock(1000.0)
 
-    sink = Kept()
-    reader = Reader("node", "bed1", Playback(rates()), [lane()], can_wait=True)
-    main = MainThread(readers=[reader], board=board(), sinks=[Broken(), sink], clock=ManualClock())
-    assert Runtime(main).run() == 0
-    assert len(sink.of(Reading)) == 30
-    assert "far end gone" in caplog.text
+    class Endless(Playback):
+        def read(self):
+            clock.advance(1.0)
+            return list(blocks(np.full(10, 60.0)))
+
+    reader = Reader("node", "bed1", Endless([]), [lane()], can_wait=True)
+    runtime, sink = live([reader], board(), clock=clock)
+    assert runtime.run(seconds=20.0) == 0
+    assert (reader.ended, sink.closed) == (False, 1)
 
 
 def test_commands_and_faults_come_in_from_any_thread():

@@ -123,7 +123,7 @@ def test_a_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(guarded):
     }
     assert LOOK not in cookie
     status, _, body = guarded.request("GET", "/session", Cookie=cookie.split(";")[0])
-    assert (status, json.loads(body)["role"]) == (200, "view")
+    assert (status, json.loads(body)) == (200, {"role": "view", "name": "view"})
     assert guarded.login(LOOK, Cookie=cookie.split(";")[0])[0] == 204
     assert guarded.request("GET", "/session", Cookie=cookie.split(";")[0])[0] == 401, (
         "who logs in anew leaves none open"
