@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from edge.alarms.rules import rules_from
 from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.recording import LaneState, MainState, Tick
-from edge.replay import blocks_of, replay
+from edge.replay import replay
 from edge.runtime.main_thread import MainThread
 from edge.runtime.reader import Reader
 from edge.runtime.threads import Runtime, _Bug
@@ -263,12 +264,33 @@ def test_commands_and_faults_come_in_from_any_thread():
         sink.wait(lambda e: isinstance(e, Alarm) and e.presence == "ack")
 
 
-def test_a_clock_step_is_announced():
-    clock = ManualClock()
-    with waiting(clock) as (_, sink):
-        clock.step_wall(7200.0)
-        clock.advance(1.0)
-        sink.wait(lambda e: isinstance(e, Alarm) and e.condition == "clock_step" and "+7200.0 s" in e.text)
+def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_last_of_it_at_the_end(monkeypatch, caplog):
+    monkeypatch.setattr("edge.runtime.threads._AFTER_BUG_S", 0.0)
+    done = []
+
+    class Stumbles(Lane):
+        def feed(self, block):
+            done.append(block.seq)
+            if len(done) == 2:
+                raise KeyError("bug")
+            return []
+
+        def reset(self):
+            done.append("reset")
+
+        def take_faults(self):
+            return [SimpleNamespace(analyzer="rate", error=KeyError("why"))] if done == [0] else []
+
+        def finish(self):
+            return [Reading("ppg.hr", 0.4, 60.0, "bpm", 0.9, bed="bed1", source="node")]
+
+    one = Stumbles(bed="bed1", source="node", primary="ppg", analyzers={})
+    runtime, sink = live([Reader("node", "bed1", Playback(blocks(np.zeros(40))), [one], can_wait=True)], board())
+    assert runtime.run() == 0
+    assert done == [0, 10, "reset", 20, 30]
+    assert [reading.t for reading in sink.of(Reading)] == [0.4]
+    said = [(record.getMessage(), str(record.exc_info[1])) for record in caplog.records]
+    assert said == [("analyzer rate of node failed", "'why'"), ("edge-work-node-ppg failed", "'bug'")]
 
 
 def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
@@ -371,29 +393,3 @@ def test_what_nobody_confirms_is_logged_and_told(caplog):
         clock.advance(2.0)
         sink.wait(lambda e: isinstance(e, Alarm) and e.delivery["annunciator"])
     assert "_device/outbox_full: not confirmed, ringing at the bed; asked: station" in caplog.text
-
-
-def test_sources_are_merged_by_time_for_replay():
-    a = Playback(blocks(np.zeros(30), stream="a/ppg"))
-    b = Playback(blocks(np.zeros(30), stream="b/ppg", t0=0.05))
-    assert [x.source for x in blocks_of([a, b])] == ["a", "b"] * 3
-
-
-def test_how_much_was_watched_is_told_every_minute_and_recorded_never():
-    """A clock that jumps a minute while the source plays: the next status carries coverage, by metric."""
-    clock, kept, feed = ManualClock(), [], list(blocks(np.full(400, 60.0), chunk=100))
-
-    class Jumping(Playback):
-        def read(self):
-            found = super().read()
-            clock.advance(31.0)
-            return found
-
-    reader = Reader("node", "bed1", Jumping(feed), [lane()], can_wait=True)
-    runtime, sink = live([reader], board(), clock=clock, tap=kept.append)
-    assert runtime.run() == 0
-    told = [s for s in sink.of(SourceStatus) if s.coverage is not None]
-    assert told
-    assert all(s.blind_s == 0.0 and s.source == "node" for s in told)
-    assert set(told[-1].coverage) <= {"ppg.hr"}
-    assert not [e for e in kept if isinstance(e, SourceStatus) and e.coverage is not None]
