@@ -228,6 +228,9 @@ def test_what_waits_together_is_written_once_and_told_in_order():
     assert [(e.source, e.presence) for e in sink.events[:4]] == told
     assert isinstance(sink.events[4], CommandResult)
     assert not runtime._take(0.0)
+    for _ in range(65):
+        runtime.post(Reading("ppg.hr", 0.0, 60.0, "bpm", 0.9))
+    assert [(runtime._take(0.0), len(sink.of(Reading))) for _ in range(3)] == [(True, 64), (True, 65), (False, 65)]
 
 
 def test_a_disk_that_is_full_is_an_alarm_and_the_alarm_goes_out_all_the_same():

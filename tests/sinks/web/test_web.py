@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def test_a_viewer_gets_a_snapshot_and_then_what_changes(page):
     with page.live() as live:
         watcher = Watcher(live)
         hello = watcher.kind("hello")
-        assert (hello["device"], hello["role"], hello["login"]) == ("dev", "configure", False)
+        assert (hello["device"], hello["role"], hello["by"], hello["login"]) == ("dev", "configure", "page", False)
+        assert re.fullmatch("[0-9a-f]{16}", hello["page"]), "by which a page knows that it is of an older version"
         assert hello["layout"]["bed1"]["sources"] == {"node": "serial_port", "cam": "camera"}
         assert {item["k"] for item in hello["latest"]} == {"r", "s"}
         page.sink.send(Reading("ppg.hr", 2.0, None, "bpm", reason="motion", bed="bed1", source="node"))
@@ -276,8 +278,6 @@ def test_a_port_that_is_taken_is_a_configuration_error(page):
 
 
 def test_the_page_is_whole_small_and_needs_nothing_from_elsewhere(page):
-    import re
-
     status, headers, body = page.request("GET", "/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     seen, waiting, total = set(), set(re.findall(r'(?:src|href)="(/[^"]+)"', body.decode())), len(body)
@@ -296,8 +296,6 @@ def test_the_page_is_whole_small_and_needs_nothing_from_elsewhere(page):
 
 
 def test_markup_has_no_script_or_style_of_its_own():
-    import re
-
     from edge.sinks.web.app import STATIC
 
     for file in STATIC.glob("*.html"):
