@@ -38,6 +38,14 @@ def test_a_program_is_told_which_alarm_it_is(tmp_path):
         assert out.read_text() == f"x bed1/tachy medium bed1 Fast {says}\n"
 
 
+def test_a_program_hears_nothing_and_writes_into_nobodys_log(tmp_path):
+    says = f"all=$(for n in 0 1 2; do readlink /proc/$$/fd/$n; done); echo $all > {tmp_path}/out"
+    program = Program(dict.fromkeys(PULSES, (script(tmp_path, says),)), 5.0)
+    assert heard(program)
+    program.quiet()
+    assert (tmp_path / "out").read_text().split() == ["/dev/null"] * 3
+
+
 def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
     with pytest.raises(OSError, match="ended with code 3"):
         heard(Program(dict.fromkeys(PULSES, (script(tmp_path, "exit 3"),)), 5.0))

@@ -254,6 +254,23 @@ def test_one_who_does_not_read_slows_nobody_and_gets_every_alarm_when_he_reads_a
         assert chunks(watcher) > chunks(late) > 0
 
 
+def test_one_for_whom_more_waits_than_can_be_kept_is_to_begin_anew(page, monkeypatch):
+    monkeypatch.setattr("edge.sinks.web.viewers.URGENT_KEPT", 3)
+    with page.live() as live:
+        Watcher(live).kind("hello")
+        for number in range(200):
+            page.sink.send(af("on", number))
+        with pytest.raises(ConnectionClosed):
+            while True:
+                live.recv(timeout=5.0)
+
+
+def test_who_leaves_is_no_failure(caplog):
+    with WebServer() as page, page.live() as live:
+        Watcher(live).kind("hello")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def chunks(watcher):
     return sum(len(i["w"]) for i in watcher.items if i["k"] == "w")
 
