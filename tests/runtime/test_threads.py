@@ -355,6 +355,7 @@ def test_of_a_camera_the_two_newest_pictures_wait_and_of_a_pulse_wave_five_secon
 def test_stats_come_every_ten_seconds_and_can_be_published():
     clock = ManualClock()
     with waiting(clock) as (_, sink):
+        sink.wait(lambda e: isinstance(e, Heartbeat))
         clock.advance(11.0)
         sink.wait(lambda e: isinstance(e, Stats))
     assert [(stats.t, stats.figures["frames_written"]) for stats in sink.of(Stats)] == [(11.0, 0)]

@@ -226,6 +226,7 @@ def test_a_session_is_over_after_its_time(guarded):
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"])
 def test_other_methods_do_nothing(page, method):
     assert page.request(method, "/", Origin=page.origin)[0] in (400, 404, 405)
+    assert page.request("HEAD", "/")[0] == 200, "which only looks"
 
 
 @pytest.mark.parametrize(
