@@ -54,10 +54,10 @@ def stopped_at_once(reading, judging):
 
 
 def test_what_is_being_read_while_it_stops_is_still_judged_and_told():
-    def a_little_later():
-        threading.Event().wait(0.1)
+    def later():
+        threading.Event().wait(0.25)  # longer than the main thread waits for anything to come
 
-    code, sink = stopped_at_once(a_little_later, a_little_later)
+    code, sink = stopped_at_once(later, later)
     assert (code, len(sink.of(Reading)), sink.closed) == (0, 1, 1)
 
 

@@ -153,8 +153,8 @@ def test_another_page_cannot_log_in_or_out(guarded, origin):
     ],
 )
 def test_crooked_log_ins_fail_like_wrong_ones(guarded, body):
-    status, headers, _ = guarded.request("POST", "/login", body, Origin=guarded.origin)
-    assert status == 403
+    status, headers, said = guarded.request("POST", "/login", body, Origin=guarded.origin)
+    assert (status, json.loads(said)) == (403, {"error": "this token is not known here"})
     assert "set-cookie" not in headers
 
 
