@@ -38,7 +38,7 @@ class Inbox:
         limit = self._limit_blocks.get(block.kind)
         with self._changed:
             held = self._held.setdefault(block.stream, [0, 0.0])
-            while self._lossless and not self._closed and held[0] and _full(held, limit, self._limit_s):
+            while self._lossless and not self._closed and _full(held, limit, self._limit_s):
                 self._changed.wait()
             if self._closed:
                 return

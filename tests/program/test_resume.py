@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
@@ -59,8 +61,10 @@ def written(*rates: float, keep: bool = True) -> Kept:
     return outbox
 
 
-def go_on(outbox: Kept, *, clock: ManualClock | None = None) -> tuple[Board, float | None]:
-    return resumed(CONFIG, "second", outbox, clock or ManualClock(1000.0, wall=WALL), ModelShelf())
+def go_on(
+    outbox: Kept, *, clock: ManualClock | None = None, models: ModelShelf | None = None
+) -> tuple[Board, float | None]:
+    return resumed(CONFIG, "second", outbox, clock or ManualClock(1000.0, wall=WALL), models or ModelShelf())
 
 
 def standing(board: Board) -> list[tuple[str, str, str]]:
@@ -76,8 +80,9 @@ ON = [("bed1/tachy", "on", "first.bed1.tachy.1")]
 
 
 def test_without_a_state_a_board_is_new():
-    board, shift_s = go_on(Kept())
-    assert (standing(board), shift_s) == ([], None)
+    outbox = Kept()
+    board, shift_s = go_on(outbox)
+    assert (standing(board), shift_s, outbox.faults) == ([], None, [])
 
 
 def test_what_stood_stands_and_what_was_watched_is_known():
@@ -87,6 +92,15 @@ def test_what_stood_stands_and_what_was_watched_is_known():
     assert watched_since(board) == [998_000]
     without = go_on(written(180.0, keep=False))[0]
     assert (standing(without), watched_since(without)) == (ON, [])
+
+
+@pytest.mark.parametrize("before", [(), (60.0,)], ids=["new", "as it was left"])
+def test_alarms_of_a_board_name_the_card_of_their_model_and_the_recording_around_them(before):
+    models = ModelShelf(loaded={"rhythm": SimpleNamespace(card_sha256="ab" * 32)})
+    board, _ = go_on(written(*before) if before else Kept(), models=models)
+    told = {"bed": "bed1", "source": "node", "model": "rhythm 1.1.0 onnx-int8"}
+    (tachy,) = board.update(Reading("ppg.hr", 1001.0, 180.0, "bpm", 1.0, **told))
+    assert (tachy.evidence["card"], tachy.evidence["recording"]) == ("ab" * 32, f"{tachy.occurrence}.evrec")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +124,7 @@ def test_times_are_moved_by_the_wall_clock_where_it_can_be_right(now, wall, shif
     ("machine", "now", "wall", "shift_s"),
     [
         pytest.param("first", 1300.0, WALL + 1e6, 0.0, id="the clock was set meanwhile"),
+        pytest.param("first", 1000.0, WALL + 1e6, 0.0, id="so it was, and no time passed"),
         pytest.param("first", 1300.0, 1000.0, 0.0, id="the clock was set to nonsense"),
         pytest.param("first", 20.0, WALL + 60.0, -1040.0, id="by it the past would lie ahead"),
         pytest.param("second", 1300.0, WALL + 60.0, 240.0, id="the machine was started again"),
@@ -141,6 +156,12 @@ def test_a_clock_that_nobody_kept_is_believed_until_somebody_sets_it(kept, keeps
 def test_of_a_clock_that_was_not_set_no_time_is_thought_to_have_passed(change):
     state = msgspec.json.decode(written(180.0).state()) | change
     assert go_on(Kept(encode(state)), clock=ManualClock(20.0, wall=WALL + 60.0))[1] == -980.0
+
+
+def test_a_state_of_a_version_that_did_not_write_who_keeps_its_clock_is_believed():
+    state = msgspec.json.decode(written(180.0).state())
+    del state["clock_synced"], state["counts_from"]
+    assert go_on(Kept(encode(state)), clock=ManualClock(20.0, wall=WALL + 60.0))[1] == -1040.0
 
 
 def test_a_board_that_was_told_nothing_has_no_times_to_move():

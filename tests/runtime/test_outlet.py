@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,6 +144,29 @@ def test_all_sinks_end_at_once_and_one_that_hangs_is_named_and_left_behind(caplo
     assert [name for name, _ in log] == ["flush", "close"]
     assert [record.getMessage() for record in caplog.records] == ["sink Ear did not end within 0.2 s"]
     answers.set()
+
+
+def test_all_sinks_together_have_eight_seconds_and_none_keeps_the_program_alive(monkeypatch):
+    now, waited = [100.0], []
+
+    class Hangs:
+        def __init__(self, *, target, args, name, daemon):
+            assert daemon
+
+        def start(self):
+            pass
+
+        def join(self, seconds):
+            waited.append(seconds)
+            now[0] += 5.0
+
+        def is_alive(self):
+            return True
+
+    monkeypatch.setattr("edge.runtime.outlet.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("edge.runtime.outlet.threading", SimpleNamespace(Thread=Hangs))
+    Outlet([Ear([])] * 3, None).close()
+    assert waited == [8.0, 3.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edge.clock import ManualClock
+from edge.runtime.inbox import Inbox
 from edge.runtime.reader import LOST_AFTER_S, Reader
 from edge.types import Block, SourceError
 
@@ -72,6 +74,83 @@ def test_one_that_is_off_is_not_opened_and_nothing_of_before_is_held_against_it(
     reader.run(pauses, ManualClock(50.0))
     assert (pauses, device.closed, reader.reopened, reader.beats) == ([0.1, 0.1], 0, 0, 2)
     assert (reader.last_block, reader.error) == (None, "")
+
+
+class Told(Device):
+    """A device that does at each reading what it is told: gives blocks, raises, or does something and gives nothing."""
+
+    def __init__(self, *reads):
+        self._reads, self.opened, self.closed = iter(reads), 0, 0
+
+    def open(self):
+        self.opened += 1
+
+    def read(self):
+        what = next(self._reads)
+        if isinstance(what, Exception):
+            raise what
+        return [what] if isinstance(what, Block) else what() or []
+
+    def close(self):
+        self.closed += 1
+
+
+def of_ppg(seq):
+    return Block("node/ppg", seq, 10.0, 100.0, np.zeros((1, 1)))
+
+
+def reading(*reads):
+    """A reader of such a device, with an inbox for its pulse wave and one for its sound."""
+    lanes = [SimpleNamespace(kinds=(kind,)) for kind in ("ppg", "pcg")]
+    return Reader("node", "bed1", Told(*reads), lanes, inboxes=[Inbox(), Inbox()])
+
+
+def test_a_source_that_ends_is_closed_for_good_and_what_it_gave_can_still_be_had():
+    reader, pauses = reading(of_ppg(0), EOFError()), Pauses(9)
+    reader.run(pauses, ManualClock(50.0))
+    inbox, of_sound = reader.inboxes
+    assert (pauses, reader.source.opened, reader.source.closed, reader.reopened) == ([], 1, 1, 0)
+    assert (len(inbox), inbox.drained, of_sound.drained) == (1, False, True)
+    assert inbox.get(0.0).seq == 0
+    assert inbox.drained
+    status = reader.status(None, 60.0)
+    assert (status.state, status.reason) == ("disabled", "ended")
+
+
+def test_a_reader_that_is_to_stop_closes_its_device_and_has_not_lost_it():
+    stop = threading.Event()
+    reader = reading(of_ppg(0), stop.set)
+    reader.run(stop, ManualClock(50.0))
+    assert (reader.source.opened, reader.source.closed, reader.reopened, reader.ended) == (1, 1, 0, False)
+    assert reader.error == ""
+    reader.inboxes[0].get(0.0)
+    assert not reader.inboxes[0].drained, "whoever stopped it decides when no more comes"
+
+
+def test_a_device_that_is_switched_off_is_closed_at_once_and_later_opened_anew_without_having_been_lost():
+    told = []
+
+    class Calm(Pauses):
+        def wait(self, seconds):
+            super().wait(seconds)
+            status = reader.status(None, 50.0)
+            told.append((status.state, status.reason, reader.source.opened, reader.source.closed))
+            reader.off = ""
+
+    reader = reading(of_ppg(0), lambda: setattr(reader, "off", "heat"), of_ppg(0), EOFError())
+    pauses = Calm(9)
+    reader.run(pauses, ManualClock(50.0))
+    assert told == [("disabled", "heat", 1, 1)]
+    assert (pauses, reader.source.opened, reader.source.closed, reader.reopened) == ([0.1], 2, 2, 0)
+    assert [reader.inboxes[0].get(0.0).epoch for _ in range(2)] == [0, 1]
+
+
+def test_a_reading_without_a_block_is_no_sign_of_life(monkeypatch):
+    monkeypatch.setattr("edge.runtime.reader.random.uniform", lambda *_: 1.0)
+    reader = reading(SourceError("no answer"), list, SourceError("nothing yet"), list)
+    pauses = Pauses(2)
+    reader.run(pauses, ManualClock(50.0))
+    assert (pauses, reader.last_block, reader.error) == ([0.5, 1.0], None, "nothing yet")
 
 
 def test_every_opening_is_a_new_epoch_whatever_the_source_counts():
@@ -152,3 +231,23 @@ def test_how_long_nothing_was_seen_counts_from_the_last_block(error):
     reader.error, reader.last_block = "", 20.0
     back = reader.status(worse, 20.25)
     assert (back.state, back.since, back.blind_s) == ("online", 20.25, 10.25)
+
+
+def test_half_the_pictures_are_half_the_rate_in_an_epoch_of_their_own_and_nothing_else_is_halved():
+    def picture(seq):
+        return Block("cam/video", seq, seq / 30.0, 30.0, np.zeros((1, 4, 4, 3), np.uint8))
+
+    reader = Reader("cam", "bed1", Device(), [SimpleNamespace(kinds=("video", "ppg"))], inboxes=[Inbox()])
+    reader._deliver([picture(seq) for seq in range(4)])
+    reader.keep_every = 2
+    reader._deliver([picture(seq) for seq in range(4, 10)])
+    reader._deliver([of_ppg(5)])
+    reader.keep_every = 1
+    reader._deliver([picture(10)])
+    inbox = reader.inboxes[0]
+    assert [(b.epoch, b.seq, b.rate) for b in (inbox.get(0.0) for _ in range(len(inbox)))] == [
+        *((0, i, 30.0) for i in range(4)),
+        *((1, i, 15.0) for i in (2, 3, 4)),
+        (1, 5, 100.0),
+        (2, 10, 30.0),
+    ]

@@ -281,31 +281,55 @@ def test_an_output_that_hangs_keeps_no_other_from_ringing(tmp_path, clock, bell)
 
 
 def rung(clock, **settings):
-    """What is set rings once."""
-    one = build(clock=clock, standing=[alarm(priority="high")], **settings)
-    deadline = threading.Event()
+    """What is set rings once; what went wrong."""
+    told, deadline = [], threading.Event()
+    one = build(clock=clock, standing=[alarm(priority="high")], on_fault=lambda *what: told.append(what), **settings)
     while one.rung == 0:
         assert not deadline.wait(0.01)
     one.close()
+    return told
 
 
 def test_a_command_rings(tmp_path, clock):
-    rung(clock, command=(script(tmp_path, f'echo "$1" > {tmp_path}/heard'), "loud"))
+    assert rung(clock, command=(script(tmp_path, f'echo "$1" > {tmp_path}/heard'), "loud")) == []
     assert (tmp_path / "heard").read_text() == "loud\n"
 
 
 def test_a_sound_of_ones_own_is_given_to_the_player(tmp_path, clock):
     (tmp_path / "own.wav").write_bytes(b"RIFF own")
-    rung(clock, sound=str(tmp_path / "own.wav"), player=(script(tmp_path, f'cp "$1" {tmp_path}/played'),))
+    assert rung(clock, sound=str(tmp_path / "own.wav"), player=(script(tmp_path, f'cp "$1" {tmp_path}/played'),)) == []
     assert (tmp_path / "played").read_bytes() == b"RIFF own"
 
 
 def test_a_beep_is_written_and_given_to_the_player(tmp_path, clock):
     player = script(tmp_path, f'cp "$2" {tmp_path}/played')
-    rung(clock, state_dir=tmp_path, sound="beep", player=(player, "-q"))
+    assert rung(clock, state_dir=tmp_path, sound="beep", player=(player, "-q")) == []
     with wave.open(str(tmp_path / "played")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE_HZ, 1, 2)
         assert file.readframes(file.getnframes()) == burst("high")
+
+
+def test_a_command_that_fails_is_told(tmp_path, clock):
+    told = rung(clock, command=(script(tmp_path, "exit 3"),))
+    assert [(condition, present) for condition, present, _ in told] == [("annunciator_lost", True)]
+
+
+def test_a_line_is_asked_for_as_it_is_set_and_switched(clock, monkeypatch):
+    told = []
+
+    class Line:
+        def __init__(self, *which, **how):
+            told.append((which, how))
+
+        def set(self, on):
+            told.append(on)
+
+        def close(self):
+            told.append("closed")
+
+    monkeypatch.setattr("edge.sinks.annunciator.OutputLine", Line)
+    assert rung(clock, gpio_line=17, gpio_chip="/dev/gpiochip4", active_low=True) == []
+    assert told == [(("/dev/gpiochip4", 17), {"active_low": True}), True, "closed"]
 
 
 @pytest.mark.parametrize(

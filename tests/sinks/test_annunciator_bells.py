@@ -9,6 +9,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.sinks._annunciator import gpio as _gpio
@@ -36,6 +37,14 @@ def test_a_program_is_told_which_alarm_it_is(tmp_path):
         assert heard(program, drill=drill)
         program.quiet()
         assert out.read_text() == f"x bed1/tachy medium bed1 Fast {says}\n"
+
+
+def test_a_program_hears_nothing_and_writes_into_nobodys_log(tmp_path):
+    says = f"all=$(for n in 0 1 2; do readlink /proc/$$/fd/$n; done); echo $all > {tmp_path}/out"
+    program = Program(dict.fromkeys(PULSES, (script(tmp_path, says),)), 5.0)
+    assert heard(program)
+    program.quiet()
+    assert (tmp_path / "out").read_text().split() == ["/dev/null"] * 3
 
 
 def test_a_program_that_fails_hangs_or_is_missing_says_so(tmp_path):
@@ -109,6 +118,18 @@ def test_the_more_urgent_the_longer_its_burst():
     pulse = loud[: round(0.15 * RATE_HZ)]
     assert all(abs(x) <= 9000 * min(i, len(pulse) - 1 - i) / rise + 1 for i, x in enumerate(pulse)), "without clicks"
     assert max(pulse[int(rise) : -int(rise)]) == max(loud), "and no longer quiet by then"
+
+
+@pytest.mark.parametrize(("priority", "pulses"), [("low", 2), ("medium", 3), ("high", 5)])
+def test_a_burst_is_short_pulses_of_one_tone_with_silence_between_them(priority, pulses):
+    parts = np.frombuffer(burst(priority), "<i2").reshape(pulses, round(0.27 * 16_000))
+    pulse, gap = np.split(parts, [round(0.15 * 16_000)], axis=1)
+    assert np.all(pulse == pulse[0])
+    assert not gap.any()
+    power = np.abs(np.fft.rfft(pulse[0])) ** 2
+    hz = np.fft.rfftfreq(len(pulse[0]), 1 / 16_000)
+    shares = [power[np.abs(hz - tone) < 15.0].sum() / power.sum() for tone in (784.0, 1568.0, 2352.0)]
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.02)
 
 
 def test_a_full_disk_does_not_keep_it_from_beeping(tmp_path):

@@ -170,7 +170,7 @@ def _asystole(end: float, beats: BeatList, gap_s: float, spanned_s: float, trust
     alike = float(median(late)) if len(late) >= _ASYSTOLE_BEATS else 0.0
     if spanned_s < _CONTRADICT_GAP_S and alike >= _ALIKE and trust >= _SOME_TRUST:
         return 0
-    earlier = shapes[beats.peak < end - max(_SILENT_S, gap_s - 1.0)]
+    earlier = shapes[_before(beats, end, gap_s)]
     steady = len(earlier) >= _ASYSTOLE_BEATS and float(median(earlier)) >= _ALIKE
     return 1 if gap_s >= _SILENT_S and steady else None
 
@@ -178,7 +178,7 @@ def _asystole(end: float, beats: BeatList, gap_s: float, spanned_s: float, trust
 def _a_heart_stopped(wave: Floats, raw: Floats | None, beats: BeatList, rate_hz: float, silent_s: float) -> bool:
     """Whether what fell silent was a heart, on a level that stays."""
     slides = raw is not None and _slides(raw, beats, rate_hz, silent_s)
-    return not slides and _were_beats(wave, _earlier(beats, len(wave) / rate_hz, silent_s), rate_hz)
+    return not slides and _were_beats(wave, beats.only(_before(beats, len(wave) / rate_hz, silent_s)), rate_hz)
 
 
 def _beats_between(beats: BeatList, risen: NDArray[np.bool_], end: float) -> bool:
@@ -205,6 +205,6 @@ def _were_beats(wave: Floats, earlier: BeatList, rate_hz: float) -> bool:
     return steeper >= _STEEPER and rise_s <= _LONGEST_RISE_S and uneven <= _UNEVEN
 
 
-def _earlier(beats: BeatList, end: float, gap_s: float) -> BeatList:
-    """The beats before a silence of ``gap_s`` at the end."""
-    return beats.only(beats.peak < end - max(_SILENT_S, gap_s - 1.0))
+def _before(beats: BeatList, end: float, gap_s: float) -> NDArray[np.bool_]:
+    """Which beats came before a silence of ``gap_s`` at the end, or in its first second, as it fell silent."""
+    return beats.peak < end - max(_SILENT_S, gap_s - 1.0)

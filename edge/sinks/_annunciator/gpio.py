@@ -31,7 +31,7 @@ class OutputLine:
         self._ioctl = ioctl
         flags = FLAG_OUTPUT | (FLAG_ACTIVE_LOW if active_low else 0)
         request = bytearray(REQUEST.pack(line, *[0] * 63, _CONSUMER, flags, 1, 0, -1))
-        fd = os.open(chip, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(chip, os.O_RDWR)
         try:
             ioctl(fd, GET_LINE, request)
         finally:

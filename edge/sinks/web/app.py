@@ -155,7 +155,8 @@ class Page:
 
     def _address(self, request: Request) -> str:
         if self._proxied:
-            return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:64] or "proxy"
+            entries = ",".join(request.headers.getlist("x-forwarded-for"))  # some proxies append a line of their own
+            return entries.rpartition(",")[2].strip()[:64] or "proxy"
         return request.client.host if request.client else "unknown"
 
     # ---- the socket ----------------------------------------------------------------------------------------

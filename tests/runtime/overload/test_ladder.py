@@ -23,7 +23,7 @@ from edge.runtime.overload.ladder import DOWN_AFTER_S, NEXT_AFTER_S, UP_AFTER_S,
 from edge.runtime.overload.rungs import rungs
 from edge.runtime.reader import Reader
 from edge.runtime.threads import Runtime
-from edge.types import Alarm, Block, Reading, SourceStatus, Stats
+from edge.types import Alarm, Block, Fault, Reading, SourceStatus, Stats
 from signals import Echo
 from source_and_sink import Kept
 
@@ -152,7 +152,7 @@ class Nothing:
 
 @pytest.fixture
 def scene():
-    clock, sink, state = ManualClock(100.0), Kept(), {"health": Health()}
+    clock, sink, state = ManualClock(100.0), Kept(), {"health": Health(), "faults": []}
     lane = Lane(bed="bed1", source="cam", primary="roi", analyzers={}, transforms={"video": Nothing()})
     echo = Lane(bed="bed1", source="node", primary="ppg", analyzers={"echo": Echo()})
     reader = Reader("cam", "bed1", Camera(), [lane])
@@ -164,6 +164,7 @@ def scene():
         clock=clock,
         ladder=Ladder(rungs([reader, node], {}, {})),
         health=lambda: state["health"],
+        tap=lambda entry: state["faults"].append(entry) if isinstance(entry, Fault) else None,
     )
     runtime = Runtime(main)
 
@@ -187,8 +188,8 @@ def statuses(sink, name="cam"):
     return [state for state, _ in itertools.groupby(said)]
 
 
-def test_dropped_samples_bring_the_camera_down_and_calm_brings_it_back(scene):
-    let, sink, reader, node, _ = scene
+def test_dropped_samples_bring_the_camera_down_and_calm_brings_it_back(scene, caplog):
+    let, sink, reader, node, state = scene
     let(2)
     let(DOWN_AFTER_S + 1, dropping=True)
     assert reader.keep_every == 2
@@ -197,15 +198,31 @@ def test_dropped_samples_bring_the_camera_down_and_calm_brings_it_back(scene):
     let(NEXT_AFTER_S + 1, dropping=True)
     assert reader.off
     assert statuses(sink)[-1] == ("disabled", "switched off: this machine cannot keep up")
+    let(UP_AFTER_S - 10)  # calm, and still without the camera
     assert [a.presence for a in sink.of(Alarm) if a.condition == "overload"] == ["on"]
     assert node.off == node.weak == ""
-    let(3 * UP_AFTER_S)
+    let(2 * UP_AFTER_S + 10)
     assert not reader.off
     assert reader.keep_every == 1
     assert statuses(sink)[-1] == ("online", "")
     assert [a.presence for a in sink.of(Alarm) if a.condition == "overload"][-1] in ("off", "latched")
     assert sink.of(Stats)[-1].figures["degraded"] == []
     assert statuses(sink, "node") == [("online", "")]
+    told = [status.t for status in sink.of(SourceStatus) if status.source == "cam" and status.coverage is None]
+    assert told[1:3] == [stats.t for stats in sink.of(Stats)][:2], "with the move, at once"
+    assert [(fault.condition, fault.present, fault.text) for fault in state["faults"]] == [
+        ("overload", True, "this machine cannot keep up: samples were dropped"),
+        ("overload", True, "camera at half rate: this machine cannot keep up"),
+        ("overload", True, "camera at half rate; camera off: this machine cannot keep up"),
+        ("overload", True, "camera at half rate"),
+        ("overload", False, ""),
+    ]
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera at half rate: this machine cannot keep up",
+        "camera off: this machine cannot keep up",
+        "no longer: camera off: calm",
+        "no longer: camera at half rate: calm",
+    ]
 
 
 @pytest.mark.parametrize("word", ["throttled", "hot", "under_voltage"])
@@ -215,6 +232,11 @@ def test_a_board_that_suffers_brings_the_camera_down(scene, word):
     let(20)
     assert reader.weak == f"half the pictures: the board is {word.replace('_', '-')}"
     assert sink.of(Stats)[-1].figures["temperature_c"] == 84.5
+    state["health"] = Health()
+    let(3 * UP_AFTER_S)
+    assert [fault.present for fault in state["faults"]][-2:] == [True, False], (
+        "with the last of it given back it is over"
+    )
 
 
 def test_readings_that_come_late_bring_the_camera_down_too(scene):
@@ -227,30 +249,6 @@ def test_readings_that_come_late_bring_the_camera_down_too(scene):
     assert reader.weak == "half the pictures: this machine cannot keep up"
     overload = [a for a in sink.of(Alarm) if a.condition == "overload"]
     assert [a.presence for a in overload] == ["on"]
-
-
-def test_half_the_pictures_are_half_the_rate_in_an_epoch_of_their_own():
-    lane = Lane(bed="b", source="cam", primary="roi", analyzers={}, transforms={"video": Nothing()})
-    reader = Reader("cam", "b", Camera(), [lane])
-    runtime_inbox = []
-
-    class Box:
-        def put(self, block):
-            runtime_inbox.append(block)
-
-    reader.inboxes.append(Box())
-    for seq in range(4):
-        reader._deliver([frame(seq)])
-    reader.keep_every = 2
-    for seq in range(4, 10):
-        reader._deliver([frame(seq)])
-    reader.keep_every = 1
-    reader._deliver([frame(10)])
-    assert [(b.epoch, b.seq, b.rate) for b in runtime_inbox] == [
-        *((0, i, 30.0) for i in range(4)),
-        *((1, i, 15.0) for i in (2, 3, 4)),
-        (2, 10, 30.0),
-    ]
 
 
 def test_a_camera_that_is_off_is_closed_and_opened_again():

@@ -118,10 +118,12 @@ def test_a_session_is_a_cookie_that_scripts_and_other_sites_cannot_use(guarded):
     status, headers, _ = guarded.login(LOOK)
     assert status == 204
     cookie = headers["set-cookie"]
-    assert {"httponly", "samesite=strict", "path=/"} <= {part.strip().lower() for part in cookie.split(";")}
+    assert {"httponly", "samesite=strict", "path=/", "max-age=34560000"} <= {
+        part.strip().lower() for part in cookie.split(";")
+    }
     assert LOOK not in cookie
     status, _, body = guarded.request("GET", "/session", Cookie=cookie.split(";")[0])
-    assert (status, json.loads(body)["role"]) == (200, "view")
+    assert (status, json.loads(body)) == (200, {"role": "view", "name": "view"})
     assert guarded.login(LOOK, Cookie=cookie.split(";")[0])[0] == 204
     assert guarded.request("GET", "/session", Cookie=cookie.split(";")[0])[0] == 401, (
         "who logs in anew leaves none open"
@@ -151,8 +153,8 @@ def test_another_page_cannot_log_in_or_out(guarded, origin):
     ],
 )
 def test_crooked_log_ins_fail_like_wrong_ones(guarded, body):
-    status, headers, _ = guarded.request("POST", "/login", body, Origin=guarded.origin)
-    assert status == 403
+    status, headers, said = guarded.request("POST", "/login", body, Origin=guarded.origin)
+    assert (status, json.loads(said)) == (403, {"error": "this token is not known here"})
     assert "set-cookie" not in headers
 
 
@@ -193,6 +195,17 @@ def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkey
         assert "secure" in headers["set-cookie"].lower()
 
 
+def test_a_proxy_that_appends_a_line_of_its_own_is_believed_and_not_what_the_client_wrote_above_it(monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    head = "POST /login HTTP/1.1\r\nHost: ward.example\r\nOrigin: https://ward.example\r\nContent-Length: 2\r\n"
+    with WebServer(token_env="PAGE_TOKENS", behind_proxy=True, hosts=("ward.example",)) as page:
+        statuses = []
+        for n in range(6):
+            lines = f"X-Forwarded-For: 1.1.1.{n}\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\n\r\n{{}}"
+            statuses.append(raw(page, (head + lines).encode()).split()[1])
+    assert statuses == [b"403"] * 5 + [b"429"]
+
+
 def test_an_open_socket_ends_with_its_session(guarded):
     cookie = guarded.cookie(LOOK)
     with guarded.live(cookie=cookie) as live:
@@ -213,6 +226,7 @@ def test_a_session_is_over_after_its_time(guarded):
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"])
 def test_other_methods_do_nothing(page, method):
     assert page.request(method, "/", Origin=page.origin)[0] in (400, 404, 405)
+    assert page.request("HEAD", "/")[0] == 200, "which only looks"
 
 
 @pytest.mark.parametrize(

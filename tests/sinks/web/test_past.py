@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
+import http.client
 import io
+import itertools
 import json
 import types
 
@@ -88,8 +90,8 @@ def guarded(kept, monkeypatch):
 
 
 def got(server, path, **headers):
-    status, _, body = server.request("GET", path, **headers)
-    assert status == 200, body
+    status, said, body = server.request("GET", path, **headers)
+    assert (status, said["content-type"]) == (200, "application/json"), body
     return json.loads(body)
 
 
@@ -101,6 +103,7 @@ def test_the_list_is_newest_first_and_filtered(page):
     assert [a["ended"] for a in said["alarms"]] == [None, 1_700_000_131.0]
     assert len(got(page, "/history?bed=bed1&condition=af&kind=physiological&priority=low&limit=1")["alarms"]) == 1
     assert got(page, "/history?bed=bed2")["alarms"] == []
+    assert len(got(page, "/history?bed=&condition=&kind=&priority=")["alarms"]) == 2
     assert [a["occurrence"] for a in got(page, "/history?beyond=b.bed1.af.2")["alarms"]] == [OCCURRENCE]
 
 
@@ -123,7 +126,18 @@ def test_the_table_holds_every_alarm_however_many_and_however_many_at_one_time(k
 
 
 @pytest.mark.parametrize(
-    "query", ["bed=a'b", "priority=urgent", "beyond=a'b", "limit=nan", "within=inf", "table=x", "bed=" + "a" * 99]
+    "query",
+    [
+        "bed=a'b",
+        "priority=urgent",
+        "beyond=a'b",
+        "limit=nan",
+        "limit=x",
+        "within=inf",
+        "table=x",
+        "table=1",
+        "bed=" + "a" * 99,
+    ],
 )
 def test_a_question_that_is_none_is_refused(page, query):
     assert page.request("GET", f"/history?{query}")[0] == 400
@@ -193,7 +207,7 @@ def test_beats_and_waveform_are_those_of_the_channel_that_was_read(kept, page):
 def test_an_answer_is_small_on_the_way(page):
     plain = page.request("GET", f"/history/{OCCURRENCE}")[2]
     status, headers, body = page.request("GET", f"/history/{OCCURRENCE}", Accept_Encoding="gzip, br")
-    assert (status, headers["content-encoding"]) == (200, "gzip")
+    assert (status, headers["content-encoding"], headers["content-type"]) == (200, "gzip", "application/json")
     assert {**json.loads(gzip.decompress(body)), "now": 0} == {**json.loads(plain), "now": 0}
     static = sum(len(page.request("GET", f"/static/{name}")[2]) for name in STATIC)
     assert static + len(body) < 150_000
@@ -226,10 +240,15 @@ def test_files_are_for_those_who_may_answer_alarms(guarded, kept):
     status, headers, body = guarded.request("GET", f"/history/{OCCURRENCE}/recording", Cookie=act)
     assert status == 200
     assert headers["content-disposition"] == f'attachment; filename="{OCCURRENCE}.evrec"'
+    assert headers["content-type"] == "application/octet-stream"
     assert body == (kept.root / f"{OCCURRENCE}.evrec").read_bytes()
-    rows = list(csv.DictReader(io.StringIO(guarded.request("GET", "/history.csv", Cookie=act)[2].decode())))
+    _, headers, body = guarded.request("GET", "/history.csv", Cookie=act)
+    assert headers["content-disposition"] == 'attachment; filename="alarms.csv"'
+    assert headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(body.decode())))
     assert [row["text"] for row in rows] == ["'=cmd()", "AF likely"]
-    assert rows[1]["raised"] == "2023-11-14T22:15:30.000Z"
+    times = [("2023-11-14T22:15:50.000Z", ""), ("2023-11-14T22:15:30.000Z", "2023-11-14T22:15:31.000Z")]
+    assert [(row["raised"], row["ended"]) for row in rows] == times
 
 
 def test_without_a_log_in_nothing_is_told(guarded):
@@ -257,8 +276,29 @@ def test_a_page_without_a_history_says_so():
 
 def test_a_history_that_cannot_be_read_is_no_crash(page, kept):
     kept.history.close()
-    status, _, body = page.request("GET", "/history")
-    assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
+    for path in ("/history", "/history.csv", f"/history/{OCCURRENCE}", f"/history/{OCCURRENCE}/recording"):
+        status, _, body = page.request("GET", path)
+        assert (status, json.loads(body)) == (503, {"error": "the history cannot be read now"})
+
+
+def test_no_text_of_the_table_is_a_formula(page, kept):
+    for number, begins in enumerate("=+-@", start=3):
+        kept.history.add(alarm(text=f"{begins}1", number=number), wall=1_700_000_160.0, boot="b")
+    rows = list(csv.DictReader(io.StringIO(page.request("GET", "/history.csv")[2].decode())))
+    assert [row["text"] for row in rows][:4] == ["'@1", "'-1", "'+1", "'=1"]
+
+
+def test_a_table_that_cannot_be_read_to_its_end_is_not_taken_for_whole(page, kept, monkeypatch):
+    whole, times = kept.history.occurrences, itertools.count()
+
+    def once(**asked):
+        if next(times):
+            raise OSError("gone")
+        return whole(**asked)
+
+    monkeypatch.setattr(kept.history, "occurrences", once)
+    with pytest.raises(http.client.IncompleteRead):
+        page.request("GET", "/history.csv")
 
 
 def test_a_torn_recording_is_shown_as_far_as_it_goes(page, kept):

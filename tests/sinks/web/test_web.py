@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def test_a_viewer_gets_a_snapshot_and_then_what_changes(page):
     with page.live() as live:
         watcher = Watcher(live)
         hello = watcher.kind("hello")
-        assert (hello["device"], hello["role"], hello["login"]) == ("dev", "configure", False)
+        assert (hello["device"], hello["role"], hello["by"], hello["login"]) == ("dev", "configure", "page", False)
+        assert re.fullmatch("[0-9a-f]{16}", hello["page"]), "by which a page knows that it is of an older version"
         assert hello["layout"]["bed1"]["sources"] == {"node": "serial_port", "cam": "camera"}
         assert {item["k"] for item in hello["latest"]} == {"r", "s"}
         page.sink.send(Reading("ppg.hr", 2.0, None, "bpm", reason="motion", bed="bed1", source="node"))
@@ -252,6 +254,23 @@ def test_one_who_does_not_read_slows_nobody_and_gets_every_alarm_when_he_reads_a
         assert chunks(watcher) > chunks(late) > 0
 
 
+def test_one_for_whom_more_waits_than_can_be_kept_is_to_begin_anew(page, monkeypatch):
+    monkeypatch.setattr("edge.sinks.web.viewers.URGENT_KEPT", 3)
+    with page.live() as live:
+        Watcher(live).kind("hello")
+        for number in range(200):
+            page.sink.send(af("on", number))
+        with pytest.raises(ConnectionClosed):
+            while True:
+                live.recv(timeout=5.0)
+
+
+def test_who_leaves_is_no_failure(caplog):
+    with WebServer() as page, page.live() as live:
+        Watcher(live).kind("hello")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def chunks(watcher):
     return sum(len(i["w"]) for i in watcher.items if i["k"] == "w")
 
@@ -276,8 +295,6 @@ def test_a_port_that_is_taken_is_a_configuration_error(page):
 
 
 def test_the_page_is_whole_small_and_needs_nothing_from_elsewhere(page):
-    import re
-
     status, headers, body = page.request("GET", "/")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     seen, waiting, total = set(), set(re.findall(r'(?:src|href)="(/[^"]+)"', body.decode())), len(body)
@@ -296,8 +313,6 @@ def test_the_page_is_whole_small_and_needs_nothing_from_elsewhere(page):
 
 
 def test_markup_has_no_script_or_style_of_its_own():
-    import re
-
     from edge.sinks.web.app import STATIC
 
     for file in STATIC.glob("*.html"):

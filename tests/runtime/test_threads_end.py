@@ -1,0 +1,79 @@
+"""The end of a program: what was on its way is still judged, and what hangs is left behind and named."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from edge.alarms.board import Board
+from edge.alarms.rules import rules_from
+from edge.clock import SystemClock
+from edge.lane import Lane
+from edge.runtime.main_thread import MainThread
+from edge.runtime.reader import Reader
+from edge.runtime.threads import Runtime
+from edge.types import Reading
+from signals import blocks
+from source_and_sink import Kept, Playback
+
+
+class Tells(Lane):
+    """Says of each block that it came, once ``ready``."""
+
+    def __init__(self, ready):
+        super().__init__(bed="bed1", source="node", primary="ppg", analyzers={})
+        self._ready = ready
+
+    def feed(self, block):
+        self._ready()
+        return [Reading("ppg.hr", block.t_end, 60.0, "bpm", 0.9, bed="bed1", source="node")]
+
+
+class Held(Playback):
+    """A device whose next block comes once ``ready``."""
+
+    def __init__(self, ready):
+        super().__init__(blocks(np.zeros(10)))
+        self._ready = ready
+
+    def read(self):
+        self._ready()
+        return super().read()
+
+
+def stopped_at_once(reading, judging):
+    """(exit code, sink) of a program that is stopped at its first tick."""
+    sink = Kept()
+    reader = Reader("node", "bed1", Held(reading), [Tells(judging)])
+    board = Board({"bed1": rules_from({})}, boot="b")
+    main = MainThread(readers=[reader], board=board, sinks=[sink], clock=SystemClock())
+    runtime = Runtime(main, on_tick=lambda _: runtime.stop())
+    return runtime.run(), sink
+
+
+def test_what_is_being_read_while_it_stops_is_still_judged_and_told():
+    def later():
+        threading.Event().wait(0.25)  # longer than the main thread waits for anything to come
+
+    code, sink = stopped_at_once(later, later)
+    assert (code, len(sink.of(Reading)), sink.closed) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("stuck", ["edge-read-node", "edge-work-node-ppg"])
+def test_a_thread_that_hangs_is_left_behind_and_named(stuck, monkeypatch, caplog):
+    monkeypatch.setattr("edge.runtime.threads._JOIN_S", 0.1)
+    hold = threading.Event()
+    hangs = {stuck: lambda: hold.wait(10.0)}
+    try:
+        code, sink = stopped_at_once(
+            *(hangs.get(name, lambda: None) for name in ("edge-read-node", "edge-work-node-ppg"))
+        )
+    finally:
+        hold.set()
+    for thread in threading.enumerate():
+        if thread.name == stuck:
+            thread.join(10.0)
+    assert (code, sink.closed) == (0, 1)
+    assert [record.getMessage() for record in caplog.records] == [f"thread {stuck} did not stop"]
