@@ -10,7 +10,7 @@ import pytest
 
 from edge.cli import main
 
-PROGRAM = Path(__file__).parents[1] / "contract_device.py"
+PROGRAM = Path(__file__).parents[1] / "support" / "contract_device.py"
 
 
 @pytest.fixture

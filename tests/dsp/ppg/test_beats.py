@@ -175,7 +175,7 @@ def test_whatever_the_wave_every_beat_is_a_peak_of_it_and_stands_apart(seed, n, 
 
 @pytest.mark.slow
 def test_against_the_ecg_of_intensive_care_records(data_dir):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
     import pulse_beats
 
     scores = pulse_beats.beat_scores(data_dir / "ppg" / "cinc2015.npz")
