@@ -22,6 +22,9 @@ _GARBLED = ("Malformed packet", "Protocol error")
 _NO_SUBSCRIBERS = 0x10
 _LIMITS = (0x9A, 0x9B)  # MQTT 5, 3.2.2.2: retained messages, this QoS: not supported
 _CLOCK = "is this machine's clock right?"
+_TLS_THERE = "does that port speak TLS?"
+# A handshake that was cut short: some brokers, mosquitto since 2.1, read a greeting that is not for them before they close.
+_CUT_OFF = (ConnectionResetError, ssl.SSLEOFError)
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 _HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
 
@@ -306,14 +309,16 @@ def _reach(client: Any, options: Options) -> None:
     try:
         try:
             client.connect(options.host, options.port, options.keepalive_s)
-        except ConnectionResetError:  # a broker that is only just up may cut the first handshake off
+        except _CUT_OFF:  # a broker that is only just up may cut the first handshake off
             client.connect(options.host, options.port, options.keepalive_s)
     except ssl.SSLCertVerificationError as error:
         fault = fault_of(error)
         hint = _CLOCK if fault == "tls_expired" else "check ca_file and the host's name"
         raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}", fault) from None
     except ssl.SSLError as error:
+        if isinstance(error, ssl.SSLEOFError):
+            raise RefusedError(f"TLS: {in_words(error)}; {_TLS_THERE}", "broker_unreachable") from None
         raise RefusedError(f"TLS: {in_words(error)}", fault_of(error)) from None
     except OSError as error:
-        hint = "; does that port speak TLS?" if options.encrypted and isinstance(error, ConnectionResetError) else ""
+        hint = f"; {_TLS_THERE}" if options.encrypted and isinstance(error, ConnectionResetError) else ""
         raise RefusedError(f"not reachable: {error.strerror or error}{hint}", fault_of(error)) from None

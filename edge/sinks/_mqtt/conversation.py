@@ -2,7 +2,7 @@
 
 Transitions first, as many as may be on their way, then what is retained, then what is live, and Home Assistant's
 discovery behind all that. A broker that says how large a packet it takes is not sent a larger one: it would hang up. What
-one takes that does not say so is learnt from that.
+one takes that does not say so, or takes less than it says, is learnt from that.
 """
 
 from __future__ import annotations
@@ -178,7 +178,8 @@ class Conversation:
 
     def _takes(self, message: Message) -> bool:
         """Whether the broker takes so large a message, as far as is known; what it does not is said once."""
-        most = self._most if self._most is not None else self._largest.bytes
+        # what it says may be of packets, and its limit of messages smaller: mosquitto since 2.1 always names the former
+        most = min((each for each in (self._most, self._largest.bytes) if each is not None), default=None)
         if most is None or message.size <= most:
             return True
         if message.topic not in self._too_large:

@@ -1,4 +1,6 @@
-"""How large an alarm a broker takes that does not say so: learnt from what it hangs up on. Pure.
+"""How large an alarm a broker takes that does not say so, or takes less than it says: learnt from what it hangs up on.
+
+Pure.
 
 A connection that ends soon after it began, over and over, with an alarm on its way that is larger than any the broker
 ever took, is taken to end over that alarm. The guess makes alarms brief and leaves out what is longer and no alarm; no

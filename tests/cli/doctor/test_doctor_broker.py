@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import socketserver
 import ssl
 import subprocess
 from contextlib import contextmanager, suppress
@@ -229,3 +230,25 @@ def test_tls_client(new_mosquitto, tmp_path):
 def test_broker_not_tls(mosquitto, tmp_path):
     certificates(tmp_path)
     assert asked(mosquitto.port, f'ca_file = "{tmp_path}/ca.pem"') == ["broker_not_tls"]
+
+
+@paho_leaves_sockets
+def test_broker_not_tls_and_polite(tmp_path):
+    """As mosquitto since 2.1: it reads the whole greeting before it closes, and the connection just ends."""
+    certificates(tmp_path)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), ReadsOnce) as plain:
+        thread = Thread(target=plain.serve_forever, args=(0.01,))
+        thread.start()
+        port = plain.server_address[1]
+        try:
+            assert asked(port, f'ca_file = "{tmp_path}/ca.pem"', "127.0.0.1") == ["broker_not_tls"]
+            with pytest.raises(RefusedError, match=r"^TLS: unexpected eof while reading; does that port speak TLS\?$"):
+                connect(Options("127.0.0.1", port, "dev", ca_file=str(tmp_path / "ca.pem")))
+        finally:
+            plain.shutdown()
+            thread.join()
+
+
+class ReadsOnce(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.recv(65_536)

@@ -267,7 +267,7 @@ def test_a_driver_that_raises_is_a_stream_that_ended(monkeypatch):
     source, capture = live(monkeypatch, [], SystemClock())
     capture.read = lambda: 1 // 0
     source.open()
-    with pytest.raises(SourceError, match=r"the stream ended \(integer division or modulo by zero\); unplugged"):
+    with pytest.raises(SourceError, match=r"the stream ended \(.*division.* by zero\); unplugged"):
         source.read()
     source.close()
 
