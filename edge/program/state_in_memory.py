@@ -1,8 +1,8 @@
 """A start beside a disk that hangs: whoever waits for it watches nobody, so the state lies in memory until it answers.
 
 What stood before is then known only where this machine remembers it (``Outbox.spare``). Alarms go out as ever; they, and
-the state from then on, are written when the disk answers (``edge.program.state_disk``). What else is kept begins with the next
-start, and that is said for as long as the run lasts.
+the state from then on, are written when the disk answers (``edge.program.state_disk``). What else is kept begins with
+the next start, and that is said for as long as the run lasts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The thread of one source: open, read, hand on; close and open again with back-off when the device is lost.
 
-It never judges itself, since it may be stuck in a driver: whoever watches (``edge.runtime.main_thread``) asks for its ``status``.
+It never judges itself, since it may be stuck in a driver: whoever watches (``edge.runtime.main_thread``) asks for its
+``status``.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     reader: read and stamp ──► Inbox ──► worker: lane.feed ──► main: board, durable write, sinks
 
 Readers and workers hold no state that matters: readings are pure functions of blocks (``edge.lane``), alarms of
-readings (``edge.alarms``). The main thread alone owns the board (``edge.runtime.main_thread``), so alarms are made in one place
-and nothing queues behind it but sinks that never block. Silence is judged there and only there, from the time of each
-reader's last block: a reader stuck in a driver call cannot say that it is stuck.
+readings (``edge.alarms``). The main thread alone owns the board (``edge.runtime.main_thread``), so alarms are made in
+one place and nothing queues behind it but sinks that never block. Silence is judged there and only there, from the time
+of each reader's last block: a reader stuck in a driver call cannot say that it is stuck.
 """
 
 from __future__ import annotations
