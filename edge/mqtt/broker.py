@@ -145,6 +145,8 @@ def fault_of(error: OSError) -> str:
     """The word of ``edge-vitals doctor`` for what kept us from a broker, by the system's and OpenSSL's own codes."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_FAULTS.get(error.verify_code, "tls_untrusted")
+    if isinstance(error, ssl.SSLEOFError):  # it just closed, as some do whom a greeting of TLS does not concern
+        return "broker_unreachable"
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
         if "ALERT" in reason or "CERTIFICATE_REQUIRED" in reason:  # an alert: of no, or of an unknown, certificate

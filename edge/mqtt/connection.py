@@ -316,9 +316,8 @@ def _reach(client: Any, options: Options) -> None:
         hint = _CLOCK if fault == "tls_expired" else "check ca_file and the host's name"
         raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}", fault) from None
     except ssl.SSLError as error:
-        if isinstance(error, ssl.SSLEOFError):
-            raise RefusedError(f"TLS: {in_words(error)}; {_TLS_THERE}", "broker_unreachable") from None
-        raise RefusedError(f"TLS: {in_words(error)}", fault_of(error)) from None
+        hint = f"; {_TLS_THERE}" if isinstance(error, ssl.SSLEOFError) else ""
+        raise RefusedError(f"TLS: {in_words(error)}{hint}", fault_of(error)) from None
     except OSError as error:
         hint = f"; {_TLS_THERE}" if options.encrypted and isinstance(error, ConnectionResetError) else ""
         raise RefusedError(f"not reachable: {error.strerror or error}{hint}", fault_of(error)) from None
