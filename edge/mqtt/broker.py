@@ -141,11 +141,15 @@ def why_silent(options: Options) -> tuple[str, str]:
     return "", "broker_timeout"
 
 
+ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""The other end closed within the handshake, as some do whom a greeting of TLS does not concern; by Python's version."""
+
+
 def fault_of(error: OSError) -> str:
     """The word of ``edge-vitals doctor`` for what kept us from a broker, by the system's and OpenSSL's own codes."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE_FAULTS.get(error.verify_code, "tls_untrusted")
-    if isinstance(error, ssl.SSLEOFError):  # it just closed, as some do whom a greeting of TLS does not concern
+    if isinstance(error, ENDED):
         return "broker_unreachable"
     if isinstance(error, ssl.SSLError):
         reason = error.reason or ""
@@ -159,6 +163,8 @@ def fault_of(error: OSError) -> str:
 
 def in_words(error: ssl.SSLError) -> str:
     """OpenSSL's reason."""
+    if isinstance(error, ENDED):
+        return "the connection just ends"
     return (error.reason or str(error)).lower().replace("_", " ")
 
 

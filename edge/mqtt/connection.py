@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from edge.mqtt.broker import Options, fault_of, in_words, why_silent
+from edge.mqtt.broker import ENDED, Options, fault_of, in_words, why_silent
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _LIMITS = (0x9A, 0x9B)  # MQTT 5, 3.2.2.2: retained messages, this QoS: not supp
 _CLOCK = "is this machine's clock right?"
 _TLS_THERE = "does that port speak TLS?"
 # A handshake that was cut short: some brokers, mosquitto since 2.1, read a greeting that is not for them before they close.
-_CUT_OFF = (ConnectionResetError, ssl.SSLEOFError)
+_CUT_OFF = (ConnectionResetError, *ENDED)
 _UNLIMITED = 65_535  # MQTT 5, 3.2.2.3.3
 _HEADER_BYTES = 32  # of a packet beside topic, payload and correlation data, at most
 
@@ -316,7 +316,7 @@ def _reach(client: Any, options: Options) -> None:
         hint = _CLOCK if fault == "tls_expired" else "check ca_file and the host's name"
         raise RefusedError(f"TLS: {error.verify_message.rstrip('.')}; {hint}", fault) from None
     except ssl.SSLError as error:
-        hint = f"; {_TLS_THERE}" if isinstance(error, ssl.SSLEOFError) else ""
+        hint = f"; {_TLS_THERE}" if isinstance(error, ENDED) else ""
         raise RefusedError(f"TLS: {in_words(error)}{hint}", fault_of(error)) from None
     except OSError as error:
         hint = f"; {_TLS_THERE}" if options.encrypted and isinstance(error, ConnectionResetError) else ""

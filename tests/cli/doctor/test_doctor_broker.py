@@ -242,7 +242,7 @@ def test_broker_not_tls_and_polite(tmp_path):
         port = plain.server_address[1]
         try:
             assert asked(port, f'ca_file = "{tmp_path}/ca.pem"', "127.0.0.1") == ["broker_not_tls"]
-            with pytest.raises(RefusedError, match=r"^TLS: unexpected eof while reading; does that port speak TLS\?$"):
+            with pytest.raises(RefusedError, match=r"^TLS: the connection just ends; does that port speak TLS\?$"):
                 connect(Options("127.0.0.1", port, "dev", ca_file=str(tmp_path / "ca.pem")))
         finally:
             plain.shutdown()
