@@ -296,9 +296,8 @@ def test_a_model_that_was_forced_to_a_slow_variant_gives_way(tmp_path):
 CHILD = """
 import json, sys, threading, time
 import numpy as np
-import edge.runtime.overload.ladder, edge.runtime.overload.load
-edge.runtime.overload.ladder.DOWN_AFTER_S, edge.runtime.overload.ladder.NEXT_AFTER_S, edge.runtime.overload.ladder.UP_AFTER_S = 1.0, 60.0, 2.0
-edge.runtime.overload.load.LATE_S = 0.5
+from edge.runtime.overload import ladder, load
+ladder.DOWN_AFTER_S, ladder.NEXT_AFTER_S, ladder.UP_AFTER_S, load.LATE_S = 1.0, 60.0, 2.0, 0.5
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
 from edge.clock import SystemClock
