@@ -160,9 +160,8 @@ def test_what_came_of_a_command_is_an_event_of_its_own(components):
 def test_identifiers_are_valid_and_no_bed_hides_another(device, beds):
     components = message(device, f"vitals/{device}", beds)["components"]
     buttons = len(CONDITIONS) - len(OF_DEVICE) + 4  # pause, a test alarm, begin and end of standby
-    of_device = (
-        5 + len(OF_DEVICE) + 1
-    )  # heartbeat, event, answer, standing, test alarm; a model can fail for all beds at once
+    # heartbeat, event, answer, standing, test alarm; and a model can fail for all beds at once
+    of_device = 5 + len(OF_DEVICE) + 1
     states = 6  # event, answer, standing, paused, standby, site
     assert len(components) == len(beds) * (len(HOPS) + states + buttons) + of_device
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", key) for key in components)
