@@ -59,11 +59,15 @@ def rhythm(data: Path, pred: Path) -> Scored:
 def murmur(data: Path, pred: Path) -> Scored:
     """Recordings of a labels.csv: an event is a recording in which the murmur is audible; unlabelled ones are left out.
 
-    A recording answered with "cannot tell" counts as refused, whatever its probability.
+    By itself, as the analyzer judges it, where the predictions say that beside what the person's other recordings make
+    of it. One answered with "cannot tell" counts as refused, whatever its probability.
     """
+    rows = _rows(pred, "path", "p_murmur", "decision")
     given = {
-        row["path"]: "" if row["decision"] == "unknown" else row["p_murmur"]
-        for row in _rows(pred, "path", "p_murmur", "decision")
+        row["path"]: ""
+        if row.get("decision_alone", row["decision"]) == "unknown"
+        else row.get("p_alone", row["p_murmur"])
+        for row in rows
     }
     found: list[tuple[float, bool, str]] = []
     for row in _rows(data / "labels.csv", "path", "label_recording", "subject"):

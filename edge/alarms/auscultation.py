@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from edge.dsp.pcg.decision import Calibration, Scores, Verdict, judge_patient, judge_recording
+from edge.dsp.pcg.decision import Calibration, Scores, Verdict, judge_patient, judge_recording, judge_together
 from edge.types import Reading
 
 SITES: Final = ("AV", "MV", "PV", "TV")
@@ -127,13 +127,21 @@ class Auscultation:
     def _patient(self, t: float, calibration: Calibration) -> dict[str, Any]:
         sites = {site: self._judged[site] for site in SITES if site in self._judged}
         sites = {site: one for site, one in sites.items() if t - one.t <= KEPT_S}
-        told = {
-            site: {"p": one.verdict.p, "decision": one.verdict.decision, "windows": one.verdict.windows, "t": one.t}
-            for site, one in sites.items()
-        }
         if not sites:
-            return {"decision": "unknown", **dict.fromkeys(_PATIENT), "sites": told}
-        verdict = judge_patient([one.verdict for one in sites.values()], calibration)
+            return {"decision": "unknown", **dict.fromkeys(_PATIENT), "sites": {}}
+        verdicts = [one.verdict for one in sites.values()]
+        verdict = judge_patient(verdicts, calibration)
+        told = {
+            site: {
+                "p": one.verdict.p,
+                "decision": one.verdict.decision,
+                "p_together": together.p,
+                "decision_together": together.decision,
+                "windows": one.verdict.windows,
+                "t": one.t,
+            }
+            for (site, one), together in zip(sites.items(), judge_together(verdicts, calibration), strict=True)
+        }
         return {"decision": verdict.decision, **{key: getattr(verdict, key) for key in _PATIENT}, "sites": told}
 
     def snapshot(self) -> dict[str, Any]:

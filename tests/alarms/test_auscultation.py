@@ -18,7 +18,7 @@ from edge.alarms.auscultation import KEPT_S, SITES, Auscultation, Place
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
 from edge.analyzers.murmur import recording_verdict
-from edge.dsp.pcg.decision import Calibration, Scores, judge_patient
+from edge.dsp.pcg.decision import Calibration, Scores, judge_patient, judge_together
 from edge.types import Command, Reading
 
 DATA = Path(os.environ.get("EDGE_VITALS_DATA", "../shared/data")) / "pcg"
@@ -134,6 +134,11 @@ def test_a_real_patient_over_four_sites_is_judged_as_evaluation_judges_it():
     whole = judge_patient(verdicts, CALIBRATION)
     assert (told["decision"], told["p_present"]) == (whole.decision, whole.p_present)
     assert [site["windows"] for site in told["sites"].values()] == [v.windows for v in verdicts]
+    together = judge_together(verdicts, CALIBRATION)
+    for site, alone, judged in zip(told["sites"].values(), verdicts, together, strict=True):
+        assert (site["p"], site["decision"]) == (alone.p, alone.decision)
+        assert (site["p_together"], site["decision_together"]) == (judged.p, judged.decision)
+        assert judged.p != alone.p
 
 
 def test_a_window_that_began_before_the_microphone_was_moved_belongs_to_no_site():

@@ -24,7 +24,7 @@ def heart(seconds: float, rate: int, *, murmur: bool) -> np.ndarray:
 
 
 def said(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    assert report(path) == 0
+    report(path)
     return capsys.readouterr().out
 
 
@@ -185,7 +185,7 @@ def test_long_sound_is_not_kept_in_memory_and_who_waits_sees_how_far_it_is(
 def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     soundfile.write(tmp_path / "a.wav", heart(7.0, 4000, murmur=True), 4000)
-    assert report(tmp_path / "a.wav", plot=tmp_path / "out.png", jsonl=True) == 0
+    report(tmp_path / "a.wav", plot=tmp_path / "out.png", jsonl=True)
     streams = capsys.readouterr()
     readings = [json.loads(line) for line in streams.out.splitlines()]
     assert {r["metric"] for r in readings} == {"pcg.murmur", "pcg.hr", "pcg.quality"}
@@ -199,7 +199,7 @@ def test_a_refused_sound_is_drawn_without_a_murmur(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(plot_murmur, "activations", lambda *_: pytest.fail("refused, yet the network was asked"))
     soundfile.write(tmp_path / "a.wav", speech(T), 4000)
-    assert report(tmp_path / "a.wav", plot=tmp_path / "out.png") == 0
+    report(tmp_path / "a.wav", plot=tmp_path / "out.png")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -215,5 +215,5 @@ def test_sound_that_ends_before_the_file_is_told(tmp_path: Path, capsys: pytest.
     sound = np.random.default_rng(0).normal(size=8000)
     sound[4000:] = np.nan
     np.savez(tmp_path / "a.npz", pcg=sound, fs=2000)
-    assert report(tmp_path / "a.npz") == 0
+    report(tmp_path / "a.npz")
     assert capsys.readouterr().out.splitlines()[-1] == "Note: pcg ends at 2 s of 4 s."

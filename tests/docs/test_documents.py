@@ -267,7 +267,8 @@ def desk(tmp_path_factory):
     (folder / "proposed.toml").write_text(f"{BEDSIDE}\n[alarms.tachy]\nlimit = 120\n")
     heart = beats([Episode(0.0, "sinus", 75.0)], 32.0)
     sound = pcg(heart, np.arange(60_000) / 2000.0, noise=0.01)
-    wavfile.write(folder / "heart.wav", 2000, np.int16(8000 * sound / np.abs(sound).max()))
+    for name in ("heart", "aortic", "mitral"):
+        wavfile.write(folder / f"{name}.wav", 2000, np.int16(8000 * sound / np.abs(sound).max()))
     np.savetxt(
         folder / "finger.csv",
         np.round(50_000 + 2000 * ppg(heart, np.arange(3000) / 100.0)),

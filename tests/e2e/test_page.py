@@ -138,10 +138,12 @@ def test_sound_is_paused_and_a_bed_put_in_standby_and_back(browser, monitor):
 def test_the_microphone_is_moved_and_the_page_says_where_it_sits(browser, monitor):
     with Seen(browser, monitor.page_url) as seen:
         seen.until("() => document.querySelector('#murmur small').textContent === 'at MV'")
+        seen.until("() => document.querySelector('#murmur .verdict').textContent !== '--'")
         seen.page.get_by_role("button", name="Site").click()
         seen.page.get_by_role("button", name="Aortic").click()
         seen.until("() => document.querySelector('#murmur small').textContent === 'at AV'")
         seen.until("() => document.querySelector('#answer').textContent === 'listening at AV'")
+        seen.until("() => document.querySelector('#murmur').textContent.includes('AV, MV: no murmur')")
         assert seen.complaints == []
 
 

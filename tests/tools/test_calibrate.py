@@ -99,6 +99,26 @@ def test_murmur_thresholds_are_of_audible_recordings(calibrate, tmp_path, capsys
     assert (bound["value"], bound["false_alarm_share"]) == (0.7, 0.0)
 
 
+def test_murmur_thresholds_are_of_recordings_by_themselves(calibrate, tmp_path, capsys):
+    """What is made of a recording beside the person's others is not what a threshold of the analyzer meets."""
+    rows = [(f"{person}_{site}.flac", person, site) for person in range(10) for site in ("AV", "MV")]
+    labels = [
+        {"path": path, "subject": f"s{person}", "label_recording": "present" if site == "AV" else "absent_here"}
+        for path, person, site in rows
+    ]
+    together = {"p_murmur": 0.99, "quality": 1, "decision": "unknown"}
+    pred = [
+        {"path": path, **together, "p_alone": 0.7 if site == "AV" else 0.3, "decision_alone": "x"}
+        for path, _, site in rows
+    ]
+    write(tmp_path / "labels.csv", labels)
+    write(tmp_path / "pred.csv", pred)
+    argv = ["murmur", "--data", str(tmp_path), "--pred", str(tmp_path / "pred.csv"), "--json", "--alpha", "0.1"]
+    assert calibrate.main(argv) == 0
+    (bound,) = json.loads(capsys.readouterr().out)["bounds"]
+    assert (bound["value"], bound["false_alarm_share"]) == (0.7, 0.0)
+
+
 def test_bad_files_are_named(calibrate, tmp_path):
     data, pred = rhythm_files(tmp_path)
     with pytest.raises(SystemExit, match=r"none\.csv: No such file"):

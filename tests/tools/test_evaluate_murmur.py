@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,25 @@ def test_a_recording_that_cannot_be_read_keeps_its_row(
     assert capsys.readouterr().err.count("cannot be read as sound") == 2
 
 
+def test_recordings_of_one_patient_are_judged_together_and_those_of_nobody_by_themselves(
+    evaluate: ModuleType, tmp_path: Path
+) -> None:
+    for name, murmur in (("loud", True), ("clear", False), ("other", False)):
+        write_wav(tmp_path / f"{name}.wav", heart(murmur, 8.0))
+    labels = "path,patient\nloud.wav,p1\nother.wav,\nclear.wav,p1\n"
+    (tmp_path / "labels.csv").write_text(labels, encoding="utf-8")
+    assert evaluate.main(["murmur", "--data", str(tmp_path), "--out", str(tmp_path / "p.csv")]) == 0
+    rows = {r["path"]: r for r in rows_of(tmp_path / "p.csv")}
+    assert list(rows) == ["loud.wav", "other.wav", "clear.wav"]
+    assert (rows["other.wav"]["p_murmur"], rows["other.wav"]["decision"]) == (
+        rows["other.wav"]["p_alone"],
+        rows["other.wav"]["decision_alone"],
+    )
+    assert rows["clear.wav"]["p_alone"] == rows["other.wav"]["p_alone"], "the same sound"
+    assert float(rows["clear.wav"]["p_murmur"]) > 10 * float(rows["clear.wav"]["p_alone"])
+    assert float(rows["loud.wav"]["p_murmur"]) < float(rows["loud.wav"]["p_alone"])
+
+
 @pytest.mark.parametrize("task", ["rhythm", "pulse", "alarms"])
 def test_a_damaged_archive_is_one_line(
     evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str
@@ -125,7 +145,13 @@ def test_real_recordings_and_patients(
     assert evaluate.main(["murmur", "--data", str(data), "--out", str(out), "--runtime", runtime]) == 0
     rows = rows_of(out)
     assert [r["path"] for r in rows] == [r["path"] for r in mine]
-    assert all(0 <= float(r["p_murmur"]) <= 1 for r in rows if r["p_murmur"])
+    assert all(0 <= float(r[p]) <= 1 for r in rows for p in ("p_murmur", "p_alone") if r[p])
+    several = Counter(r["patient"] for r in mine if r["patient"])
+    for row, judged in zip(mine, rows, strict=True):
+        alone = (judged["p_alone"], judged["decision_alone"])
+        if several[row["patient"]] < 2:
+            assert (judged["p_murmur"], judged["decision"]) == alone
+    assert any(r["p_murmur"] != r["p_alone"] for r in rows)
     patients = rows_of(tmp_path / "p.patients.csv")
     assert {r["patient"] for r in patients} == set(people)
     for r in patients:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edge.dsp.pcg.decision import Verdict
+from edge.dsp.pcg.decision import Scores, Verdict, judge_together
 
 PATH = Path(__file__).resolve().parents[2] / "tools" / "train" / "murmur_calibrate.py"
 
@@ -68,3 +70,61 @@ def test_a_set_left_out_takes_its_threshold_from_the_others(calibrate: ModuleTyp
     assert found["training-b"] | {"limit_elsewhere": 0} == {
         "n": 2, "positive": 1, "auroc": 1.0, "score": 1.0, "limit_elsewhere": 0, "score_elsewhere": 0.5,
     }  # fmt: skip
+
+
+def of_circor(calibrate: ModuleType, patient: str, label: str, heard: dict[str, float]) -> list[Any]:
+    """One person's recordings. heard: by site the mean murmur logit; a site in capitals has a murmur."""
+    found = []
+    for site, murmur in heard.items():
+        here = "absent" if label == "absent" else "present" if site.isupper() else "absent_here"
+        row = {"dataset": "circor2022", "patient": patient, "path": f"{patient}_{site}", "label": label}
+        scores = Scores(murmur, -3.0, -5.0, 0.5, -1.0, -3.0)
+        found.append(calibrate.Heard({**row, "label_recording": here}, 0, (scores,) * 3))
+    return found
+
+
+@pytest.fixture
+def crowd(calibrate: ModuleType) -> list[Any]:
+    """Sites of a person are alike: 200 people without a murmur, 60 with one that is heard at all sites but one."""
+    rng, found = np.random.default_rng(5), []
+    for n in range(260):
+        label, middle = ("absent", -2.0) if n < 200 else ("present", 1.0)
+        person = rng.normal(middle, 1.5)
+        sites = {site: person + rng.normal(0.0, 1.5) - (not site.isupper()) for site in ("AV", "MV", "PV", "tv")}
+        found += of_circor(calibrate, f"p{n}", label, sites)
+    return found
+
+
+def test_recordings_together_are_told_better_and_the_threshold_leaves_the_share_it_promises(
+    calibrate: ModuleType, crowd: list[Any]
+) -> None:
+    constants = calibrate.fit(crowd)
+    own, others, _, threshold = constants.together
+    assert own > 0.2
+    assert others > 0.2
+    alone, together = [], []
+    for mine in calibrate.people(crowd).values():
+        verdicts = [calibrate.verdict(r, constants) for r in mine]
+        alone += zip(mine, verdicts, strict=True)
+        together += zip(mine, judge_together(verdicts, constants), strict=True)
+    clean = [v.p for r, v in together if r.row["label"] == "absent"]
+    assert np.mean(np.array(clean) < threshold) == pytest.approx(calibrate.SPECIFICITY, abs=1 / len(clean))
+    before, after = calibrate.recording_figures(alone), calibrate.recording_figures(together)
+    for figure in ("recording_auroc", "recording_auroc_with_absent_here"):
+        assert after[figure] > before[figure] + 0.02
+    assert after["present_where_silent"] > before["present_where_silent"]
+
+
+def test_figures_name_both_and_those_of_a_part_are_of_it(calibrate: ModuleType, crowd: list[Any]) -> None:
+    folds = [replace(r, fold=int(r.row["patient"][1:]) % 2) for r in crowd]
+    found = calibrate.cross_judged(folds)
+    assert len(found.alone) == len(found.together) == len(crowd)
+    assert len(found.people) == 260
+    assert len(found.constants) == 2
+    part = found.where(lambda r: r.fold == 1)
+    assert {r.row["patient"] for r, _ in part.together} == {f"p{n}" for n in range(1, 260, 2)}
+    for judged in (found, part):
+        told = calibrate.figures(judged)
+        assert told["recording_auroc"] == calibrate.recording_figures(judged.alone)["recording_auroc"]
+        assert told["together_sensitivity"] == calibrate.recording_figures(judged.together)["sensitivity"]
+        assert 0.8 < told["patient_auroc"] < 1

@@ -2,6 +2,8 @@
 
 ``labels.csv`` with a column ``path`` lists the recordings; without one every sound file below the folder is taken.
 Windows are cut by the lane from the whole recording, as live; the verdicts are those of ``edge.dsp.pcg.decision``.
+Recordings of one patient, where labels.csv names it, are judged together; ``p_alone`` and ``decision_alone`` are those of
+a recording by itself.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.pcg.decision import Calibration, Verdict, judge_patient
+from edge.dsp.pcg.decision import Calibration, Verdict, judge_patient, judge_together
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Block, ConfigError
@@ -44,15 +46,12 @@ def run(data: Path, out: Path, variant: str | None) -> int:
             print(f"murmur: {error}", file=sys.stderr)
             verdicts[row["path"]] = Verdict(None, "unknown", 0.0, 0, None, "no_signal")
         progress(n, len(rows), "murmur")
-    with out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "p_murmur", "quality", "decision", "reason"])
-        for path, v in verdicts.items():
-            writer.writerow([path, "" if v.p is None else f"{v.p:.6f}", f"{v.quality:.4f}", v.decision, v.reason])
-    patients = write_patients(out.with_name(f"{out.stem}.patients{out.suffix}"), rows, verdicts, calibration)
+    people = by_patient(rows)
+    write_recordings(out, verdicts, together(verdicts, people, calibration))
+    write_patients(out.with_name(f"{out.stem}.patients{out.suffix}"), people, verdicts, calibration)
     refused = Counter(v.reason for v in verdicts.values() if v.p is None)
     said = ", ".join(f"{n} {word}" for word, n in refused.most_common()) or "none"
-    print(f"{model.identity}: {len(rows)} recordings, {patients} patients; refused: {said}", file=sys.stderr)
+    print(f"{model.identity}: {len(rows)} recordings, {len(people)} patients; refused: {said}", file=sys.stderr)
     return 0
 
 
@@ -89,22 +88,46 @@ def hear(path: Path, model: Model, calibration: Calibration) -> Verdict:
     return murmur.recording_verdict(readings, calibration)
 
 
-def write_patients(
-    path: Path, rows: list[dict[str, str]], verdicts: dict[str, Verdict], calibration: Calibration
-) -> int:
-    """One row a patient named in labels.csv; returns how many."""
-    by: dict[str, list[Verdict]] = {}
+def by_patient(rows: list[dict[str, str]]) -> dict[str, list[str]]:
+    """The recordings of every patient that labels.csv names."""
+    people: dict[str, list[str]] = {}
     for row in rows:
         if row.get("patient"):
-            by.setdefault(row["patient"], []).append(verdicts[row["path"]])
+            people.setdefault(row["patient"], []).append(row["path"])
+    return people
+
+
+def together(
+    verdicts: dict[str, Verdict], people: dict[str, list[str]], calibration: Calibration
+) -> dict[str, Verdict]:
+    """Every recording in the light of the patient's others; those of nobody as they are."""
+    found = dict(verdicts)
+    for paths in people.values():
+        found.update(zip(paths, judge_together([verdicts[path] for path in paths], calibration), strict=True))
+    return found
+
+
+def write_recordings(path: Path, alone: dict[str, Verdict], judged: dict[str, Verdict]) -> None:
+    """One row a recording: in the light of the others, and by itself."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "p_murmur", "quality", "decision", "reason", "p_alone", "decision_alone"])
+        for name, v in judged.items():
+            p, p_alone = ("" if x is None else f"{x:.6f}" for x in (v.p, alone[name].p))
+            writer.writerow([name, p, f"{v.quality:.4f}", v.decision, v.reason, p_alone, alone[name].decision])
+
+
+def write_patients(
+    path: Path, people: dict[str, list[str]], verdicts: dict[str, Verdict], calibration: Calibration
+) -> None:
+    """One row a patient."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patient", "p_present", "p_unknown", "p_absent", "decision"])
-        for patient, mine in by.items():
-            v = judge_patient(mine, calibration)
+        for patient, paths in people.items():
+            v = judge_patient([verdicts[path] for path in paths], calibration)
             shares = ("" if p is None else f"{p:.6f}" for p in (v.p_present, v.p_unknown, v.p_absent))
             writer.writerow([patient, *shares, v.decision])
-    return len(by)
 
 
 def _say_if_trained_on(rows: list[dict[str, str]]) -> None:

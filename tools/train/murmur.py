@@ -31,7 +31,7 @@ from edge.dsp.pcg.decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
-VERSION = "1.1.1"
+VERSION = "1.2.0"
 TRAINED_ON = ROOT / "tools" / "train" / "murmur_trained_on.txt"
 _LABELS = ["murmur", "unknown", "foreign"]
 
@@ -160,42 +160,39 @@ def _report(options: argparse.Namespace) -> None:
     report: dict[str, Any] = {}
     for variant in murmur_hear.VARIANTS:
         recordings = murmur_hear.heard(notes, variant)
-        judged, people, constants = calibrate.cross_judged(recordings)
-        per_fold = [
-            calibrate.figures([j for j in judged if j[0].fold == k], people)
-            for k in sorted({r.fold for r in recordings})
-        ]
+        found = calibrate.cross_judged(recordings)
         report[variant] = {
-            "pooled": calibrate.figures(judged, people),
-            "folds": per_fold,
-            "other_sets": calibrate.other_sets(judged),
-            "thresholds": [c.recording[3] for c in constants],
+            "pooled": calibrate.figures(found),
+            "folds": [
+                calibrate.figures(found.where(lambda r, k=fold: r.fold == k))  # type: ignore[misc]
+                for fold in sorted({r.fold for r in recordings})
+            ],
+            "other_sets": calibrate.other_sets(found.alone),
+            "thresholds": [c.recording[3] for c in found.constants],
         }
         if variant == "onnx-int8" and options.out:
-            _predictions(options.out, judged, people)
+            _predictions(options.out, found)
     (options.work / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(json.dumps(report["onnx-int8"]["pooled"], indent=1))
     print(json.dumps(report["onnx-int8"]["other_sets"], indent=1))
 
 
-def _predictions(path: Path, judged: Any, people: Any) -> None:
+def _predictions(path: Path, found: calibrate.Cross) -> None:
+    """The columns of ``tools/evaluate.py``, but for reasons."""
+    together = {r.row["path"]: v for r, v in found.together}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "p_murmur", "quality", "decision"])
-        for r, v in judged:
-            p = "" if v.p is None else f"{v.p:.6f}"
-            writer.writerow([r.row["path"], p, f"{v.quality:.4f}", v.decision])
+        writer.writerow(["path", "p_murmur", "quality", "decision", "p_alone", "decision_alone"])
+        for r, alone in found.alone:
+            v = together.get(r.row["path"], alone)
+            p, p_alone = ("" if x is None else f"{x:.6f}" for x in (v.p, alone.p))
+            writer.writerow([r.row["path"], p, f"{v.quality:.4f}", v.decision, p_alone, alone.decision])
     with path.with_name(f"{path.stem}.patients{path.suffix}").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patient", "p_present", "p_unknown", "p_absent", "decision"])
-        for patient, v in people.items():
-            writer.writerow(
-                [
-                    patient,
-                    *("" if x is None else f"{x:.6f}" for x in (v.p_present, v.p_unknown, v.p_absent)),
-                    v.decision,
-                ]
-            )
+        for patient, judged in found.people.items():
+            shares = ("" if x is None else f"{x:.6f}" for x in (judged.p_present, judged.p_unknown, judged.p_absent))
+            writer.writerow([patient, *shares, judged.decision])
 
 
 def _fitted(options: argparse.Namespace) -> tuple[Calibration, dict[str, Any]]:

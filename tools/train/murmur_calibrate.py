@@ -1,15 +1,16 @@
 """From held-out window scores to the constants of the card, and the figures they give; numpy only.
 
-Platt's lines and thresholds are fitted on CirCor recordings that are present or absent; the patients' multinomial
+Platt's lines and thresholds are fitted on CirCor recordings that are present or absent, the line for recordings together
+also on the silent sites of patients with a murmur, since it says where one is heard; the patients' multinomial
 regression has an L2 penalty and no class weights, because the decision rule already carries the 5, 3 and 1.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from logistic import logistic
@@ -45,7 +46,7 @@ def neutral() -> Calibration:
     """Constants before anything was fitted."""
     n = len(decision.FEATURES)
     line = (1.0, 0.0, 0.0, 0.5)
-    return Calibration(line, line, 0.7, FOREIGN_LIMIT, np.zeros(n), np.ones(n), np.zeros((3, n + 1)))
+    return Calibration(line, line, line, 0.7, FOREIGN_LIMIT, np.zeros(n), np.ones(n), np.zeros((3, n + 1)))
 
 
 def fit(recordings: Sequence[Heard]) -> Calibration:
@@ -64,6 +65,7 @@ def fit(recordings: Sequence[Heard]) -> Calibration:
         recording=line(logit, present, np.ones(len(logit))),
         unknown_limit=float(max(0.5, np.quantile(unknown, _KEEP_KNOWN))),
     )
+    base = replace(base, together=together_line(recordings, base))
     features, answers = [], []
     for label, verdicts in patients(recordings, base).values():
         if all(v.p is None for v in verdicts):
@@ -82,11 +84,30 @@ def line(
     """Platt's slopes and offset, and the probability ``SPECIFICITY`` of the negatives stay under."""
     a = np.hstack([x, np.ones((len(x), 1))])
     w = logistic(a, y, 1e-3, weight)
-    negative, share = (a @ w)[~y], weight[~y]
+    return float(w[0]), float(w[1]), float(w[2]), threshold((a @ w)[~y], weight[~y])
+
+
+def threshold(negative: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
+    """The probability that ``SPECIFICITY`` of the weight of these logits stays under."""
     order = np.argsort(negative)
-    at = np.searchsorted(np.cumsum(share[order]) / share.sum(), SPECIFICITY)
-    limit = float(negative[order][min(at, len(negative) - 1)])
-    return float(w[0]), float(w[1]), float(w[2]), decision.sigmoid(limit) + 1e-6
+    at = np.searchsorted(np.cumsum(weight[order]) / weight.sum(), SPECIFICITY)
+    return decision.sigmoid(float(negative[order][min(at, len(negative) - 1)])) + 1e-6
+
+
+def together_line(recordings: Sequence[Heard], base: Calibration) -> tuple[float, float, float, float]:
+    """Slopes on a recording's own logit and on the mean of the person's others, offset, and the probability that
+    ``SPECIFICITY`` of the recordings of people without a murmur stay under."""
+    rows, labels = [], []
+    for mine in people(recordings).values():
+        verdicts = [verdict(r, base) for r in mine]
+        for r, v, others in zip(mine, verdicts, decision.other_logits(verdicts, base), strict=True):
+            if v.scores is not None and others is not None and r.row["label_recording"] != "unknown":
+                rows.append((decision.recording_logit(v.scores, base), others, 1.0))
+                labels.append(r.row["label_recording"])
+    a, label = np.array(rows), np.array(labels)
+    w = logistic(a, label == "present", 1e-3, np.ones(len(a)))
+    clean = (a @ w)[label == "absent"]
+    return float(w[0]), float(w[1]), float(w[2]), threshold(clean, np.ones(len(clean)))
 
 
 def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -108,13 +129,19 @@ def multinomial(x: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.floa
     return w
 
 
-def patients(recordings: Iterable[Heard], calibration: Calibration) -> dict[str, tuple[str, list[Verdict]]]:
-    """CirCor's patients: label, and the verdict of each recording."""
-    out: dict[str, tuple[str, list[Verdict]]] = {}
+def people(recordings: Iterable[Heard]) -> dict[str, list[Heard]]:
+    """CirCor's recordings by patient."""
+    by: dict[str, list[Heard]] = {}
     for r in recordings:
         if r.circor:
-            out.setdefault(r.row["patient"], (r.row["label"], []))[1].append(verdict(r, calibration))
-    return out
+            by.setdefault(r.row["patient"], []).append(r)
+    return by
+
+
+def patients(recordings: Iterable[Heard], calibration: Calibration) -> dict[str, tuple[str, list[Verdict]]]:
+    """CirCor's patients: label, and the verdict of each recording."""
+    by = people(recordings).items()
+    return {patient: (mine[0].row["label"], [verdict(r, calibration) for r in mine]) for patient, mine in by}
 
 
 def verdict(r: Heard, calibration: Calibration) -> Verdict:
@@ -122,26 +149,52 @@ def verdict(r: Heard, calibration: Calibration) -> Verdict:
     return decision.judge_recording(r.windows, calibration, r.refused)
 
 
-def cross_judged(
-    recordings: Sequence[Heard],
-) -> tuple[list[tuple[Heard, Verdict]], dict[str, PatientVerdict], list[Calibration]]:
+Judged = Sequence[tuple[Heard, Verdict]]
+
+
+class Cross(NamedTuple):
+    """Every recording by itself (of CirCor and others), CirCor's in the light of the person's others, every patient, and
+    the constants of each fold."""
+
+    alone: Judged
+    together: Judged
+    people: dict[str, PatientVerdict]
+    constants: list[Calibration]
+
+    def where(self, wanted: Callable[[Heard], bool]) -> Cross:
+        """Of these recordings only."""
+        alone, together = ([(r, v) for r, v in judged if wanted(r)] for judged in (self.alone, self.together))
+        return self._replace(alone=alone, together=together)
+
+
+def cross_judged(recordings: Sequence[Heard]) -> Cross:
     """Every recording and patient judged with constants from the other folds."""
-    judged: list[tuple[Heard, Verdict]] = []
-    people: dict[str, PatientVerdict] = {}
+    alone: list[tuple[Heard, Verdict]] = []
+    together: list[tuple[Heard, Verdict]] = []
+    patient_verdicts: dict[str, PatientVerdict] = {}
     constants = []
     for fold in sorted({r.fold for r in recordings}):
         calibration = fit([r for r in recordings if r.fold != fold])
         constants.append(calibration)
         mine = [r for r in recordings if r.fold == fold]
-        judged += [(r, verdict(r, calibration)) for r in mine]
-        for patient, (_, verdicts) in patients(mine, calibration).items():
-            people[patient] = decision.judge_patient(verdicts, calibration)
-    return judged, people, constants
+        alone += [(r, verdict(r, calibration)) for r in mine]
+        for patient, heard in people(mine).items():
+            verdicts = [verdict(r, calibration) for r in heard]
+            together += zip(heard, decision.judge_together(verdicts, calibration), strict=True)
+            patient_verdicts[patient] = decision.judge_patient(verdicts, calibration)
+    return Cross(alone, together, patient_verdicts, constants)
 
 
-def figures(judged: Sequence[tuple[Heard, Verdict]], people: dict[str, PatientVerdict]) -> dict[str, Any]:
-    """The acceptance figures (as the scorer computes them) of any subset of recordings and their patients."""
-    out: dict[str, Any] = {}
+def figures(found: Cross) -> dict[str, float]:
+    """The acceptance figures (as the scorer computes them) of recordings by themselves and of patients, and under
+    ``together_`` those of recordings in the light of the person's others."""
+    together = {f"together_{name}": figure for name, figure in recording_figures(found.together).items()}
+    return {**recording_figures(found.alone), **patient_figures(found), **together}
+
+
+def recording_figures(judged: Judged) -> dict[str, float]:
+    """What the scorer says of CirCor's recordings, and the share of clean ones answered."""
+    out: dict[str, float] = {}
     circ = [(r, v) for r, v in judged if r.circor]
     pick = [(r, v) for r, v in circ if r.row["label_recording"] in ("present", "absent")]
     y = np.array([r.row["label_recording"] == "present" for r, _ in pick])
@@ -157,8 +210,16 @@ def figures(judged: Sequence[tuple[Heard, Verdict]], people: dict[str, PatientVe
     out["recording_auroc_with_absent_here"] = auroc(
         np.array([float(v.p or 0) for _, v in here]), np.array([r.row["label_recording"] == "present" for r, _ in here])
     )
-    truth = {r.row["patient"]: r.row["label"] for r, _ in circ}
-    mine = {k: people[k] for k in truth}
+    silent = [v.decision == "present" for r, v in circ if r.row["label_recording"] == "absent_here"]
+    out["present_where_silent"] = float(np.mean(silent)) if silent else float("nan")
+    return out
+
+
+def patient_figures(found: Cross) -> dict[str, float]:
+    """What the scorer says of patients."""
+    out: dict[str, float] = {}
+    truth = {r.row["patient"]: r.row["label"] for r, _ in found.together}
+    mine = {k: found.people[k] for k in truth}
     ids = [k for k in truth if truth[k] != "unknown" and mine[k].p_present is not None]
     out["patient_auroc"] = auroc(
         np.array([float(mine[k].p_present or 0.0) for k in ids]), np.array([truth[k] == "present" for k in ids])
@@ -180,7 +241,7 @@ def ece(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 10) -> float:
     )
 
 
-def other_sets(judged: Sequence[tuple[Heard, Verdict]]) -> dict[str, Any]:
+def other_sets(judged: Judged) -> dict[str, Any]:
     """AUROC, and the CinC 2016 score of the decision, on sets of which the network that judged them had nothing.
 
     score_elsewhere: the same score at the threshold that is best on the other CinC databases, since the card's
@@ -214,7 +275,7 @@ def other_sets(judged: Sequence[tuple[Heard, Verdict]]) -> dict[str, Any]:
     return out
 
 
-def cinc_score(judged: Sequence[tuple[Heard, Verdict]], limit: float | None = None) -> float:
+def cinc_score(judged: Judged, limit: float | None = None) -> float:
     """Mean of sensitivity and specificity, by the decision or at a limit on p (Clifford et al., CinC 2016;43:609).
 
     "Unknown" is right where the recording is marked noisy (sqi 0), and wrong elsewhere."""

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from edge.cli._events import READINGS_HELP
 from edge.cli._options import rate
@@ -23,7 +24,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "analyze",
         help="report on one file: murmur, ppg or camera",
         description="What the models say of a file, with quality and reasons; a picture where asked.",
-        epilog="\n".join([*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", READINGS_HELP]),
+        epilog="\n".join(
+            [*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", READINGS_HELP, _PERSON_HELP]
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("task", choices=TASKS)
@@ -32,42 +35,55 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--channel", type=int, metavar="N", help="one channel, from 0; by default heart sound is the first, PPG all"
     )
+    command.add_argument(
+        "--one-person",
+        action="store_true",
+        help="murmur: the files are one person's, of several sites; say what they show together",
+    )
     command.add_argument("--jsonl", action="store_true", help="print every reading as a line of JSON")
     command.add_argument("--plot", metavar="OUT.png", help="draw the signal and the verdict (needs the extra 'plot')")
     command.set_defaults(func=run)
 
 
-_EXAMPLE = "example: edge-vitals analyze murmur heart.wav --plot heart.png"
+_PERSON_HELP = """\
+  person   with --one-person, last: decision, p_present, p_unknown, p_absent, recordings (file, windows, reason, p,
+           decision, and in the light of the others p_together, decision_together)"""
+_EXAMPLE = """examples: edge-vitals analyze murmur heart.wav --plot heart.png
+          edge-vitals analyze murmur --one-person aortic.wav mitral.wav pulmonary.wav tricuspid.wav"""
 _PICTURES = (".png", ".svg", ".pdf", ".jpg")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Report on every file, the readable ones among them when one is not; the worst exit code of them."""
+    """Report on every file, the readable ones among them when one is not, which makes the exit code 1."""
     from edge.types import ConfigError, SourceError
 
     if args.plot is not None:
         if len(args.file) > 1:
             raise ConfigError("--plot draws one file at a time")
         _can_be_drawn(args.plot)
-    report = importlib.import_module(f"edge.cli.analyze.{args.task}").report
+    if args.one_person and args.task != "murmur":
+        raise ConfigError("--one-person is for murmur: heart sound of several sites")
+    task = importlib.import_module(f"edge.cli.analyze.{args.task}")
     options = {"plot": args.plot, "jsonl": args.jsonl}
     if args.task != "camera":
         options |= {"rate_hz": args.rate, "channel": args.channel}
     elif args.rate or args.channel is not None:
         raise ConfigError("--rate and --channel are not for video: frame times and colours come from the file")
-    worst = 0
+    found: dict[str, Any] = {}
     for index, path in enumerate(args.file):
         if len(args.file) > 1 and not args.jsonl:
             print(("\n" if index else "") + f"{path}", flush=True)
         try:
-            code = report(path, **options)
+            found[path] = task.report(path, **options)
         except SourceError as error:
             if len(args.file) == 1:
                 raise
             print(f"edge-vitals: {error}", file=sys.stderr)
-            code = 1
-        worst = max(worst, code)
-    return worst
+    if args.one_person and found:
+        from edge.cli.analyze.person import tell_person
+
+        tell_person(found, jsonl=args.jsonl)
+    return 0 if len(found) == len(set(args.file)) else 1
 
 
 def _can_be_drawn(picture: str) -> None:

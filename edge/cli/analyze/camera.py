@@ -44,8 +44,8 @@ class Watched(NamedTuple):
     missing: int
 
 
-def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> int:
-    """Print what one video gives; with ``plot`` also draw it. Returns the exit code."""
+def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> None:
+    """Print what one video gives; with ``plot`` also draw it."""
     readings, traces, missing = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
     try:
@@ -55,7 +55,6 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
             draw(plot, rates, traces, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
         tell(readings, in_words(rates, traces, missing), jsonl=jsonl)
-    return 0
 
 
 def watch(path: str | Path, *, parts: Any = None) -> Watched:

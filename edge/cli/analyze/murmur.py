@@ -45,8 +45,8 @@ def report(
     channel: int | None = None,
     plot: str | Path | None = None,
     jsonl: bool = False,
-) -> int:
-    """Print what is heard in one file; with ``plot`` also draw it. Returns the exit code."""
+) -> Verdict:
+    """Print what is heard in one file; with ``plot`` also draw it. Returns the verdict over all of it."""
     from edge import inference
 
     model = inference.load("murmur")
@@ -66,7 +66,7 @@ def report(
             draw(plot, sound, readings, model, title=f"{Path(path).name}\n{words[0]}")
     finally:  # said last: a reader that goes away takes no picture with it
         tell(readings, words, jsonl=jsonl)
-    return 0
+    return verdict
 
 
 def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> list[str]:

@@ -52,8 +52,8 @@ def report(
     channel: int | None = None,
     plot: str | Path | None = None,
     jsonl: bool = False,
-) -> int:
-    """Print what one file holds; with ``plot`` also draw it. Returns the exit code."""
+) -> None:
+    """Print what one file holds; with ``plot`` also draw it."""
     from edge.assembly import ModelShelf
 
     models = ModelShelf()
@@ -74,7 +74,6 @@ def report(
             draw(plot, ppg, readings, watched.signs, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
         tell(readings, in_words(readings, model, rates_hz, notes), jsonl=jsonl)
-    return 0
 
 
 class Upward:

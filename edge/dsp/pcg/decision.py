@@ -1,11 +1,14 @@
-"""From window scores to a verdict: windows make a recording, recordings of up to four sites make a patient.
+"""From window scores to a verdict: windows make a recording, recordings of up to four sites make a patient, and the
+recordings of one patient are judged once more, each in the light of the others.
 
 Pure arithmetic on logits with the constants of the model's card (``[calibration]``), used by the analyzer, by
 evaluation and by training alike. A recording's logit is the mean over its usable windows, made a probability by
 Platt's line; a murmur is said to be absent only where noise would not hide a quiet one, and present only where noise
 would not be taken for one. A patient's three probabilities come from a multinomial regression on the recordings'
 scores, and the answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
-(Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown".
+(Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown". A murmur
+is seldom heard at one site alone: together, a recording's odds are its own and the mean of the other recordings', each
+with a slope of its own.
 """
 
 from __future__ import annotations
@@ -77,7 +80,8 @@ class Calibration:
     """The constants of a model's card; see ``from_card``.
 
     window, recording: Platt's line as slope on the murmur logit, slope on the unknown logit (noise makes a murmur less
-    credible) and offset, then the threshold on the probability. unknown_limit,
+    credible) and offset, then the threshold on the probability. together: slope on a recording's logit by that line,
+    slope on the mean logit of the person's other recordings, offset, threshold. unknown_limit,
     foreign_limit: probabilities of those heads from which the answer is "unknown", or the sound is no heart's.
     centre, scale: per patient feature; weights: ``(3, features + 1)`` with the offset last, in which what tells noise
     weighs the same for present and absent: noise moves a patient to "unknown", never towards a murmur.
@@ -85,6 +89,7 @@ class Calibration:
 
     window: tuple[float, float, float, float]
     recording: tuple[float, float, float, float]
+    together: tuple[float, float, float, float]
     unknown_limit: float
     foreign_limit: float
     centre: NDArray[np.float64]
@@ -98,6 +103,7 @@ class Calibration:
         return cls(
             window=_four(c["window_line"]),
             recording=_four(c["recording_line"]),
+            together=_four(c["together_line"]),
             unknown_limit=float(c["unknown_limit"]),
             foreign_limit=float(c["foreign_limit"]),
             centre=np.array(c["patient_centre"], float),
@@ -106,7 +112,7 @@ class Calibration:
         )
 
     def from_threshold(self, p: float) -> Calibration:
-        """The same, but windows and recordings are called present from the probability ``p`` on."""
+        """The same, but windows, and recordings by themselves, are called present from the probability ``p`` on."""
         return replace(self, window=(*self.window[:3], p), recording=(*self.recording[:3], p))
 
     def as_card(self) -> dict[str, Any]:
@@ -115,6 +121,13 @@ class Calibration:
             "line": ["murmur slope", "unknown slope", "offset", "threshold on the probability"],
             "window_line": [round(x, 6) for x in self.window],
             "recording_line": [round(x, 6) for x in self.recording],
+            "together": [
+                "own logit's slope",
+                "slope of the others' mean logit",
+                "offset",
+                "threshold on the probability",
+            ],
+            "together_line": [round(x, 6) for x in self.together],
             "unknown_limit": self.unknown_limit,
             "foreign_limit": self.foreign_limit,
             "patient_features": list(FEATURES),
@@ -127,6 +140,11 @@ class Calibration:
 def sigmoid(x: float) -> float:
     """1 / (1 + exp(-x)) without overflow."""
     return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+
+
+def recording_logit(scores: Scores, calibration: Calibration) -> float:
+    """A recording's log odds of a murmur, by itself."""
+    return _logit(scores, calibration.recording)
 
 
 def quality_of(scores: Scores) -> float:
@@ -153,6 +171,38 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused
     return Verdict(p, decision, quality_of(scores), len(windows), scores)
 
 
+def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> list[Verdict]:
+    """The verdicts of one person's recordings, each in the light of the others that were not refused.
+
+    What was refused, or is the only one, stays as it is. "Unknown" for its own noise stays, too.
+    """
+    together = []
+    for own, others in zip(recordings, other_logits(recordings, calibration), strict=True):
+        if own.scores is None or others is None:
+            together.append(own)
+            continue
+        slope, slope_of_others, offset, threshold = calibration.together
+        p = sigmoid(slope * recording_logit(own.scores, calibration) + slope_of_others * others + offset)
+        together.append(replace(own, p=p, decision=_answer(p, threshold, own.scores, calibration)))
+    return together
+
+
+def other_logits(recordings: Sequence[Verdict], calibration: Calibration) -> list[float | None]:
+    """For each recording of one person the mean logit of the others, -8..8 each; None where it or all of these were
+    refused."""
+    logits = [
+        None
+        if r.p is None or r.scores is None
+        else float(np.clip(recording_logit(r.scores, calibration), -_LIMIT, _LIMIT))
+        for r in recordings
+    ]
+    found: list[float | None] = []
+    for n, own in enumerate(logits):
+        others = [x for k, x in enumerate(logits) if k != n and x is not None]
+        found.append(float(np.mean(others)) if own is not None and others else None)
+    return found
+
+
 def mean_scores(windows: Sequence[Scores]) -> Scores:
     """Mean over windows, one by one of the eight."""
     return Scores(*(float(x) for x in np.array([w.row() for w in windows]).mean(axis=0)))
@@ -162,7 +212,7 @@ def patient_features(recordings: Sequence[Verdict], calibration: Calibration) ->
     """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
     known = [r.scores for r in recordings if r.scores is not None]
     refused = float(np.mean([r.p is None for r in recordings]))
-    murmur = np.clip([_logit(s, calibration.recording) for s in known], -_LIMIT, _LIMIT)
+    murmur = np.clip([recording_logit(s, calibration) for s in known], -_LIMIT, _LIMIT)
     unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
     return np.array(
         [
@@ -202,11 +252,15 @@ def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _judge(scores: Scores, line: tuple[float, float, float, float], calibration: Calibration) -> tuple[float, str]:
     p = sigmoid(_logit(scores, line))
+    return p, _answer(p, line[3], scores, calibration)
+
+
+def _answer(p: float, threshold: float, scores: Scores, calibration: Calibration) -> str:
     if sigmoid(scores.unknown) >= calibration.unknown_limit:
-        return p, "unknown"
-    if p >= line[3]:
-        return p, "unknown" if scores.feigned >= MAX_FEIGNED_SHARE else "present"
-    return p, "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
+        return "unknown"
+    if p >= threshold:
+        return "unknown" if scores.feigned >= MAX_FEIGNED_SHARE else "present"
+    return "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
 
 
 def _logit(scores: Scores, line: tuple[float, float, float, float]) -> float:

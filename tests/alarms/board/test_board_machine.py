@@ -27,7 +27,7 @@ from edge.types import PRIORITIES, Alarm, Command, Fault, Reading, SourceStatus
 LINE = (1.0, 0.0, 0.0, 0.5)
 WEIGHTS = np.zeros((3, len(FEATURES) + 1))
 WEIGHTS[0, 0], WEIGHTS[2, 0] = 1.0, -1.0  # the loudest site decides
-CALIBRATION = Calibration(LINE, LINE, 0.5, 0.5, np.zeros(len(FEATURES)), np.ones(len(FEATURES)), WEIGHTS)
+CALIBRATION = Calibration(LINE, LINE, LINE, 0.5, 0.5, np.zeros(len(FEATURES)), np.ones(len(FEATURES)), WEIGHTS)
 PLACES = {bed: Place("p1", "MV", CALIBRATION) for bed in BEDS}
 CHAIN = Chain((Role("station", 3.0), Role("charge", 5.0)))
 

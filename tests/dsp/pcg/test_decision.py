@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ N = len(decision.FEATURES)
 
 def constants(weights: np.ndarray | None = None) -> Calibration:
     rows = np.zeros((3, N + 1)) if weights is None else weights
-    return Calibration((1.0, 0.0, 0.0, 0.5), (2.0, 0.0, -1.0, 0.4), 0.7, 0.6, np.zeros(N), np.ones(N), rows)
+    together = (0.5, 1.0, 0.25, 0.3)
+    return Calibration((1.0, 0.0, 0.0, 0.5), (2.0, 0.0, -1.0, 0.4), together, 0.7, 0.6, np.zeros(N), np.ones(N), rows)
 
 
 def test_a_recording_is_the_mean_of_its_windows() -> None:
@@ -72,7 +74,7 @@ def test_what_is_seen_of_a_person_is_of_all_sites_that_could_be_heard() -> None:
     weights[0, 0] = 1.0
     centre, scale = np.zeros(N), np.ones(N)
     centre[0], scale[0] = 4.5, 2.0
-    four = Calibration((1.0, 0.0, 0.0, 0.5), (2.0, 0.5, -1.0, 0.4), 0.7, 0.6, centre, scale, weights)
+    four = replace(constants(weights), recording=(2.0, 0.5, -1.0, 0.4), centre=centre, scale=scale)
     seen = dict(zip(decision.FEATURES, decision.patient_features([loud, refused, quiet], four), strict=True))
     assert seen == pytest.approx({
         "highest": 6.5, "mean": (6.5 - 8.0) / 2, "unknown_mean": (-1.0 - 8.0) / 2, "unquiet": 0.25, "refused": 1 / 3,
@@ -107,6 +109,44 @@ def test_what_noise_feigns_is_not_present_and_says_nothing_of_what_is_absent() -
     loud = [Scores(5.0, -3.0, -5.0, 0.5, -1.0, -3.0, 0.0, feigned) for feigned in (1.0, 1.0, 0.0, 0.0, 0.0)]
     assert decision.judge_recording(loud[1:], constants()).decision == "present"
     assert decision.judge_recording(loud[:4], constants()).decision == "unknown"
+
+
+def heard(murmur: float, *, unknown: float = -3.0, hidden: float = 0.0, feigned: float = 0.0) -> decision.Verdict:
+    scores = Scores(murmur, unknown, -5.0, 0.5, -1.0, -3.0, hidden, feigned)
+    return decision.judge_recording([scores] * 3, constants())
+
+
+REFUSED = decision.Verdict(None, "unknown", 0.0, 0, None, "speech")
+
+
+def test_together_a_recording_has_its_own_odds_and_the_mean_of_the_others() -> None:
+    quiet, loud, clear = heard(0.0), heard(3.0), heard(-1.0)  # log odds by themselves -1, 5 and -3
+    together = decision.judge_together([quiet, loud, REFUSED, clear], constants())
+    odds = [-0.5 + (5 - 3) / 2 + 0.25, 2.5 + (-1 - 3) / 2 + 0.25, None, -1.5 + (-1 + 5) / 2 + 0.25]
+    assert [v.p for v in together] == [None if x is None else pytest.approx(decision.sigmoid(x)) for x in odds]
+    assert [v.decision for v in together] == ["present", "present", "unknown", "present"]
+    assert [v.decision for v in decision.judge_together([quiet, clear], constants())] == ["absent", "absent"]
+    assert together[2] is REFUSED
+    assert (together[0].quality, together[0].windows, together[0].scores) == (quiet.quality, 3, quiet.scores)
+
+
+def test_together_one_recording_counts_no_more_than_its_limit() -> None:
+    (quiet, _) = decision.judge_together([heard(0.0), heard(1000.0)], constants())
+    assert quiet.p == pytest.approx(decision.sigmoid(-0.5 + 8 + 0.25))
+
+
+@pytest.mark.parametrize("recordings", [[heard(3.0)], [heard(3.0), REFUSED], [REFUSED, REFUSED], []])
+def test_together_with_nobody_a_recording_is_what_it_is(recordings: list[decision.Verdict]) -> None:
+    assert decision.judge_together(recordings, constants()) == recordings
+
+
+def test_together_the_threshold_is_reached_and_noise_says_unknown_as_before() -> None:
+    at = replace(constants(), together=(0.0, 0.0, 0.0, 0.5))
+    assert [v.decision for v in decision.judge_together([heard(-9.0), heard(-9.0)], at)] == ["present", "present"]
+    noisy = heard(-1.0, hidden=1.0), heard(3.0, feigned=1.0), heard(-1.0, unknown=3.0)
+    for own, other in ((noisy[0], heard(-1.0)), (noisy[1], heard(3.0)), (noisy[2], heard(3.0))):
+        assert decision.judge_together([own, other], constants())[0].decision == "unknown"
+    assert decision.judge_together([noisy[0], heard(3.0)], constants())[0].decision == "present"
 
 
 def test_the_answer_is_worth_the_most() -> None:

@@ -57,7 +57,10 @@ function showVerdict(tile, reading, judge, now, more = []) {
 // What several sites heard of this person say together; one says no more than the verdict itself.
 function overSites(reading) {
   const patient = reading?.d.patient, sites = Object.keys(patient?.sites ?? {});
-  return sites.length > 1 ? [`${sites.join(", ")}: ${VERDICT[patient.decision]}`] : [];
+  if (sites.length < 2) return [];
+  const heard = sites.filter((site) => patient.sites[site].decision_together === "present");
+  const where = patient.decision === "present" && heard.length ? ` (${heard.join(", ")})` : "";
+  return [`${sites.join(", ")}: ${VERDICT[patient.decision]}${where}`];
 }
 
 function showSite(reading) {
