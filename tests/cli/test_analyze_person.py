@@ -96,8 +96,12 @@ def test_files_of_one_person(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert streams.out.rpartition("\n\n")[2].splitlines() == lines, "of those that could be read"
     assert streams.err.startswith(f"edge-vitals: {tmp_path / 'broken.wav'}")
     assert main(["analyze", "murmur", "--jsonl", "--one-person", *files]) == 0
-    *readings, person = map(json.loads, capsys.readouterr().out.splitlines())
-    assert {line["type"] for line in readings} == {"reading"}
+    streams = capsys.readouterr()
+    *readings, person = map(json.loads, streams.out.splitlines())
+    assert [(line["type"], line["file"]) for line in readings] == [
+        ("reading", file) for file in files for _ in range(24)
+    ]
+    assert [line for line in streams.err.splitlines() if line in files] == files
     assert [person["type"], person["decision"]] == ["person", "present"]
 
 

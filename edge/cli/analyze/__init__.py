@@ -25,7 +25,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="report on one file: murmur, ppg or camera",
         description="What the models say of a file, with quality and reasons; a picture where asked.",
         epilog="\n".join(
-            [*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", READINGS_HELP, _PERSON_HELP]
+            [*(f"  {name:<8} {text}" for name, text in TASKS.items()), "", _EXAMPLE, "", READINGS_HELP, _MORE_HELP]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,7 +45,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.set_defaults(func=run)
 
 
-_PERSON_HELP = """\
+_MORE_HELP = """\
+           and, of several files, file
   person   with --one-person, last: decision, p_present, p_unknown, p_absent, recordings (file, windows, reason, p,
            decision, and in the light of the others p_together, decision_together)"""
 _EXAMPLE = """examples: edge-vitals analyze murmur heart.wav --plot heart.png
@@ -70,11 +71,13 @@ def run(args: argparse.Namespace) -> int:
     elif args.rate or args.channel is not None:
         raise ConfigError("--rate and --channel are not for video: frame times and colours come from the file")
     found: dict[str, Any] = {}
+    several = len(args.file) > 1
     for index, path in enumerate(args.file):
-        if len(args.file) > 1 and not args.jsonl:
-            print(("\n" if index else "") + f"{path}", flush=True)
+        if several:
+            aside = sys.stderr if args.jsonl else sys.stdout
+            print(("\n" if index else "") + f"{path}", file=aside, flush=True)
         try:
-            found[path] = task.report(path, **options)
+            found[path] = task.report(path, **options, named=several)
         except SourceError as error:
             if len(args.file) == 1:
                 raise

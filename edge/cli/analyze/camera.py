@@ -44,8 +44,8 @@ class Watched(NamedTuple):
     missing: int
 
 
-def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> None:
-    """Print what one video gives; with ``plot`` also draw it."""
+def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False, named: bool = False) -> None:
+    """Print what one video gives; with ``plot`` also draw it. named: lines of JSON say the file."""
     readings, traces, missing = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
     try:
@@ -54,7 +54,7 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
 
             draw(plot, rates, traces, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(rates, traces, missing), jsonl=jsonl)
+        tell(readings, in_words(rates, traces, missing), jsonl=jsonl, file=str(path) if named else "")
 
 
 def watch(path: str | Path, *, parts: Any = None) -> Watched:

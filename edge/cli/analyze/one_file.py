@@ -90,9 +90,9 @@ def through(lane: Lane, blocks: Iterable[Block], end_s: Callable[[], float] = la
     return readings
 
 
-def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool) -> None:
-    """The report, or each reading as a line of JSON and the report beside it on standard error."""
+def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool, file: str = "") -> None:
+    """The report, or each reading as a line of JSON and the report beside it on standard error. file: said in each line."""
     if jsonl:
         for reading in readings:
-            print(as_json(reading))
+            print(as_json(reading, {"file": file} if file else {}))
     print("\n".join(words), file=sys.stderr if jsonl else sys.stdout)

@@ -52,8 +52,9 @@ def report(
     channel: int | None = None,
     plot: str | Path | None = None,
     jsonl: bool = False,
+    named: bool = False,
 ) -> None:
-    """Print what one file holds; with ``plot`` also draw it."""
+    """Print what one file holds; with ``plot`` also draw it. named: lines of JSON say the file."""
     from edge.assembly import ModelShelf
 
     models = ModelShelf()
@@ -73,7 +74,7 @@ def report(
 
             draw(plot, ppg, readings, watched.signs, title=Path(path).name)
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(readings, model, rates_hz, notes), jsonl=jsonl)
+        tell(readings, in_words(readings, model, rates_hz, notes), jsonl=jsonl, file=str(path) if named else "")
 
 
 class Upward:
