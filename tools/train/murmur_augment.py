@@ -27,15 +27,14 @@ _LOG_FLOOR = 1e-5
 class Batches:
     """Endless augmented batches from the recordings ``chosen`` of a corpus; everything drawn from one seed.
 
-    A group, a person of it, and then a recording of the person, so that a loud murmur heard at four sites weighs no more
-    than a quiet one heard at one. augment: 1 is the recipe; 0 leaves time stretch and the pauses of SpecAugment only."""
+    augment: 1 is the recipe; 0 leaves time stretch and the pauses of SpecAugment only."""
 
     def __init__(self, corpus, chosen: NDArray[np.int64], *, seed: int, augment: float = 1.0) -> None:  # type: ignore[no-untyped-def]
         self._corpus, self._augment = corpus, augment
         self._rng = np.random.default_rng(seed)
         self._torch = torch.Generator().manual_seed(seed)
         groups = {g: chosen[corpus.group[chosen] == g] for g in SHARE}
-        self._groups = {g: _of_people(corpus.rows, v) for g, v in groups.items() if len(v)}
+        self._groups = {g: v for g, v in groups.items() if len(v)}
         shares = np.array([SHARE[g] for g in self._groups])
         self._shares = shares / shares.sum()
 
@@ -44,7 +43,7 @@ class Batches:
         rng, corpus = self._rng, self._corpus
         names = list(self._groups)
         group = rng.choice(len(names), size, p=self._shares)
-        index = np.array([self._recording(self._groups[names[g]]) for g in group])
+        index = np.array([rng.choice(self._groups[names[g]]) for g in group])
         stretch = rng.uniform(0.85, 1.15, size)
         power = torch.from_numpy(crops(corpus, index, rng.uniform(size=size), stretch)).exp_()
         power = self._augmented(power)
@@ -54,10 +53,6 @@ class Batches:
         if rng.uniform() < 0.5 * self._augment:
             x, target, weight = self._mixed(x, target, weight)
         return two_channels(x), target, weight
-
-    def _recording(self, people: list[NDArray[np.int64]]) -> int:
-        mine = people[self._rng.integers(len(people))]
-        return int(mine[self._rng.integers(len(mine))])
 
     def _augmented(self, power: Tensor) -> Tensor:
         rng, n, g = self._rng, len(power), self._torch
@@ -121,14 +116,6 @@ class Batches:
         safe = mixed_weight.clamp(min=1e-6)
         mixed = (lam * weight * target + (1 - lam) * weight[order] * target[order]) / safe
         return lam * x + (1 - lam) * x[order], mixed, mixed_weight
-
-
-def _of_people(rows: list[dict[str, str]], chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Recordings by person; one of nobody stands for itself."""
-    by: dict[str, list[int]] = {}
-    for i in chosen:
-        by.setdefault(rows[i].get("subject") or rows[i]["path"], []).append(int(i))
-    return [np.array(mine) for mine in by.values()]
 
 
 def _chi_squared(even: Tensor) -> Tensor:

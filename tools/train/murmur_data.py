@@ -207,25 +207,18 @@ def not_a_heart(kind: str, rng: np.random.Generator, rate_hz: float) -> NDArray[
 
 
 def _repeated(rng: np.random.Generator, t: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Bursts of nearly white noise that swell and fade, or begin or break off at once as scratches do, or short ticks, as
-    regular as a clock or not at all, 40 to 220 a minute; or dull knocks, which as regular ones could be a heart's and are
-    always irregular."""
+    """Bursts of nearly white noise or short ticks, as regular as a clock or not at all, 40 to 220 a minute; or dull
+    knocks, which as regular ones could be a heart's and are always irregular."""
     rate = 1.0 / (t[1] - t[0])
     out = np.zeros(len(t))
     pause = 60.0 / rng.uniform(40, 240)
     unsteady = 1.0 if kind == "knocks" else rng.choice([0.0, 0.05, 0.3, 1.0])
     colour = rng.uniform(1.2, 2.5) if kind == "knocks" else rng.uniform(0, 0.6)
-    lengths_s = {"clicks": (0.001, 0.012), "bursts": (0.03, 0.5), "knocks": (0.03, 0.3)}[kind]
-    scratch = rng.choice([0, 1, -1]) if kind == "bursts" else 0
     at = rng.uniform(0, pause)
     while at < t[-1]:
-        a, n = int(at * rate), max(4, int(rng.uniform(*lengths_s) * rate))
-        if kind == "clicks":
-            shape = np.exp(-6.0 * np.arange(n) / n)
-        elif scratch:
-            shape = np.minimum(1.0, np.arange(1, n + 1) / (rng.uniform(0.02, 0.1) * rate))[::scratch]
-        else:
-            shape = np.hanning(n + 2)[1:-1]
+        length = rng.uniform(0.001, 0.012) if kind == "clicks" else rng.uniform(0.03, 0.3)
+        a, n = int(at * rate), max(4, int(length * rate))
+        shape = np.exp(-6.0 * np.arange(n) / n) if kind == "clicks" else np.hanning(n + 2)[1:-1]
         sound = coloured(rng, n, colour) * shape * rng.uniform(0.5, 1.0)
         out[a : a + n] += sound[: len(out) - a]
         at += pause * (1.0 - unsteady + unsteady * rng.exponential()) + 0.02
