@@ -141,15 +141,15 @@ def main_table(report: dict[str, Any], judged: calibrate.Cross) -> str:
     return "\n".join([*lines, "", TOGETHER, "", "![ROC and reliability](report.png)", ""])
 
 
-TOGETHER = """"Together": a recording in the light of the same person's others, where there are any (2,467 of
-the 2,518 have up to five). Its log odds and the mean of theirs are weighed by a logistic rule that learns
-from the other folds where a murmur is heard, silent sites of patients with a murmur among the negatives; no label of
-another recording is used. A murmur is seldom heard at one site alone, so quiet ones are found that were missed, and noise
-at one site is believed less; the price is that silent sites of patients with a murmur are called present more often. By
-themselves is what one recording is worth when nothing else is known, as in the literature that judges single recordings.
-`tools/evaluate.py murmur` writes both (`p_murmur` and `p_alone`), `edge-vitals analyze murmur --one-person` says both, and
-so does a bed whose microphone is moved (`patient.sites`). The live windows, the alarm without a site and everything below
-but where it says so are of recordings by themselves."""
+TOGETHER = """"Together": a recording in the light of the same person's others, where there are any (2,467 of the 2,518 have up to
+five). Its log odds and the mean of theirs are weighed by a logistic rule that learns from the other folds where a
+murmur is heard, silent sites of patients with a murmur among the negatives; no label of another recording is used,
+and one that could not tell by itself counts for none. A murmur is seldom heard at one site alone, so quiet ones are
+found that were missed, and noise at one site is believed less; the price is that silent sites of patients with a
+murmur are called present more often. By themselves is what one recording is worth when nothing else is known, as in
+the literature that judges single recordings. `tools/evaluate.py murmur` writes both (`p_murmur` and `p_alone`),
+`edge-vitals analyze murmur --one-person` says both, and so does a bed whose microphone is moved (`patient.sites`).
+The live windows, the alarm without a site and everything below but where it says so are of recordings by themselves."""
 
 
 def bootstrap(judged: calibrate.Cross, times: int = 200) -> list[dict[str, float]]:

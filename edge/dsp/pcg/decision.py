@@ -81,7 +81,7 @@ class Calibration:
 
     window, recording: Platt's line as slope on the murmur logit, slope on the unknown logit (noise makes a murmur less
     credible) and offset, then the threshold on the probability. together: slope on a recording's logit by that line,
-    slope on the mean logit of the person's other recordings, offset, threshold. unknown_limit,
+    slope on the mean logit of the person's others that could tell, offset, threshold. unknown_limit,
     foreign_limit: probabilities of those heads from which the answer is "unknown", or the sound is no heart's.
     centre, scale: per patient feature; weights: ``(3, features + 1)`` with the offset last, in which what tells noise
     weighs the same for present and absent: noise moves a patient to "unknown", never towards a murmur.
@@ -172,9 +172,9 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused
 
 
 def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> list[Verdict]:
-    """The verdicts of one person's recordings, each in the light of the others that were not refused.
+    """The verdicts of one person's recordings, each in the light of the others that could tell by themselves.
 
-    What was refused, or is the only one, stays as it is. "Unknown" for its own noise stays, too.
+    What was refused, or has no such other, stays as it is. "Unknown" for its own noise stays, too.
     """
     together = []
     for own, others in zip(recordings, other_logits(recordings, calibration), strict=True):
@@ -188,18 +188,18 @@ def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> l
 
 
 def other_logits(recordings: Sequence[Verdict], calibration: Calibration) -> list[float | None]:
-    """For each recording of one person the mean logit of the others, -8..8 each; None where it or all of these were
-    refused."""
+    """For each recording of one person the mean logit of the others that could tell by themselves, -8..8 each; None where
+    it was refused or none of these could tell."""
     logits = [
         None
-        if r.p is None or r.scores is None
+        if r.scores is None or r.decision == "unknown"
         else float(np.clip(recording_logit(r.scores, calibration), -_LIMIT, _LIMIT))
         for r in recordings
     ]
     found: list[float | None] = []
-    for n, own in enumerate(logits):
+    for n, own in enumerate(recordings):
         others = [x for k, x in enumerate(logits) if k != n and x is not None]
-        found.append(float(np.mean(others)) if own is not None and others else None)
+        found.append(float(np.mean(others)) if own.p is not None and others else None)
     return found
 
 

@@ -130,6 +130,14 @@ def test_together_a_recording_has_its_own_odds_and_the_mean_of_the_others() -> N
     assert (together[0].quality, together[0].windows, together[0].scores) == (quiet.quality, 3, quiet.scores)
 
 
+def test_together_what_could_not_tell_by_itself_counts_for_no_other() -> None:
+    noisy = heard(3.0, feigned=1.0), heard(-1.0, hidden=1.0), heard(3.0, unknown=3.0)
+    alone = decision.judge_together([heard(0.0), heard(-1.0)], constants())[0]
+    assert decision.judge_together([heard(0.0), heard(-1.0), *noisy], constants())[0] == alone
+    assert decision.judge_together([heard(0.0), *noisy], constants())[0] == heard(0.0)
+    assert decision.judge_together([noisy[0], heard(0.0)], constants())[0].p != noisy[0].p
+
+
 def test_together_one_recording_counts_no_more_than_its_limit() -> None:
     (quiet, _) = decision.judge_together([heard(0.0), heard(1000.0)], constants())
     assert quiet.p == pytest.approx(decision.sigmoid(-0.5 + 8 + 0.25))
