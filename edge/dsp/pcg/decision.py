@@ -209,10 +209,14 @@ def mean_scores(windows: Sequence[Scores]) -> Scores:
 
 
 def patient_features(recordings: Sequence[Verdict], calibration: Calibration) -> NDArray[np.float64]:
-    """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES)."""
+    """What the patient's regression sees of up to four recordings, one of them usable (in the order of FEATURES).
+
+    Of a murmur those speak that could tell, where there are any; of noise all.
+    """
     known = [r.scores for r in recordings if r.scores is not None]
+    told = [r.scores for r in recordings if r.scores is not None and r.decision != "unknown"] or known
     refused = float(np.mean([r.p is None for r in recordings]))
-    murmur = np.clip([recording_logit(s, calibration) for s in known], -_LIMIT, _LIMIT)
+    murmur = np.clip([recording_logit(s, calibration) for s in told], -_LIMIT, _LIMIT)
     unknown = np.clip([s.unknown for s in known], -_LIMIT, _LIMIT)
     return np.array(
         [

@@ -82,6 +82,12 @@ def test_what_is_seen_of_a_person_is_of_all_sites_that_could_be_heard() -> None:
     })  # fmt: skip
     patient = decision.judge_patient([loud, refused, quiet], four)
     assert patient.p_present == pytest.approx(math.e / (math.e + 2))
+    unsure = replace(loud, decision="unknown", scores=replace(loud.scores, unknown=5.0, low=-9.0))
+    with_it = dict(zip(decision.FEATURES, decision.patient_features([unsure, quiet], four), strict=True))
+    assert (with_it["highest"], with_it["mean"]) == (-8.0, -8.0), "of a murmur those speak that could tell"
+    assert (with_it["unknown_mean"], with_it["low_least"]) == ((5.0 - 8.0) / 2, -9.0), "of noise all"
+    alone = decision.patient_features([unsure], four)
+    assert (alone[0], alone[1]) == (8.0, 8.0), "where nobody could tell, whoever was heard"
 
 
 def test_an_unsure_network_answers_unknown() -> None:
