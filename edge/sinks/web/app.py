@@ -198,7 +198,10 @@ class Page:
         allowed, within_s = _COMMANDS
         recent: deque[float] = deque(maxlen=allowed)
         while True:
-            text = await socket.receive_text()
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text") or ""  # none in a binary message, which is no command either
             if _TIME.fullmatch(text):
                 viewer.has(float(text))
                 continue

@@ -138,6 +138,7 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
     ("text", "command_id", "why"),
     [
         *((text, "", "not JSON") for text in ("", "{", "[" * 3000)),
+        (b'{"command":"ack","command_id":"c"}', "", "not JSON"),  # in a binary message
         *((text, "", "not a JSON object") for text in ("null", "[]", '"ack"', "1e999")),
         ('{"command":"ack"}', "", "needs 'command_id', a text"),
         ('{"command":1,"command_id":"c"}', "c", "needs 'command', a text"),
