@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.clock import ManualClock
+from edge.kinds import check
 from edge.types import ConfigError, Reading
 from web_server import WAIT_S, Watcher, WebServer
 
@@ -280,7 +281,7 @@ def test_a_page_open_to_the_network_needs_tls_or_a_proxy_and_tokens(monkeypatch,
     assert "\n" not in str(error.value)
 
 
-def certificate(folder):
+def certificate(folder, passphrase=None):
     """A self-signed certificate of localhost, and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -296,8 +297,9 @@ def certificate(folder):
         .sign(key, hashes.SHA256())
     )  # fmt: skip
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    kept = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
     )
     return {"cert_file": str(folder / "cert.pem"), "key_file": str(folder / "key.pem")}
 
@@ -314,3 +316,16 @@ def test_by_tls_everything_works_and_cookies_are_secure(tmp_path, monkeypatch):
             page.sink.send(Reading("ppg.hr", 1.0, 60.0, "bpm", 0.9, bed="bed1", source="node"))
             Watcher(live).kind("hello")
         assert page.login(LOOK, Origin=page.origin.replace("https", "http"))[0] == 403
+
+
+def test_a_page_that_is_open_to_the_network_by_tls_needs_tokens_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    settings = {"host": "0.0.0.0", **certificate(tmp_path)}
+    with pytest.raises(ConfigError, match="needs tokens"):
+        WebServer(**settings)
+    check("web", {**settings, "token_env": "PAGE_TOKENS"}, {}, where=("sinks", "web"))
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    with pytest.raises(ConfigError, match="key has a passphrase"):
+        WebServer(**certificate(tmp_path, b"secret"))
