@@ -93,18 +93,19 @@ def test_every_answer_carries_the_policy(page, path):
     ],
 )
 def test_no_path_leads_out_of_the_pages_files(page, path):
-    status, _, body = page.request("GET", path)
-    assert status == 404
+    status, headers, body = page.request("GET", path)
+    assert (status, headers["content-type"]) == (404, "text/plain; charset=utf-8")
     assert b"import" not in body
     assert b"root:" not in body
 
 
-def test_without_a_session_there_is_a_log_in_and_nothing_else(guarded):
+def test_without_a_session_there_is_a_log_in_and_nothing_else(guarded, caplog):
     status, headers, _ = guarded.request("GET", "/")
     assert (status, headers["location"]) == (303, "/login")
     assert guarded.request("GET", "/session")[0] == 401
     assert guarded.request("GET", "/login")[0] == 200
     assert refused(guarded) == 403
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(
@@ -183,19 +184,28 @@ def test_guessing_is_slowed_and_even_the_right_token_waits_its_turn(guarded):
     assert guarded.login(LOOK)[0] == 204
 
 
+def test_a_log_in_has_a_longest_body(guarded):
+    body = json.dumps({"token": LOOK})
+    statuses = [
+        guarded.request("POST", "/login", body.ljust(length), Origin=guarded.origin)[0] for length in (2048, 2049)
+    ]
+    assert statuses == [204, 403]
+
+
 def test_an_address_in_a_header_is_not_believed_without_a_proxy(guarded):
     statuses = [guarded.login(f"wrong-{n}", X_Forwarded_For=f"10.0.0.{n}")[0] for n in range(6)]
     assert statuses[-1] == 429
 
 
-def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkeypatch):
+def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkeypatch, caplog):
     monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
     with WebServer(token_env="PAGE_TOKENS", behind_proxy=True, hosts=("ward.example",)) as page:
         named = {"Host": "ward.example", "Origin": "https://ward.example"}
         for n in range(5):
             assert page.login("wrong", X_Forwarded_For=f"1.1.1.{n}, 10.0.0.1", **named)[0] == 403
         assert page.login("wrong", X_Forwarded_For="9.9.9.9, 10.0.0.1", **named)[0] == 429
-        status, headers, _ = page.login(LOOK, X_Forwarded_For="10.0.0.2", **named)
+        assert caplog.messages.count("page: log-in from 10.0.0.1 refused") == 5
+        status, headers, _ = page.login(LOOK, X_Forwarded_For="9.9.9.9, 10.0.0.2", **named)
         assert status == 204
         assert "secure" in headers["set-cookie"].lower()
 
@@ -216,10 +226,33 @@ def test_an_open_socket_ends_with_its_session(guarded):
     with guarded.live(cookie=cookie) as live:
         Watcher(live).kind("hello")
         assert guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)[0] == 204
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as closed:
             while True:
                 live.recv(timeout=5.0)
+    assert closed.value.rcvd.code == 4001
     assert refused(guarded, cookie=cookie) == 403
+
+
+def test_who_has_logged_out_is_obeyed_no_longer(guarded, caplog):
+    cookie = guarded.cookie(LOOK)
+    with guarded.live(cookie=cookie) as live:
+        Watcher(live).kind("hello")
+        assert guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)[0] == 204
+        with pytest.raises(ConnectionClosed) as closed:
+            live.send('{"command":"ack","command_id":"c","bed":"bed1"}')
+            while True:
+                assert '"c"' not in live.recv(timeout=5.0)
+    assert closed.value.rcvd.code == 4001
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert guarded.commands.empty()
+
+
+def test_who_logs_out_leaves_no_cookie_behind(guarded):
+    cookie = guarded.cookie(LOOK)
+    status, headers, _ = guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)
+    name, *parts = headers["set-cookie"].split("; ")
+    assert (status, name) == (204, 'edge_vitals_session=""')
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=0"} <= set(parts)
 
 
 def test_a_session_is_over_after_its_time(guarded):
@@ -329,3 +362,20 @@ def test_a_page_that_is_open_to_the_network_by_tls_needs_tokens_too(tmp_path, mo
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
     with pytest.raises(ConfigError, match="key has a passphrase"):
         WebServer(**certificate(tmp_path, b"secret"))
+
+
+def statuses(page):
+    names = ("ward-7", "ward-7.local", "ward-8", "192.0.2.7", "localhost")
+    return [page.request("GET", "/", Host=name)[0] for name in names]
+
+
+def test_the_names_of_this_machine_and_any_address_are_right_where_others_reach_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "ward-7")
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    with WebServer(token_env="PAGE_TOKENS") as page:
+        assert statuses(page) == [403, 403, 403, 403, 303]
+    with WebServer(token_env="PAGE_TOKENS", behind_proxy=True) as page:
+        assert statuses(page) == [303, 303, 403, 303, 303]
+    monkeypatch.setattr("edge.sinks.web.is_loopback", lambda _: False)
+    with WebServer(token_env="PAGE_TOKENS", **certificate(tmp_path)) as page:
+        assert statuses(page) == [303, 303, 403, 303, 303]
