@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -42,6 +44,32 @@ def test_what_fails_at_a_viewers_socket_is_told_in_the_log_and_the_viewer_begins
     assert (failure.getMessage(), str(failure.exc_info[1])) == ("page: a viewer's socket failed", "no message")
     with page.live() as live:
         Watcher(live).kind("hello")
+
+
+def test_the_log_holds_what_the_server_fails_at_and_not_what_it_is_asked(monkeypatch, caplog):
+    def broken(*_):
+        raise RuntimeError("nobody")
+
+    caplog.set_level(logging.INFO)
+    with WebServer() as page:
+        with page.live() as live:
+            Watcher(live).kind("hello")
+        assert page.request("GET", "/session")[0] == 200
+        monkeypatch.setattr("edge.sinks.web.access.Access.person", broken)
+        status, headers, body = page.request("GET", "/session")
+    assert (status, headers["x-frame-options"], body) == (500, "DENY", b"Internal Server Error")
+    told = [(record.levelname, record.name, record.getMessage().strip()) for record in caplog.records]
+    assert told == [
+        ("INFO", "edge.sinks.web", f"the page is at {page.sink.url}"),
+        ("ERROR", "uvicorn.error", "Exception in ASGI application"),
+    ]
+
+
+def test_what_is_sent_is_not_packed_which_costs_more_than_it_saves(page):
+    asked = {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec_WebSocket_Version": "13", "Origin": page.origin}
+    asked |= {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Extensions": "permessage-deflate"}
+    status, headers, _ = page.request("GET", "/live", **asked)
+    assert (status, headers["sec-websocket-extensions"]) == (101, None)
 
 
 def test_a_viewer_that_takes_nothing_for_too_long_is_let_go(page, monkeypatch, caplog):
