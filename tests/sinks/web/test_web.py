@@ -319,6 +319,7 @@ def test_closing_is_quick_with_somebody_looking_and_the_port_is_free_again(page)
     with page.live() as live:
         Watcher(live).kind("hello")
         started = time.monotonic()
+        assert page.sink.flush(0.0), "nobody is waited for"
         page.sink.close()
         page.sink.close()
         assert time.monotonic() - started < 4.0
