@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -16,19 +17,18 @@ def failures(caplog):
     return [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def page_told():
-    with WebServer() as page, page.live() as live:
-        return Watcher(live).kind("hello")["page"]
+def test_a_page_is_another_when_a_file_of_it_is_and_the_same_in_whatever_order_they_lie(tmp_path, monkeypatch):
+    def page_of(files):
+        monkeypatch.setattr("edge.sinks.web.app.STATIC", SimpleNamespace(iterdir=lambda: iter(files)))
+        with WebServer() as page, page.live() as live:
+            return Watcher(live).kind("hello")["page"]
 
-
-def test_a_page_is_another_when_a_file_of_it_is_and_is_the_same_wherever_it_lies(tmp_path, monkeypatch):
-    before = page_told()
-    for file in sorted(STATIC.iterdir(), reverse=True):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr("edge.sinks.web.app.STATIC", tmp_path)
-    assert page_told() == before
-    (tmp_path / "words.js").write_text("export {};")
-    assert page_told() != before
+    files = sorted(STATIC.iterdir())
+    another = tmp_path / "words.js"
+    another.write_text("export {};")
+    before = page_of(files)
+    assert page_of([tmp_path, *reversed(files)]) == before
+    assert page_of([another if file.name == another.name else file for file in files]) != before
 
 
 def test_what_fails_at_a_viewers_socket_is_told_in_the_log_and_the_viewer_begins_anew(page, monkeypatch, caplog):

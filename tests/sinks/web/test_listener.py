@@ -111,6 +111,22 @@ def test_closing_does_not_wait_for_a_request_that_never_ends():
         assert closed(sock)
 
 
+@pytest.mark.parametrize("failure", [RuntimeError("no loop"), SystemExit(3)])
+def test_a_server_that_fails_costs_the_page_only_and_gives_its_port_back(monkeypatch, caplog, failure):
+    def broken(*_, **__):
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr("uvicorn.Server.run", broken)
+        with WebServer() as page:
+            pass
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.getMessage() == "the page's server failed; monitoring goes on without it"
+    assert told.exc_info[1] is failure
+    with WebServer(port=page.port) as again:
+        assert page_status(again) == 200
+
+
 def page_status(page):
     try:
         return page.request("GET", "/")[0]

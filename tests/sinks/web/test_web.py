@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -323,6 +324,7 @@ def test_closing_is_quick_with_somebody_looking_and_the_port_is_free_again(page)
         page.sink.close()
         page.sink.close()
         assert time.monotonic() - started < 4.0
+        assert "edge-web" not in {thread.name for thread in threading.enumerate()}
         with pytest.raises(ConnectionClosed):
             while True:
                 live.recv(timeout=5.0)
