@@ -6,6 +6,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed
 
 from edge.sinks.web.app import STATIC
@@ -44,6 +45,16 @@ def test_what_fails_at_a_viewers_socket_is_told_in_the_log_and_the_viewer_begins
     assert (failure.getMessage(), str(failure.exc_info[1])) == ("page: a viewer's socket failed", "no message")
     with page.live() as live:
         Watcher(live).kind("hello")
+
+
+def test_a_viewer_that_is_gone_while_it_is_told_something_is_no_failure(page, monkeypatch, caplog):
+    async def gone(*_):
+        raise WebSocketDisconnect(1006)
+
+    monkeypatch.setattr("starlette.websockets.WebSocket.send_text", gone)
+    with page.live() as live, pytest.raises(ConnectionClosed):
+        live.recv(timeout=5.0)
+    assert failures(caplog) == []
 
 
 def test_the_log_holds_what_the_server_fails_at_and_not_what_it_is_asked(monkeypatch, caplog):

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.clock import ManualClock
 from edge.sinks.web.access import TOKEN_MIN
@@ -304,11 +304,16 @@ def failures(caplog):
     return [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_who_leaves_or_finds_no_room_is_no_failure(caplog):
-    with WebServer(max_viewers=1) as page, page.live() as live:
-        Watcher(live).kind("hello")
-        with page.live() as another, pytest.raises(ConnectionClosed):
-            another.recv(timeout=5.0)
+def test_who_leaves_or_finds_no_room_or_is_not_logged_in_is_no_failure(monkeypatch, caplog):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    with WebServer(max_viewers=1, token_env="PAGE_TOKENS") as page:
+        cookie = page.cookie(LOOK)
+        with page.live(cookie=cookie) as live:
+            Watcher(live).kind("hello")
+            with page.live(cookie=cookie) as another, pytest.raises(ConnectionClosed):
+                another.recv(timeout=5.0)
+        with pytest.raises(InvalidStatus), page.live():
+            pass
     assert failures(caplog) == []
 
 
