@@ -133,7 +133,7 @@ def _certificate(cert_file: str | None, key_file: str | None) -> tuple[str, str]
 
 def _passphrase() -> str:
     """Nobody stands before a monitor that starts: without this a key that has one would be asked for at the terminal."""
-    raise ConfigError("sinks.web: key_file: the key has a passphrase; give one without")
+    raise ConfigError("sinks.web.key_file: the key has a passphrase; give one without")
 
 
 class WebSink:

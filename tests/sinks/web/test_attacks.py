@@ -367,7 +367,7 @@ def test_a_page_that_is_open_to_the_network_by_tls_needs_tokens_too(tmp_path, mo
 
 
 def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
-    with pytest.raises(ConfigError, match="key has a passphrase"):
+    with pytest.raises(ConfigError, match=r"^sinks\.web\.key_file: the key has a passphrase"):
         WebServer(**certificate(tmp_path, b"secret"))
 
 
