@@ -23,7 +23,7 @@ LAYOUT = {"bed1": {"person": "", "site": "MV", "sources": {"node": "serial_port"
 class WebServer:
     """The sink with its surroundings; commands arrive in ``commands``."""
 
-    def __init__(self, clock=None, standing=(), watching=None, history=None, **settings):
+    def __init__(self, clock=None, standing=(), watching=None, history=None, header=dict, **settings):
         self.commands = queue.Queue()
         self.clock = clock or SystemClock()
         injected = {
@@ -37,6 +37,7 @@ class WebServer:
             "layout": LAYOUT,
             "watching": watching,
             "history": history,
+            "header": header,
         }
         self.sink = construct("sinks", "web", {"port": 0, **settings}, injected)
         parts = urlsplit(self.sink.url)

@@ -62,11 +62,12 @@ def build(
     """The page, at http://127.0.0.1:8080 unless told otherwise.
 
     host, port: where to listen; anything but loopback needs TLS or a proxy, and tokens; port 0 = any free one.
-    cert_file, key_file: PEM files; both together turn TLS on. behind_proxy: a proxy in front does the TLS, passes Host
-    and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an environment variable, with lines
-    ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and site) and configure (also standby and
-    shelve); a log-in lasts while its page is open and 12 h more, over restarts, too. hosts: further names by which
-    browsers reach the page. local_role: everybody's role where there are no tokens. max_viewers: so many browsers at once.
+    cert_file, key_file: PEM files, the key without a passphrase; both together turn TLS on. behind_proxy: a proxy in
+    front does the TLS, passes Host and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an
+    environment variable, with lines ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and
+    site) and configure (also standby and shelve); a log-in lasts while its page is open and 12 h more, over restarts,
+    too. hosts: further names by which browsers reach the page. local_role: everybody's role where there are no tokens.
+    max_viewers: so many browsers at once.
     """
     tokens = load_tokens(token_file, token_env)
     loopback = is_loopback(host)
@@ -124,10 +125,15 @@ def _certificate(cert_file: str | None, key_file: str | None) -> tuple[str, str]
     if not cert_file or not key_file:
         return None
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, _passphrase)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
     return cert_file, key_file
+
+
+def _passphrase() -> str:
+    """Nobody stands before a monitor that starts: without this a key that has one would be asked for at the terminal."""
+    raise ConfigError("sinks.web.key_file: the key has a passphrase; give one without")
 
 
 class WebSink:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import mimetypes
 import re
 from collections import deque
@@ -129,10 +130,10 @@ class Page:
 
     async def _login(self, request: Request) -> Response:
         now, address = self._clock.now(), self._address(request)
-        wait_s = self._access.limit.wait_s(address, now)
+        wait_s = math.ceil(self._access.limit.wait_s(address, now))  # who waits as long as told is not refused again
         if wait_s > 0:
-            error = f"too many attempts; try again in {wait_s:.0f} s"
-            return JSONResponse({"error": error}, 429, {"retry-after": f"{wait_s:.0f}"})
+            error = f"too many attempts; try again in {wait_s} s"
+            return JSONResponse({"error": error}, 429, {"retry-after": str(wait_s)})
         body = await _body(request)
         token = (object_of(body or b"") or {}).get("token")
         session = self._access.login(token, now) if isinstance(token, str) else None
@@ -198,7 +199,10 @@ class Page:
         allowed, within_s = _COMMANDS
         recent: deque[float] = deque(maxlen=allowed)
         while True:
-            text = await socket.receive_text()
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text") or ""  # none in a binary message, which is no command either
             if _TIME.fullmatch(text):
                 viewer.has(float(text))
                 continue

@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.clock import ManualClock
+from edge.kinds import check
 from edge.types import ConfigError, Reading
 from web_server import WAIT_S, Watcher, WebServer
 
@@ -64,7 +65,7 @@ def test_another_name_for_this_machine_is_refused(page, host):
     status, headers, _ = page.request("GET", "/", Host=host)
     assert status in (400, 403)
     if status == 403:
-        assert headers["x-frame-options"] == "DENY"
+        assert (headers["x-frame-options"], headers["content-type"]) == ("DENY", "text/plain; charset=utf-8")
     status, _, body = page.request("GET", "/session", Host=host)
     assert status in (400, 403)
     assert b"role" not in body
@@ -81,7 +82,7 @@ def test_every_answer_carries_the_policy(page, path):
     _, headers, _ = page.request("GET", path)
     for name, value in POLICY_HEADERS.items():
         assert headers[name].startswith(value), (path, name)
-    assert "server" not in headers
+    assert not {"server", "date", "strict-transport-security"} & {name.lower() for name in headers}
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,8 @@ def test_every_answer_carries_the_policy(page, path):
     ],
 )
 def test_no_path_leads_out_of_the_pages_files(page, path):
-    status, _, body = page.request("GET", path)
-    assert status == 404
+    status, headers, body = page.request("GET", path)
+    assert (status, headers["content-type"]) == (404, "text/plain; charset=utf-8")
     assert b"import" not in body
     assert b"root:" not in body
 
@@ -101,6 +102,8 @@ def test_no_path_leads_out_of_the_pages_files(page, path):
 def test_without_a_session_there_is_a_log_in_and_nothing_else(guarded):
     status, headers, _ = guarded.request("GET", "/")
     assert (status, headers["location"]) == (303, "/login")
+    _, headers, _ = guarded.request("GET", "/?bed=X")
+    assert headers["location"] == "/login?bed=X"
     assert guarded.request("GET", "/session")[0] == 401
     assert guarded.request("GET", "/login")[0] == 200
     assert refused(guarded) == 403
@@ -167,15 +170,27 @@ def test_a_body_longer_than_any_log_in_is_refused_before_it_has_come(guarded):
 
 def test_guessing_is_slowed_and_even_the_right_token_waits_its_turn(guarded):
     assert [guarded.login(f"wrong-{n}")[0] for n in range(6)] == [403] * 5 + [429]
-    status, headers, _ = guarded.login(LOOK)
-    assert status == 429
-    assert 1 <= int(headers["retry-after"]) <= 60
+    guarded.clock.advance(0.5)
+    status, headers, said = guarded.login(LOOK)
+    assert (status, headers["retry-after"]) == (429, "60")
+    assert json.loads(said) == {"error": "too many attempts; try again in 60 s"}
     another = http.client.HTTPConnection(guarded.host, guarded.port, WAIT_S, source_address=("127.0.0.2", 0))
     with contextlib.closing(another):
         another.request("POST", "/login", json.dumps({"token": LOOK}), {"Origin": guarded.origin})
         assert another.getresponse().status == 204, "nobody else waits"
-    guarded.clock.advance(61.0)
+    guarded.clock.advance(59.0)
+    _, headers, said = guarded.login(LOOK)
+    assert (headers["retry-after"], json.loads(said)["error"][-3:]) == ("1", "1 s")
+    guarded.clock.advance(1.0)
     assert guarded.login(LOOK)[0] == 204
+
+
+def test_a_log_in_has_a_longest_body(guarded):
+    body = json.dumps({"token": LOOK})
+    statuses = [
+        guarded.request("POST", "/login", body.ljust(length), Origin=guarded.origin)[0] for length in (2048, 2049)
+    ]
+    assert statuses == [204, 403]
 
 
 def test_an_address_in_a_header_is_not_believed_without_a_proxy(guarded):
@@ -183,14 +198,15 @@ def test_an_address_in_a_header_is_not_believed_without_a_proxy(guarded):
     assert statuses[-1] == 429
 
 
-def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkeypatch):
+def test_behind_a_proxy_each_client_is_limited_by_what_the_proxy_appended(monkeypatch, caplog):
     monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
     with WebServer(token_env="PAGE_TOKENS", behind_proxy=True, hosts=("ward.example",)) as page:
         named = {"Host": "ward.example", "Origin": "https://ward.example"}
         for n in range(5):
             assert page.login("wrong", X_Forwarded_For=f"1.1.1.{n}, 10.0.0.1", **named)[0] == 403
         assert page.login("wrong", X_Forwarded_For="9.9.9.9, 10.0.0.1", **named)[0] == 429
-        status, headers, _ = page.login(LOOK, X_Forwarded_For="10.0.0.2", **named)
+        assert caplog.messages.count("page: log-in from 10.0.0.1 refused") == 5
+        status, headers, _ = page.login(LOOK, X_Forwarded_For="9.9.9.9, 10.0.0.2", **named)
         assert status == 204
         assert "secure" in headers["set-cookie"].lower()
 
@@ -211,10 +227,33 @@ def test_an_open_socket_ends_with_its_session(guarded):
     with guarded.live(cookie=cookie) as live:
         Watcher(live).kind("hello")
         assert guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)[0] == 204
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as closed:
             while True:
                 live.recv(timeout=5.0)
+    assert closed.value.rcvd.code == 4001
     assert refused(guarded, cookie=cookie) == 403
+
+
+def test_who_has_logged_out_is_obeyed_no_longer(guarded, caplog):
+    cookie = guarded.cookie(LOOK)
+    with guarded.live(cookie=cookie) as live:
+        Watcher(live).kind("hello")
+        assert guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)[0] == 204
+        with pytest.raises(ConnectionClosed) as closed:
+            live.send('{"command":"ack","command_id":"c","bed":"bed1"}')
+            while True:
+                assert '"c"' not in live.recv(timeout=5.0)
+    assert closed.value.rcvd.code == 4001
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert guarded.commands.empty()
+
+
+def test_who_logs_out_leaves_no_cookie_behind(guarded):
+    cookie = guarded.cookie(LOOK)
+    status, headers, _ = guarded.request("POST", "/logout", Cookie=cookie, Origin=guarded.origin)
+    name, *parts = headers["set-cookie"].split("; ")
+    assert (status, name) == (204, 'edge_vitals_session=""')
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=0"} <= set(parts)
 
 
 def test_a_session_is_over_after_its_time(guarded):
@@ -243,6 +282,10 @@ def test_crooked_requests_are_refused_and_the_next_is_served(page, text):
     answer = raw(page, text.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
     assert b" 200 " not in answer.split(b"\r\n", 1)[0]
     assert page.request("GET", "/")[0] == 200
+
+
+def test_a_head_longer_than_any_is_refused_before_it_has_come(page):
+    assert raw(page, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 17_000).startswith(b"HTTP/1.1 400 ")
 
 
 def test_names_and_texts_of_the_patient_reach_the_browser_as_text_only():
@@ -276,7 +319,7 @@ def test_a_page_open_to_the_network_needs_tls_or_a_proxy_and_tokens(monkeypatch,
     assert "\n" not in str(error.value)
 
 
-def certificate(folder):
+def certificate(folder, passphrase=None):
     """A self-signed certificate of localhost, and its key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -292,8 +335,9 @@ def certificate(folder):
         .sign(key, hashes.SHA256())
     )  # fmt: skip
     (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    kept = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
     )
     return {"cert_file": str(folder / "cert.pem"), "key_file": str(folder / "key.pem")}
 
@@ -310,3 +354,35 @@ def test_by_tls_everything_works_and_cookies_are_secure(tmp_path, monkeypatch):
             page.sink.send(Reading("ppg.hr", 1.0, 60.0, "bpm", 0.9, bed="bed1", source="node"))
             Watcher(live).kind("hello")
         assert page.login(LOOK, Origin=page.origin.replace("https", "http"))[0] == 403
+        _, headers, _ = page.request("POST", "/logout", Origin=page.origin)
+        assert "secure" in headers["set-cookie"].lower()
+
+
+def test_a_page_that_is_open_to_the_network_by_tls_needs_tokens_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    settings = {"host": "0.0.0.0", **certificate(tmp_path)}
+    with pytest.raises(ConfigError, match="needs tokens"):
+        WebServer(**settings)
+    check("web", {**settings, "token_env": "PAGE_TOKENS"}, {}, where=("sinks", "web"))
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"^sinks\.web\.key_file: the key has a passphrase"):
+        WebServer(**certificate(tmp_path, b"secret"))
+
+
+def statuses(page):
+    names = ("ward-7", "ward-7.local", "ward-8", "192.0.2.7", "localhost")
+    return [page.request("GET", "/", Host=name)[0] for name in names]
+
+
+def test_the_names_of_this_machine_and_any_address_are_right_where_others_reach_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "ward-7")
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    with WebServer(token_env="PAGE_TOKENS") as page:
+        assert statuses(page) == [403, 403, 403, 403, 303]
+    with WebServer(token_env="PAGE_TOKENS", behind_proxy=True) as page:
+        assert statuses(page) == [303, 303, 403, 303, 303]
+    monkeypatch.setattr("edge.sinks.web.is_loopback", lambda _: False)
+    with WebServer(token_env="PAGE_TOKENS", **certificate(tmp_path)) as page:
+        assert statuses(page) == [303, 303, 403, 303, 303]

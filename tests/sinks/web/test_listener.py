@@ -93,6 +93,40 @@ def test_connections_are_bounded_and_room_is_made_again(caplog):
             pass
 
 
+def test_a_server_with_more_connections_than_its_viewers_need_says_that_it_is_busy():
+    with WebServer(max_viewers=1) as page, contextlib.ExitStack() as stack:
+        for _ in range(39):
+            stack.enter_context(connect(page))
+        assert page_status(page) == 200
+        stack.enter_context(connect(page))
+        assert page_status(page) == 503
+
+
+def test_closing_does_not_wait_for_a_request_that_never_ends():
+    with WebServer() as page, connect(page, HALF_A_BODY) as sock:
+        assert page_status(page) == 200
+        started = time.monotonic()
+        page.sink.close()
+        assert time.monotonic() - started < 4.0
+        assert closed(sock)
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no loop"), SystemExit(3)])
+def test_a_server_that_fails_costs_the_page_only_and_gives_its_port_back(monkeypatch, caplog, failure):
+    def broken(*_, **__):
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr("uvicorn.Server.run", broken)
+        with WebServer() as page:
+            pass
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.getMessage() == "the page's server failed; monitoring goes on without it"
+    assert told.exc_info[1] is failure
+    with WebServer(port=page.port) as again:
+        assert page_status(again) == 200
+
+
 def page_status(page):
     try:
         return page.request("GET", "/")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edge.clock import ManualClock
@@ -67,6 +69,21 @@ def test_a_screen_that_logged_in_before_the_clock_was_set_is_logged_in_after_a_r
         server.sink.send(alarm(condition="clock_step"))
     with WebServer(clock=clock, **settings, port=server.port) as server:
         assert server.request("GET", "/session", Cookie=cookie)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("tokens", "event"),
+    [
+        ({}, alarm(condition="clock_step")),
+        ({"token_env": "PAGE_TOKENS"}, alarm(condition="drill")),
+        ({"token_env": "PAGE_TOKENS"}, replace(alarm(condition="clock_step"), presence="off")),
+    ],
+)
+def test_nothing_is_written_where_nobody_logs_in_or_no_clock_was_set(tmp_path, monkeypatch, tokens, event):
+    monkeypatch.setenv("PAGE_TOKENS", TEXT.replace("\n", ","))
+    with WebServer(**tokens, state_dir=tmp_path) as server:
+        server.sink.send(event)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", [f"view {ACT} screen", f"view {LOOK}x screen"])

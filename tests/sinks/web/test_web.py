@@ -8,11 +8,12 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.clock import ManualClock
 from edge.sinks.web.access import TOKEN_MIN
@@ -45,6 +46,7 @@ def test_a_viewer_gets_a_snapshot_and_then_what_changes(page):
         watcher = Watcher(live)
         hello = watcher.kind("hello")
         assert (hello["device"], hello["role"], hello["by"], hello["login"]) == ("dev", "configure", "page", False)
+        assert (hello["v"], hello["boot"], hello["version"], hello["hops"]) == (1, "b1", "1.2.3", {"ppg.hr": 1.0})
         assert re.fullmatch("[0-9a-f]{16}", hello["page"]), "by which a page knows that it is of an older version"
         assert hello["layout"]["bed1"]["sources"] == {"node": "serial_port", "cam": "camera"}
         assert {item["k"] for item in hello["latest"]} == {"r", "s"}
@@ -57,6 +59,29 @@ def test_a_viewer_gets_a_snapshot_and_then_what_changes(page):
         page.sink.observe(Block("node/ppg", 0, 3.0, 100.0, np.arange(10.0)[:, None]))
         (chunk,) = watcher.kind("w")["w"]
         assert (chunk["s"], chunk["t"], len(chunk["v"])) == ("node/ppg", 3.0, 10)
+
+
+def test_a_viewer_is_told_what_stood_before_the_start_what_is_watched_and_the_channel_that_is_read():
+    beds = {"bed1": {"paused_until": None, "standby_until": 5.0, "coverage": []}}
+    header = {"config": "[analyzers.pulse]\nchannel = 1"}
+    rows = np.stack([np.zeros(10), np.arange(10.0)], axis=1)
+    with WebServer(standing=[af()], watching=lambda _: beds, header=lambda: header) as page, page.live() as live:
+        watcher = Watcher(live)
+        assert [alarm["id"] for alarm in watcher.kind("hello")["alarms"]] == ["bed1/af"]
+        page.sink.send(heart_rate(1.0))
+        assert watcher.kind("b")["beds"] == beds
+        page.sink.observe(Block("node/ppg", 0, 3.0, 100.0, rows))
+        assert np.ptp(watcher.kind("w")["w"][0]["v"]) > 0
+
+
+def test_a_page_is_reached_by_an_address_of_ipv6_too():
+    try:
+        server = WebServer(host="::1")
+    except ConfigError:
+        pytest.skip("this machine has no IPv6")
+    with server as page:
+        assert page.sink.url == f"http://[::1]:{page.port}/"
+        assert page.request("GET", "/")[0] == 200
 
 
 def test_an_alarm_reaches_the_page_within_a_second_and_a_late_viewer_sees_it_standing(page):
@@ -138,6 +163,7 @@ def test_a_role_is_kept_by_the_server_whatever_the_page_shows(guarded, token, ma
     ("text", "command_id", "why"),
     [
         *((text, "", "not JSON") for text in ("", "{", "[" * 3000)),
+        (b'{"command":"ack","command_id":"c"}', "", "not JSON"),  # in a binary message
         *((text, "", "not a JSON object") for text in ("null", "[]", '"ack"', "1e999")),
         ('{"command":"ack"}', "", "needs 'command_id', a text"),
         ('{"command":1,"command_id":"c"}', "c", "needs 'command', a text"),
@@ -196,14 +222,23 @@ def test_commands_come_at_a_bounded_rate_and_go_on_after_it():
     with WebServer(clock=ManualClock(1000.0)) as page, page.live() as live:
         watcher = Watcher(live)
         watcher.kind("hello")
-        for _ in range(30):
-            ask(live, "ack")
-        watcher.wait(lambda _: [i["k"] for i in watcher.items].count("c") == 10)
-        assert all("too many" in i["text"] for i in watcher.items if i["k"] == "c")
-        assert page.commands.qsize() == 20
-        page.clock.advance(10.0)
-        ask(live, "reset")
-        assert [page.commands.get(timeout=5.0).name for _ in range(21)] == ["ack"] * 20 + ["reset"]
+
+        def asked(command, times, refused):
+            for _ in range(times):
+                ask(live, command)
+            watcher.wait(lambda _: [i["k"] for i in watcher.items].count("c") == refused)
+
+        ask(live, "pause")
+        assert page.commands.get(timeout=5.0).name == "pause"
+        page.clock.advance(1.0)
+        asked("ack", times=29, refused=10)
+        page.clock.advance(8.5)
+        asked("ack", times=1, refused=11)
+        page.clock.advance(0.5)  # the first is ten seconds old, and no other
+        asked("reset", times=2, refused=12)
+        assert [page.commands.get(timeout=5.0).name for _ in range(20)] == ["ack"] * 19 + ["reset"]
+        answers = {(i["command_id"], i["text"]) for i in watcher.items if i["k"] == "c"}
+        assert answers == {("", "too many commands at once")}, "without a name: it was not even read"
 
 
 def test_a_message_that_is_too_long_ends_the_connection(page):
@@ -265,10 +300,21 @@ def test_one_for_whom_more_waits_than_can_be_kept_is_to_begin_anew(page, monkeyp
                 live.recv(timeout=5.0)
 
 
-def test_who_leaves_is_no_failure(caplog):
-    with WebServer() as page, page.live() as live:
-        Watcher(live).kind("hello")
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+def failures(caplog):
+    return [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_who_leaves_or_finds_no_room_or_is_not_logged_in_is_no_failure(monkeypatch, caplog):
+    monkeypatch.setenv("PAGE_TOKENS", f"view {LOOK}")
+    with WebServer(max_viewers=1, token_env="PAGE_TOKENS") as page:
+        cookie = page.cookie(LOOK)
+        with page.live(cookie=cookie) as live:
+            Watcher(live).kind("hello")
+            with page.live(cookie=cookie) as another, pytest.raises(ConnectionClosed):
+                another.recv(timeout=5.0)
+        with pytest.raises(InvalidStatus), page.live():
+            pass
+    assert failures(caplog) == []
 
 
 def chunks(watcher):
@@ -279,9 +325,11 @@ def test_closing_is_quick_with_somebody_looking_and_the_port_is_free_again(page)
     with page.live() as live:
         Watcher(live).kind("hello")
         started = time.monotonic()
+        assert page.sink.flush(0.0), "nobody is waited for"
         page.sink.close()
         page.sink.close()
         assert time.monotonic() - started < 4.0
+        assert "edge-web" not in {thread.name for thread in threading.enumerate()}
         with pytest.raises(ConnectionClosed):
             while True:
                 live.recv(timeout=5.0)
