@@ -83,11 +83,15 @@ class Options:
             # upgrade a device would lose its broker. Chain, name and dates are looked at as before.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if self.cert_file:
+            keys = "cert_file, key_file" if self.key_file else "cert_file"
+            files = ", ".join(filter(None, (self.cert_file, self.key_file)))
+
+            def passphrase() -> str:  # nobody stands at the terminal where it would be asked for
+                raise ConfigError(f"mqtt.{keys}: {files}: the key has a passphrase; give one without")
+
             try:
-                context.load_cert_chain(self.cert_file, self.key_file)
+                context.load_cert_chain(self.cert_file, self.key_file, passphrase)
             except OSError as error:  # which of the two files it was is not told
-                keys = "cert_file, key_file" if self.key_file else "cert_file"
-                files = ", ".join(filter(None, (self.cert_file, self.key_file)))
                 raise ConfigError(f"mqtt.{keys}: {files}: {_why(error)}") from None
         return context
 

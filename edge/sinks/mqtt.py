@@ -65,8 +65,8 @@ def build(
     host: the broker's name or address. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
     file with the password. password_env: the name of an environment variable with it; the password itself is no key.
     ca_file: the authority that signed the broker's certificate. cert_file, key_file: our own certificate, where the
-    broker asks for one, and its key, where that is not in the same file; any of these PEM files turns TLS on. tls: TLS
-    without them, by the system's authorities.
+    broker asks for one, and its key without a passphrase, where that is not in the same file; any of these PEM files turns
+    TLS on. tls: TLS without them, by the system's authorities.
     prefix: first part of every topic. client_id: by default ``edge-vitals-<device>``; unique at the broker. keepalive_s:
     a connection silent for so long is tried. discovery_prefix: Home Assistant's; "" = none.
     response_prefix: a command may ask for its answer on a topic below this, too; "" = on any that is no device's, Home

@@ -10,6 +10,7 @@ import pytest
 from edge.mqtt import broker as _broker
 from edge.mqtt.broker import Options, listens
 from edge.types import ConfigError
+from own_certificate import certificate
 
 
 def at(server: socket.socket) -> Options:
@@ -69,3 +70,12 @@ def test_a_file_of_tls_that_is_no_good_is_told_with_its_key(tmp_path, monkeypatc
     with pytest.raises(ConfigError) as raised:
         Options("broker.example", 0, "dev", **files).context()
     assert str(raised.value) == words
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    files = certificate(tmp_path, passphrase=b"not told")
+    with pytest.raises(ConfigError) as raised:
+        Options("broker.example", 0, "dev", **files).context()
+    both = f"{files['cert_file']}, {files['key_file']}"
+    assert str(raised.value) == f"mqtt.cert_file, key_file: {both}: the key has a passphrase; give one without"
+    assert Options("broker.example", 0, "dev", **certificate(tmp_path)).context() is not None

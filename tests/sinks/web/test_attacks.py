@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import socket
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -14,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from edge.clock import ManualClock
 from edge.kinds import check
 from edge.types import ConfigError, Reading
+from own_certificate import certificate
 from web_server import WAIT_S, Watcher, WebServer
 
 LOOK = "look-0123456789ab"
@@ -317,29 +317,6 @@ def test_a_page_open_to_the_network_needs_tls_or_a_proxy_and_tokens(monkeypatch,
     with pytest.raises(ConfigError, match=said) as error:
         WebServer(**settings)
     assert "\n" not in str(error.value)
-
-
-def certificate(folder, passphrase=None):
-    """A self-signed certificate of localhost, and its key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    kept = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, kept)
-    )
-    return {"cert_file": str(folder / "cert.pem"), "key_file": str(folder / "key.pem")}
 
 
 def test_by_tls_everything_works_and_cookies_are_secure(tmp_path, monkeypatch):
