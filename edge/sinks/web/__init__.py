@@ -221,3 +221,5 @@ class WebSink:
             self._server.run(sockets=[self._listener])
         except (Exception, SystemExit):
             log.exception("the page's server failed; monitoring goes on without it")
+        finally:
+            self._listener.close()  # a browser that comes now is refused and does not wait for an answer

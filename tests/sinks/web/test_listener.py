@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -112,14 +113,18 @@ def test_closing_does_not_wait_for_a_request_that_never_ends():
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("no loop"), SystemExit(3)])
-def test_a_server_that_fails_costs_the_page_only_and_gives_its_port_back(monkeypatch, caplog, failure):
+def test_a_server_that_fails_costs_the_page_only_and_refuses_whoever_comes(monkeypatch, caplog, failure):
     def broken(*_, **__):
         raise failure
 
     with monkeypatch.context() as patch:
         patch.setattr("uvicorn.Server.run", broken)
         with WebServer() as page:
-            pass
+            for thread in threading.enumerate():
+                if thread.name == "edge-web":
+                    thread.join(WAIT_S)
+            with pytest.raises(ConnectionRefusedError):
+                connect(page)
     (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert told.getMessage() == "the page's server failed; monitoring goes on without it"
     assert told.exc_info[1] is failure
