@@ -14,7 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from edge.dsp.pcg.decision import Calibration, Scores, Verdict, judge_patient, judge_recording, judge_together
+from edge.dsp.pcg.decision import (
+    Calibration,
+    Scores,
+    Verdict,
+    as_told,
+    judge_patient,
+    judge_recording,
+    judge_together,
+)
 from edge.types import Reading
 
 SITES: Final = ("AV", "MV", "PV", "TV")
@@ -132,14 +140,7 @@ class Auscultation:
         verdicts = [one.verdict for one in sites.values()]
         verdict = judge_patient(verdicts, calibration)
         told = {
-            site: {
-                "p": one.verdict.p,
-                "decision": one.verdict.decision,
-                "p_together": together.p,
-                "decision_together": together.decision,
-                "windows": one.verdict.windows,
-                "t": one.t,
-            }
+            site: {**as_told(one.verdict, together), "t": one.t}
             for (site, one), together in zip(sites.items(), judge_together(verdicts, calibration), strict=True)
         }
         return {"decision": verdict.decision, **{key: getattr(verdict, key) for key in _PATIENT}, "sites": told}

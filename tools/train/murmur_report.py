@@ -74,7 +74,7 @@ def main() -> int:
             INTRODUCTION,
             main_table(report, found),
             groups(found),
-            grades(found.together, found.people),
+            grades(found),
             murmur_promised.table(options.export / "card.toml"),
             other_sets(report),
             no_heart(),
@@ -140,7 +140,12 @@ def main_table(report: dict[str, Any], judged: calibrate.Cross) -> str:
         lines += [f"| {words} | {figure(prefix + key)} |" for key, words in OF_RECORDINGS.items()]
     gains = "; ".join(f"{words} {_gain(spread, key)}" for key, words in OF_RECORDINGS.items() if key in _GAINED)
     lines += ["", f"Gained by being judged together, people drawn anew, the same for both: {gains}."]
-    return "\n".join([*lines, "", TOGETHER, "", "![ROC and reliability](report.png)", ""])
+    sites = Counter(r.row["patient"] for r, _ in judged.together)
+    several = sum(n for n in sites.values() if n > 1)
+    beside = (
+        f"{several:,} of the {sites.total():,} recordings have others beside them, at most {max(sites.values()) - 1}"
+    )
+    return "\n".join([*lines, "", f"{TOGETHER}\n{beside}.", "", "![ROC and reliability](report.png)", ""])
 
 
 def _gain(spread: list[dict[str, float]], key: str) -> str:
@@ -149,15 +154,15 @@ def _gain(spread: list[dict[str, float]], key: str) -> str:
 
 
 _GAINED = ("recording_auroc", "recording_auroc_with_absent_here", "sensitivity", "specificity")
-TOGETHER = """"Together": a recording in the light of the same person's others, where there are any (2,467 of the 2,518 have up to
-five). Its log odds and the mean of theirs are weighed by a logistic rule that learns from the other folds where a
-murmur is heard, silent sites of patients with a murmur among the negatives; no label of another recording is used,
-and one that could not tell by itself counts for none. A murmur is seldom heard at one site alone, so quiet ones are
-found that were missed, and noise at one site is believed less; the price is that silent sites of patients with a
-murmur are called present more often. By themselves is what one recording is worth when nothing else is known, as in
-the literature that judges single recordings. `tools/evaluate.py murmur` writes both (`p_murmur` and `p_alone`),
-`edge-vitals analyze murmur --one-person` says both, and so does a bed whose microphone is moved (`patient.sites`).
-The live windows, the alarm without a site and everything below but where it says so are of recordings by themselves."""
+TOGETHER = """"Together": a recording in the light of the same person's others. Its log odds and the mean of theirs are weighed by a
+logistic rule that learns from the other folds where a murmur is heard, silent sites of patients with a murmur among
+the negatives; no label of another recording is used, and one that could not tell by itself counts for none. A murmur
+is seldom heard at one site alone, so quiet ones are found that were missed, and noise at one site is believed less;
+the price is that silent sites of patients with a murmur are called present more often. By themselves is what one
+recording is worth when nothing else is known, as in the literature that judges single recordings. `tools/evaluate.py
+murmur` writes both (`p_murmur` and `p_alone`), `edge-vitals analyze murmur --one-person` says both, and so does a bed
+whose microphone is moved (`patient.sites`). The live windows, the alarm without a site and everything below but where
+it says so are of recordings by themselves."""
 
 
 def bootstrap(judged: calibrate.Cross, times: int = 200) -> list[dict[str, float]]:
@@ -201,9 +206,9 @@ def groups(judged: calibrate.Cross) -> str:
     return "\n".join([*lines, ""])
 
 
-def grades(judged: calibrate.Judged, people: dict[str, PatientVerdict]) -> str:
+def grades(judged: calibrate.Cross) -> str:
     """Sensitivity by systolic grade, by the decision and at 93 % specificity of patients."""
-    circ = [r for r, _ in judged]
+    circ, people = [r for r, _ in judged.together], judged.people
     label = {r.row["patient"]: r.row["label"] for r in circ}
     grade = {r.row["patient"]: r.row["systolic_grade"] for r in circ}
     absent = [p.p_present for k, p in people.items() if label[k] == "absent" and p.p_present is not None]

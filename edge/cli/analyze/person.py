@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 from edge.cli.analyze.murmur import WHY
-from edge.dsp.pcg.decision import WORTH, Calibration, PatientVerdict, Verdict, judge_patient, judge_together
+from edge.dsp.pcg.decision import (
+    WORTH,
+    Calibration,
+    PatientVerdict,
+    Verdict,
+    as_told,
+    judge_patient,
+    judge_together,
+)
 from edge.inference.card import find_card
 
 _SAID = {"present": "present", "absent": "none heard", "unknown": "cannot tell"}
@@ -20,7 +28,11 @@ def tell_person(verdicts: Mapping[str, Verdict], *, jsonl: bool) -> None:
     alone = list(verdicts.values())
     person, together = judge_patient(alone, calibration), judge_together(alone, calibration)
     if jsonl:
-        print(json.dumps(_plain(verdicts, together, person)))
+        recordings = [
+            {"file": file, "reason": own.reason, **as_told(own, judged)}
+            for (file, own), judged in zip(verdicts.items(), together, strict=True)
+        ]
+        print(json.dumps({"type": "person", **asdict(person), "recordings": recordings}))
     words = in_words(verdicts, together, person, calibration.together[3])
     print("\n".join(["", *words]), file=sys.stderr if jsonl else sys.stdout)
 
@@ -50,26 +62,3 @@ def in_words(
             what = f"{_SAID[judged.decision]:<11} {judged.p:.2f} (by itself {one.p:.2f})"
         lines.append(f"  {path:<{width}}  {what}")
     return lines
-
-
-def _plain(verdicts: Mapping[str, Verdict], together: list[Verdict], person: PatientVerdict) -> dict[str, Any]:
-    recordings = [
-        {
-            "file": path,
-            "windows": one.windows,
-            "reason": one.reason,
-            "p": one.p,
-            "decision": one.decision,
-            "p_together": judged.p,
-            "decision_together": judged.decision,
-        }
-        for (path, one), judged in zip(verdicts.items(), together, strict=True)
-    ]
-    return {
-        "type": "person",
-        "decision": person.decision,
-        "p_present": person.p_present,
-        "p_unknown": person.p_unknown,
-        "p_absent": person.p_absent,
-        "recordings": recordings,
-    }

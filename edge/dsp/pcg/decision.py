@@ -187,6 +187,17 @@ def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> l
     return together
 
 
+def as_told(own: Verdict, together: Verdict) -> dict[str, Any]:
+    """A recording by itself and in the light of the others, as messages and reports say it."""
+    return {
+        "p": own.p,
+        "decision": own.decision,
+        "p_together": together.p,
+        "decision_together": together.decision,
+        "windows": own.windows,
+    }
+
+
 def other_logits(recordings: Sequence[Verdict], calibration: Calibration) -> list[float | None]:
     """For each recording of one person the mean logit of the others that could tell by themselves, -8..8 each; None where
     it was refused or none of these could tell."""
