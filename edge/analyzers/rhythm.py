@@ -1,12 +1,13 @@
 """Rhythm of a contact pulse wave: sinus, atrial fibrillation, ectopy or a tachyarrhythmia, with quality and perfusion.
 
-Every window of 10 s stands for itself but for one thing: which way up the wave is, which is remembered where a window
-does not show it. Quality is judged on noise, never on regularity, or atrial fibrillation would be thrown away. A word
-is given for the window; whether to alarm is decided over several windows by the board. VT and SVT are told apart in
-``detail`` only: a pulse wave alone cannot carry a VT alarm.
+A window of 10 s is judged by itself and then in the light of this person's last minutes (``edge.dsp.rhythm.context``);
+which way up the wave is is remembered where a window does not show it. Quality is judged on noise, never on regularity,
+or atrial fibrillation would be thrown away. A word is given for the window; whether to alarm is decided over several
+windows by the board. VT and SVT are told apart in ``detail`` only: a pulse wave alone cannot carry a VT alarm.
 
-``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_af`` (the same as p_AF), ``p_none`` (not
-a pulse), ``threshold`` of AF.
+``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_af`` (the same as p_AF), ``p_af_alone`` (of
+the window by itself), ``before_s`` (how many seconds of earlier windows were weighed), ``p_none`` (not a pulse),
+``threshold`` of AF.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from edge.dsp.ppg.pulse_rate import periodicity
 from edge.dsp.promised import chosen_threshold
 from edge.dsp.ranks import median
 from edge.dsp.rest.look import steepness
+from edge.dsp.rhythm.context import Context
 from edge.dsp.rhythm.decision import LABELS, Calibration, Verdict, blended, decide
 from edge.dsp.rhythm.features import RATE_HZ, WINDOW_S, features, prepared
 from edge.inference import Model
@@ -78,17 +80,24 @@ class Rhythm:
         self._calibration = calibration
         self._upright = Upright(upside_down)
         self._movement = Movement()
+        self._context = Context(calibration.usual, WINDOW_S)
 
     def reset(self) -> None:
         self._upright.reset()
         self._movement.reset()
+        self._context.reset()
 
     def state(self) -> dict[str, Any]:
-        return {"sign": self._upright.sign, "movement": self._movement.state()}
+        return {
+            "sign": self._upright.sign,
+            "movement": self._movement.state(),
+            "context": self._context.state(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign = state["sign"]
         self._movement.restore(state.get("movement", (None, 0.0)))  # recordings from before it was remembered
+        self._context.restore(state["context"]) if "context" in state else self._context.reset()
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
@@ -108,13 +117,17 @@ class Rhythm:
             return self._refused(window.end, "low_quality", trust)
         if abs(steepness(wave)) < _EVEN and periodicity(wave, RATE_HZ)[1] > _SELF_ALIKE:
             return self._refused(window.end, "out_of_distribution", trust)
-        verdict = self._judged(wave, features(wave, beats))
-        detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, verdict.probabilities, strict=True)}
-        detail |= {"p_af": verdict.p_af, "p_none": verdict.p_none, "threshold": self._calibration.af_threshold}
+        before, before_s = self._context.before(window.start)
+        verdict = self._judged(wave, features(wave, beats), before)
+        six = verdict.probabilities.tolist()
+        detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, six, strict=True)}
+        detail |= {"p_af": verdict.p_af, "p_af_alone": verdict.p_af_alone, "before_s": before_s}
+        detail |= {"p_none": verdict.p_none, "threshold": self._calibration.af_threshold}
         if moved is not None:
             detail["motion"] = moved
         if not verdict.decision:
             return self._refused(window.end, "out_of_distribution", trust, detail)
+        self._context.hear(window.end, verdict.alone)
         trust *= 1.0 - verdict.p_none
         return [
             Reading(
@@ -124,9 +137,10 @@ class Rhythm:
             _perfusion(window.end, signal.x, beats, wave, trust),
         ]
 
-    def _judged(self, wave: Floats, seen: Floats) -> Verdict:
+    def _judged(self, wave: Floats, seen: Floats, before: Floats) -> Verdict:
         network = self._model.run(*self._calibration.inputs(wave, seen))[0][0].astype(np.float64)
-        return decide(blended(network, self._trees(seen), self._calibration.trees_share), self._calibration)
+        logits = blended(network, self._trees(seen), self._calibration.trees_share)
+        return decide(logits, before, self._calibration)
 
     def _refused(
         self, t: float, reason: str, trust: float | None, detail: Mapping[str, Any] | None = None

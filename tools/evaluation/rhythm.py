@@ -1,7 +1,9 @@
 """Rhythm predictions of 10 s windows: a row a window, through the shipped analyzer.
 
-Input: NPZ with ``ppg (n, samples)`` and ``fs``. When "not a pulse" wins or the window is refused, the probabilities are
-empty and ``reason`` says why.
+Input: NPZ with ``ppg (n, samples)`` and ``fs``. With ``subject (n,)`` too, the windows of a person go to one analyzer in
+the order of the file, one after the other, and are judged in the light of those before, as at a bedside; without it each
+stands for itself. ``p_AF_alone`` is of the window by itself. When "not a pulse" wins or the window is refused, the
+probabilities are empty and ``reason`` says why.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from numpy.typing import NDArray
 from edge import inference
 from edge.analyzers import rhythm
 from edge.dsp.rhythm.decision import LABELS
-from edge.types import ConfigError, Window
+from edge.types import ConfigError, Reading, Window
 
-COLUMNS = ("row", *(f"p_{name}" for name in LABELS), "quality", "decision", "reason")
+COLUMNS = ("row", *(f"p_{name}" for name in LABELS), "quality", "decision", "reason", "p_AF_alone")
 
 
 def run(data: Path, out: Path, variant: str | None) -> int:
     """Write ``out``; prints how many windows were refused."""
-    windows, rate_hz = read(data)
+    windows, rate_hz, person = read(data)
     model = inference.load("rhythm", variant=variant)
     if zlib.crc32(np.ascontiguousarray(windows[0]).tobytes()) == model.card["training"].get("first_window_crc32", -1):
         print(
@@ -35,7 +37,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
             "Use tools/train/rhythm.py --cross-validate for those.",
             file=sys.stderr,
         )
-    rows = predict(windows, rate_hz, model)
+    rows = predict(windows, rate_hz, model, person)
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -46,31 +48,43 @@ def run(data: Path, out: Path, variant: str | None) -> int:
     return 0
 
 
-def read(data: Path) -> tuple[NDArray[Any], float]:
-    """Windows and their rate; ConfigError where the file is not of the layout."""
-    found, rate_hz = arrays(data, ("ppg",), "ppg (n, samples) and fs")
-    windows = found["ppg"]
+def read(data: Path) -> tuple[NDArray[Any], float, NDArray[Any] | None]:
+    """Windows, their rate, and whose each is where the file says so; ConfigError where it is not of the layout."""
+    found, rate_hz = arrays(data, ("ppg", "subject?"), "ppg (n, samples) and fs")
+    windows, person = found["ppg"], found.get("subject")
     if windows.ndim != 2 or not len(windows):
         raise ConfigError(f"{data}: ppg must be (n, samples)")
-    return windows, rate_hz
+    if person is not None and person.shape != windows.shape[:1]:
+        raise ConfigError(f"{data}: subject must be one for each of the {len(windows)} windows of ppg")
+    return windows, rate_hz, person
 
 
-def predict(windows: NDArray[Any], rate_hz: float, model: Any) -> list[dict[str, str]]:
-    """One row a window; each is judged for itself. model: a loaded model or what stands for one."""
-    analyzer = rhythm.build(models=lambda _: model)
-    rows = []
-    n = windows.shape[1]
-    span = n / rate_hz
-    for i, samples in enumerate(windows):
-        analyzer.reset()
-        t = np.arange(n) / rate_hz
-        data = samples.astype(np.float64)[:, None]
-        window = Window("file/ppg", 0.0, span, t, data, rate_hz, 1.0, ())
-        reading = next(r for r in analyzer({"ppg": window}) if r.metric == "ppg.rhythm")
-        row = {"row": str(i), "quality": f"{reading.quality:.4f}", "decision": "", "reason": reading.reason}
-        row |= {f"p_{name}": "" for name in LABELS}
-        if reading.value is not None:
-            row["decision"] = str(reading.value)
-            row |= {f"p_{name}": f"{reading.detail[f'p_{name}']:.6f}" for name in LABELS}
-        rows.append(row)
+def predict(
+    windows: NDArray[Any], rate_hz: float, model: Any, person: NDArray[Any] | None = None
+) -> list[dict[str, str]]:
+    """One row a window, in their order. model: a loaded model or what stands for one."""
+    whose = np.arange(len(windows)) if person is None else person
+    rows: list[dict[str, str]] = [{}] * len(windows)
+    for who in np.unique(whose):
+        analyzer = rhythm.build(models=lambda _: model)
+        for n, row in enumerate(np.flatnonzero(whose == who)):
+            window = _window(windows[row], rate_hz, n)
+            reading = next(r for r in analyzer({"ppg": window}) if r.metric == "ppg.rhythm")
+            rows[row] = {"row": str(row), **_told(reading)}
     return rows
+
+
+def _window(samples: NDArray[Any], rate_hz: float, n: int) -> Window:
+    """The ``n``-th of a person."""
+    span = len(samples) / rate_hz
+    t = n * span + np.arange(len(samples)) / rate_hz
+    return Window("file/ppg", n * span, (n + 1) * span, t, samples.astype(np.float64)[:, None], rate_hz, 1.0, ())
+
+
+def _told(reading: Reading) -> dict[str, str]:
+    row = {"quality": f"{reading.quality:.4f}", "decision": "", "reason": reading.reason}
+    if reading.value is None:
+        return row | {f"p_{name}": "" for name in (*LABELS, "AF_alone")}
+    row["decision"] = str(reading.value)
+    row |= {f"p_{name}": f"{reading.detail[f'p_{name}']:.6f}" for name in LABELS}
+    return row | {"p_AF_alone": f"{reading.detail['p_af_alone']:.6f}"}

@@ -148,7 +148,7 @@ def main() -> int:
             return 0
         np.savez(args.work / "cross.npz", logits=logits, fold=fold, person=person, label=real[0].label)
         rhythm_report.write_cross_validation(args.out, logits, fold, args.work, scale)
-        figures = rhythm_report.figures_of_variants(args.work, fold, real[0], pool, scale, SEED)
+        figures = rhythm_report.figures_of_variants(args.work, fold, person, real[0], pool, scale, SEED)
         (args.work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         print(json.dumps(figures, indent=1))
     else:

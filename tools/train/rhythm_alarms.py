@@ -5,8 +5,8 @@
 
 CinC 2015, 190 s of each record whose ECG surely looks like AF all through, or surely does not, and whose pulse shows
 the beats of the ECG in most windows. Each record goes through the shipped analyzer, a reading every two seconds, with
-the network of the fold that was not fitted to it and the temperature and threshold of the card; the product's own
-``Detector`` confirms. Records are three minutes long, so a long rule has little room: delays are of those alerted.
+the network of the fold that was not fitted to it and the constants of the card; the product's own ``Detector``
+confirms. Records are three minutes long, so a long rule has little room: delays are of those alerted.
 """
 
 from __future__ import annotations
@@ -116,11 +116,9 @@ def main() -> int:
     shipped = inference.load("rhythm")
     models: dict[int, Any] = {}
     if not args.shipped:
-        calibration = shipped.card["calibration"]
         scale = scale_of(np.load(args.work / "synthetic.npz")["feature"])
         for k in range(rhythm.FOLDS):
-            both = Both.kept(args.work, f"fold{k}", scale)
-            models[k] = Fitted(both, calibration["temperature"], calibration["af_threshold"])
+            models[k] = Fitted(Both.kept(args.work, f"fold{k}", scale), shipped.card["calibration"])
     pleth = np.load(DATA / "ppg" / "cinc2015.npz")["pleth"]
     records = [Record(af, readings(pleth[r], models.get(fold_of[r], shipped))) for r, af in wanted.items()]
     print("| rule | AF records alerted | delay, s | false alerts an hour | other records ever alerted |")

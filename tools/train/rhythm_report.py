@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from data_folder import DATA
 from numpy.typing import NDArray
+from rhythm_context import NONE_LIMIT, Constants, alone, cross_fitted
 from rhythm_data import Windows
 from rhythm_fit import Scale
 from rhythm_net import parameters
@@ -26,33 +27,13 @@ from evaluation.rhythm import predict
 from edge.dsp.rhythm.decision import LABELS, blended
 from edge.dsp.rhythm.features import FEATURES, TOLD
 
-VERSION = "1.6.0"
-NONE_LIMIT = 0.25
-"""Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
-SPECIFICITY = 0.945
-"""The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
+VERSION = "1.7.0"
 _AF = 5
 
 
-def probabilities(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """``(n, 6)`` without "not a pulse"."""
-    z = logits[:, :6] / temperature
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(p / p.sum(axis=1, keepdims=True))
-
-
-def calibrated(logits: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[float, float]:
-    """Temperature of least log loss, and the AF threshold of ``SPECIFICITY``."""
-    grid = np.arange(0.4, 2.01, 0.02)
-    loss = [-np.log(probabilities(logits, t)[np.arange(len(label)), label] + 1e-12).mean() for t in grid]
-    temperature = float(grid[int(np.argmin(loss))])
-    others = probabilities(logits, temperature)[label != _AF, _AF]
-    return round(temperature, 3), round(float(np.quantile(others, SPECIFICITY)), 4)
-
-
 def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> str:
-    """One line of figures of one fold."""
-    p = probabilities(logits, 1.0)
+    """One line of figures of one fold, windows by themselves."""
+    p = alone(logits, 1.0)
     refused = float(np.mean(logits.argmax(axis=1) == len(LABELS)))
     accuracy = float(np.mean(p.argmax(axis=1) == label))
     return f"{name}: accuracy {accuracy:.4f}, AF AUROC {auroc(p[:, _AF], label == _AF):.4f}, not a pulse {refused:.4f}"
@@ -61,10 +42,10 @@ def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> st
 class Fitted:
     """A torch network and its trees in the place of a loaded model, for the analyzer."""
 
-    def __init__(self, both: Both, temperature: float, threshold: float) -> None:
+    def __init__(self, both: Both, calibration: dict[str, Any]) -> None:
         self._network = both.network
         self.identity = "rhythm in training"
-        self.card = {"name": "rhythm", "calibration": calibration_card(both.scale, temperature, threshold)}
+        self.card = {"name": "rhythm", "calibration": calibration}
         self.beside = {"trees": both.trees.as_bytes()}
 
     def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -72,12 +53,15 @@ class Fitted:
             return (self._network(*(torch.from_numpy(x) for x in inputs)).numpy(),)
 
 
-def calibration_card(scale: Scale, temperature: float, threshold: float) -> dict[str, Any]:
+def calibration_card(scale: Scale, constants: Constants) -> dict[str, Any]:
     """The card's table ``calibration``."""
     return {
-        "temperature": temperature,
+        "temperature": constants.temperature,
         "trees_share": SHARE,
-        "af_threshold": threshold,
+        "usual": [round(float(x), 6) for x in constants.usual],
+        "own_slope": constants.own_slope,
+        "before_slope": constants.before_slope,
+        "af_threshold": constants.threshold,
         "none_limit": NONE_LIMIT,
         "feature_mean": [round(float(x), 6) for x in scale.mean],
         "feature_sd": [round(float(x), 6) for x in scale.sd],
@@ -87,17 +71,18 @@ def calibration_card(scale: Scale, temperature: float, threshold: float) -> dict
 def write_cross_validation(
     out: Path, logits: NDArray[np.float64], fold: NDArray[np.int64], work: Path, scale: Scale
 ) -> None:
-    """Every window by the network, the trees and the threshold of the folds it is not in, through the shipped analyzer."""
+    """Every window by the network, the trees and the constants of the folds it is not in, through the shipped analyzer."""
     d = np.load(DATA / "ppg" / "liu2022.npz")
-    label = d["label"].astype(np.int64)
+    label, person = d["label"].astype(np.int64), d["subject"].astype(np.int64)
     rows: dict[int, dict[str, str]] = {}
     for k in np.unique(fold):
         other, mine = fold != k, np.flatnonzero(fold == k)
-        temperature, threshold = calibrated(logits[other], label[other])
-        both = Both.kept(work, f"fold{k}", scale)
-        found = predict(d["ppg"][mine], 100.0, Fitted(both, temperature, threshold))
+        constants = Constants.fitted(logits[other], label[other], person[other])
+        model = Fitted(Both.kept(work, f"fold{k}", scale), calibration_card(scale, constants))
+        found = predict(d["ppg"][mine], 100.0, model, person[mine])
         rows |= {int(i): {**row, "row": str(i)} for i, row in zip(mine, found, strict=True)}
-        print(f"fold {k}: temperature {temperature}, AF threshold {threshold}", flush=True)
+        told = f"slopes {constants.own_slope} and {constants.before_slope}, AF threshold {constants.threshold}"
+        print(f"fold {k}: temperature {constants.temperature}, {told}", flush=True)
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -105,9 +90,15 @@ def write_cross_validation(
 
 
 def figures_of_variants(
-    work: Path, fold: NDArray[np.int64], real: Windows, pool: Windows, scale: Scale, seed: int
+    work: Path,
+    fold: NDArray[np.int64],
+    person: NDArray[np.int64],
+    real: Windows,
+    pool: Windows,
+    scale: Scale,
+    seed: int,
 ) -> dict[str, dict[str, float]]:
-    """Cross-validated figures of the four files each fold's network becomes, with its trees, on the windows it never saw."""
+    """Cross-validated figures, in context, of the four files each fold's network becomes, with its trees."""
     from edge import inference
 
     logits: dict[str, NDArray[np.float64]] = {}
@@ -127,11 +118,10 @@ def figures_of_variants(
             logits.setdefault(variant, np.zeros((len(fold), len(LABELS) + 1)))[mine] = blended(
                 np.array(rows, dtype=np.float64), trees, SHARE
             )
-    return {variant: _figures(x, real.label) for variant, x in logits.items()}
+    return {v: _figures(cross_fitted(x, real.label, person, fold), real.label) for v, x in logits.items()}
 
 
-def _figures(logits: NDArray[np.float64], label: NDArray[np.int64]) -> dict[str, float]:
-    p = probabilities(logits, 1.0)
+def _figures(p: NDArray[np.float64], label: NDArray[np.int64]) -> dict[str, float]:
     guess = p.argmax(axis=1)
     recalls = [float(np.mean(guess[label == c] == c)) for c in range(len(LABELS))]
     limit = np.quantile(p[label == _AF, _AF], 0.15)
@@ -169,7 +159,7 @@ def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed
     if not cross.exists():
         sys.exit("rhythm: thresholds come from the cross-validation; run with --cross-validate first (same --work)")
     d = np.load(cross)
-    temperature, threshold = calibrated(d["logits"], d["label"])
+    constants = Constants.fitted(d["logits"], d["label"], d["person"])
     example, calibration, golden = _inputs(real, pool, both.scale, seed)
     few = real.take(np.random.default_rng(seed + 1).choice(len(real), 600, replace=False))
     parity = [(few.wave[i][None, None, None], both.scale(few.feature[i])[None]) for i in range(len(few))]
@@ -203,7 +193,7 @@ def export(both: Both, real: Windows, pool: Windows, work: Path, out: Path, seed
             },
             "first_window_crc32": zlib.crc32(np.load(DATA / "ppg" / "liu2022.npz")["ppg"][0].tobytes()),
         },
-        "calibration": calibration_card(both.scale, temperature, threshold),
+        "calibration": calibration_card(both.scale, constants),
         "figures": json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {},
         "limits": {
             "text": "Adults at rest, fingertip, clean signal. One window is no diagnosis: confirm over several. "

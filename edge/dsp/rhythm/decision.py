@@ -1,7 +1,7 @@
-"""From the logits of the rhythm network, and of the trees beside it, to a word: calibrated probabilities, "not a pulse",
-and the AF threshold.
+"""From the logits of the rhythm network, and of the trees beside it, to a word: calibrated probabilities, by itself and
+in the light of the windows before, "not a pulse", and the AF threshold.
 
-One window proves nothing: confirmation over windows is the alarm board's. Thresholds come from the model's card.
+One window proves nothing: confirmation over windows is the alarm board's. Constants come from the model's card.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ _AF = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """temperature divides the logits; trees_share: how much of the logits is the trees'; af_threshold: AF at or above
-    it; none_limit: not a pulse above it; feature_mean, feature_sd: how the features that the network is told, the
-    first so many, are scaled."""
+    """temperature divides the logits; trees_share: how much of the logits is the trees'; usual: how often each of LABELS
+    was among the windows fitted to; own_slope, before_slope: what a window by itself and what ``Context`` says weigh;
+    af_threshold: AF at or above it; none_limit: not a pulse above it; feature_mean, feature_sd: how the features that
+    the network is told, the first so many, are scaled."""
 
     temperature: float
     trees_share: float
+    usual: Floats
+    own_slope: float
+    before_slope: float
     af_threshold: float
     none_limit: float
     feature_mean: Floats
@@ -39,6 +43,9 @@ class Calibration:
         return cls(
             float(given["temperature"]),
             float(given["trees_share"]),
+            np.asarray(given["usual"], dtype=np.float64),
+            float(given["own_slope"]),
+            float(given["before_slope"]),
             float(given["af_threshold"]),
             float(given["none_limit"]),
             np.asarray(given["feature_mean"], dtype=np.float64),
@@ -64,30 +71,43 @@ def _log_probabilities(logits: Floats) -> Floats:
     return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
-    """probabilities of LABELS (sum 1); p_none: not a pulse; decision: a group, "af", or "" when not a pulse."""
+    """probabilities of LABELS (sum 1), and alone: of the window by itself; p_none: not a pulse; decision: a group, "af", or
+    "" when not a pulse."""
 
-    probabilities: tuple[float, ...]
+    probabilities: Floats
+    alone: Floats
     p_none: float
     decision: str
 
     @property
     def p_af(self) -> float:
-        return self.probabilities[_AF]
+        return float(self.probabilities[_AF])
+
+    @property
+    def p_af_alone(self) -> float:
+        return float(self.alone[_AF])
 
 
-def decide(logits: Floats, calibration: Calibration) -> Verdict:
-    """What seven logits (LABELS, then not a pulse) say."""
-    z = logits / calibration.temperature
-    p = np.exp(z - z.max())
-    p /= p.sum()
-    six = p[:-1] / p[:-1].sum()
-    given = tuple(float(x) for x in six)
-    p_none = float(p[-1])
+def decide(logits: Floats, before: Floats, calibration: Calibration) -> Verdict:
+    """What seven logits (LABELS, then not a pulse) say, where ``before`` is how much likelier than usual the windows before
+    make each of LABELS (``Context.before``)."""
+    told = _log_probabilities(logits / calibration.temperature)
+    alone = _log_probabilities(told[:-1])
+    six = np.exp(in_context(alone, before, calibration.own_slope, calibration.before_slope))
+    p_none = float(np.exp(told[-1]))
+    return Verdict(six, np.exp(alone), p_none, _decision(six, p_none, calibration))
+
+
+def in_context(alone: Floats, before: Floats, own_slope: float, before_slope: float) -> Floats:
+    """Log probabilities ``(…, 6)`` of windows by themselves, in the light of those before."""
+    return _log_probabilities(own_slope * alone + before_slope * before)
+
+
+def _decision(six: Floats, p_none: float, calibration: Calibration) -> str:
     if p_none > calibration.none_limit:
-        return Verdict(given, p_none, "")
+        return ""
     if six[_AF] >= calibration.af_threshold:
-        return Verdict(given, p_none, "af")
-    totals = [(sum(given[i] for i in members), name) for name, members in GROUPS]
-    return Verdict(given, p_none, max(totals)[1])
+        return "af"
+    return max((float(six[list(members)].sum()), name) for name, members in GROUPS)[1]
