@@ -27,16 +27,20 @@ REFUSED = Verdict(None, "unknown", 0.0, 0, None, "speech")
 
 
 def test_what_is_heard_together_in_words() -> None:
-    files = {"aortic.wav": LOUD, "tv.wav": CLEAR, "mv.wav": REFUSED}
-    together = [verdict(0.8, "present", 2.0), verdict(0.06, "unknown", -2.0), REFUSED]
+    noisy = verdict(0.02, "unknown", -2.0)
+    files = {"aortic.wav": LOUD, "tv.wav": CLEAR, "mv.wav": REFUSED, "pv.wav": noisy}
+    together = [verdict(0.8, "present", 2.0), verdict(0.06, "absent", -2.0), REFUSED, verdict(0.4, "present", -2.0)]
     assert in_words(files, together, PatientVerdict(0.4, 0.1, 0.5, "present"), 0.1) == [
-        "One person, 3 recordings: a murmur is present.",
+        "One person, 4 recordings: a murmur is present.",
         "Probabilities: present 0.40, cannot tell 0.10, absent 0.50; to be right counts 5, 3 and 1.",
         "Each recording in the light of the others, present from 0.10 on:",
         "  aortic.wav  present     0.80 (by itself 0.90)",
-        "  tv.wav      cannot tell 0.06 (by itself 0.02)",
+        "  tv.wav      absent      0.06 (by itself 0.02)",
         "  mv.wav      not judged: somebody is speaking, or there is music (speech)",
+        "  pv.wav      present     0.40 (by itself it could not tell)",
     ]
+    unknown = in_words({"a": LOUD, "b": noisy}, [LOUD, noisy], PatientVerdict(0.4, 0.1, 0.5, "present"), 0.1)
+    assert unknown[-1] == "  b  cannot tell 0.02 (by itself it could not tell)"
 
 
 def test_one_recording_has_no_others_and_of_nothing_nothing_is_told() -> None:

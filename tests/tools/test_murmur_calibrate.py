@@ -108,11 +108,28 @@ def test_recordings_together_are_told_better_and_the_threshold_leaves_the_share_
         alone += zip(mine, verdicts, strict=True)
         together += zip(mine, judge_together(verdicts, constants), strict=True)
     clean = [v.p for r, v in together if r.row["label"] == "absent"]
-    assert np.mean(np.array(clean) < threshold) == pytest.approx(calibrate.SPECIFICITY, abs=1 / len(clean))
+    assert np.mean(np.array(clean) < threshold) == pytest.approx(calibrate.TOGETHER_SPECIFICITY, abs=1 / len(clean))
     before, after = calibrate.recording_figures(alone), calibrate.recording_figures(together)
     for figure in ("recording_auroc", "recording_auroc_with_absent_here"):
         assert after[figure] > before[figure] + 0.02
     assert after["present_where_silent"] > before["present_where_silent"]
+
+
+def test_together_what_had_to_be_refused_counts_among_what_the_threshold_must_leave(
+    calibrate: ModuleType, crowd: list[Any]
+) -> None:
+    """Of the clean recordings one in forty is refused, and one person's only recording is called absent."""
+    clean = [r for r in crowd if r.row["label"] == "absent"]
+    gone = {id(r) for r in clean[:: len(clean) // 20]}
+    crowd = [replace(r, windows=(), refused=("speech",) * 3) if id(r) in gone else r for r in crowd]
+    crowd += of_circor(calibrate, "alone", "absent", {"MV": -3.0})
+    constants = calibrate.fit(crowd)
+    said = []
+    for mine in calibrate.people(crowd).values():
+        together = judge_together([calibrate.verdict(r, constants) for r in mine], constants)
+        said += [v.decision for r, v in zip(mine, together, strict=True) if r.row["label"] == "absent"]
+    assert said.count("unknown") == 20
+    assert said.count("absent") / len(said) == pytest.approx(calibrate.TOGETHER_SPECIFICITY, abs=1.5 / len(said))
 
 
 def test_figures_name_both_and_those_of_a_part_are_of_it(calibrate: ModuleType, crowd: list[Any]) -> None:

@@ -31,7 +31,7 @@ from edge.dsp.pcg.decision import Calibration
 
 SPLIT_SEED = 1
 FOLDS = 5
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 TRAINED_ON = ROOT / "tools" / "train" / "murmur_trained_on.txt"
 _LABELS = ["murmur", "unknown", "foreign"]
 

@@ -4,8 +4,9 @@
     python tools/train/murmur_noise.py --work W     # two minutes, after tools/train/murmur.py --cross-validate --work W
 
 One recording of each of at most 130 people, windows 2 s apart, noise generated anew for each recording and so many dB
-under its sounds. Prints, for each noise, how many with a murmur are called absent and how many without one present; the
-first of two figures is that of the same scores without the rules for noise (a window refused for speech stays refused).
+under its sounds. Prints, for each noise, how many with a murmur are called absent and how many without one present: by
+the same scores without the rules for noise (a window refused for speech stays refused), with them, and in the light of
+the person's other recordings, to which nothing was added. Then how many with and without a murmur are called so together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from data_folder import DATA
 
 from edge import inference
 from edge.analyzers import murmur
-from edge.dsp.pcg.decision import Calibration, judge_recording
+from edge.dsp.pcg.decision import Calibration, Verdict, judge_recording, judge_together
 from edge.lane import Lane
 from edge.types import Block
 
@@ -123,16 +124,21 @@ def chosen(rows: list[dict[str, str]], label: str) -> list[int]:
     return places
 
 
-def decisions(x: Floats, fs: float, model: inference.Model, calibration: Calibration) -> tuple[str, str]:
-    """What is said of a recording without the rules for noise, and with them; "refused" where it is."""
+def heard(x: Floats, fs: float, model: inference.Model, calibration: Calibration) -> Verdict:
+    """What is said of a recording by itself."""
     analyzer = murmur.build(models=lambda _: model, hop_s=HOP_S)
     lane = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": analyzer})
     readings = [*lane.feed(Block("s/pcg", 0, 0.0, fs, x[:, None])), *lane.finish()]
-    verdict = murmur.recording_verdict(readings, calibration)
-    if verdict.scores is None or verdict.p is None:
-        return "refused", "refused"
-    plain = replace(verdict.scores, hidden=0.0, feigned=0.0)
-    return judge_recording([plain], calibration).decision, verdict.decision
+    return murmur.recording_verdict(readings, calibration)
+
+
+def decisions(own: Verdict, others: list[Verdict], calibration: Calibration) -> tuple[str, str, str]:
+    """What is said without the rules for noise, with them, and beside the others; "refused" where it is."""
+    if own.scores is None or own.p is None:
+        return "refused", "refused", "refused"
+    plain = replace(own.scores, hidden=0.0, feigned=0.0)
+    together = judge_together([own, *others], calibration)[0]
+    return judge_recording([plain], calibration).decision, own.decision, together.decision
 
 
 def main() -> int:
@@ -145,28 +151,47 @@ def main() -> int:
     folds = murmur_data.assign_folds(rows, 5, 1)
     models = [inference.load("murmur", root=options.work / f"models{k}", variant="onnx-fp32") for k in range(5)]
     calibration = Calibration.from_card(inference.load("murmur").card)
-    heard = {label: chosen(rows, label) for label in ("present", "absent")}
-    print(f"{len(heard['present'])} people with a murmur, {len(heard['absent'])} without")
+    places = {label: chosen(rows, label) for label in ("present", "absent")}
+    print(f"{len(places['present'])} people with a murmur, {len(places['absent'])} without")
 
-    def told(label: str, wrong: str, name: str, noise: Noise | None, below_db: int) -> str:
-        def each() -> Iterator[tuple[str, str]]:
-            for k in heard[label]:
-                samples, fs = murmur_data.samples_of(data, rows[k])
-                x = np.asarray(samples, np.float64)
-                if noise is not None:
-                    rng = np.random.default_rng([zlib.crc32(rows[k]["path"].encode()), zlib.crc32(name.encode())])
-                    added = noise(len(x), float(fs), rng)
-                    x = x + added / added.std() * x.std() * 10 ** (-below_db / 20)
-                yield decisions(x, float(fs), models[folds[k]], calibration)
+    def verdict(k: int, added: Callable[[Floats, float], Floats] = lambda x, fs: x) -> Verdict:
+        samples, fs = murmur_data.samples_of(data, rows[k])
+        return heard(added(np.asarray(samples, np.float64), float(fs)), float(fs), models[folds[k]], calibration)
 
-        said = list(each())
-        return ", ".join(str(sum(one[which] == wrong for one in said)) for which in (0, 1))
+    def beside(k: int) -> list[int]:
+        return [j for j, row in enumerate(rows) if j != k and row["patient"] and row["patient"] == rows[k]["patient"]]
 
-    print("| noise | with a murmur, called absent | without one, called present |\n|---|---|---|")
+    others = {k: [verdict(j) for j in beside(k)] for of_label in places.values() for k in of_label}
+
+    def told(label: str, name: str, noise: Noise | None, below_db: int) -> list[tuple[str, str, str]]:
+        found = []
+        for k in places[label]:
+            rng = np.random.default_rng([zlib.crc32(rows[k]["path"].encode()), zlib.crc32(name.encode())])
+
+            def added(x: Floats, fs: float, rng: np.random.Generator = rng) -> Floats:
+                if noise is None:
+                    return x
+                y = noise(len(x), fs, rng)
+                return np.asarray(x + y / y.std() * x.std() * 10 ** (-below_db / 20))
+
+            found.append(decisions(verdict(k, added), others[k], calibration))
+        return found
+
+    print("| noise | with a murmur, called absent | without one, called present | together called so: with, without |")
+    print("|---|---|---|---|")
     cases = [("none", None, 0), *((f"{n}, {db} dB", f, db) for n, (f, all_db) in NOISES.items() for db in all_db)]
     for name, noise, below_db in cases:
-        missed = told("present", "absent", name, noise, below_db)
-        print(f"| {name} | {missed} | {told('absent', 'present', name, noise, below_db)} |", flush=True)
+        said = {label: told(label, name, noise, below_db) for label in places}
+
+        def count(label: str, word: str, way: int, said: dict[str, list[tuple[str, str, str]]] = said) -> str:
+            return str(sum(one[way] == word for one in said[label]))
+
+        missed, false = (
+            ", ".join(count(label, word, way) for way in range(3))
+            for label, word in (("present", "absent"), ("absent", "present"))
+        )
+        right = ", ".join(count(label, label, 2) for label in ("present", "absent"))
+        print(f"| {name} | {missed} | {false} | {right} |", flush=True)
     return 0
 
 

@@ -51,7 +51,7 @@ OF_RECORDINGS = {
     "recording_auroc": "AUROC, heard here against absent",
     "recording_auroc_with_absent_here": "the same, silent sites of patients with a murmur as negatives",
     "sensitivity": "sensitivity",
-    "specificity": 'specificity ("cannot tell" counts as wrong)',
+    "specificity": 'specificity (a refusal or "cannot tell" counts as wrong)',
     "present_where_silent": "silent sites of patients with a murmur called present",
     "ece": "expected calibration error (10 bins)",
     "answered": "share of clean recordings answered",
@@ -156,7 +156,9 @@ def _gain(spread: list[dict[str, float]], key: str) -> str:
 _GAINED = ("recording_auroc", "recording_auroc_with_absent_here", "sensitivity", "specificity")
 TOGETHER = """"Together": a recording in the light of the same person's others. Its log odds and the mean of theirs are weighed by a
 logistic rule that learns from the other folds where a murmur is heard, silent sites of patients with a murmur among
-the negatives; no label of another recording is used, and one that could not tell by itself counts for none. A murmur
+the negatives; no label of another recording is used, and one that could not tell by itself counts for none. Where noise
+would hide a quiet murmur, a recording speaks no more against one than the others do, and where noise would be taken
+for a murmur no more for one, so what "cannot tell" by itself is told beside others that can. A murmur
 is seldom heard at one site alone, so quiet ones are found that were missed, and noise at one site is believed less;
 the price is that silent sites of patients with a murmur are called present more often. By themselves is what one
 recording is worth when nothing else is known, as in the literature that judges single recordings. `tools/evaluate.py
@@ -207,20 +209,33 @@ def groups(judged: calibrate.Cross) -> str:
 
 
 def grades(judged: calibrate.Cross) -> str:
-    """Sensitivity by systolic grade, by the decision and at 93 % specificity of patients."""
+    """Sensitivity by systolic grade, of patients and of recordings, by the decision and at 93 % specificity."""
     circ, people = [r for r, _ in judged.together], judged.people
     label = {r.row["patient"]: r.row["label"] for r in circ}
     grade = {r.row["patient"]: r.row["systolic_grade"] for r in circ}
     absent = [p.p_present for k, p in people.items() if label[k] == "absent" and p.p_present is not None]
     limit = float(np.quantile(absent, 0.93))
-    lines = ["## By murmur grade", ""]
-    lines += ["| systolic grade | patients | recognised by the decision | at 93 % specificity |", "|---|---|---|---|"]
+    lines = ["## By murmur grade", "", "Recordings together; in brackets by themselves.", ""]
+    lines += ["| systolic grade | patients | recognised by the decision | at 93 % specificity of patients "]
+    lines[-1] += "| recordings where it is heard | recognised by the decision | at 93 % specificity of recordings |"
+    lines += ["|---|---|---|---|---|---|---|"]
     for value in ("I/VI", "II/VI", "III/VI"):
         mine = [people[k] for k in people if grade[k] == value and label[k] == "present"]
         said = np.mean([p.decision == "present" for p in mine])
         above = np.mean([p.p_present is not None and p.p_present > limit for p in mine])
-        lines.append(f"| {value} | {len(mine)} | {said:.3f} | {above:.3f} |")
+        together, alone = (of_grade(of, value) for of in (judged.together, judged.alone))
+        recordings = " | ".join(f"{a:.3f} ({b:.3f})" for a, b in zip(together[1:], alone[1:], strict=True))
+        lines.append(f"| {value} | {len(mine)} | {said:.3f} | {above:.3f} | {together[0]} | {recordings} |")
     return "\n".join([*lines, ""])
+
+
+def of_grade(judged: calibrate.Judged, grade: str) -> tuple[int, float, float]:
+    """Recordings in which a murmur of that grade is heard, the share found, and the share found at 93 % specificity."""
+    clean = [v.p for r, v in judged if r.circor and r.row["label_recording"] == "absent" and v.p is not None]
+    limit = float(np.quantile(clean, 0.93))
+    mine = [v for r, v in judged if r.row["label_recording"] == "present" and r.row["systolic_grade"] == grade]
+    above = np.mean([v.p is not None and v.p > limit for v in mine])
+    return len(mine), float(np.mean([v.decision == "present" for v in mine])), float(above)
 
 
 def other_sets(report: dict[str, Any]) -> str:

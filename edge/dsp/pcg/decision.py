@@ -8,7 +8,7 @@ would not be taken for one. A patient's three probabilities come from a multinom
 scores, and the answer is the one with the largest 5·present, 3·unknown, 1·absent: what the CirCor 2022 score rewards
 (Reyna et al., PLOS Digit Health 2023;2:e0000324). A recording that had to be refused counts towards "unknown". A murmur
 is seldom heard at one site alone: together, a recording's odds are its own and the mean of the other recordings', each
-with a slope of its own.
+with a slope of its own, and noise takes from it the word it has by itself.
 """
 
 from __future__ import annotations
@@ -174,17 +174,29 @@ def judge_recording(windows: Sequence[Scores], calibration: Calibration, refused
 def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> list[Verdict]:
     """The verdicts of one person's recordings, each in the light of the others that could tell by themselves.
 
-    What was refused, or has no such other, stays as it is. "Unknown" for its own noise stays, too.
+    What was refused, or has no such other, stays as it is; of the rest it can be told whether a murmur is heard there,
+    even where noise lets the recording itself say less (``beside``).
     """
+    slope, slope_of_others, offset, threshold = calibration.together
     together = []
     for own, others in zip(recordings, other_logits(recordings, calibration), strict=True):
         if own.scores is None or others is None:
             together.append(own)
             continue
-        slope, slope_of_others, offset, threshold = calibration.together
-        p = sigmoid(slope * recording_logit(own.scores, calibration) + slope_of_others * others + offset)
-        together.append(replace(own, p=p, decision=_answer(p, threshold, own.scores, calibration)))
+        p = sigmoid(slope * beside(own.scores, others, calibration) + slope_of_others * others + offset)
+        together.append(replace(own, p=p, decision="present" if p >= threshold else "absent"))
     return together
+
+
+def beside(scores: Scores, others: float, calibration: Calibration) -> float:
+    """A recording's log odds of a murmur next to the mean of the other recordings': where noise would hide a quiet murmur it
+    speaks no more against one than these do, and where noise would be taken for one no more for one."""
+    own = recording_logit(scores, calibration)
+    if scores.hidden >= MAX_HIDDEN_SHARE:
+        own = max(own, others)
+    if scores.feigned >= MAX_FEIGNED_SHARE:
+        own = min(own, others)
+    return own
 
 
 def as_told(own: Verdict, together: Verdict) -> dict[str, Any]:
@@ -267,15 +279,11 @@ def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _judge(scores: Scores, line: tuple[float, float, float, float], calibration: Calibration) -> tuple[float, str]:
     p = sigmoid(_logit(scores, line))
-    return p, _answer(p, line[3], scores, calibration)
-
-
-def _answer(p: float, threshold: float, scores: Scores, calibration: Calibration) -> str:
     if sigmoid(scores.unknown) >= calibration.unknown_limit:
-        return "unknown"
-    if p >= threshold:
-        return "unknown" if scores.feigned >= MAX_FEIGNED_SHARE else "present"
-    return "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
+        return p, "unknown"
+    if p >= line[3]:
+        return p, "unknown" if scores.feigned >= MAX_FEIGNED_SHARE else "present"
+    return p, "unknown" if scores.hidden >= MAX_HIDDEN_SHARE else "absent"
 
 
 def _logit(scores: Scores, line: tuple[float, float, float, float]) -> float:

@@ -154,13 +154,31 @@ def test_together_with_nobody_a_recording_is_what_it_is(recordings: list[decisio
     assert decision.judge_together(recordings, constants()) == recordings
 
 
-def test_together_the_threshold_is_reached_and_noise_says_unknown_as_before() -> None:
+def test_together_the_threshold_is_reached() -> None:
     at = replace(constants(), together=(0.0, 0.0, 0.0, 0.5))
     assert [v.decision for v in decision.judge_together([heard(-9.0), heard(-9.0)], at)] == ["present", "present"]
-    noisy = heard(-1.0, hidden=1.0), heard(3.0, feigned=1.0), heard(-1.0, unknown=3.0)
-    for own, other in ((noisy[0], heard(-1.0)), (noisy[1], heard(3.0)), (noisy[2], heard(3.0))):
-        assert decision.judge_together([own, other], constants())[0].decision == "unknown"
-    assert decision.judge_together([noisy[0], heard(3.0)], constants())[0].decision == "present"
+
+
+def test_together_noise_takes_the_word_a_recording_has_against_the_others() -> None:
+    """Log odds by themselves: -9 and 7 where the sound says so, 5 and -3 of the other."""
+
+    def of(own: decision.Verdict, other: float) -> decision.Verdict:
+        return decision.judge_together([own, heard(other)], constants())[0]
+
+    def odds(own: float, other: float) -> float:
+        return decision.sigmoid(own / 2 + other + 0.25)
+
+    assert of(heard(-4.0, hidden=1.0), 3.0).p == pytest.approx(odds(5.0, 5.0))
+    assert of(heard(-4.0, hidden=0.4), 3.0).p == pytest.approx(odds(-9.0, 5.0))
+    assert of(heard(4.0, hidden=1.0), -1.0).p == pytest.approx(odds(7.0, -3.0)), "what is heard in noise is heard"
+    assert of(heard(4.0, feigned=1.0), -1.0).p == pytest.approx(odds(-3.0, -3.0))
+    assert of(heard(4.0, feigned=0.4), -1.0).p == pytest.approx(odds(7.0, -3.0))
+    assert of(heard(-4.0, feigned=1.0), 3.0).p == pytest.approx(odds(-9.0, 5.0)), "what is not heard in it is not"
+    for own in (heard(-4.0, hidden=1.0), heard(4.0, feigned=1.0), heard(4.0, unknown=3.0), heard(-4.0, unknown=3.0)):
+        assert own.decision == "unknown"
+        assert [of(own, other).decision for other in (-6.0, 6.0)] == ["absent", "present"]
+    both = [heard(-4.0, hidden=1.0), heard(4.0, feigned=1.0)]
+    assert decision.judge_together(both, constants()) == both, "of these none could tell"
 
 
 def test_the_answer_is_worth_the_most() -> None:
