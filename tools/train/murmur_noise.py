@@ -15,7 +15,7 @@ import argparse
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,21 +124,40 @@ def chosen(rows: list[dict[str, str]], label: str) -> list[int]:
     return places
 
 
-def heard(x: Floats, fs: float, model: inference.Model, calibration: Calibration) -> Verdict:
-    """What is said of a recording by itself."""
-    analyzer = murmur.build(models=lambda _: model, hop_s=HOP_S)
-    lane = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": analyzer})
-    readings = [*lane.feed(Block("s/pcg", 0, 0.0, fs, x[:, None])), *lane.finish()]
-    return murmur.recording_verdict(readings, calibration)
+@dataclass(frozen=True)
+class Ward:
+    """CirCor's recordings, and for each person the network that never saw them."""
 
+    data: Path
+    rows: list[dict[str, str]]
+    models: list[inference.Model]
+    folds: NDArray[np.int64]
+    calibration: Calibration
 
-def decisions(own: Verdict, others: list[Verdict], calibration: Calibration) -> tuple[str, str, str]:
-    """What is said without the rules for noise, with them, and beside the others; "refused" where it is."""
-    if own.scores is None or own.p is None:
-        return "refused", "refused", "refused"
-    plain = replace(own.scores, hidden=0.0, feigned=0.0)
-    together = judge_together([own, *others], calibration)[0]
-    return judge_recording([plain], calibration).decision, own.decision, together.decision
+    def heard(self, k: int, name: str = "", noise: Noise | None = None, below_db: int = 0) -> Verdict:
+        """What recording ``k`` says by itself, under noise of that name, so many dB under its sounds."""
+        samples, fs = murmur_data.samples_of(self.data, self.rows[k])
+        x = np.asarray(samples, np.float64)
+        if noise is not None:
+            rng = np.random.default_rng([zlib.crc32(self.rows[k]["path"].encode()), zlib.crc32(name.encode())])
+            added = noise(len(x), float(fs), rng)
+            x = x + added / added.std() * x.std() * 10 ** (-below_db / 20)
+        analyzer = murmur.build(models=lambda _: self.models[self.folds[k]], hop_s=HOP_S)
+        lane = Lane(bed="b", source="s", primary="pcg", analyzers={"murmur": analyzer})
+        readings = [*lane.feed(Block("s/pcg", 0, 0.0, float(fs), x[:, None])), *lane.finish()]
+        return murmur.recording_verdict(readings, self.calibration)
+
+    def others(self, k: int) -> list[Verdict]:
+        """The same person's other recordings, as they are."""
+        who = self.rows[k]["patient"]
+        return [self.heard(j) for j, row in enumerate(self.rows) if j != k and row["patient"] == who]
+
+    def decisions(self, own: Verdict, others: list[Verdict]) -> tuple[str, str, str]:
+        """What is said without the rules for noise, with them, and beside the others; "refused" where it is."""
+        if own.scores is None or own.p is None:
+            return "refused", "refused", "refused"
+        plain = judge_recording([replace(own.scores, hidden=0.0, feigned=0.0)], self.calibration)
+        return plain.decision, own.decision, judge_together([own, *others], self.calibration)[0].decision
 
 
 def main() -> int:
@@ -146,51 +165,26 @@ def main() -> int:
     arguments.add_argument("--work", type=Path, required=True, help="work folder of tools/train/murmur.py")
     arguments.add_argument("--data", type=Path, default=DATA)
     options = arguments.parse_args()
-    data = options.data / "pcg"
-    rows = murmur_data.read_labels(data)
-    folds = murmur_data.assign_folds(rows, 5, 1)
+    rows = murmur_data.read_labels(options.data / "pcg")
     models = [inference.load("murmur", root=options.work / f"models{k}", variant="onnx-fp32") for k in range(5)]
     calibration = Calibration.from_card(inference.load("murmur").card)
+    ward = Ward(options.data / "pcg", rows, models, murmur_data.assign_folds(rows, 5, 1), calibration)
     places = {label: chosen(rows, label) for label in ("present", "absent")}
     print(f"{len(places['present'])} people with a murmur, {len(places['absent'])} without")
-
-    def verdict(k: int, added: Callable[[Floats, float], Floats] = lambda x, fs: x) -> Verdict:
-        samples, fs = murmur_data.samples_of(data, rows[k])
-        return heard(added(np.asarray(samples, np.float64), float(fs)), float(fs), models[folds[k]], calibration)
-
-    def beside(k: int) -> list[int]:
-        return [j for j, row in enumerate(rows) if j != k and row["patient"] and row["patient"] == rows[k]["patient"]]
-
-    others = {k: [verdict(j) for j in beside(k)] for of_label in places.values() for k in of_label}
-
-    def told(label: str, name: str, noise: Noise | None, below_db: int) -> list[tuple[str, str, str]]:
-        found = []
-        for k in places[label]:
-            rng = np.random.default_rng([zlib.crc32(rows[k]["path"].encode()), zlib.crc32(name.encode())])
-
-            def added(x: Floats, fs: float, rng: np.random.Generator = rng) -> Floats:
-                if noise is None:
-                    return x
-                y = noise(len(x), fs, rng)
-                return np.asarray(x + y / y.std() * x.std() * 10 ** (-below_db / 20))
-
-            found.append(decisions(verdict(k, added), others[k], calibration))
-        return found
-
+    others = {k: ward.others(k) for of_label in places.values() for k in of_label}
     print("| noise | with a murmur, called absent | without one, called present | together called so: with, without |")
     print("|---|---|---|---|")
     cases = [("none", None, 0), *((f"{n}, {db} dB", f, db) for n, (f, all_db) in NOISES.items() for db in all_db)]
     for name, noise, below_db in cases:
-        said = {label: told(label, name, noise, below_db) for label in places}
-
-        def count(label: str, word: str, way: int, said: dict[str, list[tuple[str, str, str]]] = said) -> str:
-            return str(sum(one[way] == word for one in said[label]))
-
+        said = {
+            label: [ward.decisions(ward.heard(k, name, noise, below_db), others[k]) for k in places[label]]
+            for label in places
+        }
         missed, false = (
-            ", ".join(count(label, word, way) for way in range(3))
-            for label, word in (("present", "absent"), ("absent", "present"))
+            ", ".join(str(sum(one[way] == wrong for one in said[label])) for way in range(3))
+            for label, wrong in (("present", "absent"), ("absent", "present"))
         )
-        right = ", ".join(count(label, label, 2) for label in ("present", "absent"))
+        right = ", ".join(str(sum(one[2] == label for one in said[label])) for label in said)
         print(f"| {name} | {missed} | {false} | {right} |", flush=True)
     return 0
 
