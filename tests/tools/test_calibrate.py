@@ -76,6 +76,27 @@ def test_rhythm_thresholds_and_confirmation(calibrate, tmp_path, capsys):
     assert "12 people with events: no bound under 0.077 can be promised" in capsys.readouterr().out
 
 
+def test_in_file_order_an_alarm_is_false_where_none_of_its_windows_is_an_event(calibrate):
+    """One window in two is AF: what is called AF between them is no false alarm at a bedside, put in a row it is one."""
+    yes, no = 0.9, 0.1
+    people = {
+        "between": ([yes] * 12, [True, False] * 6),
+        "before": ([yes] * 7 + [no] * 3 + [yes] * 2, [False] * 10 + [True] * 2),
+        "after": ([no] * 3 + [yes] * 5, [True] + [False] * 7),
+        "later": ([no] * 4 + [yes] * 5, [True] + [False] * 8),
+        "never": ([no] * 9, [False] * 9),
+    }
+    scores, events, names = ([], [], [])
+    for name, (of_person, truth) in people.items():
+        scores, events, names = scores + of_person, events + truth, names + [name] * len(truth)
+    scored = calibrate.Scored(np.array(scores), np.array(events), np.array(names))
+    (five,) = [row for row in calibrate.confirmation(scored, 0.5) if (row["k"], row["n"]) == (5, 7)]
+    assert five["people_falsely_alerted"] == 4
+    assert five["people_falsely_alerted_in_order"] == 3, "all but between: its onset has AF among seven"
+    hours = len(scores) / 360
+    assert five["false_alarms_an_hour_in_order"] == pytest.approx(3 / hours)
+
+
 def test_murmur_thresholds_are_of_audible_recordings(calibrate, tmp_path, capsys):
     labels, pred = [], []
     for person in range(10):

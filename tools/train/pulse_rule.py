@@ -154,6 +154,19 @@ def lines(answers):
         yield f"quality >= {limit:.2f}: said {coverage:.3f}, within 5 bpm {within:.4f}, MAE {error:.2f}; slow {at_slow}"
 
 
+def surest(answers, share: float = 0.988) -> float:
+    """The largest share of all windows, surest first, of which ``share`` are within 5 bpm."""
+    told = sorted((a for a in answers if not np.isnan(a[3])), key=lambda a: -a[4])
+    right = np.cumsum([abs(bpm - truth) <= RIGHT_BPM for _, _, truth, bpm, _ in told]) / np.arange(1, len(told) + 1)
+    return float(np.flatnonzero(right >= share).max(initial=-1) + 1) / len(answers)
+
+
+def worst_record(answers, limit: float) -> int:
+    """The record of which most rates of at least that quality are wrong."""
+    wrong = [i for i, _, truth, bpm, quality in answers if quality >= limit and abs(bpm - truth) > RIGHT_BPM]
+    return max(sorted(set(wrong)), key=wrong.count)
+
+
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=DATA)

@@ -188,6 +188,10 @@ def main() -> int:
     print(f"{len(answers)} windows of {len({a[0] for a in answers})} records")
     for line in pulse_rule.lines(answers):
         print(line)
+    worst = pulse_rule.worst_record(answers, rest_rule.ENOUGH_BY_TREES)
+    others = [a for a in answers if a[0] != worst]
+    least = pulse_rule.surest(answers), pulse_rule.surest(others)
+    print(f"surest share with 0.988 within 5 bpm: {least[0]:.3f}; without record {worst}: {least[1]:.3f}")
     print(f"late or with gaps: {at_enough(judged(gapped, by_fold))}")
     for gap_s, every_s in GAPS[1:]:
         said = at_enough(judged(collect(path, readers, lost(gap_s, every_s)), by_fold))
