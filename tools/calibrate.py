@@ -9,7 +9,7 @@ be unseen by the model. The unit is a person (``tools.conformal``); a refusal co
 the product's own ``Detector`` over each person's windows in file order, 10 s apart; those of liu2022 may not be
 contiguous, so its alarms an hour are of the windows, not of hours at a bedside. A person is falsely alerted by the
 windows that are no events, put one after the other; and in file order, as at a bedside, where an alarm begins and
-none of the last n windows is an event.
+none of the last n windows is an event; these are counted by the hour of windows at which that can be.
 """
 
 from __future__ import annotations
@@ -129,15 +129,18 @@ def confirmation(scored: Scored, at: float) -> list[dict[str, Any]]:
 def _confirm(scored: Scored, at: float, k: int, n: int) -> dict[str, Any]:
     caught: list[bool] = []
     delays: list[float] = []
-    alarms, false_people, other_people, other_windows, alarms_in_order, people_in_order = 0, 0, 0, 0, 0, 0
+    alarms, false_people, other_people, other_windows = 0, 0, 0, 0
+    alarms_in_order, people_in_order, windows_in_order = 0, 0, 0
     for person in np.unique(scored.people):
         mine = scored.people == person
         scores, events = scored.scores[mine], scored.events[mine]
         stretches = [s for s in range(len(events) - n + 1) if events[s : s + n].all()]
         fired = [_first_alarm(scores[s : s + n], at, k, n) for s in stretches]
-        raised_in_order = sum(not events[max(0, i - n + 1) : i + 1].any() for i in _onsets(scores, at, k, n))
+        free = [not events[max(0, i - n + 1) : i + 1].any() for i in range(len(events))]
+        raised_in_order = sum(free[i] for i in _onsets(scores, at, k, n))
         alarms_in_order += raised_in_order
         people_in_order += raised_in_order > 0
+        windows_in_order += sum(free)
         caught += [when is not None for when in fired]
         delays += [(when + 1) * WINDOW_S for when in fired if when is not None]
         others = scores[~events]
@@ -147,7 +150,7 @@ def _confirm(scored: Scored, at: float, k: int, n: int) -> dict[str, Any]:
             false_people += raised > 0
             other_people += 1
             other_windows += len(others)
-    hours = other_windows * WINDOW_S / 3600
+    hours, hours_in_order = (count * WINDOW_S / 3600 for count in (other_windows, windows_in_order))
     return {
         "k": k,
         "n": n,
@@ -158,7 +161,7 @@ def _confirm(scored: Scored, at: float, k: int, n: int) -> dict[str, Any]:
         "people_without": other_people,
         "false_alarms_an_hour": alarms / hours if hours else None,
         "people_falsely_alerted_in_order": people_in_order,
-        "false_alarms_an_hour_in_order": alarms_in_order / (len(scored.scores) * WINDOW_S / 3600),
+        "false_alarms_an_hour_in_order": alarms_in_order / hours_in_order if hours_in_order else None,
     }
 
 
@@ -225,11 +228,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             "no stretch" if row["caught"] is None else f"{row['caught']:.3f} of {row['stretches']} stretches caught"
         )
         delay = "" if row["delay_p50_s"] is None else f" after {row['delay_p50_s']:.0f} s"
-        hour = "-" if row["false_alarms_an_hour"] is None else f"{row['false_alarms_an_hour']:.2f}"
+        hour, hour_in_order = (
+            "-" if row[key] is None else f"{row[key]:.2f}"
+            for key in ("false_alarms_an_hour", "false_alarms_an_hour_in_order")
+        )
         print(
             f"{row['k']} of {row['n']} at {at:.3g}: {caught}{delay}; {row['people_falsely_alerted']} of "
             f"{row['people_without']} people ever falsely alerted, {hour} false alarms an hour of windows; in file order "
-            f"{row['people_falsely_alerted_in_order']}, {row['false_alarms_an_hour_in_order']:.2f}"
+            f"{row['people_falsely_alerted_in_order']}, {hour_in_order}"
         )
     return 0
 

@@ -6,8 +6,8 @@ or atrial fibrillation would be thrown away. A word is given for the window; whe
 windows by the board. VT and SVT are told apart in ``detail`` only: a pulse wave alone cannot carry a VT alarm.
 
 ``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_af`` (the same as p_AF), ``p_af_alone`` (of
-the window by itself), ``before_s`` (how many seconds of earlier windows were weighed), ``p_none`` (not a pulse),
-``threshold`` of AF.
+the window by itself), ``before_s`` (how many seconds of earlier windows were weighed, as they fade), ``p_none`` (not a
+pulse), ``threshold`` of AF.
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ class Rhythm:
     def restore(self, state: Mapping[str, Any]) -> None:
         self._upright.sign = state["sign"]
         self._movement.restore(state.get("movement", (None, 0.0)))  # recordings from before it was remembered
-        self._context.restore(state["context"]) if "context" in state else self._context.reset()
+        if "context" in state:
+            self._context.restore(state["context"])
+        else:  # recordings of before 1.7.0
+            self._context.reset()
 
     def __call__(self, windows: Mapping[str, Window]) -> list[Reading]:
         window = windows["ppg"]
@@ -117,7 +120,7 @@ class Rhythm:
             return self._refused(window.end, "low_quality", trust)
         if abs(steepness(wave)) < _EVEN and periodicity(wave, RATE_HZ)[1] > _SELF_ALIKE:
             return self._refused(window.end, "out_of_distribution", trust)
-        before, before_s = self._context.before(window.start)
+        before, before_s = self._context.lean(window.start)
         verdict = self._judged(wave, features(wave, beats), before)
         six = verdict.probabilities.tolist()
         detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, six, strict=True)}

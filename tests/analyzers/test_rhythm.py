@@ -212,7 +212,17 @@ def test_which_way_up_and_how_the_wearer_moved_is_gone_on_with(model):
     fresh = rhythm.build(models=lambda _: model).state()
     assert other.state() == {**fresh, "sign": -1.0}, "of before the rest was remembered"
     one.reset()
-    assert one.state() == rhythm.build(models=lambda _: model).state()
+    assert one.state() == fresh
+
+
+def test_a_new_epoch_and_a_state_of_before_windows_were_remembered_begin_without_any(model):
+    analyzer = rhythm.build(models=lambda _: model)
+    fresh = analyzer.state()
+    for forget in (analyzer.reset, lambda: analyzer.restore({"sign": 1.0})):
+        told_one_after_the_other(analyzer, ["sinus"] * 2)
+        assert analyzer.state()["context"] != fresh["context"]
+        forget()
+        assert analyzer.state() == fresh
 
 
 def told_one_after_the_other(analyzer, kinds, first=0, hop_s=10.0):
@@ -245,7 +255,7 @@ def test_the_past_leans_and_does_not_decide(model):
     context, sinus = Context(calibration.usual, 10.0), np.eye(6)[0]
     for n in range(1000):
         context.hear(10.0 * n + 10.0, sinus)
-    odds = np.exp(calibration.before_slope * context.before(10000.0)[0])
+    odds = np.exp(calibration.before_slope * context.lean(10000.0)[0])
     assert odds[5] / odds[0] == pytest.approx(1 / 7, rel=0.1)
     analyzer = rhythm.build(models=lambda _: model)
     told_one_after_the_other(analyzer, ["sinus"] * 120)
@@ -259,6 +269,21 @@ def test_what_was_refused_is_not_heard_and_a_minute_of_it_ends_what_was(model):
     assert kept["before_s"] == pytest.approx(60.0 * np.exp(-30.0 / 900.0), rel=0.05)
     *_, gone = told_one_after_the_other(analyzer, [None] * 7 + ["sinus"], first=10)
     assert gone["before_s"] == 0.0
+
+
+def test_windows_are_heard_by_what_they_say_by_themselves_and_no_pulse_is_not(model):
+    """In context AF would say more of itself each time; what is likeliest no pulse says nothing of the heart."""
+    logits = np.log([0.2, 0.1, 0.1, 0.1, 0.1, 0.4])
+    temperature = model.card["calibration"]["temperature"]
+    analyzer = rhythm.build(models=lambda _: Says(model, [*(temperature * logits), -99.0]))
+    details = told_one_after_the_other(analyzer, ["sinus"] * 5)
+    assert [d["p_af_alone"] for d in details] == pytest.approx([0.4] * 5)
+    assert [d["p_af"] for d in details] == sorted({d["p_af"] for d in details}), "each time a little surer"
+    (_, _, *heard) = analyzer.state()["context"]["waiting"][-1]
+    assert heard == pytest.approx(np.exp(logits).tolist())
+    silent = rhythm.build(models=lambda _: Says(model, [*(temperature * logits), 9.0]))
+    assert told_one_after_the_other(silent, ["sinus"] * 3) == [None] * 3
+    assert silent.state()["context"]["waiting"] == []
 
 
 def test_the_windows_before_are_gone_on_with_exactly(model):

@@ -35,12 +35,12 @@ def test_what_is_heard_together_in_words() -> None:
         "Probabilities: present 0.40, cannot tell 0.10, absent 0.50; to be right counts 5, 3 and 1.",
         "Each recording in the light of the others, present from 0.10 on:",
         "  aortic.wav  present     0.80 (by itself 0.90)",
-        "  tv.wav      absent      0.06 (by itself 0.02)",
+        "  tv.wav      none heard  0.06 (by itself 0.02)",
         "  mv.wav      not judged: somebody is speaking, or there is music (speech)",
-        "  pv.wav      present     0.40 (by itself it could not tell)",
+        "  pv.wav      present     0.40 (by itself 0.02 and could not tell)",
     ]
     unknown = in_words({"a": LOUD, "b": noisy}, [LOUD, noisy], PatientVerdict(0.4, 0.1, 0.5, "present"), 0.1)
-    assert unknown[-1] == "  b  cannot tell 0.02 (by itself it could not tell)"
+    assert unknown[-1] == "  b  cannot tell 0.02 (by itself 0.02)"
 
 
 def test_one_recording_has_no_others_and_of_nothing_nothing_is_told() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from edge.kinds import kinds
 from edge.types import ConfigError
 from markdown_blocks import DOCUMENTS, ROOT, blocks_of
 from tests.docs.test_asyncapi import faults
+from tool_module import loaded
 
 NOT_RUN = "not run by tests: "
 PROGRAMS = {
@@ -60,10 +60,8 @@ def named(blocks):
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("docs_tool", ROOT / "tools" / "docs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with loaded("docs.py") as module:
+        yield module
 
 
 # ---- what is generated ---------------------------------------------------------------------------------------------

@@ -4,10 +4,7 @@ say the same of every record of CinC 2015."""
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +14,8 @@ from edge.alarms.judge import judge
 from edge.alarms.rules import rules_from
 from edge.cli import main
 from edge.types import Reading
+from tool_module import loaded
 
-ROOT = Path(__file__).resolve().parents[2]
 EVERY = 12
 """Of the records with a slow, fast or missing pulse, one in so many."""
 LIMITS = {"brady": {"limit": 40.0}, "tachy": {"limit": 140.0}}
@@ -40,13 +37,9 @@ def sample(data_dir, tmp_path_factory):
 @pytest.fixture(scope="module")
 def evaluated(sample, tmp_path_factory):
     """Rows of ``tools/evaluate.py alarms`` by record."""
-    spec = importlib.util.spec_from_file_location("evaluate_for_alarms", ROOT / "tools" / "evaluate.py")
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
     out = tmp_path_factory.mktemp("out") / "alarms.csv"
-    assert module.main(["alarms", "--data", str(sample[0]), "--out", str(out)]) == 0
-    sys.path[:] = before
+    with loaded("evaluate.py") as tool:
+        assert tool.main(["alarms", "--data", str(sample[0]), "--out", str(out)]) == 0
     with out.open(newline="", encoding="utf-8") as file:
         return {row["record"]: row for row in csv.DictReader(file)}
 

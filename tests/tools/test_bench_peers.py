@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "bench_peers.py"
+from tool_module import loaded
+
 WORKER = """
 import json, os, sys
 from pathlib import Path
@@ -20,12 +20,9 @@ print(json.dumps({"rates": [60.0], "cpu_s": 1.5, "import_s": 0.5, "rss_mb": 80.0
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    spec = importlib.util.spec_from_file_location("bench_peers", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "bench_peers", module)
-    spec.loader.exec_module(module)
-    return module
+def tool():
+    with loaded("bench_peers.py") as module:
+        yield module
 
 
 def test_a_worker_runs_in_a_folder_that_is_thrown_away(tool, tmp_path, monkeypatch):

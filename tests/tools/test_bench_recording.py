@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tool_module import loaded
 
 
 @pytest.fixture
 def bench():
-    spec = importlib.util.spec_from_file_location("bench_recording", ROOT / "tools" / "bench_recording.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with loaded("bench_recording.py") as module:
+        yield module
 
 
 @pytest.mark.slow

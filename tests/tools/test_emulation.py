@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,25 +12,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tool_module import loaded
+
 FOLDER = Path(__file__).resolve().parents[2] / "tools" / "emulation"
-
-
-def loaded(name):
-    spec = importlib.util.spec_from_file_location(f"emulation_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def compare():
-    return loaded("compare")
+    with loaded("emulation/compare.py") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
 def root():
-    return loaded("root")
+    with loaded("emulation/root.py") as module:
+        yield module
 
 
 def reading(t, value, **more):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -14,21 +12,13 @@ import numpy as np
 import pytest
 
 from edge.dsp import synthesis
-
-ROOT = Path(__file__).resolve().parents[2]
+from tool_module import loaded
 
 
 @pytest.fixture(scope="module")
 def evaluate() -> ModuleType:
-    path = ROOT / "tools" / "evaluate.py"
-    spec = importlib.util.spec_from_file_location("evaluate_for_murmur", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+    with loaded("evaluate.py") as module:
+        yield module
 
 
 def write_wav(path: Path, x: np.ndarray, rate: int = 4000) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,22 +10,15 @@ import numpy as np
 import pytest
 
 from edge.dsp import synthesis
+from tool_module import loaded
 
-ROOT = Path(__file__).resolve().parents[2]
 SIX = ("SR", "PVC", "PAC", "VT", "SVT", "AF")
 
 
 @pytest.fixture(scope="module")
 def evaluate() -> ModuleType:
-    path = ROOT / "tools" / "evaluate.py"
-    spec = importlib.util.spec_from_file_location("evaluate_for_rhythm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = list(sys.path)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+    with loaded("evaluate.py") as module:
+        yield module
 
 
 def window(kind: str) -> np.ndarray:
@@ -68,9 +59,7 @@ def test_windows_of_a_person_are_judged_in_the_light_of_those_before_and_of_nobo
     assert {r["p_AF_alone"] for r in together[6:]} == {alone[6]["p_AF_alone"]}
     assert float(together[6]["p_AF"]) < p[0] < float(together[13]["p_AF"])
     assert together[7]["p_AF"] == alone[7]["p_AF"], "another person begins"
-    order = np.random.default_rng(1).permutation(14)
-    order = order[np.argsort(mixed[order] == "quiet", kind="stable")]
-    order = np.sort(order[:7]).tolist() + np.sort(order[7:]).tolist()
+    order = np.arange(14).reshape(2, 7).T.ravel()
     moved = said(evaluate, tmp_path, [kinds[i] for i in order], subject=mixed[order])
     assert [r["p_AF"] for r in moved] == [together[i]["p_AF"] for i in order], "people do not meet"
 
@@ -78,6 +67,7 @@ def test_windows_of_a_person_are_judged_in_the_light_of_those_before_and_of_nobo
 def test_subjects_that_do_not_fit_are_one_line(
     evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.savez(tmp_path / "w.npz", ppg=np.zeros((3, 1000)), fs=100, subject=[1, 2])
-    assert evaluate.main(["rhythm", "--data", str(tmp_path / "w.npz"), "--out", str(tmp_path / "p.csv")]) == 2
-    assert "subject must be one for each of the 3 windows" in capsys.readouterr().err
+    for subject in ([1, 2], [1.0, np.nan, 2.0], np.array(["2020-01-01", "NaT", "NaT"], "datetime64[D]")):
+        np.savez(tmp_path / "w.npz", ppg=np.zeros((3, 1000)), fs=100, subject=subject)
+        assert evaluate.main(["rhythm", "--data", str(tmp_path / "w.npz"), "--out", str(tmp_path / "p.csv")]) == 2
+        assert "subject must name one person for each of the 3 windows" in capsys.readouterr().err

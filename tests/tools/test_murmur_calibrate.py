@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,22 +10,13 @@ import numpy as np
 import pytest
 
 from edge.dsp.pcg.decision import Scores, Verdict, judge_together
-
-PATH = Path(__file__).resolve().parents[2] / "tools" / "train" / "murmur_calibrate.py"
+from tool_module import loaded
 
 
 @pytest.fixture(scope="module")
 def calibrate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("murmur_calibrate_tested", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(PATH.parent))
-        spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with loaded("train/murmur_calibrate.py", beside=True) as module:
+        yield module
 
 
 def judged(
@@ -115,21 +103,50 @@ def test_recordings_together_are_told_better_and_the_threshold_leaves_the_share_
     assert after["present_where_silent"] > before["present_where_silent"]
 
 
-def test_together_what_had_to_be_refused_counts_among_what_the_threshold_must_leave(
-    calibrate: ModuleType, crowd: list[Any]
-) -> None:
-    """Of the clean recordings one in forty is refused, and one person's only recording is called absent."""
-    clean = [r for r in crowd if r.row["label"] == "absent"]
-    gone = {id(r) for r in clean[:: len(clean) // 20]}
-    crowd = [replace(r, windows=(), refused=("speech",) * 3) if id(r) in gone else r for r in crowd]
-    crowd += of_circor(calibrate, "alone", "absent", {"MV": -3.0})
-    constants = calibrate.fit(crowd)
-    said = []
+def told_together(calibrate: ModuleType, crowd: list[Any]) -> list[str]:
+    """Of every recording of people without a murmur, by constants fitted to all."""
+    constants, said = calibrate.fit(crowd), []
     for mine in calibrate.people(crowd).values():
         together = judge_together([calibrate.verdict(r, constants) for r in mine], constants)
         said += [v.decision for r, v in zip(mine, together, strict=True) if r.row["label"] == "absent"]
-    assert said.count("unknown") == 20
-    assert said.count("absent") / len(said) == pytest.approx(calibrate.TOGETHER_SPECIFICITY, abs=1.5 / len(said))
+    return said
+
+
+def test_together_what_stays_as_it_is_counts_among_what_the_threshold_must_leave(
+    calibrate: ModuleType, crowd: list[Any]
+) -> None:
+    """Of the clean recordings one in forty is refused, and a hundred people have only one, which is called absent."""
+    clean = [r for r in crowd if r.row["label"] == "absent"]
+    gone = {id(r) for r in clean[:: len(clean) // 20]}
+    refused = [replace(r, windows=(), refused=("speech",) * 3) if id(r) in gone else r for r in crowd]
+    single = [r for n in range(100) for r in of_circor(calibrate, f"alone{n}", "absent", {"MV": -3.0})]
+    for more, unknown in ((refused, 20), (crowd + single, 0), (refused + single, 20)):
+        said = told_together(calibrate, more)
+        assert said.count("unknown") == unknown
+        assert said.count("absent") / len(said) == pytest.approx(calibrate.TOGETHER_SPECIFICITY, abs=1.5 / len(said))
+
+
+def test_together_the_threshold_is_set_on_what_noise_leaves_of_a_recordings_word(
+    calibrate: ModuleType, crowd: list[Any]
+) -> None:
+    noisy = []
+    for n, r in enumerate(crowd):
+        hidden, feigned = float(n % 5 == 0), float(n % 5 == 1)
+        scores = Scores(r.windows[0].murmur + 4.0 * (feigned - hidden), *r.windows[0].row()[1:6], hidden, feigned)
+        noisy.append(replace(r, windows=(scores,) * 3))
+    said = told_together(calibrate, noisy)
+    assert said.count("absent") / len(said) == pytest.approx(calibrate.TOGETHER_SPECIFICITY, abs=2.5 / len(said))
+
+
+@pytest.mark.parametrize("sites", [{"MV": -3.0}, {}])
+def test_together_without_clean_recordings_beside_others_no_threshold_is_set(
+    calibrate: ModuleType, crowd: list[Any], sites: dict[str, float]
+) -> None:
+    heard = [r for r in crowd if r.row["label"] == "present"]
+    single = [r for n in range(50) for r in of_circor(calibrate, f"alone{n}", "absent", sites)]
+    base = calibrate.neutral()
+    with pytest.raises(ValueError, match="no threshold"):
+        calibrate.together_line(heard + single, base)
 
 
 def test_figures_name_both_and_those_of_a_part_are_of_it(calibrate: ModuleType, crowd: list[Any]) -> None:

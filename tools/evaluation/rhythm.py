@@ -54,24 +54,29 @@ def read(data: Path) -> tuple[NDArray[Any], float, NDArray[Any] | None]:
     windows, person = found["ppg"], found.get("subject")
     if windows.ndim != 2 or not len(windows):
         raise ConfigError(f"{data}: ppg must be (n, samples)")
-    if person is not None and person.shape != windows.shape[:1]:
-        raise ConfigError(f"{data}: subject must be one for each of the {len(windows)} windows of ppg")
+    if person is not None and (person.shape != windows.shape[:1] or _unnamed(person)):
+        raise ConfigError(f"{data}: subject must name one person for each of the {len(windows)} windows of ppg")
     return windows, rate_hz, person
+
+
+def _unnamed(person: NDArray[Any]) -> bool:
+    """Whether one is NaN or not a time: such are nobody, and never the same."""
+    return bool(person.dtype.kind in "fcmM" and np.isnan(person).any())
 
 
 def predict(
     windows: NDArray[Any], rate_hz: float, model: Any, person: NDArray[Any] | None = None
 ) -> list[dict[str, str]]:
     """One row a window, in their order. model: a loaded model or what stands for one."""
-    whose = np.arange(len(windows)) if person is None else person
-    rows: list[dict[str, str]] = [{}] * len(windows)
-    for who in np.unique(whose):
-        analyzer = rhythm.build(models=lambda _: model)
-        for n, row in enumerate(np.flatnonzero(whose == who)):
-            window = _window(windows[row], rate_hz, n)
-            reading = next(r for r in analyzer({"ppg": window}) if r.metric == "ppg.rhythm")
+    whose = np.arange(len(windows)) if person is None else np.unique(person, return_inverse=True)[1]
+    analyzer = rhythm.build(models=lambda _: model)
+    rows: dict[int, dict[str, str]] = {}
+    for mine in np.split(np.argsort(whose, kind="stable"), np.flatnonzero(np.diff(np.sort(whose))) + 1):
+        analyzer.reset()
+        for n, row in enumerate(mine.tolist()):
+            reading = next(r for r in analyzer({"ppg": _window(windows[row], rate_hz, n)}) if r.metric == "ppg.rhythm")
             rows[row] = {"row": str(row), **_told(reading)}
-    return rows
+    return [rows[row] for row in range(len(windows))]
 
 
 def _window(samples: NDArray[Any], rate_hz: float, n: int) -> Window:

@@ -96,9 +96,9 @@ def threshold(negative: NDArray[np.float64], weight: NDArray[np.float64], share:
 
 
 def together_line(recordings: Sequence[Heard], base: Calibration) -> tuple[float, float, float, float]:
-    """Slopes on a recording's own logit and on the mean of the person's others, offset, and the probability from which
-    ``TOGETHER_SPECIFICITY`` of all recordings of people without a murmur are called absent, those that have to be refused or have no
-    other that could tell among them."""
+    """Slopes on a recording's own logit and on the mean of the person's others, offset, and the probability under which
+    ``TOGETHER_SPECIFICITY`` of all recordings of people without a murmur stay, those that have to be refused or have no
+    other that could tell among them. Raises ValueError where no threshold does that."""
     rows, labels, as_they_are = [], [], []
     for mine in people(recordings).values():
         verdicts = [verdict(r, base) for r in mine]
@@ -109,10 +109,15 @@ def together_line(recordings: Sequence[Heard], base: Calibration) -> tuple[float
                 labels.append(label)
             elif label == "absent":
                 as_they_are.append(v.decision == "absent")
-    a, label_ = np.array(rows), np.array(labels)
+    a, label_ = np.array(rows).reshape(-1, 3), np.array(labels)
     w = logistic(a, label_ == "present", 1e-3, np.ones(len(a)))
     clean = (a @ w)[label_ == "absent"]
-    share = (TOGETHER_SPECIFICITY * (len(clean) + len(as_they_are)) - sum(as_they_are)) / len(clean)
+    share = (TOGETHER_SPECIFICITY * (len(clean) + len(as_they_are)) - sum(as_they_are)) / max(1, len(clean))
+    if not 0.0 < share < 1.0:
+        raise ValueError(
+            f"{len(clean)} clean recordings beside others and {len(as_they_are)} that are as they are, {sum(as_they_are)} of "
+            f"these absent: no threshold leaves {TOGETHER_SPECIFICITY:g} of them absent"
+        )
     return float(w[0]), float(w[1]), float(w[2]), threshold(clean, np.ones(len(clean)), share)
 
 

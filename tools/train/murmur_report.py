@@ -158,8 +158,8 @@ TOGETHER = """"Together": a recording in the light of the same person's others. 
 logistic rule that learns from the other folds where a murmur is heard, silent sites of patients with a murmur among
 the negatives; no label of another recording is used, and one that could not tell by itself counts for none. Where noise
 would hide a quiet murmur, a recording speaks no more against one than the others do, and where noise would be taken
-for a murmur no more for one, so what "cannot tell" by itself is told beside others that can. A murmur
-is seldom heard at one site alone, so quiet ones are found that were missed, and noise at one site is believed less;
+for a murmur no more for one; one that the network cannot tell speaks as they do. So what "cannot tell" by itself is told
+beside others that can, unless noise hides half of what was heard of the person. A murmur is seldom heard at one site alone, so quiet ones are found that were missed, and noise at one site is believed less;
 the price is that silent sites of patients with a murmur are called present more often. By themselves is what one
 recording is worth when nothing else is known, as in the literature that judges single recordings. `tools/evaluate.py
 murmur` writes both (`p_murmur` and `p_alone`), `edge-vitals analyze murmur --one-person` says both, and so does a bed

@@ -161,10 +161,10 @@ def surest(answers, share: float = 0.988) -> float:
     return float(np.flatnonzero(right >= share).max(initial=-1) + 1) / len(answers)
 
 
-def worst_record(answers, limit: float) -> int:
-    """The record of which most rates of at least that quality are wrong."""
+def worst_record(answers, limit: float) -> int | None:
+    """The record of which most rates of at least that quality are wrong; None where all are right."""
     wrong = [i for i, _, truth, bpm, quality in answers if quality >= limit and abs(bpm - truth) > RIGHT_BPM]
-    return max(sorted(set(wrong)), key=wrong.count)
+    return max(sorted(set(wrong)), key=wrong.count, default=None)
 
 
 def main() -> int:

@@ -37,7 +37,10 @@ class Constants:
 
     @classmethod
     def fitted(cls, logits: Floats, label: Ints, person: Ints) -> Constants:
-        """Temperature of least log loss of windows by themselves, slopes of least log loss in context, and the threshold."""
+        """Temperature of least log loss of windows by themselves, slopes of least log loss in context, and the threshold.
+        Raises ValueError where a rhythm is not among them."""
+        if missing := set(range(len(LABELS))) - set(label.tolist()):
+            raise ValueError(f"no window of {', '.join(LABELS[k] for k in sorted(missing))} to fit to")
         temperature = temperature_of(logits, label)
         usual = np.bincount(label, minlength=len(LABELS)) / len(label)
         by_itself = alone(logits, temperature)
@@ -83,7 +86,7 @@ def _before(logits: Floats, temperature: float, usual: Floats, person: Ints) -> 
     for who in np.unique(person):
         context = Context(usual, WINDOW_S)
         for n, row in enumerate(np.flatnonzero(person == who)):
-            found[row], _ = context.before(n * WINDOW_S)
+            found[row], _ = context.lean(n * WINDOW_S)
             if not is_none[row]:
                 context.hear((n + 1) * WINDOW_S, p[row])
     return found

@@ -43,7 +43,8 @@ Judge = Callable[[Windows], Floats]
 """Windows to logits ``(n, 7)``."""
 
 SHARES = (1.0, 0.9, 0.8, 0.6, 0.0)
-_SPECIFICITY = 0.945
+_OF_THEMSELVES = 0.945
+"""Specificity of the threshold in the tables of windows by themselves, since 1.5.0."""
 _DRAWS = 400
 _AF, _NONE = 5, 6
 
@@ -173,14 +174,15 @@ def main() -> int:
         text = at_home(told.home, label, threshold)
         print(f"{name} | {text} | {elsewhere(told, there, far, threshold)}", flush=True)
 
-    rows = {}
+    rows, logits = {}, {}
     for name, of_fold in judges.items():
         home, away = by_unfitted(of_fold, real, fold), by_unfitted(of_fold, there.windows, there_fold)
-        rows[name] = by_themselves(home, away, label)
-        line(name, rows[name], _SPECIFICITY)
+        rows[name], logits[name] = by_themselves(home, away, label), (home, away)
+        line(name, rows[name], _OF_THEMSELVES)
+    home, away = logits["both"]
     in_context = Constants.fitted(home, label, person).judged(away, there.record)
     rows["in context"] = Told(np.exp(cross_fitted(home, label, person, fold)), np.exp(in_context), rows["both"].none)
-    for specificity in (_SPECIFICITY, SPECIFICITY):
+    for specificity in (_OF_THEMSELVES, SPECIFICITY):
         line(f"in context, specificity {specificity}", rows["in context"], specificity)
     for gained, less, more in (("trees", "1.0", "both"), ("the windows before", "both", "in context")):
         low, middle, high = gain(rows[less].home, rows[more].home, label, person)

@@ -19,7 +19,7 @@ from edge.dsp.pcg.decision import (
 )
 from edge.inference.card import find_card
 
-_SAID = {"present": "present", "absent": "absent", "unknown": "cannot tell"}
+_SAID = {"present": "present", "absent": "none heard", "unknown": "cannot tell"}
 
 
 def tell_person(verdicts: Mapping[str, Verdict], *, jsonl: bool) -> None:
@@ -59,7 +59,7 @@ def in_words(
         if judged.p is None:
             what = f"not judged: {WHY.get(judged.reason, judged.reason)} ({judged.reason})"
         else:
-            itself = "it could not tell" if one.decision == "unknown" else f"{one.p:.2f}"
-            what = f"{_SAID[judged.decision]:<11} {judged.p:.2f} (by itself {itself})"
+            itself = " and could not tell" if judged.decision != one.decision == "unknown" else ""
+            what = f"{_SAID[judged.decision]:<11} {judged.p:.2f} (by itself {one.p:.2f}{itself})"
         lines.append(f"  {path:<{width}}  {what}")
     return lines

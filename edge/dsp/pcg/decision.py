@@ -175,22 +175,28 @@ def judge_together(recordings: Sequence[Verdict], calibration: Calibration) -> l
     """The verdicts of one person's recordings, each in the light of the others that could tell by themselves.
 
     What was refused, or has no such other, stays as it is; of the rest it can be told whether a murmur is heard there,
-    even where noise lets the recording itself say less (``beside``).
+    even where the recording itself could not tell (``beside``). Only where noise hides quiet murmurs from this person's
+    recordings altogether, one that it hides them from is not called absent.
     """
     slope, slope_of_others, offset, threshold = calibration.together
+    hidden = _hidden_share(recordings) >= MAX_HIDDEN_SHARE
     together = []
     for own, others in zip(recordings, other_logits(recordings, calibration), strict=True):
         if own.scores is None or others is None:
             together.append(own)
             continue
         p = sigmoid(slope * beside(own.scores, others, calibration) + slope_of_others * others + offset)
-        together.append(replace(own, p=p, decision="present" if p >= threshold else "absent"))
+        absent = "unknown" if hidden and own.scores.hidden >= MAX_HIDDEN_SHARE else "absent"
+        together.append(replace(own, p=p, decision="present" if p >= threshold else absent))
     return together
 
 
 def beside(scores: Scores, others: float, calibration: Calibration) -> float:
     """A recording's log odds of a murmur next to the mean of the other recordings': where noise would hide a quiet murmur it
-    speaks no more against one than these do, and where noise would be taken for one no more for one."""
+    speaks no more against one than these do, where noise would be taken for one no more for one, and where the network
+    cannot tell, as they do."""
+    if sigmoid(scores.unknown) >= calibration.unknown_limit:
+        return others
     own = recording_logit(scores, calibration)
     if scores.hidden >= MAX_HIDDEN_SHARE:
         own = max(own, others)
@@ -263,12 +269,15 @@ def judge_patient(recordings: Sequence[Verdict], calibration: Calibration) -> Pa
     features = (patient_features(recordings, calibration) - calibration.centre) / calibration.scale
     p = softmax(calibration.weights @ np.append(features, 1.0))
     answer = ANSWERS[int((WORTH * p).argmax())]
-    if (
-        answer == "absent"
-        and np.mean([r.scores.hidden for r in recordings if r.scores is not None]) >= MAX_HIDDEN_SHARE
-    ):
+    if answer == "absent" and _hidden_share(recordings) >= MAX_HIDDEN_SHARE:
         answer = "unknown"
     return PatientVerdict(float(p[0]), float(p[1]), float(p[2]), answer)
+
+
+def _hidden_share(recordings: Sequence[Verdict]) -> float:
+    """Of the windows of a person's recordings, each as much as another, in which noise would hide a quiet murmur."""
+    shares = [r.scores.hidden for r in recordings if r.scores is not None]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:

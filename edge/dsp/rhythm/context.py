@@ -3,8 +3,8 @@
 A network's probabilities hold the rhythms of the people it was fitted to; another's are nearer to what their own last
 windows showed (Saerens, Latinne and Decaestecker, Neural Computation 2002;14:21-41). Windows are heard by what they say
 by themselves, so that nothing confirms itself, and only once the window in question no longer overlaps them. The past
-leans, it does not decide: however long nothing but sinus rhythm was, the odds of AF are a seventh of what the window
-says, and a sensor that was silent for a minute may be on somebody else.
+leans, it does not decide: with the slopes of the shipped card the odds of AF against sinus rhythm are a seventh of what the
+window says, however long nothing but that was, and a sensor that was silent for a minute may be on somebody else.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ FORGOTTEN_S: Final = 60.0
 
 
 class Context:
-    """Shares of the rhythms in the last minutes. usual: the shares among the people the probabilities are fitted to."""
+    """Shares of the rhythms in the last minutes. usual: the shares among the people the probabilities are fitted to, each
+    above 0. Windows are asked about and heard in the order of time."""
 
     def __init__(self, usual: Floats, window_s: float) -> None:
         self._usual, self._window_s = usual / usual.sum(), window_s
         self.reset()
 
     def reset(self) -> None:
-        self._heard_s = np.zeros(len(self._usual))
+        self._heard_s = np.zeros(len(self._usual))  # what was heard until then, faded
         self._until = -math.inf
-        self._waiting: deque[tuple[float, float, Floats]] = deque()
+        self._waiting: deque[tuple[float, float, Floats]] = deque()  # what the next window may still overlap
 
     def state(self) -> dict[str, Any]:
         return {
@@ -51,9 +52,9 @@ class Context:
         self._until = -math.inf if state["until"] is None else state["until"]
         self._waiting = deque((row[0], row[1], np.array(row[2:], dtype=np.float64)) for row in state["waiting"])
 
-    def before(self, start: float) -> tuple[Floats, float]:
-        """How much likelier than usual each rhythm is in a window from ``start`` on, natural logarithm, and how many seconds
-        of what lies before say so (0: none, and nothing is likelier)."""
+    def lean(self, start: float) -> tuple[Floats, float]:
+        """How much likelier than usual what was heard makes each rhythm in a window from ``start`` on, natural logarithm, and
+        how many seconds of it, as they have faded, say so (0: none, and nothing is likelier)."""
         last = self._waiting[-1][0] if self._waiting else self._until
         if start - last > FORGOTTEN_S:
             self.reset()

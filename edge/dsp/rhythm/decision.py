@@ -92,7 +92,7 @@ class Verdict:
 
 def decide(logits: Floats, before: Floats, calibration: Calibration) -> Verdict:
     """What seven logits (LABELS, then not a pulse) say, where ``before`` is how much likelier than usual the windows before
-    make each of LABELS (``Context.before``)."""
+    make each of LABELS (``Context.lean``)."""
     told = _log_probabilities(logits / calibration.temperature)
     alone = _log_probabilities(told[:-1])
     six = np.exp(in_context(alone, before, calibration.own_slope, calibration.before_slope))

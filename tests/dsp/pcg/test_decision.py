@@ -176,9 +176,27 @@ def test_together_noise_takes_the_word_a_recording_has_against_the_others() -> N
     assert of(heard(-4.0, feigned=1.0), 3.0).p == pytest.approx(odds(-9.0, 5.0)), "what is not heard in it is not"
     for own in (heard(-4.0, hidden=1.0), heard(4.0, feigned=1.0), heard(4.0, unknown=3.0), heard(-4.0, unknown=3.0)):
         assert own.decision == "unknown"
-        assert [of(own, other).decision for other in (-6.0, 6.0)] == ["absent", "present"]
+        told = decision.judge_together([own, *[heard(-6.0)] * 2], constants())[0].decision
+        assert (told, of(own, 6.0).decision) == ("absent", "present")
+    for murmur in (-4.0, 4.0):
+        assert of(heard(murmur, unknown=3.0), 3.0).p == pytest.approx(odds(5.0, 5.0)), "it has no word at all"
     both = [heard(-4.0, hidden=1.0), heard(4.0, feigned=1.0)]
     assert decision.judge_together(both, constants()) == both, "of these none could tell"
+
+
+@pytest.mark.parametrize(
+    "shares", [(1.0, 0.0), (1.0, 0.3), (1.0, 1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.6, 0.3), (0.4, 0.5)]
+)
+def test_a_person_and_their_recordings_are_not_told_against_each_other(shares: tuple[float, ...]) -> None:
+    """Where noise hides half of what was heard, the person's "absent" is unknown, and so is that of what is hidden."""
+    weights = np.zeros((3, N + 1))
+    weights[2, -1] = 9.0  # whatever was heard, no murmur
+    recordings = [heard(-4.0, hidden=share) for share in shares]
+    told = decision.judge_together(recordings, constants())
+    lost = np.mean(shares) >= 0.5
+    assert decision.judge_patient(recordings, constants(weights)).decision == ("unknown" if lost else "absent")
+    expected = ["unknown" if lost and share >= 0.5 else "absent" for share in shares]
+    assert [v.decision for v in told] == expected
 
 
 def test_the_answer_is_worth_the_most() -> None:

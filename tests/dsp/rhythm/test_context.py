@@ -21,19 +21,19 @@ def listened(rows, *, hop_s=10.0, start=0.0):
     """A context that heard one window a hop."""
     found = context()
     for n, p in enumerate(rows):
-        found.before(start + n * hop_s)
+        found.lean(start + n * hop_s)
         found.hear(start + n * hop_s + 10.0, p)
     return found
 
 
 def test_where_nothing_was_heard_nothing_is_likelier_than_usual():
-    told, seconds = context().before(0.0)
+    told, seconds = context().lean(0.0)
     assert (told.tolist(), seconds) == ([0.0] * 6, 0.0)
-    assert listened([SINUS]).before(9.9)[1] == 0.0, "it overlaps"
+    assert listened([SINUS]).lean(9.9)[1] == 0.0, "it overlaps"
 
 
 def test_one_window_counts_once_it_is_over_and_as_much_as_it_is_long():
-    told, seconds = listened([SINUS]).before(10.0)
+    told, seconds = listened([SINUS]).lean(10.0)
     assert seconds == 10.0
     share = (10.0 * SINUS + USUAL_S * USUAL) / (10.0 + USUAL_S)
     np.testing.assert_allclose(told, np.log(share / USUAL), rtol=1e-12)
@@ -41,13 +41,13 @@ def test_one_window_counts_once_it_is_over_and_as_much_as_it_is_long():
 
 def test_windows_every_two_seconds_say_as_much_as_windows_that_follow_each_other():
     often, seldom = listened([SINUS] * 146, hop_s=2.0), listened([SINUS] * 30)
-    (told, seconds), (told_too, seconds_too) = often.before(300.0), seldom.before(300.0)
+    (told, seconds), (told_too, seconds_too) = often.lean(300.0), seldom.lean(300.0)
     assert seconds == pytest.approx(seconds_too, rel=0.02)
     np.testing.assert_allclose(told, told_too, atol=0.02)
 
 
 def test_what_is_heard_for_long_is_bounded_by_the_memory():
-    seconds = [listened([SINUS] * n).before(10.0 * n)[1] for n in (30, 300, 3000)]
+    seconds = [listened([SINUS] * n).lean(10.0 * n)[1] for n in (30, 300, 3000)]
     assert seconds == sorted(seconds)
     assert seconds[-1] == pytest.approx(10.0 / (1.0 - math.exp(-10.0 / MEMORY_S)))
 
@@ -56,7 +56,7 @@ def test_another_rhythm_is_believed_within_minutes():
     found = listened([SINUS] * 360)
     told = []
     for n in range(360, 430):
-        told.append(found.before(10.0 * n)[0])
+        told.append(found.lean(10.0 * n)[0])
         found.hear(10.0 * n + 10.0, AF)
     lean = [t[5] - t[0] for t in told]
     assert lean == sorted(lean)
@@ -70,11 +70,11 @@ def test_a_minute_without_a_readable_window_ends_it():
         for overlaps in (False, True):
             found = listened([SINUS] * 6, hop_s=2.0 if overlaps else 10.0)
             last = 20.0 if overlaps else 60.0
-            assert (found.before(last + silence_s)[1] > 0.0) is kept
+            assert (found.lean(last + silence_s)[1] > 0.0) is kept
     fresh = context()
     fresh.hear(200.0, AF)
     forgot = listened([SINUS] * 6)
-    forgot.before(190.0)
+    forgot.lean(190.0)
     forgot.hear(200.0, AF)
     assert forgot.state() == fresh.state()
 
@@ -100,7 +100,7 @@ def test_it_is_the_faded_sum_of_all_windows_that_are_over_and_goes_on_from_its_s
             assert other.state() == found.state()
             found = other
         start += gap
-        told, seconds = found.before(start)
+        told, seconds = found.lean(start)
         if heard and start - heard[-1][0] > FORGOTTEN_S:
             heard = []
         faded = [(w * math.exp((end - start) / MEMORY_S), p) for end, w, p in heard if end <= start + 1e-6]
