@@ -67,13 +67,14 @@ LIMITS = """## Limits
   | pump of 17 to 38 Hz, 0 dB | 8, 1, 3 | 6, 4, 4 | 18, 17 |
   | a stethoscope that rubs now and then, 0 dB | 28, 28, 20 | 22, 22, 14 | 101, 106 |
 
-  By themselves most are told "unknown" then. Beside others that could tell most are told about again, since noise that would hide
-  a murmur, or be taken for one, takes from a recording the word it has against the others, or for one; the price is that of
-  those with a murmur 17 to 34 of 125 are called absent then (19 without noise), and of those without one up to 22 of 130
-  present (10). Where noise hides half of what was heard of a person, what it hides stays "unknown". Against rubbing, against rumble, and at 10 dB the rules help little; the rate of a drum as
-  loud as the heart is said for the heart's. With 1.1.0 a limit for steady noise that is 6 dB lower left 16 of 125 in white
-  noise at 10 dB and 25 in rumble at 5 dB, and cost 0.7 points of specificity. Of CirCor's 1,908 recordings of people without a
-  murmur 14 have so much noise in half of their windows, of the 381 with one 2; noise like breath have 44 and 2.
+  By themselves most are told "unknown" then. Beside others that could tell most are told about again, since noise that would
+  hide a murmur, or be taken for one, takes from a recording the word it has against the others, or for one; the price is
+  that of those with a murmur up to 34 of 125 are called absent then (19 without noise), and of those without one up to 22
+  of 130 present (10). Where noise hides half of what was heard of a person, what it hides stays "unknown". Against rubbing,
+  against rumble, and at 10 dB the rules help little; the rate of a drum as loud as the heart is said for the heart's. With
+  1.1.0 a limit for steady noise that is 6 dB lower left 16 of 125 in white noise at 10 dB and 25 in rumble at 5 dB, and cost
+  0.7 points of specificity. Of CirCor's 1,908 recordings of people without a murmur 14 have so much noise in half of their
+  windows, of the 381 with one 2; noise like breath have 44 and 2.
 - Mains hum is taken out where two of its multiples are heard or it has a tenth of the power; what lay under it stays
   hidden, so it still costs quiet murmurs. Gain that follows the beat (the automatic one of phones) makes noise between
   beats louder, which sounds like a murmur: it must be off.
