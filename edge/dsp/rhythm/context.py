@@ -4,7 +4,7 @@ A network's probabilities hold the rhythms of the people it was fitted to; anoth
 windows showed (Saerens, Latinne and Decaestecker, Neural Computation 2002;14:21-41). Windows are heard by what they say
 by themselves, so that nothing confirms itself, and only once the window in question no longer overlaps them. The past
 leans, it does not decide: with the slopes of the shipped card the odds of AF against sinus rhythm are a seventh of what the
-window says, however long nothing but that was, and a sensor that was silent for a minute may be on somebody else.
+window says, however long nothing but that was, and a sensor that was silent for 20 s may be on somebody else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MEMORY_S: Final = 900.0
 """A window this long ago weighs 1/e of the last one."""
 USUAL_S: Final = 30.0
 """What is usual among people weighs as much as this much of one person."""
-FORGOTTEN_S: Final = 60.0
+FORGOTTEN_S: Final = 20.0
 """After so long without a window that could be read everything is forgotten."""
 
 

@@ -65,7 +65,7 @@ def test_another_rhythm_is_believed_within_minutes():
     assert next(n for n, x in enumerate(lean) if x > 0.0) == 62, "ten minutes"
 
 
-def test_a_minute_without_a_readable_window_ends_it():
+def test_twenty_seconds_without_a_readable_window_end_it():
     for silence_s, kept in ((FORGOTTEN_S, True), (FORGOTTEN_S + 0.1, False)):
         for overlaps in (False, True):
             found = listened([SINUS] * 6, hop_s=2.0 if overlaps else 10.0)
