@@ -71,9 +71,9 @@ def predict(
     whose = np.arange(len(windows)) if person is None else np.unique(person, return_inverse=True)[1]
     analyzer = rhythm.build(models=lambda _: model)
     rows: dict[int, dict[str, str]] = {}
-    for mine in np.split(np.argsort(whose, kind="stable"), np.flatnonzero(np.diff(np.sort(whose))) + 1):
+    for who in range(whose.max() + 1):
         analyzer.reset()
-        for n, row in enumerate(mine.tolist()):
+        for n, row in enumerate(np.flatnonzero(whose == who).tolist()):
             reading = next(r for r in analyzer({"ppg": _window(windows[row], rate_hz, n)}) if r.metric == "ppg.rhythm")
             rows[row] = {"row": str(row), **_told(reading)}
     return [rows[row] for row in range(len(windows))]

@@ -36,7 +36,7 @@ from edge.inference import Model
 
 Floats = NDArray[np.float64]
 
-_AF = 5
+_PAC, _AF = 2, 5
 _DRAWS = 1000
 _RULES = ((1, 1), (3, 5), (5, 7), (6, 8))
 _WAYS = {"in context": True, "each by itself": False}
@@ -67,12 +67,15 @@ def by_person(path: Path) -> dict[str, Any]:
         }
 
     index = {q: np.flatnonzero(person == q) for q in people}
+    over = np.nan_to_num(p[:, _AF]) >= np.nanquantile(p[label == _AF, _AF], 0.15)
+    pac = [int(over[index[q]][label[index[q]] == _PAC].sum()) for q in people]
     drawn = [figures(np.concatenate([index[q] for q in rng.choice(people, len(people))])) for _ in range(200)]
     each = {int(q): float((guess[index[q]] == label[index[q]]).mean()) for q in people}
     return {
         "figures": figures(np.arange(len(label))),
         "interval_95": {k: np.quantile([x[k] for x in drawn], (0.025, 0.975)).round(3).tolist() for k in drawn[0]},
         "accuracy_by_person": {"least": min(each.values()), "median": float(np.median(list(each.values()))), **each},
+        "pac_called_af_at_sensitivity_85": {"windows": sum(pac), "most_of_one_person": max(pac)},
         "alarm_rate": {c: float(called[label == k].mean()) for k, c in enumerate(LABELS)},
         "calibration": _reliability(np.nan_to_num(p).max(axis=1), guess == label, ~np.isnan(p[:, 0])),
         "k_of_n": {f"{k} of {n}": _confirmed(called, label, index, k, n, rng) for k, n in _RULES},
