@@ -91,7 +91,7 @@ def priority_of(condition: Condition, severe: bool) -> str:
 
 
 _PHYSIOLOGICAL = (
-    # 5 of 7: measured (4 of 28 people, 7 of 187 ICU records ever falsely alerted); one 10 s window proves nothing
+    # 5 of 7: measured (4 of 28 people, 6 of 187 ICU records ever falsely alerted); one 10 s window proves nothing
     # (Perez et al., NEJM 2019;381:1909: 5 of 6 tachograms; Lubitz et al., Circulation 2022;146:1415: 11 of 11).
     Condition(
         "af", "physiological", "medium", "Atrial fibrillation likely", ("ppg.rhythm",),

@@ -147,8 +147,9 @@ def main() -> int:
         if args.only:
             return 0
         np.savez(args.work / "cross.npz", logits=logits, fold=fold, person=person, label=real[0].label)
-        rhythm_report.write_cross_validation(args.out, logits, fold, args.work, scale)
-        figures = rhythm_report.figures_of_variants(args.work, fold, person, real[0], pool, scale, SEED)
+        rhythm_report.export_folds(args.work, logits, fold, person, real[0], pool, scale, SEED)
+        rhythm_report.write_cross_validation(args.out, fold, args.work)
+        figures = rhythm_report.figures_of_variants(args.work, fold, person, real[0], scale)
         (args.work / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         print(json.dumps(figures, indent=1))
     else:

@@ -5,8 +5,7 @@
 
 CinC 2015, 190 s of each record whose ECG surely looks like AF all through, or surely does not, and whose pulse shows
 the beats of the ECG in most windows. Each record goes through the shipped analyzer, a reading every two seconds, with
-the network of the fold that was not fitted to it and the constants of the card; the product's own ``Detector``
-confirms. Records are three minutes long, so a long rule has little room: delays are of those alerted.
+the int8 model of the fold that was not fitted to it; the product's own ``Detector`` confirms. Records are three minutes long, so a long rule has little room: delays are of those alerted.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ import icu_pulses
 import rhythm
 from data_folder import DATA
 from icu_pulses import PLETH_HZ, Foreign
-from rhythm_fit import scale_of
-from rhythm_report import Fitted
-from rhythm_trees import Both
+from rhythm_report import model_of
 
 from edge import inference
 from edge.alarms.detector import Detector
@@ -113,14 +110,10 @@ def main() -> int:
     there = icu_pulses.kept(args.work / "icu.npz", rhythm.SEED)
     fold_of = dict(zip(there.record.tolist(), there.folds(rhythm.FOLDS).tolist(), strict=True))
     wanted = chosen(there)
-    shipped = inference.load("rhythm")
-    models: dict[int, Any] = {}
-    if not args.shipped:
-        scale = scale_of(np.load(args.work / "synthetic.npz")["feature"])
-        for k in range(rhythm.FOLDS):
-            models[k] = Fitted(Both.kept(args.work, f"fold{k}", scale), shipped.card["calibration"])
+    shipped = inference.load("rhythm") if args.shipped else None
+    models = {} if shipped else {k: model_of(args.work, k) for k in range(rhythm.FOLDS)}
     pleth = np.load(DATA / "ppg" / "cinc2015.npz")["pleth"]
-    records = [Record(af, readings(pleth[r], models.get(fold_of[r], shipped))) for r, af in wanted.items()]
+    records = [Record(af, readings(pleth[r], shipped or models[fold_of[r]])) for r, af in wanted.items()]
     print("| rule | AF records alerted | delay, s | false alerts an hour | other records ever alerted |")
     print("|---|---|---|---|---|")
     for k, n in RULES:

@@ -39,20 +39,6 @@ def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> st
     return f"{name}: accuracy {accuracy:.4f}, AF AUROC {auroc(p[:, _AF], label == _AF):.4f}, not a pulse {refused:.4f}"
 
 
-class Fitted:
-    """A torch network and its trees in the place of a loaded model, for the analyzer."""
-
-    def __init__(self, both: Both, calibration: dict[str, Any]) -> None:
-        self._network = both.network
-        self.identity = "rhythm in training"
-        self.card = {"name": "rhythm", "calibration": calibration}
-        self.beside = {"trees": both.trees.as_bytes()}
-
-    def run(self, *inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        with torch.no_grad():
-            return (self._network(*(torch.from_numpy(x) for x in inputs)).numpy(),)
-
-
 def calibration_card(scale: Scale, constants: Constants) -> dict[str, Any]:
     """The card's table ``calibration``."""
     return {
@@ -68,21 +54,60 @@ def calibration_card(scale: Scale, constants: Constants) -> dict[str, Any]:
     }
 
 
-def write_cross_validation(
-    out: Path, logits: NDArray[np.float64], fold: NDArray[np.int64], work: Path, scale: Scale
+VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
+
+
+def export_folds(
+    work: Path,
+    logits: NDArray[np.float64],
+    fold: NDArray[np.int64],
+    person: NDArray[np.int64],
+    real: Windows,
+    pool: Windows,
+    scale: Scale,
+    seed: int,
 ) -> None:
-    """Every window by the network, the trees and the constants of the folds it is not in, through the shipped analyzer."""
-    d = np.load(DATA / "ppg" / "liu2022.npz")
-    label, person = d["label"].astype(np.int64), d["subject"].astype(np.int64)
-    rows: dict[int, dict[str, str]] = {}
+    """Each fold's network, its trees and the constants of the other folds as a model of its own, ``models0/rhythm`` and so on.
+
+    logits: of every window by the network that never saw it, fp32, blended.
+    """
     for k in np.unique(fold):
-        other, mine = fold != k, np.flatnonzero(fold == k)
-        constants = Constants.fitted(logits[other], label[other], person[other])
-        model = Fitted(Both.kept(work, f"fold{k}", scale), calibration_card(scale, constants))
-        found = predict(d["ppg"][mine], 100.0, model, person[mine])
-        rows |= {int(i): {**row, "row": str(i)} for i, row in zip(mine, found, strict=True)}
+        other, both = fold != k, Both.kept(work, f"fold{k}", scale)
+        constants = Constants.fitted(logits[other], real.label[other], person[other])
+        example, calibration, golden = _inputs(real.take(np.flatnonzero(other)), pool, scale, seed)
+        card = {
+            "name": "rhythm",
+            "version": "0",
+            "task": "a fold",
+            "output": {"kind": "softmax"},
+            "calibration": calibration_card(scale, constants),
+        }
+        trees = {"trees": both.trees.as_bytes()}
+        quantize.export(both.network, example, calibration, folder_of(work, k), "rhythm", golden, card, beside=trees)
         told = f"slopes {constants.own_slope} and {constants.before_slope}, AF threshold {constants.threshold}"
         print(f"fold {k}: temperature {constants.temperature}, {told}", flush=True)
+
+
+def folder_of(work: Path, k: int) -> Path:
+    """Where the model of a fold lies."""
+    return work / f"models{k}" / "rhythm"
+
+
+def model_of(work: Path, k: int, variant: str = VARIANTS[0]) -> Any:
+    """The model of a fold as ``export_folds`` left it."""
+    from edge import inference
+
+    return inference.load("rhythm", root=folder_of(work, k).parent, variant=variant)
+
+
+def write_cross_validation(out: Path, fold: NDArray[np.int64], work: Path) -> None:
+    """Every window by the int8 model of the fold it is in, through the shipped analyzer."""
+    d = np.load(DATA / "ppg" / "liu2022.npz")
+    rows: dict[int, dict[str, str]] = {}
+    for k in np.unique(fold):
+        mine = np.flatnonzero(fold == k)
+        found = predict(d["ppg"][mine], 100.0, model_of(work, k), d["subject"][mine])
+        rows |= {int(i): {**row, "row": str(i)} for i, row in zip(mine, found, strict=True)}
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -90,34 +115,18 @@ def write_cross_validation(
 
 
 def figures_of_variants(
-    work: Path,
-    fold: NDArray[np.int64],
-    person: NDArray[np.int64],
-    real: Windows,
-    pool: Windows,
-    scale: Scale,
-    seed: int,
+    work: Path, fold: NDArray[np.int64], person: NDArray[np.int64], real: Windows, scale: Scale
 ) -> dict[str, dict[str, float]]:
-    """Cross-validated figures, in context, of the four files each fold's network becomes, with its trees."""
-    from edge import inference
-
-    logits: dict[str, NDArray[np.float64]] = {}
+    """Cross-validated figures, in context, of the four files each fold's network became, with its trees; nothing refused."""
+    logits = {variant: np.zeros((len(fold), len(LABELS) + 1)) for variant in VARIANTS}
     for k in np.unique(fold):
-        both = Both.kept(work, f"fold{k}", scale)
-        seen = real.take(np.flatnonzero(fold != k))
-        folder = work / f"models{k}" / "rhythm"
-        example, calibration, golden = _inputs(seen, pool, scale, seed)
-        card = {"name": "rhythm", "version": "0", "task": "a fold", "output": {"kind": "softmax"}}
-        quantize.export(both.network, example, calibration, folder, "rhythm", golden, card)
         mine = np.flatnonzero(fold == k)
         windows = real.take(mine)
-        feature, trees = scale(windows.feature), said(both.trees, windows)
-        for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
-            net = inference.load("rhythm", root=folder.parent, variant=variant)
+        feature, trees = scale(windows.feature), said(Both.kept(work, f"fold{k}", scale).trees, windows)
+        for variant, found in logits.items():
+            net = model_of(work, k, variant)
             rows = [net.run(windows.wave[i][None, None, None], feature[i][None])[0][0] for i in range(len(mine))]
-            logits.setdefault(variant, np.zeros((len(fold), len(LABELS) + 1)))[mine] = blended(
-                np.array(rows, dtype=np.float64), trees, SHARE
-            )
+            found[mine] = blended(np.array(rows, dtype=np.float64), trees, SHARE)
     return {v: _figures(cross_fitted(x, real.label, person, fold), real.label) for v, x in logits.items()}
 
 
