@@ -40,8 +40,8 @@ def run(folder, sources):
     """One live run with threads; the folder of its recording."""
     before = set((folder / "recordings").glob("*")) if folder.exists() else set()
     service = build_service(parse(CONFIG.format(folder=folder, sources=sources)), console=False)
-    moved, now = {"site": "AV", "person": "p2"}, SystemClock().now()
-    service.runtime.post(Command("site", "bed1", now + 0.01, "c1", "nurse", **moved))
+    now = SystemClock().now()
+    service.runtime.post(Command("site", "bed1", now + 0.01, "c1", "nurse", site="AV"))
     service.runtime.post(Fault("name_clash", now + 0.02, True, "another ward"))
     assert service.run() == 0
     (made,) = set((folder / "recordings").glob("*")) - before

@@ -145,12 +145,20 @@ class MainThread:
         return reading
 
     def _tell_beds(self, now: float) -> None:
-        """What is new of beds: where the microphone sits, pauses, standby."""
+        """What is new of beds: who lies there, where the microphone sits, pauses, standby."""
         for status in self._board.statuses(now):
             before = self._beds.get(status.bed)
+            if before is not None and status.person != before.person:
+                self._hear_anew(status.bed)
             if before is None or replace(status, t=before.t) != before:
                 self._beds[status.bed] = status
                 self._out.add(status)
+
+    def _hear_anew(self, bed: str) -> None:
+        """Another person lies there: nothing is told of windows that hold both, or in the light of who lay there before."""
+        for reader in self.readers:
+            if reader.bed == bed:
+                reader.anew = True
 
     def _publish(self, transitions: Sequence[Alarm], *, save: bool = False) -> None:
         if save:

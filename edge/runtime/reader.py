@@ -30,8 +30,9 @@ class Reader:
     last_block, started: when a block came, and when it was opened, s, None before. epoch: the newest that was handed
     on; epoch_shift: what makes the source's own count of epochs go on from there, None until its first block. reopened:
     how often it was lost; beats: rounds of the loop, by which a stuck one is known. keep_every: of a camera's pictures
-    only every so many-th is handed on, in an epoch of its own; kept: what that was for the last ones. off: why the
-    device is closed for now, "" while it is read. weak: why it is less than it should be.
+    only every so many-th is handed on, in an epoch of its own; kept: what that was for the last ones. anew: the next
+    block begins an epoch, whatever the device says: what was heard before is not to be told of it. off: why the device is
+    closed for now, "" while it is read. weak: why it is less than it should be.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Reader:
     epoch_shift: int | None = None
     reopened: int = 0
     keep_every: int = 1
+    anew: bool = False
     off: str = ""
     weak: str = ""
     kept: int = 1
@@ -128,8 +130,8 @@ class Reader:
 
     def _deliver(self, blocks: Sequence[Block]) -> None:
         every = self.keep_every
-        if every != self.kept:
-            self.kept, self.epoch_shift = every, None
+        if self.anew or every != self.kept:
+            self.anew, self.kept, self.epoch_shift = False, every, None
         for block in blocks:
             if every > 1 and block.kind == "video":
                 if block.seq % every:

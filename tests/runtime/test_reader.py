@@ -251,3 +251,18 @@ def test_half_the_pictures_are_half_the_rate_in_an_epoch_of_their_own_and_nothin
         (1, 5, 100.0),
         (2, 10, 30.0),
     ]
+
+
+def test_a_source_that_is_to_be_heard_anew_begins_an_epoch_once_and_in_all_its_streams():
+    reader = Reader("node", "bed1", Device(), [SimpleNamespace(kinds=("ppg", "acc"))], inboxes=[Inbox()])
+    reader._deliver([of_ppg(0)])
+    reader.anew = True
+    reader._deliver([of_ppg(1), Block("node/acc", 1, 10.0, 50.0, np.zeros((1, 3)))])
+    reader._deliver([of_ppg(2)])
+    inbox = reader.inboxes[0]
+    assert [(b.kind, b.seq, b.epoch) for b in (inbox.get(0.0) for _ in range(len(inbox)))] == [
+        ("ppg", 0, 0),
+        ("ppg", 1, 1),
+        ("acc", 1, 1),
+        ("ppg", 2, 1),
+    ]
