@@ -43,7 +43,9 @@ def lanes(bed):
 
 def board(state=None):
     place = Place("p1", "MV", Calibration.from_card(inference.load("murmur").card))
-    return Board(dict.fromkeys(BEDS, rules_from({"silent_s": 0})), boot="b", places=dict.fromkeys(BEDS, place), state=state)
+    return Board(
+        dict.fromkeys(BEDS, rules_from({"silent_s": 0})), boot="b", places=dict.fromkeys(BEDS, place), state=state
+    )
 
 
 def heard_around(**said):
