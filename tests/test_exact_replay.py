@@ -36,12 +36,12 @@ confirm_within_s = 1
 """
 
 
-def run(folder, sources):
+def run(folder, sources, person=""):
     """One live run with threads; the folder of its recording."""
     before = set((folder / "recordings").glob("*")) if folder.exists() else set()
     service = build_service(parse(CONFIG.format(folder=folder, sources=sources)), console=False)
     now = SystemClock().now()
-    service.runtime.post(Command("site", "bed1", now + 0.01, "c1", "nurse", site="AV"))
+    service.runtime.post(Command("site", "bed1", now + 0.01, "c1", "nurse", site="AV", person=person))
     service.runtime.post(Fault("name_clash", now + 0.02, True, "another ward"))
     assert service.run() == 0
     (made,) = set((folder / "recordings").glob("*")) - before
@@ -56,7 +56,7 @@ def made_again(path):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("state"), ILL.format(pace=for_seconds(60)))
+    return run(tmp_path_factory.mktemp("state"), ILL.format(pace=for_seconds(60)), person="p2")
 
 
 def test_three_lanes_and_their_alarms(recorded):

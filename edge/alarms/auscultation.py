@@ -73,13 +73,14 @@ class _Site:
 class Auscultation:
     """The sites of one bed. person, site: "" = not said; since: when the microphone came there, s, None = before all.
 
-    new_person: the configuration names another one than the state that was restored.
+    person_since: when the person came, s, None = before all. new_person: the configuration names another one than the state that was restored.
     """
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.person, self.site = place.person, place.site
         self.since: float | None = None
+        self.person_since: float | None = None
         self.by = ""
         self.new_person = False
         self._source = ""
@@ -90,7 +91,7 @@ class Auscultation:
     def move(self, site: str, t: float, *, by: str = "", person: str = "") -> None:
         """The microphone sits at ``site`` ("" = nobody knows where) from ``t`` on; another person begins anew."""
         if person and person != self.person:
-            self.person = person
+            self.person, self.person_since = person, t
             self._judged = {}
         self.site, self.since, self.by = site, t, by
         self._begin()
@@ -152,6 +153,7 @@ class Auscultation:
             "person": self.person,
             "site": self.site,
             "since": self.since,
+            "person_since": self.person_since,
             "by": self.by,
             "source": self._source,
             "mine": self._mine,
@@ -167,6 +169,8 @@ class Auscultation:
             return
         self.person, self.site, self.by = saved["person"], saved["site"], saved["by"]
         self.since = None if saved["since"] is None else saved["since"] + shift_s
+        came = saved.get("person_since")  # absent in states of before it was kept
+        self.person_since = None if came is None else came + shift_s
         self._source, self._mine = saved["source"], saved["mine"]
         self._stretch = deque(
             _Heard(t + shift_s, None if row is None else Scores(*row), complete, reason)

@@ -17,6 +17,8 @@ from edge.types import Alarm, Command, Reading
 
 _NESTED: Final = ("overruled", "patient", "lanes", "models")
 """What of a reading's detail goes with an alarm although it is no plain figure or word."""
+SETTLED_S: Final = 3.0
+"""No analyzer that begins anew has an answer by then, and no fusion carries a reading for longer."""
 _FROM_READINGS: Final = ("sensor_off", "low_quality", "model_fault")
 NOTHING_WATCHED: Final = AlarmRules(
     MappingProxyType({name: replace(rule, enabled=False) for name, rule in AlarmRules().conditions.items()}),
@@ -98,6 +100,11 @@ class Bed:
     def ignores(self, t: float) -> bool:
         """Whether the bed was in standby at ``t``, or that is older: a reading late by then would stand until its end."""
         return self.standby_until is not None and t < self.standby_until
+
+    def of_the_one_before(self, t: float) -> bool:
+        """Whether a reading of ``t`` may be of who lay there before: on its way when another came, or fused of such."""
+        came = self.auscultation.person_since
+        return came is not None and t <= came + SETTLED_S
 
     def promised(self, source: str) -> frozenset[str]:
         """Streams that must come: of those somebody looks at all where the configuration says who, else what is announced."""

@@ -215,7 +215,10 @@ class Board:
         if standby:
             return found
         evidence = evidence_of(reading)
+        of_another = bed.of_the_one_before(reading.t)
         for rule, severe in bed.conditions_of(reading.metric):
+            if of_another and rule.kind == "physiological":
+                continue
             finding = judge(rule, reading)
             line = bed.line(rule, reading.source)
             change = line.observe(

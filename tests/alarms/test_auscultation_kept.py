@@ -50,11 +50,12 @@ def test_a_restart_changes_nothing_of_what_follows(turns, data, shift_s):
         t = 100.0 + 2.0 * k
         if k == cut:
             two.restore(json.loads(json.dumps(one.snapshot())), shift_s)
-            since = None if one.since is None else one.since + shift_s
-            assert (two.person, two.site, two.since, two.by, two.new_person) == (
+            since, came = (None if t is None else t + shift_s for t in (one.since, one.person_since))
+            assert (two.person, two.site, two.since, two.person_since, two.by, two.new_person) == (
                 one.person,
                 one.site,
                 since,
+                came,
                 one.by,
                 False,
             )

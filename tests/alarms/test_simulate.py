@@ -76,12 +76,12 @@ def slow_with(*commands):
     ("commands", "spans"),
     [
         ([], [(15.0, None)]),
-        ([moved(50.5, person="p2")], [(15.0, 50.5), (56.0, None)]),
+        ([moved(50.5, person="p2")], [(15.0, 50.5), (59.0, None)]),
         ([moved(50.5)], [(15.0, None)]),
         ([moved(50.5, person="p1")], [(15.0, None)]),
-        ([moved(12.5, person="p2")], [(18.0, None)]),
-        ([moved(50.5, person="p2"), moved(70.5, person="p2")], [(15.0, 50.5), (56.0, None)]),
-        ([moved(50.5, person="p2"), moved(70.5, person="p1")], [(15.0, 50.5), (56.0, 70.5), (76.0, None)]),
+        ([moved(12.5, person="p2")], [(21.0, None)]),
+        ([moved(50.5, person="p2"), moved(70.5, person="p2")], [(15.0, 50.5), (59.0, None)]),
+        ([moved(50.5, person="p2"), moved(70.5, person="p1")], [(15.0, 50.5), (59.0, 70.5), (79.0, None)]),
     ],
 )
 def test_what_one_person_raised_is_over_with_the_next_and_begins_anew(commands, spans):

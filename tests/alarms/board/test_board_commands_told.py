@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from board_told import board, hr, rates, say, standing, through_json, what
@@ -162,9 +164,11 @@ def test_a_reset_where_nothing_stands_is_done():
     assert (result.ok, result.text, told) == (True, "0 latched reset", [])
 
 
+PLACES = {"bed1": Place("p1", "MV", Calibration.from_card(inference.load("murmur").card))}
+
+
 def listening():
-    calibration = Calibration.from_card(inference.load("murmur").card)
-    one = board(places={"bed1": Place("p1", "MV", calibration)})
+    one = board(places=PLACES)
     rates(one, [43] * 3)
     one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
     one.tick(10.0)
@@ -191,3 +195,23 @@ def test_another_person_ends_what_was_said_of_the_one_before_and_nothing_else(si
     assert (result.ok, result.text) == (ok, text)
     assert what(told) == [(alarm_id, "off", "person") for alarm_id in gone]
     assert set(standing(one)) == {BRADY, CAM} - gone
+
+
+@pytest.mark.parametrize(("late_s", "raised"), [(-15.0, []), (0.0, []), (3.0, []), (3.5, [(AF_ID, "on", "raised")])])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_reading_on_its_way_when_another_person_came_raises_nothing(late_s, raised, restarted):
+    one = listening()
+    one.command(say("site", 20.0, site="MV", person="p2"))
+    if restarted:
+        one = board(state=through_json(one), shift_s=0.0, places=PLACES)
+    told = one.update(replace(AF, t=20.0 + late_s))
+    assert what([alarm for alarm in told if alarm.kind == "physiological"]) == raised
+
+
+def test_what_is_wrong_with_a_sensor_is_told_whoever_lies_there():
+    one = listening()
+    one.command(say("site", 20.0, site="MV", person="p2"))
+    told = []
+    for t in (20.5, 21.5):
+        told += one.update(hr(t, None, reason="sensor_off"))
+    assert what(told) == [("bed1/sensor_off/node", "on", "raised")]
