@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from board_rules import BEDS, BY_A_PERSON, BY_THE_CLOCK, HELD, NEXT, OF_DELIVERY, SETTINGS, SOURCES
 from edge.alarms.auscultation import SITES, Place
+from edge.alarms.bed import SETTLED_S
 from edge.alarms.board import Board
 from edge.alarms.conditions import PER_SOURCE
 from edge.alarms.delivery import Chain, Role
@@ -114,6 +115,9 @@ class Life(RuleBasedStateMachine):
         assert all(a.kind == "technical" for a in self.shown.values() if a.bed == bed), (
             "what was somebody else's is over"
         )
+        for _ in range(round(SETTLED_S)):
+            self._rate(bed, 30.0)
+        assert f"{bed}/brady" not in self.shown, "what was still on its way may be somebody else's"
 
     @rule(bed=st.sampled_from(BEDS), source=st.sampled_from(SOURCES), state=st.sampled_from(["online", "offline"]))
     def source(self, bed, source, state):
