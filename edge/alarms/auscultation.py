@@ -73,7 +73,8 @@ class _Site:
 class Auscultation:
     """The sites of one bed. person, site: "" = not said; since: when the microphone came there, s, None = before all.
 
-    person_since: when the person came, s, None = before all. new_person: the configuration names another one than the state that was restored.
+    person_since: when the person came, s, None = before all. new_person: the configuration names another one than the
+    state that was restored.
     """
 
     def __init__(self, place: Place) -> None:

@@ -18,7 +18,7 @@ from edge.types import Alarm, Command, Reading
 _NESTED: Final = ("overruled", "patient", "lanes", "models")
 """What of a reading's detail goes with an alarm although it is no plain figure or word."""
 SETTLED_S: Final = 3.0
-"""No analyzer that begins anew has an answer by then, and no fusion carries a reading for longer."""
+"""Heart sound, heard anew, has its first answer after so long, all else later; and fusion carries no reading for longer."""
 _FROM_READINGS: Final = ("sensor_off", "low_quality", "model_fault")
 NOTHING_WATCHED: Final = AlarmRules(
     MappingProxyType({name: replace(rule, enabled=False) for name, rule in AlarmRules().conditions.items()}),
