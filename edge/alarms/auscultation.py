@@ -90,12 +90,15 @@ class Auscultation:
         self._mine = False  # whether what is judged at this site is of this stretch
 
     def move(self, site: str, t: float, *, by: str = "", person: str = "") -> None:
-        """The microphone sits at ``site`` ("" = nobody knows where) from ``t`` on; another person begins anew."""
+        """The microphone, if there is one, sits at ``site`` ("" = nobody knows where) from ``t`` on; another person
+        begins anew."""
         if person and person != self.person:
             self.person, self.person_since = person, t
             self._judged = {}
-        self.site, self.since, self.by = site, t, by
-        self._begin()
+        self.by = by
+        if self.place.calibration is not None:
+            self.site, self.since = site, t
+            self._begin()
 
     def _begin(self) -> None:
         self._source, self._mine = "", False
@@ -166,12 +169,15 @@ class Auscultation:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; what the configuration says anew counts more."""
         person, site = saved["configured"]
         self.new_person = person != self.place.person
-        if self.new_person or self.place.calibration is None:
+        if self.new_person:
             return
-        self.person, self.site, self.by = saved["person"], saved["site"], saved["by"]
-        self.since = None if saved["since"] is None else saved["since"] + shift_s
+        self.person, self.by = saved["person"], saved["by"]
         came = saved.get("person_since")  # absent in states of before it was kept
         self.person_since = None if came is None else came + shift_s
+        if self.place.calibration is None:  # nothing listens there, or not any more
+            return
+        self.site = saved["site"]
+        self.since = None if saved["since"] is None else saved["since"] + shift_s
         self._source, self._mine = saved["source"], saved["mine"]
         self._stretch = deque(
             _Heard(t + shift_s, None if row is None else Scores(*row), complete, reason)

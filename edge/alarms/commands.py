@@ -102,12 +102,12 @@ def reset(bed: Bed, command: Command) -> Answer:
 
 def site(bed: Bed, command: Command) -> Answer:
     """The microphone sits at another site from now on, or at none; with another ``person`` all begins anew."""
-    if bed.auscultation.place.calibration is None:
-        return False, f"nothing listens to a heart in {bed.name}", []
-    wanted = command.site.upper()
+    wanted, person = command.site.upper(), command.person
+    listens = bed.auscultation.place.calibration is not None
+    if not listens and not (wanted == "NONE" and person):
+        return False, f"nothing listens to a heart in {bed.name}: site none, with a person, is all that can be said", []
     if wanted not in (*SITES, "NONE"):
         return False, f"site needs 'site', one of {', '.join(SITES)} or none, not {command.site!r}", []
-    person = command.person
     if len(person) > _PERSON_LONGEST or not person.isprintable():
         return False, f"'person' has at most {_PERSON_LONGEST} printable characters", []
     another = bool(person) and person != bed.auscultation.person
@@ -116,6 +116,8 @@ def site(bed: Bed, command: Command) -> Answer:
     for line in bed.lines.values():
         if another and line.rule.kind == "physiological":
             found += bed.tell(line, line.end_with_person(command.t), command)
+    if not listens:
+        return True, "another person lies there" if another else "the same person lies there", found
     where = "listening at no named site" if wanted == "NONE" else f"listening at {wanted}"
     return True, f"{where}, to another person" if another else where, found
 

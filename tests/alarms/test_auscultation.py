@@ -285,7 +285,7 @@ def test_a_site_that_is_none_is_refused_and_changes_nothing(fields, text):
 
 def test_a_bed_without_a_microphone_has_no_site():
     one = Board({"bed1": rules_from({})}, boot="b")
-    assert one.command(say("site", 1.0, site="MV"))[0].text == "nothing listens to a heart in bed1"
+    assert one.command(say("site", 1.0, site="MV"))[0].text.startswith("nothing listens to a heart in bed1: ")
 
 
 # ---- the alarm --------------------------------------------------------------------------------------------

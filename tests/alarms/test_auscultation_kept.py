@@ -76,9 +76,11 @@ def test_what_the_configuration_says_anew_counts_more_than_what_was_kept():
     elsewhere.restore(saved)
     assert (elsewhere.new_person, elsewhere.site, elsewhere.since, elsewhere.by) == (False, "PV", None, "")
     assert {site: told["windows"] for site, told in patient(elsewhere, 30.0)["sites"].items()} == {"AV": 15, "PV": 1}
+    one.move("AV", 40.0, by="nurse", person="p3")
     nothing = Auscultation(Place("p1", "MV", None))
-    nothing.restore(saved)
-    assert (nothing.new_person, nothing.site) == (False, "MV")
+    nothing.restore(one.snapshot(), 5.0)
+    assert (nothing.new_person, nothing.person, nothing.person_since, nothing.by) == (False, "p3", 45.0, "nurse")
+    assert (nothing.site, nothing.since) == ("MV", None)
 
 
 @pytest.mark.parametrize(("later_s", "windows"), [(KEPT_S, 15), (KEPT_S + 1.0, 1)])

@@ -41,14 +41,14 @@ def lanes(bed):
     return [Lane(bed=bed, source=f"{bed}-node", primary="ppg", analyzers={"rhythm": analyzer})]
 
 
-def board(state=None):
-    place = Place("p1", "MV", Calibration.from_card(inference.load("murmur").card))
+def board(state=None, *, listens=True):
+    place = Place("p1", "MV", Calibration.from_card(inference.load("murmur").card) if listens else None)
     return Board(
         dict.fromkeys(BEDS, rules_from({"silent_s": 0})), boot="b", places=dict.fromkeys(BEDS, place), state=state
     )
 
 
-def heard_around(**said):
+def heard_around(*, listens=True, **said):
     """What was kept of two beds with sinus rhythm, where something is said of the first in between."""
     kept, sink = [], Kept()
 
@@ -62,7 +62,9 @@ def heard_around(**said):
         return Reader(f"{bed}-node", bed, Changing(feed), lanes(bed), can_wait=True)
 
     readers = [of("bed1", [say]), of("bed2", [])]
-    runtime = Runtime(MainThread(readers=readers, board=board(), sinks=[sink], clock=ManualClock(), tap=kept.append))
+    runtime = Runtime(
+        MainThread(readers=readers, board=board(listens=listens), sinks=[sink], clock=ManualClock(), tap=kept.append)
+    )
     assert runtime.run() == 0
     return kept
 
@@ -71,9 +73,14 @@ def rhythms(kept, bed):
     return [e for e in kept if isinstance(e, Reading) and (e.metric, e.bed) == ("ppg.rhythm", bed)]
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["a microphone", "a pulse sensor alone"])
+def listens(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def changed():
-    return heard_around(site="MV", person="p2")
+def changed(listens):
+    return heard_around(site="MV" if listens else "none", listens=listens, person="p2")
 
 
 def test_windows_and_the_rhythm_of_the_last_minutes_begin_anew(changed):
@@ -97,11 +104,11 @@ def test_the_same_person_is_heard_on_though_the_microphone_is_moved(said):
     assert told[-1].detail["before_s"] > 80.0
 
 
-def test_it_is_made_again_from_the_recording_bit_for_bit(changed):
+def test_it_is_made_again_from_the_recording_bit_for_bit(changed, listens):
     found = Comparison()
 
     def of(state: MainState) -> Board:
-        return board(dict(state.board))
+        return board(dict(state.board), listens=listens)
 
     list(reproduce(changed, lanes=[*lanes("bed1"), *lanes("bed2")], board_of=of, clock=ManualClock(), found=found))
     assert found.same, found.line()

@@ -40,6 +40,7 @@ def latched():
 
 ON, OFF, ACK = "on", "off", "ack"
 BRADY, AF_ID, CAM, MIC = "bed1/brady", "bed1/af", "bed1/source_lost/cam", "bed1/source_lost/mic"
+NOTHING_LISTENS = "nothing listens to a heart in bed1: site none, with a person, is all that can be said"
 SEVERAL = f"several alarms stand, name one: {AF_ID}, {BRADY}, {CAM}, {MIC}"
 ROWS = {
     "a pause is ended early, once": [
@@ -84,7 +85,9 @@ ROWS = {
         (say("pause", 21.0, seconds=60), True, "sound paused for 60 s", [(i, ON, "paused") for i in (BRADY, CAM, MIC)]),
     ],
     "what nobody listens to has no site": [
-        (say("site", 20.0, site="MV"), False, "nothing listens to a heart in bed1", []),
+        (say("site", 20.0, site="MV"), False, NOTHING_LISTENS, []),
+        (say("site", 20.0, site="MV", person="p2"), False, NOTHING_LISTENS, []),
+        (say("site", 20.0, site="none"), False, NOTHING_LISTENS, []),
         (say("received", 20.0, role="x"), False, "no role 'x' here; roles: none", []),
     ],
     "a drill has an end": [
@@ -195,6 +198,25 @@ def test_another_person_ends_what_was_said_of_the_one_before_and_nothing_else(si
     assert (result.ok, result.text) == (ok, text)
     assert what(told) == [(alarm_id, "off", "person") for alarm_id in gone]
     assert set(standing(one)) == {BRADY, CAM} - gone
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_bed_without_a_microphone_is_told_of_another_person_and_keeps_it(restarted):
+    places = {"bed1": Place("p1", "MV")}
+    one = board(places=places)
+    rates(one, [43] * 3)
+    one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
+    one.tick(10.0)
+    same, told = one.command(say("site", 19.0, site="none", person="p1"))
+    assert (same.ok, same.text, told) == (True, "the same person lies there", [])
+    result, told = one.command(say("site", 20.0, site="none", person="p2"))
+    assert (result.ok, result.text, what(told)) == (True, "another person lies there", [(BRADY, "off", "person")])
+    if restarted:
+        one = board(state=through_json(one), shift_s=0.0, places=places)
+    (status,) = (status for status in one.statuses(21.0) if status.bed == "bed1")
+    assert (status.person, status.by, status.site, status.site_since) == ("p2", "nurse", "MV", None)
+    assert what(one.update(replace(AF, t=23.0))) == []
+    assert what(one.update(replace(AF, t=23.5))) == [(AF_ID, "on", "raised")]
 
 
 @pytest.mark.parametrize(("late_s", "raised"), [(-15.0, []), (0.0, []), (3.0, []), (3.5, [(AF_ID, "on", "raised")])])
