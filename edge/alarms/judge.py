@@ -51,7 +51,7 @@ def _physiological(condition: Condition, reading: Reading) -> Finding:
     if condition.name == "asystole":
         return _asystole(condition, reading.detail)
     if condition.name == "af":
-        probability = reading.detail.get("p_af")
+        probability = reading.detail.get("p_AF")
         if isinstance(probability, bool) or not isinstance(probability, int | float):
             return Finding("yes" if reading.value == "af" else "no", reading.value)
         if condition.limit is None:

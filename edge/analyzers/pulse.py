@@ -9,7 +9,7 @@ accelerometer that falls silent in mid-movement leaves no rate. The tracker and 
 
 ``detail``, each absent when not known:
   ``sd``           standard deviation of the rate, bpm; ranks errors
-  ``method``       "beats" or "harmonics" at rest, "spectrum" under motion
+  ``method``       which count it is at rest (``edge.dsp.rest.counts.Candidate``), "spectrum" under motion
   ``ibi_s``        intervals of the last 10 s
   ``brady_bpm``    lowest mean of four consecutive intervals that end in the last 10 s; not known where beats may lie
                    between those that were found

@@ -5,9 +5,8 @@ which way up the wave is is remembered where a window does not show it. Quality 
 or atrial fibrillation would be thrown away. A word is given for the window; whether to alarm is decided over several
 windows by the board. VT and SVT are told apart in ``detail`` only: a pulse wave alone cannot carry a VT alarm.
 
-``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_af`` (the same as p_AF), ``p_af_alone`` (of
-the window by itself), ``before_s`` (how many seconds of earlier windows were weighed, as they fade), ``p_none`` (not a
-pulse), ``threshold`` of AF.
+``detail`` of ppg.rhythm: p_SR, p_PVC, p_PAC, p_VT, p_SVT, p_AF (sum 1), ``p_AF_alone`` (of the window by itself),
+``before_s`` (how many seconds of earlier windows were weighed, as they fade), ``p_none`` (not a pulse), ``threshold`` of AF.
 """
 
 from __future__ import annotations
@@ -124,8 +123,8 @@ class Rhythm:
         verdict = self._judged(wave, features(wave, beats), before)
         six = verdict.probabilities.tolist()
         detail: dict[str, Any] = {f"p_{name}": p for name, p in zip(LABELS, six, strict=True)}
-        detail |= {"p_af": verdict.p_af, "p_af_alone": verdict.p_af_alone, "before_s": before_s}
-        detail |= {"p_none": verdict.p_none, "threshold": self._calibration.af_threshold}
+        detail |= {"p_AF_alone": verdict.p_af_alone, "before_s": before_s, "p_none": verdict.p_none}
+        detail["threshold"] = self._calibration.af_threshold
         if moved is not None:
             detail["motion"] = moved
         if not verdict.decision:

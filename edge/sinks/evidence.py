@@ -115,8 +115,8 @@ class Evidence:
                 self._hand_over(self._ring.take(entry, self._header))
 
     def _note(self, alarm: Alarm) -> None:
-        before_s, self._ahead_s = self._ahead_s, self._clock.wall() - self._clock.now()
-        by_s = self._ahead_s - before_s
+        was_ahead_s, self._ahead_s = self._ahead_s, self._clock.wall() - self._clock.now()
+        by_s = self._ahead_s - was_ahead_s
         moved_s = by_s if abs(by_s) > CLOCK_STEP_S else 0.0
         self._disk.do(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))
 

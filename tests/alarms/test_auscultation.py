@@ -136,7 +136,7 @@ def test_a_real_patient_over_four_sites_is_judged_as_evaluation_judges_it():
     assert [site["windows"] for site in told["sites"].values()] == [v.windows for v in verdicts]
     together = judge_together(verdicts, CALIBRATION)
     for site, alone, judged in zip(told["sites"].values(), verdicts, together, strict=True):
-        assert (site["p"], site["decision"]) == (alone.p, alone.decision)
+        assert (site["p_alone"], site["decision_alone"]) == (alone.p, alone.decision)
         assert (site["p_together"], site["decision_together"]) == (judged.p, judged.decision)
         assert judged.p != alone.p
 
@@ -175,7 +175,7 @@ def test_the_noise_of_a_head_that_is_lifted_takes_back_nothing_that_was_heard():
     one = auscultation("")
     listen(one, "MV", 0.0, LOUD)
     told = [patient(one, 21.0 + t, None, reason="friction") for t in range(60)][-1]
-    assert (told["decision"], told["sites"]["MV"]["decision"]) == ("present", "present")
+    assert (told["decision"], told["sites"]["MV"]["decision_alone"]) == ("present", "present")
     assert told["sites"]["MV"]["t"] < 30.0
 
 
@@ -183,7 +183,7 @@ def test_one_window_does_not_replace_what_was_heard_at_a_site_before_and_five_do
     one = auscultation("")
     listen(one, "MV", 0.0, LOUD)
     one.move("MV", 100.0)
-    told = [patient(one, 105.0 + t, QUIET)["sites"]["MV"]["decision"] for t in range(5)]
+    told = [patient(one, 105.0 + t, QUIET)["sites"]["MV"]["decision_alone"] for t in range(5)]
     assert told == ["present"] * 4 + ["absent"]
 
 

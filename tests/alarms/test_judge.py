@@ -60,16 +60,16 @@ def test_asystole_is_the_analyzers_word_unless_a_limit_is_set():
 
 
 def test_af_is_the_analyzers_decision_or_a_probability():
-    assert said("af", "ppg.rhythm", "af", p_af=0.4) == "yes"
-    assert said("af", "ppg.rhythm", "sinus", p_af=0.6) == "no"
-    told = [judge(DEFAULTS["af"], reading("ppg.rhythm", "af", **detail)).value for detail in ({"p_af": 0.4}, {})]
+    assert said("af", "ppg.rhythm", "af", p_AF=0.4) == "yes"
+    assert said("af", "ppg.rhythm", "sinus", p_AF=0.6) == "no"
+    told = [judge(DEFAULTS["af"], reading("ppg.rhythm", "af", **detail)).value for detail in ({"p_AF": 0.4}, {})]
     assert told == [0.4, "af"]
     strict = rules_from({"af": {"limit": 0.8, "hysteresis": 0.1}})
-    words = [said("af", "ppg.rhythm", "af", p_af=p, rules=strict) for p in (0.85, 0.75, 0.6)]
+    words = [said("af", "ppg.rhythm", "af", p_AF=p, rules=strict) for p in (0.85, 0.75, 0.6)]
     assert words == ["yes", "between", "no"]
     assert said("af", "ppg.rhythm", "af", rules=strict) == "yes", "without a probability the decision"
-    assert said("af", "ppg.rhythm", "sinus", p_af=True, rules=strict) == "no"
-    assert said("af", "ppg.rhythm", None, 0.0, "no_pulse", p_af=0.9, rules=strict) == "unknown"
+    assert said("af", "ppg.rhythm", "sinus", p_AF=True, rules=strict) == "no"
+    assert said("af", "ppg.rhythm", None, 0.0, "no_pulse", p_AF=0.9, rules=strict) == "unknown"
 
 
 def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():

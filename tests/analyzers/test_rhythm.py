@@ -69,7 +69,7 @@ def test_details_hold_six_probabilities_and_the_threshold(model):
     reading = [r for r in run(model, wave(seconds=14.0)) if r.metric == "ppg.rhythm"][-1]
     p = [reading.detail[f"p_{name}"] for name in ("SR", "PVC", "PAC", "VT", "SVT", "AF")]
     assert sum(p) == pytest.approx(1.0)
-    assert reading.detail["p_af"] == p[5]
+    assert reading.detail["p_AF"] == p[5]
     assert reading.model == str(model.identity)
 
 
@@ -279,7 +279,7 @@ def thresholds_told(model, **settings):
     x = wave("af", 85.0, seconds=10.0)
     window = Window("n/ppg", 0.0, 10.0, np.arange(1000) / 100, x[:, None], 100.0, 1.0, ())
     reading = rhythm.build(models=lambda _: model, **settings)({"ppg": window})[0]
-    return reading.detail["threshold"], reading.value == "af", reading.detail["p_af"]
+    return reading.detail["threshold"], reading.value == "af", reading.detail["p_AF"]
 
 
 def test_the_threshold_is_the_cards_or_the_configured_one(model):

@@ -45,8 +45,8 @@ def test_a_window_is_judged_by_itself_and_in_the_light_of_those_before_that_it_d
     *_, last = told_one_after_the_other(one, ["sinus"] * 12 + ["af"])
     (alone,) = told_one_after_the_other(other, ["af"], first=12)
     assert (alone["before_s"], last["before_s"]) == (0.0, pytest.approx(12 * 10.0, rel=0.1))
-    assert last["p_af_alone"] == alone["p_af_alone"]
-    assert last["p_af"] < alone["p_af"]
+    assert last["p_AF_alone"] == alone["p_AF_alone"]
+    assert last["p_AF"] < alone["p_AF"]
     beside = told_one_after_the_other(rhythm.build(models=lambda _: model), ["sinus"] * 6, hop_s=2.0)
     assert [d["before_s"] > 0.0 for d in beside] == [False] * 5 + [True]
 
@@ -62,7 +62,7 @@ def test_the_past_leans_and_does_not_decide(model):
     analyzer = rhythm.build(models=lambda _: model)
     told_one_after_the_other(analyzer, ["sinus"] * 120)
     later = told_one_after_the_other(analyzer, ["af"] * 20, first=120)
-    assert [d["p_af"] >= d["threshold"] for d in later].count(True) >= 18
+    assert [d["p_AF"] >= d["threshold"] for d in later].count(True) >= 18
 
 
 def test_what_was_refused_is_not_heard_and_twenty_seconds_of_it_end_what_was(model):
@@ -79,8 +79,8 @@ def test_windows_are_heard_by_what_they_say_by_themselves_and_no_pulse_is_not(mo
     temperature = model.card["calibration"]["temperature"]
     analyzer = rhythm.build(models=lambda _: Says(model, [*(temperature * logits), -99.0]))
     details = told_one_after_the_other(analyzer, ["sinus"] * 5)
-    assert [d["p_af_alone"] for d in details] == pytest.approx([0.4] * 5)
-    assert [d["p_af"] for d in details] == sorted({d["p_af"] for d in details}), "each time a little surer"
+    assert [d["p_AF_alone"] for d in details] == pytest.approx([0.4] * 5)
+    assert [d["p_AF"] for d in details] == sorted({d["p_AF"] for d in details}), "each time a little surer"
     (_, _, *heard) = analyzer.state()["context"]["waiting"][-1]
     assert heard == pytest.approx(np.exp(logits).tolist())
     silent = rhythm.build(models=lambda _: Says(model, [*(temperature * logits), 9.0]))

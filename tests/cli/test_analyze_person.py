@@ -70,8 +70,8 @@ def test_json_says_the_same_as_the_words_beside_it(capsys: pytest.CaptureFixture
             "file": file,
             "windows": one.windows,
             "reason": one.reason,
-            "p": one.p,
-            "decision": one.decision,
+            "p_alone": one.p,
+            "decision_alone": one.decision,
             "p_together": judged.p,
             "decision_together": judged.decision,
         }

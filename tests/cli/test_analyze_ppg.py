@@ -39,7 +39,7 @@ def hr(value: float | None, reason: str = "", **detail: object) -> Reading:
 
 
 def rhythm(value: str | None, reason: str = "", p_af: float = 0.1) -> Reading:
-    return Reading("ppg.rhythm", 10.0, value, quality=0.5, reason=reason, detail={"p_af": p_af})
+    return Reading("ppg.rhythm", 10.0, value, quality=0.5, reason=reason, detail={"p_AF": p_af})
 
 
 def test_every_finding_has_its_line(model: Model) -> None:

@@ -40,7 +40,7 @@ def test_a_row_without_a_verdict_has_no_beats_and_the_scale_of_the_others(tmp_pa
     noise = np.random.default_rng(0).normal(0, 1.0, 2000)
     x = np.where(t < 10, 1500.0 * synthesis.ppg(beats, t, seed=4), 0.0) + noise
     readings = [
-        Reading("ppg.rhythm", 10.0, "sinus", "", 0.9, detail={"p_af": 0.01}),
+        Reading("ppg.rhythm", 10.0, "sinus", "", 0.9, detail={"p_AF": 0.01}),
         Reading("ppg.rhythm", 20.0, None, "", 0.1, "low_quality"),
         *(Reading("ppg.hr", float(s), 72.0 + 0.01 * s, "bpm", 0.9) for s in range(8, 11)),
     ]
@@ -74,7 +74,7 @@ def test_a_row_is_drawn_the_way_up_it_was_judged(tmp_path, drawn):
 
     t = np.arange(2000) / 100.0
     even = np.cos(2 * np.pi * 1.2 * t) + 0.3 * np.cos(2 * np.pi * 2.4 * t)  # sharp tops, flat feet
-    readings = [Reading("ppg.rhythm", end, "sinus", "", 0.9, detail={"p_af": 0.01}) for end in (10.0, 20.0)]
+    readings = [Reading("ppg.rhythm", end, "sinus", "", 0.9, detail={"p_AF": 0.01}) for end in (10.0, 20.0)]
     signs = [(8.0, 1.0), (10.0, 1.0), (12.0, -1.0), (20.0, -1.0)]
     draw(tmp_path / "out.png", [Block("file/ppg", 0, 0.0, 100.0, even[:, None])], readings, signs, title="")
     for axis, sign in zip(drawn()[:2], (1.0, -1.0), strict=True):
@@ -110,7 +110,7 @@ def test_of_a_long_file_some_rows_of_each_verdict_are_drawn_and_all_verdicts_bel
     wave = 1500.0 * synthesis.ppg(heart, t, seed=4)
     words = {300.0: "af", 450.0: "ectopy", 460.0: None}
     readings = [
-        Reading("ppg.rhythm", end, word, "", 0.9, "" if word else "motion", detail={"p_af": 0.01})
+        Reading("ppg.rhythm", end, word, "", 0.9, "" if word else "motion", detail={"p_AF": 0.01})
         for end in np.arange(10.0, 721.0, 10.0).tolist()
         for word in [words.get(end, "sinus")]
     ]

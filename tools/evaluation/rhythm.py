@@ -92,4 +92,4 @@ def _told(reading: Reading) -> dict[str, str]:
         return row | {f"p_{name}": "" for name in (*LABELS, "AF_alone")}
     row["decision"] = str(reading.value)
     row |= {f"p_{name}": f"{reading.detail[f'p_{name}']:.6f}" for name in LABELS}
-    return row | {"p_AF_alone": f"{reading.detail['p_af_alone']:.6f}"}
+    return row | {"p_AF_alone": f"{reading.detail['p_AF_alone']:.6f}"}

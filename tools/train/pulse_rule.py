@@ -118,12 +118,12 @@ def cross_validated(found, dead):
     fold = folds(np.array([f[0] for f in found]))
     rows, right, at = [], [], []
     for n, (_, _, truth, counts) in enumerate(found):
-        for bpm, figures in counts.candidates if counts else ():
+        for bpm, figures, _ in counts.candidates if counts else ():
             rows.append(figures)
             right.append(abs(bpm - truth) <= RIGHT_BPM)
             at.append(fold[n])
     for k, counts in enumerate(dead):
-        for _, figures in counts.candidates if counts else ():
+        for _, figures, _ in counts.candidates if counts else ():
             rows.append(figures)
             right.append(False)
             at.append(k % FOLDS)

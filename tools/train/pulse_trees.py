@@ -120,7 +120,7 @@ def examples(found, gapped, foreign, irregular, moving):
     groups += [(1.0, k, truth, counts) for k, alike, truth, counts in irregular if alike >= sure]
     groups += [(MOVING, k, truth, counts) for k, truth, counts in moving]
     for much, fold, truth, counts in groups:
-        for bpm, figures in counts.candidates if counts else ():
+        for bpm, figures, _ in counts.candidates if counts else ():
             rows.append(figures)
             right.append(abs(bpm - truth) <= pulse_rule.RIGHT_BPM)
             at.append(fold)

@@ -47,8 +47,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 _MORE_HELP = """\
            and, of several files, file
-  person   with --one-person, last: decision, p_present, p_unknown, p_absent, recordings (file, windows, reason, p,
-           decision, and in the light of the others p_together, decision_together)"""
+  person   with --one-person, last: decision, p_present, p_unknown, p_absent, recordings (file, windows, reason,
+           p_alone, decision_alone, and in the light of the others p_together, decision_together)"""
 _EXAMPLE = """examples: edge-vitals analyze murmur heart.wav --plot heart.png
           edge-vitals analyze murmur --one-person aortic.wav mitral.wav pulmonary.wav tricuspid.wav"""
 _PICTURES = (".png", ".svg", ".pdf", ".jpg")

@@ -114,7 +114,7 @@ def _row(
     axis.plot(at, np.where(valid, wave, np.nan), linewidth=0.9, color="#247" if answered else "0.6")
     if verdict is not None:
         word = str(verdict.value) if answered else f"cannot tell: {verdict.reason}"
-        p = f"  p(AF) {verdict.detail['p_af']:.2f}" if answered else ""
+        p = f"  p(AF) {verdict.detail['p_AF']:.2f}" if answered else ""
         axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(verdict.value), "#555"))
     axis.set_xlim(start, start + WINDOW_S)
     axis.set_yticks([])

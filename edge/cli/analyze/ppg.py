@@ -148,7 +148,7 @@ def _rhythm(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     others = [f"{NAMES[w]} in {k}" for w, k in said.most_common()[1:]]
     if others:
         lines.append(f"Also: {', '.join(others)}.")
-    p = [float(r.detail["p_af"]) for r in mine if r.value is not None]
+    p = [float(r.detail["p_AF"]) for r in mine if r.value is not None]
     lines.append(f"Probability of atrial fibrillation: {np.median(p):.2f} in the middle window, {max(p):.2f} at most.")
     left = Counter(r.reason for r in mine if r.value is None and r.reason != "warming_up")
     if left:

@@ -208,8 +208,8 @@ def beside(scores: Scores, others: float, calibration: Calibration) -> float:
 def as_told(own: Verdict, together: Verdict) -> dict[str, Any]:
     """A recording by itself and in the light of the others, as messages and reports say it."""
     return {
-        "p": own.p,
-        "decision": own.decision,
+        "p_alone": own.p,
+        "decision_alone": own.decision,
         "p_together": together.p,
         "decision_together": together.decision,
         "windows": own.windows,

@@ -13,8 +13,9 @@ the dicrotic waves of a heart too slow. Beside a network the trees have learnt a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +46,23 @@ _CLEARLY_FASTER = 1.2  # than the beats, so that what lies between them was coun
 _SPIKE_S = 0.12  # a pulse takes longer to rise, a jerk at the cable does not
 
 
+class Candidate(NamedTuple):
+    """A rate, bpm, the figures that say how good it is, and how it was counted: "beats" (their usual interval),
+    "harmonics", "slopes" (harmonics of these), "network", or "mean" (over all beats)."""
+
+    bpm: float
+    figures: tuple[float, ...]
+    method: str
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rates that were counted, bpm, each with its figures; the rate by beats (NaN without), and how far two
+    """Rates that were counted; the rate by beats (NaN without), and how far two
     detectors and the noise quality vouch for it, 0 to 1. doubted_bpm: no rate up to there is to be believed. peaks: of the
     beats, s; mean_bpm: rate over all of them and the late rises between, NaN without; clean: how far it is vouched for that
     these are all there are, 0 to 1."""
 
-    candidates: tuple[tuple[float, tuple[float, ...]], ...]
+    candidates: tuple[Candidate, ...]
     beats_bpm: float
     vouched: float
     doubted_bpm: float = 0.0
@@ -64,7 +74,7 @@ class Counts:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
     """Shares of power of the last 10 s (``rate_spectrum.shares``) as they are and with the level evened out, the intervals
-    between their beats, s, and the last five of ``rest_rule.FIGURES``, which all counts of a window have in common."""
+    between their beats, s, and the last five of ``rule.FIGURES``, which all counts of a window have in common."""
 
     plain: Floats
     levelled: Floats
@@ -72,7 +82,7 @@ class _Window:
     common: tuple[float, ...]
 
     def figures(self, bpm: float) -> tuple[float, ...]:
-        """``rest_rule.FIGURES`` of a rate."""
+        """``rule.FIGURES`` of a rate."""
         alike = float((abs(self.ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(self.ibi) else 0.0
         far = float(np.log(bpm / 90.0)) ** 2
         combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (self.levelled, self.plain))
@@ -82,7 +92,7 @@ class _Window:
 
 def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None) -> Counts:
     """The last 10 s of an upright band-passed wave ``(n,)`` counted by beats, by harmonics and by those of its slopes, each
-    with ``rest_rule.FIGURES``; with what a network believes, its own rate and the mean over all beats as well, each with
+    with ``rule.FIGURES``; with what a network believes, its own rate and the mean over all beats as well, each with
     ``FIGURES_BY_BELIEF``. What no pulse has is refused, and beats are vouched for, only without a network: the trees
     that weigh its belief have learnt both."""
     by_beats = seen.counted.bpm
@@ -100,15 +110,19 @@ def count(wave: Floats, seen: Look, rate_hz: float, belief: Belief | None = None
     risen = float(seen.counted.risen[-len(seen_ibi) :][seen_ibi].mean()) if len(ibi) else 0.0
     mean = mean_bpm(late) * (1.0 + risen)
     window = _Window(plain, shares(level, rate_hz), ibi, _common(tail, seen, rate_hz))
-    rates = (by_beats, strongest(window.levelled), strongest(shares((wave[1:] - wave[:-1])[-span:], rate_hz)))
+    rates = {
+        "beats": by_beats,
+        "harmonics": strongest(window.levelled),
+        "slopes": strongest(shares((wave[1:] - wave[:-1])[-span:], rate_hz)),
+    }
     if belief is None:
-        found = [(bpm, window.figures(bpm)) for bpm in _possible(rates) if whole(bpm, plain)]
+        found = [Candidate(bpm, window.figures(bpm), name) for name, bpm in _possible(rates) if whole(bpm, plain)]
         vouched = _vouched(seen, plain)
     else:
         uneven = float(ibi.std() / ibi.mean()) if len(ibi) > 1 else 1.0
         found = [
-            (bpm, (*window.figures(bpm), *belief.figures(bpm), *_steps(late.peak, bpm, mean), uneven))
-            for bpm in _possible((*rates, belief.bpm, mean))
+            Candidate(bpm, (*window.figures(bpm), *belief.figures(bpm), *_steps(late.peak, bpm, mean), uneven), name)
+            for name, bpm in _possible({**rates, "network": belief.bpm, "mean": mean})
         ]
         vouched = 0.0
     doubted_bpm = min(SLOW_BPM, _CLEARLY_FASTER * by_beats) if risen >= MOST else 0.0
@@ -133,8 +147,8 @@ def mean_bpm(beats: BeatList) -> float:
     return 60.0 * len(ibi) / float(ibi.sum()) if len(ibi) > 1 else float("nan")
 
 
-def _possible(rates: Iterable[float]) -> list[float]:
-    return [bpm for bpm in rates if SLOWEST_BPM <= bpm <= FASTEST_BPM]
+def _possible(rates: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(name, bpm) for name, bpm in rates.items() if SLOWEST_BPM <= bpm <= FASTEST_BPM]
 
 
 def _common(tail: Floats, seen: Look, rate_hz: float) -> tuple[float, ...]:

@@ -25,8 +25,8 @@ _CLEAN = 0.9
 
 @dataclass(frozen=True, slots=True)
 class RestRate:
-    """bpm (NaN where nothing was counted), its standard deviation, quality 0 to 1, "beats" or "harmonics", and whether
-    the quality is enough for the rate to be said."""
+    """bpm (NaN where nothing was counted), its standard deviation, quality 0 to 1, which count it is (``Candidate.method``,
+    "" where nothing was counted), and whether the quality is enough for the rate to be said."""
 
     bpm: float
     sd: float
@@ -36,18 +36,18 @@ class RestRate:
 
 
 def choose(counts: Counts, rule: Rule = COUNTED) -> RestRate:
-    """The likeliest of the counts by ``rule``, of equals the earliest: by beats before what is read off a grid; the beats that are vouched for where none is likely enough; the mean over
+    """The likeliest of the counts by ``rule``; the beats that are vouched for where none is likely enough; the mean over
     clean beats where they do not keep step with it."""
-    odds = [(rule(figures), bpm) for bpm, figures in counts.candidates if bpm > counts.doubted_bpm]
-    worth, bpm = max(odds, key=itemgetter(0), default=(0.0, float("nan")))  # of equals the first, the finest
+    odds = [(rule(one.figures), one.bpm, one.method) for one in counts.candidates if one.bpm > counts.doubted_bpm]
+    # of equals the first: by beats, before what is read off a grid
+    worth, bpm, method = max(odds, key=itemgetter(0), default=(0.0, float("nan"), ""))
     if worth < rule.enough and counts.vouched > worth and counts.beats_bpm > counts.doubted_bpm:
-        worth, bpm = counts.vouched, counts.beats_bpm
-    method = "beats" if bpm == counts.beats_bpm else "harmonics"
+        worth, bpm, method = counts.vouched, counts.beats_bpm, "beats"
     step = in_step(counts.peaks, bpm if bpm > 0 else counts.beats_bpm)
     if step < _IN_STEP and counts.clean >= _CLEAN:
-        worth, bpm, method = counts.clean, counts.mean_bpm, "beats"
+        worth, bpm, method = counts.clean, counts.mean_bpm, "mean"
     elif step < _OUT_OF_STEP:
         worth = min(worth, step)
-    apart = max((abs(bpm - other) for _, other in odds), default=0.0)
+    apart = max((abs(bpm - other) for _, other, _ in odds), default=0.0)
     sd = 0.8 + 0.3 * min(apart, 20.0) + 8.0 * (1.0 - worth)
     return RestRate(bpm, sd, worth, method, worth >= rule.enough)

@@ -43,7 +43,7 @@ def by_weights(offset: float, weights: tuple[float, ...]) -> Rule:
 
 
 def by_trees(trees: BoostedTrees) -> Rule:
-    """The rule of trees grown on ``rest_counts.FIGURES_BY_BELIEF``."""
+    """The rule of trees grown on ``counts.FIGURES_BY_BELIEF``."""
     return Rule(partial(_asked, trees), ENOUGH_BY_TREES)
 
 

@@ -76,9 +76,9 @@ def test_every_figure_is_what_its_name_says(rhythm, bpm, noise, trust):
             expected.append((rate, alike, np.log(rate / 90) ** 2, *combs, between, np.log(odds), burst, *form))
     counts = count(wave, seen, RATE)
     assert len(expected) >= 1
-    found = [(rate, *figures) for rate, figures in counts.candidates]
+    found = [(rate, *figures) for rate, figures, _ in counts.candidates]
     np.testing.assert_allclose(found, np.array(expected, dtype=float), rtol=1e-6, atol=1e-9)
-    assert all(len(figures) == len(rest_rule.FIGURES) for _, figures in counts.candidates)
+    assert all(len(figures) == len(rest_rule.FIGURES) for _, figures, _ in counts.candidates)
     np.testing.assert_array_equal(counts.peaks, peaks)
 
 
@@ -157,7 +157,7 @@ def test_without_a_late_interval_no_beat_is_vouched_clean():
         counts = counted(beats=some, risen=range(late - 1))
         assert (counts.doubted_bpm, counts.clean, len(counts.peaks)) == (0.0, 0.0, late - 7)
         assert np.isnan(counts.mean_bpm)
-        assert all(figures[0] == 0.0 for _, figures in counts.candidates)
+        assert all(figures[0] == 0.0 for _, figures, _ in counts.candidates)
 
 
 def test_slow_beats_are_all_there_are():
@@ -197,4 +197,6 @@ def test_fewer_than_two_intervals_are_as_uneven_as_can_be(beats, uneven):
     share = np.full(len(GRID_BPM), 1.0 / len(GRID_BPM))
     found = count(WAVE, seen, RATE, Belief(share, 0.0))
     assert len(found.candidates) >= 1
-    assert [figures[-1] for _, figures in found.candidates] == pytest.approx([uneven] * len(found.candidates), abs=1e-9)
+    assert [figures[-1] for _, figures, _ in found.candidates] == pytest.approx(
+        [uneven] * len(found.candidates), abs=1e-9
+    )

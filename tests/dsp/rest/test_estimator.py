@@ -62,7 +62,7 @@ def test_the_trees_decide_by_what_the_network_believes():
 def test_a_network_that_believes_in_another_rate_takes_it_away_from_the_counts():
     wave, seen = window(75.0)
     counts = count(wave, seen, RATE, rest_belief.believed(wave, RATE, network(120.0)))
-    *odds, own, mean = [rest_rule.by_trees(trees())(figures) for _, figures in counts.candidates]
+    *odds, own, mean = [rest_rule.by_trees(trees())(figures) for _, figures, _ in counts.candidates]
     assert odds == [pytest.approx(1.0 / (1.0 + np.exp(4.0)))] * 3
     assert mean == odds[0]
     assert own == pytest.approx(1.0 / (1.0 + np.exp(-4.0)))
@@ -74,10 +74,10 @@ def test_its_own_rate_is_counted_too_with_power_of_its_own_or_without():
     for bpm in (75.0, 50.0):
         belief = rest_belief.believed(wave, RATE, network(bpm))
         found = count(wave, seen, RATE, belief)
-        assert [bpm for bpm, _ in found.candidates] == [
-            *(bpm for bpm, _ in without.candidates), belief.bpm, without.mean_bpm
+        assert [one.bpm for one in found.candidates] == [
+            *(one.bpm for one in without.candidates), belief.bpm, without.mean_bpm
         ]  # fmt: skip
-        assert all(len(figures) == len(FIGURES) for _, figures in found.candidates)
+        assert all(len(figures) == len(FIGURES) for _, figures, _ in found.candidates)
 
 
 def test_the_trees_see_how_far_the_beats_keep_step_and_where_their_mean_lies():
@@ -88,14 +88,15 @@ def test_the_trees_see_how_far_the_beats_keep_step_and_where_their_mean_lies():
     x = np.exp(-0.5 * ((t[:, None] - peaks) / 0.08) ** 2).sum(axis=1)
     wave = band_passed(x, RATE)
     found = count(wave, look(x, wave, RATE), RATE, rest_belief.believed(wave, RATE, network(60.0)))
+    assert [one.method for one in found.candidates] == ["beats", "harmonics", "slopes", "network", "mean"]
     late = np.diff(found.peaks)
-    for bpm, figures in found.candidates:
+    for bpm, figures, _ in found.candidates:
         step, away, uneven = figures[-3:]
         assert step == in_step(found.peaks, bpm)
         assert away == pytest.approx(abs(np.log(bpm * late.mean() / 60.0)))
         assert uneven == pytest.approx(late.std() / late.mean())
-    assert found.candidates[-1][0] == pytest.approx(60.0 / late.mean())
-    assert found.candidates[-1][1][-2] == 0.0
+    assert found.candidates[-1].bpm == pytest.approx(60.0 / late.mean())
+    assert found.candidates[-1].figures[-2] == 0.0
 
 
 def test_beside_a_network_nobody_else_vouches_for_beats():

@@ -9,7 +9,7 @@ from edge.dsp import synthesis
 from edge.dsp.ppg.beats import band_passed
 from edge.dsp.rest import rate as rest_rate
 from edge.dsp.rest import rule as rest_rule
-from edge.dsp.rest.counts import Counts, count, in_step
+from edge.dsp.rest.counts import Candidate, Counts, count, in_step
 from edge.dsp.rest.look import look
 from edge.dsp.rest.rate import choose
 from signals import pulse
@@ -63,7 +63,7 @@ def test_beats_that_do_not_keep_step_and_are_not_clean_have_no_rate():
 
 def test_of_counts_as_likely_the_first_is_said():
     alike = (0.9,) * len(rest_rule.FIGURES)
-    counts = Counts(((80.1, alike), (82.0, alike), (79.0, alike)), 80.1, 0.0)
+    counts = Counts(tuple(map(Candidate, (80.1, 82.0, 79.0), [alike] * 3, ("beats", "harmonics", "slopes"))), 80.1, 0.0)
     rate = choose(counts)
     assert (rate.bpm, rate.method) == (80.1, "beats")
 
@@ -71,23 +71,32 @@ def test_of_counts_as_likely_the_first_is_said():
 LIKELY, UNLIKELY = (3.0,), (0.0,)  # logits: 0.953 and 0.5
 
 
+def combs(*rated):
+    """Counts of harmonics: rate and logit of each."""
+    return tuple(Candidate(bpm, figures, "harmonics") for bpm, figures in rated)
+
+
+ONE = {"candidates": combs((60.0, LIKELY)), "mean_bpm": 72.0}
+NO_MORE = {"candidates": combs((60.0, UNLIKELY)), "beats_bpm": 80.0}
+
+
 @pytest.mark.parametrize(
     ("told", "step", "bpm", "quality", "method"),
     [
-        ({"candidates": ((60.0, LIKELY), (90.0, UNLIKELY))}, 1.0, 60.0, 0.9526, "harmonics"),
-        ({"candidates": ((60.0, LIKELY),), "beats_bpm": 60.0}, 1.0, 60.0, 0.9526, "beats"),
-        ({"candidates": ((60.0, LIKELY), (60.5, UNLIKELY)), "doubted_bpm": 60.0}, 1.0, 60.5, 0.5, "harmonics"),
-        ({"candidates": ((60.0, UNLIKELY),), "beats_bpm": 80.0, "vouched": 0.6}, 1.0, 80.0, 0.6, "beats"),
-        ({"candidates": ((60.0, UNLIKELY),), "beats_bpm": 80.0, "vouched": 0.4}, 1.0, 60.0, 0.5, "harmonics"),
-        ({"candidates": ((60.0, LIKELY),), "beats_bpm": 80.0, "vouched": 0.99}, 1.0, 60.0, 0.9526, "harmonics"),
-        ({"beats_bpm": 50.0, "vouched": 0.9, "doubted_bpm": 50.0}, 1.0, None, 0.0, "harmonics"),
+        ({"candidates": combs((60.0, LIKELY), (90.0, UNLIKELY))}, 1.0, 60.0, 0.9526, "harmonics"),
+        ({"candidates": (Candidate(60.0, LIKELY, "network"),), "beats_bpm": 60.0}, 1.0, 60.0, 0.9526, "network"),
+        ({"candidates": combs((60.0, LIKELY), (60.5, UNLIKELY)), "doubted_bpm": 60.0}, 1.0, 60.5, 0.5, "harmonics"),
+        ({**NO_MORE, "vouched": 0.6}, 1.0, 80.0, 0.6, "beats"),
+        ({**NO_MORE, "vouched": 0.4}, 1.0, 60.0, 0.5, "harmonics"),
+        ({"candidates": combs((60.0, LIKELY)), "beats_bpm": 80.0, "vouched": 0.99}, 1.0, 60.0, 0.9526, "harmonics"),
+        ({"beats_bpm": 50.0, "vouched": 0.9, "doubted_bpm": 50.0}, 1.0, None, 0.0, ""),
         ({"beats_bpm": 50.0, "vouched": 0.9, "doubted_bpm": 49.9}, 1.0, 50.0, 0.9, "beats"),
-        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.9}, 0.69, 72.0, 0.9, "beats"),
-        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.9}, 0.7, 60.0, 0.9526, "harmonics"),
-        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.69, 60.0, 0.9526, "harmonics"),
-        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.5, 60.0, 0.9526, "harmonics"),
-        ({"candidates": ((60.0, LIKELY),), "mean_bpm": 72.0, "clean": 0.89}, 0.49, 60.0, 0.49, "harmonics"),
-        ({}, 1.0, None, 0.0, "harmonics"),
+        ({**ONE, "clean": 0.9}, 0.69, 72.0, 0.9, "mean"),
+        ({**ONE, "clean": 0.9}, 0.7, 60.0, 0.9526, "harmonics"),
+        ({**ONE, "clean": 0.89}, 0.69, 60.0, 0.9526, "harmonics"),
+        ({**ONE, "clean": 0.89}, 0.5, 60.0, 0.9526, "harmonics"),
+        ({**ONE, "clean": 0.89}, 0.49, 60.0, 0.49, "harmonics"),
+        ({}, 1.0, None, 0.0, ""),
     ],
 )
 def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, method):
@@ -102,7 +111,7 @@ def test_which_of_the_counts_is_said(monkeypatch, told, step, bpm, quality, meth
 
 def test_the_deviation_grows_with_the_distance_of_the_other_counts_and_with_doubt():
     def sd(*candidates):
-        return choose(Counts(candidates, float("nan"), 0.0), rest_rule.by_weights(0.0, (1.0,))).sd
+        return choose(Counts(combs(*candidates), float("nan"), 0.0), rest_rule.by_weights(0.0, (1.0,))).sd
 
     doubt = 8.0 * (1.0 - 1.0 / (1.0 + np.exp(-3.0)))
     assert sd((60.0, LIKELY)) == pytest.approx(0.8 + doubt)
