@@ -14,7 +14,7 @@ from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
-from edge.config import STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
+from edge.config import METRICS_OF, STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
 from edge.dsp.pcg.decision import Calibration
 from edge.inference import Model
 from edge.kinds import check, construct, table_of
@@ -208,9 +208,21 @@ def places_of(config: Config, calibration: Calibration | None) -> dict[str, Plac
                 if s.bed == name
             },
             frozenset(s.name for s in config.sources.values() if s.bed == name and s.named),
+            _made(s for s in config.sources.values() if s.bed == name) if config.sources else None,
         )
         for name, bed in config.beds.items()
     }
+
+
+def _made(sources: Iterable[SourceConfig]) -> dict[str, frozenset[str] | None]:
+    """The metrics of each source of a bed, and under "" those that are fused of them; None = nobody knows which."""
+    made: dict[str, frozenset[str] | None] = {}
+    for source in sources:
+        known = METRICS_OF.keys() >= set(source.analyzers)
+        made[source.name] = frozenset(m for a in source.analyzers for m in METRICS_OF[a]) if known else None
+    rates = [metric for metrics in made.values() for metric in metrics or () if metric in fusion.METRICS]
+    fused = (fusion.HR,) if len(rates) == 1 else (fusion.HR, fusion.SPREAD) if rates else ()
+    return {**made, "": None if None in made.values() else frozenset(fused)}
 
 
 def keeps_evidence(config: Config) -> bool:

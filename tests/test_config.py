@@ -7,7 +7,7 @@ import re
 import pytest
 
 from edge.assembly import ModelShelf, build_lanes, places_of
-from edge.config import STREAM_OF, load, parse
+from edge.config import METRICS_OF, STREAM_OF, load, parse
 from edge.kinds import kinds
 from edge.names import RULE
 from edge.types import ConfigError
@@ -205,15 +205,18 @@ def test_a_bed_knows_what_its_analyzers_look_at_and_which_of_them_the_configurat
     assert place.sources == {"a": ("murmur", "rhythm"), "b": ("pulse", "rhythm", "murmur")}
 
 
-def test_the_first_part_of_the_metrics_of_every_analyzer_is_known():
+def test_the_metrics_of_every_shipped_analyzer_are_known():
     config = parse(
         "".join(f'[sources.{one}]\nkind = "synthetic"\nanalyzers = ["{one}"]\n' for one in kinds("analyzers"))
     )
     found = {}
     for name, source in config.sources.items():
         ((analyzer,),) = [lane.analyzers.values() for lane in build_lanes(config, source, ModelShelf())]
-        (found[name],) = {metric.partition(".")[0] for metric in analyzer.metrics}
-    assert found == STREAM_OF
+        found[name] = tuple(analyzer.metrics)
+    assert found == METRICS_OF
+    assert {a: {m.partition(".")[0] for m in metrics} for a, metrics in found.items()} == {
+        a: {stream} for a, stream in STREAM_OF.items()
+    }
 
 
 def test_a_missing_file_is_one_line(tmp_path):
@@ -287,3 +290,27 @@ def test_the_folder_is_the_registry():
 def test_a_value_out_of_its_range_is_found_where_the_file_is_read(text, said):
     with pytest.raises(ConfigError, match=re.escape(said)):
         parse(text)
+
+
+def test_what_can_come_of_each_source_is_known_where_the_analyzers_are_shipped_ones():
+    text = """
+    [beds.bed1]
+    [sources.node]
+    bed = "bed1"
+    kind = "synthetic"
+    analyzers = ["pulse"]
+    [sources.cam]
+    bed = "bed1"
+    kind = "camera"
+    """
+    (place,) = places_of(parse(text), None).values()
+    assert place.metrics == {
+        "node": {"ppg.hr"},
+        "cam": {"camera.hr", "camera.quality"},
+        "": {"fused.hr", "fused.spread"},
+    }
+    (alone,) = places_of(parse(text.partition("[sources.cam]")[0]), None).values()
+    assert alone.metrics == {"node": {"ppg.hr"}, "": {"fused.hr"}}
+    (rhythm,) = places_of(parse(text.partition("[sources.cam]")[0].replace("pulse", "rhythm")), None).values()
+    assert rhythm.metrics == {"node": {"ppg.rhythm", "ppg.quality", "ppg.perfusion"}, "": frozenset()}
+    assert places_of(parse("[beds.bed1]"), None)["bed1"].metrics is None

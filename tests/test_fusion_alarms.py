@@ -98,3 +98,26 @@ def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
     assert (spread.value, spread.quality, spread.reason) == (None, 0.0, "low_quality")
     just = fused(lane("node/ppg.hr", 75.0, 0.5), lane("cam/camera.hr", 110.0, 0.9))["fused.spread"]
     assert (just.value, just.quality) == (35.0, 0.5)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_where_one_of_two_that_differed_is_away_they_differ_no_more(restarted):
+    board, fusion, told = Board({"bed1": rules_from({}, fused=True)}, boot="b"), Fusion(), []
+    for t in range(90):
+        readings = [lane("node/ppg.hr", 70.0, t=float(t))]
+        readings += [lane("cam/camera.hr", 110.0, t=float(t))] if t < 40 else []
+        for fused_one in (f for reading in readings for f in fusion.update(reading)):
+            told += board.update(fused_one)
+        if restarted and t == 42:
+            state, fusion = fusion.state(), Fusion()
+            fusion.restore(state)
+    assert [(a.condition, a.t, a.presence) for a in told] == [("hr_disagree", 22.0, "on"), ("hr_disagree", 52.0, "off")]
+
+
+def test_where_there_never_were_two_nothing_is_said_of_their_difference():
+    told = run(hop("node/ppg.hr", 0.0, 1.0, [70.0] * 30))
+    assert {f.metric for f in told} == {"fused.hr"}
+    lanes = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 200) + hop("cam/camera.hr", 0.0, 1.0, [72.0] * 20)
+    both = run(sorted(lanes, key=lambda r: r.t))
+    alone = [f.t for f in both if f.metric == "fused.spread" and f.reason == "no_signal"]
+    assert (alone[0], alone[-1]) == (22.0, 81.0), "for a minute, longer than an alarm takes to end"

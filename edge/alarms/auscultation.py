@@ -39,7 +39,8 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 class Place:
     """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
     watch it, with the analyzers of each; None = not said. streams: by source, what its analyzers look at; named: sources
-    from which all of that must come, since the configuration itself names their analyzers."""
+    from which all of that must come, since the configuration itself names their analyzers. metrics: what each source can
+    tell, under "" what is fused of several, None where nobody knows; None = not said."""
 
     person: str = ""
     site: str = ""
@@ -47,6 +48,7 @@ class Place:
     sources: Mapping[str, Sequence[str]] | None = None
     streams: Mapping[str, frozenset[str]] = field(default_factory=dict)
     named: frozenset[str] = frozenset()
+    metrics: Mapping[str, frozenset[str] | None] | None = None
 
 
 NO_PLACE: Final = Place()
@@ -168,7 +170,10 @@ class Auscultation:
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; what the configuration says anew counts more."""
         person, site = saved["configured"]
-        self.new_person = person != self.place.person
+        self.new_person = self.place.person not in (
+            person,
+            saved["person"],
+        )  # the file may have caught up with a command
         if self.new_person:
             return
         self.person, self.by = saved["person"], saved["by"]

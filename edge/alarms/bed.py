@@ -69,6 +69,7 @@ class Bed:
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
         self.watches, self._streams, self._named = place.sources, place.streams, place.named
+        self._metrics = place.metrics
         self.announced: dict[str, frozenset[str]] = {}
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
@@ -111,10 +112,15 @@ class Bed:
         looked_at = self._streams.get(source, frozenset())
         return looked_at if source in self._named else looked_at & self.announced.get(source, frozenset())
 
-    def unfed(self, feed: str) -> bool:
-        """Whether no source of the configuration feeds it: it is of a source that is no more, or of several and none is."""
-        source, watches = feed.partition("/")[0], self.watches or {}
-        return source not in watches if source else not watches
+    def unfed(self, line: Lifecycle, feed: str) -> bool:
+        """Whether nothing of the configuration feeds it: the rule goes by other metrics, or no source tells this one."""
+        source, _, metric = feed.partition("/")
+        if metric not in line.rule.metrics:
+            return True
+        if self._metrics is None:
+            return False
+        told = self._metrics.get(source, frozenset())
+        return told is not None and metric not in told
 
     def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
         """The event of a transition, numbered; none without a transition."""
@@ -122,16 +128,30 @@ class Bed:
             return []
         self.seq += 1
         if change.what in SOUNDS:
-            line.sounded_seq = self.seq
+            line.sounded_seq, line.sounded_at = self.seq, change.t
         delivery = self.deliveries.follow(line.id, change, line.priority, command.by if command else "")
         return [self.alarm(line, change, command, delivery)]
 
     def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
-        """An event for every line that sounds: its silence has changed, its presence has not."""
+        """An event for every line that sounds: its silence has changed, its presence has not. By the clock (no command)
+        what was told after ``t`` was told so already; a command may have waited while more was told."""
         found: list[Alarm] = []
         for line in self.lines.values():
-            if line.presence in ("on", "latched") and line.changed_at <= t:
+            if line.presence in ("on", "latched") and (command is not None or line.changed_at <= t):
                 found += self.tell(line, line.note(what, t), command)
+        return found
+
+    def begin_with_person(self, t: float, command: Command | None = None) -> list[Alarm]:
+        """Another person lies there: what was raised for the one before is over, and so is every silence."""
+        found: list[Alarm] = []
+        for line in self.lines.values():
+            if line.rule.kind == "physiological":
+                found += self.tell(line, line.end_with_person(t), command)
+        if self.ignores(t):
+            self.standby_until = t
+        if self.paused_until is not None:
+            self.paused_until = None
+            found += self.tell_unseen("resumed", t, command)
         return found
 
     def tell_unconfirmed(self, now: float) -> list[Alarm]:
@@ -151,7 +171,7 @@ class Bed:
     ) -> Alarm:
         """The alarm as it is from ``change`` on, with the bed's last number."""
         rule = line.rule
-        limit = rule.severe_limit if line.severe else rule.limit
+        limit = rule.severe_limit if line.told_severe else rule.limit
         source = line.id.split("/")[2] if rule.name in PER_SOURCE else ""
         optional = {
             "paused_until": _later(self.paused_until, change.t),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from edge.alarms.auscultation import NO_PLACE, Place
@@ -257,11 +258,11 @@ class Board:
             for bed, line in self._lines():
                 if not line.rule.enabled:
                     found += bed.tell(line, line.end(t, "unwatched"))
-                elif bed.watches is not None and line.rule.kind == "physiological":
-                    found += bed.tell(line, line.unwatch(bed.unfed, t))
-            for bed, line in self._lines():
-                if bed.auscultation.new_person and line.rule.kind == "physiological":
-                    found += bed.tell(line, line.end_with_person(t))
+                elif line.rule.kind == "physiological":
+                    found += bed.tell(line, line.unwatch(partial(bed.unfed, line), t))
+            for bed in self._beds.values():
+                if bed.auscultation.new_person:
+                    found += bed.begin_with_person(t)
             for bed, line in self._lines():
                 if line.presence in ("on", "latched"):
                     bed.deliveries.join(line.id, line.priority, t)

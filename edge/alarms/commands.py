@@ -16,7 +16,7 @@ from edge.alarms.bed import Bed
 from edge.alarms.conditions import DRILL
 from edge.alarms.judge import Finding
 from edge.alarms.lifecycle import Lifecycle
-from edge.types import Alarm, Command
+from edge.types import DEVICE_BED, Alarm, Command
 
 Answer = tuple[bool, str, list[Alarm]]
 _PERSON_LONGEST: Final = 64
@@ -69,6 +69,8 @@ def shelve(bed: Bed, command: Command) -> Answer:
 
 def standby(bed: Bed, command: Command) -> Answer:
     """Ignore the bed's readings for ``seconds`` (0 ends it); what they had raised is over, states of sources stay."""
+    if bed.name == DEVICE_BED:
+        return False, "the device itself is no bed that can be empty", []
     seconds, refusal = _seconds(command, bed.rules.standby_max_s)
     if refusal:
         return False, refusal, []
@@ -102,20 +104,19 @@ def reset(bed: Bed, command: Command) -> Answer:
 
 def site(bed: Bed, command: Command) -> Answer:
     """The microphone sits at another site from now on, or at none; with another ``person`` all begins anew."""
-    wanted, person = command.site.upper(), command.person
+    wanted, person = command.site.upper(), command.person.strip()
     listens = bed.auscultation.place.calibration is not None
     if not listens and not (wanted == "NONE" and person):
         return False, f"nothing listens to a heart in {bed.name}: site none, with a person, is all that can be said", []
     if wanted not in (*SITES, "NONE"):
         return False, f"site needs 'site', one of {', '.join(SITES)} or none, not {command.site!r}", []
+    if command.person and not person:
+        return False, "'person' is blank", []
     if len(person) > _PERSON_LONGEST or not person.isprintable():
         return False, f"'person' has at most {_PERSON_LONGEST} printable characters", []
     another = bool(person) and person != bed.auscultation.person
     bed.auscultation.move("" if wanted == "NONE" else wanted, command.t, by=command.by, person=person)
-    found: list[Alarm] = []
-    for line in bed.lines.values():
-        if another and line.rule.kind == "physiological":
-            found += bed.tell(line, line.end_with_person(command.t), command)
+    found = bed.begin_with_person(command.t, command) if another else []
     if not listens:
         return True, "another person lies there" if another else "the same person lies there", found
     where = "listening at no named site" if wanted == "NONE" else f"listening at {wanted}"
@@ -188,8 +189,10 @@ def _meant(bed: Bed, command: Command) -> tuple[Lifecycle | None, str]:
 
 
 def _outdated(line: Lifecycle, command: Command) -> str:
-    """Why nobody who answers that event can have seen what stands now; "" where it has not sounded since."""
-    if command.seq is None or command.seq >= line.sounded_seq:
+    """Why nobody who answers that event, or answered then, can have seen what stands now; "" where they can."""
+    if command.seq is None:
+        return f"{line.id} has sounded since: look at it as it is now" if line.sounded_at > command.t else ""
+    if command.seq >= line.sounded_seq:
         return ""
     return f"{line.id} has sounded again since event {command.seq}: look at it as it is now"
 

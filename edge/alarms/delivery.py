@@ -129,10 +129,13 @@ class Deliveries:
             yield alarm_id, due
 
     def join(self, alarm_id: str, priority: str, t: float) -> None:
-        """An alarm that sounds since before there was such a chain is asked after from ``t``, s, on."""
-        if alarm_id not in self._posts and self.chain.covers(priority, alarm_id.split("/")[1]):
-            self._posts[alarm_id] = _Post()
-            self._posts[alarm_id].due = t
+        """An alarm that sounds since before there was such a chain, or so long a one, is asked after from ``t``, s, on."""
+        post = self._posts.get(alarm_id)
+        if post is None and self.chain.covers(priority, alarm_id.split("/")[1]):
+            post = self._posts[alarm_id] = _Post()
+            post.due = t
+        elif post is not None and post.nobody and post.asked < len(self.chain.roles):
+            post.due = t
 
     def receive(self, alarm_id: str, role: str, by: str) -> bool:
         """A role has the alarm; False where nobody is waited for."""
@@ -150,7 +153,7 @@ class Deliveries:
         """Everything needed to go on, in JSON's types."""
         return {
             alarm_id: {
-                "asked": post.asked,
+                "asked": list(self.chain.names[: post.asked]),
                 "due": post.due,
                 "local": post.local,
                 "received": post.received,
@@ -160,13 +163,14 @@ class Deliveries:
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
-        """Go on from ``snapshot()``, its times moved by ``shift_s``; a shorter chain is at its end sooner."""
+        """Go on from ``snapshot()``, its times moved by ``shift_s``: a shorter chain is at its end sooner, and of another one
+        who was not asked is the next."""
         self._posts = {}
         if not self.chain:
             return
         for alarm_id, state in saved.items():
             post = self._posts[alarm_id] = _Post()
-            post.asked = min(state["asked"], len(self.chain.roles))
+            post.asked = _asked_already(state["asked"], self.chain.names)
             post.due = None if state["due"] is None else state["due"] + shift_s
             post.local, post.received, post.by = state["local"], state["received"], state["by"]
 
@@ -182,6 +186,13 @@ class Deliveries:
             "nobody": post.nobody,
             "annunciator": post.local and self.chain.bell,
         }
+
+
+def _asked_already(asked: Sequence[str] | int, names: Sequence[str]) -> int:
+    """How many roles of the chain, from its first on, were asked; older states kept their number alone."""
+    if isinstance(asked, int):
+        return min(asked, len(names))
+    return next((n for n, name in enumerate(names) if name not in asked), len(names))
 
 
 def chain_from(mapping: Mapping[str, Any]) -> Chain:

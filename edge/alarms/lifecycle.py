@@ -59,7 +59,8 @@ class Lifecycle:
         self.shelved_until: float | None = None
         self.changed_at = 0.0
         self.realarms = 0
-        self.sounded_seq = 0  # number of the event at which it last sounded
+        self.sounded_seq = 0  # number of the event at which it last sounded, and when that was, s
+        self.sounded_at = 0.0
         self._boot = boot
         self._number = 0
         self._top = rule.priority
@@ -75,6 +76,12 @@ class Lifecycle:
     def severe(self) -> bool:
         """Whether a feed is past the severe limit."""
         return any(feed.is_severe for feed in self._feeds.values())
+
+    @property
+    def told_severe(self) -> bool:
+        """Whether the occurrence is told at the severe limit: to its end, whatever a feed says by then."""
+        rule = self.rule
+        return self.severe or (rule.severe_limit is not None and self.priority == rule.severe_priority != rule.priority)
 
     def says(self, feed: str) -> bool:
         """Whether ``feed`` last said that the condition holds."""
@@ -257,6 +264,7 @@ class Lifecycle:
             "shelved_until": self.shelved_until,
             "realarms": self.realarms,
             "sounded_seq": self.sounded_seq,
+            "sounded_at": self.sounded_at,
             "number": self._number,
             "top": self._top,
             "sounded": self._sounded,
@@ -275,7 +283,8 @@ class Lifecycle:
         self.realarms, self._number = saved["realarms"], saved["number"]
         self.since, self.changed_at = saved["since"] + shift_s, saved["changed_at"] + shift_s
         self._sounded = saved["sounded"] + shift_s
-        self.sounded_seq = saved.get("sounded_seq", 0)  # absent in states of older versions
+        self.sounded_seq = saved.get("sounded_seq", 0)  # absent in states of older versions, as the next
+        self.sounded_at = saved.get("sounded_at", saved["since"]) + shift_s
         until = saved["shelved_until"]
         self.shelved_until = None if until is None else until + shift_s
         for name, state in saved["feeds"].items():

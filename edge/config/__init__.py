@@ -43,11 +43,15 @@ ANALYZERS_OF = {
 ANALYZERS_BY_STREAM = {"ppg": ("pulse", "rhythm"), "pcg": ("murmur",), "video": ("camera_pulse",)}
 """What reads a stream of that kind, by itself or behind its transforms."""
 
-STREAM_OF = {
-    analyzer: "camera" if stream == "video" else stream
-    for stream, analyzers in ANALYZERS_BY_STREAM.items()
-    for analyzer in analyzers
+METRICS_OF = {
+    "pulse": ("ppg.hr",),
+    "rhythm": ("ppg.rhythm", "ppg.quality", "ppg.perfusion"),
+    "murmur": ("pcg.murmur", "pcg.hr", "pcg.quality"),
+    "camera_pulse": ("camera.hr", "camera.quality"),
 }
+"""What each of the shipped analyzers tells; of others only they themselves know."""
+
+STREAM_OF = {analyzer: metrics[0].partition(".")[0] for analyzer, metrics in METRICS_OF.items()}
 """What the metrics of an analyzer begin with."""
 
 TRANSFORMS_OF = {"camera_pulse": {"video": "face_roi"}}

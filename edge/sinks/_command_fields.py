@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.nearest import nearest
 from edge.plain import json_of
 
 LONGEST_BYTES: Final = 4096
@@ -34,11 +35,19 @@ class Said:
     names: Mapping[str, Any]
     refusal: str = ""
 
-    def fields(self, *, needs: Collection[str], may: Collection[str]) -> dict[str, Any]:
+    def fields(self, *, needs: Collection[str], may: Collection[str], beside: Collection[str] = ()) -> dict[str, Any]:
         """The texts of these names, "" where one that may be there is not, with ``seconds`` and ``seq``, None where
-        they are not; raises RefusedCommandError for the first that cannot be so."""
+        they are not; raises RefusedCommandError for the first that cannot be so. beside: names that are read elsewhere.
+
+        A name that nobody knows is refused as well, for without the one that was meant a command may mean more; but not
+        one with a ``_`` in front, as programs mark what is their own.
+        """
         if self.refusal:
             raise RefusedCommandError(self.refusal)
+        known = (*needs, *may, *beside, "seconds", "seq")
+        for key in self.names:
+            if key not in known and not key.startswith("_"):
+                raise RefusedCommandError(f"unknown field {key[:_TEXT_MAX]!r}{nearest(key, known)}")
         for key in needs:
             if not isinstance(self.names.get(key), str) or not self.names[key]:
                 raise RefusedCommandError(f"needs {key!r}, a text")

@@ -144,3 +144,38 @@ def test_an_alarm_older_than_its_chain_is_asked_after_one_role_at_a_time():
     assert (deliveries.says("bed1/brady")["asked"], list(deliveries.overdue(109.9))) == (["station"], [])
     assert list(deliveries.overdue(110.0)) == [("bed1/brady", 110.0)]
     assert deliveries.says("bed1/brady")["asked"] == ["station", "charge"]
+
+
+@pytest.mark.parametrize(
+    ("names", "asked_next"),
+    [
+        (("station", "charge", "doctor"), "doctor"),
+        (("matron", "charge"), "matron"),
+        (("station", "matron"), "matron"),
+        (("station", "charge"), None),
+        (("charge", "station"), None),
+        (("station",), None),
+    ],
+)
+def test_who_is_new_in_a_chain_that_found_nobody_is_asked_after_a_restart(names, asked_next):
+    one = Deliveries(CHAIN)
+    one.follow(ID, change("raised", 0.0), "high")
+    assert list(one.overdue(10.0)) + list(one.overdue(30.0)) == [(ID, 10.0), (ID, 30.0)]
+    two = Deliveries(Chain(tuple(Role(name, 10.0) for name in names), minimum="high"))
+    two.restore(json.loads(json.dumps(one.snapshot())))
+    two.join(ID, "high", 40.0)
+    assert [(alarm_id, two.says(ID)["asked"][-1]) for alarm_id, _ in two.overdue(40.0)] == (
+        [(ID, asked_next)] if asked_next else []
+    )
+    assert two.says(ID)["annunciator"], "the bed rings on until somebody has it"
+    assert two.says(ID)["nobody"] is (asked_next is None)
+
+
+def test_a_state_that_kept_only_how_many_were_asked_is_read():
+    one = Deliveries(CHAIN)
+    one.follow(ID, change("raised", 0.0), "high")
+    saved = one.snapshot()
+    saved[ID]["asked"] = 1
+    two = Deliveries(CHAIN)
+    two.restore(saved)
+    assert two.snapshot() == one.snapshot()

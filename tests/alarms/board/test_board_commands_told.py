@@ -9,6 +9,7 @@ import pytest
 from board_told import board, hr, rates, say, standing, through_json, what
 from edge import inference
 from edge.alarms.auscultation import Place
+from edge.alarms.delivery import Chain, Role
 from edge.dsp.pcg.decision import Calibration
 from edge.types import Reading, SourceStatus
 
@@ -188,6 +189,8 @@ def listening():
         ("none", "p2", True, "listening at no named site, to another person", {BRADY}),
         ("AV", "p" * 65, False, "'person' has at most 64 printable characters", set()),
         ("AV", "p\n2", False, "'person' has at most 64 printable characters", set()),
+        ("AV", "  ", False, "'person' is blank", set()),
+        ("AV", " p1 ", True, "listening at AV", set()),
         ("XV", "p2", False, "site needs 'site', one of AV, MV, PV, TV or none, not 'XV'", set()),
         ("", "", False, "site needs 'site', one of AV, MV, PV, TV or none, not ''", set()),
     ],
@@ -237,3 +240,59 @@ def test_what_is_wrong_with_a_sensor_is_told_whoever_lies_there():
     for t in (20.5, 21.5):
         told += one.update(hr(t, None, reason="sensor_off"))
     assert what(told) == [("bed1/sensor_off/node", "on", "raised")]
+
+
+@pytest.mark.parametrize(("site", "kept"), [("MV", True), ("none", False)])
+def test_another_person_is_not_silenced_by_a_pause_or_by_standby_for_the_one_before(site, kept):
+    one = board(places=PLACES if kept else {"bed1": Place("p1")})
+    one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
+    one.tick(10.0)
+    one.command(say("pause", 11.0, seconds=600))
+    one.command(say("standby", 12.0, seconds=600))
+    same, told = one.command(say("site", 13.0, site=site, person="p1"))
+    assert (same.ok, told, one.paused_until("bed1"), one.standby_until("bed1", 13.0)) == (True, [], 611.0, 612.0)
+    result, told = one.command(say("site", 14.0, site=site, person="p2"))
+    assert (result.ok, what(told)) == (True, [(CAM, "on", "resumed")])
+    assert (one.paused_until("bed1"), one.standby_until("bed1", 14.0)) == (None, None)
+    assert what(one.update(replace(AF, t=18.0))) == [(AF_ID, "on", "raised")]
+
+
+@pytest.mark.parametrize("what_ends", ["pause", "site"])
+def test_an_end_of_a_pause_that_waited_while_more_was_told_is_told_after_it(what_ends):
+    """Else the last event says that the bed is paused, and a bell goes by that."""
+    one = board(chain=Chain((Role("station", 5.0),)), places=PLACES)
+    one.command(say("pause", 1.0, seconds=600))
+    one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
+    told = one.tick(6.0) + one.tick(11.0)
+    assert [a.evidence["change"] for a in told] == ["raised", "unconfirmed"]
+    assert told[-1].evidence["paused_until"] == 601.0
+    ended = say("pause", 10.5, seconds=0) if what_ends == "pause" else say("site", 10.5, site="MV", person="p2")
+    ((_, last),) = [one.command(ended)]
+    assert [(a.id, a.t, a.evidence["change"], "paused_until" in a.evidence) for a in last] == [
+        (CAM, 11.0, "resumed", False)
+    ]
+
+
+@pytest.mark.parametrize(("name", "fields"), [("ack", {}), ("received", {"role": "station"})])
+def test_an_answer_given_before_an_alarm_sounded_is_not_taken_for_one_to_it(name, fields):
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0}}, chain=Chain((Role("station", 5.0),)))
+    (raised,) = one.update(hr(10.0, 43.0))
+    occurrence = {"occurrence": raised.occurrence}
+    early, told = one.command(say(name, 9.9, **occurrence, **fields))
+    assert (early.ok, early.text, told) == (False, f"{BRADY} has sounded since: look at it as it is now", [])
+    one.update(hr(12.0, 38.0))
+    early, told = one.command(say(name, 11.9, **occurrence, **fields))
+    assert (early.ok, told) == (False, [])
+    assert one.command(say(name, 12.0, **occurrence, **fields))[0].ok
+
+
+def test_the_device_itself_is_never_in_standby():
+    result, told = board().command(say("standby", 1.0, bed="_device", seconds=60))
+    assert (result.ok, result.text, told) == (False, "the device itself is no bed that can be empty", [])
+
+
+def test_an_alarm_told_at_its_severe_limit_is_told_so_to_its_end():
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0, "off_delay_s": 0}})
+    texts = [alarm.text for alarm in one.update(hr(1.0, 30.0))]
+    texts += [alarm.text for alarm in one.command(say("standby", 2.0, seconds=60))[1]]
+    assert texts == ["Heart rate 30 below 40 bpm"] * 2

@@ -14,6 +14,7 @@ from edge.alarms.rules import rules_from
 from edge.types import Fault, Reading, SourceStatus
 
 CHAIN = Chain((Role("station", 30.0), Role("charge", 30.0)))
+OVER = [("bed1/brady", "off", "unwatched")]
 
 
 def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_with_it_it_stands():
@@ -22,19 +23,41 @@ def test_after_a_restart_without_the_source_that_raised_it_an_alarm_is_over_and_
     one.update(hr(4.0, None, reason="sensor_off"))
     one.update(hr(6.0, None, reason="sensor_off"))
     state = through_json(one)
-    for sources, ended in ((["node", "cam"], []), (["cam"], [("bed1/brady", "off", "unwatched")]), (None, [])):
-        places = {"bed1": Place(sources=None if sources is None else dict.fromkeys(sources, ("pulse",)))}
-        two = board(boot="next", state=state, shift_s=0.0, places=places)
-        assert what(two.tick(7.0)) == ended
+    rate = frozenset({"ppg.hr"})
+    for metrics, ended in (
+        ({"node": rate, "cam": rate}, []),
+        ({"node": None}, []),
+        (None, []),
+        ({"cam": rate}, OVER),
+        ({"node": frozenset({"ppg.rhythm"})}, OVER),
+    ):
+        two = board(boot="next", state=state, shift_s=0.0, places={"bed1": Place(metrics=metrics)})
+        assert what(two.tick(7.0)) == ended, metrics
 
 
-@pytest.mark.parametrize(("sources", "ended"), [({"node": ("pulse",)}, []), ({}, [("bed1/brady", "off", "unwatched")])])
-def test_what_several_lanes_raised_together_stands_while_there_is_any(sources, ended):
+@pytest.mark.parametrize(("metrics", "ended"), [({"": frozenset({"fused.hr"})}, []), ({"": frozenset()}, OVER)])
+def test_what_several_lanes_raised_together_stands_while_there_is_any(metrics, ended):
     rules = {"brady": {"metrics": ["fused.hr"], "on_delay_s": 0}}
     one = board(rules)
     one.update(hr(0.0, 43, source="", metric="fused.hr"))
-    two = board(rules, boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place(sources=sources)})
+    two = board(rules, boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place(metrics=metrics)})
     assert what(two.tick(1.0)) == ended
+
+
+@pytest.mark.parametrize(("before", "after"), [("ppg.hr", "fused.hr"), ("fused.hr", "ppg.hr")])
+def test_what_a_metric_raised_by_which_the_rule_goes_no_more_is_over_and_hides_no_new_alarm(before, after):
+    def ruled(metric, **kw):
+        metrics = {"node": frozenset({"ppg.hr"}), "": frozenset({"fused.hr"})}
+        rules = {"brady": {"metrics": [metric], "on_delay_s": 0, "severe_on_delay_s": 0}}
+        return board(rules, places={"bed1": Place(metrics=metrics)}, **kw)
+
+    one = ruled(before)
+    one.update(hr(0.0, 30.0, metric=before, source="" if before == "fused.hr" else "node"))
+    one.command(say("ack", 1.0))
+    two = ruled(after, boot="next", state=through_json(one), shift_s=0.0)
+    assert what(two.tick(2.0)) == OVER
+    raised = two.update(hr(3.0, 30.0, metric=after, source="" if after == "fused.hr" else "node"))
+    assert what(raised) == [("bed1/brady", "on", "raised")]
 
 
 def test_an_alarm_of_a_condition_that_is_no_more_is_forgotten_with_its_way_to_people():
@@ -151,6 +174,16 @@ def test_another_person_in_the_configuration_ends_what_was_said_of_the_one_befor
     assert [a.id for a in two.active()] == ["bed1/source_lost/cam"]
 
 
+def test_a_configuration_that_caught_up_with_the_command_ends_nothing():
+    one = board(places={"bed1": Place("p1", "MV")})
+    one.command(say("site", 0.0, site="none", person="p2"))
+    rates(one, [43] * 5, start=4.0)
+    for person, ended in (("p2", []), ("p1", []), ("p3", [("bed1/brady", "off", "person")])):
+        two = board(boot="next", state=through_json(one), shift_s=0.0, places={"bed1": Place(person, "MV")})
+        assert what(two.tick(10.0)) == ended
+        assert [status.person for status in two.statuses(10.0)] == ["p3" if ended else "p2"]
+
+
 def test_a_board_that_was_told_nothing_goes_on_with_nothing():
     assert board(boot="next", state=through_json(board())).tick(1000.0) == []
 
@@ -180,7 +213,7 @@ def test_a_line_that_stood_for_nothing_has_no_end_and_what_latched_is_still_show
     one = board(beds=("bed1", "bed2"))
     rates(one, [43])
     rates(one, [38, 70, 70], bed="bed2")
-    places = dict.fromkeys(("bed1", "bed2"), Place(sources={"cam": ("pulse",)}))
+    places = dict.fromkeys(("bed1", "bed2"), Place(metrics={"cam": frozenset({"ppg.hr"})}))
     two = board(beds=("bed1", "bed2"), boot="next", state=through_json(one), shift_s=0.0, places=places)
     assert two.tick(4.0) == []
     assert [(a.id, a.presence) for a in two.active()] == [("bed2/brady", "latched")]

@@ -52,6 +52,12 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "seq": "1"}, "'seq'"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "seq": -1}, "'seq'"),
         ("explode", {"command_id": "c", "by": "n", "t": now_iso()}, "unknown command"),
+        (
+            "ack",
+            {"command_id": "c", "by": "n", "t": now_iso(), "idd": "bed1/af"},
+            "unknown field 'idd'; did you mean 'id'?",
+        ),
+        ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "alarm": "bed1/af"}, "unknown field 'alarm'; valid: "),
         ("ack", b"{" + b" " * 5000 + b"}", "too long"),
         ("ack", b"[" * 4000, "not JSON"),
         ("pause", b'{"command_id": "c", "by": "n", "seconds": NaN}', "not JSON"),

@@ -195,8 +195,12 @@ def test_what_is_no_command_is_answered_with_the_reason_and_does_nothing(page, t
 
 def test_who_sent_a_command_is_told_by_the_session_and_by_nothing_in_it(page):
     with page.live() as live:
-        Watcher(live).kind("hello")
-        ask(live, "ack", by="somebody else", role="charge-nurse", person="p2")
+        watcher = Watcher(live)
+        watcher.kind("hello")
+        for name, text in {"by": "somebody else", "role": "charge-nurse", "person": "p2"}.items():
+            ask(live, "ack", **{name: text})
+            watcher.wait(lambda i, name=name: i["k"] == "c" and f"unknown field {name!r}" in i["text"])
+        ask(live, "ack", _by="somebody else")
         command = page.commands.get(timeout=5.0)
         assert (command.by, command.role, command.person) == ("page:page", "", "")
 
