@@ -15,19 +15,20 @@ from campaign.scaled_clock import ScaledClock
 from edge.demo.face_video import Scene, frames
 
 _SECONDS = 10.0
+_FPS = 15.0
 _NOISE = 1.5  # standard deviation, in steps of brightness
 
 
 class PictureServer:
     """A context manager; ``url`` is what the camera source opens. mode: live, repeating (one picture), hanging."""
 
-    def __init__(self, clock: ScaledClock, *, fps: float = 15.0) -> None:
-        scene = Scene(heart_rate_bpm=66.0, fps=fps, width=320, height=240)
+    def __init__(self, clock: ScaledClock) -> None:
+        scene = Scene(heart_rate_bpm=66.0, fps=_FPS, width=320, height=240)
         self._faces = [face.astype(np.int16) for face in frames(scene, _SECONDS)]
         self._random = np.random.default_rng(1)
         size = self._faces[0].size
         self._noise = np.rint(self._random.normal(0.0, _NOISE, 2 * size)).astype(np.int16)
-        self.clock, self.fps, self.mode = clock, fps, "live"
+        self.clock, self.mode = clock, "live"
         self.stop = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"camera": self}))
         self._server.daemon_threads = True
@@ -77,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
                 head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                 self.wfile.write(head.encode() + picture + b"\r\n")
                 n += 1
-                camera.clock.sleep(max(0.0, begin + n / camera.fps - camera.clock.now()))
+                camera.clock.sleep(max(0.0, begin + n / _FPS - camera.clock.now()))
         except OSError:
             pass
 

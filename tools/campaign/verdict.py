@@ -33,7 +33,6 @@ class Verdict:
     lost: int = 0
     late: int = 0
     recovery_s: float | None = None
-    per_s: float | None = None
     rss_mb: tuple[float, float] = (0.0, 0.0)
     files: int = 0
     latency_ms: tuple[float, float] | None = None

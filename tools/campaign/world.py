@@ -41,6 +41,8 @@ off_delay_s = 0
 [sinks.journal]
 """
 _COMPLETE_S = 60.0
+_WITHIN_S = 60.0
+"""How long what must arrive is waited for, real seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +144,26 @@ class World:
     def expect(self, held: bool, text: str) -> None:
         self.verdict.demand(held, text)
 
-    def expect_event(self, condition: str, presence: str, *, since: int = 0, within_s: float = 60.0) -> None:
-        """An alarm event arrives, within so many real seconds, among the messages from index ``since`` on."""
-        held = self.nurse.wait(lambda: self.nurse.knows(condition, presence, since), within_s)
-        self.expect(held, f"no {condition} {presence} within {within_s:.0f} s")
+    def expect_event(self, condition: str, presence: str, *, since: int = 0) -> None:
+        """An alarm event arrives, within ``_WITHIN_S``, among the messages from index ``since`` on."""
+        held = self.nurse.wait(lambda: self.nurse.knows(condition, presence, since), _WITHIN_S)
+        self.expect(held, f"no {condition} {presence} within {_WITHIN_S:.0f} s")
 
-    def expect_said(self, alarm: str, presence: str, *, since: int = 0, within_s: float = 60.0) -> None:
+    def expect_said(self, alarm: str, presence: str) -> None:
         """The device says so itself, whether or not anybody hears it."""
 
         def said() -> bool:
-            return any((s["alarm"], s["presence"]) == (alarm, presence) for s in self.device.said[since:])
+            return any((s["alarm"], s["presence"]) == (alarm, presence) for s in self.device.said)
 
-        self.expect(self.device.wait(said, within_s), f"{alarm} is not {presence} within {within_s:.0f} s")
+        self.expect(self.device.wait(said, _WITHIN_S), f"{alarm} is not {presence} within {_WITHIN_S:.0f} s")
 
-    def expect_reading(
-        self, found: Callable[[Mapping[str, Any]], bool], *, since: int = 0, within_s: float = 60.0
-    ) -> None:
+    def expect_reading(self, found: Callable[[Mapping[str, Any]], bool], *, since: int = 0) -> None:
         """A reading for which ``found`` holds arrives among the messages from index ``since`` on."""
 
         def seen() -> bool:
             return any(m.fields and "/reading/" in m.topic and found(m.fields) for m in self.nurse.messages[since:])
 
-        self.expect(self.nurse.wait(seen, within_s), f"no such reading within {within_s:.0f} s")
+        self.expect(self.nurse.wait(seen, _WITHIN_S), f"no such reading within {_WITHIN_S:.0f} s")
 
     def complete(self) -> bool:
         """Whether everything said so far has arrived."""

@@ -27,13 +27,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import compare
 import numpy as np
 import suite
 import wheels
 from root import CannotError, Root, aarch64_runs, need_root
+
+from edge.inference.card import VariantId
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -62,7 +64,7 @@ READS = {
     "tests": (*_PROGRAM, "tests"),
 }
 """What a stage's result rests on."""
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
+VARIANTS = get_args(VariantId)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ import heapq
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -25,11 +26,12 @@ from edge.demo.face_video import Scene, frames, write_video
 from edge.demo.patient import RATES_HZ, ROUND_S, Patient
 from edge.demo.settings import ALARMS
 from edge.dsp.synthesis import Episode, beats
+from edge.inference.card import VariantId
 from edge.kinds import construct
 from edge.recording import RecordingWriter
 from edge.types import Block
 
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
+VARIANTS = get_args(VariantId)
 MODELS = ("rhythm", "murmur", "camera_pulse")
 VIDEO_S = 60.0
 _FPS = 15.0

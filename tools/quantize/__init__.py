@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from variants import VARIANTS
 
 from quantize.compact import unnamed
 from quantize.convert import litert_fp32, litert_int8, onnx_fp32, onnx_int8
@@ -104,7 +105,7 @@ def export(
     files["litert-int8"] = (f"{name}.int8.tflite", litert_int8(files["litert-fp32"][1], calibration))
     arrays = {f"in_{i}": np.concatenate([g[i] for g in golden]).astype(np.float32) for i in range(len(golden[0]))}
     variants, runs = [], {}
-    for variant in ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32"):
+    for variant in VARIANTS:
         file, content = files[variant]
         content = unnamed(content) if variant.startswith("litert") else content
         (out / file).write_bytes(content)

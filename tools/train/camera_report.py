@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 from camera_pulse import measure, split
 from camera_traces import generate, lifeless, waveforms
 from data_folder import DATA
+from variants import VARIANTS
 
 from edge import inference
 from edge.analyzers.camera_pulse import build
@@ -35,7 +36,6 @@ from edge.dsp.face.columns import COLUMNS
 from edge.lane import Lane
 from edge.types import Block, Reading
 
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 SEED = 4001
 SECONDS = 13.5
 AXES: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {

@@ -21,6 +21,7 @@ from scipy.special import expit
 
 from edge.dsp.ppg import quality
 from edge.dsp.ppg.beats import BeatList, Upright, find_beats
+from edge.dsp.rhythm.decision import LABELS
 from edge.dsp.rhythm.features import RATE_HZ, WINDOW_S, features, prepared
 from edge.types import Window
 
@@ -30,7 +31,7 @@ PLETH_HZ, ECG_HZ = 125.0, 250.0
 SURE = 0.9
 SURELY_NOT = 0.05
 ALIKE = 0.8
-_AF = 5
+_AF = LABELS.index("AF")
 _IRREGULAR = 0.06
 _BEATS = 60
 _RIDGE = 1e-2

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().parent)]
 
 from data_folder import DATA
+from variants import VARIANTS
 
 from edge import inference
 from edge.dsp import synthesis
@@ -40,7 +41,6 @@ HOP_S, KEEP_S = 2.0, 16.0
 SHAKEN, SWING_S = (1.0, 4.0), 3.0
 """The top of the factors on a shaken recording's own movement lies between these; they wander at this pace."""
 VERSION = "1.2.0"
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 
 
 def sequence(path: Path, speed: float, rng=None):
@@ -130,7 +130,7 @@ def generated(count: int):
 def ship(net, training, folder: Path) -> None:
     """The four files, golden vectors and the card."""
     import torch
-    from motion_net import parameters
+    from net_size import parameters
     from quantize import export
 
     rows = rows_of(training)

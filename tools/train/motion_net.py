@@ -44,10 +44,6 @@ class MotionNet(nn.Module):
         return self.layers(x)
 
 
-def parameters(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
-
-
 def prior():
     p = torch.exp(-0.5 * ((torch.log(BPM) - np.log(PRIOR_BPM)) / PRIOR_SD) ** 2)
     return p / p.sum()

@@ -26,7 +26,8 @@ import torch
 from data_folder import DATA
 from murmur import FOLDS, SPLIT_SEED
 from murmur_augment import Batches
-from murmur_net import multiply_adds, parameters
+from murmur_net import multiply_adds
+from net_size import parameters
 from numpy.typing import NDArray
 from roc import auroc
 

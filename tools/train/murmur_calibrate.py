@@ -244,9 +244,9 @@ def patient_figures(found: Cross) -> dict[str, float]:
     return out
 
 
-def ece(p: NDArray[np.float64], y: NDArray[np.bool_], bins: int = 10) -> float:
+def ece(p: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
     """Expected calibration error in ten equal bins."""
-    b = np.minimum((p * bins).astype(int), bins - 1)
+    b = np.minimum((p * 10).astype(int), 9)
     return (
         float(sum(abs(y[b == k].mean() - p[b == k].mean()) * (b == k).mean() for k in np.unique(b))) if len(p) else 0.0
     )

@@ -14,6 +14,7 @@ import numpy as np
 from murmur_calibrate import FOREIGN_LIMIT, Heard
 from murmur_data import samples_of
 from numpy.typing import NDArray
+from variants import VARIANTS
 
 from edge import inference
 from edge.analyzers import murmur
@@ -21,17 +22,15 @@ from edge.dsp.pcg.decision import Scores, sigmoid
 from edge.lane import Lane
 from edge.types import Block
 
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 _BESIDE = ("periodicity", "low", "high", "hidden", "feigned")
 
 
 class Quartet:
     """A model that answers as onnx-int8 and notes what the others say of the same input."""
 
-    def __init__(self, root: Path, variants: Sequence[str] = VARIANTS) -> None:
-        self._models = [inference.load("murmur", root=root, variant=v) for v in variants]
+    def __init__(self, root: Path) -> None:
+        self._models = [inference.load("murmur", root=root, variant=v) for v in VARIANTS]
         self.card, self.identity = self._models[0].card, self._models[0].identity
-        self.variants = tuple(variants)
         self.noted: list[NDArray[np.float32]] = []
 
     def run(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:

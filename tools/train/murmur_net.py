@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from edge.dsp.pcg.frontend import BANDS, FRAMES
 
+_HEADS = 3  # murmur, unknown, foreign
+_DROPOUT = 0.1
+
 
 def _separable(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
     padding = (kernel[0] // 2, kernel[1] // 2)
@@ -39,7 +42,7 @@ class _Residual(nn.Module):
 class MurmurNet(nn.Module):
     """``channels`` after the first layer, the squeeze, and either half of the bottleneck; the default is what ships."""
 
-    def __init__(self, channels: Sequence[int] = (8, 16, 24, 32), heads: int = 3, dropout: float = 0.1) -> None:
+    def __init__(self, channels: Sequence[int] = (8, 16, 24, 32)) -> None:
         super().__init__()
         a, b, c, d = channels
         self.squeeze = nn.Sequential(
@@ -61,18 +64,13 @@ class MurmurNet(nn.Module):
             nn.Conv2d(d, d, 1, bias=False),
             nn.BatchNorm2d(d),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Conv2d(d, heads, 1),
+            nn.Dropout(_DROPOUT),
+            nn.Conv2d(d, _HEADS, 1),
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         over_time = self.expansion(self.bottleneck(self.squeeze(x)))
         return over_time.mean(dim=(2, 3)), over_time.squeeze(2)
-
-
-def parameters(model: nn.Module) -> int:
-    """Number of weights."""
-    return sum(p.numel() for p in model.parameters())
 
 
 def multiply_adds(model: nn.Module) -> int:

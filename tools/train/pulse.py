@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 import pulse_rule
 import synthetic_ppg
 from data_folder import DATA
-from pulse_trees import VARIANTS
+from variants import VARIANTS
 
 from edge.dsp import synthesis
 from edge.dsp.ppg import quality
@@ -128,7 +128,7 @@ def generated(count: int):
 def ship(net, found, trees: Path, folder: Path) -> None:
     """The four files, the trees, golden vectors and the card."""
     import torch
-    from pulse_net import parameters
+    from net_size import parameters
     from quantize import export
 
     card = {

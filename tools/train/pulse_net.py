@@ -136,10 +136,6 @@ def _seen(rng, wave):
     return wave
 
 
-def parameters(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
-
-
 def fit(waves: Waves, seed: int) -> PulseNet:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)

@@ -38,6 +38,7 @@ SEED, FOLDS = 0, 5
 SPAN_S, LEAST_S, GRID_HZ = 16.0, 8.0, 100.0
 ENDS_S = np.arange(30.0, 201.0, 10.0)
 RIGHT_BPM = 5.0
+RIGHT_SHARE = 0.988
 RIDGE = 1.0
 DEAD = 160
 LIMITS = (0.0, 0.5, 0.7, 0.75, rest_rule.ENOUGH, 0.85, 0.9, 0.95, 0.98)
@@ -107,9 +108,9 @@ def dead_windows(count: int = DEAD, seed: int = SEED):
     return [Window("file/ppg", 0.0, SPAN_S, t, x[:, None], GRID_HZ, 1.0, ()) for x in waves]
 
 
-def collect_dead(count: int = DEAD, seed: int = SEED):
-    """Counts of so many windows of nothing but movement."""
-    return [counted(window) for window in dead_windows(count, seed)]
+def collect_dead():
+    """Counts of ``DEAD`` windows of nothing but movement."""
+    return [counted(window) for window in dead_windows()]
 
 
 def cross_validated(found, dead):
@@ -154,11 +155,11 @@ def lines(answers):
         yield f"quality >= {limit:.2f}: said {coverage:.3f}, within 5 bpm {within:.4f}, MAE {error:.2f}; slow {at_slow}"
 
 
-def surest(answers, share: float = 0.988) -> float:
-    """The largest share of all windows, surest first, of which ``share`` are within 5 bpm."""
+def surest(answers) -> float:
+    """The largest share of all windows, surest first, of which ``RIGHT_SHARE`` are within 5 bpm."""
     told = sorted((a for a in answers if not np.isnan(a[3])), key=lambda a: -a[4])
     right = np.cumsum([abs(bpm - truth) <= RIGHT_BPM for _, _, truth, bpm, _ in told]) / np.arange(1, len(told) + 1)
-    return float(np.flatnonzero(right >= share).max(initial=-1) + 1) / len(answers)
+    return float(np.flatnonzero(right >= RIGHT_SHARE).max(initial=-1) + 1) / len(answers)
 
 
 def worst_record(answers, limit: float) -> int | None:

@@ -30,6 +30,7 @@ from data_folder import DATA
 from pulse_gaps import GAPS, dropped
 from pulse_rule import LEAST_S, SPAN_S
 from tree_tables import laid_out
+from variants import VARIANTS
 
 from edge.dsp.boosted_trees import BoostedTrees
 from edge.dsp.rest import rule as rest_rule
@@ -37,7 +38,6 @@ from edge.dsp.rest.counts import FIGURES_BY_BELIEF
 from edge.dsp.rest.rate import choose
 from edge.types import Window
 
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 DEPTH = 3
 GROWTH = {"max_iter": 120, "learning_rate": 0.06, "l2_regularization": 5.0}
 FOREIGN = {
@@ -191,7 +191,9 @@ def main() -> int:
     worst = pulse_rule.worst_record(answers, rest_rule.ENOUGH_BY_TREES)
     others = [a for a in answers if a[0] != worst]
     least = pulse_rule.surest(answers), pulse_rule.surest(others)
-    print(f"surest share with 0.988 within 5 bpm: {least[0]:.3f}; without record {worst}: {least[1]:.3f}")
+    print(
+        f"surest share with {pulse_rule.RIGHT_SHARE:g} within 5 bpm: {least[0]:.3f}; without record {worst}: {least[1]:.3f}"
+    )
     print(f"late or with gaps: {at_enough(judged(gapped, by_fold))}")
     for gap_s, every_s in GAPS[1:]:
         said = at_enough(judged(collect(path, readers, lost(gap_s, every_s)), by_fold))

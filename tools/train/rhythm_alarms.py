@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(Path(__file__).resolve().par
 
 import icu_pulses
 import rhythm
+from calibrate import RULES
 from data_folder import DATA
 from icu_pulses import PLETH_HZ, Foreign
 from rhythm_report import model_of
@@ -35,7 +36,6 @@ from edge.alarms.rules import rules_from
 from edge.analyzers.rhythm import build
 from edge.types import Reading, Window
 
-RULES = ((1, 1), (2, 3), (3, 5), (4, 5), (5, 7), (6, 8))
 _SPACING_S, _WINDOW_S, _HOP_S = 10.0, 10.0, 2.0
 _SPAN_S = 190.0
 _LEAST = 10  # windows a record must have that are sure, of 19

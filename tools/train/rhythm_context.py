@@ -22,7 +22,7 @@ NONE_LIMIT = 0.25
 """Over it a window is refused: fewer than one in a thousand of real ones, and most of the noise that passed at a half."""
 SPECIFICITY = 0.955
 """The AF threshold is the least that keeps this share of the other rhythms' windows from being called AF."""
-_AF = 5
+_AF = LABELS.index("AF")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

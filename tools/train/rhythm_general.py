@@ -36,6 +36,7 @@ from rhythm_trees import Both, network_of, said
 from roc import auroc
 
 from edge.dsp.boosted_trees import BoostedTrees
+from edge.dsp.rhythm.decision import LABELS
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ SHARES = (1.0, 0.9, 0.8, 0.6, 0.0)
 _OF_THEMSELVES = 0.945
 """Specificity of the threshold in the tables of windows by themselves, since 1.5.0."""
 _DRAWS = 400
-_AF, _NONE = 5, 6
+_AF, _NONE = LABELS.index("AF"), len(LABELS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

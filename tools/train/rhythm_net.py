@@ -56,8 +56,3 @@ class RhythmNet(nn.Module):
         """What is seen of the wave itself, ``(b, 128)``."""
         x = self.body(self.stem(wave))
         return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
-
-
-def parameters(model: nn.Module) -> int:
-    """Number of weights."""
-    return sum(p.numel() for p in model.parameters())

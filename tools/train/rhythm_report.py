@@ -12,23 +12,24 @@ from typing import Any
 import numpy as np
 import torch
 from data_folder import DATA
+from net_size import parameters
 from numpy.typing import NDArray
 from rhythm_context import NONE_LIMIT, Constants, alone, cross_fitted
 from rhythm_data import Windows
 from rhythm_fit import Scale
-from rhythm_net import parameters
 from rhythm_trees import DEPTH, SHARE, Both, said
 from roc import auroc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import quantize
 from evaluation.rhythm import predict
+from variants import VARIANTS
 
 from edge.dsp.rhythm.decision import LABELS, blended
 from edge.dsp.rhythm.features import FEATURES, TOLD
 
 VERSION = "1.7.0"
-_AF = 5
+_AF = LABELS.index("AF")
 
 
 def line(name: str, logits: NDArray[np.float64], label: NDArray[np.int64]) -> str:
@@ -52,9 +53,6 @@ def calibration_card(scale: Scale, constants: Constants) -> dict[str, Any]:
         "feature_mean": [round(float(x), 6) for x in scale.mean],
         "feature_sd": [round(float(x), 6) for x in scale.sd],
     }
-
-
-VARIANTS = ("onnx-int8", "onnx-fp32", "litert-int8", "litert-fp32")
 
 
 def export_folds(

@@ -36,7 +36,7 @@ from edge.inference import Model
 
 Floats = NDArray[np.float64]
 
-_PAC, _AF = 2, 5
+_PAC, _AF = LABELS.index("PAC"), LABELS.index("AF")
 _DRAWS = 1000
 _RULES = ((1, 1), (3, 5), (5, 7), (6, 8))
 _WAYS = {"in context": True, "each by itself": False}

@@ -14,7 +14,7 @@ from rhythm_net import RhythmNet
 from tree_tables import laid_out
 
 from edge.dsp.boosted_trees import BoostedTrees
-from edge.dsp.rhythm.decision import blended
+from edge.dsp.rhythm.decision import LABELS, blended
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ DEPTH = 4
 _ICU_AF, _ICU_OTHER, _NO_PULSE = 0.005, 0.01, 0.03
 """What all ICU windows of AF, all others, and all that is no pulse weigh of what all real ones weigh."""
 _GROWTH = {"max_iter": 100, "learning_rate": 0.1, "l2_regularization": 1.0, "max_features": 0.5}
-_AF = 5
+_AF = LABELS.index("AF")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
