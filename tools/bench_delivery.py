@@ -24,12 +24,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
+from campaign.broker import find
 
 from edge.config import parse
 from edge.demo.broker import free_port
 from edge.program.service import Service, build_service
 from edge.types import Reading
-from tools.campaign.broker import find
 
 CONFIG = """
 [device]

@@ -126,7 +126,7 @@ def alarms(entries: Sequence[Entry], every_s: float) -> list[Entry]:
         if isinstance(entry, Tick) and entry.t >= alarm_due:
             alarm_due += every_s
             name = f"b.bed1.af.{int(entry.t)}"
-            fields = {"t": entry.t, "since": entry.t - 40.0, "evidence": {"change": "raised"}}
+            fields: dict[str, Any] = {"t": entry.t, "since": entry.t - 40.0, "evidence": {"change": "raised"}}
             kind = ("physiological", "medium", "on")
             found.append(Alarm("bed1/af", name, *kind, text="AF", condition="af", bed="bed1", **fields))
     return found
@@ -156,6 +156,7 @@ def record(folder: Path, base: Sequence[Entry], span_s: float, seconds: float) -
     entries = [e for e in again(base, span_s, seconds) if (e.t_end if isinstance(e, Block) else e.t) <= seconds]
     clock = ManualClock()
     one = recorder.build(clock=clock, boot="bench", state_dir=folder)
+    assert one is not None
     share = cost(one, clock, entries, seconds)
     one.close()
     raw: dict[str, int] = {}
@@ -164,12 +165,14 @@ def record(folder: Path, base: Sequence[Entry], span_s: float, seconds: float) -
         raw[kind] = raw.get(kind, 0) + len(pack(entry))
     clock = ManualClock()
     alone = recorder.build(clock=clock, boot="nocam", state_dir=folder)
+    assert alone is not None
     cost(alone, clock, [e for e in entries if getattr(e, "source", "") != "cam"], seconds)
     alone.close()
     told = alarms(entries, every_s=300.0)
     clock = ManualClock()
     layout = {"bed1": {"sources": {"node": "", "cam": ""}}}
     two = evidence.build(clock=clock, boot="bench", state_dir=folder, layout=layout)
+    assert two is not None
     of_evidence = cost(two, clock, told, seconds)
     two.close()
     sizes = [p.stat().st_size for p in two.root.glob("*.evrec")]

@@ -5,7 +5,7 @@
     python tools/calibrate.py rhythm --data ... --pred predictions.csv --card models/rhythm   also into its card.toml
 
 predictions.csv is what ``tools/evaluate.py`` or ``tools/train/NAME.py --cross-validate`` writes: the people in it must
-be unseen by the model. The unit is a person (``tools.conformal``); a refusal counts as missed. Confirmation runs
+be unseen by the model. The unit is a person (``tools/conformal.py``); a refusal counts as missed. Confirmation runs
 the product's own ``Detector`` over each person's windows in file order, 10 s apart; those of liu2022 may not be
 contiguous, so its alarms an hour are of the windows, not of hours at a bedside. A person is falsely alerted by the
 windows that are no events, put one after the other; and in file order, as at a bedside, where an alarm begins and
@@ -29,9 +29,11 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
+from conformal import smallest_alpha, threshold
+
 from edge.alarms.detector import Detector
+from edge.alarms.judge import Verdict
 from edge.alarms.rules import rules_from
-from tools.conformal import smallest_alpha, threshold
 
 WINDOW_S = 10.0
 RULES = ((1, 1), (2, 3), (3, 5), (4, 5), (5, 7), (6, 8))
@@ -168,7 +170,7 @@ def _confirm(scored: Scored, at: float, k: int, n: int) -> dict[str, Any]:
 def _follow(scores: np.ndarray, at: float, k: int, n: int) -> list[bool]:
     settings = {"k": k, "n": n, "spacing_s": WINDOW_S, "off_delay_s": 0}
     detector = Detector(rules_from({"af": settings})["af"])
-    verdicts = ["unknown" if math.isnan(score) else "yes" if score >= at else "no" for score in scores]
+    verdicts: list[Verdict] = ["unknown" if math.isnan(score) else "yes" if score >= at else "no" for score in scores]
     return [detector.feed(i * WINDOW_S, verdict) for i, verdict in enumerate(verdicts)]
 
 

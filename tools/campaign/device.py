@@ -154,9 +154,11 @@ class Device:
             self._changed.notify_all()
 
     def _status(self, key: str, pid: int | None = None) -> int:
-        assert self._process is not None or pid is not None
+        if pid is None:
+            assert self._process is not None
+            pid = self._process.pid
         try:
-            with open(f"/proc/{pid or self._process.pid}/status", encoding="utf-8") as lines:
+            with open(f"/proc/{pid}/status", encoding="utf-8") as lines:
                 return next((int(line.split()[1]) for line in lines if line.startswith(key)), 0)
         except OSError:
             return 0

@@ -66,9 +66,9 @@ def network_stalled(world: World) -> None:
     since = len(world.device.notes)
     stalled_s = world.pick(7.0, 120.0)
     world.flood(int(10 * stalled_s), 10.0, wait=False)
-    world.wire.stall()
+    world.relay.stall()
     world.wait(stalled_s)
-    world.wire.heal()
+    world.relay.heal()
     world.healed()
     world.flooded(since, stalled_s)
 
@@ -77,7 +77,7 @@ def network_stalled(world: World) -> None:
 def network_slow(world: World) -> None:
     """The way to the broker carries 6 kB/s."""
     world.device.settled()
-    world.wire.bytes_per_s = 6000.0
+    world.relay.bytes_per_s = 6000.0
     world.flood(int(world.pick(40, 600)), 4.0)
     world.healed()
 
@@ -86,13 +86,13 @@ def network_slow(world: World) -> None:
 def broker_refuses(world: World) -> None:
     """Connections are cut off at once, then the broker authorizes nobody, then everybody again."""
     world.device.settled()
-    world.wire.refusing = True
+    world.relay.refusing = True
     world.broker.stop()
     world.raise_and_clear("finger")
     world.wait(world.pick(2.0, 60.0))
     world.broker.configure(PERSISTENT.replace("true", "false", 1).format(folder=world.folder / "broker"))
     world.broker.start()
-    world.wire.refusing = False
+    world.relay.refusing = False
     world.raise_and_clear("finger")
     world.wait(world.pick(2.0, 60.0))
     said = world.device.wait(lambda: "not authorized" in world.device.log(), 30.0)
@@ -123,7 +123,7 @@ def broker_over_quota(world: World) -> None:
     """Alarm events are refused with "quota exceeded" (PUBACK 0x97) for a while."""
     world.raise_and_clear("finger")
     world.device.settled()
-    world.wire.over_quota = True
+    world.relay.over_quota = True
     world.flood(int(world.pick(60, 2000)), 30.0)
-    world.wire.over_quota = False
+    world.relay.over_quota = False
     world.healed()

@@ -106,6 +106,12 @@ class World:
         """Of the device's clock: what this machine takes for anything is so much longer by it."""
         return self.fault.speed if self.short else 1.0
 
+    @property
+    def relay(self) -> Wire:
+        """The wire; only a fault with ``wire=True`` has one."""
+        assert self.wire is not None
+        return self.wire
+
     def pick(self, short: float, long: float) -> float:
         return short if self.short else long
 

@@ -37,12 +37,12 @@ def gather(recording: Path, out: Path) -> None:
         kept.setdefault(model.name, []).append(tuple(np.array(x) for x in inputs))
         return run(model, *inputs)
 
-    Model.run = spy  # type: ignore[method-assign]
+    Model.run = spy  # type: ignore[method-assign, assignment]
     try:
         edge_vitals(["replay", str(recording)])
     finally:
         Model.run = run  # type: ignore[method-assign]
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, card in cards().items():
         with np.load(card.folder / card.golden.file) as golden:
             for i in range(len(card.inputs)):
@@ -53,7 +53,7 @@ def gather(recording: Path, out: Path) -> None:
 
 def answer(inputs: Path, out: Path) -> None:
     """Every variant on every row; a variant that cannot be used ends it, in one line."""
-    answers = {}
+    answers: dict[str, Any] = {}
     with np.load(inputs) as given:
         for name, card in cards().items():
             rows = [given[f"{name}/in_{i}"] for i in range(len(card.inputs))]

@@ -168,9 +168,9 @@ class Proof:
                     table.failed.append(f"{name}: {(lines_of(told, stderr=True) or ['no answer'])[-1]}")
                     continue
                 theirs.write_text(told.stdout, encoding="utf-8")
-            events = [path.read_text(encoding="utf-8").splitlines() for path in (ours, theirs)]
-            compare.replays(name, *events, table)
-            say(f"  {name}: {len(events[1])} events")
+            here, there = (path.read_text(encoding="utf-8").splitlines() for path in (ours, theirs))
+            compare.replays(name, here, there, table)
+            say(f"  {name}: {len(there)} events")
         allowed = ", ".join(f"{v:g} {unit or '(other)'}" for unit, v in compare.READING_ATOL.items())
         rule = f"allowed: {allowed}; words and reasons equal; at least {100 * compare.AGREEING:g} % of readings; all alarms"
         return Outcome([*table.lines(), rule], table.failed)

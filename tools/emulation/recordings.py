@@ -90,9 +90,9 @@ def main() -> int:
             writer = RecordingWriter(file, {"config": CONFIG, "variants": dict.fromkeys(MODELS, variant)})
             for block in blocks:
                 writer.add(block)
-    video = {"fps": _FPS, "width": 400, "height": 300, "seed": 1}
     sinus = beats([Episode(0.0, "sinus", 70.0)], VIDEO_S + 10.0, seed=1)
-    write_video(folder / "face.avi", seconds=VIDEO_S, beats=sinus.t, **video)
+    video = folder / "face.avi"
+    write_video(video, seconds=VIDEO_S, beats=sinus.t, fps=_FPS, width=400, height=300, seed=1)
     return 0
 
 

@@ -120,7 +120,8 @@ def ours_camera(path: str) -> Job:
     parts = (inference.load("camera_pulse"), face_roi.build())
 
     def run() -> list[float | None]:
-        said = [r.value for r in watch(path, parts=parts)[0] if r.metric == "camera.hr" and r.value is not None]
+        rates = (r.value for r in watch(path, parts=parts)[0] if r.metric == "camera.hr")
+        said = [value for value in rates if value is not None and not isinstance(value, str)]
         return [_number(np.median(said)) if said else None]
 
     return run, 1

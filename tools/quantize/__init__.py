@@ -134,8 +134,8 @@ def export(
         pair = [_RUNNERS[runtime](files[f"{runtime}-{p}"][1]) for p in ("int8", "fp32")]
         report[runtime] = _parity(runtime, pair, parity or golden, kinds[0])
         print(report[runtime])
-    for variant in variants:
-        print(f"{variant['file']:<28} {variant['bytes']:>8} bytes")
+    for made in variants:
+        print(f"{made['file']:<28} {made['bytes']:>8} bytes")
     return report
 
 
@@ -211,5 +211,6 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _npz(arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **dict(arrays))
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(buffer, **named)
     return buffer.getvalue()

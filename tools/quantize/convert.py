@@ -45,7 +45,7 @@ def onnx_int8(fp32: bytes, calibration: Sequence[Arrays]) -> bytes:
     from onnxruntime.quantization.calibrate import CalibrationDataReader
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Samples(CalibrationDataReader):  # type: ignore[misc]
+    class Samples(CalibrationDataReader):
         def __init__(self) -> None:
             self._rest = iter(calibration)
 

@@ -146,7 +146,8 @@ def train(people, *, samples: int, epochs: int, seed: int):
         order, total = torch.randperm(samples), 0.0
         for k in range(samples // 64):
             pick = order[64 * k : 64 * k + 64]
-            loss = loss_of(*net(x[pick].float()), trusted[pick], pulse[pick], bpm[pick])
+            likelihood, gains = net(x[pick].float())
+            loss = loss_of(likelihood, gains, trusted[pick], pulse[pick], bpm[pick])
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -86,7 +86,9 @@ def cell(
 def _clear_face(rng: np.random.Generator, people: list[Any], settings: dict[str, Any]) -> Any:
     """A face with one rate to be found; a range as a setting is drawn from, evenly in its logarithm."""
     while True:
-        drawn = {k: float(np.exp(rng.uniform(*np.log(v)))) if isinstance(v, tuple) else v for k, v in settings.items()}
+        drawn: dict[str, Any] = {
+            k: float(np.exp(rng.uniform(*np.log(v)))) if isinstance(v, tuple) else v for k, v in settings.items()
+        }
         face = generate(rng, people[rng.integers(len(people))], seconds=SECONDS, **drawn)
         if face.clear:
             return face

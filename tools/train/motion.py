@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def sequence(path: Path, speed: float, rng=None):
     else:
         ppg, acc = (_played(x, fs, speed) for x in (ppg, acc))
     centres = np.arange(len(bpm)) * HOP_S + SHORT_S / 2
-    factors = None if rng is None else swings(*ppg.shape, rng)
+    factors = None if rng is None else swings(len(ppg), ppg.shape[1], rng)
     rows, truth = [], []
     for k in range(int((length_s - SHORT_S) // HOP_S) + 1):
         end, begin = (round(s * RATE_HZ) for s in (SHORT_S + k * HOP_S, max(0.0, SHORT_S + k * HOP_S - KEEP_S)))
@@ -198,7 +199,7 @@ def cross_validate(data: Path, work: Path, out: Path, models: Path) -> None:
     from quantize import amend_card
 
     found, at_rest = sequences(data, work), inference.load("pulse")
-    rows = {kind: [] for kind in (*VARIANTS, "rule")}
+    rows: dict[str, list[Any]] = {kind: [] for kind in (*VARIANTS, "rule")}
     for k, name in enumerate(found):
         others = {other: pairs for other, pairs in found.items() if other != name}
         net = fitted(work / f"fold_{k}.pt", others)

@@ -104,6 +104,7 @@ def fit(sequences, seed: int) -> MotionNet:
         if k >= STEPS // 2:
             now = [p.detach().clone() for p in net.parameters()]
             mean = now if mean is None else [AVERAGE * a + (1 - AVERAGE) * b for a, b in zip(mean, now, strict=True)]
+    assert mean is not None
     with torch.no_grad():
         for p, value in zip(net.parameters(), mean, strict=True):
             p.copy_(value)

@@ -29,7 +29,7 @@ class Batches:
 
     augment: 1 is the recipe; 0 leaves time stretch and the pauses of SpecAugment only."""
 
-    def __init__(self, corpus, chosen: NDArray[np.int64], *, seed: int, augment: float = 1.0) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, corpus, chosen: NDArray[np.int64], *, seed: int, augment: float = 1.0) -> None:
         self._corpus, self._augment = corpus, augment
         self._rng = np.random.default_rng(seed)
         self._torch = torch.Generator().manual_seed(seed)
@@ -122,7 +122,7 @@ def _chi_squared(even: Tensor) -> Tensor:
     return even.add(1e-6).log_().neg_()
 
 
-def crops(corpus, index, where, stretch) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+def crops(corpus, index, where, stretch) -> NDArray[np.float32]:
     """Log power ``(n, 40, 250)`` of recordings ``index``: start at the share ``where``, ``stretch`` frames a frame."""
     first = corpus.offsets[index]
     length = corpus.offsets[index + 1] - first

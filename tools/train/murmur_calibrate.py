@@ -91,7 +91,7 @@ def line(
 def threshold(negative: NDArray[np.float64], weight: NDArray[np.float64], share: float = SPECIFICITY) -> float:
     """The probability that ``share`` of the weight of these logits stays under."""
     order = np.argsort(negative)
-    at = np.searchsorted(np.cumsum(weight[order]) / weight.sum(), share)
+    at = int(np.searchsorted(np.cumsum(weight[order]) / weight.sum(), share))
     return decision.sigmoid(float(negative[order][min(at, len(negative) - 1)])) + 1e-6
 
 

@@ -112,7 +112,9 @@ NOISES: dict[str, tuple[Noise, tuple[int, ...]]] = {
 
 def chosen(rows: list[dict[str, str]], label: str) -> list[int]:
     """Places of one recording of each of at most ``PEOPLE`` people with or without a murmur."""
-    rng, seen, places = np.random.default_rng(SEED), set(), []
+    rng = np.random.default_rng(SEED)
+    seen: set[str] = set()
+    places: list[int] = []
     fit = [
         k for k, row in enumerate(rows)
         if row["dataset"] == "circor2022" and row["label_recording"] == label and label in ("present", row["label"])

@@ -87,7 +87,8 @@ def fitted(kept: Path, found, chosen):
         net.load_state_dict(torch.load(kept, weights_only=True))
         return net.eval()
     print(f"{kept.name}: {chosen.sum()} windows", flush=True)
-    net = fit(Waves(*(x[chosen] for x in found[:4]), found[4]), SEED)
+    wave, bpm, record, end = (x[chosen] for x in found[:4])
+    net = fit(Waves(wave, bpm, record, end, found[4]), SEED)
     torch.save(net.state_dict(), kept)
     return net
 

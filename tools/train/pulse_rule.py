@@ -128,14 +128,14 @@ def cross_validated(found, dead):
             rows.append(figures)
             right.append(False)
             at.append(k % FOLDS)
-    rows, right, at = np.array(rows), np.array(right, dtype=float), np.array(at)
-    rules = [by_weights(*fitted(rows[at != k], right[at != k])) for k in range(FOLDS)]
+    x, y, of = np.array(rows), np.array(right, dtype=float), np.array(at)
+    rules = [by_weights(*fitted(x[of != k], y[of != k])) for k in range(FOLDS)]
     answers = []
     for n, (i, end, truth, counts) in enumerate(found):
         best = choose(counts, rules[fold[n]]) if counts else None
         answers.append((i, end, truth, best.bpm if best else float("nan"), best.quality if best else 0.0))
     worth = [choose(c, rules[k % FOLDS]).quality if c else 0.0 for k, c in enumerate(dead)]
-    return answers, np.array(worth), fitted(rows, right)
+    return answers, np.array(worth), fitted(x, y)
 
 
 def table(answers):

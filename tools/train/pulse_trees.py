@@ -190,9 +190,9 @@ def main() -> int:
         print(line)
     worst = pulse_rule.worst_record(answers, rest_rule.ENOUGH_BY_TREES)
     others = [a for a in answers if a[0] != worst]
-    least = pulse_rule.surest(answers), pulse_rule.surest(others)
+    surest, without = pulse_rule.surest(answers), pulse_rule.surest(others)
     print(
-        f"surest share with {pulse_rule.RIGHT_SHARE:g} within 5 bpm: {least[0]:.3f}; without record {worst}: {least[1]:.3f}"
+        f"surest share with {pulse_rule.RIGHT_SHARE:g} within 5 bpm: {surest:.3f}; without record {worst}: {without:.3f}"
     )
     print(f"late or with gaps: {at_enough(judged(gapped, by_fold))}")
     for gap_s, every_s in GAPS[1:]:

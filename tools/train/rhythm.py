@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ SEED = 20221
 FOLDS = 7
 PER_CLASS = 3500
 VARIANTS = 2
-FINE = {"epochs": 28, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
+FINE: dict[str, Any] = {"epochs": 28, "rate": 2e-3, "mixed": 5, "none": 3, "average": 0.998, "mixup": 0.3}
 WEAKLY = (2, 1, 3)
 """ICU windows added to a batch of fine-tuning: AF, not AF, not AF though irregular."""
 

@@ -69,8 +69,8 @@ def by_unfitted(judges: dict[int, Judge], windows: Windows, fold: NDArray[np.int
 
 def by_themselves(home: Floats, there: Floats, label: NDArray[np.int64]) -> Told:
     temperature = temperature_of(home, label)
-    told = (np.exp(alone(x, temperature)) for x in (home, there))
-    return Told(*told, there.argmax(axis=1) == _NONE)
+    at_home, elsewhere = (np.exp(alone(x, temperature)) for x in (home, there))
+    return Told(at_home, elsewhere, there.argmax(axis=1) == _NONE)
 
 
 def at_home(p: Floats, label: NDArray[np.int64], threshold: float) -> str:

@@ -161,11 +161,11 @@ def onsets(count: int, seed: int) -> dict[str, Any]:
     for name, told in called.items():
         for k, n in _RULES:
             over = _over(np.array(told), k, n)
-            before = int(over[:, 59].sum())  # told already, falsely: no onset to be told
+            already = int(over[:, 59].sum())  # told already, falsely: no onset to be told
             delays = [10.0 * (int(np.argmax(row[60:])) + 1) for row in over if row[60:].any() and not row[59]]
             p50, p90 = np.quantile(delays, (0.5, 0.9)).round(1) if delays else (None, None)
             spread = {"p50": p50, "p90": p90}
-            found[f"{k} of {n}, {name}"] = {"told_before": before, "told": len(delays), "delay_s": spread}
+            found[f"{k} of {n}, {name}"] = {"told_before": already, "told": len(delays), "delay_s": spread}
     return found
 
 

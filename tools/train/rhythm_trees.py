@@ -71,8 +71,8 @@ def grown(real: Windows, nothing: Windows, weak: Weak, network: RhythmNet, scale
     beside = (af, other, nothing)
     feature = np.concatenate([w.feature for w in (real, *beside)])
     label = np.concatenate([real.label, af.label, likeliest, nothing.label])
-    weight = [share * len(real) / len(w) for share, w in zip((_ICU_AF, _ICU_OTHER, _NO_PULSE), beside, strict=True)]
-    weight = np.repeat([1.0, *weight], [len(w) for w in (real, *beside)])
+    shares = [share * len(real) / len(w) for share, w in zip((_ICU_AF, _ICU_OTHER, _NO_PULSE), beside, strict=True)]
+    weight = np.repeat([1.0, *shares], [len(w) for w in (real, *beside)])
     forest = HistGradientBoostingClassifier(**_GROWTH, max_depth=DEPTH, max_leaf_nodes=2**DEPTH, random_state=seed)
     forest.fit(feature, label, sample_weight=weight)
     nodes = [trees.nodes for of_step in forest._predictors for trees in of_step]

@@ -118,7 +118,10 @@ def _tachycardia(label: str, rng: np.random.Generator) -> Train:
             end = begin + max(rng.uniform(3, 14) * fast, 2.0 if label == "SVT" else 0.0)
     elif shape > 0.35:
         end = rng.uniform(5.0, 9.0)
-    t, times, steps, kinds = -_BEFORE_S, [], [], []
+    times: list[float] = []
+    steps: list[float] = []
+    kinds: list[int] = []
+    t = -_BEFORE_S
     while t < SPAN_S + _AFTER_S:
         inside = begin <= t < end
         step = (fast if inside else base) * (1 + (vary if inside else 0.02) * rng.standard_normal())
