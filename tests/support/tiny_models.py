@@ -1,4 +1,7 @@
-"""A tiny model of every variant on disk, to be used or spoiled by a test."""
+"""A tiny model of every variant on disk, to be used or spoiled by a test.
+
+``python tools/tiny_model.py`` makes it anew, with the extra ``train``; needed only when the format of model folders changes.
+"""
 
 from __future__ import annotations
 
