@@ -34,6 +34,12 @@ def given(tmp_path):
     return written
 
 
+def test_every_model_is_in_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert set(shipped) == {f"models/{path.parent.name}" for path in (ROOT / "models").glob("*/card.toml")}
+
+
 def test_every_extra_that_is_named_is_one_of_the_project():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(EXTRA_OF.values()) <= set(extras)

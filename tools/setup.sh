@@ -1,4 +1,4 @@
-# Sourced by tools/demo and tools/test: a virtual environment in .venv with the extras asked for, made on first use; with
+# Sourced by tools/demo, tools/test and tools/build_deb: a virtual environment in .venv with the extras asked for, made on first use; with
 # OLDEST=1 one in .venv-oldest, of the oldest versions that are allowed.
 # Needs Python 3.11 or newer with venv; PYTHON names another interpreter. A stamp per set of extras makes later starts quick.
 

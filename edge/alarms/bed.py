@@ -38,8 +38,8 @@ class Answered(NamedTuple):
 class Bed:
     """The state of one bed.
 
-    seq: number of its last event; epoch: where the numbers began. heard: per source and stream (a metric's part before
-    the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
+    seq: number of its last event; epoch: where the numbers began. silent_since: per source and stream (a metric's part
+    before the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
     off: sources that are switched off or have ended, of which nothing is missed. announced: by source, streams that the
     device says it sends.
     """
@@ -61,7 +61,7 @@ class Bed:
         self.paused_until: float | None = None
         self.standby_until: float | None = None
         self.lines: dict[str, Lifecycle] = {}
-        self.heard: dict[str, dict[str, float | None]] = {}
+        self.silent_since: dict[str, dict[str, float | None]] = {}
         self.off: set[str] = set()
         self.coverage = Coverage()
         self.coverage_due = 0.0
@@ -227,7 +227,7 @@ class Bed:
             "epoch": self.epoch,
             "paused_until": self.paused_until,
             "standby": None if self.standby_until is None else [self.standby_until] * 2,  # as all versions read it
-            "heard": {source: dict(streams) for source, streams in self.heard.items()},
+            "heard": {source: dict(streams) for source, streams in self.silent_since.items()},
             "analyzers": {source: list(names) for source, names in (self.watches or {}).items()},
             "off": sorted(self.off),
             "announced": {source: sorted(streams) for source, streams in self.announced.items()},
@@ -245,7 +245,7 @@ class Bed:
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby_until = None if standby is None else standby[1] + shift_s
-        self.heard, self.off = {}, set(saved.get("off", ())) if not doubt else set()
+        self.silent_since, self.off = {}, set(saved.get("off", ())) if not doubt else set()
         said = saved.get("announced", {}) if not doubt else {}
         self.announced = {source: frozenset(streams) for source, streams in said.items()}
         analyzed = saved.get("analyzers", {})
@@ -253,9 +253,9 @@ class Bed:
             if not isinstance(streams, Mapping):  # recordings of older versions know no streams
                 continue
             if not doubt:
-                self.heard[source] = dict(streams)
+                self.silent_since[source] = dict(streams)
             elif source in analyzed and list((self.watches or {}).get(source, ())) == analyzed[source]:
-                self.heard[source] = dict.fromkeys(filter(None, streams))  # what spoke before is missed still
+                self.silent_since[source] = dict.fromkeys(filter(None, streams))  # what spoke before is missed still
         self.answered = {name: Answered(*answer) for name, answer in saved["answered"].items()}
         if saved["coverage"] is not None:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)

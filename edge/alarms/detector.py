@@ -102,7 +102,7 @@ class Detector:
                 self.changed_at = t - max(0.0, late_s) if self._clocked else t
                 self._held_s = self._over_s = self.since = None
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Everything needed to go on, in JSON's types."""
         return {
             "votes": [list(vote) for vote in self._votes],
@@ -116,7 +116,7 @@ class Detector:
         }
 
     def restore(self, state: Mapping[str, Any], shift_s: float = 0.0) -> None:
-        """Go on from ``state()``, its times moved by ``shift_s``."""
+        """Go on from ``snapshot()``, its times moved by ``shift_s``."""
         self._votes = [(float(t) + shift_s, bool(yes)) for t, yes in state["votes"]]
         self._t = None if state["t"] is None else float(state["t"]) + shift_s
         self._last = state["last"]

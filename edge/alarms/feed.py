@@ -85,8 +85,8 @@ class Feed:
             "text": self.text,
             "evidence": self.evidence,
             "recent": self.recent,
-            "limit": self.limit.state(),
-            "severe": None if self.severe is None else self.severe.state(),
+            "limit": self.limit.snapshot(),
+            "severe": None if self.severe is None else self.severe.snapshot(),
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float, *, doubt: bool) -> None:

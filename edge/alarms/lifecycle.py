@@ -16,6 +16,7 @@ from edge.alarms.conditions import Condition, priority_of
 from edge.alarms.feed import Feed
 from edge.alarms.judge import Finding
 from edge.types import PRIORITIES
+from edge.types.errors import require
 
 SOUNDS: Final = ("raised", "returned", "escalated", "realarmed", "widened")
 """Changes at which an alarm sounds, anew where it was acknowledged."""
@@ -40,6 +41,9 @@ class Change:
     what: str
     t: float
     presence: str
+
+    def __post_init__(self) -> None:
+        require(self.what in CHANGES, f"unknown change {self.what!r}")
 
 
 class Lifecycle:

@@ -32,7 +32,7 @@ def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
 
 def _expected(bed: Bed, status: SourceStatus) -> list[Alarm]:
     """From a source that is there something must come; of one that is off nothing is missed."""
-    streams = bed.heard.setdefault(status.source, {})
+    streams = bed.silent_since.setdefault(status.source, {})
     bed.off.discard(status.source)
     if status.state in ("online", "degraded"):
         if status.announced:
@@ -77,7 +77,7 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
     """The reading's stream speaks: it is not silent any more."""
     if reading.source in bed.off:
         return []  # of what was still on its way
-    streams, stream = bed.heard.setdefault(reading.source, {}), reading.metric.partition(".")[0]
+    streams, stream = bed.silent_since.setdefault(reading.source, {}), reading.metric.partition(".")[0]
     found = _speaks(bed, reading.source, stream, reading.t)
     if _ANY in streams:
         found += _speaks(bed, reading.source, _ANY, reading.t)
@@ -89,7 +89,7 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
 
 
 def _promise(bed: Bed, source: str) -> None:
-    streams = bed.heard[source]
+    streams = bed.silent_since[source]
     streams.update(dict.fromkeys(bed.promised(source) - streams.keys()))
 
 
@@ -97,7 +97,7 @@ def silent(bed: Bed, now: float) -> list[Alarm]:
     """Streams that spoke once, or are promised, and have not for too long, and sources that are there and never spoke."""
     rule, silent_s = bed.rules["source_lost"], bed.rules.silent_s
     found: list[Alarm] = []
-    for source, streams in bed.heard.items():
+    for source, streams in bed.silent_since.items():
         missing: list[str] = []
         for stream, last in streams.items():
             if last is None:

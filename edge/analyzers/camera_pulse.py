@@ -41,6 +41,7 @@ _COLUMN = {name: i for i, name in enumerate(COLUMNS)}
 _RECENT_S = 2.0
 _FULL = 0.9  # share of the window that must have frames
 _MIN_FPS = 12.0
+_UNSEEN = ("warming_up", "gap")  # reasons for which nobody knows how good the picture is
 _MAX_GAP_S = 0.25
 _DARK = 12.0  # mean brightness, 0..255
 _BRIGHT = 250.0
@@ -174,9 +175,10 @@ class CameraPulse:
         return str(self._model.identity)
 
     def _silent(self, window: Window, reason: str, detail: Mapping[str, Any], *, quality: float = 0.0) -> list[Reading]:
+        seen = None if reason in _UNSEEN else round(quality, 3)
         return [
             Reading("camera.hr", window.end, None, "bpm", quality, reason, detail, model=self._identity),
-            Reading("camera.quality", window.end, round(quality, 3), "", quality, reason),
+            Reading("camera.quality", window.end, seen, "", quality, reason),
         ]
 
 

@@ -74,9 +74,9 @@ def build(
     """Heart rate from PPG of 25 to 500 Hz in any unit, with an accelerometer where there is one.
 
     channel: which channel beats are read from (under motion all are used). hop_s: seconds between readings, at most 3;
-    each looks back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion, rest: how the
-    rate is found under motion and without: "network" for the models motion and pulse, "rule" to do without them, "auto"
-    for the network where a runtime is installed.
+    each looks back over at most 16 s, at least 8. upside_down: "auto", "yes" (raw light intensity) or "no". motion:
+    how the rate is found while the arm moves: "network" by the model `motion`, "rule" without it, "auto" by the network
+    where a runtime is installed. rest: how it is found at rest, the same three by the model `pulse`.
     """
     for key, wanted in (("motion", motion), ("rest", rest)):
         if wanted == "network" and models is None:

@@ -128,7 +128,7 @@ def test_going_on_from_its_state_changes_nothing(before, after, k):
     settings = {"k": k, "n": 3, "spacing_s": 2.0}
     one, two = detector(**settings), detector(**settings)
     follow(one, before)
-    two.restore(json.loads(json.dumps(one.state())), shift_s=1000.0)
+    two.restore(json.loads(json.dumps(one.snapshot())), shift_s=1000.0)
     assert follow(one, after, len(before)) == follow(two, after, len(before) + 1000)
 
 

@@ -13,6 +13,8 @@ DOCUMENTS = (
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "firmware_bridge" / "README.md",
     ROOT / "firmware_bridge" / "device" / "README.md",
+    *sorted((ROOT / "models").glob("*/*.md")),
+    ROOT / "tools" / "README.md",
     ROOT / "tools" / "mosquitto" / "README.md",
 )
 _BLOCK = re.compile(

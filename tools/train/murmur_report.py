@@ -40,6 +40,8 @@ from edge.dsp.pcg.frontend import network_input
 from edge.lane import Lane
 from edge.types import Block
 
+_DRAWS = 200  # of persons, for an interval
+
 MEASURES = {
     "weighted_accuracy": "patient weighted accuracy (5 present, 3 unknown, 1 absent)",
     "patient_auroc": "patient AUROC, present against absent",
@@ -173,7 +175,7 @@ whose microphone is moved (`patient.sites`). The live windows, the alarm without
 it says so are of recordings by themselves."""
 
 
-def bootstrap(judged: calibrate.Cross, times: int = 200) -> list[dict[str, float]]:
+def bootstrap(judged: calibrate.Cross) -> list[dict[str, float]]:
     """Figures over persons drawn with replacement."""
     by: dict[str, tuple[list[Any], list[Any]]] = {}
     for at, part in enumerate((judged.alone, judged.together)):
@@ -181,7 +183,7 @@ def bootstrap(judged: calibrate.Cross, times: int = 200) -> list[dict[str, float
             if r.circor:
                 by.setdefault(r.row["subject"], ([], []))[at].append((r, v))
     names, rng, out = sorted(by), np.random.default_rng(0), []
-    for _ in range(times):
+    for _ in range(_DRAWS):
         sample: tuple[list[Any], list[Any]] = ([], [])
         of: dict[str, PatientVerdict] = {}
         for draw, i in enumerate(rng.integers(0, len(names), len(names))):
@@ -301,9 +303,9 @@ def quantized(report: dict[str, Any]) -> str:
     lines += ["| variant | " + " | ".join(f"fold {k}" for k in range(folds)) + " | pooled | patient AUROC |"]
     lines.append("|---" * (folds + 3) + "|")
     for variant, f in report.items():
-        folds = " | ".join(f"{x['recording_auroc']:.4f}" for x in f["folds"])
+        each = " | ".join(f"{x['recording_auroc']:.4f}" for x in f["folds"])
         lines.append(
-            f"| {variant} | {folds} | {f['pooled']['recording_auroc']:.4f} | {f['pooled']['patient_auroc']:.4f} |"
+            f"| {variant} | {each} | {f['pooled']['recording_auroc']:.4f} | {f['pooled']['patient_auroc']:.4f} |"
         )
     return "\n".join([*lines, ""])
 
