@@ -53,17 +53,20 @@ def alarm_text(alarm: Alarm) -> str:
     )
 
 
+_Key = tuple[str, str, str]  # bed, source, metric
+
+
 class Summary:
-    """Counts what a run said, for the table at its end."""
+    """Counts what a run said, for the table at its end: of each bed by itself, since each is another person."""
 
     def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {}
-        self._words: dict[str, dict[str, int]] = {}
-        self._none: dict[str, dict[str, int]] = {}
-        self._order: list[str] = []
+        self._values: dict[_Key, list[float]] = {}
+        self._words: dict[_Key, dict[str, int]] = {}
+        self._none: dict[_Key, dict[str, int]] = {}
+        self._order: list[_Key] = []
 
     def add(self, reading: Reading) -> None:
-        key = f"{reading.source} {reading.metric}" if reading.source else reading.metric
+        key = (reading.bed, reading.source, reading.metric)
         if key not in self._order:
             self._order.append(key)
         if reading.value is None:
@@ -76,9 +79,11 @@ class Summary:
             self._values.setdefault(key, []).append(float(reading.value))
 
     def lines(self) -> list[str]:
-        """One line a metric: how much was answered, the middle and the range, and the reasons for the rest."""
+        """One line a metric: how much was answered, the middle and the range, and the reasons for the rest. The bed is
+        named where there are several."""
         import numpy as np
 
+        several = len({bed for bed, _, _ in self._order}) > 1
         lines = []
         for key in self._order:
             values, words, none = self._values.get(key, []), self._words.get(key, {}), self._none.get(key, {})
@@ -92,5 +97,6 @@ class Summary:
             elif words:
                 said = ", ".join(f"{w} {n}" for w, n in sorted(words.items(), key=lambda i: -i[1]))
             why = ", ".join(f"{r.replace('_', ' ')} {n}" for r, n in sorted(none.items(), key=lambda i: -i[1]))
-            lines.append(f"{key:<28} {answered:>5} of {total:<5} {said}" + (f"   not known: {why}" if why else ""))
+            name = " ".join(filter(None, key if several else key[1:]))
+            lines.append(f"{name:<28} {answered:>5} of {total:<5} {said}" + (f"   not known: {why}" if why else ""))
         return lines

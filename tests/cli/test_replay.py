@@ -103,3 +103,20 @@ def test_a_recording_whose_first_part_is_gone_says_so_where_everything_is_comput
         RecordingWriter(file, {"config": SYNTHETIC}).add(Block("syn/ppg", 0, 0.0, 100.0, np.ones((10, 1))))
     assert main(["replay", str(folder)]) == 0
     assert f"edge-vitals: {folder}: 1 part(s) were removed, the first is 2\n" in capsys.readouterr().err
+
+
+def test_of_several_beds_each_has_its_own_lines_of_the_summary():
+    from edge.cli._events import Summary
+
+    both, one = Summary(), Summary()
+    for bed, source, bpm in (("bed1", "node", 30.0), ("bed2", "node2", 80.0)):
+        for name in ("", source):
+            told = Reading("fused.hr" if not name else "ppg.hr", 1.0, bpm, "bpm", 1.0, bed=bed, source=name)
+            both.add(told)
+            if bed == "bed1":
+                one.add(told)
+    assert [line.split("  ")[0] for line in both.lines()] == [
+        "bed1 fused.hr", "bed1 node ppg.hr", "bed2 fused.hr", "bed2 node2 ppg.hr"
+    ]  # fmt: skip
+    assert [line.split("median ")[1][:2] for line in both.lines()] == ["30", "30", "80", "80"]
+    assert [line.split("  ")[0] for line in one.lines()] == ["fused.hr", "node ppg.hr"]
