@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edge.cli import main
-from edge.cli.replay.alarm import decided
+from edge.cli.replay.alarm import _cut, decided
 from edge.config import parse
 from edge.dsp.synthesis import Episode, beats, ppg
 from edge.program.service import build_service
-from edge.recording import Recording, RecordingWriter
+from edge.recording import MainState, Recording, RecordingWriter, Tick
 from edge.types import Alarm, Block, Fault
 from whole_program import TWO_BEDS, for_seconds, run_to_its_end
 
@@ -92,6 +92,29 @@ def test_and_from_the_whole_recording_and_by_its_id_and_from_the_state_directory
         assert f'"occurrence":"{alarm.occurrence}"' in capsys.readouterr().out
     assert main(["replay", "--alarm", "bed1/af", "--config", str(ward / "ward.toml")]) == 0
     assert "card" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("evidence", "before_s", "after_s"), [("", 30.0, 30.0), ("[sinks.evidence]\nbefore_s = 5\nafter_s = 8", 5.0, 8.0)]
+)
+def test_it_is_cut_out_of_a_longer_recording_as_the_configuration_of_then_asked(tmp_path, evidence, before_s, after_s):
+    source = '[sources.node]\nbed = "bed1"\nkind = "synthetic"\n'
+    path = tmp_path / "long.evrec"
+    af = Alarm(
+        "bed1/af", "a.bed1.af.1", "physiological", "medium", "on", 200.0, "AF", "af", "bed1",
+        since=200.0, evidence={"change": "raised"},
+    )  # fmt: skip
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"config": f"[beds.bed1]\n{source}{evidence}\n"})
+        for t in range(300):
+            writer.add(Tick(float(t)))
+            writer.add(MainState(t + 0.5, {"beds": {}}, {}))
+            if t == 200:
+                writer.add(af)
+    kept = _cut(Recording(path), "a.bed1.af.1")
+    ticks = [entry.t for entry in kept if isinstance(entry, Tick)]
+    late_s = 6.0  # behind the clock samples come at most
+    assert (ticks[0], ticks[-1]) == (200.0 - before_s, 200.0 + after_s + late_s)
 
 
 @pytest.mark.slow

@@ -134,9 +134,13 @@ def _cut(recording: Recording, occurrence: str) -> list[Entry]:
     """What the alarm's own recording would hold, out of a longer one."""
     from edge.config import parse
     from edge.evidence import Ring, exact_part
+    from edge.kinds import settings_of
+    from edge.sinks.evidence import build
 
     config = parse(recording.header.get("config", ""), path=f"{recording.path} (header)")
-    ring = Ring({s.name: s.bed for s in config.sources.values()}, before_s=30.0, after_s=30.0)
+    told = config.sinks.get("evidence", {})
+    around_s = {key: told.get(key, settings_of(build)[key][1]) for key in ("before_s", "after_s")}
+    ring = Ring({s.name: s.bed for s in config.sources.values()}, **around_s)
     for entry in recording:
         for span, entries in ring.take(entry, dict):
             if occurrence in span.occurrences:
