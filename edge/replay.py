@@ -124,6 +124,7 @@ def reproduce(
     """
     run = _Reproduction(lanes, fusion, found)
     board: Board | None = None
+    missing = "the recording holds no state to begin with"
     for entry in entries:
         clock.move_to(time_of(entry))
         if isinstance(entry, (Block, LaneState)):
@@ -135,6 +136,7 @@ def reproduce(
                     fusion.restore(entry.fusion)
         elif isinstance(entry, Damage):
             board = None
+            missing = "no state follows the last damage: nothing behind it was compared"
             run.begin_anew()
             found.notes.append(
                 f"{entry.size} bytes before {entry.t:.1f} s are damaged; it goes on from the next states"
@@ -161,7 +163,7 @@ def reproduce(
         elif isinstance(entry, Lost):
             found.notes.append(f"{entry.entries} entries before {entry.t:.1f} s were not kept")
     if board is None:
-        found.differs("the recording holds no state to begin with")
+        found.notes.append(missing)
     run.end(same_rules=same_rules)
 
 
@@ -221,7 +223,9 @@ class _Reproduction:
             if not queue and self._fusion is not None and recorded.metric.startswith("fused."):
                 self._keep(self._fusion.flush())
         if not queue or queue[0].t > recorded.t:
-            self._found.differs(f"{recorded.metric} at {recorded.t:.3f} s: its samples are not in the recording")
+            fused = recorded.metric.startswith("fused.")
+            why = "its samples are not in the recording" if lane or fused else "nothing here makes it"
+            self._found.differs(f"{recorded.metric} at {recorded.t:.3f} s: {why}")
             return locate(recorded)
         reading = locate(queue.popleft())
         if pack(reading) != pack(recorded):

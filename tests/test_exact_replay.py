@@ -227,3 +227,27 @@ def test_exact_with_nothing_to_compare_has_not_passed(tmp_path, capsys):
     (tmp_path / "ppg.csv").write_text("ppg\n1\n2\n")
     assert main(["replay", str(tmp_path / "ppg.csv"), "--rate", "100", "--exact"]) == 2
     assert "--exact compares a recording with what was made live" in capsys.readouterr().err
+
+
+def test_where_no_state_was_written_yet_nothing_is_compared_and_it_is_said_why(recorded, tmp_path, capsys):
+    path = tmp_path / "cut.evrec"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, Recording(recorded).header)
+        for entry in Recording(recorded):
+            if not isinstance(entry, MainState):
+                writer.add(entry)
+    assert main(["replay", str(path)]) == 0
+    said = "nothing was compared; the recording holds no state to begin with"
+    assert said in capsys.readouterr().err
+    assert main(["replay", str(path), "--exact"]) == 3
+    assert said in capsys.readouterr().err
+
+
+def test_damage_that_no_state_follows_is_no_difference_and_is_said(recorded):
+    recording, found = Recording(recorded), Comparison()
+    entries = list(recording)
+    last = max(i for i, e in enumerate(entries) if isinstance(e, MainState))
+    damage = Damage(entries[last].t, 0.1, 100)
+    list(Again(recording).events([*entries[: last + 1], damage, *entries[last + 1 :]], found))
+    assert found.same, found.line()
+    assert "no state follows the last damage: nothing behind it was compared" in found.line()
