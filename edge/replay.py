@@ -70,12 +70,15 @@ def replay(
 class Comparison:
     """How a replay compares with what the recording says was made live. first: the first difference, in words.
 
-    given: readings that were made of samples from before the recording, and so were taken from it.
+    given: readings that were made of samples from before the recording, and so were taken from it. then, now: alarm
+    transitions of the recording and of here that were not compared, since other rules made them.
     """
 
     readings: int = 0
     alarms: int = 0
     given: int = 0
+    then: int = 0
+    now: int = 0
     different: int = 0
     first: str = ""
     notes: list[str] = field(default_factory=list)
@@ -89,15 +92,25 @@ class Comparison:
         """Whether there was nothing to compare."""
         return not (self.readings or self.alarms or self.different)
 
+    @property
+    def other_alarms(self) -> bool:
+        """Whether there were alarm transitions, and other rules made them."""
+        return bool(self.then or self.now)
+
     def differs(self, text: str) -> None:
         self.different += 1
         self.first = self.first or text
 
     def line(self) -> str:
         """One sentence of what was reproduced and what was not."""
-        what = f"{self.readings} readings and {self.alarms} alarm transitions"
-        given = f"; {self.given} reading(s) of samples from before it were taken as recorded" if self.given else ""
-        notes = given + "".join(f"; {note}" for note in dict.fromkeys(self.notes))
+        what = f"{self.readings} readings"
+        notes = "".join(f"; {note}" for note in dict.fromkeys(self.notes))
+        if self.given:
+            notes = f"; {self.given} reading(s) of samples from before it were taken as recorded{notes}"
+        if self.other_alarms:
+            notes = f"; alarm transitions were not compared: {self.then} then, {self.now} now, by other rules{notes}"
+        else:
+            what += f" and {self.alarms} alarm transitions"
         if self.nothing:
             return f"nothing was compared{notes}"
         if self.same:
@@ -120,9 +133,9 @@ def reproduce(
     Lanes and board begin at their first states in the recording, wherever that is: what is computed goes on from
     there. Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
     where the blocks that made it are not in the recording. So they do again behind damage. board_of: the board as it was
-    at a state. same_rules: whether alarm transitions are to be the same; not with another configuration.
+    at a state. same_rules: whether alarm transitions are to be the same; else they are counted only.
     """
-    run = _Reproduction(lanes, fusion, found)
+    run = _Reproduction(lanes, fusion, found, same_rules=same_rules)
     board: Board | None = None
     missing = "the recording holds no state to begin with"
     for entry in entries:
@@ -149,7 +162,7 @@ def reproduce(
             yield from run.tell(board.update(reading))
             run.fuse(reading)
         elif isinstance(entry, Alarm):
-            run.alarm(entry, same_rules=same_rules)
+            run.alarm(entry)
         elif isinstance(entry, Command):
             result, transitions = board.command(entry)
             yield from run.tell(transitions)
@@ -164,14 +177,14 @@ def reproduce(
             found.notes.append(f"{entry.entries} entries before {entry.t:.1f} s were not kept")
     if board is None:
         found.notes.append(missing)
-    run.end(same_rules=same_rules)
+    run.end()
 
 
 class _Reproduction:
     """Lanes that begin at their first state, what they computed, and what the board told, until each has its turn."""
 
-    def __init__(self, lanes: Sequence[Lane], fusion: Fusion | None, found: Comparison) -> None:
-        self._lanes, self._fusion, self._found = lanes, fusion, found
+    def __init__(self, lanes: Sequence[Lane], fusion: Fusion | None, found: Comparison, *, same_rules: bool) -> None:
+        self._lanes, self._fusion, self._found, self._same_rules = lanes, fusion, found, same_rules
         self._asleep = list(lanes)
         self._lane_of = {(lane.source, m): lane for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
         self._made: dict[tuple[str, str, str], deque[Reading]] = {}
@@ -243,19 +256,25 @@ class _Reproduction:
 
     def tell(self, transitions: Iterable[Alarm]) -> Iterator[Alarm]:
         for alarm in transitions:
-            self._told.append(alarm)
+            if self._same_rules:
+                self._told.append(alarm)
+            else:
+                self._found.now += 1
             yield alarm
 
-    def alarm(self, recorded: Alarm, *, same_rules: bool) -> None:
-        """Compare a recorded transition with the one made here."""
+    def alarm(self, recorded: Alarm) -> None:
+        """Compare a recorded transition with the one made here, where the same rules make them."""
+        if not self._same_rules:
+            self._found.then += 1
+            return
         self._found.alarms += 1
         made = self._told.popleft() if self._told else None
-        if same_rules and (made is None or pack(made) != pack(recorded)):
+        if made is None or pack(made) != pack(recorded):
             self._found.differs(f"alarm {recorded.id} {recorded.presence} at {recorded.t:.3f} s")
 
-    def end(self, *, same_rules: bool) -> None:
+    def end(self) -> None:
         """Say what was made and is not in the recording."""
-        if same_rules and self._told:
+        if self._told:
             self._found.notes.append(f"{len(self._told)} transition(s) at the very end were made and not recorded")
         waiting = sum(len(queue) for queue in self._made.values())
         if waiting:

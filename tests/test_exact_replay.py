@@ -16,7 +16,7 @@ from edge.program.service import build_service
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
 from edge.replay import Comparison
 from edge.types import Alarm, Block, Command, Fault, Reading
-from whole_program import ILL, for_seconds
+from whole_program import ILL, TWO_BEDS, for_seconds, run_to_its_end
 
 CONFIG = """
 [device]
@@ -167,7 +167,7 @@ def test_with_other_limits_alone_it_goes_on_from_the_states_of_then(of_pulse, tm
         said = capsys.readouterr()
         assert "bed1/tachy" in said.out
         assert "computed anew" not in said.err
-        assert ("bit for bit those made live" in said.err) is bool(sources)
+        assert "readings are bit for bit those made live; alarm transitions were not compared: " in said.err
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
@@ -251,3 +251,87 @@ def test_damage_that_no_state_follows_is_no_difference_and_is_said(recorded):
     list(Again(recording).events([*entries[: last + 1], damage, *entries[last + 1 :]], found))
     assert found.same, found.line()
     assert "no state follows the last damage: nothing behind it was compared" in found.line()
+
+
+@pytest.fixture(scope="module")
+def of_two_beds(tmp_path_factory):
+    """A recording of two beds, with settings, roles and people, and its configuration."""
+    folder = tmp_path_factory.mktemp("state")
+    text = (
+        f'[device]\nname = "ward"\nstate_dir = "{folder}"\n[sinks.recorder]\n'
+        + '[delivery]\nroles = ["station", "charge"]\n'
+        + TWO_BEDS.format(pace=for_seconds(60)).replace("[beds.bed1]", '[beds.bed1]\nsite = "MV"\nperson = "p1"')
+        + "[analyzers.pulse]\nhop_s = 2.0\n[alarms.tachy]\nlimit = 130\n"
+    )
+    run_to_its_end(text)
+    (made,) = (folder / "recordings").glob("*")
+    return made, text
+
+
+LACKING = {
+    "beds and sources": "",
+    "sources": "[beds.bed1]\n[beds.bed2]\n",
+    "a bed, and who lies there": "[beds.bed1]\n",
+    "the bed of then, with one of its own": "[beds.icu4]\n",
+}
+
+
+@pytest.mark.parametrize("text", LACKING.values(), ids=LACKING)
+@pytest.mark.parametrize("limit", [150, 200])
+def test_what_a_configuration_lacks_is_that_of_then_and_its_limits_hold_for_every_bed(
+    of_two_beds, tmp_path, capsys, text, limit
+):
+    path, _ = of_two_beds
+    other = tmp_path / "limit.toml"
+    other.write_text(f"[alarms.tachy]\nlimit = {limit}\n{text}")
+    assert main(["replay", str(path), "--config", str(other)]) == 0
+    said = capsys.readouterr()
+    live = [e for e in Recording(path) if isinstance(e, Reading | Alarm)]
+    readings = sum(isinstance(e, Reading) for e in live)
+    then, now = sum(isinstance(e, Alarm) for e in live), int(said.out.split()[-3])
+    assert f"{readings} readings are bit for bit those made live; " in said.err
+    assert f"alarm transitions were not compared: {then} then, {now} now, by other rules\n" in said.err
+    assert ("bed2/tachy" in said.out) is (limit < 160)
+    assert main(["replay", str(path), "--config", str(other), "--exact"]) == 3
+
+
+def test_the_configuration_of_then_is_compared_as_the_recordings_own(of_two_beds, tmp_path, capsys):
+    path, text = of_two_beds
+    same = tmp_path / "same.toml"
+    same.write_text(f"# the same in other words\n{text}")
+    assert main(["replay", str(path), "--config", str(same), "--exact"]) == 0
+    assert "alarm transitions are bit for bit those made live" in capsys.readouterr().err
+
+
+def test_other_limits_go_on_with_those_who_lay_there_and_without_the_alarms_of_then(recorded, tmp_path, capsys):
+    """Cut in its middle: the person was told of before that, and what stood then was raised by other rules."""
+    live = list(Recording(recorded))
+    second = [i for i, e in enumerate(live) if isinstance(e, MainState)][2]
+    before = [e for e in live[:second] if isinstance(e, Block | LaneState)]
+    path, other = tmp_path / "rest.evrec", tmp_path / "other.toml"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, Recording(recorded).header)
+        for entry in [*before, *live[second:]]:
+            writer.add(entry)
+    other.write_text("[alarms.af]\nenabled = false\n")
+    assert main(["replay", str(path), "--config", str(other)]) == 0
+    said = capsys.readouterr()
+    assert "readings are bit for bit those made live" in said.err
+    assert "bed1/af" not in said.out
+
+
+def test_of_a_recording_without_its_configuration_the_one_given_must_name_the_sources(of_two_beds, tmp_path, capsys):
+    recorded, _ = of_two_beds
+    path, other = tmp_path / "headless.evrec", tmp_path / "other.toml"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"config": "[beds.bed1]\nno_longer = 1\n"})
+        for entry in Recording(recorded):
+            writer.add(entry)
+    other.write_text("[alarms.tachy]\nlimit = 120\n")
+    assert main(["replay", str(path), "--config", str(other)]) == 2
+    refused = f"edge-vitals: {other}: no [sources.NAME], and those of then are not known: name them\n"
+    assert capsys.readouterr().err == refused
+    other.write_text('[sources.node]\nkind = "synthetic"\nanalyzers = ["pulse"]\n')
+    assert main(["replay", str(path), "--config", str(other)]) == 0
+    said = capsys.readouterr()
+    assert "node ppg.hr" in said.out

@@ -45,7 +45,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument("--rate", type=rate, metavar="HZ", help="sampling rate, where the file does not say")
     command.add_argument("--speed", choices=("max", "1"), default="max", help="as fast as possible, or as it happened")
     command.add_argument(
-        "--exact", action="store_true", help="exit with 3 where readings or alarms differ from those made live"
+        "--exact",
+        action="store_true",
+        help="exit with 3 where readings or alarms differ from those made live, or were not compared",
     )
     command.add_argument("--jsonl", action="store_true", help="print every event as a line of JSON")
     command.set_defaults(func=run)
@@ -126,7 +128,7 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
             print(f"edge-vitals: {text}", file=sys.stderr)
     if states or args.exact:
         print(f"edge-vitals: {found.line()}", file=sys.stderr)
-    short = recording.headless or recording.damaged or found.nothing or not found.same
+    short = recording.headless or recording.damaged or found.nothing or found.other_alarms or not found.same
     return 3 if args.exact and short else 0
 
 
