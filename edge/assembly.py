@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
 from edge.config import METRICS_OF, STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
 from edge.dsp.pcg.decision import Calibration
-from edge.inference import Model
+from edge.inference import HeldModels, Model
 from edge.kinds import check, construct, table_of
 from edge.lane import Lane
 from edge.nearest import nearest
@@ -36,6 +36,7 @@ class ModelShelf:
     state_dir: Path | None = None
     path: str = ""
     loaded: dict[str, Model] = field(default_factory=dict)
+    others: dict[tuple[str, str], Model] = field(default_factory=dict)
 
     def __call__(self, name: str) -> Model:
         if name not in self.loaded:
@@ -47,6 +48,12 @@ class ModelShelf:
                     raise ModelError(f"{self.path}: models.variant: {error}") from None
                 raise
         return self.loaded[name]
+
+    def of_variant(self, name: str, variant: str) -> Model:
+        """That variant of a model, whichever is in use; raises ModelError."""
+        if (name, variant) not in self.others:
+            self.others[name, variant] = inference.load(name, variant=variant)
+        return self.others[name, variant]
 
     def faster(self) -> dict[str, Model]:
         """For each model that a configuration forced to a variant, the one this machine runs fastest, if another."""
@@ -92,16 +99,18 @@ def build_source(config: SourceConfig, clock: Clock, *, path: str = "", checking
     return source
 
 
-def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Model]) -> list[Lane]:
+def build_lanes(config: Config, source: SourceConfig, models: ModelShelf) -> list[Lane]:
     """One lane per primary stream that the source's analyzers read."""
     by_primary: dict[str, dict[str, Analyzer]] = {}
+    held: dict[str, HeldModels] = {}
     transforms: dict[str, dict[str, Transform]] = {}
     for name in source.analyzers:
+        held[name] = HeldModels(models, models.of_variant)
         analyzer: Analyzer = construct(
             "analyzers",
             name,
             config.analyzers.get(name, {}),
-            {"models": models},
+            {"models": held[name]},
             where=(config.path, f"analyzers.{name}"),
         )
         primary = analyzer.streams[0].rstrip("?")
@@ -117,12 +126,13 @@ def build_lanes(config: Config, source: SourceConfig, models: Callable[[str], Mo
             primary=primary,
             analyzers=analyzers,
             transforms=transforms.get(primary),
+            models={name: held[name] for name in analyzers},
         )
         for primary, analyzers in by_primary.items()
     ]
 
 
-def all_lanes(config: Config, models: Callable[[str], Model]) -> list[Lane]:
+def all_lanes(config: Config, models: ModelShelf) -> list[Lane]:
     """The lanes of every source."""
     return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
 

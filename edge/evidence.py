@@ -145,8 +145,12 @@ def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
             isinstance(entry, Block) and (entry.t_end > oldest.get(entry.stream, 0.0) or i > since.get(entry.source, 0))
         )
     ]
+    variants = {lane: entries[i].state.get("models") for lane, i in lanes.items()}  # type: ignore[union-attr]
     for entry in entries[first:]:
         if isinstance(entry, LaneState) and (entry.source, entry.primary) in lanes:
+            if entry.state.get("models") != variants[entry.source, entry.primary]:
+                variants[entry.source, entry.primary] = entry.state.get("models")
+                kept.append(entry)
             continue
         if isinstance(entry, MainState) and any(isinstance(e, MainState) for e in kept):
             continue

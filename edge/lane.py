@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from edge.inference import HeldModels, Model
 from edge.types import Analyzer, Block, Reading, Transform, Window
 from edge.window import Windower
 
@@ -52,8 +53,9 @@ class AnalyzerFault:
 class Lane:
     """Blocks of one primary stream and its companions in, readings out.
 
-    bed, source: stamped on every reading. analyzers: by name. transforms: by the stream kind they take. ``observe``,
-    when set, is called with every block that enters a window, after transforms: what a recording keeps.
+    bed, source: stamped on every reading. analyzers: by name. transforms: by the stream kind they take. models: those of
+    an analyzer, by its name. ``observe``, when set, is called with every block that enters a window, after transforms:
+    what a recording keeps.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class Lane:
         primary: str,
         analyzers: Mapping[str, Analyzer],
         transforms: Mapping[str, Transform] | None = None,
+        models: Mapping[str, HeldModels] | None = None,
     ) -> None:
         self.bed, self.source, self.primary = bed, source, primary
+        self._models = dict(models or {})
         self._transforms = dict(transforms or {})
         self._schedules = []
         for name, analyzer in analyzers.items():
@@ -118,6 +122,18 @@ class Lane:
         """The stream has ended: compute the hops that only waited for a companion."""
         return self._compute_due(waiting=False)
 
+    def ask(self, models: Mapping[str, Model]) -> None:
+        """Any thread: go on with these variants of models, from the next ``renew`` on."""
+        for held in self._models.values():
+            held.ask(models)
+
+    def renew(self) -> bool:
+        """Take the variants that were asked for; whether any is another, so that what follows goes on from a new state."""
+        before = self.variants
+        for held in self._models.values():
+            held.renew()
+        return self.variants != before
+
     def prime(self, block: Block) -> None:
         """Take a block of before ``restore``: nothing is computed of it."""
         windower = self._windowers.get(block.kind)
@@ -130,13 +146,26 @@ class Lane:
             "streams": {kind: windower.state() for kind, windower in self._windowers.items()},
             "hops": {s.name: s.hop for s in self._schedules},
             "analyzers": {s.name: dict(s.analyzer.state()) for s in self._schedules},
+            "models": self.variants,
         }
+
+    @property
+    def variants(self) -> dict[str, dict[str, str]]:
+        """Of each analyzer, its models and their variants in use."""
+        return {name: held.variants for name, held in self._models.items()}
+
+    def restore_models(self, state: Mapping[str, Any]) -> None:
+        """Of a ``state()`` only the variants of models, which states of older versions do not tell; raises ModelError."""
+        for name, variants in state.get("models", {}).items():
+            if name in self._models:
+                self._models[name].restore(variants)
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Go on from ``state()``, after ``prime`` with the blocks before it; False where they do not reach back far
         enough. ``answers_from`` then says from when on each metric is computed here."""
         if not all(w.restore(state["streams"][kind]) for kind, w in self._windowers.items()):
             return False
+        self.restore_models(state)
         first = self._windowers[self.primary].first_t
         for schedule in self._schedules:
             schedule.hop = state["hops"][schedule.name]

@@ -200,12 +200,15 @@ class _Reproduction:
             kept.clear()
 
     def feed(self, entry: Block | LaneState) -> None:
-        """A block to the lanes of its source, or a state to its own."""
+        """A block to the lanes of its source, or a state to its own: one that runs takes the models' variants of it only."""
         if isinstance(entry, LaneState):
-            for lane in self._asleep:
-                if (lane.source, lane.primary) == (entry.source, entry.primary) and lane.restore(entry.state):
+            for lane in self._lanes:
+                if (lane.source, lane.primary) != (entry.source, entry.primary):
+                    continue
+                if lane not in self._asleep:
+                    lane.restore_models(entry.state)
+                elif lane.restore(entry.state):
                     self._asleep.remove(lane)
-                    return
             return
         for lane in self._lanes:
             if lane.source == entry.source and entry.kind in lane.kinds:

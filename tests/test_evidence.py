@@ -112,10 +112,9 @@ def samples(t, kind="ppg"):
     return Block(f"node/{kind}", int(t * 10), t, 10.0, np.zeros((10, 1)))
 
 
-def lane(t, primary, **oldest):
-    return LaneState(
-        "node", primary, t, {"streams": {k: None if o is None else {"oldest": o} for k, o in oldest.items()}}
-    )
+def lane(t, primary, variant=None, **oldest):
+    state = {"streams": {k: None if o is None else {"oldest": o} for k, o in oldest.items()}}
+    return LaneState("node", primary, t, state if variant is None else {**state, "models": {"pulse": variant}})
 
 
 def main(t):
@@ -142,6 +141,15 @@ def test_of_what_came_before_the_boards_state_only_what_its_lanes_need_is_kept()
         heart, before, later, lane(12.0, "ppg", ppg=0.0), main(13.0), begun, ticked,
     ]  # fmt: skip
     assert part(all_of_them, 11.0) == wanted
+
+
+def test_of_later_states_of_a_lane_those_are_kept_that_tell_of_another_variant_of_a_model():
+    entries = [
+        slow := lane(10.0, "ppg", "slow", ppg=5.5), before := main(11.0), lane(12.0, "ppg", "slow", ppg=7.0),
+        fast := lane(13.0, "ppg", "fast", ppg=8.0), lane(14.0, "ppg", "fast", ppg=9.0),
+        again := lane(15.0, "ppg", "slow", ppg=9.0),
+    ]  # fmt: skip
+    assert part(entries, 11.0) == [slow, before, fast, again]
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from edge import inference
 from edge.cli import main
 from edge.cli.replay.again import Again
 from edge.clock import SystemClock
@@ -15,6 +16,7 @@ from edge.config import parse
 from edge.program.service import build_service
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
 from edge.replay import Comparison
+from edge.runtime.overload.rungs import rungs
 from edge.types import Alarm, Block, Command, Fault, Reading
 from whole_program import ILL, TWO_BEDS, for_seconds, run_to_its_end
 
@@ -335,3 +337,46 @@ def test_of_a_recording_without_its_configuration_the_one_given_must_name_the_so
     assert main(["replay", str(path), "--config", str(other)]) == 0
     said = capsys.readouterr()
     assert "node ppg.hr" in said.out
+
+
+class Overloaded:
+    """A sink that takes the rung of the models' variants at the 2nd reading of rhythm and gives it back at the 12th."""
+
+    def __init__(self):
+        self.heard = 0
+        self.rung = None
+
+    def send(self, event):
+        if isinstance(event, Reading) and event.metric == "ppg.rhythm":
+            self.heard += 1
+            if self.heard == 2:
+                assert self.rung.take("this machine cannot keep up")
+            elif self.heard == 12:
+                self.rung.undo()
+
+    def flush(self, timeout_s):
+        return True
+
+    def close(self):
+        pass
+
+
+def test_a_run_whose_models_changed_their_variant_is_made_again_and_so_are_its_alarms(tmp_path, capsys):
+    slow, fast = (v.id for v in inference.catalogue()["rhythm"].variants[:2])
+    text = CONFIG.format(folder=tmp_path, sources=ILL.format(pace=for_seconds(90)))
+    sink = Overloaded()
+    service = build_service(parse(f'{text}[models]\nvariant = "{slow}"\n'), console=False, sinks=[sink])
+    faster = {name: inference.load(name, variant=fast) for name in service.models.loaded}
+    steps = rungs(service.runtime.main.readers, service.models.loaded, faster)
+    (sink.rung,) = (rung for rung in steps if rung.name == "model_variant")
+    assert service.run() == 0
+    (path,) = (tmp_path / "recordings").glob("*")
+    live = [e.model for e in Recording(path) if isinstance(e, Reading) and e.metric == "ppg.rhythm"]
+    assert {model.split()[-1] for model in live} == {slow, fast}
+    found, _, _ = made_again(path)
+    assert found.same, found.line()
+    assert found.alarms > 0
+    alarms = sorted(p.stem for p in (tmp_path / "evidence").glob("*.bed1.*.evrec"))
+    assert alarms
+    for occurrence in alarms:
+        assert main(["replay", "--alarm", occurrence, str(tmp_path / "evidence")]) == 0, capsys.readouterr().err

@@ -17,12 +17,14 @@ from edge.inference.bench import RUNS, Bench, Timing
 from edge.inference.card import Card, FileCheck, catalogue, find_card, models_root, verify
 from edge.inference.choice import store_choice, stored_choice
 from edge.inference.engines import PlainLitertEngine, RuntimeAbsentError, runtime_versions
+from edge.inference.held import HeldModels
 from edge.inference.model import Model
 from edge.types import ModelError
 
 __all__ = [
     "Card",
     "FileCheck",
+    "HeldModels",
     "Model",
     "Timing",
     "catalogue",

@@ -126,12 +126,15 @@ class Runtime:
                 self._stop.wait(_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
-        due = -math.inf
-        self._record_lane(lane, self._clock.now())
+        due, reached = -math.inf, self._clock.now()
+        self._record_lane(lane, reached)
         while not inbox.drained:
             block = inbox.get(_POLL_S)
             if block is None:
                 continue
+            if lane.renew():  # before the first block that another variant judges
+                self._record_lane(lane, reached)
+            reached = block.t_end
             try:
                 readings = lane.feed(block)
             except Exception:

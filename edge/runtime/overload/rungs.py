@@ -16,7 +16,8 @@ THINNED = 2
 
 
 def rungs(readers: Sequence[Reader], loaded: Mapping[str, Model], faster: Mapping[str, Model]) -> list[Rung]:
-    """What can be given up. faster: variants that this machine runs faster than those in use, by model."""
+    """What can be given up. loaded: the models in use; faster: variants that this machine runs faster, by model."""
+    lanes = [lane for reader in readers for lane in reader.lanes]
     cameras = [reader for reader in readers if "video" in {kind for lane in reader.lanes for kind in lane.kinds}]
     before: dict[str, Model] = {}
 
@@ -30,14 +31,18 @@ def rungs(readers: Sequence[Reader], loaded: Mapping[str, Model], faster: Mappin
             reader.keep_every, reader.weak = 1, ""
 
     def speed_up(_cause: str) -> bool:
-        for name, model in faster.items():
-            before[name] = copy(loaded[name])
-            loaded[name].become(model)
+        before.update({name: copy(loaded[name]) for name in faster})
+        become(faster)
         return bool(faster)
 
     def slow_down() -> None:
-        for name, model in before.items():
-            loaded[name].become(model)
+        become(before)
+
+    def become(models: Mapping[str, Model]) -> None:
+        for name, model in models.items():
+            loaded[name].become(model)  # what the program says it runs
+        for lane in lanes:
+            lane.ask(models)
 
     def switch_off(cause: str) -> bool:
         for reader in cameras:

@@ -281,16 +281,26 @@ def test_a_camera_that_is_off_is_closed_and_opened_again():
 
 
 def test_a_model_that_was_forced_to_a_slow_variant_gives_way(tmp_path):
+    """What the program says it runs at once, the lanes from their next block on."""
     from edge import inference
+    from edge.assembly import ModelShelf, all_lanes
+    from edge.config import parse
 
     variants = [v.id for v in inference.catalogue()["rhythm"].variants]
     slow, fast = (inference.load("rhythm", variant=v) for v in variants[:2])
     before = slow.identity
-    (rung,) = [r for r in rungs([], {"rhythm": slow}, {"rhythm": fast}) if r.name == "model_variant"]
+    shelf = ModelShelf(loaded={"rhythm": slow})
+    (lane,) = all_lanes(parse('[sources.node]\nkind = "synthetic"\nanalyzers = ["rhythm"]\n'), shelf)
+    reader = Reader("node", "bed1", Camera(), [lane])
+    (rung,) = [r for r in rungs([reader], shelf.loaded, {"rhythm": fast}) if r.name == "model_variant"]
     assert rung.take("hot")
     assert slow.identity == fast.identity
+    assert lane.renew()
+    assert lane.variants == {"rhythm": {"rhythm": fast.variant}}
     rung.undo()
     assert slow.identity == before
+    assert lane.renew()
+    assert lane.variants == {"rhythm": {"rhythm": variants[0]}}
 
 
 CHILD = """
