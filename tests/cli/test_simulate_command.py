@@ -168,5 +168,8 @@ def test_without_a_header_two_configurations_are_asked_for(files, capsys):
     assert main(["replay", str(night)]) == 2
     assert "the header is damaged" in (told := capsys.readouterr().err)
     assert told.endswith("; name the configuration with --config\n")
+    assert main(["replay", str(night), "--config", str(lower), "--exact"]) == 2
+    assert "no [sources.NAME], and those of then are not known" in capsys.readouterr().err
+    lower.write_text(lower.read_text() + '[sources.node]\nkind = "synthetic"\n')
     assert main(["replay", str(night), "--config", str(lower), "--exact"]) == 3
     assert main(["replay", str(night), "--alarm", "bed1/brady"]) == 1
