@@ -45,7 +45,7 @@ def build(
     murmur_threshold: float | None = None,
     murmur_missed: float | None = None,
 ) -> Murmur:
-    """Murmur, heart rate and quality from heart sound of 1 to 48 kHz in any unit.
+    """Murmur, heart rate and quality from heart sound of 1 to 192 kHz in any unit.
 
     channel: which channel of the stream to listen to. hop_s: seconds between readings, at most 3; each looks back over 5 s.
     murmur_threshold: probability from which a window or recording is called present; murmur_missed: instead, the share

@@ -200,6 +200,45 @@ def test_a_night_of_sound_is_labelled_by_the_clock_and_its_windows_show_how_many
     assert everything.patches[0].get_linewidth() > 1.0
 
 
+def test_the_threshold_is_drawn_and_whose_it_is(tmp_path, drawn):
+    from edge import inference
+    from edge.dsp.pcg.decision import Calibration
+
+    murmur_drawn(tmp_path, heart(25.0, murmur=True))
+    _, _, heard, everything = drawn()
+    threshold = Calibration.from_card(inference.load("murmur").card).recording[3]
+    for axis in (heard, everything):
+        assert list(axis.lines[1].get_ydata()) == [threshold, threshold]
+    said = [text.get_text() for text in heard.get_legend().get_texts()]
+    assert said[-1] == f"present from {threshold:.2f} on: the recording decides, no single window"
+
+
+@pytest.mark.parametrize(("channel", "which"), [(None, "the first"), (1, "number 1")])
+def test_a_channel_that_was_not_heard_is_said_in_the_picture(tmp_path, drawn, channel, which):
+    soundfile = pytest.importorskip("soundfile")
+    from edge.cli.analyze.murmur import report
+
+    both = np.stack([heart(6.0, murmur=False), heart(6.0, murmur=True)], axis=1)
+    soundfile.write(tmp_path / "a $x$.wav", 0.3 * both / np.abs(both).max(), 2000, subtype="FLOAT")
+    report(tmp_path / "a $x$.wav", plot=tmp_path / "out.png", channel=channel)
+    name, verdict, unheard = drawn()[0].figure.get_suptitle().splitlines()
+    assert name == "a $x$.wav"
+    assert verdict.startswith("Murmur: none heard" if channel is None else "Murmur: present")
+    assert unheard == f"of 2 channels only {which} was heard"
+
+
+@pytest.mark.parametrize("width", [5.0, 12.0])
+def test_a_title_is_no_wider_than_its_picture(tmp_path, drawn, width):
+    from edge.cli.analyze.picture import picture
+
+    with picture(
+        tmp_path / "out.png", 1, size=(width, 5.0), title="$a\\b$.wav\n" + "samples that are no numbers; " * 10
+    ) as axes:
+        figure = axes[0].figure
+        figure.canvas.draw()
+        assert figure._suptitle.get_window_extent().width < figure.bbox.width
+
+
 def test_nothing_answered_in_a_long_sound_shows_its_beginning(tmp_path, drawn):
     murmur_drawn(tmp_path, np.random.default_rng(0).standard_normal(50_000))
     wave, _, heard, everything = drawn()

@@ -16,6 +16,7 @@ from edge.analyzers import murmur
 from edge.cli.analyze.one_file import OneFile, tell, through
 from edge.dsp.pcg.decision import Calibration, Verdict
 from edge.dsp.pcg.frontend import WINDOW_S
+from edge.dsp.pcg.listening import MAX_RATE_HZ, MIN_RATE_HZ
 from edge.inference import Model
 from edge.lane import Lane
 from edge.types import Reading
@@ -27,11 +28,12 @@ WHY = {
     "sensor_off": "the device says that its sensor is off",
     "saturated": "the sound is clipped: lower the gain",
     "gap": "too many samples are missing, or are zeros or a held value in place of sound",
-    "low_quality": "sampled under 1 kHz or over 192 kHz, or broken samples: a murmur needs 500 Hz of bandwidth",
+    "low_quality": "samples that are no numbers, or too few or too many of them a second",
     "speech": "somebody is speaking, or there is music",
     "friction": "the stethoscope is rubbing: hold it still",
     "out_of_distribution": "this does not sound like a heart",
 }
+MOST_RATE_HZ = 4 * MAX_RATE_HZ
 _LIMITS = (
     "Limits: trained on children and young people, murmurs nearly all systolic. 'Absent' does not rule out a diastolic "
     "murmur. Not a medical device."
@@ -56,27 +58,30 @@ def report(
     analyzers = {"murmur": murmur.build(models=lambda _: model)}
     readings = through(Lane(bed="file", source="file", primary="pcg", analyzers=analyzers), sound, lambda: sound.end_s)
     verdict = murmur.recording_verdict(readings, Calibration.from_card(model.card))
-    notes = sound.notes
-    if sound.unheard and verdict.decision == "unknown":
-        heard = "the first" if channel is None else f"number {channel}"
-        notes = [*notes, f"of {sound.unheard + 1} channels only {heard} was heard: --channel takes another"]
-    words = [*in_words(verdict, readings, model), *(f"Note: {note}." for note in notes)]
+    notes, title = sound.notes, ""
+    if sound.unheard:  # a murmur may be in another one, whatever is said of this
+        title = (
+            f"of {sound.unheard + 1} channels only {'the first' if channel is None else f'number {channel}'} was heard"
+        )
+        notes = [*notes, f"{title}: --channel takes another"]
+    words = [*in_words(verdict, readings, model, sound.rate_hz), *(f"Note: {note}." for note in notes)]
     try:
         if plot is not None:
             from edge.cli.analyze.plot_murmur import draw
 
-            draw(plot, sound, readings, model, title=f"{Path(path).name}\n{words[0]}")
+            draw(plot, sound, readings, model, title=f"{Path(path).name}\n{words[0]}\n{title}".rstrip())
     finally:  # said last: a reader that goes away takes no picture with it
         tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
     return verdict
 
 
-def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> list[str]:
-    """The report, line by line."""
+def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model, rate_hz: float) -> list[str]:
+    """The report, line by line, on sound sampled at ``rate_hz``."""
     threshold = Calibration.from_card(model.card).recording[3]
+    why = {**WHY, "low_quality": _low_quality(rate_hz)}
     if verdict.p is None:
         return [
-            f"Murmur: cannot tell: {WHY.get(verdict.reason, verdict.reason)} ({verdict.reason}).",
+            f"Murmur: cannot tell: {why.get(verdict.reason, verdict.reason)} ({verdict.reason}).",
             f"Model: {model.identity}",
         ]
     said = {
@@ -95,9 +100,19 @@ def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model) -> lis
     refused = Counter(r.reason for r in readings if r.metric == "pcg.murmur" and r.value is None)
     refused.pop("warming_up", None)
     if refused:
-        words = "; ".join(f"{n} because {WHY.get(reason, reason)} ({reason})" for reason, n in refused.most_common())
+        words = "; ".join(f"{n} because {why.get(reason, reason)} ({reason})" for reason, n in refused.most_common())
         lines.append(f"Windows left out: {words}.")
     return [*lines, _LIMITS, f"Model: {model.identity}"]
+
+
+def _low_quality(rate_hz: float) -> str:
+    """Which of its causes low quality has in sound sampled at ``rate_hz``."""
+    if rate_hz < MIN_RATE_HZ:
+        needed = f"from {MIN_RATE_HZ / 1000:g} kHz on, since a murmur needs {MIN_RATE_HZ / 2:g} Hz of bandwidth"
+        return f"sampled at only {rate_hz:g} Hz: it takes sound {needed}"
+    if rate_hz > MOST_RATE_HZ:
+        return f"sampled at {rate_hz / 1000:g} kHz: it takes sound up to {MOST_RATE_HZ / 1000:g} kHz"
+    return "too many samples are no numbers"
 
 
 def _windows(verdict: Verdict, readings: Sequence[Reading]) -> str:

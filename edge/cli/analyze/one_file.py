@@ -73,6 +73,11 @@ class OneFile:
         return self._source.end_s
 
     @property
+    def rate_hz(self) -> float:
+        """Sampling rate of ``kind``, Hz, 0 before it is read."""
+        return self._source.rates_hz.get(self._kind, 0.0)
+
+    @property
     def unheard(self) -> int:
         return self._source.unheard.get(self._kind, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from edge.types import ConfigError
 
 _DPI = 110
+_LETTERS_AN_INCH = 10.0
 _TICKS = 10
 _BY_CLOCK_FROM_S = 600.0
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
@@ -20,7 +22,7 @@ _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_80
 def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: str, **layout: Any) -> Iterator[Any]:
     """``rows`` axes below each other to draw on, then the file ``path``; its ending says the format.
 
-    size: width and height, inches; layout: further arguments of ``pyplot.subplots``. Raises ConfigError where the file
+    size: width and height, inches; title: taken as it is, and broken where it is wider; layout: further arguments of ``pyplot.subplots``. Raises ConfigError where the file
     cannot be written.
     """
     import matplotlib
@@ -29,7 +31,8 @@ def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: st
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(rows, 1, figsize=size, squeeze=False, layout="constrained", **layout)
-    figure.suptitle(title)
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, round(_LETTERS_AN_INCH * size[0]))]
+    figure.suptitle("\n".join(lines), parse_math=False)  # a file's name may have a $
     for axis in axes[:, 0]:
         axis.xaxis.get_major_formatter().set_useOffset(False)  # late in a night 13090 is no "-10" beside "+1.31e4"
     try:

@@ -14,6 +14,7 @@ from edge.cli._events import clock_text
 from edge.cli.analyze.picture import label_times, picture
 from edge.dsp.filters import within_reach
 from edge.dsp.pcg import frontend, listening
+from edge.dsp.pcg.decision import Calibration
 from edge.dsp.pcg.dropout import filled, spans
 from edge.dsp.pcg.hum import without_hum
 from edge.inference import Model
@@ -48,20 +49,21 @@ def draw(
         raise ConfigError(f"--plot {path}: less than {_LEAST_S:g} s of sound cannot be drawn")
     end_s = begin_s + len(x) / rate
     y, hum = _as_heard(x, rate)
+    threshold = Calibration.from_card(model.card).recording[3]
     inside = [r for r in judged if _start(r) >= begin_s and r.t <= end_s]
     long = all_s > _SHOWN_S
     rows = (2, 3, 1.2, 0.8) if long else (2, 3, 1.2)
     with picture(path, len(rows), size=(11, 5.3 + 1.2 * (len(rows) - 2)), title=title, height_ratios=rows) as axes:
         _wave(axes[0], y, there, rate, begin_s, hum=hum)
         _scalogram(axes[1], y, begin_s)
-        _heard(axes[2], inside, activations(x, rate, begin_s, inside, model) if inside else None)
+        _heard(axes[2], inside, activations(x, rate, begin_s, inside, model) if inside else None, threshold)
         for axis in axes[:3]:
             axis.set_xlim(begin_s, end_s)
         if long:
             shown = f"{clock_text(begin_s)} to {clock_text(end_s)} of {clock_text(all_s)}, shaded below"
             most = ": most like a murmur" if judged else ""
             axes[0].set_title(shown + most, loc="left", fontsize="small")
-            _all(axes[3], judged, (begin_s, end_s), all_s)
+            _all(axes[3], judged, (begin_s, end_s), all_s, threshold)
         label_times(axes, all_s)
 
 
@@ -158,7 +160,9 @@ def _scalogram(axis: Any, y: Floats, begin_s: float) -> None:
     axis.set_ylabel("scalogram, Hz")
 
 
-def _heard(axis: Any, judged: Sequence[Reading], raw: tuple[NDArray[Any], NDArray[Any]] | None) -> None:
+def _heard(
+    axis: Any, judged: Sequence[Reading], raw: tuple[NDArray[Any], NDArray[Any]] | None, threshold: float
+) -> None:
     if raw is not None:
         times, logits = raw
         chance = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
@@ -167,20 +171,27 @@ def _heard(axis: Any, judged: Sequence[Reading], raw: tuple[NDArray[Any], NDArra
             times, 0, chance, where=answered, step="mid", color="#b3202c", alpha=0.5, label="network, raw"
         )
         _dots(axis, judged, label="probability of a window")
-        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize="small", ncols=2, frameon=False)
+        _threshold(axis, threshold, label=f"present from {threshold:.2f} on: the recording decides, no single window")
+        axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize="small", ncols=3, frameon=False)
     else:
         axis.text(0.5, 0.5, "no window was answered", transform=axis.transAxes, ha="center", va="center")
     axis.set_ylim(-0.03, 1.05)
     axis.set_ylabel("murmur heard")
 
 
-def _all(axis: Any, judged: Sequence[Reading], shown: tuple[float, float], all_s: float) -> None:
+def _all(axis: Any, judged: Sequence[Reading], shown: tuple[float, float], all_s: float, threshold: float) -> None:
     many = len(judged) > _MANY  # of a night: how dark it is tells how many
     _dots(axis, judged, **({"markersize": 2, "alpha": 0.1, "markeredgewidth": 0} if many else {}))
+    if judged:
+        _threshold(axis, threshold)
     axis.axvspan(*shown, color="#27476e", alpha=0.15, linewidth=3)  # 20 s of a night have no width
     axis.set_xlim(0, all_s)
     axis.set_ylim(-0.1, 1.1)
     axis.set_ylabel("all windows")
+
+
+def _threshold(axis: Any, threshold: float, **how: Any) -> None:
+    axis.axhline(threshold, linestyle="--", linewidth=0.9, color="0.35", **how)
 
 
 def _dots(axis: Any, judged: Sequence[Reading], **how: Any) -> None:
