@@ -121,7 +121,7 @@ def test_of_a_long_file_some_rows_of_each_verdict_are_drawn_and_all_verdicts_bel
     begun = [row.get_xlim()[0] for row in rows]
     assert begun == sorted(begun)
     said = dict(zip(begun, [row.get_title(loc="left").split()[0] for row in rows], strict=True))
-    assert {at: word for at, word in said.items() if word != "sinus"} == {290.0: "af", 440.0: "ectopy"}
+    assert {at: word for at, word in said.items() if word != "sinus"} == {290.0: "af", 440.0: "ectopy", 450.0: "cannot"}
     assert {0.0, 710.0} <= set(said)
     strip = {bars.get_label(): bars.get_paths() for bars in rate.collections}
     assert {word: len(spans) for word, spans in strip.items()} == {"sinus": 69, "af": 1, "ectopy": 1}
@@ -130,6 +130,62 @@ def test_of_a_long_file_some_rows_of_each_verdict_are_drawn_and_all_verdicts_bel
     assert [label.get_text() for label in rate.get_xticklabels()] == [f"0:{m:02d}:00" for m in range(0, 13, 2)]
     assert rows[-1].get_xticklabels()[0].get_text() == "0:11:50"
     assert rate.get_xlabel() == "h:min:s"
+
+
+def of_a_long_file(tmp_path, drawn, words):
+    """Rows by where they begin, with what is said of each, and the title; words: verdict, or reason after "-", by its
+    window's end, s."""
+    from edge.cli.analyze.plot_ppg import draw
+
+    blocks = [Block("file/ppg", 100 * s, float(s), 100.0, np.sin(np.arange(100.0) / 9)[:, None]) for s in range(300)]
+    readings = [
+        Reading("ppg.rhythm", t, None, "", 0.0, word[1:])
+        if word.startswith("-")
+        else Reading("ppg.rhythm", t, word, "", 0.9, detail={"p_AF": 0.1})
+        for t, word in words.items()
+    ]
+    draw(tmp_path / "out.png", blocks, readings, [], title="a.csv")
+    *rows, rate = drawn()
+    said = {row.get_xlim()[0]: row.get_title(loc="left").removeprefix("cannot tell: ").split()[0] for row in rows}
+    return said, rate.figure.get_suptitle()
+
+
+def test_each_verdict_and_each_reason_has_its_share_of_the_rows_and_one_at_least(tmp_path, drawn):
+    words = {float(t): "-motion" for t in range(2, 301, 2)}
+    words |= {2.0: "-warming_up"} | {float(t): "sinus" for t in range(22, 36, 2)}
+    words |= dict.fromkeys((100.0, 112.0), "-gap") | {164.0: "af"}
+    said, title = of_a_long_file(tmp_path, drawn, words)
+    by_word = {word: [at for at, one in said.items() if one == word] for word in set(said.values())}
+    assert {word: len(at) for word, at in by_word.items()} == {"motion": 9, "sinus": 1, "gap": 1, "af": 1}
+    assert by_word["sinus"] == [20.0]
+    assert by_word["gap"] == [90.0]
+    assert by_word["af"] == [154.0], "it is in no row of 10 s from the begin, and is shown all the same"
+    assert list(said) == sorted(said)
+    told = "12 of 146 windows of 10 s, of each verdict and each reason by its share, one at least; all verdicts below"
+    assert " ".join(title.splitlines()[1:]) == told
+
+
+def test_halves_are_shown_as_halves(tmp_path, drawn):
+    words = {float(t): "sinus" if t <= 150 else "ectopy" for t in range(10, 301, 2)}
+    said, _ = of_a_long_file(tmp_path, drawn, words)
+    assert sorted(said.values()) == ["ectopy"] * 6 + ["sinus"] * 6
+    assert {0.0, 290.0} <= set(said)
+
+
+def test_a_pulse_wave_is_drawn_with_its_verdict_and_its_units(tmp_path, drawn, capsys):
+    from edge.cli.analyze.ppg import report
+
+    t = np.arange(2500) / 100.0
+    wave = synthesis.ppg(synthesis.beats([synthesis.Episode(0.0, "sinus", 66.0)], 29, seed=0), t + 2.0, seed=0)
+    np.savez(tmp_path / "a.npz", ppg=np.where(t > 20, np.random.default_rng(0).normal(0, 1, 2500), wave), fs=100.0)
+    report(tmp_path / "a.npz", plot=tmp_path / "out.png")
+    told = capsys.readouterr().out.splitlines()
+    *rows, rate = drawn()
+    own = [line for line in told if line.startswith(("Heart rate:", "Rhythm:", "Also:", "Windows left out:"))]
+    assert len(own) >= 3
+    assert " ".join(rate.figure.get_suptitle().splitlines()) == " ".join(["a.npz", *own])
+    assert {(row.get_ylabel(), row.get_xlabel()) for row in rows} == {("PPG, a.u.", "s")}
+    assert rate.get_ylabel() == "heart rate, bpm"
 
 
 def test_a_hole_in_the_sound_is_shaded_and_what_follows_keeps_its_time(tmp_path, drawn):

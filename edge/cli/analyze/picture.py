@@ -42,12 +42,14 @@ def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: st
         pyplot.close(figure)
 
 
-def label_times(axes: Sequence[Any], all_s: float) -> None:
-    """Label axes of time, s: of a long file, ``all_s``, in hours, minutes and seconds from its start."""
+def label_times(axes: Sequence[Any], all_s: float, *, each: bool = False) -> None:
+    """Label axes of time, s: of a long file, ``all_s``, in hours, minutes and seconds from its start. each: say the unit
+    below each of them, not the last alone."""
     by_clock = all_s >= _BY_CLOCK_FROM_S
     for axis in axes if by_clock else ():
         _by_the_clock(axis)
-    axes[-1].set_xlabel("h:min:s" if by_clock else "s")
+    for axis in axes if each else axes[-1:]:
+        axis.set_xlabel("h:min:s" if by_clock else "s", labelpad=1)
 
 
 def _by_the_clock(axis: Any) -> None:

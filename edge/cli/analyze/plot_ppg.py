@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from edge.window import sample_times
 
 _SAME_S = 0.05  # two times nearer than this are the same hop
 _MAX_ROWS = 12
-_OF_EACH = 3  # rows of each verdict but sinus rhythm, where not all are shown
 _COLOURS = {"sinus": "#2a7", "af": "#c33", "ectopy": "#c80", "tachyarrhythmia": "#83c"}
 _LEAST_BPM = 10.0  # half of the least span shown: a change of a tenth is no change
 
@@ -31,8 +30,8 @@ def draw(
     *,
     title: str,
 ) -> None:
-    """Write the picture: rows of 10 s with verdicts, and the rate and all verdicts below. Where the file is long some rows
-    of each verdict are chosen, and the others evenly.
+    """Write the picture: rows of 10 s with verdicts, and the rate and all verdicts below. Of a long file some windows are
+    chosen, of each verdict and each reason for none; the title says so.
 
     signs: at each hop, s, which way up the rhythm analyzer took the wave to be. A row is the window that a verdict
     stands on, drawn as it was judged. All rows have one scale, that of the answered ones where there are any, and beats
@@ -46,9 +45,10 @@ def draw(
     starts = np.arange(begin, max(begin + 1e-6, blocks[-1].t_end - 0.5 * WINDOW_S), WINDOW_S)
     verdicts = [r for r in readings if r.metric == "ppg.rhythm"]
     if len(starts) > _MAX_ROWS:
-        chosen = _chosen(starts, verdicts)
-        title += f"\n{len(chosen)} of {len(starts)} windows of 10 s, some of each verdict; all of them below"
-        starts = starts[chosen]
+        kinds = _kinds(verdicts, begin) or {"": starts.tolist()}
+        starts = np.array(_chosen(kinds, begin))
+        of_all = f"{len(starts)} of {sum(map(len, kinds.values()))} windows of 10 s"
+        title += f"\n{of_all}, of each verdict and each reason by its share, one at least; all verdicts below"
     size = (12, 1.6 * (len(starts) + 1.5))
     with picture(plot, len(starts) + 1, size=size, title=title) as axes:
         heights = []
@@ -60,20 +60,35 @@ def draw(
             axis.set_ylim(-1.1 * tallest, 1.1 * tallest)
         _rates(axes[-1], readings, begin, blocks[-1].t_end)
         _strip(axes[-1], verdicts)
-        label_times(axes, blocks[-1].t_end - begin)
+        label_times(axes, blocks[-1].t_end - begin, each=True)
 
 
-def _chosen(starts: np.ndarray, verdicts: Sequence[Reading]) -> list[int]:
-    """Which rows are shown: some of each verdict but sinus rhythm, the others evenly, in order of time."""
-    at = {round(r.t / _SAME_S): r.value for r in verdicts}
-    words = [at.get(round((start + WINDOW_S) / _SAME_S)) for start in starts]
-    chosen: set[int] = set()
-    for word in [word for word in _COLOURS if word != "sinus"]:
-        those = [i for i, said in enumerate(words) if said == word]
-        chosen |= {those[k] for k in np.linspace(0, len(those) - 1, min(_OF_EACH, len(those))).round().astype(int)}
-    others = [i for i in range(len(starts)) if i not in chosen]
-    evenly = np.linspace(0, len(others) - 1, _MAX_ROWS - len(chosen)).round().astype(int)
-    return sorted(chosen | {others[k] for k in evenly})
+def _kinds(verdicts: Sequence[Reading], begin: float) -> dict[str, list[float]]:
+    """Where the windows of each verdict, or of each reason for none, begin, s; those before the first sample left out."""
+    kinds: dict[str, list[float]] = {}
+    for r in verdicts:
+        if r.t - WINDOW_S > begin - _SAME_S:
+            kinds.setdefault(r.reason if r.value is None else str(r.value), []).append(r.t - WINDOW_S)
+    return kinds
+
+
+def _chosen(kinds: Mapping[str, Sequence[float]], begin: float) -> list[float]:
+    """Where the windows that are shown begin, in order of time: of each kind as many as its share asks, one at least.
+
+    Those a whole number of rows after ``begin`` are taken, which show nothing twice; where a kind has none, one other.
+    """
+    among = {kind: _in_rows(those, begin) or [those[len(those) // 2]] for kind, those in kinds.items()}
+    shown = dict.fromkeys(kinds, 1)
+    due = {kind: _MAX_ROWS * len(those) / sum(map(len, kinds.values())) for kind, those in kinds.items()}
+    while sum(shown.values()) < _MAX_ROWS and (more := [k for k in kinds if shown[k] < len(among[k])]):
+        shown[max(more, key=lambda k: due[k] - shown[k])] += 1
+    evenly = {k: np.linspace(0, len(those) - 1, shown[k]).round().astype(int) for k, those in among.items()}
+    return sorted(among[kind][i] for kind, picked in evenly.items() for i in picked)
+
+
+def _in_rows(starts: Sequence[float], begin: float) -> list[float]:
+    half = WINDOW_S / 2
+    return [start for start in starts if abs((start - begin + half) % WINDOW_S - half) < _SAME_S]
 
 
 def _strip(axis: Any, verdicts: Sequence[Reading]) -> None:
@@ -118,6 +133,7 @@ def _row(
         axis.set_title(word + p, loc="left", fontsize=9, pad=3, color=_COLOURS.get(str(verdict.value), "#555"))
     axis.set_xlim(start, start + WINDOW_S)
     axis.set_yticks([])
+    axis.set_ylabel("PPG, a.u.", fontsize="small")
     return float(np.abs(wave[valid]).max()) if valid.any() else 0.0, answered
 
 
@@ -131,4 +147,4 @@ def _rates(axis: Any, readings: Sequence[Reading], begin: float, end: float) -> 
     axis.set_xlim(begin, max(end, begin + WINDOW_S))
     if not known:
         axis.text(0.5, 0.5, "no heart rate", transform=axis.transAxes, ha="center", va="center", color="#555")
-    axis.set_ylabel("bpm")
+    axis.set_ylabel("heart rate, bpm", fontsize="small")

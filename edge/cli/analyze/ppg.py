@@ -39,6 +39,7 @@ NAMES = {
     "ectopy": "premature beats",
     "tachyarrhythmia": "a fast rhythm (sinus tachycardia looks alike)",
 }
+_VERDICT = ("Heart rate:", "Rhythm:", "Also:", "Windows left out:")
 _LIMITS = (
     "Limits: trained on 28 adults at rest. Frequent premature beats can look like atrial fibrillation; one window is "
     "no finding, look at how many agree. Not a medical device."
@@ -68,13 +69,15 @@ def report(
     )
     if ppg[0].data.shape[1] > 1 and all(r.value is None for r in readings if r.metric == "ppg.hr"):
         notes = [*notes, "beats are read from the first channel: --channel takes another"]
+    words = in_words(readings, model, rates_hz, notes)
     try:
         if plot is not None:
             from edge.cli.analyze.plot_ppg import draw
 
-            draw(plot, ppg, readings, watched.signs, title=Path(path).name)
+            verdict = [line for line in words if line.startswith(_VERDICT)]
+            draw(plot, ppg, readings, watched.signs, title="\n".join([Path(path).name, *verdict]))
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(readings, model, rates_hz, notes), jsonl=jsonl, file=str(path) if named else "")
+        tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
 
 
 class Upward:
