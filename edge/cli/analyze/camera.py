@@ -15,13 +15,14 @@ import numpy as np
 from edge.analyzers import camera_pulse
 from edge.cli.analyze.one_file import tell, through
 from edge.clock import ManualClock
-from edge.dsp.face.columns import COLUMNS, SKIN
+from edge.dsp.face.columns import COLUMNS
 from edge.lane import Lane
 from edge.replay import read_all
 from edge.types import Block, Reading
 
 WHY = {
     "warming_up": "less than the ten seconds that a rate needs",
+    "too_short": "less than the ten seconds that a rate needs",
     "no_face": "no face in view",
     "face_moved": "the face moved or went away; who came after may be somebody else",
     "too_dark": "too dark",
@@ -34,6 +35,10 @@ WHY = {
     "no_pulse": "the colour changes are not those of blood",
     "disagreement": "two methods see different rates",
 }
+_LIMITS = (
+    "Limits: read from forehead, cheeks and chin, and never compared with a reference across people. No frame was kept. "
+    "Not a medical device."
+)
 
 
 class Watched(NamedTuple):
@@ -48,13 +53,14 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
     """Print what one video gives; with ``plot`` also draw it. named: lines of JSON say the file."""
     readings, traces, missing = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
+    words = in_words(rates, traces, missing)
     try:
         if plot is not None:
             from edge.cli.analyze.plot_camera import draw
 
-            draw(plot, rates, traces, title=Path(path).name)
+            draw(plot, rates, traces, title=f"{Path(path).name}\n{words[0]}")
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, in_words(rates, traces, missing), jsonl=jsonl, file=str(path) if named else "")
+        tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
 
 
 def watch(path: str | Path, *, parts: Any = None) -> Watched:
@@ -80,33 +86,36 @@ def watch(path: str | Path, *, parts: Any = None) -> Watched:
 
 
 def in_words(rates: list[Reading], traces: list[Block], missing: int = 0) -> list[str]:
-    """The report's lines."""
+    """The report, line by line: of the readings of the heart rate, the traces, and how many frames are missing."""
+    found = [r.quality for r in rates if r.reason != "warming_up"]
     seconds = traces[-1].t_end - traces[0].t0 if traces else 0.0
     present = np.mean([b.data[0, COLUMNS.index("present")] for b in traces]) if traces else 0.0
-    lines = [f"{seconds:.1f} s, {len(traces)} frames, a face in {present:.0%} of them"]
+    lines = [
+        *_rate(rates),
+        f"Quality: {np.median(found):.2f} of 1." if found else "Quality: not known.",
+        f"Video: {seconds:.1f} s, {len(traces)} frames, a face in {present:.0%} of them.",
+    ]
     if missing:
         lines.append(
-            f"{missing} of {len(traces) + missing} frames that the file announces cannot be read: it is cut off, or was "
-            "trimmed without being encoded again"
+            f"Note: {missing} of {len(traces) + missing} frames that the file announces cannot be read: it is cut off, or "
+            "was trimmed without being encoded again."
         )
+    models = dict.fromkeys(r.model for r in rates if r.model)
+    return [*lines, _LIMITS, *([f"Model: {', '.join(models)}"] if models else [])]
+
+
+def _rate(rates: list[Reading]) -> list[str]:
+    """The rate, and how often each reason for none was given, warming up too."""
     known = [r.value for r in rates if isinstance(r.value, float)]
-    judged = [r for r in rates if r.reason != "warming_up"]
+    reasons = Counter(r.reason for r in rates if r.value is None)
+    later = Counter({reason: n for reason, n in reasons.items() if reason != "warming_up"}) or reasons
     if known:
         low, middle, high = np.percentile(known, (0, 50, 100))
-        lines.append(f"heart rate {middle:.0f} bpm ({low:.0f} to {high:.0f}) in {len(known)} of {len(judged)} seconds")
+        lines = [f"Heart rate: {middle:.0f} bpm ({low:.0f} to {high:.0f}; {len(known)} of {len(rates)} readings)."]
     else:
-        lines.append("no heart rate")
-    reasons = Counter(r.reason for r in rates if r.value is None)
-    if not rates:
-        lines.append(f"  silent: {WHY['warming_up']}")
-    for reason, count in reasons.most_common():
-        if reason == "warming_up" and judged:
-            continue
-        lines.append(f"  silent for {count} s: {WHY.get(reason, reason)}")
-    last = next((r for r in reversed(rates) if r.detail), None)
-    if last is not None:
-        names = ("probability", "snr_db", "agreement", "background", "green_excess", "sd", "doubt")
-        lines.append("last window: " + ", ".join(f"{n} {last.detail[n]}" for n in names if n in last.detail))
-        lines.append(f"regions: {', '.join(SKIN)}; model {last.model}")
-    lines.append("No frame was kept. Not a medical device; never compared with a reference across people.")
+        reason = later.most_common(1)[0][0] if later else "too_short"
+        lines = [f"Heart rate: cannot tell: {WHY.get(reason, reason)} ({reason})."]
+    if reasons:
+        words = "; ".join(f"{n} because {WHY.get(reason, reason)} ({reason})" for reason, n in reasons.most_common())
+        lines.append(f"Readings left out: {words}.")
     return lines

@@ -12,7 +12,7 @@ from typing import Any
 from edge.types import ConfigError
 
 _DPI = 110
-_LETTERS_AN_INCH = 10.0
+_LETTERS_AN_INCH = 11.0
 _TICKS = 10
 _BY_CLOCK_FROM_S = 600.0
 _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)

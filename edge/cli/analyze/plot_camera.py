@@ -17,6 +17,8 @@ from edge.types import Block, Reading
 
 Floats = NDArray[np.float64]
 
+_COLOURS = {"forehead_r": "tab:red", "forehead_g": "tab:green", "forehead_b": "tab:blue", "background_g": "0.6"}
+
 
 def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *, title: str) -> None:
     """Draw to ``path``; raises ConfigError where it cannot."""
@@ -29,11 +31,26 @@ def draw(path: str | Path, rates: Sequence[Reading], traces: Sequence[Block], *,
 
 
 def _colours(axis: Any, t: Floats, data: Floats) -> None:
-    for name, colour in (("forehead_r", "tab:red"), ("forehead_g", "tab:green"), ("forehead_b", "tab:blue")):
-        axis.plot(t, data[:, COLUMNS.index(name)], colour, lw=0.8, label=name.replace("_", " "))
-    axis.plot(t, data[:, COLUMNS.index("background_g")], "0.6", lw=0.8, label="background g")
-    axis.set(xlabel="s", ylabel="mean colour", xlim=(0, _end(t)))
-    axis.legend(loc="upper right", fontsize="small")
+    for name, colour in _COLOURS.items():
+        trace = data[:, COLUMNS.index(name)]
+        if np.isfinite(trace).any():
+            axis.plot(t, trace, colour, lw=0.8, label=name.replace("_", " "))
+    if axis.lines:
+        _legend(axis)
+    else:
+        _nothing(axis, "no face seen")
+    axis.set(xlabel="s", ylabel="mean colour, 0 to 255", xlim=(0, _end(t)))
+
+
+def _nothing(axis: Any, why: str) -> None:
+    """An axis without a line has no scale either."""
+    axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color="0.4")
+    axis.set_yticks([])
+
+
+def _legend(axis: Any) -> None:
+    """Above the axis, where it hides no line."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize="small", ncols=4, frameon=False, borderaxespad=0.2)
 
 
 def _end(t: Floats) -> float:
@@ -50,9 +67,9 @@ def _pulse(wave: Any, spectrum: Any, t: Floats, data: Floats) -> None:
         spectrum.plot(GRID_BPM, power(pulse[-round(10 * RATE_HZ) :]), "tab:purple")
     else:
         for axis in (wave, spectrum):
-            axis.text(0.5, 0.5, "no skin seen for 2 s", transform=axis.transAxes, ha="center", va="center", color="0.4")
-    wave.set(xlabel="s", ylabel="POS, forehead", xlim=(0, _end(t)))
-    spectrum.set(xlabel="bpm", ylabel="power, last 10 s")
+            _nothing(axis, "no skin seen for 2 s")
+    wave.set(xlabel="s", ylabel="pulse (POS) of the\nforehead, a.u.", xlim=(0, _end(t)))
+    spectrum.set(xlabel="bpm", ylabel="power of the pulse,\nlast 10 s, a.u.", xlim=(GRID_BPM[0], GRID_BPM[-1]))
 
 
 def _rates(axis: Any, rates: Sequence[Reading], start: float, end_s: float) -> None:
@@ -60,11 +77,15 @@ def _rates(axis: Any, rates: Sequence[Reading], start: float, end_s: float) -> N
     silent = [(r.t - start, r.reason) for r in rates if r.value is None]
     if said:
         axis.plot(*zip(*said, strict=True), "o-", color="tab:green", label="said")
-    axis.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
+    if silent:
+        axis.plot([s for s, _ in silent], [42.0] * len(silent), "x", color="0.6", label="silent")
     before = ""
     for at, reason in silent:
         if reason != before:
             axis.annotate(reason, (at, 46.0), rotation=30, fontsize="small", color="0.4")
         before = reason
-    axis.set(xlabel="s", ylabel="bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, end_s))
-    axis.legend(loc="upper right", fontsize="small")
+    axis.set(xlabel="s", ylabel="heart rate, bpm", ylim=(38, max([120.0, *[v + 15 for _, v in said]])), xlim=(0, end_s))
+    if axis.lines:
+        _legend(axis)
+    else:
+        _nothing(axis, "too short for a reading")
