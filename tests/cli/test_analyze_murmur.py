@@ -211,6 +211,7 @@ def test_jsonl_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     streams = capsys.readouterr()
     readings = [json.loads(line) for line in streams.out.splitlines()]
     assert {r["metric"] for r in readings} == {"pcg.murmur", "pcg.hr", "pcg.quality"}
+    assert {r["file"] for r in readings} == {str(tmp_path / "a.wav")}, "of one file, too"
     assert streams.err.startswith("Murmur: present")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,7 @@ def test_json_says_the_same_as_the_words_beside_it(capsys: pytest.CaptureFixture
     tell_person(files, jsonl=True)
     streams = capsys.readouterr()
     told = json.loads(streams.out)
+    assert streams.out == json.dumps(told, separators=(",", ":")) + "\n", "as tight as the readings before it"
     recordings = told.pop("recordings")
     shares = {key: getattr(person, key) for key in ("decision", "p_present", "p_unknown", "p_absent")}
     assert told == {"type": "person", **shares}
@@ -107,6 +109,14 @@ def test_files_of_one_person(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ]
     assert [line for line in streams.err.splitlines() if line in files] == files
     assert [person["type"], person["decision"]] == ["person", "present"]
+
+
+def test_a_name_that_is_no_utf_8_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / os.fsdecode(b"b\xff.wav")
+    file.write_bytes(Path(write(tmp_path / "a.wav", murmur=False)).read_bytes())
+    assert main(["analyze", "murmur", "--jsonl", "--one-person", str(file)]) == 0
+    *readings, person = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {line["file"] for line in (*readings, *person["recordings"])} == {f"{tmp_path}/b\\udcff.wav"}
 
 
 def test_only_heart_sound_is_of_one_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ def readings_of(capsys: pytest.CaptureFixture[str], *command: str) -> list[dict[
     assert main([*command, "--jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     own = [line for line in lines if str(line.get("metric", "")).startswith("ppg.")]
-    return [{k: v for k, v in line.items() if k not in ("bed", "source")} for line in own]
+    return [{k: v for k, v in line.items() if k not in ("bed", "source", "file")} for line in own]
 
 
 def with_accelerometer(path: Path, moving: float, seconds: float = 30.0) -> Path:

@@ -46,7 +46,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 _MORE_HELP = """\
-           and, of several files, file
+           and file, as it was given
   person   with --one-person, last: decision, p_present, p_unknown, p_absent, recordings (file, windows, reason,
            p_alone, decision_alone, and in the light of the others p_together, decision_together)"""
 _EXAMPLE = """examples: edge-vitals analyze murmur heart.wav --plot heart.png
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             aside = sys.stderr if args.jsonl else sys.stdout
             print(("\n" if index else "") + f"{path}", file=aside, flush=True)
         try:
-            found[path] = task.report(path, **options, named=several)
+            found[path] = task.report(path, **options)
         except SourceError as error:
             if len(args.file) == 1:
                 raise

@@ -49,8 +49,8 @@ class Watched(NamedTuple):
     missing: int
 
 
-def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False, named: bool = False) -> None:
-    """Print what one video gives; with ``plot`` also draw it. named: lines of JSON say the file."""
+def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = False) -> None:
+    """Print what one video gives; with ``plot`` also draw it."""
     readings, traces, missing = watch(path)
     rates = [r for r in readings if r.metric == "camera.hr"]
     words = in_words(rates, traces, missing)
@@ -60,7 +60,7 @@ def report(path: str | Path, *, plot: str | Path | None = None, jsonl: bool = Fa
 
             draw(plot, rates, traces, title=f"{Path(path).name}\n{words[0]}")
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
+        tell(readings, words, jsonl=jsonl, file=str(path))
 
 
 def watch(path: str | Path, *, parts: Any = None) -> Watched:

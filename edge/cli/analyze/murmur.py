@@ -47,9 +47,8 @@ def report(
     channel: int | None = None,
     plot: str | Path | None = None,
     jsonl: bool = False,
-    named: bool = False,
 ) -> Verdict:
-    """Print what is heard in one file; with ``plot`` also draw it. named: lines of JSON say the file. Returns the verdict
+    """Print what is heard in one file; with ``plot`` also draw it. Returns the verdict
     over all of it."""
     from edge import inference
 
@@ -71,7 +70,7 @@ def report(
 
             draw(plot, sound, readings, model, title=f"{Path(path).name}\n{words[0]}\n{title}".rstrip())
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
+        tell(readings, words, jsonl=jsonl, file=str(path))
     return verdict
 
 

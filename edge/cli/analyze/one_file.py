@@ -95,9 +95,14 @@ def through(lane: Lane, blocks: Iterable[Block], end_s: Callable[[], float] = la
     return readings
 
 
-def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool, file: str = "") -> None:
+def as_text(file: str) -> str:
+    """A file's name for JSON, which is UTF-8 and a name may not be: with the escapes that the terminal shows for it."""
+    return file.encode("utf-8", "backslashreplace").decode()
+
+
+def tell(readings: Sequence[Reading], words: Sequence[str], *, jsonl: bool, file: str) -> None:
     """The report, or each reading as a line of JSON and the report beside it on standard error. file: said in each line."""
     if jsonl:
         for reading in readings:
-            print(as_json(reading, {"file": file} if file else {}))
+            print(as_json(reading, {"file": as_text(file)}))
     print("\n".join(words), file=sys.stderr if jsonl else sys.stdout)

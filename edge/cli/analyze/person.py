@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from edge.cli.analyze.murmur import WHY
+from edge.cli.analyze.one_file import as_text
 from edge.dsp.pcg.decision import (
     WORTH,
     Calibration,
@@ -18,6 +18,7 @@ from edge.dsp.pcg.decision import (
     judge_together,
 )
 from edge.inference.card import find_card
+from edge.plain import encode
 
 _SAID = {"present": "present", "absent": "none heard", "unknown": "cannot tell"}
 
@@ -29,10 +30,10 @@ def tell_person(verdicts: Mapping[str, Verdict], *, jsonl: bool) -> None:
     person, together = judge_patient(alone, calibration), judge_together(alone, calibration)
     if jsonl:
         recordings = [
-            {"file": file, "reason": own.reason, **as_told(own, judged)}
+            {"file": as_text(file), "reason": own.reason, **as_told(own, judged)}
             for (file, own), judged in zip(verdicts.items(), together, strict=True)
         ]
-        print(json.dumps({"type": "person", **asdict(person), "recordings": recordings}))
+        print(encode({"type": "person", **asdict(person), "recordings": recordings}).decode())
     words = in_words(verdicts, together, person, calibration.together[3])
     print("\n".join(["", *words]), file=sys.stderr if jsonl else sys.stdout)
 

@@ -53,9 +53,8 @@ def report(
     channel: int | None = None,
     plot: str | Path | None = None,
     jsonl: bool = False,
-    named: bool = False,
 ) -> None:
-    """Print what one file holds; with ``plot`` also draw it. named: lines of JSON say the file."""
+    """Print what one file holds; with ``plot`` also draw it."""
     from edge.assembly import ModelShelf
 
     models = ModelShelf()
@@ -77,7 +76,7 @@ def report(
             verdict = [line for line in words if line.startswith(_VERDICT)]
             draw(plot, ppg, readings, watched.signs, title="\n".join([Path(path).name, *verdict]))
     finally:  # said last: a reader that goes away takes no picture with it
-        tell(readings, words, jsonl=jsonl, file=str(path) if named else "")
+        tell(readings, words, jsonl=jsonl, file=str(path))
 
 
 class Upward:
