@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edge-vitals: {error}", file=sys.stderr)
         return 2
     except EdgeVitalsError as error:
-        print(f"edge-vitals: {error}", file=sys.stderr)
+        print(f"edge-vitals: {getattr(error, 'at_terminal', error)}", file=sys.stderr)
         return 1
     except ImportError as error:
         if (said := why_not(error)) is None:

@@ -22,7 +22,7 @@ from edge.sources._files.audio import read_flac, read_wav
 from edge.sources._files.clinical import is_wfdb, read_edf, read_wfdb
 from edge.sources._files.held import Held
 from edge.sources._files.tables import UTF_16_MARKS, read_csv
-from edge.sources._files.track import KINDS, Floats, Track
+from edge.sources._files.track import KINDS, Floats, RateError, Track
 from edge.types import Block, ConfigError, SourceError
 
 _Reader = Callable[[Path, str, int | None, float | None], list[Track]]
@@ -248,6 +248,8 @@ def _read_text(path: Path, kind: str, channel: int | None, rate_hz: float | None
     """A table; where it is none and its name promises another format, that is said, too."""
     try:
         return read_csv(path, kind, channel, rate_hz)
+    except RateError:
+        raise
     except SourceError as error:
         promised = _NOT_TEXT.get(path.suffix.lower())
         if promised is None:

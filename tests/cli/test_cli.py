@@ -69,6 +69,23 @@ def test_the_contract_names_are_there():
         (["analyze", "camera", "none.mp4", "--plot", ""], "--plot : a name that ends in .png"),
         (["analyze", "murmur", "none.wav", "--plot", "folder"], "--plot folder: a name that ends in .png"),
         (["analyze", "murmur", "none.wav", "--plot", "dir.png"], "--plot dir.png: a folder"),
+        (
+            ["analyze", "murmur", "none.wav", "--plot", "/proc/x.png"],
+            "--plot /proc/x.png: no file can be written to that",
+        ),
+        (
+            ["analyze", "ppg", "norate.npz"],
+            "norate.npz: does not say its sampling rate: it has no key fs; give --rate\n",
+        ),
+        (
+            ["analyze", "ppg", "rate.npz", "--rate", "50"],
+            "rate.npz: was sampled at 100 Hz, not 50 Hz; leave --rate out\n",
+        ),
+        (["replay", "rate.npz", "--rate", "50"], "rate.npz: was sampled at 100 Hz, not 50 Hz; leave --rate out\n"),
+        (
+            ["replay", "twice.csv"],
+            "time repeats (0.01 s after 0.01 s); times of packets say no sample's: leave them out and give --rate\n",
+        ),
         (["drill", "--broker", "foo:bar"], "--broker foo:bar"),
         (["watch", "--broker", "mqtt://host:port"], "the port is a number from 1 to 65535"),
         (["watch", "--broker", "mqtt://host:99999"], "the port is a number from 1 to 65535"),
@@ -86,6 +103,9 @@ def test_what_is_not_there_or_no_such_thing_is_one_line(argv, said, capsys, tmp_
     (tmp_path / "empty.toml").touch()
     (tmp_path / "deep.toml").write_text("a=" + "[" * 5000 + "]" * 5000)
     (tmp_path / "dir.png").mkdir()
+    (tmp_path / "twice.csv").write_text("time,ppg\n0,1\n0.01,2\n0.01,3\n")
+    np.savez(tmp_path / "norate.npz", ppg=np.arange(400.0))
+    np.savez(tmp_path / "rate.npz", ppg=np.arange(400.0), fs=100)
     os.mkfifo(tmp_path / "pipe")
     assert main(argv) in (1, 2)
     err = capsys.readouterr().err
@@ -260,6 +280,13 @@ def test_one_file_that_cannot_be_read_does_not_keep_the_others_from_being_judged
     said = capsys.readouterr()
     assert said.out.count("Heart rate:") == 2
     assert said.err == f"edge-vitals: {paths[1]}: no such file\n"
+    assert main(["analyze", "ppg", paths[0], paths[2], "--rate", "50"]) == 1
+    assert capsys.readouterr().err.count(" was sampled at 100 Hz, not 50 Hz; leave --rate out\n") == 2
+
+
+def test_a_look_whether_a_picture_can_be_written_leaves_nothing_behind(tmp_path, capsys):
+    assert main(["analyze", "ppg", str(tmp_path / "none.csv"), "--plot", str(tmp_path / "x.png")]) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_broken_video_is_one_line_and_not_the_decoders(tmp_path):

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         except SourceError as error:
             if len(args.file) == 1:
                 raise
-            print(f"edge-vitals: {error}", file=sys.stderr)
+            print(f"edge-vitals: {getattr(error, 'at_terminal', error)}", file=sys.stderr)
     if args.one_person and found:
         from edge.cli.analyze.person import tell_person
 
@@ -100,4 +100,10 @@ def _can_be_drawn(picture: str) -> None:
         raise ConfigError(f"--plot {picture}: {'a folder' if path.is_dir() else 'no such folder'}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ConfigError(f"--plot {picture}: no permission to write there")
+    if not os.path.lexists(path):  # some folders seem to take a file and do not, such as those of /proc
+        try:
+            path.touch(exist_ok=False)
+            path.unlink()
+        except OSError:
+            raise ConfigError(f"--plot {picture}: no file can be written to that folder") from None
     import matplotlib  # noqa: F401

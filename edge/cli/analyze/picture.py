@@ -64,4 +64,5 @@ def _save(figure: Any, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=_DPI)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--plot {path}: {error}") from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ConfigError(f"--plot {path}: cannot be written: {said}") from error

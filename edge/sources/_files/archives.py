@@ -62,7 +62,8 @@ def read_npz(
         if not np.isfinite(data).any():
             empty.append(found)
         stated = rates.get(f"fs_{key}", rates.get("fs"))
-        rate = checked_rate(str(path), stated, rate_hz if stated is None or kind in (found, "auto") else None)
+        asked = rate_hz if stated is None or kind in (found, "auto") else None
+        rate = checked_rate(str(path), stated, asked, key="fs")
         tracks[found] = array_track(found, rate, np.ascontiguousarray(data), unheard)
     if not (tracks if kind == "auto" else kind in tracks):
         raise SourceError(f"{path}: holds no {kind}")

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, kind_of, whole_rate
+from edge.sources._files.track import Floats, RateError, kind_of, whole_rate
 from edge.types import SourceError
 
 _UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
@@ -120,8 +120,10 @@ def grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | No
     if (steps <= 0).any():
         at = int(np.argmax(steps <= 0)) + 1
         what = "repeats" if steps[at - 1] == 0 else "goes back"
-        hint = "; times of packets say no sample's: leave them out and give --rate" if what == "repeats" else ""
-        raise SourceError(f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s){hint}")
+        said = f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s)"
+        if what == "repeats":
+            raise RateError(said, "times of packets say no sample's: leave them out and give KEY")
+        raise SourceError(said)
     step = float(np.median(steps))
     counts = np.round(steps / step)
     if (counts >= 1).all():

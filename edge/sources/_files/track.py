@@ -125,12 +125,23 @@ def array_track(kind: str, rate_hz: float, data: Floats, unheard: int = 0) -> Tr
     return Track(kind, rate_hz, len(data), lambda a, b: data[a:b], unheard=unheard)
 
 
-def checked_rate(path: str, stated: float | None, asked: float | None) -> float:
-    """The rate to use: the file's, or the one asked for where the file does not say; raises SourceError."""
+class RateError(SourceError):
+    """A sampling rate that is missing or wrong. what: is wrong; remedy: with KEY where the key ``rate_hz`` is named, which
+    is ``--rate`` at the terminal: ``at_terminal``."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy.replace('KEY', 'rate_hz')}")
+        self.at_terminal = f"{what}; {remedy.replace('KEY', '--rate')}"
+
+
+def checked_rate(path: str, stated: float | None, asked: float | None, *, key: str = "") -> float:
+    """The rate to use: the file's, or the one asked for where the file does not say; raises SourceError. key: under which
+    such a file says it."""
     if stated is None and asked is None:
-        raise SourceError(f"{path}: does not say its sampling rate; give rate_hz (--rate)")
+        where = f": it has no key {key}" if key else ""
+        raise RateError(f"{path}: does not say its sampling rate{where}", "give KEY")
     if stated is not None and asked is not None and abs(stated - asked) > 0.01 * stated:
-        raise SourceError(f"{path}: was sampled at {stated:g} Hz, not {asked:g} Hz; leave rate_hz out")
+        raise RateError(f"{path}: was sampled at {stated:g} Hz, not {asked:g} Hz", "leave KEY out")
     rate = float(stated if stated is not None else asked)  # type: ignore[arg-type]
     if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
         raise SourceError(f"{path}: a sampling rate of {rate:g} Hz makes no sense here")

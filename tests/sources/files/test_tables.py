@@ -154,8 +154,8 @@ def test_uneven_times_are_kept_one_by_one(tmp_path: Path) -> None:
         ("time,ppg\n", "a header and no rows"),
         ("time,ppg\n0,1\n", "one row is no signal"),
         ("time\n0.0\n0.01\n0.02\n0.03\n", "no column of samples"),
-        ("ppg\n1\n2\n3\n", r"does not say its sampling rate; give rate_hz \(--rate\)"),
-        ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\); .* give --rate"),
+        ("ppg\n1\n2\n3\n", r"does not say its sampling rate; give rate_hz$"),
+        ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\); .* give rate_hz$"),
         ("time,ppg\n0,1\n0.02,2\n0.01,3\n", r"line 4: time goes back \(0.01 s after 0.02 s\)"),
         ("time,ppg\n0,1\n,2\n0.02,3\n", "line 3: no time"),
         ("time,ppg\n0:00.00,1\n0:00.01,2\nsoon,3\n0:00.03,4\n", "line 4: 'soon' is not a number"),
@@ -200,7 +200,7 @@ def test_archives_that_are_wrong(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.arange(4))
     refused(tmp_path / "other.npz", "holds none of ppg, pleth, .*; it holds: x")
     np.savez(tmp_path / "norate.npz", ppg=np.arange(400.0))
-    refused(tmp_path / "norate.npz", "does not say its sampling rate")
+    refused(tmp_path / "norate.npz", "does not say its sampling rate: it has no key fs; give rate_hz$")
     np.savez(tmp_path / "nan.npz", ppg=np.full(400, np.nan), fs=100)
     refused(tmp_path / "nan.npz", "ppg: holds no numbers")
     np.savez(tmp_path / "none.npz", ppg=np.zeros(0), fs=100)
