@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from edge import __version__
 from edge.extras import why_not
+from edge.nearest import nearest
 
 COMMANDS = (
     "demo",
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may hold what the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
+    if not argv or (argv[0] not in COMMANDS and not argv[0].startswith("-")):
+        parser(()).error(_no_command(argv))
     args = parser(_needed(argv)).parse_args(argv)
     from edge.types import ConfigError, EdgeVitalsError, ModelError  # not before: the version needs nothing of it
 
@@ -94,6 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             raise
         return 1
+
+
+def _no_command(argv: Sequence[str]) -> str:
+    """What to say where no command is given, or one that there is not."""
+    if not argv:
+        return "which command? `edge-vitals demo` needs no hardware; `edge-vitals --help` lists them all"
+    return f"no command {argv[0]!r}{nearest(argv[0], COMMANDS)}"
 
 
 def _no_more_output() -> None:

@@ -33,6 +33,32 @@ def test_every_command_has_help_with_an_example(command, capsys):
     assert f"edge-vitals {command}" in said
 
 
+@pytest.mark.parametrize("action", ["install", "uninstall", "status"])
+def test_every_action_of_the_service_has_help_with_an_example(action, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["service", action, "--help"])
+    assert stop.value.code == 0
+    assert re.search(rf"example: (sudo )?edge-vitals service {action}\b", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["rnu"], "no command 'rnu'; did you mean 'run'?"),
+        (["analyse", "ppg", "a.csv"], "no command 'analyse'; did you mean 'analyze'?"),
+        (["xyzzy"], "no command 'xyzzy'; valid: analyze, bench, check,"),
+        ([], "which command? `edge-vitals demo` needs no hardware; `edge-vitals --help` lists them all"),
+    ],
+)
+def test_no_command_or_a_misspelt_one_is_helped(argv, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert f"edge-vitals: error: {said}" in err
+    assert err.startswith("usage: edge-vitals ")
+
+
 @pytest.mark.parametrize("event", [Reading, Alarm, SourceStatus, CommandResult])
 def test_the_help_of_json_lines_names_every_key(event):
     row = re.search(rf"^  {KINDS_OF_EVENTS[event]} +(.*?)(?=^  \w|\Z)", JSONL_HELP, re.MULTILINE | re.DOTALL)[1]

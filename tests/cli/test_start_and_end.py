@@ -19,7 +19,9 @@ def test_what_only_heart_sound_needs_is_not_loaded_without_it(module):
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize(("argv", "imported"), [("--version", []), ("models", ["models"]), ("none", list(COMMANDS))])
+@pytest.mark.parametrize(
+    ("argv", "imported"), [("--version", []), ("models", ["models"]), ("none", []), ("--help", list(COMMANDS))]
+)
 def test_only_the_command_that_is_asked_for_is_imported(argv, imported):
     code = (
         "import atexit, sys, edge.cli\n"

@@ -104,10 +104,10 @@ def test_a_role_that_a_device_never_asks_is_said_once():
         return station.take("vitals/dev/status", json.dumps({"state": "online", "roles": roles}).encode(), now=0.0)[1]
 
     misspelt = Station("vitals", "staton")
-    said = ["dev never asks staton to confirm an alarm: it asks station, charge"]
+    said = ["dev never asks 'staton' to confirm an alarm: it asks station, charge"]
     assert [told(misspelt, ["station", "charge"]) for _ in range(2)] == [said, []]
     assert told(Station("vitals", "station"), []) == [
-        "dev never asks station to confirm an alarm: it has no [delivery]"
+        "dev never asks 'station' to confirm an alarm: it has no [delivery]"
     ]
     assert told(Station("vitals", "charge"), ["station", "charge"]) == []
     assert told(Station("vitals"), ["station"]) == [], "who only listens confirms nothing"

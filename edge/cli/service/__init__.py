@@ -27,6 +27,11 @@ _ACTIONS = {
     "uninstall": "stop it and remove those files",
     "status": "is it installed, current and running",
 }
+_EXAMPLES = {
+    "install": f"sudo edge-vitals service install {CONFIG}",
+    "uninstall": "sudo edge-vitals service uninstall",
+    "status": "edge-vitals service status",
+}
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,11 +39,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "service",
         help="install, remove or look at the systemd service",
         description="Run at every start of the machine, watched and in a sandbox. Needs root but for status and --root.",
-        epilog="example: sudo edge-vitals service install /etc/edge-vitals/config.toml",
+        epilog=f"example: {_EXAMPLES['install']}",
     )
     actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, text in _ACTIONS.items():
-        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        about, example = f"{text[0].upper()}{text[1:]}.", f"example: {_EXAMPLES[name]}"
+        action = actions.add_parser(name, help=text, description=about, epilog=example)
         if name != "uninstall":
             action.add_argument("config", nargs="?", default=CONFIG, help=f"an absolute path (default {CONFIG})")
             action.add_argument("--program", help="what to start; by default this Python with `-m edge`")

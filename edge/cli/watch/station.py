@@ -102,7 +102,7 @@ class Station:
             return []
         self._passed_over.add(name)
         asks = f"it asks {', '.join(map(str, roles))}" if roles else "it has no [delivery]"
-        return [f"{name} never asks {self._role} to confirm an alarm: {asks}"]
+        return [f"{name} never asks {self._role!r} to confirm an alarm: {asks}"]
 
     def _beat(self, name: str, fields: dict[str, Any], now: float) -> list[str]:
         device = self._devices.setdefault(name, _Device(now, HEARTBEAT_EVERY_S))
