@@ -12,6 +12,7 @@ def main() -> int:
         code = command_line()
     except KeyboardInterrupt:
         code = 130
+    _deaf()
     threads = sys.modules["threading"].enumerate() if "threading" in sys.modules else []
     if any(thread.name.startswith("edge-") for thread in threads):
         _leave(code)
@@ -28,6 +29,16 @@ def _nothing_closed() -> None:
             null = os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
             os.set_inheritable(null, True)
             setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
+
+
+def _deaf() -> None:
+    """Ignore the signals that a command took for its orderly end: Python gives them back their first meaning while it is
+    taken down, and would be killed by a second one."""
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) not in (None, signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(code: int) -> None:

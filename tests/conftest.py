@@ -71,6 +71,15 @@ def nothing_logs_into_the_output_of_a_test_that_is_over() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def signals_mean_what_they_did() -> Iterator[None]:
+    """A command that a test ran here keeps its hands on them until its process ends, which is this one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     """Fails the test that leaves a thread of ours alive."""
     before = set(threading.enumerate())

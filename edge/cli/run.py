@@ -24,7 +24,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "run",
         help="watch the beds of a configuration and publish what is seen",
         description="Read the sources, run the models, publish readings and alarms to MQTT until stopped. "
-        "SIGTERM and Ctrl-C end it cleanly.",
+        "SIGTERM, Ctrl-C and a terminal that is closed (SIGHUP, unless nohup) end it cleanly; what more of them come until "
+        "it is gone changes nothing. SIGKILL ends one that hangs.",
         epilog="example: edge-vitals run bedside.toml --record night.evrec",
     )
     command.add_argument("config", help=CONFIG_HELP)
@@ -83,9 +84,10 @@ def _run(args: argparse.Namespace, config: Config, silent: Silent | None) -> int
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """SIGTERM and SIGINT from here on; gives a function to say what they call: at once when one has come already.
+    """SIGTERM, SIGINT and SIGHUP from here on; gives a function to say what they call: at once when one has come already.
 
-    The handlers of before come back afterwards.
+    They stay caught afterwards, and do nothing more: one that comes while the program leaves (``edge.__main__``) must
+    not make a failure of an orderly end. SIGHUP is left alone where it is ignored, as under nohup.
     """
     asked = False
     stop: Callable[[], None] | None = None
@@ -102,9 +104,10 @@ def stop_signals() -> Iterator[Callable[[Callable[[], None]], None]]:
         if asked:
             stop()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, on_signal)
     try:
         yield told
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        stop = None
