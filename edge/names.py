@@ -3,10 +3,13 @@ And of machines."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from typing import Final, TypeGuard
 
 LONGEST: Final = 64
+_NO_PART_OF_A_HOST: Final = re.compile(r"[\s:/@\[\]]")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 RULE: Final = f"match {_NAME.pattern} and have at most {LONGEST} letters"
@@ -20,10 +23,17 @@ def is_name(value: object) -> TypeGuard[str]:
 
 
 def is_host(text: str) -> bool:
-    """Whether a machine may be called so: where not, as with two dots in a row, Python's resolver has no answer but an
-    error that is no OSError."""
+    """Whether a machine may be called so: a name, or an address of four numbers or of IPv6, without scheme and port."""
     try:
-        text.encode("idna")
-    except UnicodeError:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if _NO_PART_OF_A_HOST.search(text):
+        return False
+    try:
+        if text.rstrip(".").rpartition(".")[2].isdecimal():  # what ends so is an address, though it may be a short one
+            socket.inet_aton(text)
+        text.encode("idna")  # where this fails, as with two dots in a row, the resolver has an error that is no OSError
+    except (OSError, UnicodeError):
         return False
     return True

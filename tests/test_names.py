@@ -38,12 +38,40 @@ def test_neither_nothing_nor_what_is_no_text_is_a_name(value):
 
 
 @pytest.mark.parametrize(
-    "text", ["localhost", "192.168.1.10", "::1", "fe80::1%eth0", "broker.example", "bröker.example", "a" * 63]
+    "text",
+    [
+        "localhost",
+        "192.168.1.10",
+        "::1",
+        "fe80::1%eth0",
+        "broker.example",
+        "bröker.example",
+        "a" * 63,
+        "",
+        "127.1",
+        "10.0.0.1.example",
+    ],
 )
 def test_machines_are_called_so(text):
     assert is_host(text)
 
 
-@pytest.mark.parametrize("text", ["192.168..10", ".local", "a..b", "a" * 64])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("192.168..10", ".local", "a..b", "a" * 64),
+        *("300.1.1.1", "192.168.1.10.", "1.2.3.4.5"),
+        *(
+            "mqtt://broker",
+            "broker:1883",
+            "127.0.0.1:1883",
+            "[::1]",
+            "[::1]:1883",
+            "a b",
+            "ward@broker",
+            "broker/vitals",
+        ),
+    ],
+)
 def test_no_machine_is_called_so(text):
     assert not is_host(text)

@@ -40,6 +40,8 @@ class Options:
 
     def __post_init__(self) -> None:
         if not is_host(self.host):
+            if set(self.host) & set(":/"):  # not repeated: a URL may hold a password
+                raise ConfigError("mqtt.host: a name or address alone; the port is mqtt.port")
             raise ConfigError(f"mqtt.host: {self.host[:80]!r} {NO_HOST}")
         if not self.port:
             object.__setattr__(self, "port", 8883 if self.encrypted else 1883)

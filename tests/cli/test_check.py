@@ -24,6 +24,7 @@ LOGIN = '[mqtt]\nhost = "127.0.0.1"\nusername = "ward-3"\n'
 SINKS = {
     '[sinks.metrics]\nhost = "192.168..10"\n': "sinks.metrics.host: '192.168..10' is no name or address of a machine",
     '[sinks.web]\nport = 47814\ntoken_file = ""\n': "sinks.web.token_file: expected `str` of length >= 1",
+    '[sinks.web]\nport = 47814\nhost = "300.1.1.1"\n': "sinks.web.host: '300.1.1.1' is no name or address of a machine",
     '[sinks.web]\nport = 47814\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
     '[sinks.web]\nport = 47814\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
     '[sinks.web]\nport = 47814\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
@@ -37,7 +38,9 @@ SINKS = {
     "[sinks.recorder]\nbatch_s = 400\n": "sinks.recorder.batch_s: expected `float` <= 300",
     "[sinks.evidence]\nbefore_s = 400\n": "sinks.evidence.before_s: expected `float` <= 120",
 }
+ALONE = "mqtt.host: a name or address alone; the port is mqtt.port"
 BROKER = {
+    **{f'[mqtt]\nhost = "{host}"\n': ALONE for host in ("mqtt://127.0.0.1:1883", "127.0.0.1:1883", "[::1]:1883")},
     '[mqtt]\nhost = "192.168..10"\n': "mqtt.host: '192.168..10' is no name or address of a machine",
     LOGIN + 'password_file = "/none/p"\n': "mqtt.password_file: /none/p: No such file or directory",
     LOGIN + 'password_file = "/dev/null"\n': "mqtt.password_file: /dev/null: holds no password",
@@ -106,6 +109,16 @@ def test_a_port_that_another_program_has_is_refused_before_anything_begins(confi
         with only_one(tmp_path / "state"):  # the service that runs has it
             assert main(["check", path]) == 0
     assert main(["check", path]) == 0
+
+
+@pytest.mark.parametrize("host", ["::1", "fe80::1%eth0", "127.0.0.1", "broker.example"])
+def test_a_broker_is_a_name_or_an_address(config, host):
+    assert main(["check", config(f'[mqtt]\nhost = "{host}"\n')]) == 0
+
+
+def test_a_password_in_a_url_is_not_repeated(config, capsys):
+    assert main(["check", config('[mqtt]\nhost = "mqtt://ward-3:secret@broker"\n')]) == 2
+    assert "secret" not in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_hold_state_is_refused(config, tmp_path, capsys):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.clock import Clock
+from edge.names import NO_HOST, is_host
 from edge.ranges import Count, Port, Text
 from edge.sinks._command_fields import LONGEST_BYTES
 from edge.sinks._listener import listen
@@ -69,6 +70,8 @@ def build(
     too. hosts: further names by which browsers reach the page. local_role: everybody's role where there are no tokens.
     max_viewers: so many browsers at once.
     """
+    if not is_host(host):
+        raise ConfigError(f"sinks.web.host: {host[:80]!r} {NO_HOST}")
     tokens = load_tokens(token_file, token_env)
     loopback = is_loopback(host)
     tls = _certificate(cert_file, key_file)
