@@ -132,6 +132,13 @@ def test_an_empty_configuration_has_one_bed_and_nothing_to_watch():
         ("device" + ".a" * 5000 + " = 1", "nested too deeply"),
         ("device = 3", "device: must be a table, [device]"),
         ("[device", "not valid TOML"),
+        ("a = 1" + "0" * 5000, "not valid TOML: a number of more than 4300 digits"),
+        *(
+            (f"[alarms.brady]\n{key} = 1" + "0" * 400, f"alarms.brady.{key}: a number of 64 bits")
+            for key in ("limit", "text")
+        ),
+        ("[alarms]\nsilent_s = 0x1" + "0" * 5000, "alarms.silent_s: a number of 64 bits at most"),
+        ("[delivery]\nroles = [[{a = 0x1" + "0" * 5000 + "}]]", "delivery.roles.a: a number of 64 bits at most"),
     ],
 )
 def test_every_mistake_is_named_with_its_remedy(text, said):

@@ -6,6 +6,7 @@ mistake.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -26,11 +27,16 @@ _REACH: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 _REACH_OF: Final = MappingProxyType(
     {**dict.fromkeys(("af", "murmur", "low_quality"), (0.0, 1.0)), "asystole": (0.0, 60.0)}
 )
+_ANYWHERE: Final = (-math.inf, math.inf)
 """Within what a reading lies, or of a condition, what is judged instead: a probability, a share, seconds without a beat.
 An alarm whose limit lies outside would never come, or never end."""
+_ENDS_BY_ITS_SOURCE: Final = frozenset({"asystole"})
+"""Whose analyzer says that it is over, whatever the limit."""
 _DAY_S: Final = 86_400.0
 _LONGEST_S: Final = MappingProxyType({"standby_max_s": 31 * _DAY_S})
 """Of all other times, a day."""
+_MOST_COVERAGE: Final = 0.99
+"""What is watched without a hole reaches it: of ten minutes the newest reading may be five seconds old."""
 _FIXED: Final = frozenset({"name", "kind"})
 SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
 
@@ -42,7 +48,7 @@ class AlarmRules:
     pause_max_s, standby_max_s, shelve_max_s: the longest that may be asked for, s.
     silent_s: a stream that gave readings and gives none for so long is lost, whatever else its source sends, and so is a
         source that is there and gives none at all, s (0 = only the source itself says so).
-    coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never.
+    coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never, at most 0.99.
     """
 
     conditions: Mapping[str, Condition] = field(default_factory=lambda: DEFAULTS)
@@ -81,8 +87,10 @@ def rules_from(
             changed[key] = _time(f"{where}.{key}", key, _number(f"{where}.{key}", given))
         else:
             raise ConfigError(f"{where}.{key}: unknown{nearest(key, (*DEFAULTS, *_BED_KEYS))}")
-    if changed.get("coverage_limit", 0.0) > 1.0:
-        raise ConfigError(f"{where}.coverage_limit: a share, 0 to 1")
+    if changed.get("coverage_limit", 0.0) > _MOST_COVERAGE:
+        raise ConfigError(
+            f"{where}.coverage_limit: a share, 0 to {_MOST_COVERAGE:g}: the newest seconds are yet to come"
+        )
     return replace(start, conditions=MappingProxyType(conditions), **changed)
 
 
@@ -95,8 +103,9 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
             raise ConfigError(f"{where}.{key}: unknown{nearest(key, SETTABLE)}")
         changed[key] = _setting(f"{where}.{key}", key, value)
     rule = replace(start, **changed)
-    for key in {"limit", "severe_limit"} & changed.keys():
-        _must_be_reached(f"{where}.{key}", rule, changed[key])
+    for key in ("limit", "severe_limit"):
+        _must_be_reached(f"{where}.{key if key in changed else 'metrics'}", rule, getattr(rule, key))
+    _must_end(where, rule, changed)
     if rule.k > rule.n:
         raise ConfigError(f"{where}.k: {rule.k} of {rule.n} windows cannot agree; k is at most n")
     if rule.n > 1 and rule.spacing_s <= 0:
@@ -111,7 +120,7 @@ def _condition_from(where: str, start: Condition, given: object) -> Condition:
     follows = math.nan
     if start.limit is not None and start.severe_limit is not None:
         follows = rule.limit + start.severe_limit - start.limit
-    if not follows > 0:  # nor where none follows
+    if not follows > 0 or not _reached(rule, follows):  # nor where none follows
         raise ConfigError(f"{where}.severe_limit: needed, since the limit {rule.limit:g} is past {rule.severe_limit:g}")
     return replace(rule, severe_limit=follows)
 
@@ -154,13 +163,39 @@ def _time(where: str, key: str, number: float) -> float:
     return number
 
 
+def _reaches(rule: Condition) -> list[tuple[float, float]]:
+    """Within what each figure that feeds a rule lies; of figures of somebody else nobody knows."""
+    own = _REACH_OF.get(rule.name)
+    return [own] if own else [_REACH.get(metric, _ANYWHERE) for metric in rule.metrics or ("",)]
+
+
+def _reached(rule: Condition, limit: float) -> bool:
+    return any(low <= limit <= high for low, high in _reaches(rule))
+
+
 def _must_be_reached(where: str, rule: Condition, limit: float | None) -> None:
     """Raise ConfigError where nothing that feeds a rule can pass its limit, as with a digit too many."""
-    own = _REACH_OF.get(rule.name)
-    reaches = [own] if own else [_REACH.get(metric, (0.0, math.inf)) for metric in rule.metrics or ("",)]
+    if limit is None or _reached(rule, limit):
+        return
+    reaches = _reaches(rule)
     low, high = min(reach[0] for reach in reaches), max(reach[1] for reach in reaches)
-    if limit is not None and not low <= limit <= high:
-        raise ConfigError(f"{where}: {limit:g} must lie in {low:g} to {high:g}: no reading is beyond it")
+    raise ConfigError(f"{where}: {limit:g} must lie in {low:g} to {high:g}: no reading is beyond it")
+
+
+def _must_end(where: str, rule: Condition, changed: Mapping[str, Any]) -> None:
+    """Raise ConfigError where something that raises a rule can never be back past its limit by the hysteresis, or where a
+    thing of a moment, which nothing else ends, would not end by itself."""
+    if DEFAULTS[rule.name].lasts_s and not rule.lasts_s:
+        raise ConfigError(f"{where}.lasts_s: 0 would never end it: nothing else does")
+    if rule.limit is None or rule.name in _ENDS_BY_ITS_SOURCE:
+        return
+    below = rule.name in BELOW
+    over = rule.limit + rule.hysteresis if below else rule.limit - rule.hysteresis
+    for low, high in _reaches(rule):
+        if over > high if below else over <= low:
+            key = next((key for key in ("hysteresis", "limit") if key in changed), "metrics")
+            says = f"it ends {'from' if below else 'below'} {over:g}, and readings lie in {low:g} to {high:g}"
+            raise ConfigError(f"{where}.{key}: it would never end: {says}")
 
 
 def _text(where: str, value: object) -> str:
@@ -174,6 +209,10 @@ def _text(where: str, value: object) -> str:
 
 
 def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
+            number = float(value)
+    if not 0 <= number < math.inf:
         raise ConfigError(f"{where}: a number from 0, not {value!r}")
-    return float(value)
+    return number

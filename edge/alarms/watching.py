@@ -142,7 +142,9 @@ def ill_watched(bed: Bed, now: float) -> list[Alarm]:
             continue
         feed = f"coverage:{metric}"
         said = bed.line(bed.rules["low_quality"], source).says(feed)
-        low = not _spared(bed, metric) and share < limit + (COVERAGE_HYSTERESIS if said else 0.0)
+        # half of the way where it is short: all of an hour is never known, its newest seconds are yet to come
+        least = limit + min(COVERAGE_HYSTERESIS, (1.0 - limit) / 2) if said else limit
+        low = not _spared(bed, metric) and share < least
         if low != said:
             cause = bed.coverage.main_cause(source, metric, now)
             text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""

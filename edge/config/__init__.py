@@ -14,6 +14,7 @@ A kind is a file of its group's folder (``edge.kinds``).
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -137,6 +138,10 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         where.one_line(table)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except ValueError:  # Python's, of whole numbers
+        raise ConfigError(
+            f"{path}: not valid TOML: a number of more than {sys.get_int_max_str_digits()} digits"
+        ) from None
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
     where.known(

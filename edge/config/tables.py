@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -16,6 +16,8 @@ from edge.kinds import kind_module, settings_of
 from edge.names import RULE, is_name
 from edge.nearest import nearest
 from edge.types import ConfigError
+
+_LARGEST: Final = 2**63 - 1
 
 
 class Tables:
@@ -28,13 +30,22 @@ class Tables:
         return ConfigError(f"{self._path}: {key}: {text}" if key else f"{self._path}: {text}")
 
     def one_line(self, table: Mapping[str, Any], key: str = "") -> None:
-        """Refuse names that would make an error of several lines, in every table below."""
+        """Refuse names that would make an error of several lines, and whole numbers that TOML has not, in every table
+        below."""
         for name, value in table.items():
             if not name.isprintable():
                 raise self.error(key, f"a name of one line, not {name!r}")
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, dict):
-                    self.one_line(one, f"{key}.{name}".lstrip("."))
+            self._whole(value, f"{key}.{name}".lstrip("."))
+
+    def _whole(self, value: Any, key: str) -> None:
+        if isinstance(value, dict):
+            self.one_line(value, key)
+        for one in value if isinstance(value, list) else ():
+            self._whole(one, key)
+        if (
+            isinstance(value, int) and abs(value) > _LARGEST
+        ):  # of hundreds of digits Python makes neither float nor text
+            raise self.error(key, "a number of 64 bits at most")
 
     def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:
         valid = sorted(valid)

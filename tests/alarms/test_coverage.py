@@ -184,6 +184,17 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
 
 
+@pytest.mark.parametrize("limit", [0.97, 0.99])
+def test_a_share_of_all_but_everything_is_reached_again_and_by_what_has_no_hole(limit):
+    """The hysteresis does not ask for more than there is, though readings come every five seconds."""
+    board, told = Board({"bed1": rules_from({"coverage_limit": limit})}, boot="b"), []
+    for t in range(0, 9000, 5):
+        told += board.update(reading(t, "motion" if 1000 < t < 1050 or 1100 < t < 1150 or 1200 < t < 1250 else ""))
+        told += [alarm for part in range(1, 5) for alarm in board.tick(t + part + 0.5)]
+    assert [(a.id, a.presence) for a in told] == [("bed1/low_quality/node", "on"), ("bed1/low_quality/node", "off")]
+    assert told[0].t > 1000
+
+
 @pytest.mark.parametrize(("beats_for_s", "told_at"), [(0, [60.0]), (5, [])])
 def test_a_source_that_starts_over_and_over_is_told_of_and_one_start_is_not(beats_for_s, told_at):
     """One that restarts every 15 s, with and without a rate at the end of each."""

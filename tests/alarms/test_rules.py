@@ -1,5 +1,7 @@
 """Rules of a bed: every mistake named with the nearest valid key."""
 
+import re
+
 import pytest
 
 from edge.alarms.conditions import DEFAULTS
@@ -74,14 +76,26 @@ def test_a_severe_limit_that_has_nowhere_to_go_is_asked_for(device, bed):
         rules_from(bed, base=rules_from(device))
 
 
+NO_END = "it would never end: it ends"
 TEXT = "Rate {value}, limit {limit}, of {source}"
 
 
 @pytest.mark.parametrize(
     ("name", "key", "value", "beside"),
     [
-        *(("brady", "limit", limit, {}) for limit in (20.0, 250.0)),
-        *(("tachy", "limit", limit, {"metrics": ["ppg.hr", "fused.spread"], "severe_limit": None}) for limit in (5.0, 250.0)),
+        ("brady", "limit", 20.0, {"severe_limit": None}),
+        ("brady", "limit", 247.0, {}),
+        ("brady", "limit", 250.0, {"hysteresis": 0}),
+        ("tachy", "limit", 25.1, {}),
+        ("tachy", "limit", 250.0, {"metrics": ["ppg.hr", "fused.spread"], "severe_limit": None}),
+        ("tachy", "limit", 5.1, {"metrics": ["fused.spread"]}),
+        ("low_quality", "limit", 0.9, {}),
+        ("low_quality", "limit", 0.0, {}),
+        ("af", "limit", 0.5, {"hysteresis": 0.4}),
+        ("asystole", "limit", 0.0, {}),
+        ("hr_disagree", "limit", 6.0, {}),
+        ("clock_step", "lasts_s", 1.0, {}),
+        ("tachy", "hysteresis", 20.0, {"metrics": ["ppg.slope"], "limit": 5}),
         ("tachy", "limit", 1e6, {"metrics": ["ppg.hr", "ppg.slope"], "severe_limit": 2e6}),
         ("tachy", "limit", 0.5, {"metrics": ["ppg.slope"]}),
         ("overload", "limit", 3.0, {}),
@@ -100,8 +114,8 @@ def test_what_may_be_set_is_taken_as_it_is(name, key, value, beside):
     assert getattr(rules_from({name: {**beside, key: value}})[name], key) == value
 
 
-def test_a_share_of_everything_may_be_asked_for():
-    assert rules_from({"coverage_limit": 1}).coverage_limit == 1.0
+def test_a_share_of_all_but_everything_may_be_asked_for():
+    assert rules_from({"coverage_limit": 0.99}).coverage_limit == 0.99
 
 
 def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
@@ -132,6 +146,30 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"tachy": {"severe_limit": 1400}}, "alarms.tachy.severe_limit: 1400 must lie in 20 to 250"),
         ({"murmur": {"limit": 50}}, "alarms.murmur.limit: 50 must lie in 0 to 1"),
         ({"low_quality": {"limit": 30}}, "alarms.low_quality.limit: 30 must lie in 0 to 1"),
+        ({"tachy": {"limit": 245}}, "alarms.tachy.severe_limit: needed, since the limit 245 is past 140"),
+        ({"brady": {"limit": 24}}, "alarms.brady.severe_limit: needed, since the limit 24 is past 40"),
+        ({"tachy": {"hysteresis": 200}}, f"alarms.tachy.hysteresis: {NO_END} below -70, and readings lie in 20 to 250"),
+        ({"brady": {"hysteresis": 240}}, f"alarms.brady.hysteresis: {NO_END} from 285, and readings lie in 20 to 250"),
+        ({"brady": {"limit": 250}}, f"alarms.brady.limit: {NO_END} from 253, and"),
+        ({"brady": {"limit": 250, "severe_limit": 249}}, f"alarms.brady.limit: {NO_END} from 253, and"),
+        ({"tachy": {"limit": 25}}, f"alarms.tachy.limit: {NO_END} below 20, and"),
+        (
+            {"tachy": {"limit": 20, "metrics": ["ppg.hr", "fused.spread"]}},
+            f"alarms.tachy.limit: {NO_END} below 15, and",
+        ),
+        (
+            {"af": {"limit": 0.5, "hysteresis": 0.6}},
+            f"alarms.af.hysteresis: {NO_END} below -0.1, and readings lie in 0 to 1",
+        ),
+        *(({name: {"limit": 0.0}}, f"alarms.{name}.limit: {NO_END} below 0, and") for name in ("af", "murmur")),
+        ({"low_quality": {"limit": 0.95}}, f"alarms.low_quality.limit: {NO_END} from 1.05, and readings lie in 0 to 1"),
+        ({"hr_disagree": {"limit": 5}}, f"alarms.hr_disagree.limit: {NO_END} below 0, and"),
+        *(({name: {"lasts_s": 0}}, f"alarms.{name}.lasts_s: 0 would never end it") for name in ("drill", "clock_step")),
+        *(
+            ({"brady": {key: 10**400}}, f"alarms.brady.{key}: a number from 0, not 1000")
+            for key in ("limit", "k", "on_delay_s")
+        ),
+        ({"silent_s": 10**400}, "alarms.silent_s: a number from 0, not 1000"),
         ({"brady": {"on_delay_s": 1e9}}, "alarms.brady.on_delay_s: at most 86400 s, not 1e+09"),
         ({"standby_max_s": 1e9}, "alarms.standby_max_s: at most 2.6784e+06 s, not 1e+09"),
         ({"tachy": {"metrics": []}}, "alarms.tachy.metrics: a list of metrics such as"),
@@ -143,7 +181,7 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"brady": {"metrics": ["ppg.hr", 1]}}, "alarms.brady.metrics: a list of metrics"),
         *(({"brady": {"text": text}}, "alarms.brady.text: a text with no fields but") for text in ("{rate}", "{", 5)),
         ({"brady": {"min_quality": 1.01}}, "alarms.brady.min_quality: a quality, 0 to 1"),
-        ({"coverage_limit": 1.01}, "alarms.coverage_limit: a share"),
+        *(({"coverage_limit": share}, "alarms.coverage_limit: a share, 0 to 0.99") for share in (0.991, 1)),
         ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean 'pause_max_s'?"),
     ],
 )
@@ -157,3 +195,22 @@ def test_a_mistake_is_named_in_one_line(mapping, says):
 def test_a_limit_on_figures_of_somebody_else_may_be_any():
     rules = rules_from({"tachy": {"metrics": ["ppg.slope"], "limit": 5000, "severe_limit": 6000}})
     assert (rules["tachy"].limit, rules["tachy"].severe_limit) == (5000.0, 6000.0)
+
+
+@pytest.mark.parametrize(
+    ("device", "bed", "says"),
+    [
+        ({"hysteresis": 50}, {"limit": 60}, f"limit: {NO_END} below 10"),
+        ({"limit": 60}, {"hysteresis": 50}, f"hysteresis: {NO_END} below 10"),
+        ({"metrics": ["ppg.slope"], "limit": 0.5}, {"metrics": ["ppg.hr"]}, "metrics: 0.5 must lie in 20 to 250"),
+        ({"metrics": ["ppg.slope"], "limit": 22}, {"metrics": ["ppg.hr"]}, f"metrics: {NO_END} below 17"),
+    ],
+)
+def test_what_a_bed_changes_is_judged_with_what_its_device_says(device, bed, says):
+    with pytest.raises(ConfigError, match=rf"^alarms\.tachy\.{re.escape(says)}"):
+        rules_from({"tachy": bed}, base=rules_from({"tachy": device}))
+
+
+def test_every_shipped_rule_can_end():
+    for name, rule in DEFAULTS.items():
+        assert rules_from({name: {"enabled": True}})[name] == rule
