@@ -334,6 +334,7 @@ def test_a_page_that_fails_at_a_block_is_named_and_keeps_no_other_from_it(caplog
     assert [record.getMessage() for record in caplog.records] == ["sink Broken failed"]
 
 
+@pytest.mark.usefixtures("board_answers_at_once")
 def test_how_full_the_queues_are_and_what_was_lost_is_among_the_figures():
     waits = new_mailbox()
     program = Program(health=lambda: Health(temperature_c=61.0), mailbox=waits)

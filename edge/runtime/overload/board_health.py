@@ -32,7 +32,7 @@ _BITS = ("under_voltage", "capped", "throttled", "hot")
 
 
 def read_health(sys: Path = Path("/sys"), vcgencmd: str = "vcgencmd") -> Health:
-    """Ask the board. sys: where sysfs is mounted; vcgencmd: the program that answers on a Pi without that file."""
+    """Ask the board, which may take seconds. sys: where sysfs is mounted; vcgencmd: the program that answers on a Pi without that file."""
     bits = _throttled(sys, vcgencmd)
     now = {word for bit, word in enumerate(_BITS) if bits >> bit & 1}
     since = {word for bit, word in enumerate(_BITS) if bits >> (bit + 16) & 1}
@@ -48,7 +48,7 @@ def read_health(sys: Path = Path("/sys"), vcgencmd: str = "vcgencmd") -> Health:
 def _throttled(sys: Path, vcgencmd: str) -> int:
     text = _text(sys / _SYSFS)
     if not text and shutil.which(vcgencmd):
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
+        with contextlib.suppress(OSError, subprocess.SubprocessError, UnicodeError):
             command = [vcgencmd, "get_throttled"]
             text = subprocess.run(command, capture_output=True, text=True, timeout=_VCGENCMD_S, check=True).stdout
     with contextlib.suppress(ValueError):

@@ -1,11 +1,13 @@
 """Whether this machine keeps up and its board is well: what the degradation ladder is told, and why.
 
 Three things mean that a machine is late: samples dropped between a reader and its lane, pictures a camera's own thread
-had to drop, and readings that arrive long after their window ended. Pure: no clock, no thread.
+had to drop, and readings that arrive long after their window ended. No clock; the board is asked by a thread of its own,
+since its firmware may not answer.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -25,11 +27,13 @@ _SLOW = "this machine cannot keep up"
 
 
 class Load:
-    """health: asks the board for its power and heat, now and then; None where nobody can be asked."""
+    """For one thread. health: asks the board for its power and heat, now and then; it may take as long as it likes. None
+    where nobody can be asked."""
 
     def __init__(self, health: Callable[[], Health] | None = None) -> None:
         self._ask = health
         self._health_due = 0.0
+        self._asked = threading.Semaphore()  # one question at a time, however long the board is silent
         self._dropped = 0
         self._late_until = self._overload_until = float("-inf")
         self._why = ""
@@ -51,7 +55,24 @@ class Load:
             self._strained(now, f"{_SLOW}: samples were dropped")
         if self._ask is not None and now >= self._health_due:
             self._health_due = now + _HEALTH_EVERY_S
-            self.health = self._ask()
+            self._ask_anew(self._ask)
+
+    def _ask_anew(self, ask: Callable[[], Health]) -> None:
+        """Have the board asked; what it said before is not known any more where it is silent since."""
+        if not self._asked.acquire(blocking=False):
+            self.health = Health()
+            return
+
+        def answer() -> None:
+            try:
+                self.health = ask()
+            finally:
+                self._asked.release()
+
+        try:
+            beside(answer)
+        except RuntimeError:  # no thread to be had; there may be one when it is time again
+            self._asked.release()
 
     def cause(self, now: float) -> str:
         """What weighs on the machine now, "" for nothing."""
@@ -66,3 +87,8 @@ class Load:
 
     def _strained(self, now: float, why: str) -> None:
         self._late_until, self._overload_until, self._why = now + LATE_S, now + STANDS_S, why
+
+
+def beside(task: Callable[[], None]) -> None:
+    """Run it in a thread that keeps nobody waiting, not even at the end."""
+    threading.Thread(target=task, name="edge-board", daemon=True).start()

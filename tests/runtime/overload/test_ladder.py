@@ -151,7 +151,7 @@ class Nothing:
 
 
 @pytest.fixture
-def scene():
+def scene(board_answers_at_once):
     clock, sink, state = ManualClock(100.0), Kept(), {"health": Health(), "faults": []}
     lane = Lane(bed="bed1", source="cam", primary="roi", analyzers={}, transforms={"video": Nothing()})
     echo = Lane(bed="bed1", source="node", primary="ppg", analyzers={"echo": Echo()})

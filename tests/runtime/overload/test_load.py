@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from edge.alarms.board import Board
+from edge.clock import ManualClock
 from edge.runtime.inbox import Inbox
+from edge.runtime.main_thread import MainThread
 from edge.runtime.overload.board_health import Health
 from edge.runtime.overload.load import LATE_READING_S, LATE_S, STANDS_S, Load
 from edge.runtime.reader import Reader
@@ -28,6 +33,7 @@ def reader(device=None):
     return made
 
 
+@pytest.mark.usefixtures("board_answers_at_once")
 def test_nothing_weighs_on_a_machine_that_keeps_up():
     load, one = Load(lambda: Health(temperature_c=50.0)), reader(Device(frames=3, dropped=0))
     load.look([one], NOW)
@@ -66,6 +72,7 @@ def test_drops_count_wherever_they_happen_and_once(where):
     assert load.cause(NOW + 1.0 + LATE_S) == ""
 
 
+@pytest.mark.usefixtures("board_answers_at_once")
 def test_the_board_is_asked_now_and_then_and_named_by_what_it_suffers():
     asked = []
 
@@ -79,3 +86,67 @@ def test_the_board_is_asked_now_and_then_and_named_by_what_it_suffers():
     assert len(asked) == 3
     assert load.cause(NOW + 20) == "the board is under-voltage"
     assert load.overload(NOW + 20) == ""
+
+
+class Firmware:
+    """What is asked of it is answered when the test says so."""
+
+    def __init__(self):
+        self.asked, self.answers = threading.Semaphore(0), threading.Semaphore(0)
+        self.by = []
+
+    def __call__(self):
+        self.by.append(threading.current_thread())
+        self.asked.release()
+        assert self.answers.acquire(timeout=60), "nobody would wait so long"
+        return Health(now=frozenset({"throttled"}), temperature_c=70.0)
+
+    def answer(self):
+        self.answers.release()
+        self.by[-1].join(60)
+
+
+def test_a_board_that_does_not_answer_holds_no_tick_and_is_asked_once():
+    firmware, clock = Firmware(), ManualClock(NOW)
+    main = MainThread(readers=[], board=Board({}, boot="b"), sinks=[], clock=clock, health=firmware)
+    main.tick(clock.now())  # with the firmware in its hands this one would not end
+    assert firmware.asked.acquire(timeout=60)
+    load = main._load
+    for _ in range(100):
+        clock.advance(1.0)
+        main.tick(clock.now())
+    assert len(firmware.by) == 1
+    assert firmware.by[0] is not threading.current_thread()
+    firmware.answer()
+    assert load.health.temperature_c == 70.0, "late, and the newest there is"
+    clock.advance(10.0)
+    main.tick(clock.now())
+    assert firmware.asked.acquire(timeout=60), "asked anew"
+    assert load.cause(clock.now()) == "the board is throttled"
+    clock.advance(10.0)
+    main.tick(clock.now())
+    assert (len(firmware.by), load.health) == (2, Health()), "silent for so long, nobody knows"
+    firmware.answer()
+
+
+def test_a_board_whose_question_fails_or_finds_no_thread_is_asked_again(monkeypatch):
+    def fails():
+        raise OSError("gone")
+
+    def survived(task):
+        with pytest.raises(OSError, match="gone"):
+            task()
+
+    load = Load(fails)
+    monkeypatch.setattr("edge.runtime.overload.load.beside", survived)
+    load.look([], NOW)
+
+    def full(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("edge.runtime.overload.load.beside", full)
+    load.look([], NOW + 10)
+    asked = []
+    monkeypatch.setattr("edge.runtime.overload.load.beside", asked.append)
+    load.look([], NOW + 20)
+    assert len(asked) == 1
