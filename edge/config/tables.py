@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ import msgspec
 from edge.alarms.delivery import Chain, chain_from
 from edge.alarms.rules import AlarmRules, rules_from
 from edge.config.keys import KEYS
+from edge.config.wording import in_words
 from edge.kinds import kind_module, settings_of
 from edge.names import RULE, is_name
 from edge.nearest import nearest
@@ -51,7 +53,8 @@ class Tables:
         valid = sorted(valid)
         for name in table:
             if name not in valid:
-                raise self.error(f"{key}.{name}".lstrip("."), f"unknown key{nearest(name, valid)}")
+                said = _of_a_secret(name, valid) or f"unknown key{nearest(name, valid)}"
+                raise self.error(f"{key}.{name}".lstrip("."), said)
 
     def table(self, table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         return self.table_of(table.get(name, {}), name)
@@ -81,8 +84,7 @@ class Tables:
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
-            said = str(error).split(" - at ")[0]
-            raise self.error(key, f"{said[0].lower()}{said[1:]}") from None
+            raise self.error(key, in_words(str(error), value, type_)) from None
 
     def name(self, value: str, key: str) -> str:
         if not is_name(value):
@@ -124,3 +126,16 @@ class Tables:
             if default is inspect.Parameter.empty and setting not in given:
                 raise self.error(key, f"needs {setting!r}")
         return {setting: self.convert(value, valid[setting][0], f"{key}.{setting}") for setting, value in given.items()}
+
+
+def _of_a_secret(name: str, valid: Iterable[str]) -> str:
+    """What to say of a password that is to stand in the configuration itself, "" for any other key."""
+    roots = [one.removesuffix("_file") for one in valid if one.endswith("_file")]
+    secrets = [root for root in roots if f"{root}_env" in valid]
+    if "_" in name or not (meant := difflib.get_close_matches(name.lower(), secrets, n=1, cutoff=0.65)):
+        return ""
+    (secret,) = meant
+    return (
+        f"a {secret} does not stand here: put it into a file, {secret}_file, or into an environment variable that "
+        f"{secret}_env names"
+    )

@@ -23,7 +23,9 @@ from edge.sinks._mqtt.replies import ReplyRules
 from edge.sinks.outbox import Outbox
 from edge.types import HEARTBEAT_EVERY_S, Alarm, Command
 
-_NO_WILDCARD = "^[^#+]+$"
+_Prefix = Annotated[str, Meta(pattern="^[^#+]+$", description="one letter or more, and no # or +")]
+_PrefixOrNone = Annotated[str, Meta(pattern="^[^#+]*$", description="a text without # and +")]
+_Below = Annotated[str, Meta(pattern="^[^#+$]*$", description="a text without #, + and $")]
 
 
 def build(
@@ -52,11 +54,11 @@ def build(
     cert_file: Text | None = None,
     key_file: Text | None = None,
     tls: bool = False,
-    prefix: Annotated[str, Meta(pattern=_NO_WILDCARD)] = "vitals",
+    prefix: _Prefix = "vitals",
     client_id: Text | None = None,
     keepalive_s: Annotated[int, Meta(ge=1, le=65_535)] = 15,
-    discovery_prefix: Annotated[str, Meta(pattern="^[^#+]*$")] = HOME_ASSISTANT,
-    response_prefix: Annotated[str, Meta(pattern="^[^#+$]*$")] = "",
+    discovery_prefix: _PrefixOrNone = HOME_ASSISTANT,
+    response_prefix: _Below = "",
     backlog_per_s: Annotated[float, Meta(ge=1, le=100_000)] = 500.0,
     checking: bool = False,
 ) -> MqttSink | None:
