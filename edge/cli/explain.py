@@ -17,7 +17,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "explain",
         help="print what will run and each alarm's worst-case delay",
         description="Print the sources, lanes, models and limits of a configuration, and for each alarm the worst-case "
-        "seconds from the event to MQTT: window, hop, fusion, confirmation, on-delay and processing.",
+        "seconds from the event to whoever hears of it: window, hop, fusion, confirmation, on-delay and processing.",
         epilog="example: edge-vitals explain bedside.toml",
     )
     command.add_argument("config", help=CONFIG_HELP)
@@ -52,12 +52,16 @@ def run(args: argparse.Namespace) -> int:
     print("\nthe device itself")
     rings = "annunciator" in config.sinks
     of_device = OF_DEVICE if rings else OF_DEVICE - {"annunciator_lost"}
+    if "mqtt" not in config.sinks:  # of which both are
+        of_device -= {"broker_lost", "name_clash"}
     _alarms(config.device_alarms, [name for name in config.device_alarms.conditions if name in of_device], lanes)
     if config.delivery:
         steps = ", then ".join(f"{role.name} within {role.confirm_within_s:g} s" for role in config.delivery.roles)
         joins = "at the end" if config.delivery.last_resort else "from the first silence on"
         bell = f"the annunciator rings {joins}" if rings else "no [sinks.annunciator]: nothing rings at the bed"
         print(f"\n{config.delivery.minimum} priority and above is confirmed by {steps}; {bell}")
+    if config.unheard:
+        print(f"\n{config.unheard}")
     return 0
 
 

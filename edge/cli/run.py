@@ -79,6 +79,8 @@ def _run(args: argparse.Namespace, config: Config, silent: Silent | None) -> int
             )
         service = build_service(config, console=console, record=args.record, sinks=sinks, boot=boot, silent=silent)
         told(service.runtime.stop)
+        if config.unheard:
+            logging.getLogger(__name__).warning("%s: %s", config.path, config.unheard)
         return service.run(args.seconds)
 
 

@@ -79,6 +79,10 @@ class BedConfig:
     alarms: AlarmRules = field(default_factory=lambda: rules_from({}))
 
 
+_HEARD_BY = ("mqtt", "web", "annunciator")
+"""The sinks by which somebody hears of an alarm who does not sit at this machine's terminal."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything the program was told, checked. path: the file it came from, for messages."""
@@ -95,6 +99,13 @@ class Config:
     variant: str | None = None
     text: str = ""
     delivery: Chain = NOBODY
+
+    @property
+    def unheard(self) -> str:
+        """What to warn of where nobody would hear of an alarm; "" where somebody would."""
+        if any(name in self.sinks for name in _HEARD_BY):
+            return ""
+        return "no [mqtt]: nobody hears of an alarm but at the terminal; [sinks.web] shows it, too, and [sinks.annunciator] rings"
 
 
 def load(path: str | Path, *, to_watch: bool = False) -> Config:

@@ -69,3 +69,36 @@ def test_a_plan_says_who_is_asked_and_promises_no_bell_that_is_not_there(tmp_pat
     said = capsys.readouterr().out
     assert "the annunciator rings from the first silence on" in said
     assert "annunciator_lost" in said
+
+
+OF_A_BROKER = ("broker_lost", "name_clash")
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+@pytest.mark.parametrize(
+    ("more", "heard"),
+    [
+        ("", False),
+        ("[sinks.journal]\n[sinks.console]\n", False),
+        ('[mqtt]\nhost = "127.0.0.1"\n', True),
+        ('[sinks.mqtt]\nhost = "127.0.0.1"\n', True),
+        ("[sinks.web]\nport = 0\n", True),
+        ('[delivery]\nroles = ["station"]\n[sinks.annunciator]\ncommand = ["true"]\n', True),
+    ],
+)
+def test_alarms_that_nobody_would_hear_of_are_said(config, capsys, command, more, heard):
+    config.write_text(SYNTHETIC + more)
+    assert main([command, str(config)]) == 0
+    said = capsys.readouterr().out
+    assert ("no [mqtt]: nobody hears of an alarm" in said) is not heard
+    assert "to MQTT" not in said
+    if command == "explain":
+        assert [name in said for name in OF_A_BROKER] == ["mqtt" in more] * 2
+
+
+def test_run_warns_of_alarms_that_nobody_would_hear_of(config, capsys):
+    ends = SYNTHETIC + 'seconds = 1\npace = "max"\n'
+    for more, warned in (("", True), ("[sinks.web]\nport = 0\n", False)):
+        config.write_text(ends + more)
+        assert main(["run", str(config), "--quiet"]) == 0
+        assert (f"W edge.cli.run {config}: no [mqtt]: nobody hears of an alarm" in capsys.readouterr().err) is warned
