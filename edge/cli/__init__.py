@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 1
     try:
         code = int(args.func(args))
-        _flush()
+        sys.stdout.flush()
         return code
     except (ConfigError, ModelError) as error:
         print(f"edge-vitals: {error}", file=sys.stderr)
@@ -104,15 +104,6 @@ def _no_command(argv: Sequence[str]) -> str:
     if not argv:
         return "which command? `edge-vitals demo` needs no hardware; `edge-vitals --help` lists them all"
     return f"no command {argv[0]!r}{nearest(argv[0], COMMANDS)}"
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        _no_more_output()  # the terminal was closed, which is what ended us; what was to be done is done
 
 
 def _no_more_output() -> None:
