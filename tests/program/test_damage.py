@@ -11,6 +11,7 @@ from edge.config import parse
 from edge.program.service import build_service
 from edge.program.state_disk import DAMAGE_TOLD_S
 from edge.sinks._outbox.copy import StateCopy
+from outbox_on_disk import header_lost
 from service_runs import CONFIG, command, fast
 from source_and_sink import Kept
 
@@ -99,10 +100,6 @@ def test_a_condition_the_program_no_longer_knows_does_not_stop_it(run, folder, c
 
 
 # ---- the outbox damaged: numbers go on, or say that they do not ---------------------------------------------
-
-
-def header_lost(content):
-    return b"\0" * 100 + content[100:]
 
 
 def all_lost(content):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import ManualClock
 from edge.config import parse
 from edge.sinks._annunciator.bells import Program
 from edge.sinks._annunciator.tones import PULSES, RATE_HZ, burst
@@ -48,11 +47,6 @@ class Bell:
     def wait(self, *expected):
         with self._changed:
             assert self._changed.wait_for(lambda: self.told == list(expected), WAIT_S), self.told
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 @pytest.fixture

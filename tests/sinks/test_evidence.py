@@ -11,18 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.clock import ManualClock
 from edge.evidence import Ring
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.sinks.evidence import build
 from edge.types import Alarm, Block, ConfigError, Fault, Reading
 
 LAYOUT = {"bed1": {"sources": {"node": "serial_port"}}, "bed2": {"sources": {"other": "serial_port"}}}
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 @pytest.fixture

@@ -13,16 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edge.clock import ManualClock
 from edge.recording import Lost, Recording, Tick
 from edge.sinks.recorder import build
-from edge.types import Alarm, Block, ConfigError, Reading, SourceError
+from edge.types import Alarm, Block, ConfigError, Reading
 from full_disk import full_disk
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 @pytest.fixture
@@ -313,11 +307,6 @@ def test_a_folder_that_cannot_be_written_is_named(recorder, tmp_path):
     (tmp_path / "recordings").write_text("a file")
     with pytest.raises(ConfigError, match=r"recordings: cannot be written.*set sinks.recorder.path"):
         recorder()
-
-
-def test_a_folder_without_parts_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="no recording in this folder"):
-        Recording(tmp_path)
 
 
 def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(recorder, clock, caplog):

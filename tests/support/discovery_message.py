@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from edge.sinks._mqtt.discovery import discovery
 
 HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 5.0, "pcg.murmur": 2.5, "ppg.perfusion": 1.0, "ppg.quality": 1.0}
@@ -16,3 +18,8 @@ def message(device="ward-3", root=ROOT, beds=("bed1", "bed2"), hops=HOPS):
 
 def of(components, platform):
     return [one for one in components.values() if one["platform"] == platform]
+
+
+@pytest.fixture(scope="module")
+def components():
+    return message()["components"]

@@ -1,4 +1,4 @@
-"""Files played to their end by the source under test, and a heart sound as a WAV file."""
+"""Files played to their end by the source under test, and what they are written from: heart sounds, tables, EDF."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def wav(samples: np.ndarray, rate: int = 2000, *, code: int = 1, bits: int = 16,
     form = struct.pack("<HHIIHH", code, samples.shape[1], rate, rate * frame, frame, bits)
     chunks = b"fmt " + struct.pack("<I", 16) + form + extra + b"data" + struct.pack("<I", len(raw)) + raw
     return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WAVE" + chunks
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def play(path: Path | str, **settings: Any) -> list[Block]:

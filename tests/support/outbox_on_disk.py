@@ -1,4 +1,4 @@
-"""An outbox on disk for tests, and alarms to put into it."""
+"""An outbox on disk for tests, alarms to put into it, and a damage to its file."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def waiting(box):
 
 def seqs(box):
     return [found.seq for found in waiting(box)]
+
+
+def header_lost(content):
+    """The bytes of its file without the database's header."""
+    return b"\0" * 100 + content[100:]
 
 
 @pytest.fixture

@@ -119,6 +119,11 @@ class Watcher:
         return self.wait(lambda item: item["k"] == kind)
 
 
+def failures(caplog):
+    """What the log tells as an error."""
+    return [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.fixture
 def page():
     """A page that everybody on this machine may use."""

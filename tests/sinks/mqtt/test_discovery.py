@@ -43,11 +43,6 @@ OPTIONAL = {
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,6}", fullmatch=True)
 
 
-@pytest.fixture(scope="module")
-def components():
-    return message()["components"]
-
-
 def test_the_message_has_the_device_its_origin_and_nothing_unknown():
     found = message()
     assert set(found) == TOP

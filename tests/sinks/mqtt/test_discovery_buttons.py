@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from discovery_message import HOPS, ROOT, message, of
+from discovery_message import HOPS, ROOT, of
 from edge.alarms.auscultation import SITES, Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import CONDITIONS, OF_DEVICE, PER_SOURCE
@@ -20,11 +20,6 @@ from edge.sinks._mqtt.commands import CommandInbox
 from edge.sinks._mqtt.discovery import discovery
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import Fault, Heartbeat, Reading, SourceStatus
-
-
-@pytest.fixture(scope="module")
-def components():
-    return message()["components"]
 
 
 def render(template, **known):

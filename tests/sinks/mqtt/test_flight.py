@@ -14,11 +14,6 @@ TAKEN, QUOTA, NOBODY = Answer(), Answer("quota exceeded"), Answer(nobody=True)
 
 
 @pytest.fixture
-def clock():
-    return ManualClock(100.0)
-
-
-@pytest.fixture
 def flight(clock):
     one = Flight(clock)
     one.begin(window=WINDOW, returned=False)

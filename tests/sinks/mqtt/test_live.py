@@ -6,16 +6,10 @@ import json
 
 import pytest
 
-from edge.clock import ManualClock
 from edge.mqtt.connection import Message
 from edge.sinks._mqtt.live import Live
 from edge.sinks._mqtt.payloads import Payloads, Topics
 from edge.types import Reading
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 @pytest.fixture

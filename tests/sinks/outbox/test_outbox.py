@@ -30,11 +30,6 @@ def refuse_writes(box, refuse=True):
 
 
 @pytest.fixture
-def clock():
-    return ManualClock(100.0)
-
-
-@pytest.fixture
 def box(open_box):
     return open_box()
 

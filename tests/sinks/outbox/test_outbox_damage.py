@@ -13,19 +13,13 @@ import textwrap
 
 import pytest
 
-from edge.clock import ManualClock
 from edge.plain import encode, fields_of
 from edge.sinks.mqtt import build
 from edge.storage import database as module
-from outbox_on_disk import alarm, seqs
+from outbox_on_disk import alarm, header_lost, seqs
 
 WAIT_S = 10.0
 SYNCED = 1_800_000_000.0
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 # ---- killed -----------------------------------------------------------------------------------------------
@@ -79,10 +73,6 @@ def no_database(content):
 
 def cut_short(content):
     return content[: len(content) // 2]
-
-
-def header_lost(content):
-    return b"\0" * 100 + content[100:]
 
 
 def first_page_lost(content):

@@ -6,17 +6,11 @@ import threading
 
 import pytest
 
-from edge.clock import ManualClock
 from edge.sinks import outbox
 from edge.storage import disk_thread
 from outbox_on_disk import alarm, waiting
 
 WAIT_S = 10.0
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 class Hung:

@@ -8,13 +8,7 @@ import sqlite3
 
 import pytest
 
-from edge.clock import ManualClock
 from outbox_on_disk import alarm, seqs
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(100.0)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from edge.sinks.web.app import STATIC
 from edge.types import Stats
-from web_server import Watcher, WebServer
-
-
-def failures(caplog):
-    return [record for record in caplog.records if record.levelname == "ERROR"]
+from web_server import Watcher, WebServer, failures
 
 
 def test_a_page_is_another_when_a_file_of_it_is_and_the_same_in_whatever_order_they_lie(tmp_path, monkeypatch):

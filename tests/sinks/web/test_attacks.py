@@ -14,7 +14,7 @@ from edge.clock import ManualClock
 from edge.kinds import check
 from edge.types import ConfigError, Reading
 from own_certificate import certificate
-from web_server import WAIT_S, Watcher, WebServer
+from web_server import WAIT_S, Watcher, WebServer, failures
 
 LOOK = "look-0123456789ab"
 POLICY_HEADERS = {
@@ -244,7 +244,7 @@ def test_who_has_logged_out_is_obeyed_no_longer(guarded, caplog):
             while True:
                 assert '"c"' not in live.recv(timeout=5.0)
     assert closed.value.rcvd.code == 4001
-    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert failures(caplog) == []
     assert guarded.commands.empty()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from edge.sinks import _listener
 from edge.types import ConfigError
-from web_server import WAIT_S, Watcher, WebServer
+from web_server import WAIT_S, Watcher, WebServer, failures
 
 IDLE = b""
 DRIPPED = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -125,7 +125,7 @@ def test_a_server_that_fails_costs_the_page_only_and_refuses_whoever_comes(monke
                     thread.join(WAIT_S)
             with pytest.raises(ConnectionRefusedError):
                 connect(page)
-    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    (told,) = failures(caplog)
     assert told.getMessage() == "the page's server failed; monitoring goes on without it"
     assert told.exc_info[1] is failure
     with WebServer(port=page.port) as again:

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from edge.clock import ManualClock
 from edge.sinks.web.access import TOKEN_MIN
 from edge.types import Alarm, Block, Command, CommandResult, ConfigError, Reading, SourceStatus, Stats
-from web_server import Watcher, WebServer
+from web_server import Watcher, WebServer, failures
 
 LOOK, ACT, RULE = "look-0123456789ab", "acts-0123456789ab", "rule-0123456789ab"
 assert len(LOOK) >= TOKEN_MIN
@@ -302,10 +302,6 @@ def test_one_for_whom_more_waits_than_can_be_kept_is_to_begin_anew(page, monkeyp
         with pytest.raises(ConnectionClosed):
             while True:
                 live.recv(timeout=5.0)
-
-
-def failures(caplog):
-    return [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_who_leaves_or_finds_no_room_or_is_not_logged_in_is_no_failure(monkeypatch, caplog):

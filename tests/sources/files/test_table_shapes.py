@@ -9,12 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from files_played import joined, play, refused
-
-
-def table(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
+from files_played import joined, play, refused, table
 
 
 def _when(i: int) -> datetime:

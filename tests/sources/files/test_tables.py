@@ -12,12 +12,7 @@ import numpy as np
 import pytest
 
 from edge.sources._files.tables import read_csv
-from files_played import joined, play, refused
-
-
-def table(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
+from files_played import joined, play, refused, table
 
 
 def test_csv_columns_go_to_their_streams(tmp_path: Path) -> None:
