@@ -318,7 +318,7 @@ from edge.runtime.overload.rungs import rungs
 from edge.runtime.main_thread import MainThread
 from edge.runtime.threads import Runtime
 from edge.types import Block, SourceStatus
-starved = threading.Event(); starved.set()
+calm = threading.Event()
 class Camera:
     seq = 0
     def open(self): pass
@@ -327,20 +327,18 @@ class Camera:
         threading.Event().wait(1 / 60)
         self.seq += 1
         return [Block("cam/video", self.seq, time.monotonic(), 60.0, np.zeros((1, 8, 8, 3), np.uint8))]
-class Burn:
-    def __call__(self, block):
-        until = time.thread_time() + (0.15 if starved.is_set() else 0.0)
-        while time.thread_time() < until: pass
+class Slow:
+    def __call__(self, block): calm.wait(30)
     def reset(self): pass
 class Tell:
     def send(self, event):
         if isinstance(event, SourceStatus):
             print(json.dumps([event.state, event.reason]), flush=True)
-            if event.state == "degraded": starved.clear()
-            elif not starved.is_set(): runtime.stop()
+            if event.state == "degraded": calm.set()
+            elif calm.is_set(): runtime.stop()
     def flush(self, t): return True
     def close(self): pass
-reader = Reader("cam", "b", Camera(), [Lane(bed="b", source="cam", primary="roi", analyzers={}, transforms={"video": Burn()})])
+reader = Reader("cam", "b", Camera(), [Lane(bed="b", source="cam", primary="roi", analyzers={}, transforms={"video": Slow()})])
 runtime = Runtime(MainThread(readers=[reader], board=Board({"b": rules_from({})}, boot="x"), sinks=[Tell()],
                              clock=SystemClock(), ladder=Ladder(rungs([reader], {}, {}))))
 runtime.run(30)

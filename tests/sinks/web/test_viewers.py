@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 
 import numpy as np
 import pytest
@@ -55,6 +56,48 @@ def told(monkeypatch, happen, beat_s):
 def test_whatever_happens_goes_out_to_everybody_without_waiting_for_a_beat(monkeypatch, happen, begins):
     for items in told(monkeypatch, happen, beat_s=1000.0):
         assert [item[: len(begins)] for item in items] == [begins]
+
+
+class Leaping(selectors.DefaultSelector):
+    """A loop's time that passes only while everybody in it waits, and then at once."""
+
+    now = 0.0
+
+    def select(self, timeout=None):
+        found = super().select(0.0)
+        if not found and timeout:
+            self.now += timeout
+        return found
+
+
+def loop_that_leaps():
+    selector = Leaping()
+    loop = asyncio.SelectorEventLoop(selector)
+    loop.time = lambda: selector.now
+    return loop
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.53, 7.77])
+def test_an_alarm_goes_out_within_a_tenth_of_a_second(after_s):
+    clock = ManualClock(10.0)
+    picture = Picture(clock=clock, about={})
+    audience = Audience(picture=picture, traces=Traces(), clock=clock, limit=1)
+
+    async def look():
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(100.0), audience.feeding():
+            viewer = audience.join("a")
+            await asyncio.sleep(after_s)
+            viewer.take(10.0)
+            picture.take(ALARM)
+            happened = loop.time()
+            while not viewer.take(10.0):
+                viewer.wake.clear()
+                await viewer.wake.wait()
+            return loop.time() - happened
+
+    with asyncio.Runner(loop_factory=loop_that_leaps) as runner:
+        assert runner.run(look()) <= 0.1 + 1e-9
 
 
 def test_where_nothing_happens_there_is_a_beat_without_items(monkeypatch):

