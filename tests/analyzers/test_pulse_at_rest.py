@@ -105,7 +105,11 @@ def test_what_is_no_pulse_has_no_rate(model, kind):
 
 
 def test_a_slow_even_fibrillation_is_still_that_of_its_beats(model):
+    said = 0
     for seed in range(6):
         x = heart(40.0, "af", seed=seed)
         with_network, without = (one(window(x))[0] for one in (at_rest(model), pulse.build()))
-        assert with_network.value is None or abs(with_network.value - without.value) <= 1.0
+        if with_network.value is not None:
+            said += 1
+            assert abs(with_network.value - without.value) <= 1.0
+    assert said >= 4

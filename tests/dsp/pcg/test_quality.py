@@ -143,35 +143,45 @@ def test_sustained_voicing_is_seen_in_vowels_and_not_in_a_heart() -> None:
     assert quality.voiced_s(y, frontend.log_mel(y)) < quality.SPEECH_RUN_S
 
 
-@pytest.mark.parametrize("bpm", [30, 35, 42, 60, 120, 175])
-def test_a_rate_that_is_told_apart_is_right(bpm: int) -> None:
-    """S1 and S2 of a slow heart are as alike as two beats; their distance is not its period."""
-    told = 0
-    for seed in range(8):
-        heart = synthesis.beats([synthesis.Episode(0.0, "sinus", float(bpm))], 9.0, seed=seed)
-        sound = synthesis.pcg(heart, np.arange(3.0, 8.0, 1 / 4000), noise=0.02, seed=seed)
-        found = quality.heart_rate(picture_of(sound, 4000))
-        if tells_rate(found):
-            told += 1
-            assert found.rate_bpm == pytest.approx(bpm, rel=0.08)
-    assert told >= (6 if bpm >= 60 else 0)
+def pulses(rhythm: str, bpm: float, rate: int, count: int) -> list[quality.Pulse]:
+    """What is found in as many windows of 5 s, each of another heart."""
+    found = []
+    for seed in range(count):
+        heart = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], 9.0, seed=seed)
+        sound = synthesis.pcg(heart, np.arange(3.0, 8.0, 1 / rate), noise=0.02, seed=seed)
+        found.append(quality.heart_rate(picture_of(sound, rate)))
+    return found
 
 
-@pytest.mark.parametrize("bpm", [130, 150])
-def test_a_fast_heart_with_early_beats_is_never_said_to_be_half_as_fast(bpm: int) -> None:
-    for seed in range(30):
-        heart = synthesis.beats([synthesis.Episode(0.0, "pvc", float(bpm))], 9.0, seed=seed)
-        sound = synthesis.pcg(heart, np.arange(3.0, 8.0, 1 / 2000), noise=0.02, seed=seed)
-        found = quality.heart_rate(picture_of(sound, 2000))
-        assert found.rate_bpm > 0.6 * bpm or not tells_rate(found)
+@pytest.mark.parametrize(("bpm", "least"), [(42, 5), (60, 6), (120, 6), (175, 6)])
+def test_a_rate_that_is_told_apart_is_right(bpm: int, least: int) -> None:
+    told = [found.rate_bpm for found in pulses("sinus", bpm, 4000, 8) if tells_rate(found)]
+    assert told == pytest.approx([bpm] * len(told), rel=0.08)
+    assert len(told) >= least
+
+
+@pytest.mark.parametrize("bpm", [30, 35])
+def test_where_the_sounds_of_one_beat_are_as_alike_as_two_beats_no_rate_is_told(bpm: int) -> None:
+    """S1 and S2 of a slow heart: their distance is what is found, and not its period."""
+    found = pulses("sinus", bpm, 4000, 8)
+    assert min(one.rate_bpm for one in found) > 4.0 * bpm
+    assert not any(map(tells_rate, found))
+
+
+@pytest.mark.parametrize(("bpm", "least"), [(130, 25), (150, 12)])
+def test_a_fast_heart_with_early_beats_is_never_said_to_be_half_as_fast(bpm: int, least: int) -> None:
+    told = [found.rate_bpm for found in pulses("pvc", bpm, 2000, 30) if tells_rate(found)]
+    assert min(told) > 0.6 * bpm
+    assert len(told) >= least
 
 
 @pytest.mark.parametrize("bpm", [182, 190, 205, 220])
 def test_a_heart_too_fast_to_be_told_is_never_said_to_be_half_as_fast(bpm: int) -> None:
-    """An infant's: two beats lie on whole frames where one does not, and look more alike for it."""
+    """An infant's: two beats lie on whole frames where one does not, and look more alike for it. Told or not, it is
+    found as fast as it is."""
     for seed in range(40):
         found = quality.heart_rate(picture_of(infant(bpm, np.random.default_rng([bpm, seed])), RATE_HZ))
-        assert not tells_rate(found) or found.rate_bpm == pytest.approx(bpm, rel=0.1)
+        assert found.rate_bpm == pytest.approx(bpm, rel=0.1)
 
 
 def infant(bpm: float, rng: np.random.Generator) -> np.ndarray:
