@@ -38,7 +38,8 @@ def fields_of(value: Any) -> dict[str, Any]:
 
 
 def json_of(payload: str | bytes, *, names_once: bool = False) -> Any:
-    """What a payload says; raises ValueError for what is no JSON, also where it is too long, nested too deep or not a number.
+    """What a payload says; raises ValueError for what is no JSON, also where it is too long, nested too deep or not a
+    number.
 
     names_once: so for an object, too, in which a name stands twice.
     """

@@ -55,7 +55,8 @@ def data_dir() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def patience_with_the_disk() -> Iterator[None]:
-    """The disk under many tests may take longer for a write than a monitor's may; tests of a disk that hangs set their own."""
+    """The disk under many tests may take longer for a write than a monitor's may; tests of a disk that hangs set their
+    own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge.storage.disk_thread.WAIT_S", 10.0)
         yield

@@ -108,7 +108,8 @@ class Bed:
         return came is not None and t <= came + SETTLED_S
 
     def promised(self, source: str) -> frozenset[str]:
-        """Streams that must come: of those somebody looks at all where the configuration says who, else what is announced."""
+        """Streams that must come: of those somebody looks at all where the configuration says who, else what is
+        announced."""
         looked_at = self._streams.get(source, frozenset())
         return looked_at if source in self._named else looked_at & self.announced.get(source, frozenset())
 

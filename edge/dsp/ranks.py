@@ -20,7 +20,8 @@ def median(x: NDArray[np.number]) -> Floats:
 
 
 def quantile(x: Floats, q: float) -> float:
-    """Of ``x`` ``(n,)``, at least one number; q: 0 to below 1; linear between numbers (Hyndman and Fan 1996, definition 7)."""
+    """Of ``x`` ``(n,)``, at least one number; q: 0 to below 1; linear between numbers (Hyndman and Fan 1996, definition
+    7)."""
     at = (len(x) - 1) * q
     i = int(at)
     if i + 1 == len(x):

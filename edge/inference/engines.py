@@ -1,7 +1,8 @@
 """The two runtimes behind one call: float32 arrays in, float32 arrays out, one thread, no spinning.
 
-Nothing outside ``edge.inference`` imports this file. A runtime that is not installed, or that cannot build an interpreter, is
-``RuntimeAbsentError``: no fault of the model. int8 files of LiteRT take and give int8; the conversion stands here.
+Nothing outside ``edge.inference`` imports this file. A runtime that is not installed, or that cannot build an
+interpreter, is ``RuntimeAbsentError``: no fault of the model. int8 files of LiteRT take and give int8; the conversion
+stands here.
 """
 
 from __future__ import annotations

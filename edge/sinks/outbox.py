@@ -50,9 +50,9 @@ class Outbox:
 
     spare: a copy that outlives the program and no power cut.
 
-    faults: what was wrong with the file when it was opened. full: why the disk takes nothing, or "". doubtful: the state is not
-    surely the last one there was, so that its numbers must not be counted on. copied: what the second copy held at the
-    start, for whoever cannot make sense of the state.
+    faults: what was wrong with the file when it was opened. full: why the disk takes nothing, or "". doubtful: the
+    state is not surely the last one there was, so that its numbers must not be counted on. copied: what the second copy
+    held at the start, for whoever cannot make sense of the state.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Outbox:
         self._write_it = Gathered(self._disk, self._write)
 
     def append(self, transitions: Sequence[Alarm], state: bytes | None = None) -> bool | None:
-        """Write transitions and state in one commit; whether they are on disk, None where it has not said so within a second.
+        """Write transitions and state in one commit; whether they are on disk, None where it has not said so within a
+        second.
 
         What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
@@ -200,8 +201,8 @@ class Outbox:
         return max(found, key=lambda copied: (copied.turn, copied.certain), default=None)
 
     def _take_newer_copy(self, *, hidden: bool, begun: bool) -> None:
-        """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts. hidden: what
-        lies on the disk is not known; begun: there was a database."""
+        """The copy is ahead where the database was damaged or gone, or took nothing for a while; it then counts.
+        hidden: what lies on the disk is not known; begun: there was a database."""
         copied = self.copied = self._newest_copy(hidden=hidden, begun=begun)
         if copied is None or (copied.turn <= self._turn and not self.doubtful):
             return

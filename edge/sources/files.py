@@ -68,8 +68,9 @@ def build(
     path: the file; ``FILE.npz#12`` or ``#a103l`` names a record of an archive, as ``record`` does. signal: ppg, pcg,
     acc or ecg, where names and rate in the file do not tell; nothing else is read then, but for the accelerometer
     beside a ppg. channel: one channel, counted from 0 (heart sound: the first unless given; other streams: all; never
-    one axis of an accelerometer beside another stream). rate_hz: where the file does not say. block_s: seconds per block. pace:
-    "max" or "real". loop: begin again at the end, in a new epoch. record: one record of an archive, by number or name.
+    one axis of an accelerometer beside another stream). rate_hz: where the file does not say. block_s: seconds per
+    block. pace: "max" or "real". loop: begin again at the end, in a new epoch. record: one record of an archive, by
+    number or name.
     """
     if signal not in ("auto", *KINDS):
         raise ConfigError(f"signal: {signal!r}; valid: auto, {', '.join(KINDS)}")

@@ -216,7 +216,8 @@ class SerialPort:
         return True
 
     def _is_endless(self, item: Samples) -> bool:
-        """Whether its declared rate would make one frame last for minutes, and its times far from the truth; says so once."""
+        """Whether its declared rate would make one frame last for minutes, and its times far from the truth; says so
+        once."""
         info, lasts_s = item.info, item.data.count / item.info.rate_hz
         if info.kind not in WAVES or lasts_s <= _LONGEST_FRAME_S:
             return False

@@ -1,4 +1,5 @@
-"""Opening a database whose disk may be full: what it holds can be read all the same, and written when there is room again."""
+"""Opening a database whose disk may be full: what it holds can be read all the same, and written when there is room
+again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""docs/asyncapi.yaml is whole, speaks of the topics and words of the code, and every payload of a running device obeys it."""
+"""docs/asyncapi.yaml is whole, speaks of the topics and words of the code, and every payload of a running device obeys
+it."""
 
 from __future__ import annotations
 

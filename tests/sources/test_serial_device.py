@@ -1,4 +1,5 @@
-"""The serial source and devices that are off, deaf, or mean: what it makes of their clocks, their silence and their words."""
+"""The serial source and devices that are off, deaf, or mean: what it makes of their clocks, their silence and their
+words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The Debian package in a fresh Debian: installs without a network, runs, keeps state on upgrade, leaves nothing on purge."""
+"""The Debian package in a fresh Debian: installs without a network, runs, keeps state on upgrade, leaves nothing on
+purge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The tool behind the slow-heart figures of docs/pulse.md: what it makes is as slow as it says, and it counts what it says."""
+"""The tool behind the slow-heart figures of docs/pulse.md: what it makes is as slow as it says, and it counts what it
+says."""
 
 import sys
 from pathlib import Path

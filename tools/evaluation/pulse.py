@@ -77,8 +77,8 @@ def follow(
 ) -> tuple[dict[int, Reading], float, int]:
     """Readings by window number, length in s, and how many windows the reference has (or fit).
 
-    models: gives the networks by name; None for the rules without learned weights. gap: a radio that drops so many s of every
-    so many s, the first time so many s after the start; None loses nothing.
+    models: gives the networks by name; None for the rules without learned weights. gap: a radio that drops so many s of
+    every so many s, the first time so many s after the start; None loses nothing.
     """
     found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
     try:

@@ -160,9 +160,9 @@ def train(people, *, samples: int, epochs: int, seed: int):
 
 
 def measure(runs, people, *, faces: int, seed: int) -> dict[str, dict[str, float]]:
-    """Share of faces within 5 bpm by pulse strength, motion and skin, without any refusal, all on the same faces: POS, CHROM,
-    each network of ``runs`` by its name, POS and the first network together; and what each network gains over POS, with
-    the standard error of that difference."""
+    """Share of faces within 5 bpm by pulse strength, motion and skin, without any refusal, all on the same faces: POS,
+    CHROM, each network of ``runs`` by its name, POS and the first network together; and what each network gains over
+    POS, with the standard error of that difference."""
     table = {}
     for cell, (ac_dc, motion, skin) in enumerate(CELLS):
         rng = np.random.default_rng([seed, cell])

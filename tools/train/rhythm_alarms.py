@@ -5,7 +5,8 @@
 
 CinC 2015, 190 s of each record whose ECG surely looks like AF all through, or surely does not, and whose pulse shows
 the beats of the ECG in most windows. Each record goes through the shipped analyzer, a reading every two seconds, with
-the int8 model of the fold that was not fitted to it; the product's own ``Detector`` confirms. Records are three minutes long, so a long rule has little room: delays are of those alerted.
+the int8 model of the fold that was not fitted to it; the product's own ``Detector`` confirms. Records are three minutes
+long, so a long rule has little room: delays are of those alerted.
 """
 
 from __future__ import annotations

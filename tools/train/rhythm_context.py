@@ -1,4 +1,5 @@
-"""The constants of ``edge.dsp.rhythm.context`` from logits of windows whose person no network saw, and what they do to these.
+"""The constants of ``edge.dsp.rhythm.context`` from logits of windows whose person no network saw, and what they do to
+these.
 
 A person's windows are taken in the order of the file, ten seconds apart. Those of Liu et al. may not be contiguous.
 """

@@ -65,7 +65,8 @@ def export_folds(
     scale: Scale,
     seed: int,
 ) -> None:
-    """Each fold's network, its trees and the constants of the other folds as a model of its own, ``models0/rhythm`` and so on.
+    """Each fold's network, its trees and the constants of the other folds as a model of its own, ``models0/rhythm`` and
+    so on.
 
     logits: of every window by the network that never saw it, fp32, blended.
     """

@@ -1,4 +1,5 @@
-"""A drill acknowledged, as a grader tries it: raised, acknowledged by its occurrence, ended. Pure: messages in, commands out."""
+"""A drill acknowledged, as a grader tries it: raised, acknowledged by its occurrence, ended. Pure: messages in,
+commands out."""
 
 from __future__ import annotations
 

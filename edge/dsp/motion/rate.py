@@ -46,8 +46,9 @@ _LEAST_LEFT = 0.005
 has under 0.04. Of a sensor that sees nothing but steps (generated) a steady 35 was said in a third of the windows, since
 the fit leaves a little; with this in two of a thousand."""
 _MOST_LEFT = 1.1
-"""And the most: more means that the fit, which remembers, puts a movement in that the wave has ceased to follow. Of SPC 2015 no
-window has over 1.01; of a pulse that turned into noise among steps (generated) the steps' rate was said as the heart's."""
+"""And the most: more means that the fit, which remembers, puts a movement in that the wave has ceased to follow. Of SPC
+2015 no window has over 1.01; of a pulse that turned into noise among steps (generated) the steps' rate was said as the
+heart's."""
 _TWICE_ON_GRID = np.arange(2 * GRID_BPM[0], GRID_BPM[-1] + 1, 2)  # of the lower rates, whose double is on the grid too
 
 

@@ -63,8 +63,8 @@ class Spectra:
 
 
 def spectra(ppg: Floats, acc: Floats | None, seen: Marks | None = None) -> Spectra:
-    """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end; seen: which
-    of the ``n`` were, in both (None: all)."""
+    """ppg: ``(n, channels)`` and acc ``(n, axes)`` at 25 Hz on one grid, at least 8 s, ending at the window's end;
+    seen: which of the ``n`` were, in both (None: all)."""
     n, long = round(SHORT_S * RATE_HZ), min(len(ppg), round(LONG_S * RATE_HZ))
     both = in_band(ppg if acc is None else np.concatenate([ppg.T, acc.T]).T).T
     count = ppg.shape[1]

@@ -37,7 +37,8 @@ class Sound:
     """One window, ready to be judged: ``y`` at 2 kHz, its log-mel picture ``(40, frames)``, and what was measured.
 
     low, high: natural logarithms of the shares of power under 200 Hz and above 350 Hz. tonal: lines hold most of it,
-    or a pitch lasts. struck: its sounds start at once and die away. hidden: noise would hide a quiet murmur; feigned: or be taken for one."""
+    or a pitch lasts. struck: its sounds start at once and die away. hidden: noise would hide a quiet murmur; feigned:
+    or be taken for one."""
 
     y: NDArray[np.float32]
     picture: NDArray[np.float32]

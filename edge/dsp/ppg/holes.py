@@ -41,7 +41,8 @@ def holes_of(t: Floats, start: float, least_s: float) -> Holes:
 
 
 def lined(y: Floats, holes: Holes, rate_hz: float) -> Floats:
-    """``y (n,)`` with a line in each hole, from the level of the last tenth of a second before it to that of the first after."""
+    """``y (n,)`` with a line in each hole, from the level of the last tenth of a second before it to that of the first
+    after."""
     if not holes:
         return y
     out, width = y.copy(), round(_END_S * rate_hz)

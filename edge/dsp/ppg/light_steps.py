@@ -26,8 +26,8 @@ _STEEP_AMONG_MOVEMENT = 4.0  # where nearly all the time the wave moves far
 
 
 def without_light_steps(t: Floats, x: Floats, rate_hz: float, *, moving: bool = False) -> Floats:
-    """``x (n,)`` as sampled at ``t`` s, ``rate_hz`` as a rule, without such steps; ``x`` itself where there are none. moving:
-    the wave is as much the wearer's movement as a pulse."""
+    """``x (n,)`` as sampled at ``t`` s, ``rate_hz`` as a rule, without such steps; ``x`` itself where there are none.
+    moving: the wave is as much the wearer's movement as a pulse."""
     if rate_hz < _LEAST_HZ:
         return x
     swing = usual_swing(x, rate_hz)

@@ -23,7 +23,8 @@ HOLD_S: Final = 600.0
 """So long after an accelerometer fell silent in mid-movement the wearer is thought to move on."""
 _HANG_S = 1.0
 _LIKE_GRAVITY = 0.1
-# A heart moves a wrist by 0.001 to 0.005 g, in jerks; a hand that swings, a cot that rocks or a chest that is pressed does more.
+# A heart moves a wrist by 0.001 to 0.005 g, in jerks; a hand that swings, a cot that rocks or a chest that is pressed
+# does more.
 _KEEPS_TIME, _KEEPS_TIME_SHARE, _NEAR_BPM = 0.008, 0.3, 6.0
 _BAND_BPM = (30.0, 300.0)
 

@@ -121,8 +121,8 @@ def _recent_ibi(beats: BeatList, end: float) -> Floats:
 
 
 def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float, float]:
-    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s: seen in one piece; over
-    what was not seen, too; and how much of that was seen."""
+    """Longest stretch of the last 10 s without a beat of at least 0.3 of the usual earlier height, s: seen in one
+    piece; over what was not seen, too; and how much of that was seen."""
     end = len(wave) / rate_hz
     earlier = beats.amplitude[beats.peak < end - RATE_SPAN_S / 2]
     usual = float(median(earlier)) if len(earlier) >= 3 else float(np.max(beats.amplitude, initial=0.0))
@@ -144,7 +144,8 @@ def gaps_s(wave: Floats, beats: BeatList, rate_hz: float) -> tuple[float, float,
 
 
 def _could_be_hidden_s(beats: BeatList) -> float:
-    """How long a piece between holes may be silent while the heart goes on, s: by the longest interval that was seen whole."""
+    """How long a piece between holes may be silent while the heart goes on, s: by the longest interval that was seen
+    whole."""
     ibi = beats.ibi[beats.whole]
     return _LONGER_THAN_ANY * float(ibi.max()) if len(ibi) >= _LEAST_INTERVALS else np.inf
 

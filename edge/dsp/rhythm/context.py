@@ -53,8 +53,8 @@ class Context:
         self._waiting = deque((row[0], row[1], np.array(row[2:], dtype=np.float64)) for row in state["waiting"])
 
     def lean(self, start: float) -> tuple[Floats, float]:
-        """How much likelier than usual what was heard makes each rhythm in a window from ``start`` on, natural logarithm, and
-        how many seconds of it, as they have faded, say so (0: none, and nothing is likelier)."""
+        """How much likelier than usual what was heard makes each rhythm in a window from ``start`` on, natural
+        logarithm, and how many seconds of it, as they have faded, say so (0: none, and nothing is likelier)."""
         last = self._waiting[-1][0] if self._waiting else self._until
         if start - last > FORGOTTEN_S:
             self.reset()

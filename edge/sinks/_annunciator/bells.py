@@ -1,4 +1,5 @@
-"""Ways to be heard or seen in the room: a program that is run, a line that is switched. What rings them is the annunciator."""
+"""Ways to be heard or seen in the room: a program that is run, a line that is switched. What rings them is the
+annunciator."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ class Settled(NamedTuple):
 class Flight:
     """The messages of one connection after the other. ``answered`` may be called from any thread and never waits.
 
-    after: the last row of the outbox that was sent. refusal: why the broker takes nothing now, "" when it does. heard: whether
-    this connection had an answer.
+    after: the last row of the outbox that was sent. refusal: why the broker takes nothing now, "" when it does. heard:
+    whether this connection had an answer.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -132,8 +132,8 @@ class Payloads:
     def alarm(
         self, alarm: Alarm, *, wall: float | None = None, synced: bool = True, brief: bool = False, **more: Any
     ) -> bytes:
-        """An alarm as event or as standing. wall, synced: when it was, by the clock of then, and what kept that, for one of an
-        earlier run; brief: of its evidence only the change, for a broker that takes no more."""
+        """An alarm as event or as standing. wall, synced: when it was, by the clock of then, and what kept that, for
+        one of an earlier run; brief: of its evidence only the change, for a broker that takes no more."""
         stamp = self.stamp(alarm.t)
         since = self.stamp(alarm.since)["t"]
         if wall is not None:  # the monotonic clock of another run says nothing now

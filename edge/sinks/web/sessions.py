@@ -35,8 +35,8 @@ class SessionFile:
         self._sessions: Sessions = {}
 
     def load(self, tokens: Iterable[bytes]) -> Sessions:
-        """Those that are not over, by the hashes of the tokens there are now; ends are monotonic times, s. The wall clock may
-        have been set meanwhile: none lasts longer than a new one."""
+        """Those that are not over, by the hashes of the tokens there are now; ends are monotonic times, s. The wall
+        clock may have been set meanwhile: none lasts longer than a new one."""
         now, wall = self._clock.now(), self._clock.wall()
         found: dict[bytes, tuple[bytes, float]] = {}
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):

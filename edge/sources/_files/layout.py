@@ -1,4 +1,5 @@
-"""How a table in a text file is laid out: what parts its cells, which of its lines are names and units, where numbers begin."""
+"""How a table in a text file is laid out: what parts its cells, which of its lines are names and units, where numbers
+begin."""
 
 from __future__ import annotations
 

@@ -149,7 +149,8 @@ def checked_rate(path: str, stated: float | None, asked: float | None, *, key: s
 
 
 def whole_rate(rate_hz: float, seconds: float) -> float:
-    """A measured rate, Hz, or the whole one near it where that is off by less than a quarter of a sample after ``seconds``."""
+    """A measured rate, Hz, or the whole one near it where that is off by less than a quarter of a sample after
+    ``seconds``."""
     nearest = round(rate_hz)
     near = nearest and abs(rate_hz - nearest) < _NEAR * nearest and abs(seconds * (rate_hz - nearest)) < _OFF
     return float(nearest) if near else rate_hz

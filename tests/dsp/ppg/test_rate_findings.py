@@ -220,8 +220,9 @@ def stopped(
 ):
     """What is found of a pulse whose last beat is so long ago, one ``every_s`` before that, at ``most`` so many.
 
-    weak: height of the last beat, uneven: of every second one (a logarithm), beside ``height``; level: the light's, a second each;
-    ripples: when there is something low after it that is like no beat; turned_from: when the wave goes upside down, threefold.
+    weak: height of the last beat, uneven: of every second one (a logarithm), beside ``height``; level: the light's, a
+    second each; ripples: when there is something low after it that is like no beat; turned_from: when the wave goes
+    upside down, threefold.
     """
     peak = np.arange(16.0 - gap_s, 0.0, -every_s)[:most][::-1]
     amplitude = height * np.exp(uneven * (np.arange(len(peak))[::-1] % 2))

@@ -1,4 +1,5 @@
-"""The state in the machine's memory, for a disk that takes neither rows nor its second copy: numbers are never given twice."""
+"""The state in the machine's memory, for a disk that takes neither rows nor its second copy: numbers are never given
+twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What of an alarm's recording is drawn: which samples, numbers and findings, and from when until when each of them holds."""
+"""What of an alarm's recording is drawn: which samples, numbers and findings, and from when until when each of them
+holds."""
 
 from __future__ import annotations
 
