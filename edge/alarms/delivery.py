@@ -163,8 +163,8 @@ class Deliveries:
         }
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
-        """Go on from ``snapshot()``, its times moved by ``shift_s``: a shorter chain is at its end sooner, and of another one
-        who was not asked is the next."""
+        """Go on from ``snapshot()``, its times moved by ``shift_s``: a shorter chain is at its end sooner, and of another
+        one who was not asked is the next."""
         self._posts = {}
         if not self.chain:
             return

@@ -64,8 +64,9 @@ def build(
 ) -> MqttSink | None:
     """An MQTT broker.
 
-    host: the broker's name or address, without a port. port: 0 = 1883, or 8883 with TLS. username: who we are there. password_file: a
-    file with the password. password_env: the name of an environment variable with it; the password itself is no key.
+    host: the broker's name or address, without a port. port: 0 = 1883, or 8883 with TLS. username: who we are there.
+    password_file: a file with the password. password_env: the name of an environment variable with it; the password itself
+    is no key.
     ca_file: the authority that signed the broker's certificate. cert_file, key_file: our own certificate, where the
     broker asks for one, and its key without a passphrase, where that is not in the same file; any of these PEM files turns
     TLS on. tls: TLS without them, by the system's authorities.

@@ -22,8 +22,8 @@ _STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_80
 def picture(path: str | Path, rows: int, *, size: tuple[float, float], title: str, **layout: Any) -> Iterator[Any]:
     """``rows`` axes below each other to draw on, then the file ``path``; its ending says the format.
 
-    size: width and height, inches; title: taken as it is, and broken where it is wider; layout: further arguments of ``pyplot.subplots``. Raises ConfigError where the file
-    cannot be written.
+    size: width and height, inches; title: taken as it is, and broken where it is wider; layout: further arguments of
+    ``pyplot.subplots``. Raises ConfigError where the file cannot be written.
     """
     import matplotlib
 

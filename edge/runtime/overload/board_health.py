@@ -32,7 +32,8 @@ _BITS = ("under_voltage", "capped", "throttled", "hot")
 
 
 def read_health(sys: Path = Path("/sys"), vcgencmd: str = "vcgencmd") -> Health:
-    """Ask the board, which may take seconds. sys: where sysfs is mounted; vcgencmd: the program that answers on a Pi without that file."""
+    """Ask the board, which may take seconds. sys: where sysfs is mounted; vcgencmd: the program that answers on a Pi
+    without that file."""
     bits = _throttled(sys, vcgencmd)
     now = {word for bit, word in enumerate(_BITS) if bits >> bit & 1}
     since = {word for bit, word in enumerate(_BITS) if bits >> (bit + 16) & 1}
