@@ -133,7 +133,7 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
 def _rules(config: Config, beds: set[str]) -> dict[str, AlarmRules]:
     """The rules of each recorded bed; a bed the configuration does not name has those of every bed."""
     named = {name: bed.alarms for name, bed in config.beds.items()}
-    return {name: named.get(name, config.device_alarms) for name in beds | set(named) | {DEVICE_BED}}
+    return {name: named.get(name, config.bed_alarms) for name in beds | set(named)} | {DEVICE_BED: config.device_alarms}
 
 
 def _figures(load: Load) -> dict[str, Any]:

@@ -85,7 +85,8 @@ _HEARD_BY = ("mqtt", "web", "annunciator")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything the program was told, checked. path: the file it came from, for messages."""
+    """Everything the program was told, checked. path: the file it came from, for messages. bed_alarms: of every bed that has
+    none of its own."""
 
     path: str
     device: str
@@ -96,6 +97,7 @@ class Config:
     transforms: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
     device_alarms: AlarmRules
+    bed_alarms: AlarmRules
     variant: str | None = None
     text: str = ""
     delivery: Chain = NOBODY
@@ -166,7 +168,8 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     models = where.table(table, "models")
     where.known(models, "models", KEYS["models"])
     common_alarms = where.table(table, "alarms")
-    beds = _beds(where, where.table(table, "beds"), common_alarms)
+    bed_alarms = where.alarms(common_alarms, "alarms", fused=True)
+    beds = _beds(where, where.table(table, "beds"), bed_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
     analyzers, transforms, sinks = (
         {
@@ -192,15 +195,15 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         transforms=transforms,
         sinks=sinks,
         device_alarms=where.alarms(common_alarms, "alarms"),
+        bed_alarms=bed_alarms,
         variant=where.value(models, "models", "variant"),
         text=text,
         delivery=replace(delivery, bell="annunciator" in sinks),
     )
 
 
-def _beds(where: Tables, tables: Mapping[str, Any], common_alarms: Mapping[str, Any]) -> dict[str, BedConfig]:
+def _beds(where: Tables, tables: Mapping[str, Any], common: AlarmRules) -> dict[str, BedConfig]:
     beds = {}
-    common = where.alarms(common_alarms, "alarms", fused=True)
     for name, value in (tables or {"bed1": {}}).items():
         key = f"beds.{name}"
         table = where.table_of(value, key)

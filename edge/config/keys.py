@@ -37,7 +37,9 @@ KEYS: Final[Mapping[str, Mapping[str, Key]]] = MappingProxyType(
         },
         "beds.NAME": {
             "person": Key(
-                str, "", "an id of who lies there; goes into recordings and onto the page, never to the broker"
+                str,
+                "",
+                "an id of who lies there; goes into recordings and onto the page; the device never publishes it",
             ),
             "site": Key(
                 str,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from edge.alarms.board import Board
-from edge.alarms.rules import rules_from
 from edge.assembly import ModelShelf, all_lanes, build_board, keeps_evidence
 from edge.clock import ManualClock
 from edge.config import BedConfig, Config, parse
@@ -121,8 +119,7 @@ def _completed(config: Config, then: Config | None, recording: Recording) -> Con
 
 
 def _with_rules_of_every_bed(config: Config, beds: Mapping[str, BedConfig]) -> dict[str, BedConfig]:
-    rules = rules_from(tomllib.loads(config.text).get("alarms", {}), fused=True)
-    return {name: replace(bed, alarms=rules) for name, bed in beds.items()}
+    return {name: replace(bed, alarms=config.bed_alarms) for name, bed in beds.items()}
 
 
 def _judged_by(config: Config) -> tuple[Any, ...]:
