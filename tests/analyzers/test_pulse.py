@@ -225,3 +225,24 @@ def test_the_spc_recordings(data_dir, variant, limit):
         errors += [abs(float(row[2]) - truth[int(row[1])]) for row in rows if row[2]]
     assert len(errors) > 0.97 * asked
     assert np.mean(errors) < limit
+
+
+@pytest.mark.parametrize("bpm", [20.0, 24.0, 29.0, 30.0, 31.0])
+def test_a_slow_heart_is_never_a_sensor_that_is_off(bpm):
+    t = 3.0 + np.arange(4000) / 100.0  # from the first beat on
+    for seed in range(3):
+        truth = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 45.0, seed=seed)
+        readings = run(np.round(60000.0 + 1500.0 * synthesis.ppg(truth, t, seed=seed)))
+        assert {r.reason for r in readings} <= {"", "warming_up", "low_quality"}
+        assert abs(rates(readings) - bpm).max() < 3
+
+
+def test_a_slow_heart_that_stops_is_asystole_and_no_sensor_that_is_off():
+    for seed in range(3):
+        truth = synthesis.beats(
+            [synthesis.Episode(0.0, "sinus", 30.0), synthesis.Episode(24.0, "asystole")], 45.0, seed=seed
+        )
+        t = np.arange(3500) / 100.0
+        readings = run(60000.0 + 1500.0 * synthesis.ppg(truth, t, seed=seed))
+        stopped = [r for r in readings if truth.t[-1] + 5.5 < r.t < truth.t[-1] + 7.5]
+        assert [r.reason for r in stopped] == ["no_pulse"] * 2

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge.dsp.ppg.clipping import clipped_now, is_coarse, looks_full_scale
@@ -42,6 +43,11 @@ _AGAIN_ALL = 0.8
 _SEAM = 2.5  # of the steps beside it; of generated pulses a hundredth have a steepest one that stands out so
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that numbers multiplied by it stay apart
 _LEAST_S = 4.0
+_SLOWEST_S = 3  # from beat to beat at 20 bpm
+_COARSE_HZ = 25  # enough to see how high a beat is
+_SLOW_RANK = (
+    0.4  # more, and a sensor that is off is known later than by its seconds; less, and one pause hides slow beats
+)
 _ON_AGAIN_S = 1.0  # a sensor that says for so long that it is on is on, whatever its signal does yet
 
 
@@ -122,13 +128,28 @@ def _last_gap(t: Floats, x: Floats, gaps: NDArray[np.int64], rate_hz: float, hol
 
 
 def usual_swing(x: Floats, rate_hz: float) -> float | None:
-    """From trough to peak in a usual second; None where there are too few."""
+    """From trough to peak in a usual second, or half of a slow beat where a usual second has none, in the unit of x
+    ``(n,)``; None where there are too few samples."""
     width = round(rate_hz)
     if len(x) < _LEAST_S * width:
         return None
     rows = x[len(x) % width :].reshape(-1, width)
     swings = sorted((rows.max(axis=1) - rows.min(axis=1)).tolist())
-    return float(swings[int(0.6 * (len(swings) - 1))]) + 1e-12
+    usual = float(swings[int(0.6 * (len(swings) - 1))])
+    return max(usual, 0.5 * _slow_swing(rows.ravel(), width)) + 1e-12
+
+
+def _slow_swing(x: Floats, second: int) -> float:
+    """How far ``x`` goes up and down again in a usual stretch as long as a beat of 20 bpm; second: how many samples.
+
+    At 30 bpm every other second has no beat, and measured by these each beat were a change of the level. A beat goes both
+    up and down; a finger that leaves or comes does one of the two, and a sensor that is off neither.
+    """
+    spans = sliding_window_view(x, _SLOWEST_S * second)[::second, :: max(1, second // _COARSE_HZ)]
+    up = (spans - np.minimum.accumulate(spans, axis=1)).max(axis=1)
+    down = (np.maximum.accumulate(spans, axis=1) - spans).max(axis=1)
+    both = sorted(np.minimum(up, down).tolist())
+    return float(both[int(_SLOW_RANK * (len(both) - 1))])
 
 
 def _last_hang(x: Floats, rate_hz: float, swing: float, least_s: float) -> int | None:

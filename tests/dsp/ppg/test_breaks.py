@@ -141,3 +141,59 @@ def test_a_lamp_that_blinks_is_seen_by_its_many_steps_up_and_down(height, care):
     x += height * SWING * (np.arange(len(x)) // 50 % 2)
     assert broken(x, care)[1] == "low_quality"
     assert broken(x, care)[0] > 14.0
+
+
+def slow(bpm, rate, seed=1, *, rhythm="sinus", dicrotic=True, seconds=16.0):
+    """A slow pulse in whole numbers, seen from its first beat on; also one without a dicrotic wave."""
+    truth = synthesis.beats([synthesis.Episode(0.0, rhythm, bpm)], seconds + 8.0, seed=seed)
+    t = 3.0 + np.arange(round(seconds * rate)) / rate
+    if dicrotic:
+        return np.round(60000.0 + SWING * synthesis.ppg(truth, t, seed=seed))
+    after = np.maximum(t[:, None] - truth.t, 1e-6)
+    one = np.exp(-0.5 * (np.log(after / 0.23) / 0.42) ** 2) @ truth.amplitude
+    drift = 0.05 * np.sin(np.pi / 2 * t) + 0.01 * np.random.default_rng(seed).standard_normal(len(t))
+    return np.round(60000.0 + SWING * (one + drift))
+
+
+@pytest.mark.parametrize("dicrotic", [True, False])
+@pytest.mark.parametrize("rate", [25.0, 50.0, 100.0, 125.0, 250.0])
+def test_a_slow_heart_is_no_sensor_that_was_off(rate, dicrotic):
+    for bpm in range(20, 46):
+        for seed in range(2):
+            x = slow(bpm, rate, seed, dicrotic=dicrotic)
+            for seconds in (4, 5, 6, 7, 8, 9, 10, 12, 14, 16):
+                for care in (Care.RATE, Care.FORM):
+                    found = broken(x[: round(seconds * rate)], care, rate)
+                    assert found[1] in ("", "low_quality"), (bpm, seed, seconds, care, found)
+
+
+@pytest.mark.parametrize(("rhythm", "bpm"), [("pvc", 20.0), ("pvc", 26.0), ("pvc", 30.0), ("af", 27.0), ("af", 30.0)])
+def test_a_slow_heart_with_pauses_is_no_sensor_that_was_off(rhythm, bpm):
+    for seed in range(6):
+        x = slow(bpm, RATE, seed, rhythm=rhythm, seconds=40.0)
+        for begin in range(24):
+            assert broken(x[round(begin * RATE) :][: round(16 * RATE)])[1] in ("", "low_quality"), (seed, begin)
+
+
+@pytest.mark.parametrize("bpm", [20.0, 30.0, 45.0])
+@pytest.mark.parametrize("off_s", [4.0, 7.0, 11.0])
+def test_a_finger_that_leaves_a_slow_pulse_is_seen_at_once(off_s, bpm):
+    x = slow(bpm, RATE)
+    dark = 600.0 + np.random.default_rng(0).normal(0.0, 4.0, len(x))
+    x[round(off_s * RATE) :] = dark[round(off_s * RATE) :]
+    for later in (0.5, 1.0, 2.0, 4.0):
+        begin, why = broken(x[: round((off_s + later) * RATE)])
+        assert why == "no_signal"
+        assert off_s <= begin < off_s + 3.1
+
+
+@pytest.mark.parametrize("bpm", [50.0, 75.0, 150.0])
+@pytest.mark.parametrize("seconds", range(5, 17))
+def test_a_sensor_without_a_steady_part_is_off_once_three_fifths_of_the_seconds_are_silent(seconds, bpm):
+    silent = int(0.6 * (seconds - 1)) + 1
+    x = wave(float(seconds), bpm=bpm) - 60000.0
+    off = len(x) - round(silent * RATE)
+    x[off:] = np.random.default_rng(0).normal(0.0, 4.0, len(x) - off)
+    begin, why = broken(x)
+    assert why == "no_signal"
+    assert begin < off / RATE + 3.1
