@@ -173,3 +173,17 @@ def test_without_a_header_two_configurations_are_asked_for(files, capsys):
     lower.write_text(lower.read_text() + '[sources.node]\nkind = "synthetic"\n')
     assert main(["replay", str(night), "--config", str(lower), "--exact"]) == 3
     assert main(["replay", str(night), "--alarm", "bed1/brady"]) == 1
+
+
+def test_a_bed_that_the_configuration_does_not_name_is_judged_by_the_rules_of_every_bed(tmp_path, capsys):
+    """By the rate of all lanes together, as a run would, and not by each of them."""
+    night = tmp_path / "night.evrec"
+    with night.open("wb") as file:
+        writer = RecordingWriter(file, {"config": "[beds.icu4]\n"})
+        for i in range(60):
+            writer.add(Reading("ppg.hr", 1000.0 + i, 30.0, "bpm", 0.9, bed="icu4", source="node"))
+            writer.add(Reading("fused.hr", 1000.0 + i, 70.0, "bpm", 0.9, bed="icu4"))
+    other = tmp_path / "other.toml"
+    other.write_text("[beds.bed1]\n")
+    assert call(night, "--config", other) == 0
+    assert "B: 0 alarms" in capsys.readouterr().out
