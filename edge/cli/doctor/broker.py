@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge.mqtt.connection import Connection, RefusedError
 
 _ANSWER_S = 2.0
+PATIENCE_S = 3.5  # for each of both versions: ten seconds are all there are
 
 
 def broker(config: Config) -> Iterator[Finding]:
@@ -47,7 +48,8 @@ def broker(config: Config) -> Iterator[Finding]:
     root = f"{given.get('prefix', 'vitals')}/{config.device}"
     topic = f"{root}/doctor"
     try:
-        connection = connect(options, will=(topic, b""))  # as the service's: a broker may not take a retained one
+        # with a will as the service's: a broker may not take a retained one
+        connection = connect(options, will=(topic, b""), patience_s=PATIENCE_S)
     except RefusedError as error:
         yield fault("broker", _word(error, options), f"{where}: {error}")
         return
