@@ -27,9 +27,9 @@ _REACH: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 _REACH_OF: Final = MappingProxyType(
     {**dict.fromkeys(("af", "murmur", "low_quality"), (0.0, 1.0)), "asystole": (0.0, 60.0)}
 )
-_ANYWHERE: Final = (-math.inf, math.inf)
 """Within what a reading lies, or of a condition, what is judged instead: a probability, a share, seconds without a beat.
 An alarm whose limit lies outside would never come, or never end."""
+_ANYWHERE: Final = (-math.inf, math.inf)
 _ENDS_BY_ITS_SOURCE: Final = frozenset({"asystole"})
 """Whose analyzer says that it is over, whatever the limit."""
 _DAY_S: Final = 86_400.0

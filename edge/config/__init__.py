@@ -79,8 +79,8 @@ class BedConfig:
     alarms: AlarmRules = field(default_factory=lambda: rules_from({}))
 
 
-_HEARD_BY = ("mqtt", "web", "annunciator")
-"""The sinks by which somebody hears of an alarm who does not sit at this machine's terminal."""
+_UNHEARD = frozenset({"console", "evidence", "journal", "metrics", "recorder"})
+"""The sinks by which nobody hears of an alarm who does not sit at this machine's terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Config:
     @property
     def unheard(self) -> str:
         """What to warn of where nobody would hear of an alarm; "" where somebody would."""
-        if any(name in self.sinks for name in _HEARD_BY):
+        if self.sinks.keys() - _UNHEARD:
             return ""
         return "no [mqtt]: nobody hears of an alarm but at the terminal; [sinks.web] shows it, too, and [sinks.annunciator] rings"
 

@@ -46,7 +46,7 @@ class Tables:
             self._whole(one, key)
         if (
             isinstance(value, int) and abs(value) > _LARGEST
-        ):  # of hundreds of digits Python makes neither float nor text
+        ):  # Python makes neither float nor text of hundreds of digits
             raise self.error(key, "a number of 64 bits at most")
 
     def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:
