@@ -44,9 +44,8 @@ class Tables:
             self.one_line(value, key)
         for one in value if isinstance(value, list) else ():
             self._whole(one, key)
-        if (
-            isinstance(value, int) and abs(value) > _LARGEST
-        ):  # Python makes neither float nor text of hundreds of digits
+        # Python makes neither float nor text of whole numbers of hundreds of digits.
+        if isinstance(value, int) and abs(value) > _LARGEST:
             raise self.error(key, "a number of 64 bits at most")
 
     def known(self, table: Mapping[str, Any], key: str, valid: Iterable[str]) -> None:

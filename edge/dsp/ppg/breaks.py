@@ -45,9 +45,8 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # odd, so that numbers multiplied by it
 _LEAST_S = 4.0
 _SLOWEST_S = 3  # from beat to beat at 20 bpm
 _COARSE_HZ = 25  # enough to see how high a beat is
-_SLOW_RANK = (
-    0.4  # more, and a sensor that is off is known later than by its seconds; less, and one pause hides slow beats
-)
+# More, and a sensor that is off is known later than by its seconds; less, and one pause hides slow beats.
+_SLOW_RANK = 0.4
 _ON_AGAIN_S = 1.0  # a sensor that says for so long that it is on is on, whatever its signal does yet
 
 
