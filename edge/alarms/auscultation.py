@@ -170,10 +170,8 @@ class Auscultation:
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; what the configuration says anew counts more."""
         person, site = saved["configured"]
-        self.new_person = self.place.person not in (
-            person,
-            saved["person"],
-        )  # the file may have caught up with a command
+        # The file may have caught up with a command.
+        self.new_person = self.place.person not in (person, saved["person"])
         if self.new_person:
             return
         self.person, self.by = saved["person"], saved["by"]
