@@ -33,8 +33,6 @@ LAG_S: Final = 2.0
 LIVE_S: Final = 5.0
 STALE_S: Final = 10.0
 _CARRY_S: Final = 2.0
-_ALONE_S: Final = 60.0
-"""For so long it is said that there is nothing to differ from any more: longer than a condition takes to end."""
 
 
 class Fusion:
@@ -73,7 +71,6 @@ class _BedFusion:
         self._lanes: dict[tuple[int, str], list[Reading]] = {}
         self._second: int | None = None
         self._newest = -math.inf
-        self._differed = -math.inf  # the last second with a spread of two lanes, or more
 
     def update(self, reading: Reading) -> list[Reading]:
         lane = self._lanes.setdefault((METRICS.index(reading.metric), reading.source), [])
@@ -95,12 +92,11 @@ class _BedFusion:
 
     def state(self) -> dict[str, Any]:
         lanes = [[*key, [asdict(reading) for reading in kept]] for key, kept in self._lanes.items()]
-        return {"lanes": lanes, "second": self._second, "newest": self._newest, "differed": self._differed}
+        return {"lanes": lanes, "second": self._second, "newest": self._newest}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._lanes = {(i, source): [Reading(**r) for r in kept] for i, source, kept in state["lanes"]}
         self._second, self._newest = state["second"], state["newest"]
-        self._differed = state.get("differed", -math.inf)  # absent in states of older versions
 
     def flush(self) -> list[Reading]:
         found: list[Reading] = []
@@ -128,14 +124,7 @@ class _BedFusion:
             reading = inside or before
             if reading is not None:
                 given[f"{reading.source}/{reading.metric}"] = reading
-        if not fresh:
-            return []
-        fused = fuse(given, bed=self._bed)
-        if len(given) > 1:
-            self._differed = second
-        elif second - self._differed <= _ALONE_S:
-            fused.append(Reading(SPREAD, fused[0].t, None, "bpm", 0.0, "no_signal", bed=self._bed))
-        return fused
+        return fuse(given, bed=self._bed) if fresh else []
 
 
 def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:

@@ -238,6 +238,8 @@ class _Reproduction:
                     self._keep(lane.finish())
             if not queue and self._fusion is not None and recorded.metric.startswith("fused."):
                 self._keep(self._fusion.flush())
+        while queue and queue[0].t < recorded.t:
+            self._found.differs(f"{recorded.metric} at {queue.popleft().t:.3f} s: made here, not live")
         if not queue or queue[0].t > recorded.t:
             fused = recorded.metric.startswith("fused.")
             why = "its samples are not in the recording" if lane or fused else "nothing here makes it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -40,6 +41,7 @@ class Bed:
 
     seq: number of its last event; epoch: where the numbers began. silent_since: per source and stream (a metric's part
     before the dot; "" = whatever comes first) the tick that first found it silent, s; None = it spoke since.
+    ticked: the last moment of the clock that it was told of, s, inf before the first: files are read ahead of it.
     off: sources that are switched off or have ended, of which nothing is missed. announced: by source, streams that the
     device says it sends.
     """
@@ -65,6 +67,7 @@ class Bed:
         self.off: set[str] = set()
         self.coverage = Coverage()
         self.coverage_due = 0.0
+        self.ticked = math.inf
         self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
@@ -129,7 +132,7 @@ class Bed:
             return []
         self.seq += 1
         if change.what in SOUNDS:
-            line.sounded_seq, line.sounded_at = self.seq, change.t
+            line.sounded_seq, line.sounded_at = self.seq, min(change.t, self.ticked)
         delivery = self.deliveries.follow(line.id, change, line.priority, command.by if command else "")
         return [self.alarm(line, change, command, delivery)]
 
@@ -145,15 +148,16 @@ class Bed:
     def begin_with_person(self, t: float, command: Command | None = None) -> list[Alarm]:
         """Another person lies there: what was raised for the one before is over, and so is every silence."""
         found: list[Alarm] = []
-        for line in self.lines.values():
-            if line.rule.kind == "physiological":
-                found += self.tell(line, line.end_with_person(t), command)
+        paused, self.paused_until = self.paused_until is not None, None
         if self.ignores(t):
             self.standby_until = t
-        if self.paused_until is not None:
-            self.paused_until = None
-            found += self.tell_unseen("resumed", t, command)
-        return found
+        for line in self.lines.values():
+            shelved, line.shelved_until = line.shelved_until is not None, None
+            if line.rule.kind == "physiological":
+                found += self.tell(line, line.end(t, "person"), command)
+            elif shelved:
+                found += self.tell(line, line.note("unshelved", t), command)
+        return found + (self.tell_unseen("resumed", t, command) if paused else [])
 
     def tell_unconfirmed(self, now: float) -> list[Alarm]:
         """An event for every alarm that nobody confirmed in time."""
@@ -234,6 +238,7 @@ class Bed:
             "announced": {source: sorted(streams) for source, streams in self.announced.items()},
             "coverage": self.coverage.snapshot() if coverage else None,
             "coverage_due": self.coverage_due,
+            "ticked": None if self.ticked == math.inf else self.ticked,
             "answered": {name: list(answer) for name, answer in self.answered.items()},
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
             "deliveries": self.deliveries.snapshot(),
@@ -262,6 +267,8 @@ class Bed:
             self.coverage.restore(saved["coverage"], shift_s, restarted=doubt)
         if not doubt:
             self.coverage_due = saved["coverage_due"]
+            ticked = saved.get("ticked")  # absent in states of older versions
+            self.ticked = math.inf if ticked is None else ticked + shift_s
         for alarm_id, state in saved["lines"].items():
             _, name, *source = alarm_id.split("/")
             if name in self.rules.conditions:

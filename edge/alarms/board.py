@@ -20,7 +20,7 @@ from edge.alarms.delivery import NOBODY, Chain
 from edge.alarms.judge import judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
 from edge.alarms.rules import AlarmRules
-from edge.alarms.watching import faulty, heard, ill_watched, silent, source_state
+from edge.alarms.watching import alone, faulty, heard, ill_watched, silent, source_state
 from edge.types import DEVICE_BED, Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
 
 SNAPSHOT_VERSION: Final = 1
@@ -99,6 +99,7 @@ class Board:
         """Let the clock run to ``now``; the transitions of silence, device states, ends of pauses and re-alarm."""
         found = self._arrive(now)
         for bed in self._beds.values():
+            bed.ticked = now
             found += silent(bed, now)
             found += _ends(bed, now)
             if now >= bed.coverage_due:
@@ -215,6 +216,7 @@ class Board:
             bed.coverage.reading(reading, standby=standby)
         if standby:
             return found
+        found += alone(bed, reading)
         evidence = evidence_of(reading)
         of_another = bed.of_the_one_before(reading.t)
         for rule, severe in bed.conditions_of(reading.metric):

@@ -104,6 +104,8 @@ def reset(bed: Bed, command: Command) -> Answer:
 
 def site(bed: Bed, command: Command) -> Answer:
     """The microphone sits at another site from now on, or at none; with another ``person`` all begins anew."""
+    if bed.name == DEVICE_BED:
+        return False, "nobody lies in the device itself", []
     wanted, person = command.site.upper(), command.person.strip()
     listens = bed.auscultation.place.calibration is not None
     if not listens and not (wanted == "NONE" and person):

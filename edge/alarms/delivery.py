@@ -153,7 +153,8 @@ class Deliveries:
         """Everything needed to go on, in JSON's types."""
         return {
             alarm_id: {
-                "asked": list(self.chain.names[: post.asked]),
+                "asked": post.asked,
+                "asked_roles": list(self.chain.names[: post.asked]),
                 "due": post.due,
                 "local": post.local,
                 "received": post.received,
@@ -170,7 +171,7 @@ class Deliveries:
             return
         for alarm_id, state in saved.items():
             post = self._posts[alarm_id] = _Post()
-            post.asked = _asked_already(state["asked"], self.chain.names)
+            post.asked = _asked_already(state.get("asked_roles", state["asked"]), self.chain.names)
             post.due = None if state["due"] is None else state["due"] + shift_s
             post.local, post.received, post.by = state["local"], state["received"], state["by"]
 

@@ -41,8 +41,7 @@ def judge(condition: Condition, reading: Reading) -> Finding:
         if condition.name in RATE_CONDITIONS and reading.reason in _FINDING_REASONS:
             finding = _physiological(condition, reading)
             return finding if finding.verdict == "yes" else UNKNOWN
-        alone = reading.metric == "fused.spread" and reading.reason == "no_signal"
-        return Finding("no") if alone else UNKNOWN  # of two that differed one is away: its old figure says nothing now
+        return UNKNOWN
     if reading.quality < condition.min_quality:
         return UNKNOWN
     return _physiological(condition, reading)

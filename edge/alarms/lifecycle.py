@@ -183,13 +183,8 @@ class Lifecycle:
         self._sounded = t
         return self._change("widened", t)
 
-    def end_with_person(self, t: float) -> Change | None:
-        """Another person lies there: neither what was raised for the one before nor what was silenced goes on."""
-        self.shelved_until = None
-        return self.end(t, "person")
-
     def end(self, t: float, what: str, *, keep_clocked: bool = False) -> Change | None:
-        """Forget what readings said (standby) or everything (no longer watched)."""
+        """Forget what readings said (standby) or everything (no longer watched, another person)."""
         self._feeds = {name: feed for name, feed in self._feeds.items() if keep_clocked and feed.clocked}
         if any(feed.present for feed in self._feeds.values()):
             return None

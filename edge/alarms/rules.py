@@ -36,7 +36,7 @@ _DAY_S: Final = 86_400.0
 _LONGEST_S: Final = MappingProxyType({"standby_max_s": 31 * _DAY_S})
 """Of all other times, a day."""
 _MOST_COVERAGE: Final = 0.99
-"""What is watched without a hole reaches it: of ten minutes the newest reading may be five seconds old."""
+"""What is watched without a hole reaches it, though its newest seconds are yet to come; a limit above counts as this."""
 _FIXED: Final = frozenset({"name", "kind"})
 SETTABLE: Final = tuple(f.name for f in fields(Condition) if f.name not in _FIXED)
 
@@ -48,7 +48,7 @@ class AlarmRules:
     pause_max_s, standby_max_s, shelve_max_s: the longest that may be asked for, s.
     silent_s: a stream that gave readings and gives none for so long is lost, whatever else its source sends, and so is a
         source that is there and gives none at all, s (0 = only the source itself says so).
-    coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never, at most 0.99.
+    coverage_limit: share of the last hour that must have been watched, under it ``low_quality``; 0 = never, 1 = 0.99.
     """
 
     conditions: Mapping[str, Condition] = field(default_factory=lambda: DEFAULTS)
@@ -87,10 +87,10 @@ def rules_from(
             changed[key] = _time(f"{where}.{key}", key, _number(f"{where}.{key}", given))
         else:
             raise ConfigError(f"{where}.{key}: unknown{nearest(key, (*DEFAULTS, *_BED_KEYS))}")
-    if changed.get("coverage_limit", 0.0) > _MOST_COVERAGE:
-        raise ConfigError(
-            f"{where}.coverage_limit: a share, 0 to {_MOST_COVERAGE:g}: the newest seconds are yet to come"
-        )
+    if changed.get("coverage_limit", 0.0) > 1.0:
+        raise ConfigError(f"{where}.coverage_limit: a share, 0 to 1")
+    if "coverage_limit" in changed:
+        changed["coverage_limit"] = min(changed["coverage_limit"], _MOST_COVERAGE)
     return replace(start, conditions=MappingProxyType(conditions), **changed)
 
 

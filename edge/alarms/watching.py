@@ -88,6 +88,14 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
     return found
 
 
+def alone(bed: Bed, reading: Reading) -> list[Alarm]:
+    """Of two rates that differed one is away: nothing differs any more. Before that alarm has come a hole says nothing."""
+    line = bed.lines.get(f"{bed.name}/hr_disagree")
+    if reading.metric != "fused.hr" or line is None or not line.standing or len(reading.detail.get("lanes", ())) > 1:
+        return []
+    return bed.tell(line, line.observe("/fused.spread", reading.t, Finding("no")))
+
+
 def _promise(bed: Bed, source: str) -> None:
     streams = bed.silent_since[source]
     streams.update(dict.fromkeys(bed.promised(source) - streams.keys()))

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 from edge import __version__
 from edge.extras import why_not
-from edge.nearest import nearest
 
 COMMANDS = (
     "demo",
@@ -103,6 +102,8 @@ def _no_command(argv: Sequence[str]) -> str:
     """What to say where no command is given, or one that there is not."""
     if not argv:
         return "which command? `edge-vitals demo` needs no hardware; `edge-vitals --help` lists them all"
+    from edge.nearest import nearest  # not before: the version needs nothing of it
+
     return f"no command {argv[0]!r}{nearest(argv[0], COMMANDS)}"
 
 

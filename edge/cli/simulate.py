@@ -57,10 +57,15 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f"{recording.headless}; give --config twice: the configuration of then, and the other one"
             )
-        live = parse(recording.header.get("config", ""), path=f"{path} (header)")
+        try:
+            live = parse(recording.header.get("config", ""), path=f"{path} (header)")
+        except ConfigError as error:
+            if len(given) < 2:
+                raise ConfigError(f"{error}; the version that recorded it took it: give --config twice") from None
+            live = parse("")
         own = given[0] if len(given) == 2 else live
-        beds = set(live.beds)  # readings are of these; a recording without a configuration has them only in readings
-        if not recording.header.get("config"):
+        beds = set(live.beds)  # readings are of these; without a configuration only they themselves tell
+        if not live.text:
             beds |= {event.bed for event in _happenings(recording, []) if isinstance(event, Reading)}
         places = _places(live, beds, _first_state(recording))
         marks: list[ClockMark] = []

@@ -87,9 +87,8 @@ def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if DEFAULTS[c].kind == "physiological"])
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_no_value_says_nothing_about_physiology(condition, reason):
-    alone = (condition, reason) == ("hr_disagree", "no_signal")
     for metric in DEFAULTS[condition].metrics:
-        assert said(condition, metric, None, 0.0, reason) == ("no" if alone else "unknown")
+        assert said(condition, metric, None, 0.0, reason) == "unknown"
 
 
 def test_a_missing_beat_is_known_where_a_rate_is_not_and_never_clears():

@@ -115,7 +115,7 @@ def test_what_may_be_set_is_taken_as_it_is(name, key, value, beside):
 
 
 def test_a_share_of_all_but_everything_may_be_asked_for():
-    assert rules_from({"coverage_limit": 0.99}).coverage_limit == 0.99
+    assert [rules_from({"coverage_limit": share}).coverage_limit for share in (0.98, 0.991, 1)] == [0.98, 0.99, 0.99]
 
 
 def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
@@ -181,7 +181,7 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"brady": {"metrics": ["ppg.hr", 1]}}, "alarms.brady.metrics: a list of metrics"),
         *(({"brady": {"text": text}}, "alarms.brady.text: a text with no fields but") for text in ("{rate}", "{", 5)),
         ({"brady": {"min_quality": 1.01}}, "alarms.brady.min_quality: a quality, 0 to 1"),
-        *(({"coverage_limit": share}, "alarms.coverage_limit: a share, 0 to 0.99") for share in (0.991, 1)),
+        *(({"coverage_limit": share}, "alarms.coverage_limit: a share, 0 to 1") for share in (1.001, 2)),
         ({"pause_max": 2}, "alarms.pause_max: unknown; did you mean 'pause_max_s'?"),
     ],
 )

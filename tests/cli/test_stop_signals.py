@@ -45,16 +45,27 @@ sys.exit(main())
 """
 
 
+def as_in_a_terminal():
+    """Whatever these tests are run under: nohup has a hangup ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("first", STOPS)
 def test_a_second_signal_while_the_program_leaves_makes_no_failure_of_an_orderly_end(first):
     done = subprocess.run(
-        [sys.executable, "-c", LEAVES, first], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", LEAVES, first],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=as_in_a_terminal,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "stopped", "")
 
 
 @pytest.mark.parametrize("name", STOPS)
 def test_a_signal_that_comes_first_is_told_at_once(name):
+    as_in_a_terminal()
     stopped = []
     with stop_signals() as told:
         signal.raise_signal(getattr(signal, name))
@@ -82,6 +93,7 @@ def test_a_terminal_that_is_closed_ends_it_as_a_stop_does(tmp_path):
     command = [sys.executable, "-m", "edge", "run", str(config), "--record", str(kept)]
 
     def leads() -> None:
+        as_in_a_terminal()
         os.setsid()
         os.close(os.open(os.ttyname(1), os.O_RDWR))  # the first terminal that a session opens is its own
 
@@ -93,8 +105,12 @@ def test_a_terminal_that_is_closed_ends_it_as_a_stop_does(tmp_path):
         preexec_fn=leads,  # noqa: PLW1509
     )
     os.close(theirs)
-    while b"bpm" not in os.read(ours, 4096):
-        pass
-    os.close(ours)
-    assert program.wait(timeout=60) == 0
+    try:
+        while b"bpm" not in os.read(ours, 4096):
+            pass
+        os.close(ours)
+        assert program.wait(timeout=60) == 0
+    finally:
+        program.kill()
+        program.wait()
     assert any(isinstance(entry, Reading) for entry in Recording(kept)), "the end was written"

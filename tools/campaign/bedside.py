@@ -83,6 +83,9 @@ class Orders:
         for model in service.models.loaded.values():
             model._engine = Engine(model._engine, clock)
             self._engines.append(model._engine)
+        for reader in service.runtime.main.readers:  # each analyzer has a handle of its own on its models
+            for lane in reader.lanes:
+                lane.ask(service.models.loaded)
 
     def listen(self) -> None:
         """Until stdin ends."""

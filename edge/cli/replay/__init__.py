@@ -117,9 +117,10 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
         events = again.events(entries, found)
     else:
         if states:
-            found.notes.append(
-                "the analyzers are not those of then: everything is computed anew from the first sample on"
+            why = (
+                "the analyzers are not those of then" if again.then else "the configuration of then cannot be read here"
             )
+            found.notes.append(f"{why}: everything is computed anew from the first sample on")
         board = build_board(again.config, boot=recording.header.get("boot", "replay"), models=again.models)
         events = replay(entries, lanes=again.lanes, board=board, clock=ManualClock(), fusion=Fusion())
     _print(args, events, times)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -105,11 +106,15 @@ def _completed(config: Config, then: Config | None, recording: Recording) -> Con
         told = {name: BedConfig(name) for name in sorted(names)}
         return replace(config, beds={**_with_rules_of_every_bed(config, told), **config.beds})
     beds = _with_rules_of_every_bed(config, then.beds)
+    used = {source.bed for source in config.sources.values()}
+    named = "beds" in tomllib.loads(config.text)  # else there is one all the same, for sources that name none
     for name, bed in config.beds.items():
+        if not named and name not in used:
+            continue
         of_then = then.beds.get(name)
         beds[name] = bed if bed.person or bed.site or of_then is None else replace(of_then, alarms=bed.alarms)
-    used = {analyzer for source in config.sources.values() for analyzer in source.analyzers}
-    settings = {name: table for name, table in then.analyzers.items() if name not in used}
+    set_here = {analyzer for source in config.sources.values() for analyzer in source.analyzers}
+    settings = {name: table for name, table in then.analyzers.items() if name not in set_here}
     return replace(
         config,
         beds=beds,

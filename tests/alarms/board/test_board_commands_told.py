@@ -248,11 +248,13 @@ def test_another_person_is_not_silenced_by_a_pause_or_by_standby_for_the_one_bef
     one.update(SourceStatus("cam", "bed1", 3.0, "offline", "unplugged"))
     one.tick(10.0)
     one.command(say("pause", 11.0, seconds=600))
+    one.command(say("shelve", 11.0, id=CAM, seconds=600))
     one.command(say("standby", 12.0, seconds=600))
     same, told = one.command(say("site", 13.0, site=site, person="p1"))
     assert (same.ok, told, one.paused_until("bed1"), one.standby_until("bed1", 13.0)) == (True, [], 611.0, 612.0)
     result, told = one.command(say("site", 14.0, site=site, person="p2"))
-    assert (result.ok, what(told)) == (True, [(CAM, "on", "resumed")])
+    assert (result.ok, what(told)) == (True, [(CAM, "on", "unshelved"), (CAM, "on", "resumed")])
+    assert not [key for alarm in told for key in ("paused_until", "shelved_until") if key in alarm.evidence]
     assert (one.paused_until("bed1"), one.standby_until("bed1", 14.0)) == (None, None)
     assert what(one.update(replace(AF, t=18.0))) == [(AF_ID, "on", "raised")]
 
@@ -286,9 +288,24 @@ def test_an_answer_given_before_an_alarm_sounded_is_not_taken_for_one_to_it(name
     assert one.command(say(name, 12.0, **occurrence, **fields))[0].ok
 
 
-def test_the_device_itself_is_never_in_standby():
-    result, told = board().command(say("standby", 1.0, bed="_device", seconds=60))
+def test_the_device_itself_is_never_in_standby_and_nobody_lies_in_it():
+    one = board()
+    result, told = one.command(say("standby", 1.0, bed="_device", seconds=60))
     assert (result.ok, result.text, told) == (False, "the device itself is no bed that can be empty", [])
+    result, told = one.command(say("site", 2.0, bed="_device", site="none", person="p2"))
+    assert (result.ok, result.text, told) == (False, "nobody lies in the device itself", [])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_is_read_ahead_of_the_clock_sounded_when_it_was_told(restarted):
+    """Files are read as fast as they can be, and nobody who answers has seen the future."""
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0}})
+    one.tick(10.0)
+    one.update(hr(500.0, 43.0))
+    if restarted:
+        one = board({"brady": {"on_delay_s": 0}}, state=through_json(one), shift_s=0.0)
+    early, _ = one.command(say("ack", 9.0, id=BRADY))
+    assert (early.ok, one.command(say("ack", 12.0, id=BRADY))[0].ok) == (False, True)
 
 
 def test_an_alarm_told_at_its_severe_limit_is_told_so_to_its_end():
