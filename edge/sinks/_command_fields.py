@@ -17,6 +17,7 @@ READ_BYTES: Final = 4 * LONGEST_BYTES
 _TEXT_MAX: Final = 200
 """Characters of each text; what is answered is kept with the alarms' state."""
 
+_STAMPS: Final = frozenset({"v", "t", "mono", "boot", "clock_synced"})
 _SEQ_MAX: Final = 2**53
 """What JSON surely carries whole."""
 
@@ -35,18 +36,18 @@ class Said:
     names: Mapping[str, Any]
     refusal: str = ""
 
-    def fields(self, *, needs: Collection[str], may: Collection[str], beside: Collection[str] = ()) -> dict[str, Any]:
+    def fields(self, *, needs: Collection[str], may: Collection[str]) -> dict[str, Any]:
         """The texts of these names, "" where one that may be there is not, with ``seconds`` and ``seq``, None where
-        they are not; raises RefusedCommandError for the first that cannot be so. beside: names that are read elsewhere.
+        they are not; raises RefusedCommandError for the first that cannot be so.
 
         A name that nobody knows is refused as well, for without the one that was meant a command may mean more; but not
-        one with a ``_`` in front, as programs mark what is their own.
+        one with a ``_`` in front, as programs mark what is their own, nor what every message of ours is stamped with.
         """
         if self.refusal:
             raise RefusedCommandError(self.refusal)
-        known = (*needs, *may, *beside, "seconds", "seq")
+        known = (*needs, *may, "seconds", "seq")
         for key in self.names:
-            if key not in known and not key.startswith("_"):
+            if key not in known and key not in _STAMPS and not key.startswith("_"):
                 raise RefusedCommandError(f"unknown field {key[:_TEXT_MAX]!r}{nearest(key, known)}")
         for key in needs:
             if not isinstance(self.names.get(key), str) or not self.names[key]:

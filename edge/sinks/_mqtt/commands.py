@@ -92,7 +92,7 @@ class CommandInbox:
             raise RefusedCommandError("a retained command is never obeyed")
         if name not in COMMANDS:
             raise RefusedCommandError(f"unknown command; commands: {', '.join(COMMANDS)}")
-        fields = said.fields(needs=_NEEDS, may=_MAY, beside=("t",))
+        fields = said.fields(needs=_NEEDS, may=_MAY)
         self._check_age(said.names.get("t"))
         if self._mixed() and not fields["occurrence"] and fields["seconds"] != 0.0 and name != DRILL:
             raise RefusedCommandError(

@@ -199,7 +199,7 @@ def test_who_sent_a_command_is_told_by_the_session_and_by_nothing_in_it(page):
         for name, text in {"by": "somebody else", "role": "charge-nurse", "person": "p2"}.items():
             ask(live, "ack", **{name: text})
             watcher.wait(lambda i, name=name: i["k"] == "c" and f"unknown field {name!r}" in i["text"])
-        ask(live, "ack", _by="somebody else")
+        ask(live, "ack", _by="somebody else", v=1, boot="b")
         command = page.commands.get(timeout=5.0)
         assert (command.by, command.role, command.person) == ("page:page", "", "")
 
