@@ -90,8 +90,10 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
 
 def alone(bed: Bed, reading: Reading) -> list[Alarm]:
     """Of two rates that differed one is away: nothing differs any more. Before that alarm has come a hole says nothing."""
+    if reading.metric != "fused.hr" or len(reading.detail.get("lanes", ())) > 1:
+        return []
     line = bed.lines.get(f"{bed.name}/hr_disagree")
-    if reading.metric != "fused.hr" or line is None or not line.standing or len(reading.detail.get("lanes", ())) > 1:
+    if line is None or not line.standing:
         return []
     return bed.tell(line, line.observe("/fused.spread", reading.t, Finding("no")))
 
