@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ("docs/pulse.md", "tools/pulse_report.py", ["TEMPLATE"]),
-    ("models/murmur/README.md", "tools/train/murmur_report.py", ["INTRODUCTION", "TRIED", "TOGETHER"]),
-    ("models/murmur/README.md", "tools/train/murmur_limits.py", ["LIMITS"]),
+    ("models/murmur/README.md", "tools/train/murmur_report.py", ["IN_SHORT", "MADE", "TRIED", "TOGETHER"]),
+    ("models/murmur/README.md", "tools/train/murmur_limits.py", ["LIMITS", "PASSING", "NOISE"]),
     ("models/camera_pulse/README.md", "tools/train/camera_report.py", ["NETWORK", "TEXT"]),
 ]
 
@@ -37,3 +37,11 @@ def test_the_fixed_text_of_a_page_is_that_of_the_tool_that_writes_it(page, tool,
     parts = [in_one_line(fixed) for name in names for fixed, *_ in Formatter().parse(texts[name])]
     assert sum(map(len, parts)) > 500, "there is text to compare"
     assert [part for part in parts if part not in written] == []
+
+
+@pytest.mark.parametrize("card", sorted((ROOT / "models").glob("*/README.md")), ids=lambda page: page.parent.name)
+def test_what_a_card_says_in_short_stands_in_its_tables(card):
+    short, _, rest = card.read_text(encoding="utf-8").partition("\n## Limits\n")
+    figures = re.findall(r"\d+\.\d+", short)
+    assert figures, "a card begins with what it is worth, and then says its limits"
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", rest)] == []

@@ -20,14 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools"), str(ROOT / "tools" / "train")]
 
 import murmur_data as dataset
-import murmur_fit as fitting
 import numpy as np
-import torch
 from data_folder import DATA
 from murmur import FOLDS, SPLIT_SEED
-from murmur_augment import Batches
-from murmur_net import multiply_adds
-from net_size import parameters
 from numpy.typing import NDArray
 from roc import auroc
 
@@ -86,6 +81,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    import torch
+
     torch.set_num_threads(options.threads)
     notes = options.work / "beside.json"
     found: list[dict[str, Any]] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else []
@@ -102,6 +99,12 @@ def main() -> int:
 
 def compare(corpus: dataset.Corpus, run: Run, epochs: int, seed: int) -> list[dict[str, Any]]:
     """Train the networks of one run and judge the fold they did not see: one dict a network."""
+    import murmur_fit as fitting
+    import torch
+    from murmur_augment import Batches
+    from murmur_net import multiply_adds
+    from net_size import parameters
+
     torch.manual_seed(seed)
     steps = epochs * fitting.STEPS
     learners = [fitting.Learner(steps, channels=n.channels, inputs=n.inputs) for n in run.networks]
