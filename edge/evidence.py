@@ -7,7 +7,7 @@ replayed as any other. What the main thread has come to is the present: blocks t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -121,41 +121,53 @@ def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
 
     Before the board's state only what its lanes need stays: their last states, and the samples they look back at.
     """
-    states = [i for i, e in enumerate(entries) if isinstance(e, MainState)]
-    first = next((i for i in reversed(states) if entries[i].t <= span.start), states[0] if states else 0)  # type: ignore[union-attr]
-    lanes: dict[tuple[str, str], int] = {}
-    for i, entry in enumerate(entries[:first]):
-        if isinstance(entry, LaneState):
-            lanes[entry.source, entry.primary] = i
-    oldest: dict[str, float] = {}
-    for i in lanes.values():
-        state = entries[i]
-        assert isinstance(state, LaneState)
+    first = _begin(entries, span.start)
+    lanes = {(e.source, e.primary): (i, e) for i, e in enumerate(entries[:first]) if isinstance(e, LaneState)}
+    return [*_looked_back_at(entries[:first], list(lanes.values())), *_since(entries[first:], lanes, span.bed)]
+
+
+def _begin(entries: Sequence[Entry], start: float) -> int:
+    """Where the board's last state at the span's start stands, or its first one where there is none before."""
+    states = [(i, e.t) for i, e in enumerate(entries) if isinstance(e, MainState)]
+    return next((i for i, t in reversed(states) if t <= start), states[0][0] if states else 0)
+
+
+def _looked_back_at(entries: Sequence[Entry], lanes: Sequence[tuple[int, LaneState]]) -> Iterator[Entry]:
+    """The lanes' states, every damage, and of the samples what a lane looks back at or was fed after its state."""
+    fed_from: dict[str, int] = {}
+    needed_from: dict[str, float] = {}
+    for i, state in lanes:
+        fed_from[state.source] = min(i, fed_from.get(state.source, i))
         for kind, stream in state.state["streams"].items():
-            needed = time_of(state) if stream is None else stream["oldest"]
-            name = f"{state.source}/{kind}"
-            oldest[name] = min(needed, oldest.get(name, needed))
-    since = {entries[i].source: i for i in sorted(lanes.values(), reverse=True)}  # type: ignore[union-attr]
-    kept = [
-        entry
-        for i, entry in enumerate(entries[:first])
-        if i in lanes.values()
-        or isinstance(entry, Damage)
-        or (
-            isinstance(entry, Block) and (entry.t_end > oldest.get(entry.stream, 0.0) or i > since.get(entry.source, 0))
-        )
-    ]
-    variants = {lane: entries[i].state.get("models") for lane, i in lanes.items()}  # type: ignore[union-attr]
-    for entry in entries[first:]:
-        if isinstance(entry, LaneState) and (entry.source, entry.primary) in lanes:
-            if entry.state.get("models") != variants[entry.source, entry.primary]:
-                variants[entry.source, entry.primary] = entry.state.get("models")
-                kept.append(entry)
+            name, oldest = f"{state.source}/{kind}", state.t if stream is None else stream["oldest"]
+            needed_from[name] = min(oldest, needed_from.get(name, oldest))
+    kept = {i for i, _ in lanes}
+    for i, entry in enumerate(entries):
+        if isinstance(entry, Block):
+            if entry.t_end > needed_from.get(entry.stream, 0.0) or i > fed_from.get(entry.source, 0):
+                yield entry
+        elif i in kept or isinstance(entry, Damage):
+            yield entry
+
+
+def _since(
+    entries: Sequence[Entry], lanes: Mapping[tuple[str, str], tuple[int, LaneState]], bed: str
+) -> Iterator[Entry]:
+    """All from the board's state on, but states that the replay comes to by itself: the board's later ones, and those of
+    a lane that has begun already, unless it goes on with other models."""
+    variants = {lane: state.state.get("models") for lane, (_, state) in lanes.items()}
+    begun = False
+    for entry in entries:
+        if isinstance(entry, LaneState) and (lane := (entry.source, entry.primary)) in variants:
+            if entry.state.get("models") == variants[lane]:
+                continue
+            variants[lane] = entry.state.get("models")
+        elif isinstance(entry, MainState):
+            if not begun:
+                yield _of_bed(entry, bed)
+            begun = True
             continue
-        if isinstance(entry, MainState) and any(isinstance(e, MainState) for e in kept):
-            continue
-        kept.append(_of_bed(entry, span.bed) if isinstance(entry, MainState) else entry)
-    return kept
+        yield entry
 
 
 def _of_bed(state: MainState, bed: str) -> MainState:
