@@ -107,6 +107,25 @@ def test_a_restart_of_the_device_is_a_new_epoch(source, line):
     assert source.counters["lost_samples"] == 0
 
 
+@pytest.mark.parametrize(
+    "then",
+    [(replace(PPG, id=2),), (replace(PPG, id=2), PPG), (replace(PPG, channels=("red", "ir")),)],
+    ids=["another id", "another first", "other channels"],
+)
+def test_a_stream_that_is_announced_otherwise_without_a_restart_is_a_new_epoch(source, line, then):
+    """Its count is its own: as a continuation its samples would be taken for old ones, or count below 0."""
+    source.open()
+    first, now = 10 if then[0].id == 2 else 520, [ppg(520), ppg(530)]
+    now = [replace(one, stream=then[0].id, index=first + 10 * n) for n, one in enumerate(now)]
+    both, told = replace(HELLO, streams=(PPG, replace(PPG, id=2))), replace(HELLO, streams=then)
+    line.send(encode(both, 0) + encode(ppg(500), 1) + encode(ppg(510), 2))
+    found = read_until(source, 3)
+    line.send(encode(told, 3) + encode(now[0], 4) + encode(now[1], 5))
+    found += read_until(source, 6)
+    assert [(b.epoch, b.seq) for b in found] == [(0, 0), (0, 10), (1, 0), (1, 10)]
+    assert {b.labels for b in found[2:]} == {then[0].channels}
+
+
 def test_opened_again_it_is_a_new_epoch_and_counts_on(source, line):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))

@@ -1,8 +1,9 @@
 """Frames of one device become blocks: whole numbers for samples, host time for the device's, a rate one can believe.
 
-A restart of the device, or of its clock, begins a new epoch; so do samples that come at another rate than was declared
-(``firmware_bridge.sample_rate``), and then their own rate is believed. Where the device's clock is plainly off by the
-host's, rates are per second of the host's, which is the one that is right.
+A restart of the device, or of its clock, begins a new epoch; so does a stream that is announced otherwise than before, and
+so do samples that come at another rate than was declared (``firmware_bridge.sample_rate``): then their own rate is
+believed. Where the device's clock is plainly off by the host's, rates are per second of the host's, which is the one that
+is right.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.types import Block
 from firmware_bridge.decoder import WAVES, Samples
-from firmware_bridge.frames import FLAGS, OVERRUN, Data
+from firmware_bridge.frames import FLAGS, OVERRUN, Data, StreamInfo
 from firmware_bridge.sample_rate import SampleRate
 from firmware_bridge.timebase import TimeBase
 
@@ -37,6 +38,7 @@ class Framed:
         self._epoch = -1
         self._ends: dict[str, float] = {}
         self._starts: dict[str, int] = {}
+        self._infos: dict[str, StreamInfo] = {}
 
     def begin(self) -> None:
         """A device that has just started: nothing is known of it."""
@@ -56,8 +58,10 @@ class Framed:
             self._begin_epoch()
         rate *= self._paced()
         kind = item.info.kind
-        if self._ends.get(kind, -np.inf) > t0 + _AHEAD_S:
+        other = self._infos.get(kind, item.info) != item.info  # which has a count of its own
+        if other or self._ends.get(kind, -np.inf) > t0 + _AHEAD_S:
             self._begin_epoch()
+        self._infos[kind] = item.info
         start = self._starts.setdefault(kind, item.start)
         t0 = max(t0, self._ends.get(kind, -np.inf))
         self._ends[kind] = t0 + (item.data.count - 1) / rate
@@ -100,6 +104,7 @@ class Framed:
         self._epoch += 1
         self._ends.clear()
         self._starts.clear()
+        self._infos.clear()
 
 
 def unpack(data: Data) -> NDArray[np.float64]:
