@@ -27,6 +27,7 @@ SENSOR_ERROR: Final = 3
 EVENTS: Final[Mapping[int, str]] = {1: "button", 2: "low battery", SENSOR_ERROR: "sensor error", 4: "watchdog reset"}
 
 HELLO, DATA, EVENT, REQUEST_HELLO, START, STOP, SET, ACK = 1, 2, 3, 16, 17, 18, 19, 20
+_RATES_HZ: Final = (1e-6, 1e6)  # a sample in eleven days, so that the time of any is a number
 _DATA_HEAD = struct.Struct("<BBBBHII")
 
 
@@ -250,7 +251,7 @@ def _read_hello(body: bytes) -> Hello:
 def _read_stream(table: dict[str, Any]) -> StreamInfo:
     rate_hz = float(table["rate_hz"])
     channels = tuple(str(c) for c in table["channels"])
-    if not 0.0 < rate_hz < 1e6 or not 1 <= len(channels) <= 8 or not 1 <= int(table["id"]) <= 255:
+    if not _RATES_HZ[0] <= rate_hz < _RATES_HZ[1] or not 1 <= len(channels) <= 8 or not 1 <= int(table["id"]) <= 255:
         raise ValueError("stream")
     return StreamInfo(int(table["id"]), str(table["kind"]), channels, rate_hz, str(table.get("unit", "")))
 

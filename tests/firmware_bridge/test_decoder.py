@@ -246,6 +246,16 @@ def test_whatever_json_a_hello_holds_nothing_raises(table):
     never_raises(Decoder(), [framed(json.dumps(table).encode())])
 
 
+@pytest.mark.parametrize(
+    ("rate_hz", "heard"), [(5e-324, False), (9e-7, False), (1e-6, True), (999_999, True), (1e6, False)]
+)
+def test_a_rate_at_which_a_sample_would_be_at_no_time_is_none(rate_hz, heard):
+    stream = {"id": 1, "kind": "temp", "channels": ["a"], "rate_hz": rate_hz}
+    decoder = Decoder()
+    decoder.feed(framed(json.dumps({"device": "x", "boot": 1, "streams": [stream]}).encode()))
+    assert (decoder.hello is not None, decoder.counters["bad_body"]) == (heard, not heard)
+
+
 def test_what_a_device_says_of_itself_is_made_printable():
     body = b'{"device":"\\ud800","fw":"1\\n","boot":1,"streams":[{"id":1,"kind":"a\\u001b","channels":["b\\r"],"rate_hz":1}]}'
     (hello,) = Decoder().feed(framed(body))
