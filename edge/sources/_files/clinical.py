@@ -168,10 +168,11 @@ def _wfdb_samples(path: Path, code: str, offset: int, count: int) -> NDArray[Any
     if code != "212":
         raise SourceError(f"{path}: WFDB format {code}; 16, 32 and 212 are read")
     raw = np.fromfile(path, np.uint8, offset=offset)
-    raw = raw[: len(raw) // 3 * 3].reshape(-1, 3).astype(np.int16)
+    held = len(raw) * 2 // 3  # of an odd number of samples the last one has two bytes
+    raw = np.append(raw, np.zeros(-len(raw) % 3, np.uint8)).reshape(-1, 3).astype(np.int16)
     pair = np.stack([raw[:, 0] | ((raw[:, 1] & 0x0F) << 8), raw[:, 2] | ((raw[:, 1] & 0xF0) << 4)], axis=1).ravel()
     pair = np.where(pair >= 2048, pair - 4096, pair)
-    return pair[: len(pair) // count * count].reshape(-1, count)
+    return pair[: held // count * count].reshape(-1, count)
 
 
 def _wfdb_scale(line: Sequence[str]) -> tuple[float, float]:
