@@ -113,12 +113,15 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
         if int(offset or 0) < 0 or not rate > 0:
             raise ValueError
         samples = _wfdb_samples(header.parent / files[0], code, int(offset or 0), count)
-        promised = int(lines[0][3]) if len(lines[0]) > 3 else len(samples)
+        promised = int(lines[0][3]) if len(lines[0]) > 3 else 0
         if promised < 0:
             raise ValueError
+        promised = promised or len(samples)  # 0 says that it is not known
         scales = [_wfdb_scale(line) for line in lines[1 : count + 1]]
     except (ValueError, IndexError):
         raise SourceError(f"{header}: its WFDB header is damaged") from None
+    if not promised:
+        raise SourceError(f"{path}: holds no samples")
     if len(samples) < promised:
         raise SourceError(
             f"{path}: half-written: promises {promised / rate:.0f} s and holds {len(samples) / rate:.0f} s"

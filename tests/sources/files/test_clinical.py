@@ -77,3 +77,19 @@ def test_wfdb_formats_16_and_212(tmp_path: Path) -> None:
     for text in ("", "c 2\n", "c x 250\n", "c 2 250 500\nc.mat 16 100/mV\n", *heads):
         (tmp_path / "c.hea").write_text(text)
         refused(tmp_path / "c.hea", r"c\.hea: .*(damaged|several signal files)")
+
+
+def test_an_odd_number_of_samples_in_format_212_is_whole(tmp_path: Path) -> None:
+    """The last one takes two bytes, and what its third would hold is no sample."""
+    (tmp_path / "m.dat").write_bytes(bytes([1, 0x20, 3, 4, 0x00]))
+    for told in ("250 3", "250", "250 0"):
+        (tmp_path / "m.hea").write_text(f"m 1 {told}\nm.dat 212 1 12 0 0 0 0 PLETH\n")
+        assert joined(play(tmp_path / "m.hea"), "ppg").tolist() == [[1.0], [0x203], [4.0]]
+
+
+def test_a_wfdb_record_of_no_known_length_is_as_long_as_its_file(tmp_path: Path) -> None:
+    (tmp_path / "m.dat").write_bytes(np.arange(500, dtype="<i2").tobytes())
+    (tmp_path / "m.hea").write_text("m 1 250 0\nm.dat 16 1 16 0 0 0 0 PLETH\n")
+    assert len(joined(play(tmp_path / "m.hea"), "ppg")) == 500
+    (tmp_path / "m.dat").write_bytes(b"")
+    refused(tmp_path / "m.hea", "holds no samples")
