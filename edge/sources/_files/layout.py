@@ -4,6 +4,7 @@ begin."""
 from __future__ import annotations
 
 import contextlib
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Cells:
     comma: bool
 
     def __call__(self, line: str) -> list[str]:
-        found = line.split(self.separator) if self.separator in line else line.split()
+        found = _split(line, self.separator) if self.separator in line else line.split()
         found = [cell.strip().strip("\"'") for cell in found]
         return [cell.replace(",", ".") for cell in found] if self.comma else found
 
@@ -79,6 +80,13 @@ def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
 def is_absent(cell: str) -> bool:
     """Whether a cell says that there is no number."""
     return cell.lower() in _ABSENT
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """The cells of a line; within quotes a separator is a part of the cell."""
+    if '"' not in line or len(line) > csv.field_size_limit():
+        return line.split(separator)
+    return next(csv.reader([line], delimiter=separator, skipinitialspace=True))
 
 
 def _parts(separator: str, lines: Sequence[str]) -> bool:

@@ -114,3 +114,17 @@ def test_a_rate_is_no_wave(tmp_path: Path, name: str) -> None:
 def test_a_wave_that_is_called_pulse(tmp_path: Path) -> None:
     rows = "\n".join(f"{i / 50:.2f},98,{i}" for i in range(200))
     assert play(table(tmp_path / "t.csv", "Time,SpO2,Pulse\n" + rows))[0].labels == ("Pulse",)
+
+
+@pytest.mark.parametrize("header", ["time,ppg", '"time","PPG"', "ppg"])
+def test_a_comma_within_quotes_parts_no_cells(tmp_path: Path, header: str) -> None:
+    """Thousands, or decimals of another language: as two columns they were two numbers that nobody measured."""
+    rows = (f'{i / 100},"5,{i:03d}"' if "," in header else f'"5,{i:03d}"' for i in range(300))
+    path = table(tmp_path / "t.csv", "\n".join([header, *rows]))
+    refused(path, "'5,000' is not a number|no table of numbers", rate_hz=None if "," in header else 100.0)
+
+
+def test_a_comma_within_a_quoted_name_is_a_part_of_it(tmp_path: Path) -> None:
+    rows = (f"{i / 100},{i},1" for i in range(300))
+    path = table(tmp_path / "t.csv", "\n".join(['"time [s]", "ppg, left ear", "acc, x"', *rows]))
+    assert {(b.stream, b.labels) for b in play(path)} == {("file/ppg", ("ppg, left ear",)), ("file/acc", ("acc, x",))}
