@@ -76,9 +76,9 @@ def _survey(table: Exported, file: BinaryIO) -> bool:
         if page.shape[1] != len(COLUMNS) + len(table.names) or not np.isfinite(page[:, : len(COLUMNS)]).all():
             return False
         if before is None:
-            step_s = float(np.median(np.diff(page[:, _MONO]))) if len(page) > 1 else 0.0
-            if np.mean(np.abs(np.diff(page[:, _MONO]) - step_s) < _ROUNDED_S) < 0.5:
-                return False  # as a camera's frames
+            steps_s = np.diff(page[:, _MONO])
+            if not len(steps_s) or np.mean(np.abs(steps_s - np.median(steps_s)) < _ROUNDED_S) < 0.5:
+                return False  # one row, or as a camera's frames
         joined = page if before is None else np.concatenate([before, page])
         new = (np.diff(joined[:, _EPOCH]) != 0) | (np.diff(joined[:, _SEQ]) != 1)
         new = np.concatenate([[True], new]) if before is None else new

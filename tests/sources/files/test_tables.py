@@ -148,6 +148,7 @@ def test_uneven_times_are_kept_one_by_one(tmp_path: Path) -> None:
         ("\n# nothing\n", "empty"),
         ("time,ppg\n", "a header and no rows"),
         ("time,ppg\n0,1\n", "one row is no signal"),
+        ("mono,wall,epoch,seq,ir\n1,2,0,0,5\n", "one row is no signal"),
         ("time\n0.0\n0.01\n0.02\n0.03\n", "no column of samples"),
         ("ppg\n1\n2\n3\n", r"does not say its sampling rate; give rate_hz$"),
         ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\); .* give rate_hz$"),
