@@ -26,6 +26,7 @@ RATE_TOLERANCE = 0.1
 _LEAST_S = 1.0
 _BACKLOG_S = 0.5  # what a device or its driver kept from before the port was opened comes within so long
 _FRAMING_SHARE = 0.01
+_PICTURES = 4  # axes: how many, height, width, colour; a board may call anything a video
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def listen(
         return
     waits = getattr(source, "can_wait", False)
     streams: dict[str, _Stream] = {}
-    pictures = Pictures()
+    pictures: dict[str, Pictures] = {}
     error: EdgeVitalsError | None = None
     started = clock.now()
     try:
@@ -94,8 +95,8 @@ def listen(
             told(left_s)
             blocks, arrival = source.read(), None if waits else clock.now()
             for block in blocks:
-                if block.kind == "video":
-                    pictures.add(block)
+                if block.kind == "video" and block.data.ndim == _PICTURES:
+                    pictures.setdefault(block.stream, Pictures()).add(block)
                 streams.setdefault(block.stream, _Stream(block.rate)).add(block, arrival)
     except EOFError:
         pass
@@ -112,7 +113,7 @@ def _judge(
     config: SourceConfig,
     source: Source,
     streams: Mapping[str, _Stream],
-    pictures: Pictures,
+    pictures: Mapping[str, Pictures],
     error: EdgeVitalsError | None,
     listened_s: float,
 ) -> Iterator[Finding]:
@@ -143,8 +144,8 @@ def _judge(
         yield from _missing(step, config, sent, getattr(source, "announced", ()))
     for name, stream in streams.items():
         kind = name.partition("/")[2]
-        if kind == "video":
-            yield from pictures.judge(step, stream.rate)
+        if name in pictures:
+            yield from pictures[name].judge(step, stream.rate)
         elif kind in WAVES:
             yield from _stream(step, name, stream)
         else:  # may be seldom and always the same, as a charge is

@@ -225,7 +225,7 @@ def test_signal_flat(device):
     assert words(serial(device(samples=lambda first, count: [[77]] * count))) == ["signal_flat"]
 
 
-@pytest.mark.parametrize("kind", ["temp", "batt", "spo2"])
+@pytest.mark.parametrize("kind", ["temp", "batt", "spo2", "video"])
 def test_what_is_no_wave_may_stay_the_same(device, kind):
     still = SimulatedStream(StreamInfo(3, kind, ("one",), 2.0), lambda first, count: [[365]] * count, 1)
     told = serial(device(device=Simulator([SimulatedStream(PPG, wave, 10), still])))
