@@ -74,34 +74,40 @@ class Synthetic:
         self._episode, self._murmur = episode, murmur
         self._end_s = seconds or (_HORIZON_S if at_once else 0.0)
         self._heart: Beats | None = None
-        self._start = 0.0
+        self._start = self._left_s = 0.0
         self._tick = 0
         self._epoch = -1
 
     def open(self) -> None:
         self._heart = beats([self._episode], _HORIZON_S, seed=self._seed)
-        self._start, self._tick = self._clock.now(), 0
-        self._epoch += 1
+        self._left_s = self._end_s
+        self._begin(self._clock.now())
 
     def read(self) -> list[Block]:
         """The next tenth of a second of every stream, when its time has come; EOFError after ``seconds``."""
         if self._heart is None:
             return []
         at_s = self._tick * _BLOCK_S
-        if self._end_s and at_s >= self._end_s - 1e-9:
+        if self._end_s and at_s >= self._left_s - 1e-9:
             raise EOFError
         wait_s = 0.0 if self.can_wait else self._start + at_s + _BLOCK_S - self._clock.now()
         if wait_s > 0:
             self._clock.sleep(min(wait_s, _POLL_S))
             return []
         if at_s >= _HORIZON_S:
-            self.open()
+            self._left_s -= _HORIZON_S
+            self._begin(self._start + _HORIZON_S)
             at_s = 0.0
         self._tick += 1
         return [self._block(kind, at_s) for kind in self._streams]
 
     def close(self) -> None:
         self._heart = None
+
+    def _begin(self, at: float) -> None:
+        """The script from its beginning, at host time ``at``, s."""
+        self._start, self._tick = at, 0
+        self._epoch += 1
 
     def _block(self, kind: str, at_s: float) -> Block:
         assert self._heart is not None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edge.clock import ManualClock
+from edge.sources import synthetic
 from edge.sources.synthetic import build
 from edge.types import ConfigError
 from source_and_sink import read_all
@@ -40,6 +41,14 @@ def test_opening_again_is_a_new_epoch():
     assert {b.epoch for b in first} == {0}
     assert {b.epoch for b in second} == {1}
     assert np.array_equal(first[0].data, second[0].data)
+
+
+def test_the_script_begins_again_where_it_ended_and_ends_when_told(monkeypatch):
+    monkeypatch.setattr(synthetic, "_HORIZON_S", 20.0)
+    found = read_all(build(name="syn", clock=ManualClock(5.0), streams=("ppg",), pace="max", seconds=50.0))
+    assert [b.t0 for b in found if b.seq == 0] == [5.0, 25.0, 45.0]
+    assert [b.epoch for b in found] == [0] * 200 + [1] * 200 + [2] * 100
+    assert found[-1].t_end == pytest.approx(55.0)
 
 
 def test_closed_twice_and_read_after_is_harmless():
