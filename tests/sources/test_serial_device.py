@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge.types import SourceError
+from edge.window import Windower
 from firmware_bridge.frames import OVERRUN, Data, DeviceEvent, Hello, StreamInfo, encode
 from firmware_bridge.simulator import pack_samples
 from serial_line import HELLO, PPG, ppg, read_until
@@ -223,6 +224,20 @@ def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host
     assert blocks[-1].t0 == pytest.approx(clock.now() - 0.1, abs=0.01)
 
 
+def test_while_times_are_set_right_no_sample_is_taken_for_another(source, line, clock):
+    """The first frame came late, and its time is taken back by more than lies between two samples of sound."""
+    source.open()
+    kept = Windower(keep_s=60.0)
+    line.send(encode(Hello("node", 1, (PCG,)), 0))
+    for k in range(200):
+        clock.move_to(100.0 + 0.05 * k + (0.03 if k < 5 else 0.0))
+        samples = pack_samples(range(200 * k, 200 * k + 200), 1)
+        line.send(encode(Data(2, 1, 1, 0, 200, 200 * k, 50_000 * k, samples), k + 1))
+        for block in read_until(source, k + 2):
+            kept.add(block)
+    assert kept.cut(90.0, 120.0).data[:, 0].tolist() == list(np.minimum(np.arange(40_000), 32_767))
+
+
 def test_a_rate_that_is_declared_anew_holds_from_then_on(source, line, clock):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
@@ -296,4 +311,6 @@ def test_a_rate_far_too_low_pushes_no_sample_ever_further_ahead(source, line, cl
         blocks += read_until(source, 2 + k)
         assert clock.now() - 5.1 <= blocks[-1].t0 <= clock.now() + 10.0
     assert blocks[-1].epoch > 0
-    assert all(b.t0 == a.t0 + 9 / a.rate for a, b in pairwise(blocks) if a.epoch == b.epoch), "after its last sample"
+    assert all(b.t0 == a.t0 + 9 / a.rate + 1e-6 for a, b in pairwise(blocks) if a.epoch == b.epoch), (
+        "after its last sample"
+    )

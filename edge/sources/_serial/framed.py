@@ -24,6 +24,9 @@ log = logging.getLogger("edge.sources.serial_port")
 
 # Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
 _AHEAD_S: Final = 10.0
+_LATER_S: Final = (
+    1e-6  # than the one before is each sample while times are set right: two at one time are taken for one
+)
 _PACE_STEP: Final = 0.003  # less is no news, and a new epoch costs a window
 
 
@@ -63,7 +66,7 @@ class Framed:
             self._begin_epoch()
         self._infos[kind] = item.info
         start = self._starts.setdefault(kind, item.start)
-        t0 = max(t0, self._ends.get(kind, -np.inf))
+        t0 = max(t0, self._ends.get(kind, -np.inf) + _LATER_S)
         self._ends[kind] = t0 + (item.data.count - 1) / rate
         flags = frozenset(word for bit, word in FLAGS.items() if item.data.flags & bit)
         return Block(
