@@ -124,13 +124,13 @@ class Simulator:
         self._hello_due = at + HELLO_EVERY_S
 
     def _sample_until(self, now: float) -> None:
-        """Send every frame whose last sample is taken by ``now``, in the order in which they are complete."""
+        """Send every frame whose last sample is taken by ``now``, as soon as it is, in that order."""
         due = []
         for stream in self.streams:
             rate = stream.info.rate_hz
             while True:
                 first = self._next[stream.info.id]
-                complete = self._boot_at + (first + stream.per_frame) / rate
+                complete = self._boot_at + (first + stream.per_frame - 1) / rate
                 if complete > now:
                     break
                 self._next[stream.info.id] = first + stream.per_frame

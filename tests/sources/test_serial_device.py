@@ -35,7 +35,7 @@ def test_a_device_without_a_crystal_is_put_right_by_the_hosts_clock(
     blocks, truth, began = [], [], clock.now()
     for k in range(int(150 / frame_s)):
         truth.append(began + k * frame_s / (1 + off))
-        clock.move_to(truth[-1] + frame_s / (1 + off))
+        clock.move_to(truth[-1] + frame_s * (count - 1) / count / (1 + off))
         us = round(k * frame_s * 1e6)
         line.send(encode(Data(stream.id, format_, len(stream.channels), 0, count, k * count, us, samples), k + 1))
         blocks += read_until(source, 2 + k)
@@ -238,6 +238,23 @@ def test_while_times_are_set_right_no_sample_is_taken_for_another(source, line, 
     assert kept.cut(90.0, 120.0).data[:, 0].tolist() == list(np.minimum(np.arange(40_000), 32_767))
 
 
+def test_a_slow_stream_moves_no_other(source, line, clock):
+    """A frame leaves when its last sample is taken, one of a single sample at that sample's own time."""
+    source.open()
+    began, acc = clock.now(), StreamInfo(3, "acc", ("z",), 12.5)
+    sent = [(0.1 * k + 0.09, replace(ppg(10 * k), device_us=100_000 * k)) for k in range(100)]
+    sent += [(0.08 * k, Data(3, 1, 1, 0, 1, k, 80_000 * k, pack_samples([k], 1))) for k in range(125)]
+    line.send(encode(Hello("node", 1, (PPG, acc)), 0))
+    blocks = []
+    for n, (at_s, frame) in enumerate(sorted(sent, key=lambda one: one[0])):
+        clock.move_to(began + at_s)
+        line.send(encode(frame, n + 1))
+        blocks += read_until(source, n + 2)
+    for kind, every_s in (("ppg", 0.1), ("acc", 0.08)):
+        mine = [b.t0 - began for b in blocks if b.kind == kind]
+        np.testing.assert_allclose(mine, every_s * np.arange(len(mine)), atol=1e-6)
+
+
 def test_a_rate_that_is_declared_anew_holds_from_then_on(source, line, clock):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
@@ -287,7 +304,7 @@ def test_what_is_no_wave_moves_no_wave_whatever_it_says_of_its_time(source, line
         blocks += read_until(source, sent)
     assert {b.epoch for b in blocks} == {0}
     waves = [b.t0 - began for b in blocks if b.stream == "node/ppg"]
-    np.testing.assert_allclose(waves, np.arange(600) / 10, atol=1e-6)
+    np.testing.assert_allclose(waves, (np.arange(600) + 1) / 10 - 0.09, atol=1e-6)
     others = [b.t0 - began for b in blocks if b.stream == f"node/{kind}"]
     np.testing.assert_allclose(others, np.arange(every, 601, every) / 10, atol=1e-6)
 

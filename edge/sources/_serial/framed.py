@@ -52,11 +52,10 @@ class Framed:
     def take(self, item: Samples, arrival: float) -> Block:
         """The block of a frame whose last byte came at ``arrival``, s."""
         rate = self._rate_hz(item) / self._pace
-        # the frame left when its last sample was taken, which is what arrival can be compared with
-        if item.info.kind in WAVES:
-            t0, anew = self._time.map(item.data.device_us, arrival - item.data.count / rate)
-        else:  # comes as seldom as it likes, and must move no wave
-            t0, anew = arrival - (item.data.count - 1) / rate, False
+        # the frame left no earlier than its last sample was taken, which is what arrival can be compared with
+        t0, anew = arrival - (item.data.count - 1) / rate, False
+        if item.info.kind in WAVES:  # others come as seldom as they like, and must move no wave
+            t0, anew = self._time.map(item.data.device_us, t0)
         if anew:
             self._begin_epoch()
         rate *= self._paced()
