@@ -24,9 +24,8 @@ log = logging.getLogger("edge.sources.serial_port")
 
 # Samples last longer than they took to come where a rate is wrong, until it is found out; never by more than this.
 _AHEAD_S: Final = 10.0
-_LATER_S: Final = (
-    1e-6  # than the one before is each sample while times are set right: two at one time are taken for one
-)
+# While times are set right each frame begins later than the last sample by this: two at one time would be taken for one.
+_LATER_S: Final = 1e-6
 _PACE_STEP: Final = 0.003  # less is no news, and a new epoch costs a window
 
 
