@@ -216,6 +216,17 @@ def test_a_device_clock_that_is_off_keeps_every_sample_and_its_time(tmp_path, sk
     assert not [a for a in edf.annotations if "gap" in a.text and a.onset < 590]
 
 
+@pytest.mark.parametrize(("rate", "beside"), [(66.667, None), (3906.25, None), (62.464, 104.0)])
+def test_edf_keeps_the_time_of_a_rate_that_fills_no_whole_seconds(tmp_path, rate, beside):
+    """A record of 667 samples where there are 666.67 of them is 43 s off after a day."""
+    data = np.arange(round(600 * rate), dtype=float)[:, None] % 30_000
+    entries = [*blocks("node/acc", beside, PPG[:1000]), *blocks("node/ppg", rate, data)] if beside else []
+    (path,) = write_edf(session(record(tmp_path / "a.evrec", entries or blocks("node/ppg", rate, data))), tmp_path)
+    signal = edfio.read_edf(path).signals[-1]
+    np.testing.assert_array_equal(signal.digital[: len(data)], data[:, 0])
+    assert signal.sampling_frequency == pytest.approx(rate, rel=1e-5 if beside else 5e-7)
+
+
 @pytest.mark.parametrize("step_s", [-7200.0, 0.4, 5400.0])
 @pytest.mark.parametrize("later_s", [3.0, 5.37, 60.004])
 def test_a_reconnected_device_counts_anew_and_its_samples_lie_where_their_time_is(tmp_path, later_s, step_s):

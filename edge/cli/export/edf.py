@@ -117,11 +117,16 @@ def _annotation_signal(notes_bytes: int) -> dict[str, str]:
 
 
 def _record_s(rates: Sequence[float]) -> float:
-    """The shortest whole number of seconds that holds a whole number of samples of every stream."""
+    """The shortest whole number of seconds that holds a whole number of samples of every stream; where none does, as many
+    samples of the slowest one as come closest to that: what a record has too many or too few shifts all that follow."""
     for seconds in (1, 2, 5, 10):
         if all(abs(rate * seconds - round(rate * seconds)) < 1e-9 for rate in rates):
             return float(seconds)
-    return 10.0
+    slowest = min(rates)
+    times = np.arange(math.ceil(slowest), math.ceil(10 * slowest) + 1) / slowest
+    held = np.outer(rates, times)
+    off = np.abs(np.rint(held) / held - 1.0).max(axis=0)
+    return float(times[np.argmin(off.round(9))])
 
 
 class _Scale(NamedTuple):
