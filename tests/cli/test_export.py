@@ -227,6 +227,37 @@ def test_edf_keeps_the_time_of_a_rate_that_fills_no_whole_seconds(tmp_path, rate
     assert signal.sampling_frequency == pytest.approx(rate, rel=1e-5 if beside else 5e-7)
 
 
+def test_a_stream_that_comes_with_other_channels_is_another_one_from_there_on(tmp_path, capsys):
+    """A device with one LED is exchanged for one with two."""
+    one, two = PPG[:300, :1], PPG[300:700]
+    entries = [*blocks("node/ppg", 100.0, one), *blocks("node/ppg", 100.0, two, t0=START + 5.0)]
+    found = record(tmp_path / "night.evrec", entries)
+    out = tmp_path / "out"
+    assert main(["export", str(found.path), "--edf", "--wfdb", "--csv", "--parquet", "--out", str(out)]) == 0
+    assert capsys.readouterr().err == ""
+    for name, data, at_s in (("node", one, 0.0), ("node-V2", two, 5.0)):
+        for file in (f"{name}.edf", f"{name}-ppg.hea", f"{name}-ppg.csv"):
+            np.testing.assert_array_equal(joined(play(out / file, signal="ppg"), "ppg"), data, file)
+        with (out / f"{name}-ppg.csv").open(newline="") as file:
+            first = next(csv.DictReader(file))
+        assert (float(first["mono"]), float(first["ir"])) == (START + at_s, data[0, 0])
+    with (out / "marks.csv").open(newline="") as file:
+        assert [row["text"] for row in csv.DictReader(file) if row["kind"] == "channels"] == [
+            "node/ppg: other channels from here on, ir, red: called node-V2/ppg"
+        ]
+
+
+def test_channels_that_have_one_name_or_that_of_another_column_are_told_apart(tmp_path):
+    entries = [replace(b, labels=("seq", "seq")) for b in blocks("node/ppg", 100.0, PPG)]
+    record(tmp_path / "night.evrec", entries)
+    assert main(["export", str(tmp_path / "night.evrec"), "--csv"]) == 0
+    with (tmp_path / "night" / "node-ppg.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["seq"]), float(row["seq_2"]), float(row["seq_3"])) for row in rows] == [
+        (seq, *values) for seq, values in enumerate(PPG.tolist())
+    ]
+
+
 @pytest.mark.parametrize("step_s", [-7200.0, 0.4, 5400.0])
 @pytest.mark.parametrize("later_s", [3.0, 5.37, 60.004])
 def test_a_reconnected_device_counts_anew_and_its_samples_lie_where_their_time_is(tmp_path, later_s, step_s):

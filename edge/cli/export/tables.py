@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.cli.export.tracks import Session, Track, channels_of
+from edge.cli.export.tracks import ABOUT_SAMPLES, Session, Track, channels_of
 from edge.clock import iso
 from edge.plain import encode
 from edge.storage.whole_files import WholeFiles
@@ -21,6 +21,7 @@ Columns = dict[str, Any]
 _ROWS, _TEXT_ROWS = 20_000, 1_000  # together in memory, of a table of samples, and of one of words
 _TIME = "%.6f"  # of s: to the microsecond
 _NUMBERS = {"mono": np.dtype(np.float64), "wall": np.dtype(np.float64)}
+_SAMPLES = dict(zip(ABOUT_SAMPLES, map(np.dtype, (float, float, np.int64, np.int64)), strict=True))
 _READINGS: Mapping[str, np.dtype[Any] | None] = {
     **_NUMBERS, "time": None, "bed": None, "source": None, "metric": None, "value": None, "unit": None,
     "quality": np.dtype(np.float64), "reason": None, "model": None, "detail": None,
@@ -56,9 +57,7 @@ def write_parquet(session: Session, out: Path) -> list[Path]:
 
 def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Types], Table]) -> list[Path]:
     streams: dict[str, Types] = {
-        track.stream: {**_NUMBERS, "epoch": np.dtype(np.int64), "seq": np.dtype(np.int64)}
-        | dict.fromkeys(track.labels, track.dtype)
-        for track in session.tracks
+        track.stream: {**_SAMPLES, **dict.fromkeys(track.labels, track.dtype)} for track in session.tracks
     }
     paths = {stream: out / f"{stream.replace('/', '-')}{suffix}" for stream in streams}
     marks, readings = (out / f"{name}{suffix}" for name in ("marks", "readings"))
@@ -74,7 +73,8 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
         told, happened = table_of(readings, _READINGS), table_of(marks, _MARKS)
         for entry in session.recording:
             if isinstance(entry, Block):
-                tables[entry.stream].add(_samples(session, tracks[entry.stream], entry))
+                stream = session.stream_of(entry)
+                tables[stream].add(_samples(session, tracks[stream], entry))
             elif isinstance(entry, Reading):
                 told.add(_reading(session, entry))
         streams_on_grid = [track.stream for track in session.tracks if track.on_grid]
@@ -87,11 +87,9 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
 def _samples(session: Session, track: Track, block: Block) -> Columns:
     data = channels_of(block).astype(track.dtype, copy=False)
     t = block.t0 + np.arange(len(data)) / block.rate
+    about = (t, session.walls(t), np.full(len(data), block.epoch), block.seq + np.arange(len(data)))
     return {
-        "mono": t,
-        "wall": session.walls(t),
-        "epoch": np.full(len(data), block.epoch),
-        "seq": block.seq + np.arange(len(data)),
+        **dict(zip(ABOUT_SAMPLES, about, strict=True)),
         **{label: data[:, i] for i, label in enumerate(track.labels)},
     }
 

@@ -4,14 +4,17 @@ A day does not fit into memory, so it is read several times: once for what must 
 written (``session``: spans, rates, ranges, clocks), once for the gaps (``Session.gaps``), and once for each format.
 Each source's true rate is measured against the monotonic clock, since the files of other programs have one rate for all
 time. Streams whose samples come one by one at times of their own (a camera) have no grid: only tables hold them.
+A stream that comes with other channels from some moment on, as from a device that was exchanged, is another one from
+there on: those of ``node`` are then called ``node-V2``, a name that no source can have.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,8 @@ STEP_S = 1.0
 _MEASURED_FROM_S = 60.0
 _SKEW_MOST = 1e-3  # a device further off than this has the wrong rate declared, and keeps it
 _LOOKED_AT = 4096  # samples at once
+ABOUT_SAMPLES = ("mono", "wall", "epoch", "seq")
+"""Columns of a table beside those of channels."""
 
 
 @dataclass(slots=True)
@@ -43,9 +48,9 @@ class Run:
 
 @dataclass(slots=True)
 class Track:
-    """One stream. rate_hz: nominal, of most of it where it changed; true_hz: measured; low, high: of each channel's finite
-    samples; whole: whether those are whole numbers; on_grid: whether samples come at a fixed rate (not so where each has
-    a time of its own)."""
+    """One stream, of the same channels throughout. labels: a name of its own for each. rate_hz: nominal, of most of it
+    where it changed; true_hz: measured; low, high: of each channel's finite samples; whole: whether those are whole
+    numbers; on_grid: whether samples come at a fixed rate (not so where each has a time of its own)."""
 
     stream: str
     labels: tuple[str, ...]
@@ -64,12 +69,11 @@ class Track:
     _waiting: int = 0
 
     @classmethod
-    def begin(cls, block: Block) -> Track:
+    def begin(cls, block: Block, stream: str) -> Track:
         """The track that this block opens."""
         channels = channels_of(block).shape[1]
-        labels = block.labels if len(block.labels) == channels else tuple(map(str, range(channels)))
         nothing = np.full(channels, np.inf)
-        return cls(block.stream, labels, block.data.dtype, nothing, -nothing, np.ones(channels, bool))
+        return cls(stream, _told_apart(_labels(block)), block.data.dtype, nothing, -nothing, np.ones(channels, bool))
 
     @property
     def source(self) -> str:
@@ -127,6 +131,22 @@ class Mark:
     text: str
 
 
+class Layouts:
+    """What the streams of a recording are called, by the channels they have: see the module."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    def name(self, block: Block) -> str:
+        """The stream that this block belongs to."""
+        layout = block.stream, _labels(block)
+        if layout not in self._names:
+            number = 1 + sum(stream == block.stream for stream, _ in self._names)
+            source, _, kind = block.stream.partition("/")
+            self._names[layout] = block.stream if number == 1 else f"{source}-V{number}/{kind}"
+        return self._names[layout]
+
+
 @dataclass(slots=True)
 class Session:
     """What is known of a whole recording: its streams, what happened, and what the wall clock said when."""
@@ -138,6 +158,7 @@ class Session:
     tracks: list[Track]
     marks: list[Mark]
     clocks: list[ClockMark]
+    _layouts: Layouts
     _gaps: dict[bool, dict[str, Gaps]] = field(default_factory=dict)
     _offsets: NDArray[np.float64] | None = None
 
@@ -181,11 +202,15 @@ class Session:
             self._gaps[one_rate] = self.fill(grids)
         return self._gaps[one_rate]
 
+    def stream_of(self, block: Block) -> str:
+        """The track's stream that a block of the recording belongs to."""
+        return self._layouts.name(block)
+
     def fill(self, grids: Mapping[str, Grid]) -> dict[str, Gaps]:
         """Read the recording into grids of its streams, to their ends; the gaps of each."""
         for entry in self.recording if grids else ():
-            if isinstance(entry, Block) and entry.stream in grids:
-                grids[entry.stream].add(entry)
+            if isinstance(entry, Block) and (grid := grids.get(self.stream_of(entry))):
+                grid.add(entry)
         return {stream: grid.finish() for stream, grid in grids.items()}
 
     def marks_with_gaps(self, streams: list[str], *, one_rate: bool = True) -> list[Mark]:
@@ -201,14 +226,17 @@ def session(recording: Recording) -> Session:
     marks: list[Mark] = []
     clocks: list[ClockMark] = []
     sites: dict[str, str] = {}
+    layouts = Layouts()
     start, end = np.inf, -np.inf
     header = recording.header
     for entry in recording:
         if isinstance(entry, Block):
-            if entry.stream not in tracks:
-                tracks[entry.stream] = Track.begin(entry)
-            marks += _rate_marks(tracks[entry.stream].last_hz, entry)
-            tracks[entry.stream].survey(entry)
+            stream = layouts.name(entry)
+            if stream not in tracks:
+                tracks[stream] = Track.begin(entry, stream)
+                marks += _layout_marks(tracks[stream], entry)
+            marks += _rate_marks(tracks[stream].last_hz, entry)
+            tracks[stream].survey(entry)
             start, end = min(start, entry.t0), max(end, entry.t_end)
         elif isinstance(entry, ClockMark):
             marks += _clock_marks(clocks, entry)
@@ -225,12 +253,27 @@ def session(recording: Recording) -> Session:
     marks += [Mark(start, 0.0, "recording", text) for text in recording.said]
     _measure(list(tracks.values()))
     marks.sort(key=lambda mark: mark.t)
-    return Session(recording, str(header.get("device", "")), start, end, list(tracks.values()), marks, clocks)
+    return Session(recording, str(header.get("device", "")), start, end, list(tracks.values()), marks, clocks, layouts)
 
 
 def channels_of(block: Block) -> NDArray[np.generic]:
     """A block's samples as (n, channels)."""
     return block.data.reshape(len(block.data), -1)
+
+
+def _labels(block: Block) -> tuple[str, ...]:
+    """Names of its channels: those of the source, where it names all of them, else numbers."""
+    channels = channels_of(block).shape[1]
+    return block.labels if len(block.labels) == channels else tuple(map(str, range(channels)))
+
+
+def _told_apart(labels: Sequence[str]) -> tuple[str, ...]:
+    """The same names, where two channels have one, or a channel that of another column, with numbers behind them."""
+    found: list[str] = []
+    for label in labels:
+        names = chain([label], (f"{label}_{number}" for number in count(2)))
+        found.append(next(name for name in names if name not in (*ABOUT_SAMPLES, *found)))
+    return tuple(found)
 
 
 def _measure(tracks: list[Track]) -> None:
@@ -246,6 +289,12 @@ def _measure(tracks: list[Track]) -> None:
         if abs(factor - 1.0) <= _SKEW_MOST:
             for one in mine:
                 one.true_hz = one.rate_hz * round(factor, 6)
+
+
+def _layout_marks(track: Track, block: Block) -> Iterator[Mark]:
+    if track.stream != block.stream:
+        text = f"{block.stream}: other channels from here on, {', '.join(track.labels)}: called {track.stream}"
+        yield Mark(block.t0, 0.0, "channels", text)
 
 
 def _rate_marks(before_hz: float, block: Block) -> Iterator[Mark]:
