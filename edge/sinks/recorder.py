@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.clock import Clock
 from edge.ranges import Batch, NotNegative, Positive
-from edge.recording import RecordingWriter
+from edge.recording import PARTS, RecordingWriter
 from edge.recording.batches import BATCH_S, BatchedRecording
 from edge.storage.disk import must_take
 from edge.storage.whole_files import sync_folder
 from edge.types import ConfigError, Event
+
+_RUN: Final = re.compile(r"(\d{5,})-")
 
 
 def build(
@@ -117,11 +120,19 @@ class Recorder(BatchedRecording):
 
 def _parts(root: Path) -> Iterator[tuple[Path, int]]:
     """All parts of all runs, oldest first, with their sizes."""
-    for path in sorted(root.glob("[0-9]*.evrec/[0-9]*.evrec")):
-        with contextlib.suppress(OSError):
-            yield path, path.stat().st_size
+    for _, run in sorted(_runs(root)):
+        for path in sorted(run.glob(PARTS)):
+            with contextlib.suppress(OSError):
+                yield path, path.stat().st_size
 
 
 def _next_number(root: Path) -> int:
-    numbers = [int(p.name[:5]) for p in root.glob("[0-9][0-9][0-9][0-9][0-9]-*.evrec")]
-    return max(numbers, default=0) + 1
+    return max((number for number, _ in _runs(root)), default=0) + 1
+
+
+def _runs(root: Path) -> Iterator[tuple[int, Path]]:
+    """Number and folder of each run: behind 99999, which a program that does not stay up reaches in days, it has a digit
+    more."""
+    for path in root.glob("*.evrec"):
+        if found := _RUN.match(path.name):
+            yield int(found[1]), path

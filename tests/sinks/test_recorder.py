@@ -175,6 +175,23 @@ def test_parts_are_rotated_with_a_header_each_and_the_oldest_go_for_the_quota(re
     assert len(left) <= 1  # runs of before go first
 
 
+def test_runs_are_in_order_beyond_the_digits_that_their_numbers_begin_with(recorder, clock, tmp_path):
+    """A service that is started every few seconds for days; what is written now must not be taken for the oldest."""
+    before = tmp_path / "recordings" / "99999-b.evrec"
+    before.mkdir(parents=True)
+    for number in (1, 2):
+        (before / f"{number:06d}.evrec").write_bytes(bytes(15_000))
+    first = recorder(part_mb=0.02, quota_mb=0.04, keep_free_mb=0.0)
+    for i in range(150):
+        first.record(block(i, 100))
+        tick(first, clock, 10.0)
+        first.flush(5.0)
+    first.close()
+    assert (first.folder.name, before.exists()) == ("100000-b0.evrec", False)
+    assert samples(Recording(first.folder))[-100:].tobytes() == block(149, 100).data.tobytes()
+    assert recorder().folder.name == "100001-b1.evrec"
+
+
 def test_a_full_disk_loses_batches_and_says_how_many(recorder, clock, monkeypatch):
     one = recorder()
     one.record(block(0))
