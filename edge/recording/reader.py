@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from edge import __version__
 from edge.recording.entries import Damage, Entry, time_of
 from edge.recording.packing import entries_in, header_in
 from edge.recording.scan import MAGIC, Unread, records
@@ -68,11 +69,20 @@ class Recording:
                 file.seek(len(MAGIC))
                 for payload in records(file):
                     if not isinstance(payload, Unread):
-                        yield from entries_in(payload, samples=samples)
+                        yield from self._whole(payload, samples=samples)
                     elif payload.last and part == self.parts[-1]:
                         self.torn = _torn(file, payload)
                     else:
                         yield payload
+
+    def _whole(self, payload: bytes, *, samples: bool) -> Iterator[Entry]:
+        """What a record holds that is as it was written; another version may have written what is not known here."""
+        try:
+            yield from entries_in(payload, samples=samples)
+        except (KeyError, TypeError, ValueError) as error:
+            told = f"holds what edge-vitals {__version__} does not know ({error})"
+            by = self.header.get("version", "unknown")
+            raise SourceError(f"{self.path}: {told}; it was recorded by version {by}, which reads it") from None
 
     def _begin(self) -> Mapping[str, Any]:
         ours = anything = False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge.recording import Damage, Recording, RecordingWriter
+from edge import __version__
+from edge.recording import Damage, Recording, RecordingWriter, pack
 from edge.types import Alarm, Block, Fault, Reading, SourceError, SourceStatus
 
 WITHOUT_HEADER = "the configuration and the models of then are not known"
@@ -217,6 +219,21 @@ def test_what_is_not_a_recording_is_refused_in_words(tmp_path, content, why):
     with pytest.raises(SourceError) as error:
         Recording(path)
     assert str(error.value) == f"{path}: {why}"
+
+
+@pytest.mark.parametrize("unknown", [["moon", {"t": 5.0}], ["tick", {"t": 5.0, "moon": 1}]])
+@pytest.mark.parametrize("version", ["9.9", None])
+def test_what_a_newer_version_recorded_is_refused_in_words(tmp_path, unknown, version):
+    path = tmp_path / "a.evrec"
+    with path.open("wb") as file:
+        writer = RecordingWriter(file, {"device": "d"} | ({"version": version} if version else {}))
+        writer.add_batch([pack(ENTRIES[0]), msgspec.msgpack.encode(unknown)])
+    with pytest.raises(SourceError) as refused:
+        list(Recording(path))
+    told = str(refused.value)
+    assert told.startswith(f"{path}: holds what edge-vitals {__version__} does not know (")
+    assert "moon" in told
+    assert told.endswith(f"it was recorded by version {version or 'unknown'}, which reads it")
 
 
 def test_a_folder_without_parts_is_refused_in_words(tmp_path):
