@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from edge.cli import main, service
-from edge.cli.service.files import CONFIG, DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged
+from edge.cli.service.files import CONFIG, DROP_INS, SYSUSERS, UDEV, UNIT, files, packaged, word
 from edge.config import parse
 from edge.program import disk_beat
 from edge.program.notify import Watchdog
@@ -177,6 +177,20 @@ def test_while_a_failed_start_is_tried_again_the_status_has_the_words_of_the_run
 def test_a_command_may_take_the_longest_stop_and_a_busy_board_reading_its_units_anew():
     (limit,) = [line for line in files("x")[UNIT].splitlines() if line.startswith("TimeoutStopSec=")]
     assert float(limit.partition("=")[2]) + 60.0 <= service._COMMAND_S
+
+
+def test_paths_that_systemd_would_take_apart_or_put_something_into_are_quoted(root, tmp_path, monkeypatch):
+    program, config = tmp_path / "my env" / "edge-vitals", "/etc/my beds/100%.toml"
+    for path in (program, root / config.lstrip("/")):
+        path.parent.mkdir()
+        path.write_text('[sources.node]\nkind = "synthetic"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert main(["service", "install", config, "--root", str(root)]) == 0
+    (starts,) = [line for line in (root / UNIT).read_text().splitlines() if line.startswith("ExecStart=")]
+    assert starts == f'ExecStart="{program}" run "/etc/my beds/100%%.toml" --quiet --log json'
+    assert main(["service", "status", config, "--root", str(root)]) == 0
+    assert "ProtectHome=read-only" in files(word("/home/pi/my env/edge-vitals"))[UNIT]
 
 
 def test_the_service_starts_the_program_that_installed_it(root, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.cli.service.files import CONFIG, DROP_INS, files, packaged
+from edge.cli.service.files import CONFIG, DROP_INS, files, packaged, word
 
 STATE = "var/lib/edge-vitals"
 IN_MEMORY = "run/edge-vitals"
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 def _program() -> str:
     """What was started now: the script edge-vitals, or this Python with the module."""
     script = Path(sys.argv[0]).absolute()
-    return str(script) if script.name == "edge-vitals" and os.access(script, os.X_OK) else f"{sys.executable} -m edge"
+    by_name = script.name == "edge-vitals" and os.access(script, os.X_OK)
+    return word(str(script)) if by_name else f"{word(sys.executable)} -m edge"
 
 
 def _install(root: Path, program: str, config: str, *, live: bool) -> int:

@@ -6,6 +6,8 @@ network; nothing else.
 
 from __future__ import annotations
 
+import re
+
 CONFIG = "/etc/edge-vitals/config.toml"
 UNIT = "etc/systemd/system/edge-vitals.service"
 UDEV = "etc/udev/rules.d/70-edge-vitals.rules"
@@ -107,10 +109,17 @@ _HOMES = ("/home/", "/root/", "/run/user/")  # what ProtectHome= hides: systemd.
 
 
 def files(program: str, config: str = CONFIG) -> dict[str, str]:
-    """Path, below the root, to content. program: what starts edge-vitals, such as ``/usr/bin/python3 -m edge``."""
-    at_home = program.startswith(_HOMES) or config.startswith(_HOMES)
-    unit = _UNIT.format(program=program, config=config, protect_home="read-only" if at_home else "yes")
+    """Path, below the root, to content. program: the command line that starts edge-vitals, such as
+    ``/usr/bin/python3 -m edge``, each path in it as a ``word``."""
+    at_home = program.lstrip('"').startswith(_HOMES) or config.startswith(_HOMES)
+    unit = _UNIT.format(program=program, config=word(config), protect_home="read-only" if at_home else "yes")
     return {UNIT: unit, UDEV: _UDEV, SYSUSERS: _SYSUSERS}
+
+
+def word(text: str) -> str:
+    """One word of a command line as systemd reads it: systemd.service(5)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return escaped if re.fullmatch(r"[\w@%+=:,./-]*", text) else f'"{escaped}"'
 
 
 def packaged(name: str) -> str:
