@@ -216,6 +216,22 @@ def test_a_device_clock_that_is_off_keeps_every_sample_and_its_time(tmp_path, sk
     assert not [a for a in edf.annotations if "gap" in a.text and a.onset < 590]
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(-(2.0**31), 2.0**31 - 1), (-12_345_678.0, 12_345_678.0), (100_000_000.0, 100_000_100.0), (-1.5e-9, 2.5e-9)],
+    ids=["32 bits", "more characters than there are", "far from zero", "small"],
+)
+def test_edf_of_values_that_its_eight_characters_hardly_hold_is_within_a_step(tmp_path, low, high):
+    """A microphone's samples of 32 bits, among others."""
+    data = np.linspace(low, high, 1200)[:, None]
+    data = np.rint(data) if high > 1 else data
+    (path,) = write_edf(session(record(tmp_path / "a.evrec", blocks("node/pcg", 1000.0, data))), tmp_path)
+    (signal,) = edfio.read_edf(path).signals
+    step = (signal.physical_max - signal.physical_min) / 65_535
+    assert np.abs(signal.data[: len(data)] - data[:, 0]).max() <= 0.6 * step
+    assert step < max(1.02 * (high - low) / 65_535, 5e-9 * high)
+
+
 @pytest.mark.parametrize(("rate", "beside"), [(66.667, None), (3906.25, None), (62.464, 104.0)])
 def test_edf_keeps_the_time_of_a_rate_that_fills_no_whole_seconds(tmp_path, rate, beside):
     """A record of 667 samples where there are 666.67 of them is 43 s off after a day."""

@@ -1,8 +1,9 @@
 """EDF+C (Kemp and Olivan, Clin Neurophysiol 2003;114:1755): one file a source, one signal a channel, marks as annotations.
 
-Samples are 16 bits. Whole numbers that span less than 65,534 are kept exactly (an offset in the physical range); others
-are rounded to the range seen. -32768 stands where there was no sample, and an annotation names every gap. A record's
-duration is stretched by the device's measured skew, so that sample n is where the monotonic clock says.
+Samples are 16 bits. Whole numbers that span less than 65,534 are kept exactly (an offset in the physical range, which
+eight characters must hold); others are rounded to the range seen. -32768 stands where there was no sample, and an
+annotation names every gap. A record's duration is stretched by the device's measured skew, so that sample n is where the
+monotonic clock says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,6 +25,7 @@ from edge.storage.whole_files import WholeFiles
 MISSING = -32768
 _LOWEST, _HIGHEST = -32767, 32767
 _PAGE_RECORDS = 60
+_NUMBER_BYTES = 8
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
@@ -151,33 +154,30 @@ def _scale(low: float, high: float, *, whole: bool) -> _Scale:
     known = math.isfinite(low)
     low, high = (low, high) if known else (0.0, 1.0)
     if known and whole and high - low <= _HIGHEST - _LOWEST:
-        return _Scale(0.0 if low >= _LOWEST and high <= _HIGHEST else math.floor((low + high) / 2), 1.0)
-    low, high = _outward(low, math.floor), _outward(max(high, low + 1e-6), math.ceil)
+        kept = _Scale(0.0 if low >= _LOWEST and high <= _HIGHEST else math.floor((low + high) / 2), 1.0)
+        if all(float(_number(end)) == end for end in (kept.of(MISSING), kept.of(_HIGHEST))):
+            return kept
+    low, high = _outward(low, high if high > low else low + max(1e-6, 1e-9 * abs(low)))
     step = (high - low) / (_HIGHEST - MISSING - 2)
     offset = low - (MISSING + 1) * step
-    low, high = _outward(offset + MISSING * step, math.floor), _outward(offset + _HIGHEST * step, math.ceil)
+    low, high = _outward(offset + MISSING * step, offset + _HIGHEST * step)
     step = (high - low) / (_HIGHEST - MISSING)  # as readers compute it from eight characters
     return _Scale(low - MISSING * step, step)
 
 
-def _outward(value: float, rounded: Callable[[float], int]) -> float:
-    """The next number in that direction that eight characters can hold."""
-    for digits in range(6, 0, -1):
-        text = f"{rounded(value * 10**digits) / 10**digits:.{digits}f}"
-        if len(text) <= 8:
-            return float(text)
-    return float(rounded(value))
+def _outward(low: float, high: float) -> tuple[float, float]:
+    """The next numbers below and above that eight characters can hold."""
+    return float(_number(low, ROUND_FLOOR)), float(_number(high, ROUND_CEILING))
 
 
-def _number(value: float) -> str:
+def _number(value: float, rounding: str = ROUND_HALF_EVEN) -> str:
     """A number in the eight characters that EDF gives it, as exactly as they can."""
-    for digits in range(12, 0, -1):
-        text = f"{value:.{digits}g}"
-        if "e" in text:
-            text = f"{value:.{max(0, digits - 1)}f}".rstrip("0").rstrip(".") if abs(value) < 1e8 else text
-        if len(text) <= 8:
+    for digits in range(8, 0, -1):
+        number = Context(digits, rounding).create_decimal_from_float(value + 0.0).normalize()
+        text = min(f"{number:f}", f"{number:e}".replace("e+", "e"), key=len)
+        if len(text) <= _NUMBER_BYTES:
             return text
-    return f"{value:.0f}"[:8]
+    raise ValueError(f"{value}: no EDF number")
 
 
 def _texts(session: Session, streams: list[str]) -> list[tuple[float, bytes]]:
