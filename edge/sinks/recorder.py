@@ -82,13 +82,11 @@ class Recorder(BatchedRecording):
         self._remove_oldest(coming_bytes=self._part_bytes)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self._part + 1:06d}.evrec"
-        file = path.open("xb", buffering=0)
         try:
-            writer = RecordingWriter(file, {**header, "part": self._part + 1})
-            writer.sync()
+            writer = _begun(path, {**header, "part": self._part + 1})
         except OSError:
-            file.close()
-            path.unlink()
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()  # only when it is empty
             raise
         self._part += 1
         for folder in (self.folder, self._root):
@@ -116,6 +114,19 @@ class Recorder(BatchedRecording):
     def _free(self) -> float:
         """Bytes; of a folder that is not there yet: enough."""
         return shutil.disk_usage(self._root).free if self._root.exists() else math.inf
+
+
+def _begun(path: Path, header: Mapping[str, Any]) -> RecordingWriter:
+    """A part with its header on the disk, or none."""
+    file = path.open("xb", buffering=0)
+    try:
+        writer = RecordingWriter(file, header)
+        writer.sync()
+    except OSError:
+        file.close()
+        path.unlink()
+        raise
+    return writer
 
 
 def _parts(root: Path) -> Iterator[tuple[Path, int]]:

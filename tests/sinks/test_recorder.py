@@ -333,7 +333,7 @@ def test_a_disk_that_is_full_from_the_start_is_tried_again_with_every_batch(reco
         assert one.why_not() == "recordings are not kept: File too large"
         one.record(block(0))
         assert not one.flush(5.0)
-        assert list(one.folder.iterdir()) == []
+        assert not one.folder.exists()  # no quota finds an empty one, and every start would leave another
     one.record(block(1))
     one.flush(5.0)
     one.close()
