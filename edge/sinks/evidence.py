@@ -15,6 +15,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
@@ -34,7 +35,7 @@ from edge.types import Alarm, ConfigError, Event
 
 log = logging.getLogger(__name__)
 
-_WAITING: Final = 8  # recordings that wait for a slow disk
+_WAITING: Final = 8  # recordings of one bed that wait for a slow disk; those of all beds may come together
 _BATCH: Final = 2000  # entries that are compressed together
 _CLOSE_S: Final = 10.0
 _UNKEPT: Final = "the recordings of alarms are not kept"
@@ -97,7 +98,7 @@ class Evidence:
         self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
         self._ahead_s = clock.wall() - clock.now()  # of the wall clock, as it was at the last alarm
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
         self._closed = False
         self.lost = 0
         self._why = ""
@@ -148,10 +149,10 @@ class Evidence:
 
     def _hand_over(self, spans: Sequence[tuple[Span, list[Entry]]]) -> None:
         for span, entries in spans:
-            if self._waiting >= _WAITING:
+            if self._waiting[span.bed] >= _WAITING:
                 self._lose(span, "the disk is too slow")
                 continue
-            self._waiting += 1
+            self._waiting[span.bed] += 1
             self._disk.do(partial(self._write, span, entries))
 
     def _lose(self, span: Span, why: str) -> None:
@@ -186,7 +187,7 @@ class Evidence:
             self._lose(span, error.strerror or str(error))
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._waiting[span.bed] -= 1
 
     def _make_room(self, coming: int) -> int:
         """Remove the oldest recordings until quota and free space hold with ``coming`` bytes more.

@@ -24,7 +24,7 @@ def evidence(tmp_path, clock):
     made = []
 
     def make(**settings):
-        made.append(build(clock=clock, boot="b", state_dir=tmp_path, layout=LAYOUT, **settings))
+        made.append(build(clock=clock, boot="b", state_dir=tmp_path, **{"layout": LAYOUT, **settings}))
         return made[-1]
 
     yield make
@@ -262,6 +262,21 @@ def test_a_disk_that_hangs_holds_nobody_up(evidence, clock, monkeypatch):
     gate.set()
     assert one.flush(5.0) is False
     assert len(list(one.root.iterdir())) == 19 - one.lost, "nothing else waits in memory"
+
+
+def test_alarms_of_many_beds_may_come_at_once(evidence, clock, monkeypatch):
+    """A hub with the sensors of all of them is unplugged."""
+    beds = [f"bed{number}" for number in range(12)]
+    one = evidence(layout={bed: {"sources": {f"node-{bed}": "serial_port"}} for bed in beds})
+    gate = threading.Event()
+    monkeypatch.setattr(one, "_make_room", lambda _: gate.wait(10.0) and 0)
+    for bed in beds:
+        one.record(second(119.0, f"node-{bed}"))
+        one.record(alarm(120.0, bed=bed))
+    one.record(Tick(170.0))
+    gate.set()
+    assert one.flush(5.0)
+    assert sorted(path.name for path in one.root.iterdir()) == sorted(f"b.{bed}.af.1.evrec" for bed in beds)
 
 
 def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_nobody_from_the_end(
