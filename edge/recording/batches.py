@@ -175,6 +175,9 @@ class BatchedRecording(ABC):
         told = [pack(Lost(self._clock.now(), missing)), *batch] if missing else batch
         try:
             self._make_room()
+            if self._writer is not None and not self._writer.is_there():
+                log.warning("%s: the file is gone, perhaps with its disk; another one is begun", self._name)
+                self._end_part()
             self._writer = self._writer or self._begin(dict(self._header()))
             size = self._writer.add_batch(told)
             self._writer.sync()

@@ -48,6 +48,13 @@ class RecordingWriter:
             raise
         self._good = self._file.tell()
 
+    def is_there(self) -> bool:
+        """Whether its name still leads to the file: not where somebody removed it, or the disk that it is on."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._file.name))
+        except OSError:
+            return False
+
     def undo(self) -> None:
         """Forget what an unbuffered file took since the last ``sync``: half a record would hide all that follow."""
         os.ftruncate(self._file.fileno(), self._good)

@@ -87,6 +87,27 @@ def test_a_disk_without_room_is_tried_again_and_what_is_missing_is_said(tmp_path
     assert said(caplog, logging.ERROR)[0] == f"{path}: File too large; the watching goes on"
 
 
+def test_a_disk_that_was_pulled_out_is_written_again_when_it_is_back(tmp_path, caplog):
+    """Whoever goes on with the open file writes to nobody, without an error."""
+    disk, path = tmp_path / "disk", tmp_path / "disk" / "night.evrec"
+    disk.mkdir()
+    file = begun(path, ManualClock(5.0))
+    file.record(Tick(1.0))
+    assert file.flush(5.0)
+    disk.rename(tmp_path / "pulled")
+    file.record(Tick(2.0))
+    assert not file.flush(5.0)
+    assert file.why_not() == "recordings are not kept: No such file or directory"
+    disk.mkdir()
+    file.record(Tick(3.0))
+    file.flush(5.0)
+    assert file.why_not() == ""
+    file.close()
+    assert list(Recording(tmp_path / "pulled" / "night.evrec")) == [Tick(1.0)]
+    assert list(Recording(path)) == [Lost(5.0, 1), Tick(3.0)]
+    assert said(caplog, logging.WARNING) == [f"{path}: the file is gone, perhaps with its disk; another one is begun"]
+
+
 def test_a_disk_that_hangs_holds_up_nobody_and_is_said(tmp_path, monkeypatch):
     path, gate = tmp_path / "night.evrec", threading.Event()
     asked = threading.Event()

@@ -263,6 +263,19 @@ def test_a_disk_that_hangs_where_a_part_begins_is_said_and_holds_nobody_up(recor
     assert len(samples(Recording(one.folder))) == 2000
 
 
+def test_a_recording_that_somebody_removes_while_it_is_made_begins_anew(recorder):
+    one = recorder(header=lambda: {"device": "d"})
+    one.record(block(0))
+    assert one.flush(5.0)
+    shutil.rmtree(one.folder.parent)
+    one.record(block(1))
+    assert one.flush(5.0)
+    one.close()
+    recording = Recording(one.folder)
+    assert recording.header == {"device": "d", "part": 2}
+    assert [e.seq for e in recording] == [10]
+
+
 def test_what_is_written_waits_no_more(recorder, monkeypatch):
     one = recorder()
     monkeypatch.setattr("edge.recording.batches._WAITING_BYTES", 2000)
