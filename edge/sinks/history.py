@@ -123,9 +123,11 @@ class History:
 
     def _put(self, alarm: Alarm, blob: bytes, wall: float, boot: str) -> None:
         self._date(alarm, wall, boot)
+        # of one whose beginning is not here any more, or never was, the alarm itself knows since when it stands
+        raised = wall if alarm.evidence.get("change") == "raised" else wall - alarm.t + alarm.since
         row = (
             alarm.occurrence, alarm.id, alarm.bed, alarm.condition, alarm.kind, alarm.source,
-            PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, wall,
+            PRIORITIES.index(alarm.priority), alarm.presence, alarm.text, raised,
             wall if alarm.presence == "off" else None,
         )  # fmt: skip
         self._db.execute(

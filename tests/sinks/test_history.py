@@ -24,7 +24,7 @@ def alarm(
 ):
     return Alarm(
         f"{bed}/{condition}", f"b.{bed}.{condition}.{number}", kind, priority, presence, 10.0 * number if t is None else t, "Text",
-        condition, bed, seq=number if seq is None else seq, evidence={"change": "x", "reading": {"value": 1.5}},
+        condition, bed, seq=number if seq is None else seq, evidence={"change": "raised", "reading": {"value": 1.5}},
     )  # fmt: skip
 
 
@@ -180,6 +180,21 @@ def test_it_takes_no_more_of_the_disk_than_it_may(tmp_path, monkeypatch, transit
     assert len(newest) > 60 // transitions
     assert 100_000 < largest < 140_000
     assert (tmp_path / "h.sqlite").stat().st_size < 150_000
+
+
+def test_an_alarm_that_stands_for_months_keeps_its_beginning_though_room_was_made(tmp_path, monkeypatch):
+    """A bed without its sensor: what sounds again and again is all there is to make room of."""
+    monkeypatch.setattr(history, "MOST_BYTES", 50_000)
+    monkeypatch.setattr(history, "_PRUNE_EVERY", 20)
+    one, began = History(tmp_path / "h.sqlite"), 1.8e9
+    for number in range(600):
+        again = alarm(1, seq=number, t=100.0 + 1800.0 * number)
+        change = "realarmed" if number else "raised"
+        one.add(replace(again, since=100.0, evidence={"change": change}), wall=began + 1800.0 * number, boot="b")
+    (row,) = one.occurrences()
+    assert len(one.transitions(row["occurrence"])) < 600, "room was made"
+    one.close()
+    assert row["raised"] == began
 
 
 def test_making_room_does_not_look_at_what_stays(tmp_path, monkeypatch):
