@@ -1,5 +1,5 @@
 """Names of devices, beds, sources and roles: parts of topics, files and links, so that one rule holds wherever one is read.
-And of machines."""
+And of machines, and of recordings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 RULE: Final = f"match {_NAME.pattern} and have at most {LONGEST} letters"
 """What names must do, in words."""
+RECORDING_SUFFIX: Final = ".evrec"
 NO_HOST: Final = "is no name or address of a machine"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from edge.clock import Clock
+from edge.names import RECORDING_SUFFIX
 from edge.recording import RecordingWriter
 from edge.recording.batches import BatchedRecording
 from edge.storage.whole_files import sync_folder
@@ -23,11 +24,13 @@ log = logging.getLogger(__name__)
 class RecordFile(BatchedRecording):
     """Takes entries into ``path``, or beside it where there is one.
 
-    Raises ConfigError where it cannot be written at all.
+    Raises ConfigError where it cannot be written at all, or ``replay`` would not know it by its name.
     """
 
     def __init__(self, path: Path, clock: Clock, header: Callable[[], Mapping[str, Any]]) -> None:
         self._asked = path
+        if path.suffix != RECORDING_SUFFIX and _may_be_made(path):
+            raise ConfigError(f"{path}: the name of a recording ends in {RECORDING_SUFFIX}: {path}{RECORDING_SUFFIX}")
         try:
             super().__init__(str(path), clock, header, written_before=path.exists())
         except OSError as error:
@@ -54,7 +57,7 @@ class RecordFile(BatchedRecording):
 
 def _new(path: Path) -> tuple[Path, BinaryIO]:
     """``path``, or the first of ``path-2``, ``path-3`` … that is not there, opened; a device file is opened as it is."""
-    if path.exists() and not path.is_file():
+    if not _may_be_made(path):
         return path, path.open("wb", buffering=0)
     beside = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
     for free in itertools.chain([path], beside):
@@ -63,3 +66,8 @@ def _new(path: Path) -> tuple[Path, BinaryIO]:
         except FileExistsError:
             continue
     raise AssertionError("there is always another number")
+
+
+def _may_be_made(path: Path) -> bool:
+    """Whether it is a file or nothing yet, and no device or folder."""
+    return path.is_file() or not path.exists()

@@ -71,6 +71,13 @@ def test_a_read_only_place_is_a_mistake_unless_it_was_written_before(tmp_path, c
     assert said(caplog, logging.ERROR) == [f"{path}: Read-only file system; the watching goes on"]
 
 
+def test_a_name_by_which_replay_would_not_know_it_is_a_mistake(tmp_path):
+    path = tmp_path / "night"
+    with pytest.raises(ConfigError, match=f"^{path}: the name of a recording ends in .evrec: {path}.evrec$"):
+        begun(path)
+    assert not path.exists()
+
+
 def test_a_disk_without_room_is_tried_again_and_what_is_missing_is_said(tmp_path, caplog):
     path, clock = tmp_path / "night.evrec", ManualClock(5.0)
     with full_disk():

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from edge.cli._events import JSONL_HELP, Summary, alarm_text, jsonl
 from edge.cli._file_notes import of_rates
 from edge.cli._options import rate
+from edge.names import RECORDING_SUFFIX
 from edge.types import Alarm, ConfigError, Event, Reading, SourceStatus
 
 if TYPE_CHECKING:
     from edge.cli._day_times import DayTimes
     from edge.config import Config
     from edge.recording import Entry, Recording
-
-RECORDING_SUFFIX = ".evrec"
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
