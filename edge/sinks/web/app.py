@@ -129,12 +129,12 @@ class Page:
         return JSONResponse({"role": person.role, "name": person.name})
 
     async def _login(self, request: Request) -> Response:
+        body = await _body(request)  # first: between the look at the limit and the count nobody else has a turn
         now, address = self._clock.now(), self._address(request)
         wait_s = math.ceil(self._access.limit.wait_s(address, now))  # who waits as long as told is not refused again
         if wait_s > 0:
             error = f"too many attempts; try again in {wait_s} s"
             return JSONResponse({"error": error}, 429, {"retry-after": str(wait_s)})
-        body = await _body(request)
         token = (object_of(body or b"") or {}).get("token")
         session = self._access.login(token, now) if isinstance(token, str) else None
         if session is None:

@@ -185,6 +185,24 @@ def test_guessing_is_slowed_and_even_the_right_token_waits_its_turn(guarded):
     assert guarded.login(LOOK)[0] == 204
 
 
+def test_log_ins_that_were_begun_together_are_no_more_than_others(guarded):
+    head = "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n"
+    with contextlib.ExitStack() as opened:
+        begun = [
+            opened.enter_context(socket.create_connection((guarded.host, guarded.port), timeout=WAIT_S))
+            for _ in range(8)
+        ]
+        for sock in begun:
+            sock.sendall(head.encode())
+        for sock in begun:  # the server says that it waits for the body
+            assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
+        statuses = []
+        for sock in begun:
+            sock.sendall(b'{"token":"x"}')
+            statuses.append(sock.recv(65536).split()[1])
+    assert statuses == [b"403"] * 5 + [b"429"] * 3
+
+
 def test_a_log_in_has_a_longest_body(guarded):
     body = json.dumps({"token": LOOK})
     statuses = [
