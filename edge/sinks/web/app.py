@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -239,13 +239,15 @@ def _refusal(command_id: str, text: str) -> bytes:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The request's body; None when it is longer than any that is meant well."""
+    """The request's body; None when it is longer than any that is meant well, or broken off."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _BODY_MAX:
-            return None
-    return body
+    with contextlib.suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _BODY_MAX:
+                return None
+        return body
+    return None
 
 
 def _acts(scope: Scope) -> bool:

@@ -203,6 +203,19 @@ def test_log_ins_that_were_begun_together_are_no_more_than_others(guarded):
     assert statuses == [b"403"] * 5 + [b"429"] * 3
 
 
+@pytest.mark.parametrize("rest", [b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n"])
+def test_a_log_in_that_is_broken_off_is_one_line_in_the_log(guarded, caplog, rest):
+    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+    with socket.create_connection((guarded.host, guarded.port), timeout=WAIT_S) as sock:
+        sock.sendall(head + rest)
+        sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+            while sock.recv(65536):
+                pass
+    guarded.sink.close()  # by then everything is told
+    assert [r.getMessage() for r in caplog.records] == ["page: log-in from 127.0.0.1 refused"]
+
+
 def test_a_log_in_has_a_longest_body(guarded):
     body = json.dumps({"token": LOOK})
     statuses = [
