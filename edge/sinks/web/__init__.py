@@ -139,6 +139,11 @@ def _passphrase() -> str:
     raise ConfigError("sinks.web.key_file: the key has a passphrase; give one without")
 
 
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether the server failed, and not a client, which is told so and let go: as for all else that it does wrong."""
+    return not record.getMessage().startswith("Invalid UTF-8")
+
+
 class WebSink:
     """See ``build``. url: where the page is."""
 
@@ -192,6 +197,7 @@ class WebSink:
         )
         for name in ("uvicorn.error", "uvicorn.asgi"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("uvicorn.error").addFilter(_ours)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="edge-web", daemon=True)
         self._thread.start()

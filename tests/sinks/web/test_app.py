@@ -87,3 +87,15 @@ def test_a_viewer_that_takes_nothing_for_too_long_is_let_go(page, monkeypatch, c
             page.sink.send(Stats(1.0, {"cpu_s": 1.0}))
     assert closed.value.rcvd.code == 4001
     assert failures(caplog) == []
+
+
+@pytest.mark.parametrize("parts", [[b"\xff"], [b"\xe2", b"\x28\xa1"]])
+def test_a_message_that_is_no_text_ends_its_socket_and_is_no_failure(page, caplog, parts):
+    with page.live() as live, pytest.raises(ConnectionClosed) as closed:
+        live.send(parts if len(parts) > 1 else parts[0], text=True)
+        while True:
+            live.recv(timeout=5.0)
+    assert closed.value.rcvd.code == 1007
+    assert failures(caplog) == []
+    with page.live() as live:
+        Watcher(live).kind("hello")
