@@ -82,3 +82,18 @@ def test_the_tab_of_a_bed_says_its_alarm_in_words(browser, ward):
         ward.sink.send(alarm("bed2", "tachy", text="heart rate 131"))
         seen.page.locator("#beds").get_by_role("button", name="bed2 -- high priority alarm", exact=True).click()
         seen.until("() => edgeVitals.state.bed === 'bed2'")
+
+
+def test_what_came_while_nothing_was_heard_is_spoken_and_what_was_known_is_not(browser, ward):
+    said = "([text]) => document.querySelector('#announce').textContent === text"
+    slow, af = alarm("bed1", "brady", text="slow heart"), alarm("bed2", "af", text="fibrillation likely")
+    ward.sink.send(slow)
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until(said, "high priority alarm: bed1: Slow heart")
+        ward.sink.send(af)
+        seen.until(said, "high priority alarm: bed2: Fibrillation likely")
+        ward.sink.close()
+        seen.until("() => !edgeVitals.state.connected")
+        standing = (slow, replace(af, seq=2), alarm("bed3", "asystole", text="no pulse beat"))
+        with WebServer(port=ward.port, standing=standing):
+            seen.until(said, "high priority alarm: bed3: No pulse beat")

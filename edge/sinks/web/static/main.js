@@ -185,6 +185,7 @@ on("hello", (item) => {
   state.faces = {};
   clearTraces();
   if (!state.bed) watch(beds()[0] ?? "bed1");
+  item.alarms.forEach(announce);
 });
 on("f", (item) => {
   for (const [source, face] of Object.entries(item.f)) state.faces[source] = { ...face, at: serverNow() };

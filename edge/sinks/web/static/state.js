@@ -18,8 +18,11 @@ function tell(kind, item) {
   for (const listener of listeners.get(kind) ?? []) listener(item);
 }
 
+const sounds = (alarm, before) => alarm.presence === "on" && (before?.occurrence !== alarm.occurrence || (before.seq !== alarm.seq && SOUNDS_AGAIN.includes(alarm.what)));
+
 const takes = {
   hello(item) {
+    const before = new Map(state.alarms);
     state.hello = item;
     state.readings.clear();
     state.sources.clear();
@@ -28,7 +31,10 @@ const takes = {
     state.events = item.log.slice().reverse();
     state.watching = {}; // its times, and what the processor has spent, may be of a program that is no more
     state.stats = state.cpu = null;
-    for (const alarm of item.alarms) state.alarms.set(alarm.id, alarm);
+    for (const alarm of item.alarms) {
+      state.alarms.set(alarm.id, alarm);
+      alarm.sounds = sounds(alarm, before.get(alarm.id)); // of what came while nothing was heard
+    }
     for (const one of item.latest) take(one);
   },
   r(item) {
@@ -45,7 +51,7 @@ const takes = {
     state.events.unshift(item);
     state.events.length = Math.min(state.events.length, EVENTS_KEPT);
     item.isHanded = ["received", "unconfirmed"].includes(item.what);
-    item.sounds = item.presence === "on" && (before?.occurrence !== item.occurrence || SOUNDS_AGAIN.includes(item.what));
+    item.sounds = sounds(item, before);
   },
   b(item) {
     state.watching = item.beds;
