@@ -97,6 +97,8 @@ class Audience:
         """A new viewer with a snapshot in its queue; None = there are too many already."""
         if len(self._viewers) >= self._limit:
             return None
+        if not self._viewers:
+            self._picture.changes()  # what those were not told who looked before: it may be over by now
         viewer = Viewer(name, confirms=confirms)
         self._picture.watched = self._traces.watched = True
         viewer.offer([greeting(self._picture.snapshot(), **more)], {}, [])

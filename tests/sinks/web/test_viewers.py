@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,28 @@ def test_an_alarm_goes_out_within_a_tenth_of_a_second(after_s):
 
 def test_where_nothing_happens_there_is_a_beat_without_items(monkeypatch):
     assert told(monkeypatch, lambda *_: None, beat_s=0.005) == [[], []]
+
+
+def test_who_looks_next_is_not_told_what_the_last_one_left_without_hearing(monkeypatch):
+    monkeypatch.setattr("edge.sinks.web.viewers.TICK_S", 0.001)
+    clock = ManualClock(10.0)
+    picture = Picture(clock=clock, about={})
+    audience = Audience(picture=picture, traces=Traces(), clock=clock, limit=1)
+
+    async def look():
+        last = audience.join("a")
+        picture.take(ALARM)
+        audience.leave(last)
+        picture.take(replace(ALARM, presence="off", seq=2))
+        async with asyncio.timeout(WAIT_S), audience.feeding():
+            viewer = audience.join("b")
+            viewer.take(10.0)
+            viewer.wake.clear()
+            picture.take(READING)
+            await viewer.wake.wait()
+            return viewer.take(10.0)
+
+    assert [item[:8] for item in asyncio.run(look())] == [b'{"k":"r"']
 
 
 def test_what_cannot_be_told_is_logged_and_whoever_looks_begins_anew(monkeypatch, caplog):
