@@ -75,6 +75,12 @@ def test_of_readings_only_the_newest_is_told_and_of_alarms_each():
     assert one.changes() == ([], {})
 
 
+def test_a_reading_of_a_time_to_come_is_as_old_as_its_arrival():
+    one = picture()
+    one.take(Reading("ppg.hr", 600.0, 60.0, "bpm", 0.9, bed="bed1", source="fast"))
+    assert [json.loads(item)["t"] for item in one.changes()[1].values()] == [10.0]
+
+
 def test_a_snapshot_has_all_that_stands():
     one = picture(standing=[alarm()])
     one.take(Reading("ppg.hr", 1.0, None, "bpm", reason="motion", bed="bed1", source="node"))
