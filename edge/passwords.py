@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from edge.types import ConfigError
 
-_WHO = re.compile(r"(?<=://)[^/?\s]*@")
+_WHO = re.compile(r"(?<=://)(?:[^/?\s]*|(?!\[)[^:/?\s]*:(?!\d*[/?])\S*)@")
+"""What stands before the ``@`` of an address, also where a password has a ``/`` or ``?`` in it: no port looks so."""
 
 
 def password_in(path: str, key: str) -> str:

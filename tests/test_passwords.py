@@ -33,6 +33,10 @@ def test_a_file_without_one_is_refused_by_its_key(tmp_path, holds, why):
         ("rtsp://nurse:hunter2@10.0.0.7/live", "nurse", True),
         ("rtsp://nurse:p@ss@10.0.0.7/live", "nurse", True),
         ("rtsp://nurse:@10.0.0.7/live", "nurse", True),
+        ("rtsp://nurse:p/ss@10.0.0.7/live", "nurse", True),
+        ("rtsp://nurse:7p?s@10.0.0.7/live", "nurse", True),
+        ("rtsp://10.0.0.7:554/live@home", "", False),
+        ("rtsp://[fe80::1]:554/live@home", "", False),
         ("rtsp://10.0.0.7/live@home", "", False),
         ("rtsp://[", "", False),
         ("face.avi", "", False),
@@ -50,6 +54,7 @@ def test_a_password_goes_into_the_address_as_it_must_be_written_there():
     ("address", "told"),
     [
         ("rtsp://nurse:p@ss@h/live?password=x", "rtsp://h/live"),
+        ("rtsp://nurse:p/s?s@h/live", "rtsp://h/live"),
         ("rtspsrc location=rtsp://nurse:hunter2@h/live ! appsink", "rtspsrc location=rtsp://h/live ! appsink"),
         ("is it a face?.avi", "is it a face?.avi"),
         ("/dev/video0", "/dev/video0"),
