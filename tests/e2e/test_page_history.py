@@ -231,12 +231,13 @@ def test_a_list_left_open_follows_what_becomes_of_its_alarms(browser, tmp_path):
         opened(seen, "Alarm 0")
         assert "present, not acknowledged" in seen.text("#one .facts")
         assert seen.page.locator("#one td").nth(1).inner_text() == "--"
-        history.add(kept_alarm(0, "off", 2), wall=1_700_003_601.0, boot="b", moved_s=3600.0)
+        history.add(kept_alarm(0, "off", 2), wall=1_700_003_600.9999, boot="b", moved_s=3600.0)
         history.add(kept_alarm(60), wall=1_700_000_002.0, boot="b")
         seen.until("() => document.querySelector('#alarms b').textContent === 'Alarm 60'")
         assert seen.page.locator("#alarms li").count() == 60
         seen.page.get_by_role("button", name="Older").click()
         seen.until("() => document.querySelector('#one .facts').textContent.includes('after 1 s')")
+        assert seen.page.locator("#alarms button", has_text="Alarm 0").locator(".presence").inner_text() == "for 1 s"
         seen.page.evaluate("() => { location.hash = ''; }")
         seen.page.locator("#hint").wait_for()
         assert seen.complaints == []

@@ -41,7 +41,7 @@ async function ask(path) {
 }
 
 function row(alarm) {
-  const lasted = alarm.ended === null ? PRESENCES[alarm.presence] : `for ${duration(alarm.ended - alarm.raised)}`;
+  const lasted = alarm.ended === null ? PRESENCES[alarm.presence] : `for ${duration(Math.round(alarm.ended - alarm.raised))}`; // two clocks: 28 s may be a hair less
   const button = make("button", { type: "button", data: { occurrence: alarm.occurrence } },
     make("span", { className: `mark ${rankName(alarm)}`, textContent: mark(alarm), ariaHidden: "true" }),
     make("b", { textContent: textOf(alarm) }), make("span", { className: "presence", textContent: lasted }),
@@ -104,7 +104,7 @@ function confirmed(transitions, last) {
 function facts(alarm, last, said) {
   const { evidence } = alarm, { reading, rule } = evidence, end = last.presence === "off" ? last : null;
   const stood = end && (end.boot === alarm.boot ? end.t - alarm.t : end.wall - alarm.wall); // a clock may have been set
-  const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(stood)}` : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
+  const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(Math.round(stood))}` : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
   const began = new Date((alarm.wall - (alarm.t - alarm.since)) * 1000);
   const held = rule.confirm[1] > 1 ? `, ${rule.confirm[0]} of ${rule.confirm[1]} windows ${rule.spacing_s} s apart` : "";
   const model = reading.model || "", who = said.transitions.filter((t) => t.evidence.by && t.evidence.change !== "received").map((t) => `${happened(t, t.evidence.change)} by ${t.evidence.by}`);
