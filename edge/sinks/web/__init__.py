@@ -20,7 +20,7 @@ from edge.ranges import Count, Port, Text
 from edge.sinks._command_fields import LONGEST_BYTES
 from edge.sinks._listener import listen
 from edge.sinks.web.access import Access, is_loopback, load_tokens
-from edge.sinks.web.impatient import impatient_protocol
+from edge.sinks.web.impatient import ImpatientLoop, impatient_protocol
 from edge.sinks.web.past import Kept, Past
 from edge.sinks.web.picture import Picture, Watching
 from edge.sinks.web.sessions import SessionFile
@@ -175,7 +175,7 @@ class WebSink:
         self.url = f"{'https' if tls else 'http'}://{named}:{port}/"
         config = uvicorn.Config(
             page.application(),
-            loop="asyncio",
+            loop=f"{ImpatientLoop.__module__}:{ImpatientLoop.__name__}",
             http=impatient_protocol(),
             ws="websockets-sansio",
             lifespan="on",

@@ -1,10 +1,20 @@
-"""uvicorn's HTTP/1.1 with an end to its patience, for the page; see ``edge.sinks._listener`` for the other bound."""
+"""uvicorn's HTTP/1.1 and asyncio's TLS with an end to their patience; see ``edge.sinks._listener`` for the other bound."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from edge.sinks import _listener
+
+
+class ImpatientLoop(asyncio.SelectorEventLoop):
+    """asyncio's loop, which waits a minute for a TLS handshake, half for a farewell, with ``_listener.REQUEST_S`` each."""
+
+    async def create_server(self, *args: Any, ssl: Any = None, **settings: Any) -> asyncio.Server:
+        if ssl is not None:
+            settings |= dict.fromkeys(("ssl_handshake_timeout", "ssl_shutdown_timeout"), _listener.REQUEST_S)
+        return await super().create_server(*args, ssl=ssl, **settings)
 
 
 def impatient_protocol() -> type[asyncio.Protocol]:

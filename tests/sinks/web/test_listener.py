@@ -13,7 +13,8 @@ import pytest
 
 from edge.sinks import _listener
 from edge.types import ConfigError
-from web_server import WAIT_S, Watcher, WebServer, failures
+from own_certificate import certificate
+from web_server import WAIT_S, Watcher, WebServer, failures, trusting
 
 IDLE = b""
 DRIPPED = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
@@ -51,6 +52,25 @@ def test_who_never_asks_is_let_go(monkeypatch, text):
     with WebServer() as page, connect(page, text) as sock:
         assert closed(sock)
         assert page.request("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize("text", [IDLE, b"\x16\x03\x01"], ids=["nothing", "half a handshake"])
+def test_who_never_says_who_it_is_by_tls_is_let_go(monkeypatch, tmp_path, text):
+    monkeypatch.setattr(_listener, "REQUEST_S", 0.1)
+    monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
+    with WebServer(token_env="PAGE_TOKENS", **certificate(tmp_path)) as page, connect(page, text) as sock:
+        assert closed(sock)
+
+
+def test_who_says_no_farewell_by_tls_is_let_go(monkeypatch, tmp_path):
+    monkeypatch.setattr(_listener, "REQUEST_S", 1.0)
+    monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
+    with WebServer(token_env="PAGE_TOKENS", **certificate(tmp_path)) as page:
+        speaking = trusting().wrap_socket(connect(page))
+        speaking.sendall(b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        with socket.socket(fileno=speaking.detach()) as sock:
+            sock.settimeout(WAIT_S)
+            assert closed(sock)
 
 
 def test_who_goes_on_with_one_byte_at_a_time_is_let_go_too(monkeypatch):
