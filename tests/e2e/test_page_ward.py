@@ -253,6 +253,16 @@ def test_nothing_of_a_program_that_is_no_more_is_left_in_the_figures_of_the_next
             assert seen.page.evaluate("() => [edgeVitals.state.cpu, edgeVitals.state.watching]") == [None, {}]
 
 
+def test_samples_of_a_time_to_come_are_not_kept_to_be_drawn_then(browser, ward):
+    with Seen(browser, ward.sink.url) as seen:
+        seen.until("() => edgeVitals.state.connected")
+        now, samples = ward.clock.now(), np.sin(np.arange(100.0))[:, None]
+        for kind, t in (("ppg", now + 600.0), ("ecg", now)):
+            ward.sink.observe(Block(f"bed1-sensor/{kind}", 0, t, 100.0, samples))
+        seen.page.locator("[data-stream='bed1-sensor/ecg']").wait_for()
+        assert seen.page.locator("#traces figure").count() == 1
+
+
 def test_the_outline_of_a_face_goes_with_its_camera(browser):
     row = np.full(len(COLUMNS), 100.0)
     row[[COLUMNS.index(name) for name in ("present", "x", "y", "w", "h", "yaw", "moved")]] = 1, 0.4, 0.3, 0.2, 0.3, 0, 0

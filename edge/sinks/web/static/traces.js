@@ -167,9 +167,11 @@ class Trace {
 const place = () => document.getElementById("traces");
 
 export function addWaves(item) {
+  const now = serverNow();
   for (const chunk of item.w) {
     const source = chunk.s.split("/")[0];
     if (!(source in (state.hello?.layout[state.bed]?.sources ?? {}))) continue;
+    if (chunk.t > now + SWEEP_S) continue; // of a file played fast: by then nothing of it is true
     if (!traces.has(chunk.s)) traces.set(chunk.s, new Trace(chunk.s, place()));
     traces.get(chunk.s).add(chunk);
   }
