@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import socket
+import time
 import weakref
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ REQUEST_S: Final = 10.0
 _SEND_BUFFER: Final = 65_536  # bytes: what a slow viewer may lag behind unseen
 _BACKLOG: Final = 128
 _TURNED_AWAY_AT_ONCE: Final = 64
+_TOLD_EVERY_S: Final = 60.0  # whoever comes and goes all the time shall not fill the log
 
 
 class Listener(socket.socket):
@@ -34,7 +37,7 @@ class Listener(socket.socket):
         self.setblocking(False)
         self.limit, self.table = limit, table
         self._open: list[weakref.ref[socket.socket]] = []
-        self._full = False
+        self._tell_at = -math.inf
 
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection that there is room for; raises BlockingIOError when there is none."""
@@ -43,12 +46,11 @@ class Listener(socket.socket):
             self._open = [ref for ref in self._open if (other := ref()) is not None and other.fileno() >= 0]
             if len(self._open) < self.limit:
                 self._open.append(weakref.ref(connection))
-                self._full = False
                 return connection, address
             connection.close()
-            if not self._full:
+            if (now := time.monotonic()) >= self._tell_at:
+                self._tell_at = now + _TOLD_EVERY_S
                 log.warning("%s: %d connections are open; more are turned away", self.table, self.limit)
-            self._full = True
         raise BlockingIOError
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +113,20 @@ def test_connections_are_bounded_and_room_is_made_again(caplog):
             sock.close()
         while page_status(page) != 200:
             pass
+
+
+def test_that_it_is_full_is_told_once_a_minute_however_many_come_and_go(monkeypatch, caplog):
+    passed = [100.0]
+    monkeypatch.setattr(_listener, "time", SimpleNamespace(monotonic=lambda: passed[0]), raising=False)
+    told = []
+    with _listener.listen("sinks.metrics", "127.0.0.1", 0, 1) as listener:
+        for passed[0] in (100.0, 101.0, 159.9, 160.0):
+            with socket.create_connection(listener.getsockname()), socket.create_connection(listener.getsockname()):
+                accepted, _ = listener.accept()
+                with accepted, pytest.raises(BlockingIOError):
+                    listener.accept()
+            told.append(len(caplog.messages))
+    assert told == [1, 1, 1, 2]
 
 
 def test_a_server_with_more_connections_than_its_viewers_need_says_that_it_is_busy():
