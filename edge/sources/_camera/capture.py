@@ -168,6 +168,8 @@ def check_file(path: str) -> None:
     """Raise SourceError where a file cannot be a video, before a decoder sees it."""
     if not Path(path).exists():
         raise SourceError(f"{path}: no such file", "file_unreadable")
+    if path.encode(errors="ignore").decode() != path:  # OpenCV ends the whole process then
+        raise SourceError(f"{path}: its name is not UTF-8, as OpenCV needs it; rename the file", "file_unreadable")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{path}: no permission to read it", "file_unreadable")
     if Path(path).is_dir() or Path(path).stat().st_size == 0:

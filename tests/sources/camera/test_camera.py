@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from types import SimpleNamespace
 
@@ -91,6 +92,8 @@ def test_grey_alpha_and_deep_frames_become_three_channels(frame, shape):
 
 
 def test_what_is_no_video_is_refused_by_name(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xe4.avi")  # as an old system wrote it
+    odd.write_bytes(b"RIFF")
     text = tmp_path / "text.mp4"
     text.write_text("not a video")
     empty = tmp_path / "empty.avi"
@@ -100,6 +103,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path):
         (empty, "an empty file"),
         (tmp_path, "a folder"),
         (tmp_path / "none.mp4", "no such file"),
+        (odd, "its name is not UTF-8"),
         ("/dev/video77", "no such camera"),
     ):
         with pytest.raises(SourceError, match=said):
