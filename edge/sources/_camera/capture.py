@@ -136,11 +136,11 @@ def open_capture(
         logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     if is_file:
         check_file(str(device))
-    elif isinstance(device, int) or str(device).startswith("/dev/"):
+    elif _is_device(device):
         _check_device(device)
     if backend == "gstreamer":
         capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
-    elif isinstance(device, int):
+    elif _is_device(device):  # left to choose, OpenCV tries its reader of files first, which empties a serial port
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     elif _is_address(device):
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _ANSWER_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _ANSWER_MS]
@@ -158,6 +158,10 @@ def open_capture(
         _set(cv2, capture, wanted, locks)
     counted = _says_how_many(str(device)) if is_file else _is_address(device)
     return _OpenCv(cv2, capture, counted=counted)
+
+
+def _is_device(device: int | str) -> bool:
+    return isinstance(device, int) or device.startswith("/dev/")
 
 
 def _is_address(device: int | str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import tty
 from types import SimpleNamespace
 
 import cv2
@@ -108,6 +109,17 @@ def test_what_is_no_video_is_refused_by_name(tmp_path):
     ):
         with pytest.raises(SourceError, match=said):
             open_file(device).open()
+
+
+def test_a_serial_port_is_no_camera_and_nothing_is_read_from_it():
+    here, there = os.openpty()
+    tty.setraw(there)
+    os.write(here, b"a pulse")
+    with pytest.raises(SourceError, match="not a camera"):
+        camera.build(name="cam", clock=ManualClock(), device=os.ttyname(there)).open()
+    assert os.read(there, 99) == b"a pulse"
+    os.close(here)
+    os.close(there)
 
 
 class FakeCapture:
