@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not options.data.exists():
             raise ConfigError(f"--data {options.data}: no such file or folder")
+        if options.out is not None and not options.out.parent.is_dir():
+            raise ConfigError(f"--out {options.out}: no such folder: {options.out.parent}")
         task = importlib.import_module(f"evaluation.{options.task}")
         return int(task.run(options.data, options.out, variant))
     except (ConfigError, ModelError) as error:

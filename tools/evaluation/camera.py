@@ -6,6 +6,8 @@ import csv
 import sys
 from pathlib import Path
 
+from evaluation._labels import labelled
+
 VIDEO = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg"}
 
 
@@ -15,6 +17,7 @@ def run(data: Path, out: Path, variant: str | None) -> int:
 
     from edge import inference
     from edge.cli.analyze.camera import watch
+    from edge.cli.analyze.one_file import as_text
     from edge.transforms import face_roi
     from edge.types import ConfigError, SourceError
 
@@ -33,16 +36,14 @@ def run(data: Path, out: Path, variant: str | None) -> int:
                 print(f"camera: {error}", file=sys.stderr)
                 rows = []
             for row in rows or [(0.0, "", 0.0, "too_short")]:
-                table.writerow([path, *row])
+                table.writerow([as_text(path), *row])
             progress(done, len(paths), "clips")
     return 0
 
 
 def clips(data: Path) -> list[str]:
     """Every video below the folder, relative to it: those of labels.csv in its order, then the others."""
-    labels, listed = data / "labels.csv", []
-    if labels.exists():
-        with labels.open(newline="", encoding="utf-8-sig") as file:
-            listed = [row["path"] for row in csv.DictReader(file)]
-    found = sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO)
+    labels = data / "labels.csv"
+    listed = [row["path"] for row in labelled(labels)] if labels.exists() else []
+    found = sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO and p.is_file())
     return listed + [path for path in found if path not in listed]

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from evaluation._labels import labelled
 
 from edge import inference
 from edge.analyzers import murmur
@@ -59,11 +60,7 @@ def read_rows(data: Path) -> list[dict[str, str]]:
     """Rows of labels.csv, or one with ``path`` for every sound file below the folder."""
     table = data / "labels.csv"
     if table.exists():
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        if rows and "path" not in rows[0]:
-            raise ConfigError(f"{table}: no column named path")
-        return rows
+        return labelled(table)
     found = sorted(p for p in data.rglob("*") if p.suffix.lower() in SOUNDS)
     if not found:
         raise ConfigError(f"{data}: neither labels.csv nor sound files")
