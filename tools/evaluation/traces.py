@@ -12,8 +12,10 @@ moment: its intervals are moved to where they fit the fingertip's best (within `
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +29,21 @@ WINDOW_S, HOP_S, RATE_HZ = 10.0, 1.0, 30.0
 SPEEDS = (1.0, 1.6, 0.67)
 MAX_AHEAD_S = 4.0
 Truth = Callable[[float, float], dict[str, float] | None]
+Recording = tuple[str, Floats, Truth]
 WHITENING = {"deepphys": 0.7, "welltory": 0.5}
 """Chosen of 0.5, 0.6, 0.7 (0, 0.25, 0.5 for Welltory) by the mean error over the three speeds."""
 
 
 def run(data: Path, out: Path | None, variant: str | None) -> int:  # noqa: ARG001 - no network takes part
     """Score one NPZ of waveforms or one folder of fingertip recordings."""
+    from edge.types import ConfigError
+
     share = WHITENING["deepphys" if data.is_file() else "welltory"]
-    recordings = list(_deepphys(data) if data.is_file() else _welltory(data))
+    recordings = _deepphys(data) if data.is_file() else _welltory(data)
+    if not recordings:
+        raise ConfigError(
+            f"--data {data}: neither an NPZ of NAME_pred and NAME_label nor folders with PPG.csv and RR.txt"
+        )
     figures: dict[str, Any] = {"recordings": len(recordings)}
     rows: list[tuple[str, float, float, float]] = []
     for speed in SPEEDS:
@@ -107,13 +116,29 @@ def _whitened(spectrum: Floats, share: float) -> Floats:
     return np.asarray(spectrum * np.exp(-share * slope * (x - x.mean())))
 
 
-def _deepphys(path: Path) -> Iterator[tuple[str, Floats, Truth]]:
-    with np.load(path) as file:
-        for key in file.files:
-            if key.endswith("_pred"):
-                name = key.removesuffix("_pred")
-                wave, label = (np.cumsum(file[f"{name}_{kind}"].astype(float)) for kind in ("pred", "label"))
-                yield name, wave[:, None], _contact_truth(label)
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """A recording that cannot be read is a line and left out; NumPy's readers promise no closed set of errors."""
+    try:
+        yield
+    except Exception as error:
+        print(f"traces: {name}: cannot be read ({' '.join(str(error).split())[:80]})", file=sys.stderr)
+
+
+def _deepphys(path: Path) -> list[Recording]:
+    from edge.types import ConfigError
+
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+    except Exception as error:
+        raise ConfigError(f"{path}: not an NPZ ({' '.join(str(error).split())[:80]})") from None
+    found: list[Recording] = []
+    for name in (key.removesuffix("_pred") for key in arrays if key.endswith("_pred")):
+        with _told(f"{path}: {name}"):
+            wave, label = (np.cumsum(arrays[f"{name}_{kind}"].astype(float)) for kind in ("pred", "label"))
+            found.append((name, wave[:, None], _contact_truth(label)))
+    return found
 
 
 def _contact_truth(label: Floats) -> Truth:
@@ -139,16 +164,23 @@ def _contact_truth(label: Floats) -> Truth:
     return truth
 
 
-def _welltory(folder: Path) -> Iterator[tuple[str, Floats, Truth]]:
+def _welltory(folder: Path) -> list[Recording]:
+    found: list[Recording] = []
+    for path in sorted(folder.rglob("PPG.csv")):
+        with _told(str(path)):
+            found.append((path.parent.relative_to(folder).as_posix(), *_fingertip(path)))
+    return found
+
+
+def _fingertip(path: Path) -> tuple[Floats, Truth]:
     from edge.dsp.resample import to_grid
 
-    for path in sorted(folder.glob("*/PPG.csv")):
-        table = np.genfromtxt(path, delimiter=",", skip_header=1)
-        t, colours = table[:, 0] / 1000.0, table[:, 1:4]
-        t, first = np.unique(t, return_index=True)
-        even, _ = to_grid(t, colours[first], float(t[0]), float(t[-1]), RATE_HZ, 1.0)
-        rr = np.array((path.parent / "RR.txt").read_text(encoding="ascii").split(), dtype=float) / 1000.0
-        yield path.parent.name, even, _interval_truth(np.cumsum(rr) - strap_ahead_s(even, rr), float(t[-1] - t[0]))
+    table = np.genfromtxt(path, delimiter=",", skip_header=1)
+    t, colours = table[:, 0] / 1000.0, table[:, 1:4]
+    t, first = np.unique(t, return_index=True)
+    even, _ = to_grid(t, colours[first], float(t[0]), float(t[-1]), RATE_HZ, 1.0)
+    rr = np.array((path.parent / "RR.txt").read_text(encoding="ascii").split(), dtype=float) / 1000.0
+    return even, _interval_truth(np.cumsum(rr) - strap_ahead_s(even, rr), float(t[-1] - t[0]))
 
 
 def strap_ahead_s(trace: Floats, rr: Floats) -> float:
