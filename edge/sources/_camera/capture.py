@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -170,14 +170,17 @@ def _is_address(device: int | str) -> bool:
 
 def check_file(path: str) -> None:
     """Raise SourceError where a file cannot be a video, before a decoder sees it."""
-    if not Path(path).exists():
-        raise SourceError(f"{path}: no such file", "file_unreadable")
+    try:
+        there = os.stat(path)
+    except OSError as error:
+        told = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise SourceError(f"{path}: {told}", "file_unreadable") from None
     if path.encode(errors="ignore").decode() != path:  # OpenCV ends the whole process then
         raise SourceError(f"{path}: its name is not UTF-8, as OpenCV needs it; rename the file", "file_unreadable")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{path}: no permission to read it", "file_unreadable")
-    if Path(path).is_dir() or Path(path).stat().st_size == 0:
-        what = "a folder" if Path(path).is_dir() else "an empty file"
+    if stat.S_ISDIR(there.st_mode) or there.st_size == 0:
+        what = "a folder" if stat.S_ISDIR(there.st_mode) else "an empty file"
         raise SourceError(f"{path}: not a video: {what}", "file_unreadable")
     if _head(path).startswith(_JPEG):  # of which a decoder makes up 25 a second
         raise SourceError(f"{path}: a picture, or pictures in a row: {UNTIMED}", "file_unreadable")

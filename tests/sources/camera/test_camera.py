@@ -104,6 +104,8 @@ def test_what_is_no_video_is_refused_by_name(tmp_path):
         (empty, "an empty file"),
         (tmp_path, "a folder"),
         (tmp_path / "none.mp4", "no such file"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (text / "deep.mp4", "Not a directory"),
         (odd, "its name is not UTF-8"),
         ("/dev/video77", "no such camera"),
     ):
