@@ -65,7 +65,7 @@ def path(name: str) -> Path:
     """A face model's file, checked; raises ModelError with the remedy."""
     file = folder() / name
     if _sha256(file) != FILES[name]:
-        what = "altered" if file.exists() else "missing"
+        what = "altered" if os.access(file, os.R_OK) else "missing or not readable"
         raise ModelError(f"face model {name} is {what} in {file.parent}; fetch it with: edge-vitals models pull")
     return file
 

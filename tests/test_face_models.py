@@ -121,8 +121,14 @@ def test_a_missing_file_is_named_with_the_remedy(folder):
     with pytest.raises(ModelError) as error:
         face_models.path(NAMES[0])
     assert str(error.value) == (
-        f"face model {NAMES[0]} is missing in {folder}; fetch it with: edge-vitals models pull"
+        f"face model {NAMES[0]} is missing or not readable in {folder}; fetch it with: edge-vitals models pull"
     )  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_looked_into_is_the_same_line(monkeypatch):
+    monkeypatch.setenv("EDGE_VITALS_FACE_MODELS", "x" * 300)
+    with pytest.raises(ModelError, match="missing or not readable"):
+        face_models.path(NAMES[0])
 
 
 def test_where_they_lie(tmp_path, monkeypatch):
