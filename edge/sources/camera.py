@@ -169,6 +169,8 @@ class Camera:
             self._opening = Opening(self._opened)
             if (capture := self._opening.wait(_OPEN_S)) is not None:
                 return capture
+        if "://" in str(self._device):  # whose name is asked for longer than an address is waited for
+            raise SourceError(f"{self._shown}: no answer for {_OPEN_S:g} s", "camera_unreachable")
         raise SourceError(f"{self._shown}: opening it hangs in its driver; unplug it and plug it in", "camera_silent")
 
     def _read_live(self, grabber: Grabber) -> list[Block]:

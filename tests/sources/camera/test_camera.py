@@ -250,7 +250,14 @@ def test_a_grab_that_returns_after_its_camera_was_given_up_leaves_nothing(monkey
     source.close()
 
 
-def test_an_opening_that_hangs_is_a_lost_camera_and_is_not_tried_beside_itself(monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "said", "fault"),
+    [
+        (0, "0: opening it hangs in its driver", "camera_silent"),
+        ("rtsp://cam/1", "rtsp://cam/1: no answer for 0.01 s", "camera_unreachable"),
+    ],
+)
+def test_an_opening_that_hangs_is_a_lost_camera_and_is_not_tried_beside_itself(monkeypatch, device, said, fault):
     """Its thread goes round, so the program is not started anew for it."""
     late, calls, hold = FakeCapture([]), [], threading.Event()
 
@@ -261,12 +268,12 @@ def test_an_opening_that_hangs_is_a_lost_camera_and_is_not_tried_beside_itself(m
 
     monkeypatch.setattr(camera, "open_capture", opened)
     monkeypatch.setattr(camera, "_OPEN_S", 0.01)
-    source = camera.build(name="cam", clock=SystemClock(), device=0)
+    source = camera.build(name="cam", clock=SystemClock(), device=device)
     for _ in range(3):
-        with pytest.raises(SourceError, match="opening it hangs in its driver") as lost:
+        with pytest.raises(SourceError, match=said) as lost:
             source.open()
         source.close()
-    assert (len(calls), lost.value.fault) == (1, "camera_silent")
+    assert (len(calls), lost.value.fault) == (1, fault)
     hold.set()
     assert late.hold.wait(20.0), "what comes too late is let go of"
     new = FakeCapture([FRAME])
