@@ -2,8 +2,8 @@
 
 Detection (BlazeFace) twice a second, the mesh on the tracked crop ten times a second, region means on raw pixels of
 every frame. Landmarks are smoothed hard while the face is still, since jumping regions look like a pulse. The face in
-view is kept: when another one takes its place, beside it or from one frame to the next, it is said (``moved``) before
-it is followed.
+view is kept: when another one takes its place, beside it or from one frame to the next, or stands so near that it may,
+it is said (``moved``) before it is followed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.dsp.face.boxes import FULL_RANGE, SHORT_RANGE, Face, faces
+from edge.dsp.face.boxes import FULL_RANGE, SHORT_RANGE, Face, faces, overlap
 from edge.dsp.face.columns import AREAS, COLUMNS
 from edge.dsp.face.cut import SIDE, FaceCut
 from edge.dsp.face.regions import REGIONS, background_boxes, yaw_pitch_deg
@@ -144,25 +144,27 @@ class FaceRoi:
         return np.asarray(self._cv2.convertScaleAbs(image, alpha=min(_MOST_GAIN, _LIT / max(mean, 1.0))))
 
     def _follow(self, found: list[Face]) -> None:
-        """Keep to the face there was; take the largest when it is gone, and say so."""
+        """Keep to the face there was; take the largest when it is gone, and say so. Beside one that overlaps it, it cannot
+        be known which of the two is followed: who walks by slowly takes it along."""
         self._seen = len(found)
-        before = self._face
         if not found:
             self._missed += 1
             if self._missed >= _LOST_AFTER:
                 self._let_go()
             return
         self._missed = 0
-        if before is not None:
-            near = min(found, key=lambda f: _distance(f, before))
-            if _distance(near, before) <= _SAME * before.w:
-                self._face = near
-                return
-        self._face = max(found, key=lambda f: f.area)
-        self._landmarks = self._centre = None
-        self._masks = {}
-        self._meshed_at = -np.inf
-        if before is not None or self._had_one:  # who comes after a face that was gone may be somebody else
+        before = self._face
+        kept = None if before is None else min(found, key=lambda f: _distance(f, before))
+        if before is not None and kept is not None and _distance(kept, before) <= _SAME * before.w:
+            self._face = kept
+        else:
+            kept = self._face = max(found, key=lambda f: f.area)
+            self._landmarks = self._centre = None
+            self._masks = {}
+            self._meshed_at = -np.inf
+            if before is not None or self._had_one:  # who comes after a face that was gone may be somebody else
+                self._moved_for = _MOVED_FRAMES
+        if any(overlap(kept, other) for other in found if other is not kept):
             self._moved_for = _MOVED_FRAMES
 
     def _let_go(self) -> None:

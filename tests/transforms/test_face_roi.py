@@ -71,6 +71,24 @@ def test_another_face_in_the_same_place_is_told_with_its_second_frame(roi):
     assert seen["present"].all()
 
 
+def test_a_visitor_who_walks_by_slowly_and_takes_the_face_along_is_told(roi):
+    """From before the face in bed to beside it, 0.15 of a face's width from one detection to the next."""
+    scene = Scene(width=320, height=240)
+    bed = np.pad(next(frames(scene, 1.0)), ((0, 0), (0, 160), (0, 0)), mode="edge")
+    head = next(frames(Scene(width=320, height=240, skin="light", seed=3), 1.0))[:, 100:220]
+    roi.reset()
+    found = []
+    for i in range(120):
+        picture = bed.copy()
+        picture[:, 100 + i : 220 + i] = head
+        found.append(roi(Block("cam/video", i, i / 20.0, 20.0, picture[None])).data[0])
+    seen = {name: np.array(found)[:, k] for k, name in enumerate(COLUMNS)}
+    assert seen["faces"].max() == 2
+    assert 480 * (seen["x"] + seen["w"] / 2)[-1] == pytest.approx(160 + 120, abs=20), "the visitor is followed"
+    apart = np.flatnonzero(seen["faces"] == 2)[0]
+    assert seen["moved"][apart : apart + 30].all()
+
+
 def test_a_lamp_that_is_turned_down_leaves_the_face_the_same(roi):
     assert rows(roi, Scene(), 1.0)["moved"].sum() == 0
     assert rows(roi, Scene(light=0.4), 1.0, fresh=False)["moved"].sum() == 0

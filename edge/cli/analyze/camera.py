@@ -24,7 +24,7 @@ WHY = {
     "warming_up": "less than the ten seconds that a rate needs",
     "too_short": "less than the ten seconds that a rate needs",
     "no_face": "no face in view",
-    "face_moved": "the face moved or went away; who came after may be somebody else",
+    "face_moved": "the face moved, went away or overlapped with another; who came after may be somebody else",
     "too_dark": "too dark",
     "static_image": "the picture does not change, or comes again: a photo, or a frozen stream",
     "flicker": "the light flickers as strongly as the skin: nothing can be told apart",

@@ -78,12 +78,13 @@ def faces(
             float(left_top[0]), float(left_top[1]), float(size[0]), float(size[1]), float(s),
             ((float(eyes[0, 0]), float(eyes[0, 1])), (float(eyes[1, 0]), float(eyes[1, 1]))),
         )  # fmt: skip
-        if all(_iou(face, other) < _SAME_FACE_IOU for other in found):
+        if all(overlap(face, other) < _SAME_FACE_IOU for other in found):
             found.append(face)
     return found
 
 
-def _iou(a: Face, b: Face) -> float:
+def overlap(a: Face, b: Face) -> float:
+    """Area that the boxes of two faces have in common over that of both, 0 to 1."""
     width = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
     height = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
     if width <= 0 or height <= 0:
