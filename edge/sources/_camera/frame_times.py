@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _CUT_S = 10.0  # a step so long is a cut, not a pause
-_BACK_S = 1.0  # and so is one so far back
+_BACK_S = 0.25  # and so is one so far back: steps of the nominal rate, which may be another, went on for too long
 _UNTIMED = 10
 
 
