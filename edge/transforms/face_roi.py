@@ -123,9 +123,8 @@ class FaceRoi:
         size = net.shape[1]
         height, width = frame.shape[:2]
         scale = max(height, width) / size
-        small = self._cv2.resize(
-            frame, (round(width / scale), round(height / scale)), interpolation=self._cv2.INTER_AREA
-        )
+        fits = (max(1, round(width / scale)), max(1, round(height / scale)))
+        small = self._cv2.resize(frame, fits, interpolation=self._cv2.INTER_AREA)
         left, top = (size - small.shape[1]) // 2, (size - small.shape[0]) // 2
         canvas = np.zeros((1, size, size, 3), np.float32)
         canvas[0, top : top + small.shape[0], left : left + small.shape[1]] = self._lit(small)[:, :, ::-1] / 127.5 - 1.0

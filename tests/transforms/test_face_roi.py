@@ -103,7 +103,7 @@ def test_a_frozen_picture_does_not_change_and_a_dark_one_is_dark(roi):
     assert dark.data[0, COLUMNS.index("brightness")] == 0.0
 
 
-@pytest.mark.parametrize("size", [(480, 640), (360, 640), (639, 361), (240, 320), (1280, 720)])
+@pytest.mark.parametrize("size", [(480, 640), (360, 640), (639, 361), (240, 320), (1280, 720), (32, 9000)])
 def test_odd_and_upright_frames_are_taken(roi, size):
     frame = np.zeros((*size, 3), np.uint8)
     roi.reset()
