@@ -229,6 +229,9 @@ class Camera:
         if min(frame.shape[:2]) < _MIN_SIDE:
             told = f"{self._shown}: frames of {frame.shape[1]} x {frame.shape[0]} pixels are too small"
             raise SourceError(told, "camera_small")
+        if frame.shape[2] != 3:
+            wanted = "videoconvert ! video/x-raw,format=BGR ! appsink"
+            raise SourceError(f"{self._shown}: frames of 2 channels, as YUYV has; end the pipeline in {wanted}")
         self.counters["frames"] += 1
         self._taken += 1
         if cut or self._shape != frame.shape[:2]:

@@ -207,6 +207,15 @@ def live(monkeypatch, frames, clock, **kw):
     return camera.build(name="cam", clock=clock, device=0, **kw), capture
 
 
+def test_frames_that_a_pipeline_did_not_convert_are_refused(monkeypatch):
+    source, capture = live(monkeypatch, [np.zeros((48, 64, 2), np.uint8)], SystemClock())
+    source.open()
+    with pytest.raises(SourceError, match=r"2 channels.*videoconvert"):
+        source.read()
+    capture.hold.set()
+    source.close()
+
+
 def test_a_live_camera_that_hangs_is_lost_and_closing_is_bounded(monkeypatch):
     clock = ManualClock()
     source, capture = live(monkeypatch, [FRAME], clock)
