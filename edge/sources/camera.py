@@ -178,7 +178,7 @@ class Camera:
         self.counters["dropped"] += dropped
         now = self._clock.now()
         if not got:
-            if now - self._last_frame > self._silence_s:
+            if now - max(self._last_frame, grabber.due) > self._silence_s:
                 told = f"{self._shown}: no frame for {self._silence_s:g} s; is the camera connected?"
                 raise SourceError(told, "camera_silent")
             return []

@@ -7,6 +7,7 @@ camera and leaves nothing behind for the next opening, neither an old frame nor 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections import deque
 
@@ -25,6 +26,7 @@ class Grabber:
 
     times: of a recording, whose frames are stamped by its own clock and not handed on before their time; without it a
     frame's time is right after the grab. failed: what the driver said where the stream ended by its failure, else "".
+    due: when the last frame of a recording is or was to be handed on, s.
     """
 
     def __init__(self, capture: Capture, clock: Clock, times: FrameTimes | None = None) -> None:
@@ -33,7 +35,7 @@ class Grabber:
         self._arrived = threading.Condition()
         self._stop = threading.Event()
         self._dropped = 0
-        self.failed = ""
+        self.failed, self.due = "", -math.inf
         self._thread = threading.Thread(target=self._grab, name="edge-camera", daemon=True)
         self._thread.start()
 
@@ -61,9 +63,9 @@ class Grabber:
             t, cut = self._clock.now(), False
             if self._times is not None and frame is not None:
                 own, cut = self._times.next(self._capture.time_s())
-                while (early_s := start + own - self._clock.now()) > 0 and not self._stop.wait(min(early_s, _JOIN_S)):
+                t = self.due = start + own
+                while (early_s := t - self._clock.now()) > 0 and not self._stop.wait(min(early_s, _JOIN_S)):
                     pass
-                t = start + own
             going_on = self._put(frame, t, cut)
         with contextlib.suppress(Exception):  # here, since a driver dies of a release in the midst of a read
             self._capture.release()

@@ -188,6 +188,30 @@ def test_a_recording_at_an_address_plays_by_its_own_times(video):
     assert times[-1] - times[0] > 0.7
 
 
+def test_a_pause_in_a_recording_at_an_address_is_no_silence(monkeypatch):
+    """It was opened again after 3 s, and its first seconds came for ever."""
+    times = [0.0, 5.0]
+
+    class Paused(FakeCapture):
+        frames = 2
+
+        def time_s(self):
+            return times.pop(0)
+
+    clock, capture = ManualClock(), Paused([FRAME, FRAME])
+    monkeypatch.setattr(camera, "open_capture", lambda *a: capture)
+    monkeypatch.setattr(camera, "_WAIT_S", 0.0)
+    source = camera.build(name="cam", clock=clock, device="http://recorder/1")
+    source.open()
+    while source._grabber.due < 5.0:
+        pass
+    assert [b.t0 for b in source.read()] == [0.0]
+    clock.advance(4.9)
+    assert source.read() == []
+    capture.hold.set()
+    source.close()
+
+
 def test_frames_that_are_too_small_are_refused(tmp_path):
     path = tmp_path / "tiny.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 30, (16, 16))
