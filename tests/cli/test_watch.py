@@ -17,6 +17,7 @@ from whole_program import running
 
 ROOT = "vitals/dev"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+H_AGO = (NOW - timedelta(hours=1)).isoformat()
 
 
 def stamp(**more):
@@ -125,6 +126,53 @@ def without(index, key):
 )
 def test_a_broken_device_fails_in_that_respect(messages, check):
     assert check in grade(messages)
+
+
+@pytest.mark.parametrize(
+    ("topic", "fields", "check"),
+    [
+        ("", {"v": 2}, "payload"),
+        ("", {"mono": "5"}, "payload"),
+        ("", {"boot": None}, "payload"),
+        ("", {"clock_synced": "yes"}, "payload"),
+        ("", {"t": "2026-01-02T03:04:05"}, "payload"),
+        ("status", {"models": []}, "status"),
+        ("reading", {"seq": "1"}, "reading"),
+        ("reading", {"quality": 7}, "reading"),
+        ("reading", {"value": [61.0]}, "reading"),
+        ("reading", {"value": True}, "reading"),
+        ("reading", {"value": 61.0, "reason": "because"}, "reading value"),
+        ("reading", {"value": None, "reason": ["motion"]}, "reading value"),
+        ("event", {"seq": "1"}, "event"),
+        ("event", {"priority": "urgent"}, "event"),
+        ("event", {"kind": None}, "event"),
+        ("event", {"occurrence": ""}, "event"),
+        ("event", {"since": "yesterday"}, "event"),
+        ("event", {"published": 5}, "event"),
+        ("event", {"delay_s": -1.0}, "event"),
+        ("event", {"historical": "no"}, "event"),
+        ("event", {"id": "bed2/af"}, "event"),
+        ("event", {"t": H_AGO}, "event"),
+        ("alarm", {"priority": "urgent"}, "alarm"),
+        ("alarm", {"id": "bed1/brady"}, "alarm"),
+    ],
+)
+def test_a_field_that_holds_what_it_must_not_fails(topic, fields, check):
+    sent = [(t, {**old, **fields} if topic in t else old, *how) for t, old, *how in GOOD]
+    assert check in grade(sent)
+
+
+def test_infinity_is_no_number_however_it_is_written():
+    grader = Grader(ROOT, "ha")
+    payload = json.dumps(reading(value=5)).replace(": 5,", ": 1e999,", 1).encode()
+    assert b"1e999" in payload
+    grader.feed(f"{ROOT}/bed1/reading/ppg.hr", payload, retain=False, qos=0, arrival=NOW.timestamp())
+    assert any(v.check == "reading" and v.state == "FAIL" for v in grader.verdicts())
+
+
+def test_an_event_that_says_it_is_late_may_be():
+    sent = [(t, {**m, "t": H_AGO, "historical": True} if t == "bed1/event" else m, *how) for t, m, *how in GOOD]
+    assert grade(sent) == set()
 
 
 @pytest.mark.parametrize(("ahead_s", "state"), [(0, "ok"), (120, "skip")])

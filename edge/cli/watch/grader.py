@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from math import inf
 from statistics import median
 from typing import Any
 
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grade_discovery import faults_of
+from edge.cli.watch.grade_fields import ALARM, EVENT, READING, STAMP, STATUS, WILL, known, unix, wrong
 from edge.plain import object_of
-from edge.types import PRESENCES, REASONS, SOURCE_STATES
+from edge.types import SOURCE_STATES
 
 MAX_AGE_S = 30.0  # a reading older than this when it arrives is stale
 MAX_SKEW_S = 5.0
 DEAD_S = 25.0  # a device silent for so long is gone: one and a half keep-alives of 15 s, and some
 SETTLED_S = 2.0  # an alarm that changed so short ago may still be on its way to its topic
-_STAMP = ("v", "t", "mono", "boot", "clock_synced")
-_READING = ("value", "unit", "quality", "source", "model", "seq")
-_ALARM = ("id", "occurrence", "kind", "priority", "presence", "since", "text", "seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +200,9 @@ class Grader:
         if fields is None:
             self._note("payload", False, f"{topic}: not a JSON object")
             return None
-        wanted = [k for k in _STAMP if k not in fields and not (k == "t" and "connected_at" in fields)]
+        why = wrong(fields, WILL if "connected_at" in fields else STAMP)
         self._synced = self._synced and fields.get("clock_synced") is not False
-        self._note("payload", not wanted, f"{topic}: without {', '.join(wanted)}")
+        self._note("payload", not why, f"{topic}: {why}")
         return fields
 
     def _status(self, fields: dict[str, Any], qos: int, arrival: float) -> None:
@@ -215,22 +213,22 @@ class Grader:
             if state == "offline" and self.offline_at is None:
                 self.offline_at = arrival
             return
-        ok = "version" in fields and "models" in fields and qos == 1
-        self._note("status", ok and state == "online", f"state {state!r}, QoS {qos}, keys {', '.join(sorted(fields))}")
+        why = wrong(fields, STATUS)
+        ok = not why and qos == 1 and state == "online"
+        self._note("status", ok, f"state {state!r}, QoS {qos}{why and f', {why}'}")
 
     def _reading(
         self, bed: str, metric: str, fields: dict[str, Any], *, retain: bool, qos: int, arrival: float
     ) -> None:
-        lacking = [k for k in _READING if k not in fields]
-        why = "retained" if retain else f"QoS {qos}" if qos else f"without {lacking}"
-        self._note("reading", not lacking and not retain and qos == 0, f"{bed}/{metric}: {why}")
+        why = "retained" if retain else f"QoS {qos}" if qos else wrong(fields, READING)
+        self._note("reading", not why, f"{bed}/{metric}: {why}")
         value, reason = fields.get("value"), fields.get("reason")
-        known = value is not None or reason in REASONS
-        self._note("reading value", known, f"{bed}/{metric}: null with reason {reason!r}")
+        what = "null" if value is None else "a value"
+        self._note("reading value", known(value, reason), f"{bed}/{metric}: {what} with reason {reason!r}")
         key, boot, t = (bed, metric), str(fields.get("boot")), str(fields.get("t"))
         lane = (f"{bed}/{metric}", str(fields.get("source")))
         if not retain:
-            age = (arrival - _unix(fields.get("t")), f"{bed}/{metric}")
+            age = (arrival - unix(fields.get("t")), f"{bed}/{metric}")
             self._ages = [min([*self._ages, age]), max([*self._ages, age])]
             again = self._newest.get(lane) == (boot, t)
             self._note("reading age", not again, f"{bed}/{metric}: the reading of {t} was sent again")
@@ -244,8 +242,8 @@ class Grader:
 
     def _clock(self, fields: dict[str, Any], key: str, arrival: float) -> None:
         """A stamp made when the message was sent."""
-        skew_s = arrival - _unix(fields.get(key))
-        if abs(skew_s) != float("inf"):
+        skew_s = arrival - unix(fields.get(key))
+        if abs(skew_s) != inf:
             self._skews.append(skew_s)
 
     def _judge_skew(self) -> None:
@@ -263,15 +261,16 @@ class Grader:
             self._note("reading age", -MAX_SKEW_S <= true_s <= MAX_AGE_S, f"{what}: {true_s:.1f} s old on arrival")
 
     def _alarm(self, alarm_id: str, fields: dict[str, Any], qos: int) -> None:
-        lacking = [k for k in _ALARM if k not in fields]
-        standing = fields.get("presence") in PRESENCES and fields.get("presence") != "off"
-        what = f"presence {fields.get('presence')!r}, QoS {qos}, without {lacking}"
-        self._note("alarm", not lacking and standing and qos == 1, f"{alarm_id}: {what}")
+        why = wrong(fields, ALARM) or ("" if fields["id"] == alarm_id else f"its id is {fields['id']!r}")
+        what = f"presence {fields.get('presence')!r}, QoS {qos}{why and f', {why}'}"
+        self._note("alarm", not why and fields["presence"] != "off" and qos == 1, f"{alarm_id}: {what}")
 
     def _event(self, bed: str, fields: dict[str, Any], *, retain: bool, qos: int, arrival: float) -> None:
-        lacking = [k for k in (*_ALARM, "published", "delay_s", "historical") if k not in fields]
-        ok = not lacking and not retain and qos == 1 and fields.get("presence") in PRESENCES
-        self._note("event", ok, f"{bed}: retained {retain}, QoS {qos}, without {lacking}")
+        why = wrong(fields, EVENT) or ("" if fields["id"].startswith(f"{bed}/") else f"its id is {fields['id']!r}")
+        late_s = 0.0 if why or fields["historical"] else unix(fields["published"]) - unix(fields.get("t"))
+        why = why or (f"sent {late_s:.0f} s late, and not historical" if MAX_AGE_S < late_s < inf else "")
+        ok = not why and not retain and qos == 1
+        self._note("event", ok, f"{bed}: retained {retain}, QoS {qos}{why and f', {why}'}")
         seq, occurrence = fields.get("seq"), str(fields.get("occurrence"))
         if not isinstance(seq, int) or (occurrence, seq) in self._events:
             return  # at least once: the same again is allowed
@@ -283,10 +282,3 @@ class Grader:
             anew = epoch != before[0] and boot != before[1]  # numbers are lost with a run, never within one
             self._note("event seq", seq == before[2] + 1 or anew, f"{bed}: {before[2]} then {seq}")
         self._event_seq[bed] = (epoch, boot, seq)
-
-
-def _unix(t: Any) -> float:
-    try:
-        return datetime.fromisoformat(t).timestamp()
-    except (TypeError, ValueError):
-        return float("-inf")
