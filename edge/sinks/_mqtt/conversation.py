@@ -102,7 +102,9 @@ class Conversation:
                     "%s hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back",
                     self._options,
                 )
-        if self._flight.short and self._largest.hung_up(self._alarms.values()):
+        if not self._flight.short:
+            self._largest.lasted()
+        elif self._largest.hung_up(self._alarms.values()):
             most = self._largest.bytes
             log.error(
                 "%s hangs up on alarms of more than %d bytes; such go without their evidence", self._options, most

@@ -4,7 +4,7 @@ Pure.
 
 A connection that ends soon after it began, over and over, with an alarm on its way that is larger than any the broker
 ever took, is taken to end over that alarm. The guess makes alarms brief and leaves out what is longer and no alarm; no
-alarm is kept back for it.
+alarm is kept back for it. A bad link looks the same for a while, so it holds until a connection that lasted is over.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ class Largest:
     def taken(self, size: int) -> None:
         """The broker has an alarm of this size."""
         self._taken = max(self._taken, size)
+        self._hung_up.clear()
+
+    def lasted(self) -> None:
+        """A connection that was not short is over: what follows may be another broker, or a better link."""
+        self.bytes = None
         self._hung_up.clear()
 
     def hung_up(self, sizes: Collection[int]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -119,3 +120,19 @@ def test_an_alarm_that_is_back_by_then_is_said_as_it_is(talk):
     talk.end()
     talk.retained.say(TOPIC, b"on again")
     assert [m.payload for m in talk.connect().said.values()] == [b"on again"]
+
+
+def test_a_bad_link_takes_the_evidence_from_alarms_for_no_longer_than_it_is_bad(talk):
+    """Connections that end at once over an alarm look like a broker that takes none so long."""
+    long = replace(alarm(), evidence={"change": "raised", "recording": "x" * 900})
+    talk.retained.say(TOPIC, long)
+    for _ in range(2):
+        talk.connect()
+        talk.clock.advance(1.0)
+        talk.end()
+    brief = talk.connect()
+    assert [b"recording" in message.payload for message in brief.said.values()] == [False]
+    talk.answer(brief)
+    talk.clock.advance(60.0)
+    talk.end()
+    assert [b"recording" in message.payload for message in talk.connect().said.values()] == [True]

@@ -34,3 +34,13 @@ def test_what_still_ends_them_sets_a_lower_limit():
     one = Largest()
     assert [one.hung_up([n]) for n in (1300, 1300, 1200, 1200)] == [False, True, False, True]
     assert one.bytes == 1199
+
+
+def test_the_limit_holds_until_a_connection_that_lasted_is_over_and_what_was_taken_is_remembered():
+    one = Largest()
+    one.taken(700)
+    assert [one.hung_up([900]) for _ in range(2)] == [False, True]
+    one.lasted()
+    assert one.bytes is None
+    assert [one.hung_up([700]) for _ in range(3)] == [False] * 3
+    assert [one.hung_up([900]) for _ in range(2)] == [False, True]
