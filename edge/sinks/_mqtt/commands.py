@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 STALE_S = 30.0
 _NEEDS = ("command_id", "by")
 _MAY = ("id", "occurrence", "site", "role", "person")
-_KEPT = 256
+_KEPT = 1000  # as many as there may be answers behind a slow broker
 
 
 class CommandInbox:
@@ -48,6 +48,7 @@ class CommandInbox:
         self._replies = replies or ReplyRules(topics.root)
         # By the command itself, not by its id: two senders may use the same id, and each is answered for its own.
         self._waiting: OrderedDict[int, tuple[Command, Reply]] = OrderedDict()
+        self._told = False
 
     def message(self, message: Any) -> None:
         """One message on a command topic."""
@@ -63,15 +64,25 @@ class CommandInbox:
             known = Command(name, bed, self._clock.now(), command_id, by)
             self._tell(CommandResult(known, self._clock.now(), False, str(refused)), reply)
             return
-        self._waiting[id(command)] = (command, reply)
-        while len(self._waiting) > _KEPT:
-            self._waiting.popitem(last=False)
+        if reply.topic:
+            self._keep(command, reply)
         self._on_command(command)
 
     def answered(self, result: CommandResult) -> None:
         """What came of a command: to the bed's topic, and to the one it asked for."""
         _, reply = self._waiting.pop(id(result.command), (None, Reply()))
         self._tell(result, reply)
+
+    def _keep(self, command: Command, reply: Reply) -> None:
+        self._waiting[id(command)] = (command, reply)
+        if len(self._waiting) <= _KEPT:
+            return
+        self._waiting.popitem(last=False)
+        if not self._told:
+            self._told = True  # once: whoever sends commands so fast would fill the log, too
+            log.warning(
+                "more than %d commands wait for their turn; the oldest are answered on the bed's topic only", _KEPT
+            )
 
     def _tell(self, result: CommandResult, reply: Reply) -> None:
         payload, topic = self._payloads.result(result), self._topics.result(result.command.bed)

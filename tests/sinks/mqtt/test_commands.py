@@ -170,16 +170,25 @@ def test_a_confirmation_is_a_command_with_a_role(device, subscriber):
     assert "'role' must be a text" in answer["text"]
 
 
-def test_unanswered_commands_are_forgotten_in_time(device):
-    fields = {"by": "n", "t": now_iso()}
-    for number in range(400):
-        payload = json.dumps({**fields, "command_id": f"c{number}"}).encode()
-        device.sink._incoming.commands.message(
-            SimpleNamespace(topic="vitals/dev/bed1/cmd/ack", payload=payload, retain=False, properties=None)
-        )
-    assert len(device.commands) == 400
-    assert len(device.sink._incoming.commands._waiting) == 256
+def test_as_many_commands_as_there_may_be_answers_wait_for_theirs_where_they_asked_for_one(device, caplog):
+    inbox = device.sink._incoming.commands
+
+    def asked(numbers, properties):
+        for number in numbers:
+            payload = json.dumps({"by": "n", "t": now_iso(), "command_id": f"c{number}"}).encode()
+            topic = "vitals/dev/bed1/cmd/ack"
+            inbox.message(SimpleNamespace(topic=topic, payload=payload, retain=False, properties=properties))
+
+    asked(range(10), None)
+    assert inbox._waiting == {}, "the bed's own topic needs no remembering"
+    asked(range(1000), wanting("my/answers"))
+    assert len(inbox._waiting) == 1000
+    assert "wait for their turn" not in caplog.text
+    asked(range(1000, 1003), wanting("my/answers"))
+    assert [command.command_id for command, _ in inbox._waiting.values()] == [f"c{n}" for n in range(3, 1003)]
+    told = "more than 1000 commands wait for their turn; the oldest are answered on the bed's topic only"
+    assert caplog.messages.count(told) == 1
     for command in device.commands:
         device.sink.send(CommandResult(command, CLOCK.now(), True))
-    assert device.sink._incoming.commands._waiting == {}
+    assert inbox._waiting == {}
     assert device.sink.flush(WAIT_S)
