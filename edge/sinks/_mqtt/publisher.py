@@ -269,8 +269,10 @@ class MqttSink:
         self._stop_by = now + _LAST_WORDS_S
 
     def _said_all(self) -> bool:
-        """Whether the last words are on their way, or cannot be said in time: the broker may hold them back for a while."""
-        return self._stop_by < math.inf and (not self._retained or self._clock.now() >= self._stop_by)
+        """Whether the last words are on their way and the broker takes one more, or that cannot be in time: it may hold them
+        back for a while, or answer none."""
+        said = not self._retained and self._flight.room() > 0
+        return self._stop_by < math.inf and (said or self._clock.now() >= self._stop_by)
 
     def _leave(self, connection: Connection) -> None:
         self._conversation.end()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 
 import pytest
 
 from edge.types import Alarm, BedStatus
-from mqtt_device import CLOCK, WAIT_S, Device, Subscriber, alarm, load, online
+from mqtt_device import CLOCK, WAIT_S, Device, Scripted, Subscriber, alarm, load, online
 from tools.campaign.broker import find
 
 CONFIG = "homeassistant/device/dev/config"
@@ -119,3 +120,40 @@ def test_a_broker_that_says_it_takes_no_alarm_at_all_is_told_of_as_one_that_refu
     subscriber.wait("vitals/dev/bed1/state")
     assert device.links == [(True, ""), (False, refused)]
     assert len(device.outbox) == 1
+
+
+class OneAtATime(Scripted):
+    """Takes one message at a time (its receive maximum) and is in no hurry to answer; taken: the payloads; crowded: those
+    that came before the one ahead of them had its answer."""
+
+    def __init__(self):
+        self.taken, self.crowded, self._waiting = [], [], set()
+        super().__init__()
+
+    def _answer(self, peer, head, body):
+        if head == 0x10:
+            self.connects += 1
+            peer.sendall(b"\x20\x06\0\0\x03\x21\0\x01")
+        elif head & 0xF6 == 0x32:
+            if self._waiting:
+                self.crowded.append(body)
+            self.taken.append(body)
+            self._waiting.add(body)
+            threading.Timer(0.1, self._late, (peer, head, body)).start()
+        else:
+            super()._answer(peer, head, body)
+
+    def _late(self, peer, head, body):
+        self._waiting.discard(body)
+        super()._answer(peer, head, body)
+
+
+def test_the_good_bye_keeps_to_what_the_broker_takes_at_once(outbox):
+    """One that gets more hangs up on us and says the Last Will: that we were lost."""
+    broker = OneAtATime()
+    layout = {"bed1": {"sources": ["node", "cam"]}}
+    Device(outbox, broker.port, layout=layout, discovery_prefix="").up().sink.close()
+    broker.close()
+    assert [b'"disabled"' in one for one in broker.taken[-3:]] == [True, True, False]
+    assert b'"stopped"' in broker.taken[-1]
+    assert broker.crowded == []
