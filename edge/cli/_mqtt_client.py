@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import threading
 import time
 import uuid
@@ -67,6 +68,7 @@ class Client:
             raise ConfigError(f"--ca-file {ca_file}: cannot be read")
         self._messages: list[tuple[float, Any]] = []
         self._changed = threading.Condition()
+        self._heard = 0  # topics that were asked for and not refused, so far
         try:
             options = Options(
                 host=parts.hostname,
@@ -87,7 +89,8 @@ class Client:
         self.version = self._connection.version
 
     def subscribe(self, *topics: str) -> None:
-        self._connection.client.subscribe([(topic, 1) for topic in topics])
+        self._heard += len(topics)
+        self._connection.subscribe(*topics)
 
     def command(self, topic: str, by: str, *, response: str = "", **fields: Any) -> str:
         """Send a command; returns its id."""
@@ -105,13 +108,14 @@ class Client:
 
     def take(self, timeout_s: float) -> list[tuple[float, Any]]:
         """(Unix time of arrival, message) since the last call, after waiting at most so long for one; raises SinkError
-        when cut off."""
+        when cut off, and when the broker lets us hear nothing of what was asked for."""
         with self._changed:
             if not self._messages:
                 self._changed.wait(timeout_s)
             found, self._messages = self._messages, []
         if self._connection.lost.is_set() and not found:
             raise SinkError("the broker closed the connection")
+        self._say_deaf()
         return found
 
     def heard(self, for_s: float) -> Iterator[Any]:
@@ -123,6 +127,18 @@ class Client:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _say_deaf(self) -> None:
+        """Without a word, a device that is there would be said not to be."""
+        deaf = self._connection.deaf_to()
+        if not deaf:
+            return
+        self._heard -= len(deaf)
+        whys = ", ".join(sorted({why for _, why in deaf}))
+        text = f"the broker does not let us hear {', '.join(topic for topic, _ in deaf)} ({whys})"
+        if self._heard <= 0:
+            raise SinkError(text)
+        print(f"edge-vitals: {text}", file=sys.stderr)
 
     def _take(self, message: Any) -> None:
         with self._changed:

@@ -201,6 +201,7 @@ class Connection:
         for name in ("on_connect", "on_disconnect", "on_subscribe", "on_message", "on_publish"):
             setattr(self.client, name, None)
         vars(self.client).pop("loop_forever", None)
+        self._on_lost = None
 
 
 def hang_up(client: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -359,6 +360,29 @@ def test_no_broker_and_no_device_are_one_line(capsys, mosquitto):
     assert main(["watch", "--broker", "http://x"]) == 2
     assert main(["watch", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--grade", "1"]) == 1
     assert "no device below vitals/" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["watch", "--seconds", "9"], ["watch", "--grade", "9"], ["watch", "--device", "own", "--grade", "9"], ["drill"]],
+)
+def test_a_broker_that_lets_nobody_hear_is_not_said_to_have_no_device(no_subscribers, capsys, command):
+    assert main([*command, "--broker", f"mqtt://127.0.0.1:{no_subscribers.port}"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.fullmatch(r"edge-vitals: the broker does not let us hear vitals/.* \(not authorized\)\n", said.err)
+
+
+def test_what_a_broker_does_not_let_us_hear_of_several_topics_is_said_once(mosquitto, monkeypatch, capsys):
+    client = Client(f"mqtt://127.0.0.1:{mosquitto.port}", None)
+    try:
+        refused = iter([[("homeassistant/x", "not authorized")]])
+        monkeypatch.setattr(client._connection, "deaf_to", lambda: next(refused, []))
+        client.subscribe("vitals/dev/#", "homeassistant/x")
+        assert [client.take(0.0), client.take(0.0)] == [[], []]
+    finally:
+        client.close()
+    assert capsys.readouterr().err == "edge-vitals: the broker does not let us hear homeassistant/x (not authorized)\n"
 
 
 def test_a_device_that_is_not_there_is_said_with_those_that_are(device, capsys):
