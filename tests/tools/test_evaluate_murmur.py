@@ -92,6 +92,17 @@ def test_recordings_of_one_patient_are_judged_together_and_those_of_nobody_by_th
     assert float(rows["loud.wav"]["p_murmur"]) < float(rows["loud.wav"]["p_alone"])
 
 
+def test_a_recording_that_is_listed_twice_counts_once(evaluate: ModuleType, tmp_path: Path) -> None:
+    for name, murmur in (("loud", True), ("clear", False)):
+        write_wav(tmp_path / f"{name}.wav", heart(murmur, 8.0))
+    said = []
+    for listed in ("loud.wav,p1\nclear.wav,p1\n", "loud.wav,p1\nclear.wav,p1\nclear.wav,p1\nclear.wav,p1\n"):
+        (tmp_path / "labels.csv").write_text(f"path,patient\n{listed}", encoding="utf-8")
+        assert evaluate.main(["murmur", "--data", str(tmp_path), "--out", str(tmp_path / "p.csv")]) == 0
+        said.append((rows_of(tmp_path / "p.csv"), rows_of(tmp_path / "p.patients.csv")))
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("task", ["rhythm", "pulse", "alarms"])
 def test_a_damaged_archive_is_one_line(
     evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], task: str

@@ -86,12 +86,12 @@ def hear(path: Path, model: Model, calibration: Calibration) -> Verdict:
 
 
 def by_patient(rows: list[dict[str, str]]) -> dict[str, list[str]]:
-    """The recordings of every patient that labels.csv names."""
-    people: dict[str, list[str]] = {}
+    """The recordings of every patient that labels.csv names, each once however often it is listed."""
+    people: dict[str, dict[str, None]] = {}
     for row in rows:
         if row.get("patient"):
-            people.setdefault(row["patient"], []).append(row["path"])
-    return people
+            people.setdefault(row["patient"], {})[row["path"]] = None
+    return {patient: list(paths) for patient, paths in people.items()}
 
 
 def together(
