@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not options.data.exists():
             raise ConfigError(f"--data {options.data}: no such file or folder")
-        if options.out is not None and not options.out.parent.is_dir():
-            raise ConfigError(f"--out {options.out}: no such folder: {options.out.parent}")
+        if options.out is not None:
+            _can_be_written(options.out, options.data)
         task = importlib.import_module(f"evaluation.{options.task}")
         return int(task.run(options.data, options.out, variant))
     except (ConfigError, ModelError) as error:
@@ -49,6 +50,21 @@ def main(arguments: list[str] | None = None) -> int:
     except EdgeVitalsError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"evaluate: {error.filename or options.out}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _can_be_written(out: Path, data: Path) -> None:
+    """Said before the work, not after it; raises ConfigError."""
+    from edge.types import ConfigError
+
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: {'a folder' if out.is_dir() else 'no such folder'}")
+    if out.exists() and out.samefile(data):
+        raise ConfigError(f"--out {out}: the data itself")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise ConfigError(f"--out {out}: no permission to write there")
 
 
 def progress(done: int, total: int, what: str) -> None:

@@ -39,7 +39,7 @@ def test_every_file_has_its_row_whatever_its_name(evaluate: ModuleType, tmp_path
     ("table", "out", "said"),
     [
         (b"file\nx.mp4\n", "p.csv", "labels.csv: no column named path"),
-        (b"path\n\xe4.mp4\n", "p.csv", "labels.csv: cannot be read as a table in UTF-8"),
+        (b"path\n\xe4.mp4\n", "p.csv", "labels.csv: cannot be read as a table of UTF-8"),
         (b"path\nx.mp4\n", "none/p.csv", "no such folder"),
     ],
 )

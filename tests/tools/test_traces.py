@@ -58,6 +58,6 @@ def test_a_fingertip_is_found_however_deep_and_one_without_intervals_is_told(tmp
 
 def test_without_any_recording_it_is_no_score(tmp_path):
     (tmp_path / "text.npz").write_text("none")
-    for data, said in ((tmp_path, "nor folders with PPG.csv"), (tmp_path / "text.npz", "not an NPZ")):
+    for data, said in ((tmp_path, "no recordings in it"), (tmp_path / "text.npz", "not an NPZ")):
         with pytest.raises(ConfigError, match=said):
             run(data, None, None)

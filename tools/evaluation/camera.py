@@ -6,7 +6,7 @@ import csv
 import sys
 from pathlib import Path
 
-from evaluation._labels import labelled
+from evaluation._labels import listed
 
 VIDEO = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg"}
 
@@ -43,7 +43,6 @@ def run(data: Path, out: Path, variant: str | None) -> int:
 
 def clips(data: Path) -> list[str]:
     """Every video below the folder, relative to it: those of labels.csv in its order, then the others."""
-    labels = data / "labels.csv"
-    listed = [row["path"] for row in labelled(labels)] if labels.exists() else []
+    named = list(dict.fromkeys(row["path"] for row in listed(data)))
     found = sorted(str(p.relative_to(data)) for p in data.rglob("*") if p.suffix.lower() in VIDEO and p.is_file())
-    return listed + [path for path in found if path not in listed]
+    return named + [path for path in found if path not in named]

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from evaluation._labels import labelled
+from evaluation._labels import listed
 
 from edge import inference
 from edge.analyzers import murmur
@@ -58,12 +58,13 @@ def run(data: Path, out: Path, variant: str | None) -> int:
 
 def read_rows(data: Path) -> list[dict[str, str]]:
     """Rows of labels.csv, or one with ``path`` for every sound file below the folder."""
-    table = data / "labels.csv"
-    if table.exists():
-        return labelled(table)
+    if data.is_file():
+        raise ConfigError(f"--data {data}: a file: give the folder that it is in")
+    if rows := listed(data):
+        return rows
     found = sorted(p for p in data.rglob("*") if p.suffix.lower() in SOUNDS)
     if not found:
-        raise ConfigError(f"{data}: neither labels.csv nor sound files")
+        raise ConfigError(f"{data}: neither recordings in a labels.csv nor sound files")
     return [{"path": p.relative_to(data).as_posix()} for p in found]
 
 
@@ -71,9 +72,11 @@ def hear(path: Path, model: Model, calibration: Calibration) -> Verdict:
     """One recording through the analyzer; a file that is missing or no sound raises ConfigError naming it."""
     import soundfile
 
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
     try:
         samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, TypeError) as error:  # TypeError: of sound without a header
         raise ConfigError(f"{path}: cannot be read as sound ({error})") from error
     if len(samples) == 0:
         return Verdict(None, "unknown", 0.0, 0, None, "too_short")

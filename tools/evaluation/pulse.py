@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from evaluation._archive import arrays
+from evaluation._labels import listed
 from numpy.typing import NDArray
 
 from edge import inference
@@ -29,19 +30,18 @@ HEADER = ("path", "window", "bpm", "sd", "quality", "reason")
 def run(data: Path, out: Path, variant: str | None) -> int:
     """Write ``out``; prints coverage and computing time."""
     models = {name: inference.load(name, variant=variant) for name in ("motion", "pulse")}
-    paths = sorted(data.rglob("*.npz")) if data.is_dir() else [data]
-    if not paths:
+    named = recordings(data) if data.is_dir() else {data.name: data}
+    if not named:
         raise ConfigError(f"{data}: no NPZ files")
     began, seconds, written, answered = time.process_time(), 0.0, 0, 0
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        for path in paths:
-            name = path.relative_to(data).as_posix() if data.is_dir() else path.name
+        for name, path in named.items():
             try:
                 readings, span_s, windows = follow(path, models.__getitem__)
             except ConfigError as error:
-                if len(paths) == 1:
+                if len(named) == 1:
                     raise
                 print(f"pulse: {error}", file=sys.stderr)
                 readings, span_s, windows = {}, 0.0, 1
@@ -52,11 +52,17 @@ def run(data: Path, out: Path, variant: str | None) -> int:
             answered += sum(row[2] != "" for row in rows)
     spent = time.process_time() - began
     print(
-        f"pulse: {written} windows of {len(paths)} recordings, {answered / max(1, written):.3f} answered; "
+        f"pulse: {written} windows of {len(named)} recordings, {answered / max(1, written):.3f} answered; "
         f"{spent / max(seconds, 1e-9) * 3600:.1f} s of computing per hour of signal at one reading every {HOP_S:g} s",
         file=sys.stderr,
     )
     return 0
+
+
+def recordings(folder: Path) -> dict[str, Path]:
+    """By name: those of labels.csv in its order, then every other NPZ below the folder."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.npz"))
+    return {name: folder / name for name in (*(row["path"] for row in listed(folder)), *found)}
 
 
 def table(name: str, readings: dict[int, Reading], windows: int) -> list[list[str]]:
@@ -81,10 +87,10 @@ def follow(
     every so many s, the first time so many s after the start; None loses nothing.
     """
     found, rate_hz = arrays(path, ("ppg", "acc?", "bpm?"), "ppg 2 x n, acc 3 x n, fs")
-    try:
-        signals = {key: np.atleast_2d(x).T.astype(np.float64) for key, x in found.items()}
-    except ValueError as error:
-        raise ConfigError(f"{path}: not numbers: {error}") from None
+    signals = {key: np.atleast_2d(x).T.astype(np.float64) for key, x in found.items() if key != "bpm"}
+    for key, x in signals.items():
+        if x.ndim != 2 or x.shape[1] > len(x) > 1:
+            raise ConfigError(f"{path}: {key} must be (channels, samples), not {found[key].shape}")
     ppg, acc = signals["ppg"], signals.get("acc")
     analyzer = pulse.build(hop_s=HOP_S, models=models)
     lane = Lane(bed="bed", source="file", primary="ppg", analyzers={"pulse": analyzer})
@@ -93,7 +99,7 @@ def follow(
     for a in range(0, len(ppg), step):
         for at in arrived(np.arange(a, min(a + step, len(ppg))), rate_hz, gap):
             first, piece = int(at[0]), slice(int(at[0]), int(at[-1]) + 1)
-            if acc is not None:
+            if acc is not None and first < len(acc):
                 lane.feed(Block("file/acc", first, first / rate_hz, rate_hz, acc[piece].copy()))
             readings += lane.feed(Block("file/ppg", first, first / rate_hz, rate_hz, ppg[piece].copy()))
     readings += lane.finish()
@@ -101,7 +107,7 @@ def follow(
         raise faults[0].error
     by_window = {round((r.t - SPAN_S) / HOP_S): r for r in readings if r.t >= SPAN_S - 1e-6}
     span_s = len(ppg) / rate_hz
-    windows = len(signals["bpm"]) if "bpm" in signals else max(0, int((span_s - SPAN_S) / HOP_S) + 1)
+    windows = found["bpm"].size if "bpm" in found else max(0, int((span_s - SPAN_S) / HOP_S) + 1)
     return by_window, span_s, windows
 
 

@@ -52,7 +52,7 @@ def read(data: Path) -> tuple[NDArray[Any], float, NDArray[Any] | None]:
     """Windows, their rate, and whose each is where the file says so; ConfigError where it is not of the layout."""
     found, rate_hz = arrays(data, ("ppg", "subject?"), "ppg (n, samples) and fs")
     windows, person = found["ppg"], found.get("subject")
-    if windows.ndim != 2 or not len(windows):
+    if windows.ndim != 2 or not windows.size:
         raise ConfigError(f"{data}: ppg must be (n, samples)")
     if person is not None and (person.shape != windows.shape[:1] or _unnamed(person)):
         raise ConfigError(f"{data}: subject must name one person for each of the {len(windows)} windows of ppg")

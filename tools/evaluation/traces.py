@@ -24,10 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.types import ConfigError
+
 Floats = NDArray[np.float64]
 WINDOW_S, HOP_S, RATE_HZ = 10.0, 1.0, 30.0
 SPEEDS = (1.0, 1.6, 0.67)
 MAX_AHEAD_S = 4.0
+_LAYOUT = "an NPZ of NAME_pred with NAME_label, or a folder of NAME/PPG.csv with NAME/RR.txt"
 Truth = Callable[[float, float], dict[str, float] | None]
 Recording = tuple[str, Floats, Truth]
 WHITENING = {"deepphys": 0.7, "welltory": 0.5}
@@ -36,14 +39,10 @@ WHITENING = {"deepphys": 0.7, "welltory": 0.5}
 
 def run(data: Path, out: Path | None, variant: str | None) -> int:  # noqa: ARG001 - no network takes part
     """Score one NPZ of waveforms or one folder of fingertip recordings."""
-    from edge.types import ConfigError
-
     share = WHITENING["deepphys" if data.is_file() else "welltory"]
     recordings = _deepphys(data) if data.is_file() else _welltory(data)
     if not recordings:
-        raise ConfigError(
-            f"--data {data}: neither an NPZ of NAME_pred and NAME_label nor folders with PPG.csv and RR.txt"
-        )
+        raise ConfigError(f"--data {data}: no recordings in it: it takes {_LAYOUT}")
     figures: dict[str, Any] = {"recordings": len(recordings)}
     rows: list[tuple[str, float, float, float]] = []
     for speed in SPEEDS:
@@ -126,13 +125,11 @@ def _told(name: str) -> Iterator[None]:
 
 
 def _deepphys(path: Path) -> list[Recording]:
-    from edge.types import ConfigError
-
     try:
         with np.load(path) as file:
             arrays = dict(file)
     except Exception as error:
-        raise ConfigError(f"{path}: not an NPZ ({' '.join(str(error).split())[:80]})") from None
+        raise ConfigError(f"--data {path}: not an NPZ ({' '.join(str(error).split())[:80]})") from None
     found: list[Recording] = []
     for name in (key.removesuffix("_pred") for key in arrays if key.endswith("_pred")):
         with _told(f"{path}: {name}"):
