@@ -119,6 +119,28 @@ def test_a_pulse_recording_that_is_listed_and_missing_has_a_row(
     assert "none.npz" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("rate_hz", "seconds"), [(125.0, 24.0), (62.4725, 30.0), (31.3, 30.0), (125.0, 20.5)])
+def test_an_alarm_is_judged_by_what_lies_right_before_it(
+    evaluate: ModuleType, tmp_path: Path, rate_hz: float, seconds: float
+) -> None:
+    """A second earlier the pulse would not have stopped for long enough."""
+    wave = pulse_wave(seconds, rate_hz, stops_s=55.2)
+    np.savez(tmp_path / "a.npz", pleth=wave[None], record=["a"], fs=rate_hz)
+    assert evaluate.main(["alarms", "--data", str(tmp_path / "a.npz"), "--out", str(tmp_path / "p.csv")]) == 0
+    (row,) = rows_of(tmp_path / "p.csv")
+    assert (row["reason"], row["asystole"]) == ("no_pulse", "1")
+
+
+def test_a_record_of_under_a_second_keeps_its_row(evaluate: ModuleType, tmp_path: Path) -> None:
+    for samples in (0, 1, 124):
+        np.savez(tmp_path / "a.npz", pleth=np.zeros((2, samples)), record=["a", "b"], fs=125)
+        assert evaluate.main(["alarms", "--data", str(tmp_path / "a.npz"), "--out", str(tmp_path / "p.csv")]) == 0
+        assert [(r["record"], r["reason"]) for r in rows_of(tmp_path / "p.csv")] == [
+            ("a", "too_short"),
+            ("b", "too_short"),
+        ]
+
+
 def test_traces_of_another_layout_are_no_score(
     evaluate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
