@@ -25,7 +25,6 @@ from edge.types import Analyzer, Block, Reading, Transform, Window
 from edge.window import Windower
 
 COMPANION_WAIT_S = 0.25
-_KEEP_SLACK_S = 2.0
 _SILENT_S = 3.0
 
 
@@ -79,7 +78,8 @@ class Lane:
             if not (analyzer.hop_s > 0 and analyzer.window_s > 0):
                 raise ValueError(f"analyzer {name}: window_s and hop_s are above 0")
             self._schedules.append(_Schedule(name, analyzer, companions=kinds[1:]))
-        keep_s = max((s.analyzer.window_s for s in self._schedules), default=1.0) + COMPANION_WAIT_S + _KEEP_SLACK_S
+        longest_s = max((s.analyzer.window_s for s in self._schedules), default=1.0)
+        keep_s = longest_s + COMPANION_WAIT_S + _SILENT_S  # a hop that fell into a hole looks back from before it
         kinds_used = {primary, *(kind for s in self._schedules for kind in s.companions)}
         self._windowers = {kind: Windower(keep_s=keep_s) for kind in sorted(kinds_used)}
         self._epochs: dict[str, int] = {}

@@ -102,6 +102,19 @@ def test_hops_go_on_through_a_hole(chunk):
 
 
 @pytest.mark.parametrize("chunk", [1, 10, 100])
+@pytest.mark.parametrize("ahead", ["ppg", "acc"])
+def test_a_window_that_ended_in_a_hole_is_whole_before_it(ahead, chunk):
+    """Whichever stream comes again first: of both the newest samples are nearly 3 s ahead of the window's end."""
+    lost = range(2490, 2780)
+    ppg = blocks(LONG, chunk=chunk, lost=lost)
+    acc = blocks(LONG, stream="node/acc", chunk=chunk, lost=lost)
+    feed = sorted([*ppg, *acc], key=lambda b: (b.t0, b.kind != ahead))
+    readings = run(lane(Echo(streams=("ppg", "acc?"), window_s=16.0)), feed)
+    (hop,) = [r for r in readings if r.t == 25.0]
+    assert {kind: n for kind, (n, _) in hop.detail["companions"].items()} == {"ppg": 1590, "acc": 1590}
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 100])
 def test_nothing_is_said_afterwards_of_a_long_silence(chunk):
     """What would be said of it when the stream is back is old news: to the alarms, and of whether this machine keeps up."""
     two = lane(Echo(hop_s=1.0), Echo(hop_s=2.5, window_s=5.0))
