@@ -170,17 +170,14 @@ def _tolerance_bpm(a: float, b: float) -> float:
 
 
 def _agreement(rates: Mapping[str, float], weights: Mapping[str, float]) -> tuple[list[str], bool]:
-    """The heaviest group of lanes whose neighbours in rate agree, and whether it outweighs the others."""
+    """The heaviest group of lanes that all agree, and whether it outweighs the others."""
     if not rates:
         return [], False
     ordered = sorted(rates, key=lambda name: rates[name])
-    groups = [[ordered[0]]]
-    for name in ordered[1:]:
-        first = rates[groups[-1][0]]
-        if rates[name] - first <= _tolerance_bpm(first, rates[name]):
-            groups[-1].append(name)
-        else:
-            groups.append([name])
+    groups = [
+        [name for name in ordered[i:] if rates[name] - rates[slowest] <= _tolerance_bpm(rates[slowest], rates[name])]
+        for i, slowest in enumerate(ordered)
+    ]
     best = max(groups, key=lambda group: (sum(weights[name] for name in group), len(group)))
     inside = sum(weights[name] for name in best)
     outside = sum(weights.values()) - inside

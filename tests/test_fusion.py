@@ -90,6 +90,16 @@ def test_a_pair_that_agrees_overrules_only_what_it_outweighs_in_all(other, value
     assert hr.detail["tachy_bpm"] == (75.0 if overruled else 150.0)
 
 
+@pytest.mark.parametrize(("poor", "rates"), [(118.0, (129.0, 141.0)), (153.0, (129.0, 141.0)), (60.0, (64.0, 68.0))])
+def test_of_a_lane_between_two_others_the_heavier_pair_counts(poor, rates):
+    """Whether the poor lane is the slowest or the fastest of three in a row."""
+    good = [lane(name, rate, 0.9) for name, rate in zip(("node/ppg.hr", "node/pcg.hr"), rates, strict=True)]
+    hr = fused(*good, lane("cam/camera.hr", poor, 0.3))["fused.hr"]
+    assert hr.value == pytest.approx(sum(rates) / 2)
+    assert hr.detail["overruled"] == {"cam/camera.hr": poor}
+    assert hr.detail["tachy_bpm"] == rates[1]
+
+
 def test_an_overruled_lane_keeps_away_only_what_it_would_have_raised():
     slow = lane("node/ppg.hr", 150.0, 0.9, brady_bpm=75.0, tachy_bpm=None)
     calm = [lane(name, 75.0, 0.6) for name in ("node/pcg.hr", "cam/camera.hr")]
