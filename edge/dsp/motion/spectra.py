@@ -162,4 +162,4 @@ def _rising(n: int, first: float) -> Floats:
 
 def _shares(power: Floats) -> Floats:
     total = power[:, ON_GRID].sum(axis=1, keepdims=True)
-    return power / np.where(total > 1e-12, total, np.inf)
+    return power / np.where(total > 0.0, total, np.inf)

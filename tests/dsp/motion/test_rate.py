@@ -142,6 +142,13 @@ def test_silence_is_no_evidence():
     assert log_evidence(spectra(np.zeros((400, 1)), None)) == pytest.approx(np.zeros(193))
 
 
+@pytest.mark.parametrize("gain", [2.0**-100, 2.0**-33, 2.0**60])
+def test_the_unit_of_a_pulse_wave_changes_nothing(gain):
+    """Amperes of a photodiode, say, whose pulse is a billionth of one."""
+    ppg, acc = walk(20.0)
+    assert follow(gain * ppg, acc).tolist() == follow(ppg, acc).tolist()
+
+
 def loudest(x):
     """A stand-in for the network: the residual's own logarithm."""
     return 6.0 * x[:, :1]
