@@ -111,13 +111,14 @@ def _gain_squared(sections: bytes, length: int) -> Floats:
     return np.asarray(np.abs(_at(rows, np.exp(2j * np.pi * np.arange(length // 2 + 1) / length))) ** 2)
 
 
-def within_reach(x: NDArray[Any]) -> NDArray[Any]:
-    """``x`` itself, or times a power of two where the unit is so odd that squares would leave what a float32 holds."""
+def within_reach(x: NDArray[Any], least: float = 1e-15) -> NDArray[Any]:
+    """``x`` itself, or times a power of two where the unit is so odd that squares would leave what a float32 holds, or
+    nothing in it is over ``least``."""
     with np.errstate(invalid="ignore"):
         size = max(float(x.max(initial=0)), -float(x.min(initial=0)))
         if not np.isfinite(size):
             size = float(np.abs(x, where=np.isfinite(x), out=np.zeros(x.shape)).max())
-    if size == 0.0 or 1e-15 < size < 1e15:
+    if size == 0.0 or least < size < 1e15:
         return x
     return np.asarray(np.ldexp(np.asarray(x, np.float64), -int(np.frexp(size)[1])))
 

@@ -254,7 +254,7 @@ def test_an_accelerometer_that_comes_and_goes(lost):
     assert right_or_silent(run(parts)) > 30
 
 
-@pytest.mark.parametrize("unit", [1e-200, 1e-30, 1e30, 1e200, 1e300])
+@pytest.mark.parametrize("unit", [1e-200, 1e-30, 1e-16, 1e-13, 1e-11, 1e30, 1e200, 1e300])
 def test_the_unit_may_be_as_odd_as_a_number_can_be(unit):
     usual = [(r.value, r.reason) for r in run(blocks(heart(seconds=20.0)))]
     odd = [(r.value, r.reason) for r in run(blocks(heart(seconds=20.0) * unit))]

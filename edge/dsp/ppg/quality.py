@@ -33,6 +33,7 @@ _MIN_RATE_HZ = 20.0
 _FEW = 4
 _WEIGHTS = (1.78, -9.1, -3.6, -0.68, 0.4)
 _OFFSET = 2.44
+_SMALL_UNIT = 1e-3  # amperes of a photodiode, say: what keeps a division from zero would count beside them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,14 +118,16 @@ def columns(window: Window) -> Floats:
 
 
 def samples(window: Window, start: float, channel: int) -> tuple[Floats, Floats]:
-    """Times and finite values of one channel from ``start`` on; none where the stream has no such channel."""
+    """Times and finite values of one channel from ``start`` on, those of a small unit in a larger one; none where the
+    stream has no such channel."""
     data = columns(window)
     if channel >= data.shape[1]:
         return np.empty(0), np.empty(0)
     first = int(np.searchsorted(window.t, start - 0.25 / window.rate))
     t, x = window.t[first:], np.ascontiguousarray(data[first:, channel])
     finite = np.isfinite(x)
-    return (t, x) if finite.all() else (t[finite], x[finite])
+    t, x = (t, x) if finite.all() else (t[finite], x[finite])
+    return t, within_reach(x, _SMALL_UNIT)
 
 
 def noise_quality(raw: Floats, wave: Floats, beats: BeatList, rate_hz: float) -> float:
