@@ -82,10 +82,6 @@ class Verdict:
     decision: str
 
     @property
-    def p_af(self) -> float:
-        return float(self.probabilities[_AF])
-
-    @property
     def p_af_alone(self) -> float:
         return float(self.alone[_AF])
 

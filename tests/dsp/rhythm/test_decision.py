@@ -29,7 +29,6 @@ def test_decisions(p, decision):
     verdict = decide(logits(*p), NOTHING_BEFORE, CALIBRATION)
     assert verdict.decision == decision
     assert sum(verdict.probabilities) == pytest.approx(1.0)
-    assert verdict.p_af == verdict.probabilities[5]
     assert verdict.p_none == pytest.approx(p[6], abs=1e-6)
 
 
@@ -54,7 +53,7 @@ def test_windows_before_multiply_the_odds_and_leave_the_window_by_itself_and_wha
     verdict = decide(z, before, replace(CALIBRATION, own_slope=0.5))
     odds = np.sqrt([0.4, 0.1, 0.05, 0.05, 0.0, 0.3]) * np.sqrt([0.5, 1.0, 1.0, 1.0, 1.0, 9.0])
     assert verdict.probabilities == pytest.approx(odds / odds.sum(), abs=1e-4)
-    assert verdict.p_af == verdict.probabilities[5] > 0.4
+    assert verdict.probabilities[5] > 0.4
     assert verdict.decision == "af"
     alone = decide(z, NOTHING_BEFORE, CALIBRATION)
     assert verdict.alone.tolist() == alone.alone.tolist() == pytest.approx(alone.probabilities.tolist())

@@ -97,7 +97,7 @@ function seconds(pen, { start, end, wall, x, foot, colour }) {
     if (!whole) continue;
     pen.fillStyle = colour("dim");
     const date = new Date(s * 1000);
-    pen.fillText(date.toLocaleTimeString([], { hour12: false }), at - 26, foot + FOOT / 2);
+    pen.fillText(date.toLocaleTimeString([], { hourCycle: "h23" }), at - 26, foot + FOOT / 2);
   }
 }
 

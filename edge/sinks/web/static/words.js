@@ -53,7 +53,7 @@ export function left(seconds) {
 }
 
 export function timeOfDay(date) {
-  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
 export function dateAndTime(date) {
