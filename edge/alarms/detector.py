@@ -75,7 +75,7 @@ class Detector:
         in_favour = sum(yes for _, yes in self._votes)
         if in_favour >= rule.k:
             return "yes"
-        return "no" if in_favour <= rule.n - rule.k else "between"
+        return "no" if len(self._votes) - in_favour >= rule.k else "between"
 
     def _while_absent(self, t: float, verdict: Verdict, step: float) -> None:
         if verdict == "no":

@@ -90,6 +90,18 @@ def test_between_k_and_what_is_left_of_n_a_confirmed_condition_stays():
     assert follow(detector(0, 0, k=5, n=7, spacing_s=1.0), "yyyyynnnnn") == "----XXXXX-"
 
 
+@pytest.mark.parametrize(
+    ("rule", "hole_s"), [({"k": 5, "n": 7, "spacing_s": 10.0}, 141), ({"k": 3, "n": 5, "spacing_s": 5.0}, 51)]
+)
+def test_after_a_hole_in_which_its_votes_were_forgotten_a_condition_is_over_only_when_k_windows_say_so(rule, hole_s):
+    for hop_s in (1, 2, 3, 4, 5):
+        one = detector(0, 2, **rule)
+        back = 200 + hole_s
+        assert [one.feed(float(t), "yes") for t in range(0, 200, hop_s)][-1]
+        assert all(one.feed(float(t), "unknown") for t in range(200, back, hop_s))
+        assert all(one.feed(float(t), "yes") for t in range(back, back + 200, hop_s)), "not one window was against it"
+
+
 def test_inside_the_hysteresis_is_no_vote():
     assert follow(detector(0, 0, k=2, n=2, spacing_s=1.0), "yby") == "--X"
 
