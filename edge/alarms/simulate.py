@@ -8,6 +8,7 @@ alarm comes 3 times or more within a minute, a standing alarm lasts longer than 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,8 @@ SAME_S: Final = 30.0
 DAY_S: Final = 86400.0
 _TICK_S: Final = 1.0
 _OF_THE_BED: Final = ("standby", "site")
-Happening = Reading | SourceStatus | Fault | Command
+Happening = Reading | SourceStatus | Fault | Command | float
+"""What a board is told; a number is a moment, s, at which its clock was let run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +108,23 @@ def simulate(
 ) -> Comparison:
     """Run the rules of each bed, ``a`` and ``b``, over the same events in order of arrival.
 
-    Of commands only those count that say who lies there, and whether anybody: site and standby. places: who lies in each
-    bed when it begins.
+    Of commands only those count that say who lies there, and whether anybody: site and standby. Where no moments of the
+    clock are among the events it runs with these, a second at a time. places: who lies in each bed when it begins.
     """
     one, two = _Run(a, places), _Run(b, places)
     first: float | None = None
     readings, last, next_tick = 0, 0.0, 0.0
     for event in events:
+        t = event if isinstance(event, float) else event.t
         if first is None:
-            first, last, next_tick = event.t, event.t, event.t + _TICK_S
-        last = max(last, event.t)
+            first, last, next_tick = t, t, t + _TICK_S
+        last = max(last, t)
         readings += isinstance(event, Reading)
         for run in (one, two):
             run.take(event)
-        if last >= next_tick:
+        if isinstance(event, float):
+            next_tick = math.inf
+        elif last >= next_tick:
             next_tick = last + _TICK_S
             for run in (one, two):
                 run.hear(run.board.tick(last))
@@ -192,7 +197,9 @@ class _Run:
         self._found: dict[str, Occurrence] = {}
 
     def take(self, event: Happening) -> None:
-        if not isinstance(event, Command):
+        if isinstance(event, float):
+            self.hear(self.board.tick(event))
+        elif not isinstance(event, Command):
             self.hear(self.board.update(event))
         elif event.name in _OF_THE_BED:
             self.hear(self.board.command(event)[1])

@@ -95,11 +95,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _happenings(recording: Recording, marks: list[ClockMark]) -> Iterator[Happening]:
     """What the rules judge, in order; what is said of the clock on the way is added to ``marks``."""
-    from edge.recording import ClockMark
+    from edge.recording import ClockMark, Tick
 
     for entry in recording.entries(samples=False):
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
+        elif isinstance(entry, Tick):
+            yield entry.t
         elif isinstance(entry, ClockMark):
             marks.append(entry)
 

@@ -1,5 +1,7 @@
 """What would have alarmed, counted by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from edge.alarms.auscultation import Place
@@ -8,7 +10,7 @@ from edge.alarms.rules import rules_from
 from edge.alarms.simulate import Occurrence, load_of, simulate
 from edge.dsp.pcg.decision import Calibration
 from edge.inference.card import find_card
-from edge.types import Command, Reading
+from edge.types import Command, Reading, SourceStatus
 
 
 def rates(values, step_s=1.0):
@@ -104,6 +106,17 @@ def test_a_person_who_cannot_have_come_ends_nothing():
     wrong = Command("site", "bed1", 50.5, "c", "nurse", site="XX", person="p2")
     told = simulate(slow_with(wrong), rules(), rules(), places=listening())
     assert [one.ended for one in told.a.occurrences] == [None]
+
+
+def test_where_nothing_is_heard_any_more_the_recorded_clock_runs_on():
+    online, offline = (SourceStatus("node", "bed1", t, state) for t, state in ((0.0, "online"), (10.0, "offline")))
+    back = SourceStatus("node", "bed1", 60.0, "online")
+    clock = [10.0 + i / 4 for i in range(1, 200)]
+    events = [online, *rates([70.0] * 8), offline, *clock, back, replace(rates([70.0])[0], t=61.0)]
+    events += [61.0 + i / 4 for i in range(1, 20)]
+    told = simulate(events, rules(), {"bed1": rules_from({"source_lost": {"on_delay_s": 100}})})
+    assert [(o.id, o.raised, o.ended) for o in told.a.occurrences] == [("bed1/source_lost/node", 13.0, 64.0)]
+    assert (told.b.occurrences, told.a.watched_s) == ((), 65.75)
 
 
 def test_nothing_is_nothing():

@@ -13,7 +13,7 @@ from edge.cli import main, simulate
 from edge.config import parse
 from edge.dsp.pcg.decision import Calibration
 from edge.inference.card import find_card
-from edge.recording import ClockMark, MainState, RecordingWriter
+from edge.recording import ClockMark, MainState, RecordingWriter, Tick
 from edge.types import Command, ConfigError, Reading, SourceError, SourceStatus
 
 PLAIN = '[alarms.brady]\nlimit = 45\nsevere_limit = 30\non_delay_s = 5\nmetrics = ["ppg.hr"]\n'
@@ -80,6 +80,19 @@ def test_a_clock_that_was_not_set_dates_nothing(files, tmp_path, capsys, marks, 
     assert call(night, "--config", files[2], "--json") == 0
     (missed,) = json.loads(capsys.readouterr().out)["missed"]
     assert missed["wall"] == (None if wall is None else wall + missed["raised"] - 1000.0)
+
+
+def test_a_source_that_is_lost_while_nothing_else_is_heard_is_told_as_it_was_live(tmp_path, files, capsys):
+    path = record(tmp_path / "pulled.evrec", [70.0] * 60)
+    with path.open("ab") as file:
+        writer = RecordingWriter(file, {"config": PLAIN})
+        writer.add(SourceStatus("node", "bed1", 1063.0, "offline", "unplugged"))
+        for i in range(1, 60):
+            writer.add(Tick(1063.0 + i / 4))
+        writer.add(SourceStatus("node", "bed1", 1400.0, "online"))
+    assert call(path, "--config", files[2]) == 0
+    assert "A: 1 alarms" in (told := capsys.readouterr().out)
+    assert "1 source_lost" in told
 
 
 def test_two_proposals_over_several_recordings(files, tmp_path, capsys):
