@@ -138,10 +138,10 @@ class Bed:
 
     def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
         """An event for every line that sounds: its silence has changed, its presence has not. By the clock (no command)
-        what was told after ``t`` was told so already; a command may have waited while more was told."""
+        what sounded after ``t`` was told so already; a command may have waited while more was told."""
         found: list[Alarm] = []
         for line in self.lines.values():
-            if line.presence in ("on", "latched") and (command is not None or line.changed_at <= t):
+            if line.silent_since(math.inf if command else t):
                 found += self.tell(line, line.note(what, t), command)
         return found
 

@@ -87,6 +87,10 @@ class Lifecycle:
         rule = self.rule
         return self.severe or (rule.severe_limit is not None and self.priority == rule.severe_priority != rule.priority)
 
+    def silent_since(self, t: float) -> bool:
+        """Whether it is shown, unacknowledged, and has not sounded after ``t``: the end of a silence then sounds it."""
+        return self.presence in ("on", "latched") and self._sounded <= t
+
     def says(self, feed: str) -> bool:
         """Whether ``feed`` last said that the condition holds."""
         known = self._feeds.get(feed)

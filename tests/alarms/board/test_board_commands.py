@@ -109,6 +109,18 @@ def test_a_pause_that_is_over_says_nothing_of_what_came_after_it():
     assert one.tick(8.0) == []
 
 
+@pytest.mark.parametrize(("name", "ended"), [("pause", "resumed"), ("shelve", "unshelved")])
+def test_the_end_of_a_silence_sounds_what_only_changed_since(name, ended):
+    """A fall of priority in the instant before the clock runs on is for the eye: whoever rings by events waits for this."""
+    one = board()
+    rates(one, [38] * 3)
+    one.command(say(name, 3.0, id="bed1/brady" if name == "shelve" else "", seconds=7))
+    assert rates(one, [44, 44], 9.2) == [(10.2, "on", "deescalated")]
+    (told,) = one.tick(10.25)
+    assert (told.t, told.presence, told.evidence["change"]) == (10.2, "on", ended)
+    assert not {"paused_until", "shelved_until"} & set(told.evidence)
+
+
 def test_shelving_is_of_one_line():
     one = board()
     rates(one, [43] * 3)
