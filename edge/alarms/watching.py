@@ -25,7 +25,8 @@ def source_state(bed: Bed, status: SourceStatus) -> list[Alarm]:
     text = f"No data from {status.source}: {status.reason}" if status.reason else ""
     lost = Fault("source_lost", status.t, status.state == "offline", text, bed.name, status.source)
     line = bed.line(bed.rules["source_lost"], status.source)
-    hidden = lost.present and line.standing and not line.says(_STATUS)
+    told_of = line.says(_STATUS) or line.holds(_STATUS)  # also where it was back for less than the off-delay
+    hidden = lost.present and line.standing and not told_of
     told += _state(bed, lost, _STATUS)
     return told + bed.tell(line, line.reword(text, status.t, more=True)) if hidden else told
 

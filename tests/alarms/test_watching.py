@@ -98,6 +98,20 @@ def test_the_loss_of_a_source_does_not_hide_behind_a_stream_it_lost_before():
     assert standing(one) == {LOST: "on"}
 
 
+def test_a_source_that_is_back_for_less_than_the_off_delay_is_still_the_same_loss():
+    """A loose plug must not sound again what somebody has acknowledged."""
+    one = board()
+    seconds(one, 0, 10, ppg=True)
+    one.update(status(12.0, "offline", "unplugged"))
+    assert [t[1:3] for t in seconds(one, 12, 20)] == [("on", "raised")]
+    one.command(say("ack", 20.0))
+    for t in range(20, 40, 5):
+        assert told(one.update(status(t + 1.0, "online"))) == []
+        assert told(one.update(status(t + 3.5, "offline", "unplugged"))) == []
+        assert seconds(one, t + 4, t + 6) == []
+    assert standing(one) == {LOST: "ack"}
+
+
 def test_a_source_that_is_there_and_never_says_anything_is_noticed():
     one = board()
     one.update(status(0.0, "online"))
