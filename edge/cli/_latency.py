@@ -139,7 +139,7 @@ def _fusion_s(condition: Condition, feeding: Sequence[Analyzer]) -> tuple[float 
 
 def _confirm_s(condition: Condition, hop_s: float) -> float:
     """From the first window that shows it to the alarm: votes and the on-delay both move in whole hops."""
-    votes_s = condition.k * _in_ticks(condition.spacing_s, hop_s) if condition.k > 1 else 0.0
+    votes_s = condition.k * _in_ticks(condition.spacing_s, hop_s) if condition.n > 1 else 0.0
     return votes_s + _in_ticks(condition.on_delay_s, hop_s)
 
 

@@ -72,6 +72,6 @@ def _alarms(rules: AlarmRules, names: list[str], lanes: list[Lane], *, site: boo
     for row in rows([rules.conditions[name] for name in names], lanes, site=site):
         rule = row.condition
         limit = "" if rule.limit is None else f"{rule.limit:g}"
-        confirm = f"{rule.k} of {rule.n}" if rule.k > 1 else ""
+        confirm = f"{rule.k} of {rule.n}" if rule.n > 1 else ""
         last = "when the broker is back" if row.worst_s is None else f"{row.worst_s:>9.1f} s"
         print(f"  {row.name:<16} {row.priority:<9} {limit:>7} {confirm:>8} {rule.on_delay_s:>7g} s {last}")

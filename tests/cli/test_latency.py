@@ -90,6 +90,7 @@ def test_what_makes_it_longer():
     assert plain == 16.0 + 1.0 + 1.0 + 14.0 + PROCESSING_S
     assert brady("[alarms.brady]\non_delay_s = 20") == plain + 6.0
     assert brady("[alarms.brady]\nk = 2\nn = 3\nspacing_s = 4") == plain + 8.0
+    assert brady("[alarms.brady]\nk = 1\nn = 3\nspacing_s = 4") == plain + 4.0  # the windows in between are not asked
     assert brady("[analyzers.pulse]\nhop_s = 3") == plain + 2.0 + 1.0  # 14 s of delay end with the fifth hop, at 15 s
 
 
