@@ -4,7 +4,7 @@ import json
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.alarms.detector import Detector
@@ -90,18 +90,6 @@ def test_between_k_and_what_is_left_of_n_a_confirmed_condition_stays():
     assert follow(detector(0, 0, k=5, n=7, spacing_s=1.0), "yyyyynnnnn") == "----XXXXX-"
 
 
-@pytest.mark.parametrize(
-    ("rule", "hole_s"), [({"k": 5, "n": 7, "spacing_s": 10.0}, 141), ({"k": 3, "n": 5, "spacing_s": 5.0}, 51)]
-)
-def test_after_a_hole_in_which_its_votes_were_forgotten_a_condition_is_over_only_when_k_windows_say_so(rule, hole_s):
-    for hop_s in (1, 2, 3, 4, 5):
-        one = detector(0, 2, **rule)
-        back = 200 + hole_s
-        assert [one.feed(float(t), "yes") for t in range(0, 200, hop_s)][-1]
-        assert all(one.feed(float(t), "unknown") for t in range(200, back, hop_s))
-        assert all(one.feed(float(t), "yes") for t in range(back, back + 200, hop_s)), "not one window was against it"
-
-
 def test_inside_the_hysteresis_is_no_vote():
     assert follow(detector(0, 0, k=2, n=2, spacing_s=1.0), "yby") == "--X"
 
@@ -155,6 +143,21 @@ def test_unknown_readings_never_raise_nor_clear(verdicts):
         if verdict in "uby" and was:
             assert now
         was = now
+
+
+@given(
+    before=VERDICTS.map(lambda verdicts: verdicts + "y" * 20),
+    after=st.lists(st.tuples(st.sampled_from("yyyu"), st.sampled_from([0.5, 1.0, 1.5, 3.0, 70.0])), max_size=40),
+    k=st.integers(1, 5),
+)
+@example(before="y" * 20, after=[("u", 70.0), *[("y", 1.5)] * 10], k=3)  # its votes were forgotten meanwhile
+def test_what_is_present_ends_only_when_something_is_said_against_it(before, after, k):
+    one = detector(0, 2, k=k, n=5, spacing_s=2.0)
+    assert follow(one, before)[-1] == "X"
+    t = float(len(before))
+    for verdict, step_s in after:
+        t += step_s
+        assert one.feed(t, LETTERS[verdict])
 
 
 @given(VERDICTS, st.data())

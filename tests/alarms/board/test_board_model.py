@@ -129,12 +129,13 @@ STEPS = st.one_of(
 @example(steps=[[38.0] * 2, ["ack"], [70.0] * 3, [42.0] * 4, [70.0] * 3])  # and latches for its own priority alone
 @example(steps=[[42.0] * 9, ["ack"], [42.0] * 30])  # it sounds again so long after it was acknowledged
 @example(steps=[[42.0] * 4, [70.0], [46.0], [70.0], [42.0] * 4])  # what is near the limit again is not over
+@example(steps=[["offline"], ["wait"] * 4, ["ack source"], ["online"], ["wait"], ["offline"], ["wait"]])  # a loose plug
 @given(steps=st.lists(STEPS, min_size=5, max_size=20))
 def test_what_stands_and_what_sounds_is_what_the_documents_say(restarts, steps):
     one, model, sounds, t, runs = board(), Model(), [], 0.0, 0
 
     def hear(told):
-        changes = ("raised", "returned", "escalated", "realarmed")
+        changes = ("raised", "returned", "escalated", "realarmed", "widened")
         sounds.extend(alarm.condition for alarm in told if alarm.evidence["change"] in changes)
 
     for number, step in enumerate(step for run in steps for step in run):
