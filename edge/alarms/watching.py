@@ -7,6 +7,7 @@ from typing import Final
 from edge.alarms.bed import Bed
 from edge.alarms.conditions import BESIDE, DISPENSABLE
 from edge.alarms.judge import Finding
+from edge.alarms.lifecycle import Lifecycle
 from edge.types import Alarm, Fault, Reading, SourceStatus
 
 COVERAGE_FROM_S: Final = 600.0
@@ -151,16 +152,24 @@ def ill_watched(bed: Bed, now: float) -> list[Alarm]:
         share = bed.coverage.share_running(source, metric, now)
         if share is None or bed.coverage.watched_s(source, metric, now) < COVERAGE_FROM_S:
             continue
-        feed = f"coverage:{metric}"
-        said = bed.line(bed.rules["low_quality"], source).says(feed)
+        feed, line = f"coverage:{metric}", bed.line(bed.rules["low_quality"], source)
+        said = line.says(feed)
         # half of the way where it is short: all of an hour is never known, its newest seconds are yet to come
         least = limit + min(COVERAGE_HYSTERESIS, (1.0 - limit) / 2) if said else limit
-        low = not _spared(bed, metric) and share < least
-        if low != said:
+        low, text = not _spared(bed, metric) and share < least, ""
+        if low:
             cause = bed.coverage.main_cause(source, metric, now)
-            text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}" if low else ""
+            text = f"{metric} of {source} known for {share:.0%} of the last hour: {cause}"
+        if low != said:
             found += _state(bed, Fault("low_quality", now, low, text, bed.name, source), feed)
+        elif low and not line.text and not _poor(bed, line, source):
+            found += bed.tell(line, line.reword(text, now, more=False))
     return found
+
+
+def _poor(bed: Bed, line: Lifecycle, source: str) -> bool:
+    """Whether readings of the source hold the alarm: else its signal is good again, and the alarm must not deny it."""
+    return any(line.holds(f"{source}/{metric}") for of, metric in bed.coverage.streams() if of == source)
 
 
 def _spared(bed: Bed, metric: str) -> bool:

@@ -184,6 +184,18 @@ def test_falling_coverage_is_an_alarm_that_names_the_cause():
     assert board.coverage("bed1", 7199.0)[0]["hour"] == 1.0
 
 
+def test_an_alarm_of_a_poor_signal_that_stands_for_coverage_alone_says_so():
+    board, told = Board({"bed1": rules_from({})}, boot="b"), []
+    for t in range(7200):
+        told += board.update(reading(t, "motion" if 1000 <= t < 3000 else "")) + board.tick(t + 0.5)
+    known = "ppg.hr of node known for 35% of the last hour: motion"
+    assert [(a.t, a.presence, a.evidence["change"], a.text) for a in told] == [
+        (1060.0, "on", "raised", "Signal too poor to judge: node (motion)"),
+        (3060.5, "on", "narrowed", known),
+        (4995.5, "off", "cleared", known),  # 15 s after a minute in which it was found to be enough
+    ]
+
+
 @pytest.mark.parametrize("limit", [0.97, 0.99])
 def test_a_share_of_all_but_everything_is_reached_again_and_by_what_has_no_hole(limit):
     """The hysteresis does not ask for more than there is, though readings come every five seconds."""
