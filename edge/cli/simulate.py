@@ -101,7 +101,7 @@ def _happenings(recording: Recording, marks: list[ClockMark]) -> Iterator[Happen
         if isinstance(entry, (Reading, SourceStatus, Fault, Command)):
             yield entry
         elif isinstance(entry, Tick):
-            yield entry.t
+            yield float(entry.t)
         elif isinstance(entry, ClockMark):
             marks.append(entry)
 
