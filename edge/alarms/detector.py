@@ -117,7 +117,8 @@ class Detector:
 
     def restore(self, state: Mapping[str, Any], shift_s: float = 0.0) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``."""
-        self._votes = [(float(t) + shift_s, bool(yes)) for t, yes in state["votes"]]
+        votes = state["votes"] if self._rule.n > 1 else ()  # the rule may want no confirmation any more
+        self._votes = [(float(t) + shift_s, bool(yes)) for t, yes in votes]
         self._t = None if state["t"] is None else float(state["t"]) + shift_s
         self._last = state["last"]
         self._held_s, self._over_s = state["held_s"], state["over_s"]

@@ -132,6 +132,14 @@ def test_going_on_from_its_state_changes_nothing(before, after, k):
     assert follow(one, after, len(before)) == follow(two, after, len(before) + 1000)
 
 
+def test_a_condition_that_wants_no_confirmation_any_more_did_not_begin_with_a_vote_of_before():
+    one, two = detector(0, 0, k=5, n=7, spacing_s=10.0), detector(0, 0)
+    one.feed(0.0, "yes")
+    two.restore(one.snapshot())
+    assert two.feed(500.0, "yes")
+    assert two.since == 500.0
+
+
 @given(VERDICTS)
 def test_unknown_readings_never_raise_nor_clear(verdicts):
     one = detector()
