@@ -1,8 +1,8 @@
 """Home Assistant's discovery message: when it is said, and what an earlier one said that is no more is taken back.
 
 It is by far the longest message, and the one that nobody's life hangs on: it goes last, and a broker that hangs up on it
-does not get it again before Home Assistant comes back. A component that is merely left out stays in Home Assistant; one
-that is named with its platform alone goes.
+does not get it again before Home Assistant comes back or a connection that lasted is over. A component that is merely
+left out stays in Home Assistant; one that is named with its platform alone goes.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ class Announcement:
         """Home Assistant has begun anew and knows nothing. live: just now; then its broker may have, too, and is worth one
         more try."""
         if live:
-            self._hung_up = min(self._hung_up, _TRIES - 1)
+            self.lasted()
         self.due = self._message is not None and not self.refused
+
+    def lasted(self) -> None:
+        """A connection that was not short is over: what hung up may have been a bad link, and one more try is due."""
+        self._hung_up = min(self._hung_up, _TRIES - 1)
 
     @property
     def refused(self) -> bool:

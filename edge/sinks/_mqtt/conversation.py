@@ -99,10 +99,11 @@ class Conversation:
             unanswered = self._announced is not None and self._flight.waits_for(self._announced)
             if self._announcement.ended(snubbed=self._snubbed or unanswered):
                 log.error(
-                    "%s hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back",
+                    "%s hangs up on Home Assistant's discovery message; it is sent again later",
                     self._options,
                 )
         if not self._flight.short:
+            self._announcement.lasted()
             self._largest.lasted()
         elif self._largest.hung_up(self._alarms.values()):
             most = self._largest.bytes

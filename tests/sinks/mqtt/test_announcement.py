@@ -99,6 +99,17 @@ def test_home_assistant_that_comes_back_is_worth_one_more_try():
     assert one.due
 
 
+def test_a_connection_that_lasted_is_worth_one_more_try():
+    one = announcement()
+    assert [one.ended(snubbed=True) for _ in range(2)] == [False, True]
+    one.connected()
+    assert not one.due
+    one.lasted()
+    one.connected()
+    assert one.due
+    assert one.ended(snubbed=True)
+
+
 def test_an_answer_clears_it():
     one = announcement()
     one.ended(snubbed=True)

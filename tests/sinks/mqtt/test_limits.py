@@ -66,7 +66,7 @@ def test_a_broker_that_hangs_up_on_the_discovery_message_gets_everything_else(sm
     device.raise_alarm(alarm(2, "off"))
     subscriber.wait("vitals/dev/bed1/event", lambda event: event["seq"] == 2)
     assert device.links[-1][0]
-    assert "hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back" in caplog.text
+    assert "hangs up on Home Assistant's discovery message; it is sent again later" in caplog.text
 
 
 def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_everything_else(
@@ -86,7 +86,7 @@ def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_everythin
     subscriber.wait("vitals/dev/bed1/event")
     subscriber.close()
     assert len(one.links) == 5
-    assert "hangs up on Home Assistant's discovery message; it is sent when Home Assistant comes back" in caplog.text
+    assert "hangs up on Home Assistant's discovery message; it is sent again later" in caplog.text
     broker.stop()
     broker.configure("allow_anonymous true\n")
     broker.start()
