@@ -240,7 +240,10 @@ def test_what_was_opened_is_closed_when_building_fails(folder, clock, tmp_path):
     sinks = '[mqtt]\nhost = "127.0.0.1"\nport = 1\n[sinks.journal]\n'
     with pytest.raises(ConfigError, match="cannot be written"):
         build_service(
-            parse(CONFIG.format(folder=folder) + sinks), clock=clock, console=False, record=tmp_path / "no" / "rec"
+            parse(CONFIG.format(folder=folder) + sinks),
+            clock=clock,
+            console=False,
+            record=tmp_path / "no" / "rec.evrec",
         )
     assert not [thread.name for thread in threading.enumerate() if thread.name == "edge-mqtt"]
 
