@@ -50,6 +50,7 @@ def build(
     state_dir: Path = Path(),
     header: Callable[[], Mapping[str, Any]] = dict,
     layout: Mapping[str, Any] | None = None,
+    standing: Sequence[Alarm] = (),
     path: str = "evidence",
     before_s: Around = 30.0,
     after_s: Around = 30.0,
@@ -76,11 +77,12 @@ def build(
     if history.full:
         log.error("evidence: %s: %s; the watching goes on", state_dir, history.full)
     ring = Ring(sources, before_s=before_s, after_s=after_s)
-    return Evidence(root, history, ring, clock, boot, header, quota_mb * 1e6, keep_free_mb * 1e6)
+    return Evidence(root, history, ring, clock, boot, header, quota_mb * 1e6, keep_free_mb * 1e6, standing)
 
 
 class Evidence:
-    """See ``build``. ``record`` takes entries from any thread; as a sink it needs no events beside them."""
+    """See ``build``. ``record`` takes entries from any thread. The history is told of alarms as any sink is, once they are
+    on disk: one that a kill takes with it before was told to nobody, and would stand there for ever."""
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Evidence:
         header: Callable[[], Mapping[str, Any]],
         quota_bytes: float,
         keep_free_bytes: float,
+        standing: Sequence[Alarm],
     ) -> None:
         self.root, self.history = root, history
         self._ring, self._clock, self._boot, self._header = ring, clock, boot, header
@@ -104,15 +107,12 @@ class Evidence:
         self._why = ""
         self._disk = DiskThread("edge-evidence")
         self._disk.do(partial(remove_leavings, root))
+        self._disk.do(partial(history.begin, standing, ahead_s=self._ahead_s, boot=boot))
 
     def record(self, entry: Entry) -> None:
-        """Keep an entry for as long as an alarm may ask for it; note an alarm in the history."""
+        """Keep an entry for as long as an alarm may ask for it."""
         with self._lock:
-            if self._closed:
-                return
-            if isinstance(entry, Alarm):
-                self._note(entry)
-            if self._quota_bytes:
+            if self._quota_bytes and not self._closed:
                 self._hand_over(self._ring.take(entry, self._header))
 
     def _note(self, alarm: Alarm) -> None:
@@ -122,7 +122,10 @@ class Evidence:
         self._disk.do(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))
 
     def send(self, event: Event) -> None:
-        """Nothing: what is worth keeping comes through ``record``."""
+        """Note an alarm in the history."""
+        with self._lock:
+            if isinstance(event, Alarm) and not self._closed:
+                self._note(event)
 
     def why_not(self) -> str:
         """What kept the last alarm's recording from being written, in words; "" where nothing did."""

@@ -3,6 +3,7 @@
 A row an occurrence with what it came to, and its transitions whole, in the order in which they came: a clock may be
 set. All times of the run are then moved with it: they are by the clock as it is set now, which is the better one, and
 how long an alarm stood is true. A run that ended before its clock was set is dated by an alarm that outlives it.
+A power cut or a kill may take the last transitions, so a run begins by saying what stands.
 One thread adds; anybody may read. The oldest occurrences go when there are more than ``KEPT``, or they take more than
 ``MOST_BYTES``; a damaged file is put aside and a new one begun. Where the disk is full from the start it lies in memory
 until the end of the run.
@@ -14,7 +15,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -98,6 +99,23 @@ class History:
             else:
                 self._refused = False
 
+    def begin(self, standing: Sequence[Alarm], *, ahead_s: float, boot: str) -> None:
+        """What stands at the start of a run: whatever else is open here is over, nobody knows since when, and what is not
+        here as it stands is added. ahead_s: of the wall clock before the monotonic one."""
+        with self._lock:
+            try:
+                found = self._db.execute("select occurrence, presence from occurrence where presence != 'off'")
+                there = dict(found.fetchall())
+                over = there.keys() - {alarm.occurrence for alarm in standing}
+                with self._db:
+                    self._db.executemany("update occurrence set presence = 'off' where occurrence = ?", zip(over))
+            except sqlite3.Error as error:
+                log.error("history: what is over is still open in the list of alarms: %s", error)
+                return
+        for alarm in standing:
+            if there.get(alarm.occurrence) != alarm.presence:
+                self.add(alarm, wall=alarm.t + ahead_s, boot=boot)
+
     def _write(self) -> None:
         with self._db:
             if self._moved_s:
@@ -165,6 +183,7 @@ class History:
     def occurrences(
         self,
         *,
+        occurrence: str = "",
         bed: str = "",
         condition: str = "",
         kind: str = "",
@@ -173,12 +192,12 @@ class History:
         after: float | None = None,
         limit: int = LIMIT,
     ) -> list[dict[str, Any]]:
-        """The newest occurrences first, as asked for: raised and ended are Unix times, s; beyond: the occurrence after
-        which the list goes on; after bounds ``raised``, and what a clock that was never set gave a time is with what came
-        before it; priority is the least."""
+        """The newest occurrences first, as asked for: raised and ended are Unix times, s, ended None of what stands and of
+        what is over since nobody knows when; beyond: the occurrence after which the list goes on; after bounds
+        ``raised``, and what a clock that was never set gave a time is with what came before it; priority is the least."""
         asked: list[tuple[str, Any]] = [
             (f"{column} = ?", value)
-            for column, value in (("bed", bed), ("condition", condition), ("kind", kind))
+            for column, value in (("occurrence", occurrence), ("bed", bed), ("condition", condition), ("kind", kind))
             if value
         ]
         if priority:

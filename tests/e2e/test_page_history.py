@@ -244,6 +244,19 @@ def test_a_list_left_open_follows_what_becomes_of_its_alarms(browser, tmp_path):
     history.close()
 
 
+def test_an_alarm_whose_end_a_power_cut_took_is_over_nobody_knows_since_when(browser, tmp_path):
+    history = History(tmp_path / "history.sqlite")
+    history.add(kept_alarm(0), wall=1_700_000_000.0, boot="b")
+    history.begin([], ahead_s=0.0, boot="c")
+    kept = types.SimpleNamespace(history=history, root=tmp_path)
+    with WebServer(history=kept) as server, Seen(browser, f"{server.sink.url}alarms") as seen:
+        opened(seen, "Alarm 0")
+        assert seen.page.locator("#alarms .presence").inner_text() == "over"
+        assert "nobody knows when: the device was cut off" in seen.text("#one .facts")
+        assert seen.complaints == []
+    history.close()
+
+
 def test_a_long_name_of_a_bed_makes_the_list_no_wider_than_a_phone(browser, tmp_path):
     bed = "intensive-care-unit-of-the-west-wing-at-the-window-place-no-1"
     history = History(tmp_path / "history.sqlite")

@@ -40,6 +40,12 @@ def alarm(t, number=1, bed="bed1", what="raised", **more):
     )  # fmt: skip
 
 
+def tell(one, raised):
+    """As the main thread does: recorded, and told to the sinks once it is on disk."""
+    one.record(raised)
+    one.send(raised)
+
+
 def second(t, source="node", size=100):
     data = np.random.default_rng(int(t)).integers(-3000, 3000, (size, 1)).astype(float)
     return Block(f"{source}/ppg", int(t) * size, float(t), float(size), data)
@@ -116,7 +122,7 @@ def test_alarms_that_come_together_share_one_recording_and_a_flood_is_bounded(ev
     one = evidence()
     feed(one, clock, 100, 200)
     for number in range(1, 2001):
-        one.record(alarm(200.0 + number * 0.01, number))
+        tell(one, alarm(200.0 + number * 0.01, number))
     feed(one, clock, 200, 260)
     assert one.flush(10.0)
     paths = list((tmp_path / "evidence").glob("*.evrec"))
@@ -162,7 +168,7 @@ def test_the_oldest_recordings_go_for_the_quota_and_the_history_stays(evidence, 
     for number in range(1, 13):
         t = 100 + number * 200
         feed(one, clock, t, t + 150)
-        one.record(alarm(t + 150.0, number))
+        tell(one, alarm(t + 150.0, number))
         feed(one, clock, t + 150, t + 183)
         assert one.flush(5.0)
         path = tmp_path / "evidence" / f"b.bed1.af.{number}.evrec"
@@ -205,12 +211,12 @@ def test_a_clock_that_was_set_back_does_not_make_the_newest_recording_the_oldest
 @pytest.mark.parametrize("step_s", [1_800_000_000.0, -7200.0])
 def test_times_in_the_history_are_by_the_clock_as_it_is_set_now(evidence, clock, step_s):
     one, wall = evidence(quota_mb=0), clock.wall()
-    one.record(alarm(90.0))
+    tell(one, alarm(90.0))
     clock.step_wall(0.9)  # steered
-    one.record(alarm(95.0, 2))
+    tell(one, alarm(95.0, 2))
     clock.step_wall(step_s)
     clock.advance(1.0)
-    one.record(alarm(101.0, 3))
+    tell(one, alarm(101.0, 3))
     assert one.flush(5.0)
     raised = [row["raised"] - wall for row in one.history.occurrences()]
     assert raised == pytest.approx([1.9 + step_s, -4.1 + step_s, -10.0 + step_s])
@@ -243,7 +249,7 @@ def test_what_a_power_cut_left_half_written_takes_no_room(evidence, tmp_path):
 def test_a_quota_of_nothing_keeps_only_the_history(evidence, clock, tmp_path):
     one = evidence(quota_mb=0.0)
     feed(one, clock, 100, 150)
-    one.record(alarm(150.0))
+    tell(one, alarm(150.0))
     one.close()
     assert list((tmp_path / "evidence").iterdir()) == []
     assert (tmp_path / "history.sqlite").exists()
@@ -292,7 +298,7 @@ def test_a_disk_that_hangs_is_told_though_one_recording_alone_waits_and_keeps_no
 
     monkeypatch.setattr(one.history, "add", hang)
     feed(one, clock, 100, 120)
-    one.record(alarm(120.0))
+    tell(one, alarm(120.0))
     assert began.wait(10.0)
     assert one.why_not() == "", "it has just begun"
     assert one.flush(0.01) is False
@@ -362,7 +368,7 @@ def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
 def test_an_alarm_is_in_the_history_at_the_time_at_which_it_was_raised(evidence, clock):
     one = evidence()
     clock.move_to(107.0)
-    one.record(alarm(105.0))
+    tell(one, alarm(105.0))
     assert one.flush(5.0)
     assert [row["raised"] for row in one.history.occurrences()] == [clock.wall() - 2.0]
 
@@ -390,3 +396,22 @@ def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for
         one.record(second(t))
     one.record(Tick(236.5))
     assert one._ring.wanted == []
+
+
+def test_an_alarm_that_a_kill_took_before_anybody_was_told_is_not_in_the_history(evidence, clock):
+    one = evidence()
+    one.record(alarm(90.0))
+    assert one.flush(5.0)
+    assert one.history.occurrences() == []
+
+
+def test_the_history_begins_with_what_stands(evidence, clock):
+    one, wall = evidence(), clock.wall() - clock.now()
+    tell(one, alarm(90.0))
+    tell(one, alarm(95.0, 2))
+    one.close()
+    standing = alarm(97.0, 2, what="standing", presence="ack")
+    one = evidence(standing=(standing, alarm(98.0, 3, what="standing", since=96.0)))
+    assert one.flush(5.0)
+    shown = [(row["occurrence"][-1], row["presence"], row["raised"], row["ended"]) for row in one.history.occurrences()]
+    assert shown == [("3", "on", wall + 96.0, None), ("2", "ack", wall + 95.0, None), ("1", "off", wall + 90.0, None)]

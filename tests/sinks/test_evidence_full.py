@@ -58,8 +58,9 @@ def test_a_folder_that_may_not_be_made_is_an_error_of_the_configuration(evidence
 
 def test_an_alarm_that_the_disk_refused_for_the_history_is_in_it_after_the_end(evidence, tmp_path):
     one = evidence(quota_mb=0)
+    assert one.flush(5.0)
     one.history._db.execute("pragma query_only = 1")
-    one.record(ALARM)
+    one.send(ALARM)
     assert one.flush(5.0)
     one.history._db.execute("pragma query_only = 0")
     one.close()

@@ -279,3 +279,27 @@ def test_a_damaged_file_is_put_aside(tmp_path):
     assert len(one.occurrences()) == 1
     one.close()
     assert (tmp_path / "h.sqlite.damaged").read_bytes().startswith(b"not a database")
+
+
+def test_a_run_begins_with_what_stands(past):
+    past.add(alarm(1), wall=1000.0, boot="b")
+    past.add(alarm(2), wall=1001.0, boot="b")
+    past.add(alarm(3), wall=1002.0, boot="b")
+    past.add(alarm(3, "off", seq=4, t=31.0), wall=1003.0, boot="b")
+    past.begin([alarm(2, t=21.0, seq=9)], ahead_s=981.0, boot="c")
+    shown = [(row["occurrence"][-1], row["presence"], row["raised"], row["ended"]) for row in past.occurrences()]
+    assert shown == [("3", "off", 1002.0, 1003.0), ("2", "on", 1001.0, None), ("1", "off", 1000.0, None)]
+    assert [t["seq"] for t in past.transitions("b.bed1.af.2")] == [2], "it stands as it was known to"
+    past.begin([alarm(2, "ack", t=21.0, seq=9)], ahead_s=981.0, boot="c")
+    told = past.transitions("b.bed1.af.2")
+    assert [(t["seq"], t["presence"], t["wall"], t["boot"]) for t in told] == [
+        (2, "on", 1001.0, "b"),
+        (9, "ack", 1002.0, "c"),
+    ]
+    assert [row["presence"] for row in past.occurrences(occurrence="b.bed1.af.2")] == ["ack"]
+
+
+def test_a_history_that_cannot_be_read_keeps_no_run_from_its_beginning(past, caplog):
+    past.close()
+    past.begin([], ahead_s=0.0, boot="c")
+    assert "what is over is still open in the list of alarms" in caplog.text

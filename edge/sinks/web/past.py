@@ -66,11 +66,14 @@ class Past:
     def one(self, occurrence: str) -> dict[str, Any] | None:
         """Everything of one occurrence; None for one that is not known."""
         transitions = self._kept.history.transitions(occurrence)
-        if not transitions:
+        rows = self._kept.history.occurrences(occurrence=occurrence)
+        if not transitions or not rows:
             return None
         path = self._kept.root / recording_of(occurrence)
         quoted = shlex.quote(str(path))
         told: dict[str, Any] = {
+            "presence": rows[0]["presence"],
+            "priority": rows[0]["priority"],
             "transitions": _with_receipts(transitions),
             "replay": f"edge-vitals replay --alarm {shlex.quote(occurrence)} {quoted}",
             "export": f"edge-vitals export {quoted} --edf --csv",

@@ -152,6 +152,7 @@ def test_a_waveform_has_the_time_of_its_alarm_though_the_clock_was_set_after_it(
 def test_one_alarm_comes_with_its_waveform_beats_and_findings(page, kept):
     said = got(page, f"/history/{OCCURRENCE}")
     assert [t["seq"] for t in said["transitions"]] == [1, 2]
+    assert (said["presence"], said["priority"]) == ("off", "medium")
     assert said["replay"] == f"edge-vitals replay --alarm {OCCURRENCE} {kept.root}/{OCCURRENCE}.evrec"
     assert said["export"] == f"edge-vitals export {kept.root}/{OCCURRENCE}.evrec --edf --csv"
     recording = said["recording"]

@@ -187,7 +187,10 @@ def test_a_recording_whose_header_is_damaged_is_shown_from_its_first_sample_to_i
     whole = path.read_bytes()
     path.write_bytes(whole[:21] + bytes([whole[21] ^ 0xFF]) + whole[22:])
     assert Recording(path).headless
-    history = types.SimpleNamespace(transitions=lambda _: [{**ALARM, "delivery": {}}])
+    history = types.SimpleNamespace(
+        transitions=lambda _: [{**ALARM, "delivery": {}}],
+        occurrences=lambda **_: [{"presence": "on", "priority": "medium"}],
+    )
     said = Past(types.SimpleNamespace(history=history, root=tmp_path)).one("b.bed1.af.1")["recording"]
     assert (said["start"], said["end"], said["version"]) == (98.0, 118.0, "")
     assert "the header is damaged" in said["torn"]

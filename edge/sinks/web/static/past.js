@@ -94,23 +94,23 @@ const fact = (name, value, wide = false) => (value === null || value === undefin
 
 const figure = (value) => (typeof value === "number" ? String(Math.round(value * 1000) / 1000) : value && reason(value));
 
-function confirmed(transitions, last) {
+function confirmed({ transitions, presence }) {
   const known = transitions.findLast((t) => t.receipt.asked)?.receipt;
   if (!known) return null;
-  const open = last.presence !== "off" && last.presence !== "ack" && !known.nobody;
+  const open = presence !== "off" && presence !== "ack" && !known.nobody;
   return known.received ? `by ${known.received}` : `${open ? "not yet" : "by nobody"}; asked: ${known.asked.join(", ")}`;
 }
 
 function facts(alarm, last, said) {
   const { evidence } = alarm, { reading, rule } = evidence, end = last.presence === "off" ? last : null;
   const stood = end && (end.boot === alarm.boot ? end.t - alarm.t : end.wall - alarm.wall); // a clock may have been set
-  const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(Math.round(stood))}` : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
+  const lasted = end ? `${dateAndTime(new Date(end.wall * 1000))}, after ${duration(Math.round(stood))}` : said.presence === "off" ? "nobody knows when: the device was cut off" : `not yet: ${last.presence === "on" ? "present, " : ""}${PRESENCES[last.presence]}`;
   const began = new Date((alarm.wall - (alarm.t - alarm.since)) * 1000);
   const held = rule.confirm[1] > 1 ? `, ${rule.confirm[0]} of ${rule.confirm[1]} windows ${rule.spacing_s} s apart` : "";
   const model = reading.model || "", who = said.transitions.filter((t) => t.evidence.by && t.evidence.change !== "received").map((t) => `${happened(t, t.evidence.change)} by ${t.evidence.by}`);
   return make("dl", { className: "facts" },
     ...fact("Raised", dateAndTime(new Date(alarm.wall * 1000))), ...fact("Held since", dateAndTime(began)), ...fact("Ended", lasted),
-    ...fact("Answered", [...new Set(who)].join(", ")), ...fact("Confirmed", confirmed(said.transitions, last)),
+    ...fact("Answered", [...new Set(who)].join(", ")), ...fact("Confirmed", confirmed(said)),
     ...fact("Priority", alarm.drill ? "a drill, no alarm" : `${last.priority}, ${alarm.kind}`), ...fact("Value", figure(alarm.value)), ...fact("Limit", rule.limit),
     ...fact("Hysteresis", rule.hysteresis || null),
     ...fact("Delays", `on ${rule.on_delay_s} s, off ${rule.off_delay_s} s${held}`),
@@ -184,7 +184,7 @@ async function choose() {
     const alarm = said.transitions.find((t) => t.evidence.change === "raised") ?? said.transitions[0];
     const last = said.transitions[said.transitions.length - 1];
     const before = chosen?.alarm.occurrence === occurrence ? { top: $("one").scrollTop, left: $("one").querySelector(".waves")?.scrollLeft } : {};
-    chosen = { ...said, alarm, presence: last.presence, priority: last.priority };
+    chosen = { ...said, alarm };
     const cause = typeof alarm.value === "string" ? `: ${reason(alarm.value)}` : "";
     $("one").replaceChildren(make("h2", { textContent: `${textOf(alarm)}${cause} (${place(alarm.bed)})` }), facts(alarm, last, said), waves(said), tables(alarm, said), ...files(said, alarm));
     const box = $("one").querySelector(".waves");
