@@ -43,7 +43,9 @@ log = logging.getLogger(__name__)
 
 _MAIN_QUEUE = 1024
 _COVERAGE_EVERY_S = 60.0
-_KEEP_EVERY_S = 300.0  # the record of watching; a power cut costs no more of it
+# The record of watching, first after so long and then ever more rarely: a power cut costs half of a young run's. A device
+# that is cut off again and again would else never keep any, and call its last minutes all of the hour.
+_KEEP_FIRST_S, _KEEP_EVERY_S = 15.0, 300.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
 
@@ -97,6 +99,7 @@ class MainThread:
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
         self._keep_due = clock.now()  # at once: what was restored, by the clock of this run
+        self._keep_after_s = _KEEP_FIRST_S
         self._shift_s, self._state_due = board_shift_s, -math.inf
         self._mark, self._disk_due = (-math.inf, self._wall_offset), 0.0
         self._standing: dict[str, bool] = {}
@@ -245,7 +248,8 @@ class MainThread:
         self.record_state(now)
         self.commit()
         if now >= self._keep_due:
-            self._keep_due = now + _KEEP_EVERY_S
+            self._keep_due = now + self._keep_after_s
+            self._keep_after_s = min(2 * self._keep_after_s, _KEEP_EVERY_S)
             self._out.keep()
 
     def _clock_was_set(self, now: float, wall_offset: float) -> None:

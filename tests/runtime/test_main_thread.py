@@ -75,7 +75,7 @@ def test_after_a_clock_step_beds_and_sources_are_told_again():
     assert [(status.t, status.state) for status in program.sink.of(SourceStatus)[before[1] :]] == [(31.0, "online")]
 
 
-def test_what_was_watched_is_told_every_minute_and_kept_at_once_every_five_and_at_the_end():
+def test_what_was_watched_is_told_every_minute_and_kept_at_once_then_ever_more_rarely_and_at_the_end():
     class Disk:
         def append(self, transitions):
             return True
@@ -84,11 +84,11 @@ def test_what_was_watched_is_told_every_minute_and_kept_at_once_every_five_and_a
             kept.append(program.clock.now())
 
     kept, program = [], Program(durable=Disk())
-    program.passes(601)
+    program.passes(1070)
     told = [status.t for status in program.sink.of(SourceStatus) if status.coverage is not None]
-    assert told == [60.0 * minute for minute in range(1, 11)]
+    assert told == [60.0 * minute for minute in range(1, 18)]
     program.main.finish()
-    assert kept == [1.0, 301.0, 601.0, 601.0]
+    assert kept == [1.0, 16.0, 46.0, 106.0, 226.0, 466.0, 766.0, 1066.0, 1070.0]
 
 
 def test_how_long_a_source_was_away_is_told_once():
