@@ -133,8 +133,9 @@ class Lifecycle:
             self.evidence = evidence
             if not clocked:
                 self.recent = known.recent
-        if finding.verdict == "yes" and not clocked:
-            self.value = finding.value
+        told = finding if severe is None or not self.told_severe else severe  # a rate of 42 is not below 40
+        if told.verdict == "yes" and not clocked:
+            self.value = told.value
         if not self.presence and not known.present:
             return None  # where no occurrence stands no other feed is present: most readings end here
         return self._settle(known.changed_at if clocked else t)
@@ -224,12 +225,12 @@ class Lifecycle:
             return self._sound("escalated", t, priority)
         if priority != self.priority:
             self.priority = priority
+            self.value = self._first(t).value
             return self._change("deescalated", t)
         return None
 
     def _sound(self, what: str, t: float, priority: str) -> Change:
-        present = [feed for feed in self._feeds.values() if feed.present]
-        first = min(present, key=lambda feed: (not feed.is_severe, t if feed.since is None else feed.since))
+        first = self._first(t)
         self.value, self.text, self.evidence, self.recent = first.value, first.text, first.evidence, first.recent
         self.presence = "on"
         self.priority = priority
@@ -237,6 +238,11 @@ class Lifecycle:
             self._top = priority
         self._sounded = t
         return self._change(what, t)
+
+    def _first(self, t: float) -> Feed:
+        """Of several voices the severe one is told, else the one that has lasted longest."""
+        present = [feed for feed in self._feeds.values() if feed.present]
+        return min(present, key=lambda feed: (not feed.is_severe, t if feed.since is None else feed.since))
 
     def _no_longer(self, t: float) -> Change:
         if self.presence == "on" and self.rule.latches(self._top):

@@ -313,3 +313,18 @@ def test_an_alarm_told_at_its_severe_limit_is_told_so_to_its_end():
     texts = [alarm.text for alarm in one.update(hr(1.0, 30.0))]
     texts += [alarm.text for alarm in one.command(say("standby", 2.0, seconds=60))[1]]
     assert texts == ["Heart rate 30 below 40 bpm"] * 2
+
+
+def test_an_alarm_told_at_its_severe_limit_names_a_rate_past_it():
+    """The severe alarm lasts within the hysteresis, where a rate is past the other limit only."""
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0, "off_delay_s": 0}})
+    told = [*one.update(hr(1.0, 38.0)), *one.update(hr(2.0, 42.0))]
+    told += one.command(say("pause", 2.5, seconds=60))[1]
+    told += [*one.update(hr(3.0, 44.0)), *one.update(hr(4.0, 42.0))]
+    told += one.command(say("pause", 4.5, seconds=0))[1]
+    assert [(alarm.evidence["change"], alarm.text, alarm.value, alarm.limit) for alarm in told] == [
+        ("raised", "Heart rate 38 below 40 bpm", 38.0, 40.0),
+        ("paused", "Heart rate 38 below 40 bpm", 38.0, 40.0),
+        ("deescalated", "Heart rate 44 below 45 bpm", 44.0, 45.0),
+        ("resumed", "Heart rate 42 below 45 bpm", 42.0, 45.0),
+    ]
