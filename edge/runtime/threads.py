@@ -54,7 +54,8 @@ class Runtime:
     def __init__(self, main: MainThread, *, on_tick: Callable[[Sequence[Reader]], None] | None = None) -> None:
         self.main, self._on_tick = main, on_tick
         self._readers, self._clock, self._mailbox = main.readers, main.clock, main.mailbox
-        self._stop = threading.Event()
+        self._asked_to_end = False
+        self._stop = threading.Event()  # wakes readers and workers
         self._bugs: deque[float] = deque()
         self.failed = ""
         for reader in self._readers:
@@ -69,7 +70,7 @@ class Runtime:
 
     def stop(self) -> None:
         """Ask the program to end; safe in a signal handler and from any thread."""
-        self._stop.set()
+        self._asked_to_end = True  # no lock: the thread that a signal interrupts may hold it, even for a signal before
 
     def run(self, seconds: float | None = None) -> int:
         """Run until stopped, until every source has ended, or for ``seconds``. Returns the exit code, 0 or 1."""
@@ -79,7 +80,7 @@ class Runtime:
         readers = [self._thread(f"edge-read-{r.name}", r.run, self._stop, self._clock) for r in self._readers]
         next_tick, next_stats = started, started + _STATS_EVERY_S
         try:
-            while not self._stop.is_set():
+            while not self._asked_to_end:
                 now = self._clock.now()
                 if now >= next_tick:
                     next_tick = now + TICK_S
@@ -116,7 +117,7 @@ class Runtime:
         return thread
 
     def _guarded(self, name: str, target: Callable[..., None], *args: Any) -> None:
-        while not self._stop.is_set():
+        while not self._asked_to_end:
             try:
                 target(*args)
                 return
@@ -187,11 +188,12 @@ class Runtime:
         if len(self._bugs) > allowed:
             self.failed = f"{bug.where} keeps failing: {bug.error!r}"
             log.error("%s; giving up so that the service manager restarts the program", self.failed)
-            self._stop.set()
+            self.stop()
 
     # ---- the end -------------------------------------------------------------------------------------------
 
     def _shut_down(self, readers: Sequence[threading.Thread], workers: Sequence[threading.Thread]) -> None:
+        self.stop()
         self._stop.set()
         for reader in self._readers:
             for inbox in reader.inboxes if reader.can_wait else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
@@ -77,3 +78,23 @@ def test_a_thread_that_hangs_is_left_behind_and_named(stuck, monkeypatch, caplog
             thread.join(10.0)
     assert (code, sink.closed) == (0, 1)
     assert [record.getMessage() for record in caplog.records] == [f"thread {stuck} did not stop"]
+
+
+def test_a_signal_may_come_while_a_lock_of_threads_is_held():
+    """As two signals do that come at once; here one comes at every step that the main thread takes within ``threading``."""
+    reader = Reader("node", "bed1", Playback([]), [])
+    main = MainThread(readers=[reader], board=Board({"bed1": rules_from({})}, boot="b"), sinks=[], clock=SystemClock())
+    runtime = Runtime(main)
+
+    def signalled(frame, _event, _argument):
+        if frame.f_code.co_filename == threading.__file__:
+            runtime.stop()
+
+    def run():
+        sys.setprofile(signalled)
+        runtime.run()
+
+    ends = threading.Thread(target=run, daemon=True)
+    ends.start()
+    ends.join(10.0)
+    assert not ends.is_alive()
