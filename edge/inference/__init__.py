@@ -100,7 +100,7 @@ def load_plain(path: Path) -> PlainLitertEngine:
     """A third-party TFLite file without a card, whose hash the caller has checked; raises ModelError."""
     try:
         return PlainLitertEngine(path.read_bytes())
-    except (ImportError, RuntimeAbsentError):
-        raise ModelError("face models need LiteRT: pip install 'edge-vitals[litert]'") from None
+    except RuntimeAbsentError as missing:
+        raise ModelError(f"face models need LiteRT: {missing}") from None
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from None

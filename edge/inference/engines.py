@@ -1,12 +1,13 @@
 """The two runtimes behind one call: float32 arrays in, float32 arrays out, one thread, no spinning.
 
-Nothing outside ``edge.inference`` imports this file. A runtime that is not installed, or that cannot build an
-interpreter, is ``RuntimeAbsentError``: no fault of the model. int8 files of LiteRT take and give int8; the conversion
-stands here.
+Nothing outside ``edge.inference`` imports this file. A runtime that is not installed, or that cannot be imported or build
+an interpreter, is ``RuntimeAbsentError``: no fault of the model. int8 files of LiteRT take and give int8; the
+conversion stands here.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -39,10 +40,7 @@ class Engine(Protocol):
 
 def build_engine(runtime: str, content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> Engine:
     """Load ``content`` into a runtime; raises RuntimeAbsentError, or ModelError when the file does not load or fit."""
-    try:
-        return OnnxEngine(content, inputs, outputs) if runtime == "onnx" else LitertEngine(content, inputs, outputs)
-    except ImportError as error:
-        raise RuntimeAbsentError(f"{runtime} is not installed: pip install 'edge-vitals[{runtime}]'") from error
+    return OnnxEngine(content, inputs, outputs) if runtime == "onnx" else LitertEngine(content, inputs, outputs)
 
 
 def runtime_versions() -> dict[str, str]:
@@ -66,8 +64,7 @@ class OnnxEngine:
 
     def __init__(self, content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-        import onnxruntime
-
+        onnxruntime = _library("onnx", "onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -88,15 +85,26 @@ class OnnxEngine:
             raise ModelError(f"ONNX Runtime cannot run the file: {_line(error)}") from None
 
 
+def _library(runtime: str, *modules: str) -> Any:
+    """The first of these that can be imported; raises RuntimeAbsentError with what to install, or what went wrong with one
+    that is there."""
+    broken = ""
+    for module in modules:
+        package = module.partition(".")[0]
+        try:
+            return importlib.import_module(module)
+        except Exception as error:  # it may look for libraries, files or a processor, and raise anything
+            absent = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == package
+            broken = broken or ("" if absent else f"{package} is installed and cannot be loaded: {_line(error)}")
+    raise RuntimeAbsentError(broken or f"{runtime} is not installed: pip install 'edge-vitals[{runtime}]'")
+
+
 def _interpreter(content: bytes) -> Any:
     """LiteRT's, or that of its forerunner tflite-runtime, which imports beside NumPy 2 and then cannot build one."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        from tflite_runtime.interpreter import Interpreter
+    library = _library("litert", "ai_edge_litert.interpreter", "tflite_runtime.interpreter")
     try:
         with _native_stderr_silenced():
-            interpreter = Interpreter(model_content=content, num_threads=1)
+            interpreter = library.Interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
     except SystemError:
         raise RuntimeAbsentError("tflite-runtime needs numpy below 2: pip install 'edge-vitals[litert]'") from None

@@ -16,7 +16,7 @@ from edge import inference
 from edge.inference import bench
 from edge.inference import card as model_card
 from edge.types import ModelError
-from tiny_models import ALL, edit_card, timed, without
+from tiny_models import ALL, broken, edit_card, timed, without
 
 
 def altered(path: Path) -> None:
@@ -238,6 +238,24 @@ def test_a_runtime_that_is_not_installed_is_a_note_and_no_fault(root: Path, monk
     assert model.notes == ("onnx is not installed: pip install 'edge-vitals[onnx]'",)
 
 
+@pytest.mark.parametrize(
+    "why", ["ImportError('no libatomic.so.1')", "OSError('no libatomic.so.1')", "RuntimeError('no libatomic.so.1')"]
+)
+def test_a_runtime_that_cannot_be_imported_gives_way_and_is_not_said_to_be_absent(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    broken(monkeypatch, tmp_path, "onnxruntime", why)
+    model = inference.load("tiny", root=root)
+    said = "onnxruntime is installed and cannot be loaded: no libatomic.so.1"
+    assert (model.variant, model.faults, model.notes) == ("litert-int8", (), (said,))
+    without(monkeypatch, "tflite_runtime")
+    broken(monkeypatch, tmp_path, "ai_edge_litert", why)
+    with pytest.raises(
+        ModelError, match="face models need LiteRT: ai_edge_litert is installed and cannot be loaded: no lib"
+    ):
+        inference.load_plain(next((root / "tiny").glob("*.tflite")))
+
+
 def test_no_runtime_at_all_says_what_to_install(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "onnxruntime", "ai_edge_litert", "tflite_runtime")
     with pytest.raises(ModelError, match=r"pip install 'edge-vitals\[onnx\]'.*pip install 'edge-vitals\[litert\]'"):
@@ -249,14 +267,14 @@ def test_a_runtime_that_imports_and_cannot_build_is_no_fault_of_the_model(
 ) -> None:
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
 
-    def broken(**_: Any) -> None:
+    def builds_none(**_: Any) -> None:
         raise SystemError("initialization of _pywrap failed")
 
-    monkeypatch.setattr(interpreter, "Interpreter", broken)
+    monkeypatch.setattr(interpreter, "Interpreter", builds_none)
     model = inference.load("tiny", root=root, variant="litert-fp32")
     assert model.variant == "onnx-int8"
     assert any("needs numpy below 2" in n for n in model.notes)
-    with pytest.raises(ModelError, match=r"face models need LiteRT: pip install 'edge-vitals\[litert\]'"):
+    with pytest.raises(ModelError, match=r"face models need LiteRT: .*pip install 'edge-vitals\[litert\]'"):
         inference.load_plain(next((root / "tiny").glob("*.tflite")))
 
 

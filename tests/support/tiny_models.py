@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import builtins
 import shutil
 import sys
 from pathlib import Path
@@ -41,16 +40,21 @@ def edit_card(root: Path, old: str, new: str) -> None:
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
-    real = builtins.__import__
+    _forget(monkeypatch, *modules)
+    for name in modules:
+        monkeypatch.setitem(sys.modules, name, None)
 
-    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.split(".", maxsplit=1)[0] in modules:
-            raise ImportError(f"No module named {name!r}")
-        return real(name, *args, **kwargs)
 
+def broken(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str, why: str) -> None:
+    """A module that is installed and whose import ends with ``raise why``."""
+    _forget(monkeypatch, module)
+    (folder / f"{module}.py").write_text(f"raise {why}")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def _forget(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     for name in [m for m in sys.modules if m.split(".")[0] in modules]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(builtins, "__import__", refuse)
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, by_class: dict[str, list[float]]) -> list[str]:
