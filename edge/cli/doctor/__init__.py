@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge.cli._options import CONFIG_HELP
 from edge.cli.doctor.faults import FAULTS, Finding, fault, fine
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LISTEN_S = 5.5  # longer than the 5 s after which a device says HELLO again
 _DISK_S = 5.0
+_ANSWER_S = 25.0  # a camera's address may take 20 s to open
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,43 +59,60 @@ def findings(config: Config | None, *, machine: Machine | None = None, listen_s:
     machine = machine or checks.Machine()
     state_dir = state_dir_of(config) if config else Path.cwd()
     missing = list(checks.packages(config))  # before threads import them: cv2 is not to be found while it is imported
-    with contextlib.ExitStack() as stack:
-        waited = _listen_to_all(config, listen_s, stack) if config is not None else []
-        kept = _unless_it_hangs(lambda: list(checks.disk(state_dir)))
-        yield from missing
-        yield from checks.models(config if kept else None)
-        yield from checks.configuration(config if kept else None)
-        yield checks.clock(machine)
-        yield from checks.power(machine)
-        yield from kept or [fault("disk", "state_hung", str(state_dir))]
-        if config is None:
-            yield from _ports()
-        elif any(source.kind == "camera" for source in config.sources.values()):
-            yield from _face_models()
-        for future in waited:
-            yield from future.result()
+    waited = _listen_to_all(config, listen_s) if config is not None else []
+    kept = _unless_it_hangs(lambda: list(checks.disk(state_dir)))
+    yield from missing
+    yield from checks.models(config if kept else None)
+    yield from checks.configuration(config if kept else None)
+    yield checks.clock(machine)
+    yield from checks.power(machine)
+    yield from kept or [fault("disk", "state_hung", str(state_dir))]
+    if config is None:
+        yield from _ports()
+    elif any(source.kind == "camera" for source in config.sources.values()):
+        yield from _face_models()
+    for found in waited:
+        yield from found()
 
 
-def _listen_to_all(config: Config, listen_s: float, stack: contextlib.ExitStack) -> list[Any]:
-    """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are."""
-    from concurrent.futures import ThreadPoolExecutor
-
+def _listen_to_all(config: Config, listen_s: float) -> list[Callable[[], list[Finding]]]:
+    """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are. Each is
+    then waited for by calling it; a thread that is stuck in a driver is left behind."""
     from edge.cli._progress import show
     from edge.cli.doctor.broker import broker
     from edge.cli.doctor.source import listen
     from edge.clock import SystemClock
 
-    pool = stack.enter_context(ThreadPoolExecutor(len(config.sources) + 1, thread_name_prefix="edge-doctor"))
+    clock = SystemClock()
+    by = clock.now() + _ANSWER_S
 
-    def listened(source: SourceConfig) -> list[Finding]:
+    def begun(step: str, look: Callable[[], Iterable[Finding]]) -> Callable[[], list[Finding]]:
+        done: Future[list[Finding]] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(list(look()))
+            except Exception as error:  # what is wrong with one must not hide what is wrong with the others
+                done.set_result([fault(step, "source_failed", " ".join(repr(error).split()))])
+
+        def found() -> list[Finding]:
+            try:
+                return done.result(max(0.0, by - clock.now()))
+            except TimeoutError:
+                return [fault(step, "source_failed", f"it has not answered for {_ANSWER_S:g} s")]
+
+        threading.Thread(target=run, name=f"edge-doctor-{step}", daemon=True).start()
+        return found
+
+    def listened(source: SourceConfig) -> Callable[[], list[Finding]]:
         def told(left_s: float) -> None:
             show(f"listening to {source.name}, {left_s:.0f} s")
 
-        return list(listen(source, SystemClock(), listen_s, told, path=config.path))
+        return begun(f"source {source.name}", lambda: listen(source, clock, listen_s, told, path=config.path))
 
-    jobs = [pool.submit(listened, source) for source in config.sources.values()]
+    jobs = [listened(source) for source in config.sources.values()]
     if "mqtt" in config.sinks:
-        jobs.append(pool.submit(lambda: list(broker(config))))
+        jobs.append(begun("broker", lambda: broker(config)))
     return jobs
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from edge.cli import main
 from edge.cli.doctor import LISTEN_S, findings
 from edge.cli.doctor.broker import broker
-from edge.cli.doctor.faults import FAULTS, WARNINGS
+from edge.cli.doctor.faults import FAULTS, WARNINGS, fine
 from edge.cli.doctor.machine import Machine
 from edge.cli.doctor.source import listen
+from edge.config import parse
 
 WAIT_S = 10.0
 
@@ -46,6 +47,35 @@ def test_all_together_are_looked_at_side_by_side_and_exit_with_3(device, mosquit
     assert "[port_missing]" in said
     assert "firmware" in said
     assert all(" -> " in line for line in lines if line.startswith(("fail", "warn")))
+
+
+def test_a_source_that_hangs_and_one_that_raises_hide_nothing_of_the_others(tmp_path, monkeypatch):
+    hold = threading.Event()
+
+    def listened(source, *_given, path):
+        if source.name == "hung":
+            hold.wait(WAIT_S)
+        if source.name == "odd":
+            raise OSError("Input/output\nerror")
+        yield fine(f"source {source.name}", "well")
+
+    monkeypatch.setattr("edge.cli.doctor._ANSWER_S", 0.05)
+    monkeypatch.setattr("edge.cli.doctor.source.listen", listened)
+    named = "".join(f'[sources.{name}]\nkind = "synthetic"\n' for name in ("hung", "odd", "sound"))
+    config = parse(f'[device]\nstate_dir = "{tmp_path}"\n{named}')
+    try:
+        found = [one for one in findings(config, machine=Machine(sys=tmp_path)) if one.step.startswith("source")]
+    finally:
+        hold.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("edge-doctor-source"):
+            thread.join(WAIT_S)
+    assert [(one.step, one.fault) for one in found] == [
+        *(("source hung", "source_failed"), ("source odd", "source_failed"), ("source sound", ""))
+    ]
+    assert [one.text.partition(": ")[2] for one in found[:2]] == [
+        *("it has not answered for 0.05 s", "OSError('Input/output\\nerror')")
+    ]
 
 
 def test_without_a_configuration(tmp_path, monkeypatch):
