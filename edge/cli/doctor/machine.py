@@ -54,10 +54,15 @@ def packages(config: Config | None) -> Iterator[Finding]:
 def models(config: Config | None) -> Iterator[Finding]:
     """Whether files are whole and the variants that a run would take work; none is timed, so nothing is written."""
     from edge import inference
-    from edge.assembly import state_dir_of
+    from edge.assembly import ModelShelf, shelf_to_look_at
     from edge.types import ModelError
 
-    if not inference.catalogue():
+    try:
+        catalogue = inference.catalogue()
+    except ModelError as error:
+        yield fault("models", "model_missing", str(error))
+        return
+    if not catalogue:
         yield fault("models", "model_missing", str(inference.models_root(None)))
     altered = {check.model: check for check in inference.verify(None) if not check.ok}
     for name, check in altered.items():
@@ -66,10 +71,10 @@ def models(config: Config | None) -> Iterator[Finding]:
         yield fault("models", word, f"{name}/{check.file}: {check.text}")
     if not any(map(installed, _RUNTIMES)):  # which is what to say once, not of every model
         return
-    chosen = inference.chosen(state_dir_of(config)) if config is not None else {}
-    for name in sorted(set(inference.catalogue()) - set(altered)):
+    shelf = shelf_to_look_at(config) if config is not None else ModelShelf()
+    for name in sorted(set(catalogue) - set(altered)):
         try:
-            model = inference.load(name, variant=chosen.get(name))
+            model = shelf(name)
         except ModelError as error:
             yield fault("models", "model_variant", str(error), state="fail")
             continue

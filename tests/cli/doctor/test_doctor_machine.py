@@ -61,8 +61,9 @@ def test_model_missing(own_models, tmp_path, monkeypatch):
     next(own_models.glob("*.onnx")).unlink()
     assert words(models(None)) == ["model_missing"]
     (tmp_path / "empty").mkdir()
-    monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / "empty"))
-    assert words(models(None)) == ["model_missing"]
+    for folder in ("empty", "none"):
+        monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / folder))
+        assert words(models(None)) == ["model_missing"]
 
 
 def test_model_variant_that_does_not_work_and_none_that_does(own_models, monkeypatch):
@@ -101,6 +102,16 @@ def test_the_variant_is_the_one_that_a_run_has_chosen(own_models, tmp_path):
     store_choice(tmp_path, inference.catalogue()["murmur"], inference.runtime_versions(), other, {})
     (found,) = models(config)
     assert found.text.endswith(f" {other}")
+
+
+def test_a_variant_that_the_configuration_asks_for_and_that_does_not_work_here(own_models, tmp_path, monkeypatch):
+    config = parse(f'[device]\nstate_dir = "{tmp_path}"\n[models]\nvariant = "onnx-fp32"')
+    (found,) = models(config)
+    assert found.text.endswith(" onnx-fp32")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (found,) = models(config)
+    assert (found.fault, found.state) == ("model_variant", "warn")
+    assert found.text.endswith(": murmur: onnx-fp32 was asked for; using litert-int8")
 
 
 def test_face_models_missing(monkeypatch, tmp_path):
