@@ -11,6 +11,7 @@ measurement that is then stored; else the first of the card. So without a state 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge.inference.bench import RUNS, Bench, Timing
@@ -34,6 +35,7 @@ __all__ = [
     "measure",
     "models_root",
     "runtime_versions",
+    "store_fastest",
     "verify",
 ]
 
@@ -77,23 +79,20 @@ def chosen(state_dir: str | Path) -> dict[str, str]:
     return {name: variant for name, variant in found.items() if variant is not None}
 
 
-def measure(
-    name: str,
-    *,
-    root: str | Path | None = None,
-    runs: int = RUNS,
-    state_dir: str | Path | None = None,
-) -> list[Timing]:
-    """Time every variant of a model on its golden inputs, each after its self-test.
+def measure(name: str, *, root: str | Path | None = None, runs: int = RUNS) -> list[Timing]:
+    """Time every variant of a model on its golden inputs, each after its self-test; runs: how many timed runs."""
+    return Bench(find_card(name, root)).measure(runs)
 
-    runs: how many timed runs. state_dir: store the fastest there.
-    """
-    card = find_card(name, root)
-    timings = Bench(card).measure(runs)
+
+def store_fastest(
+    name: str, timings: Sequence[Timing], state_dir: str | Path, *, root: str | Path | None = None
+) -> str:
+    """Have every start from now on take the fastest; returns what to say when that could not be written, else ''."""
     times = {t.variant: t.median_ms for t in timings if t.ok}
-    if state_dir is not None and times:
-        store_choice(Path(state_dir), card, runtime_versions(), min(times, key=lambda v: times[v]), times)
-    return timings
+    if not times:
+        return ""
+    best = min(times, key=lambda v: times[v])
+    return store_choice(Path(state_dir), find_card(name, root), runtime_versions(), best, times)
 
 
 def load_plain(path: Path) -> PlainLitertEngine:

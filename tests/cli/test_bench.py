@@ -50,6 +50,36 @@ def test_words_mark_the_variant_in_use(capsys: pytest.CaptureFixture[str]) -> No
     assert "window cut" in out
 
 
+def test_a_choice_that_cannot_be_kept_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "file" / "state"))
+    assert call("--seconds", "0", "--json") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"edge-vitals: {tmp_path}/file/state/variants.json: not written (")
+
+
+def test_a_model_whose_card_is_broken_fails_and_stands_in_the_figures(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "broken").mkdir(parents=True)
+    (tmp_path / "models" / "broken" / "card.toml").write_text("name = 3")
+    monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / "models"))
+    assert call("--seconds", "0", "--json") == 1
+    (found,) = json.loads(capsys.readouterr().out)["models"]
+    assert (found["model"], found["ok"], "broken/card.toml: " in found["text"]) == ("broken", False, True)
+
+
+def test_a_bed_that_does_not_end_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "_START_S", 0.0)
+    assert call("--seconds", "0.01") == 0
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last == "bed, PPG, heart sound and camera: not run: did not end within 0.01 s"
+
+
 def test_a_bed_that_cannot_run_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ BEDS: dict[str, tuple[str, ...]] = {
     "PPG, heart sound and camera": ("ppg", "acc", "pcg", "video"),
 }
 _SIGNAL_S = 30.0
+_START_S = 60.0
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -84,13 +85,16 @@ def _models(state_dir: Path, say: Any) -> list[Timing]:
     for name, card in inference.catalogue().items():
         if isinstance(card, ModelError):
             say(f"{name}: {card}")
+            found.append(inference.Timing(name, "", False, text=str(card)))
             continue
-        timings = inference.measure(name, runs=40, state_dir=state_dir)
+        timings = inference.measure(name, runs=40)
         best = _chosen(timings).get(name)
         for t in timings:
             mark = "  <- used here" if t.variant == best else ""
             figures = f"{t.median_ms:12.3f} ms {t.min_ms:7.3f} ms{mark}" if t.ok else f"   {t.text}"
             say(f"  {name + ' ' + t.variant:<32}{figures}")
+        if unwritten := inference.store_fastest(name, timings, state_dir):
+            print(f"edge-vitals: {unwritten}", file=sys.stderr)
         found += timings
     return found
 
@@ -108,7 +112,11 @@ def _live(streams: Sequence[str], seconds: float, state_dir: Path) -> dict[str, 
     from edge.inference.choice import FILE as VARIANTS
 
     command = [sys.executable, "-m", "edge.cli.bench.live", f"{seconds:g}", str(state_dir / VARIANTS), *streams]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60.0, check=False)
+    patience_s = seconds + _START_S
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience_s, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"did not end within {patience_s:g} s"}
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["ended without a word"]
         return {"error": said[-1]}
