@@ -8,6 +8,7 @@ No runtime is imported here.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -256,6 +257,8 @@ def _consistent(path: Path, card: _Card) -> None:
 
 
 def _frozen(value: Any, where: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):  # TOML has such; a threshold of nan is never reached
+        raise ModelError(f"{where.removesuffix('.')}: not a finite number")
     if isinstance(value, dict):
         return FrozenTable({k: _frozen(v, f"{where}{k}.") for k, v in value.items()}, where)
     return tuple(_frozen(v, where) for v in value) if isinstance(value, list) else value

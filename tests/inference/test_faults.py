@@ -311,6 +311,7 @@ def test_names_in_a_file_that_the_card_does_not_know_are_refused(
         ('inputs = ["in_0", "in_1"]', 'inputs = ["in_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('outputs = ["out_0", "out_1"]', 'outputs = ["out_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('task = "', "task = ", "not valid TOML"),
+        ("thresholds = [0.25, 0.5]", "thresholds = [0.25, nan]", "calibration.thresholds: not a finite number"),
     ],
 )
 def test_a_card_that_does_not_hold_together_names_file_and_key(root: Path, old: str, new: str, said: str) -> None:
