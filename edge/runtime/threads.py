@@ -121,7 +121,7 @@ class Runtime:
             try:
                 target(*args)
                 return
-            except Exception as error:  # a bug: say so, go on within the budget
+            except BaseException as error:  # a bug, SystemExit too: say so, go on within the budget
                 log.exception("%s failed", name)
                 self._mailbox.put(_Bug(name, error))
                 self._stop.wait(_AFTER_BUG_S)
@@ -138,7 +138,7 @@ class Runtime:
             reached = block.t_end
             try:
                 readings = lane.feed(block)
-            except Exception:
+            except BaseException:
                 lane.reset()
                 raise
             self._hand_on(lane, readings)

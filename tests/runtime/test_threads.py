@@ -267,7 +267,10 @@ def test_commands_and_faults_come_in_from_any_thread():
         sink.wait(lambda e: isinstance(e, Alarm) and e.presence == "ack")
 
 
-def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_last_of_it_at_the_end(monkeypatch, caplog):
+@pytest.mark.parametrize("bug", [KeyError, SystemExit, KeyboardInterrupt])
+def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_last_of_it_at_the_end(
+    bug, monkeypatch, caplog
+):
     monkeypatch.setattr("edge.runtime.threads._AFTER_BUG_S", 0.0)
     done = []
 
@@ -275,7 +278,7 @@ def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_las
         def feed(self, block):
             done.append(block.seq)
             if len(done) == 2:
-                raise KeyError("bug")
+                raise bug("bug")
             return []
 
         def reset(self):
@@ -293,7 +296,7 @@ def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_las
     assert done == [0, 10, "reset", 20, 30]
     assert [reading.t for reading in sink.of(Reading)] == [0.4]
     said = [(record.getMessage(), str(record.exc_info[1])) for record in caplog.records]
-    assert said == [("analyzer rate of node failed", "'why'"), ("edge-work-node-ppg failed", "'bug'")]
+    assert said == [("analyzer rate of node failed", "'why'"), ("edge-work-node-ppg failed", str(bug("bug")))]
 
 
 def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
