@@ -268,9 +268,7 @@ def test_commands_and_faults_come_in_from_any_thread():
 
 
 @pytest.mark.parametrize("bug", [KeyError, SystemExit, KeyboardInterrupt])
-def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_says_the_last_of_it_at_the_end(
-    bug, monkeypatch, caplog
-):
+def test_a_lane_that_fails_at_a_block_begins_anew_with_the_next_and_ends_well(bug, monkeypatch, caplog):
     monkeypatch.setattr("edge.runtime.threads._AFTER_BUG_S", 0.0)
     done = []
 
