@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
-from edge.clock import CLOCK_STEP_S, Clock, iso
+from edge.clock import CLOCK_STEP_S, Clock, iso, wall_offset
 from edge.fusion import Fusion
 from edge.recording import STATE_EVERY_S, ClockMark, Entry, MainState, Tick
 from edge.runtime.outlet import Durable, Failures, Outlet
@@ -95,7 +95,7 @@ class MainThread:
         self._status: dict[str, SourceStatus] = {}
         self._beds: dict[str, BedStatus] = {}
         self._tap_lock = threading.Lock()
-        self._wall_offset = clock.wall() - clock.now()
+        self._wall_offset = wall_offset(clock)
         self._coverage_due = clock.now() + _COVERAGE_EVERY_S
         self._heartbeat_due = clock.now()
         self._keep_due = clock.now()  # at once: what was restored, by the clock of this run
@@ -224,12 +224,12 @@ class MainThread:
             self._watch(reader, now)
         if now >= self._coverage_due:
             self._tell_sources(now)
-        wall_offset = self.clock.wall() - now
-        if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(wall_offset - self._mark[1]) > _CLOCK_MARK_S[1]:
-            self._mark = (now, wall_offset)
-            self.record(ClockMark(now, now + wall_offset))
-        if abs(wall_offset - self._wall_offset) > CLOCK_STEP_S:
-            self._clock_was_set(now, wall_offset)
+        ahead_s = wall_offset(self.clock)
+        if now - self._mark[0] >= _CLOCK_MARK_S[0] or abs(ahead_s - self._mark[1]) > _CLOCK_MARK_S[1]:
+            self._mark = (now, ahead_s)
+            self.record(ClockMark(now, now + ahead_s))
+        if abs(ahead_s - self._wall_offset) > CLOCK_STEP_S:
+            self._clock_was_set(now, ahead_s)
         self._load.look(self.readers, now)
         if why := self._load.overload(now):
             self._set_fault("overload", True, why)
@@ -252,11 +252,11 @@ class MainThread:
             self._keep_after_s = min(2 * self._keep_after_s, _KEEP_EVERY_S)
             self._out.keep()
 
-    def _clock_was_set(self, now: float, wall_offset: float) -> None:
+    def _clock_was_set(self, now: float, ahead_s: float) -> None:
         """An alarm that ends by itself, one for each step; what was told with times of the old clock is told again."""
-        before, self._wall_offset = self._wall_offset, wall_offset
-        was, is_now = (iso(now + offset)[:19] for offset in (before, wall_offset))
-        text = f"the wall clock jumped by {wall_offset - before:+.1f} s, from {was} to {is_now} UTC"
+        before, self._wall_offset = self._wall_offset, ahead_s
+        was, is_now = (iso(now + offset)[:19] for offset in (before, ahead_s))
+        text = f"the wall clock jumped by {ahead_s - before:+.1f} s, from {was} to {is_now} UTC"
         for present in (False, True):
             self._fault(Fault("clock_step", now, present, text))
         self._beds.clear()

@@ -47,6 +47,26 @@ def test_a_clock_step_stands_for_five_minutes():
     assert program.clock_steps()[1:] == [(311.0, "off", text, "1")]
 
 
+class HeldUp(ManualClock):
+    """A clock whose asker is held up for so many seconds before the next time that it is asked for the wall time."""
+
+    held_s = 0.0
+
+    def wall(self):
+        held_s, self.held_s = self.held_s, 0.0
+        self.advance(held_s)
+        return super().wall()
+
+
+def test_a_thread_held_up_between_its_looks_at_both_clocks_saw_no_step():
+    program, marks = Program(HeldUp(), tap=lambda entry: isinstance(entry, ClockMark) and marks.append(entry)), []
+    program.passes(3)
+    program.clock.held_s = 5.0
+    program.passes(3)
+    assert program.clock_steps() == []
+    assert [(mark.t, mark.wall) for mark in marks] == [(1.0, 1_700_000_001.0)]
+
+
 def test_another_step_is_another_alarm():
     program = Program()
     program.passes(10)
