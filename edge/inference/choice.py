@@ -11,16 +11,30 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from edge.inference.card import Card
 from edge.storage.whole_files import write_whole
 
 FILE = "variants.json"
+_CPUINFO = Path("/proc/cpuinfo")
+_OF_THE_KIND: Final = frozenset({"model name", "CPU implementer", "CPU part", "Model"})
+
+
+def processor() -> str:
+    """What this machine computes with. A card with the state on it may move to another board of the same architecture."""
+    try:
+        told = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        told = []
+    lines = (line.partition(":") for line in told)
+    kinds = {f"{key.strip()}={what.strip()}" for key, _, what in lines if key.strip() in _OF_THE_KIND}
+    return " ".join((platform.machine(), *sorted(kinds)))
 
 
 def choice_key(card: Card, versions: Mapping[str, str]) -> str:
     """What a choice depends on: the card, the runtimes' versions, the processor."""
-    parts = [card.sha256, platform.machine(), *(f"{k}={v}" for k, v in sorted(versions.items()))]
+    parts = [card.sha256, processor(), *(f"{k}={v}" for k, v in sorted(versions.items()))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

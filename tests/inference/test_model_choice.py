@@ -73,6 +73,20 @@ def test_a_choice_is_made_again_for_another_card_runtime_or_a_damaged_file(
         assert stored()["tiny"]["variant"] == "onnx-fp32"
 
 
+def test_a_choice_is_made_again_where_its_card_has_moved_to_another_board(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr("edge.inference.choice._CPUINFO", cpuinfo)
+    taken = []
+    boards = ("0xd08\nModel : Raspberry Pi 4 Model B Rev 1.4", "0xd0b\nModel : Raspberry Pi 5 Model B Rev 1.0")
+    for board, mhz in ((boards[0], 1800), (boards[0], 600), (boards[1], 2400)):
+        cpuinfo.write_text(f"processor : 0\ncpu MHz\t: {mhz}\nCPU part\t: {board}\n")
+        timed(monkeypatch, {"OnnxEngine": [4.0, 3.0 - len(taken)], "LitertEngine": [2.0, 2.5]})
+        taken.append(inference.load("tiny", root=root, state_dir=tmp_path / "state").variant)
+    assert taken == ["litert-int8", "litert-int8", "onnx-fp32"]
+
+
 def test_a_state_directory_that_cannot_be_written_costs_a_note(root: Path, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     model = inference.load("tiny", root=root, state_dir=tmp_path / "state")
