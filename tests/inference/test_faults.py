@@ -112,10 +112,15 @@ def golden_arrays(root: Path) -> dict[str, np.ndarray]:
         return {k: golden[k] for k in golden.files}
 
 
-def saved(arrays: Mapping[str, np.ndarray]) -> bytes:
+def saved(arrays: Mapping[str, np.ndarray], save: Callable[..., None] = np.savez) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    save(buffer, **arrays)
     return buffer.getvalue()
+
+
+def damaged(archive: bytes) -> bytes:
+    """One whose first array cannot be unpacked."""
+    return archive[:60] + b"\xff" * 30 + archive[90:]
 
 
 def test_a_variant_that_does_not_give_the_golden_answers_here_is_left_out(root: Path) -> None:
@@ -194,6 +199,7 @@ NO_ANSWERS: dict[str, Callable[[dict[str, np.ndarray]], bytes]] = {
     "empty": lambda _: b"",
     "text": lambda _: b"not an archive",
     "wrong inputs": lambda arrays: saved(arrays | {"in_1": np.zeros((4, 1, 1, 8), np.float32)}),
+    "damaged before the card was written": lambda arrays: damaged(saved(arrays, np.savez_compressed)),
     "no sample": lambda arrays: saved({name: array[:0] for name, array in arrays.items()}),
     "inputs alone": lambda arrays: saved({name: array for name, array in arrays.items() if "out" not in name}),
     "answers of fewer samples": lambda arrays: saved(
