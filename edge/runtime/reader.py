@@ -81,6 +81,9 @@ class Reader:
                     return
                 except SourceError as error:
                     self.error = str(error)
+                except BaseException as error:
+                    self.error = f"failed: {error!r}"
+                    raise
                 finally:
                     self.source.close()
                 if stop.is_set():

@@ -117,14 +117,19 @@ class Runtime:
         return thread
 
     def _guarded(self, name: str, target: Callable[..., None], *args: Any) -> None:
+        pause_s = _AFTER_BUG_S
         while not self._asked_to_end:
+            began = self._clock.now()
             try:
                 target(*args)
                 return
             except BaseException as error:  # a bug, SystemExit too: say so, go on within the budget
                 log.exception("%s failed", name)
                 self._mailbox.put(_Bug(name, error))
-                self._stop.wait(_AFTER_BUG_S)
+                if self._clock.now() - began > _BUG_BUDGET[1]:
+                    pause_s = _AFTER_BUG_S
+                self._stop.wait(pause_s)
+                pause_s *= 2  # the alarm of a source that is lost must come before the program gives up
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:
         due, reached = -math.inf, self._clock.now()

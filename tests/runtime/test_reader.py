@@ -117,6 +117,16 @@ def test_a_source_that_ends_is_closed_for_good_and_what_it_gave_can_still_be_had
     assert (status.state, status.reason) == ("disabled", "ended")
 
 
+def test_a_source_that_does_not_work_as_it_should_is_away_and_says_why():
+    device = Plugged([False])
+    device.open = [].pop
+    reader = Reader("node", "bed1", device, [])
+    with pytest.raises(IndexError):
+        reader.run(threading.Event(), ManualClock())
+    said = reader.status(None, 0.1)
+    assert (said.state, said.reason, device.closed) == ("offline", "failed: IndexError('pop from empty list')", 1)
+
+
 def test_a_reader_that_is_to_stop_closes_its_device_and_has_not_lost_it():
     stop = threading.Event()
     reader = reading(of_ppg(0), stop.set)

@@ -10,7 +10,7 @@ import pytest
 
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
-from edge.clock import SystemClock
+from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.runtime.main_thread import MainThread
 from edge.runtime.reader import Reader
@@ -78,6 +78,29 @@ def test_a_thread_that_hangs_is_left_behind_and_named(stuck, monkeypatch, caplog
             thread.join(10.0)
     assert (code, sink.closed) == (0, 1)
     assert [record.getMessage() for record in caplog.records] == [f"thread {stuck} did not stop"]
+
+
+def test_a_part_that_fails_again_and_again_waits_ever_longer_so_that_its_alarm_comes_before_the_end(monkeypatch):
+    class Broken(Playback):
+        """Works for so many seconds, and then does not."""
+
+        def open(self):
+            clock.advance(next(works_s))
+            raise KeyError("bug")
+
+    clock, works_s, pauses_s = ManualClock(), iter((0.0, 1.0, 0.0, 61.0, 0.0, 0.0)), []
+    reader = Reader("node", "bed1", Broken([]), [])
+    main = MainThread(readers=[reader], board=Board({"bed1": rules_from({})}, boot="b"), sinks=[], clock=clock)
+    runtime = Runtime(main)
+
+    def paused(seconds):
+        pauses_s.append(seconds)
+        if len(pauses_s) == 6:
+            runtime.stop()
+
+    monkeypatch.setattr(runtime._stop, "wait", paused)
+    runtime._guarded("edge-read-node", reader.run, runtime._stop, clock)
+    assert pauses_s == [0.5, 1.0, 2.0, 0.5, 1.0, 2.0]
 
 
 def test_a_signal_may_come_while_a_lock_of_threads_is_held():
