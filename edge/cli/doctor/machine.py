@@ -64,15 +64,15 @@ def models(config: Config | None) -> Iterator[Finding]:
         return
     if not catalogue:
         yield fault("models", "model_missing", str(inference.models_root(None)))
-    altered = {check.model: check for check in inference.verify(None) if not check.ok}
-    for name, check in altered.items():
-        there = (inference.models_root(None) / name / check.file).exists()
+    broken = [check for check in inference.verify(None) if not check.ok]
+    for check in broken:
+        there = (inference.models_root(None) / check.model / check.file).exists()
         word = "model_altered" if there else "model_missing"
-        yield fault("models", word, f"{name}/{check.file}: {check.text}")
+        yield fault("models", word, f"{check.model}/{check.file}: {check.text}")
     if not any(map(installed, _RUNTIMES)):  # which is what to say once, not of every model
         return
     shelf = shelf_to_look_at(config) if config is not None else ModelShelf()
-    for name in sorted(set(catalogue) - set(altered)):
+    for name in sorted(set(catalogue) - {check.model for check in broken}):
         try:
             model = shelf(name)
         except ModelError as error:

@@ -55,6 +55,8 @@ def test_model_altered(own_models):
     found = list(models(None))
     assert words(found) == ["model_altered"]
     assert file.name in found[0].text
+    next(own_models.glob("*.tflite")).unlink()
+    assert sorted(words(models(None))) == ["model_altered", "model_missing"]
 
 
 def test_model_missing(own_models, tmp_path, monkeypatch):
