@@ -26,7 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "doctor",
         help="find what is wrong with ports, cameras, broker, clock and models",
         description="Look at every part that a configuration needs, in the order in which they depend on each other; "
-        "sources and broker at the same time, in under ten seconds. Without a configuration: packages, models, clock, "
+        "sources and broker at the same time, in under ten seconds, or half a minute where a driver hangs. Without a configuration: packages, models, clock, "
         "disk, power and the ports there are. Opens devices: stop the service first.",
         epilog="example: edge-vitals doctor bedside.toml",
     )
