@@ -73,7 +73,8 @@ def build(
         _folder(root)
         history = History(state_dir / "history.sqlite")
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"{root}: cannot be written: {error}; set sinks.evidence.path") from None
+        said = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{root}: cannot be written: {said}; set sinks.evidence.path") from None
     if history.full:
         log.error("evidence: %s: %s; the watching goes on", state_dir, history.full)
     ring = Ring(sources, before_s=before_s, after_s=after_s)

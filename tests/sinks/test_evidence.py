@@ -361,7 +361,7 @@ def test_memory_is_bounded_in_time_and_in_bytes():
 @pytest.mark.parametrize("checking", [False, True])
 def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
     (tmp_path / "evidence").write_text("a file")
-    with pytest.raises(ConfigError, match=r"evidence: cannot be written.*set sinks.evidence.path"):
+    with pytest.raises(ConfigError, match=r"evidence: cannot be written: Not a directory; set sinks\.evidence\.path"):
         evidence(checking=checking)
 
 
