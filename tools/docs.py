@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from edge.alarms.conditions import DEFAULTS, DRILL, OF_DEVICE, PER_SOURCE, Condition
 from edge.alarms.rules import SETTABLE, AlarmRules
 from edge.cli._latency import STATED_S
+from edge.cli.analyze import camera, murmur, ppg
 from edge.cli.doctor.faults import FAULTS, WARNINGS
 from edge.config import ANALYZERS_OF
 from edge.config.keys import KEYS
@@ -203,7 +204,11 @@ def _topics() -> Iterator[str]:
 
 
 def _reasons() -> Iterator[str]:
-    yield ", ".join(f"`{word}`" for word in sorted(REASONS)) + "."
+    yield "| reason | pulse wave | heart sound | camera |\n|---|---|---|---|"
+    for word in sorted(REASONS):
+        cells = [one.WHY.get(word, "") for one in (ppg, murmur, camera)]
+        if any(cells):
+            yield _row(f"`{word}`", *cells)
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {

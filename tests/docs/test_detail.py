@@ -1,4 +1,4 @@
-"""What ``detail`` may hold is told, metric by metric, where subscribers look for it: docs/mqtt.md."""
+"""What ``detail`` may hold and what each reason means is told where subscribers look for it: docs/mqtt.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge.dsp import synthesis
 from edge.dsp.face.columns import AREAS, COLUMNS, SKIN
 from edge.fusion import Fusion
 from edge.lane import Lane
-from edge.types import Block
+from edge.types import REASONS, Block
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_THE_BOARD = {"site", "patient"}
@@ -114,3 +114,12 @@ def test_what_is_explained_is_there_but_for_what_is_rare(readings):
     }
     missing = {metric: names - seen[metric] - rare.get(metric, set()) for metric, names in told().items()}
     assert {metric: names for metric, names in missing.items() if names} == {}
+
+
+def test_what_every_reason_means_is_told():
+    section = (
+        (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8").partition("\n## Reasons\n")[2].partition("\n## ")[0]
+    )
+    told_of = set(re.findall(r"^\| `(\w+)` \|.*[a-z]{3}", section, re.MULTILINE))
+    assert told_of | {"standby", "model_fault"} == set(REASONS)
+    assert {"standby", "model_fault"} <= set(re.findall(r"`(\w+)`, ", section))

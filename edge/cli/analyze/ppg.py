@@ -27,7 +27,7 @@ WHY = {
     "no_signal": "the line is flat, or holds no numbers",
     "sensor_off": "nothing lies on the sensor",
     "saturated": "the signal is clipped: lower the light or the gain",
-    "gap": "samples are missing",
+    "gap": "samples are missing, held, drawn as a line, or come twice",
     "motion": "too much movement",
     "low_quality": "too noisy to find beats one can trust",
     "no_pulse": "the pulse stopped",
