@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tool_module import loaded
+
 PARTS = Path(__file__).resolve().parents[2] / "tools" / "debian"
 LIMIT_S = 600
 CONFIG = """
@@ -36,6 +38,13 @@ def test_a_purge_leaves_nothing_in_memory():
     """A service that was killed leaves the last word of its alarms there, for a user who is gone then."""
     purge = (PARTS / "postrm").read_text().partition('if [ "$1" = purge ]')[2]
     assert {"/var/lib/edge-vitals", "/run/edge-vitals", "/etc/edge-vitals"} <= set(purge.split())
+
+
+def test_the_documents_name_what_the_package_holds():
+    told = (PARTS.parents[1] / "docs" / "service.md").read_text().partition("\n## With a Debian package\n")[2]
+    first = told.strip().partition("\n\n")[0]
+    with loaded("debian/build.py") as build:
+        assert {f"`{extra}`" for extra in build.EXTRAS.split(",")} <= set(first.replace(",", " ").split())
 
 
 class Chroot:
@@ -106,7 +115,9 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     assert debian.run("edge-vitals", "--version").startswith("edge-vitals ")
     installed = debian.root / "usr/lib/edge-vitals"
     assert not list(installed.rglob("tests")), "test suites have no place on a monitor's card"
-    assert "Permission is hereby granted" in (debian.root / "usr/share/doc/edge-vitals/copyright").read_text()
+    about = debian.root / "usr/share/doc/edge-vitals"
+    assert "Permission is hereby granted" in (about / "copyright").read_text()
+    assert (about / "docs/configuration.md").is_file(), "--help names it"
     found = debian.run("edge-vitals", "doctor", check=False)
     assert "ok   models           murmur" in found
     assert "fail" not in found

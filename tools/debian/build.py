@@ -95,9 +95,9 @@ def _service(tree: Path) -> str:
 
 
 def _about(tree: Path, version: str, python: str, arch: str) -> None:
-    """README, licence and what dpkg wants to know."""
+    """README, documents, licence and what dpkg wants to know."""
     docs = tree / "usr" / "share" / "doc" / "edge-vitals"
-    docs.mkdir(parents=True)
+    shutil.copytree(ROOT / "docs", docs / "docs")
     shutil.copy(ROOT / "README.md", docs)
     licence = (PARTS / "copyright").read_text(encoding="utf-8") + "\n" + (ROOT / "LICENSE").read_text(encoding="utf-8")
     (docs / "copyright").write_text(licence, encoding="utf-8")
