@@ -152,10 +152,10 @@ def fuse(given: Mapping[str, Reading], *, bed: str = "") -> list[Reading]:
     if rates:
         reason = "" if decided else "disagreement"
     if decided:
-        of_agreeing = sum(weights[name] for name in agree)
-        value = rates[agree[0]] + sum(weights[n] * (rates[n] - rates[agree[0]]) for n in agree) / of_agreeing
+        of_agreeing = math.fsum(weights[name] for name in agree)
+        value = rates[agree[0]] + math.fsum(weights[n] * (rates[n] - rates[agree[0]]) for n in agree) / of_agreeing
         surely = 1.0 - math.prod(1.0 - weights[name] for name in agree)
-        quality = surely * of_agreeing / sum(weights.values())
+        quality = surely * of_agreeing / math.fsum(weights.values())
     fused = [Reading(HR, t, value, "bpm", quality, reason, detail, bed=bed)]
     return fused + _spread(given, rates, detail, t, bed)
 
@@ -178,9 +178,9 @@ def _agreement(rates: Mapping[str, float], weights: Mapping[str, float]) -> tupl
         [name for name in ordered[i:] if rates[name] - rates[slowest] <= _tolerance_bpm(rates[slowest], rates[name])]
         for i, slowest in enumerate(ordered)
     ]
-    best = max(groups, key=lambda group: (sum(weights[name] for name in group), len(group)))
-    inside = sum(weights[name] for name in best)
-    outside = sum(weights.values()) - inside
+    best = max(groups, key=lambda group: (math.fsum(weights[name] for name in group), len(group)))
+    inside = math.fsum(weights[name] for name in best)
+    outside = math.fsum(weights.values()) - inside
     decided = (len(best) > 1 and inside > outside) or inside >= 2 * outside
     return [name for name in rates if name in best], decided
 

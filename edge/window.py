@@ -8,6 +8,7 @@ samples give the same windows however they were chunked.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ class Windower:
             t, data = np.empty(0), last.data[:0]
         t.flags.writeable = data.flags.writeable = False
         holes = self._holes_within(start, end, _hole_limit_s(last))
-        missing_s = sum(b - a for a, b in holes)
+        missing_s = math.fsum(b - a for a, b in holes)
         coverage = min(1.0, max(0.0, 1.0 - missing_s / (end - start)))
         return Window(last.stream, start, end, t, data, last.rate, coverage, holes, last.epoch, last.labels, flags)
 

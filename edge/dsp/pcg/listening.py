@@ -139,7 +139,7 @@ def samples(window: Window, channel: int = 0) -> tuple[NDArray[Any] | None, str]
         return None, "no_signal"
     x = data[:, channel]
     started = window.holes[0][1] if window.holes and window.holes[0][0] <= window.start else window.start
-    inner_s = sum(b - a for a, b in window.holes if a > window.start)
+    inner_s = math.fsum(b - a for a, b in window.holes if a > window.start)
     early = started > window.start + 2.0 / window.rate
     if inner_s > MAX_MISSING_S:
         return None, "gap"

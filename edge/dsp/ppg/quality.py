@@ -8,6 +8,7 @@ fibrillation away.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,7 +102,7 @@ def _unbroken(
     begin, why = after_last_break(window, t, x, start, care, holes=holes)
     first = int(np.searchsorted(t, begin - 0.25 / window.rate))
     t, x = t[first:], x[first:]
-    unseen_s = sum(b - a for a, b in holes_of(t, begin, MAX_BRIDGE_S + 1.0 / window.rate)) if holes else 0.0
+    unseen_s = math.fsum(b - a for a, b in holes_of(t, begin, MAX_BRIDGE_S + 1.0 / window.rate)) if holes else 0.0
     if window.end - begin - unseen_s < least_s - 0.5 / window.rate:
         return nothing, nothing, begin, why
     clipped = 0.0 if care is Care.SPECTRUM else clipped_share(x)
@@ -154,7 +155,7 @@ def noise_quality(raw: Floats, wave: Floats, beats: BeatList, rate_hz: float) ->
         maxima / len(beats),
         float(np.log(np.mean(square * square) / np.mean(square) ** 2)),
     )
-    z = _OFFSET + sum(w * f for w, f in zip(_WEIGHTS, figures, strict=True))
+    z = _OFFSET + math.fsum(w * f for w, f in zip(_WEIGHTS, figures, strict=True))
     noise = _ramp(band_share(raw, rate_hz), 0.3, 0.6)
     return noise / (1.0 + float(np.exp(-z)))
 

@@ -85,8 +85,8 @@ class _Window:
         """``rule.FIGURES`` of a rate."""
         alike = float((abs(self.ibi * bpm / 60.0 - 1.0) < _SAME_IBI).mean()) if len(self.ibi) else 0.0
         far = float(np.log(bpm / 90.0)) ** 2
-        combs = (sum(near(s, k * bpm) for k in (1, 2, 3)) for s in (self.levelled, self.plain))
-        between = sum(near(self.plain, k * bpm) for k in (0.5, 1.5, 2.5))
+        combs = (math.fsum(near(s, k * bpm) for k in (1, 2, 3)) for s in (self.levelled, self.plain))
+        between = math.fsum(near(self.plain, k * bpm) for k in (0.5, 1.5, 2.5))
         return alike, far, *combs, between, *self.common
 
 

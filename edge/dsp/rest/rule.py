@@ -3,6 +3,7 @@ over what a network believes of the rate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +49,7 @@ def by_trees(trees: BoostedTrees) -> Rule:
 
 
 def _weighed(offset: float, weights: tuple[float, ...], figures: tuple[float, ...]) -> float:
-    return _share(offset + sum(w * f for w, f in zip(weights, figures, strict=True)))
+    return _share(offset + math.fsum(w * f for w, f in zip(weights, figures, strict=True)))
 
 
 def _asked(trees: BoostedTrees, figures: tuple[float, ...]) -> float:
