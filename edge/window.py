@@ -160,7 +160,7 @@ class Windower:
         t.flags.writeable = data.flags.writeable = False
         holes = self._holes_within(start, end, _hole_limit_s(last))
         missing_s = math.fsum(b - a for a, b in holes)
-        coverage = min(1.0, max(0.0, 1.0 - missing_s / (end - start)))
+        coverage = max(0.0, 1.0 - missing_s / (end - start))
         return Window(last.stream, start, end, t, data, last.rate, coverage, holes, last.epoch, last.labels, flags)
 
     def _holes_within(self, start: float, end: float, limit_s: float) -> tuple[tuple[float, float], ...]:

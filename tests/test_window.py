@@ -70,7 +70,7 @@ def test_repeated_samples_are_taken_once_and_time_never_goes_back():
     windower = Windower(keep_s=10.0)
     all_blocks = list(blocks(np.arange(100.0), chunk=10))
     for block in [*all_blocks, all_blocks[3], all_blocks[-1]]:
-        windower.add(block)
+        assert not windower.add(block), "no new epoch, either"
     window = windower.cut(0.0, 1.0)
     assert window.data[:, 0].tolist() == list(range(100))
     assert (np.diff(window.t) > 0).all()
@@ -249,7 +249,7 @@ def test_where_samples_came_again_is_asked_for_inside_of_a_long_hole():
         windower.add(block)
     at = (1.05, 2.49, 2.5, 2.51, 2.99, 3.0)
     assert [windower.hole_end(t, longer_than_s=0.4) for t in at] == [None, None, None, 3.0, 3.0, None]
-    assert windower.hole_end(2.7, longer_than_s=0.6) is None
+    assert windower.hole_end(2.7, longer_than_s=0.5) is None, "it is not longer"
     assert windower.hole_end(1.05, longer_than_s=0.05) == 1.1
 
 
@@ -261,3 +261,41 @@ def test_of_a_hole_that_began_before_what_is_kept_the_rest_is_known():
     assert windower.cut(2.75, 4.0).holes == ((2.75, 3.0),)
     windower.forget(3.5)
     assert windower.cut(2.75, 4.0).holes == ()
+
+
+def test_of_a_hole_only_what_lies_in_the_window_counts():
+    window = cut_all(np.zeros(500), chunk=10, start=2.0, end=2.75, lost=range(250, 300))
+    assert (window.holes, window.coverage) == (((2.5, 2.75),), pytest.approx(2 / 3))
+    assert cut_all(np.zeros(500), chunk=10, start=2.0, end=2.5, lost=range(250, 300)).holes == ()
+
+
+def test_the_oldest_holes_are_forgotten_first():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.zeros(500), lost=[*range(100, 150), *range(250, 300)]):
+        windower.add(block)
+    windower.forget(2.0)
+    assert windower.cut(0.0, 5.0).holes == ((2.5, 3.0),)
+
+
+def test_a_stream_ends_on_a_whole_nanosecond_like_its_samples():
+    windower = Windower(keep_s=10.0)
+    windower.add(Block("node/ppg", 0, 0.1, 3.0, np.zeros((1, 1))))
+    assert windower.end == 0.433333333
+
+
+def test_what_may_be_forgotten_is_no_sample_that_a_window_from_there_on_holds():
+    windower = Windower(keep_s=10.0)
+    for block in blocks(np.arange(100.0), chunk=10):
+        windower.add(block)
+    windower.forget(0.0924)  # a quarter of a sample past the last one of a block
+    assert windower.cut(0.0924, 1.0).data[0, 0] == 9.0
+    windower.forget(0.0926)
+    assert windower.state()["oldest"] == 0.1
+
+
+@pytest.mark.parametrize(("pause_s", "is_hole"), [(0.0049, False), (0.0051, True)])
+def test_where_samples_were_lost_by_count_half_a_sample_is_a_hole(pause_s, is_hole):
+    windower = Windower(keep_s=10.0)
+    windower.add(Block("node/ppg", 0, 0.0, 100.0, np.zeros((10, 1))))
+    windower.add(Block("node/ppg", 11, 0.1 + pause_s, 100.0, np.zeros((10, 1))))
+    assert bool(windower.cut(0.0, 0.2).holes) is is_hole
