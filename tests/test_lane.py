@@ -84,6 +84,13 @@ def test_two_analyzers_keep_their_own_hops():
     assert [r.t for r in readings if r.detail["n"] > 200] == [2.5, 5.0, 7.5, 10.0]
 
 
+@pytest.mark.parametrize("chunk", [1, 10, 100])
+def test_a_hop_may_be_longer_than_a_window(chunk):
+    """Between two windows lies a time of which nothing is kept."""
+    readings = run(lane(Echo(hop_s=5.0, window_s=2.0)), blocks(PPG, chunk=chunk))
+    assert [(r.t, r.detail["first"], r.detail["coverage"]) for r in readings] == [(5.0, 3.0, 1.0), (10.0, 8.0, 1.0)]
+
+
 def test_a_new_epoch_resets_and_starts_a_new_grid():
     echo = Echo()
     one = lane(echo)
