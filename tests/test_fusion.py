@@ -1,5 +1,6 @@
 """Fusion: what agrees counts, what disagrees is said, and the order of arrival does not matter."""
 
+from dataclasses import replace
 from typing import get_args
 
 import msgspec
@@ -275,3 +276,30 @@ def test_another_fusion_goes_on_from_a_state_as_this_one_does(split, camera_lag)
     told = [[*(r for reading in readings[split:] for r in f.update(reading)), *f.flush()] for f in (one, other)]
     assert told[0] == told[1]
     assert split > 50 or told[0]
+
+
+def test_of_a_lane_only_the_last_seconds_are_kept():
+    one = Fusion()
+    for reading in hop("node/ppg.hr", 0.0, 1.0, [70.0] * 1000):
+        one.update(reading)
+    ((_, _, kept),) = one.state()["bed1"]["lanes"]
+    assert [r["t"] for r in kept] == [995.0, 996.0, 997.0, 998.0, 999.0]
+
+
+@pytest.mark.parametrize("quality", [0.5, 0.49])
+def test_of_lanes_too_poor_to_contradict_each_other_no_spread_is_told(quality):
+    spread = fused(lane("node/ppg.hr", 70.0), lane("cam/camera.hr", 120.0, quality))["fused.spread"]
+    said = (spread.t, spread.unit, spread.bed, spread.value, spread.quality, spread.reason)
+    known, unknown = (50.0, 0.5, ""), (None, 0.0, "low_quality")
+    assert said == (10.0, "bpm", "bed1", *(known if quality == 0.5 else unknown))
+
+
+def test_at_the_end_beds_are_told_by_name_whichever_spoke_first():
+    both = hop("node/ppg.hr", 0.0, 1.0, [70.0] * 4) + hop("cam/camera.hr", 0.0, 1.0, [72.0] * 3)
+    one = Fusion()
+    for reading in sorted(both, key=lambda r: r.t):
+        for bed in ("b", "a"):
+            one.update(replace(reading, bed=bed))
+    assert [(f.bed, f.t, f.metric) for f in one.flush()] == [
+        (bed, 3.0, metric) for bed in ("a", "b") for metric in ("fused.hr", "fused.spread")
+    ]
