@@ -275,6 +275,14 @@ def test_the_time_between_two_runs_is_blind_and_what_was_known_before_still_coun
     assert two.watched_s("node", "ppg.hr", 350.0) == 300.0
 
 
+def test_why_a_source_was_lost_before_a_restart_explains_no_silence_after_it():
+    one = watch((0, 101, ""))
+    one.status(SourceStatus("node", "bed1", 110.0, "offline", "unplugged"))
+    two = restarted(one, shift_s=0.0)
+    two.reading(reading(200))
+    assert blind(two, 300.0) == [(100.0, 200.0, "not running"), (200.0, 300.0, "no data")]
+
+
 def test_several_restarts_keep_the_record():
     one = watch((0, 101, ""))
     for _ in range(3):
