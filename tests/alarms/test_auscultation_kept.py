@@ -64,6 +64,14 @@ def test_a_restart_changes_nothing_of_what_follows(turns, data, shift_s):
             assert take(two, turn, t + shift_s) == moved(told, shift_s)
 
 
+def test_after_a_restart_the_last_half_minute_is_the_same_by_the_new_clock():
+    one, two = auscultation(), auscultation()
+    for t in range(100, 105):
+        one.hear(window(float(t), LOUD))
+    two.restore(json.loads(json.dumps(one.snapshot())), 1000.0)
+    assert patient(two, 1131.0, LOUD)["sites"]["MV"]["windows"] == 4  # those of 1102 to 1104, and this one
+
+
 def test_what_the_configuration_says_anew_counts_more_than_what_was_kept():
     one = auscultation()
     listen(one, "AV", 0.0, LOUD)
