@@ -1,20 +1,21 @@
 """What would have alarmed, counted by hand."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.rules import rules_from
-from edge.alarms.simulate import Occurrence, load_of, simulate
+from edge.alarms.simulate import Occurrence, load_of, pooled, simulate
 from edge.dsp.pcg.decision import Calibration
 from edge.inference.card import find_card
 from edge.types import Command, Reading, SourceStatus
 
 
-def rates(values, step_s=1.0):
-    return [Reading("ppg.hr", i * step_s, v, "bpm", 0.9, bed="bed1", source="node") for i, v in enumerate(values)]
+def rates(values, start=0.0):
+    return [Reading("ppg.hr", start + i, v, "bpm", 0.9, bed="bed1", source="node") for i, v in enumerate(values)]
 
 
 def rules(**brady):
@@ -145,3 +146,48 @@ def test_what_lasts_over_an_hour_stands():
     assert load_of([occurrence(0.0, 3601.0)], 9000.0, 9000.0).standing == ("bed1/brady",)
     assert load_of([occurrence(0.0)], 9000.0, 9000.0).standing == ("bed1/brady",)
     assert load_of([occurrence(8000.0)], 9000.0, 9000.0).standing == ()
+
+
+def test_several_recordings_are_counted_as_one_end_to_end():
+    heart = [70.0] * 60 + [42.0] * 60 + [70.0] * 60 + [38.0] * 60
+    parts = [simulate(rates(heart, start), rules(limit=45), rules(limit=40)) for start in (0.0, 1000.0)]
+    assert [(part.start, part.a.watched_s, part.missed[0].raised) for part in parts] == [
+        (0.0, 239.0, 65.0),
+        (1000.0, 239.0, 1065.0),
+    ]
+    assert pooled(parts[:1]) is parts[0]
+    both, later = pooled(parts), 239.0 + 600.0  # ten minutes lie between: what counts as a flood cannot span two
+    assert (both.start, both.readings, both.a.watched_s, both.a.a_day) == (0.0, 480, 478.0, 4 * 86400 / 478)
+    spans = [(65.0, 125.0), (185.0, None), (65.0 + later, 125.0 + later), (185.0 + later, None)]
+    assert [(one.raised, one.ended) for one in both.a.occurrences] == spans
+    assert [(one.raised, one.ended) for one in both.b.occurrences] == spans[1::2]
+    assert [one.raised - one.since for one in both.a.occurrences] == [5.0] * 4
+    assert ([one.raised for one in both.missed], both.added) == ([65.0, 65.0 + later], ())
+    swapped = pooled([simulate(rates(heart, start), rules(limit=40), rules(limit=45)) for start in (0.0, 1000.0)])
+    assert (swapped.missed, swapped.added) == ((), both.missed)
+
+
+@pytest.mark.parametrize("beats", [(42.0, 38.0), (38.0, 42.0)])
+@pytest.mark.parametrize(("apart_s", "missed"), [(30, 0), (31, 1)])
+def test_alarms_within_half_a_minute_of_each_other_are_the_same(beats, apart_s, missed):
+    first, second = beats
+    events = rates([70.0] * 60 + [first] * 20 + [70.0] * apart_s + [second] * 20 + [70.0] * 20)
+    assert len(simulate(events, rules(limit=45), rules(limit=40)).missed) == missed
+
+
+def test_an_alarm_that_would_have_been_is_told_in_words():
+    one = occurrence(65.04)
+    assert one.line() == "65.0 s bed1/brady medium: slow"
+    at = datetime(2026, 3, 1, 4, 5, 6)
+    assert replace(one, wall=at.timestamp()).line() == "2026-03-01 04:05:06 bed1/brady medium: slow"
+    told = simulate(rates([70.0] * 60 + [42.0] * 60), rules(limit=45), rules(limit=40)).lines()
+    assert told == [
+        "0.03 h of readings",
+        "A: 1 alarms, 726.1 a day (1 brady)",
+        "A: 0 flood minutes; standing: none; chattering: none",
+        "B: 0 alarms, 0.0 a day (none)",
+        "B: 0 flood minutes; standing: none; chattering: none",
+        "missed by B: 1",
+        "  65.0 s bed1/brady medium: Heart rate 42 below 45 bpm",
+        "added by B: 0",
+    ]
