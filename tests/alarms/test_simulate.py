@@ -55,6 +55,13 @@ def test_nothing_latches_when_nobody_is_there():
     assert all(o.ended is not None for o in told.a.occurrences)
 
 
+def test_an_occurrence_counts_by_the_highest_priority_it_had():
+    both = {"severe_limit": 40, "severe_on_delay_s": 0, "on_delay_s": 0}
+    events = rates([70.0] * 10 + [42.0] * 10 + [38.0] * 10 + [44.0] * 20)
+    (one,) = simulate(events, rules(**both), rules()).a.occurrences
+    assert (one.priority, one.raised, one.ended, one.text) == ("high", 10.0, None, "Heart rate 42 below 45 bpm")
+
+
 def test_standby_is_kept():
     events = rates([70.0] * 10 + [30.0] * 90)
     events.insert(5, Command("standby", "bed1", 4.5, "c", "x", seconds=1000))

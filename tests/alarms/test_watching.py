@@ -244,6 +244,13 @@ def test_what_was_announced_before_its_first_reading_is_kept():
     assert seconds(two, 0, 30, ppg=True) == [(19.5, "on", "raised", "No pcg readings from node for 15 s")]
 
 
+def test_another_run_goes_by_what_the_device_announces_to_it_and_not_by_what_it_did_before():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("pcg", "ppg")))
+    two = board(state=through_json(one), places=SENDS_ANYTHING, boot="next", shift_s=0.0)
+    assert seconds(two, 0, 60, ppg=True) == []
+
+
 def test_of_a_source_that_sends_nothing_at_all_nothing_is_said_of_its_streams():
     one = board(places=PROMISED)
     one.update(status(0.0, "online"))

@@ -265,6 +265,24 @@ def test_what_several_lanes_say_together_is_no_source_that_could_fall_silent():
     assert [alarm for t in range(2, 200) for alarm in one.tick(float(t))] == []
 
 
+def test_what_is_heard_of_a_bed_in_standby_has_no_value():
+    one = board()
+    one.command(say("standby", 10.0, seconds=20))
+    unknown = Reading("ppg.hr", 15.0, None, "bpm", 0.0, "standby", bed="bed1", source="node")
+    assert one.locate(hr(15.0, 43, brady_bpm=40.0)) == unknown
+    assert one.locate(hr(30.0, 43)) == hr(30.0, 43)
+
+
+def test_an_alarm_rests_on_its_reading_without_long_rows_and_on_its_rule():
+    nested = {key: {"node": "x"} for key in ("overruled", "patient", "lanes", "models")}
+    kept = {**nested, "agree": ["node"], "tachy_bpm": 150.0, "word": "x", "none": None, "yes": True, "count": 3}
+    (told,) = board({"tachy": {"on_delay_s": 0}}).update(hr(1.0, 150.0, **kept, ibi_s=[0.4, 0.4], other={"a": 1}))
+    assert told.evidence["reading"]["detail"] == kept
+    assert told.evidence["rule"] == {
+        "limit": 140.0, "hysteresis": 5.0, "on_delay_s": 0.0, "off_delay_s": 10.0, "confirm": [1, 1], "spacing_s": 0.0,
+    }  # fmt: skip
+
+
 def test_a_reading_of_no_bed_here_is_nobodys():
     lost = hr(1.0, 43, bed="bed9")
     assert board().locate(lost) is lost
