@@ -177,6 +177,7 @@ def test_a_drill_takes_the_same_path_marked_and_ends_by_itself():
     assert (result.ok, raised.id, raised.drill, raised.seq) == (True, "bed1/drill", True, 1)
     assert raised.text == "DRILL, nobody is in danger: asked for by ann"
     assert (raised.kind, raised.delivery["asked"]) == ("technical", ["station"])
+    assert raised.evidence["reading"] == {"by": "ann"}
     again, told = one.command(say("drill", 6.0))
     assert (again.ok, again.text, told) == (True, "bed1/drill stands already", [])
     assert [s[1] for s in steps(one.tick(15.0))] == ["unconfirmed"]
