@@ -7,7 +7,7 @@ replayed as any other. What the main thread has come to is the present: blocks t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ class Ring:
             self._keep(bed, entry)
         if isinstance(entry, Alarm) and entry.evidence.get("change") == "raised" and entry.bed in self._entries:
             self._want(entry, header)
-        return self.cut() if self.wanted and not isinstance(entry, (Block, LaneState)) else []
+        return [] if isinstance(entry, (Block, LaneState)) else self.cut()
 
     def cut(self, *, all_of_them: bool = False) -> list[tuple[Span, list[Entry]]]:
         """The spans that are complete, or all at once."""
@@ -123,7 +123,7 @@ def exact_part(entries: Sequence[Entry], span: Span) -> list[Entry]:
     """
     first = _begin(entries, span.start)
     lanes = {(e.source, e.primary): (i, e) for i, e in enumerate(entries[:first]) if isinstance(e, LaneState)}
-    return [*_looked_back_at(entries[:first], list(lanes.values())), *_since(entries[first:], lanes, span.bed)]
+    return [*_looked_back_at(entries[:first], lanes.values()), *_since(entries[first:], lanes, span.bed)]
 
 
 def _begin(entries: Sequence[Entry], start: float) -> int:
@@ -132,7 +132,7 @@ def _begin(entries: Sequence[Entry], start: float) -> int:
     return next((i for i, t in reversed(states) if t <= start), states[0][0] if states else 0)
 
 
-def _looked_back_at(entries: Sequence[Entry], lanes: Sequence[tuple[int, LaneState]]) -> Iterator[Entry]:
+def _looked_back_at(entries: Sequence[Entry], lanes: Collection[tuple[int, LaneState]]) -> Iterator[Entry]:
     """The lanes' states, every damage, and of the samples what a lane looks back at or was fed after its state."""
     fed_from: dict[str, int] = {}
     needed_from: dict[str, float] = {}
