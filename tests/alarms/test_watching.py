@@ -244,6 +244,13 @@ def test_what_was_announced_before_its_first_reading_is_kept():
     assert seconds(two, 0, 30, ppg=True) == [(19.5, "on", "raised", "No pcg readings from node for 15 s")]
 
 
+def test_a_word_of_the_source_that_announces_nothing_takes_nothing_back():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online", announced=("pcg", "ppg")))
+    one.update(status(1.0, "degraded", "half the samples"))
+    assert seconds(one, 1, 60, ppg=True) == [(20.5, "on", "raised", "No pcg readings from node for 15 s")]
+
+
 def test_another_run_goes_by_what_the_device_announces_to_it_and_not_by_what_it_did_before():
     one = board(places=SENDS_ANYTHING)
     one.update(status(0.0, "online", announced=("pcg", "ppg")))
