@@ -55,6 +55,13 @@ def test_nothing_latches_when_nobody_is_there():
     assert all(o.ended is not None for o in told.a.occurrences)
 
 
+def test_the_clock_runs_once_a_second():
+    sound = [Reading("pcg.hr", float(t), 70.0, "bpm", 0.9, bed="bed1", source="node") for t in range(60)]
+    events = sorted([*rates([70.0] * 10), *sound], key=lambda event: event.t)
+    (lost,) = simulate(events, rules(), rules()).a.occurrences
+    assert (lost.id, lost.raised) == ("bed1/source_lost/node", 28.0)  # over 15 s after 9, and the on-delay
+
+
 def test_an_occurrence_counts_by_the_highest_priority_it_had():
     both = {"severe_limit": 40, "severe_on_delay_s": 0, "on_delay_s": 0}
     events = rates([70.0] * 10 + [42.0] * 10 + [38.0] * 10 + [44.0] * 20)
