@@ -73,7 +73,6 @@ class StateCopy:
                 os.close(file)
         self._files.clear()
         self._room = 0
-        self._last = None
 
     def forget(self) -> None:
         """It is not needed any more. Calling twice is harmless."""

@@ -42,7 +42,6 @@ def salvage(path: Path, schema: str) -> Salvaged:
 def _with_first_page(path: Path, folder: Path, schema: str, *, whole: bool) -> Path:
     """A copy whose header, or whole first page, is that of a new database with the same tables."""
     new = folder / "new.sqlite"
-    new.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(new)) as db:
         db.executescript(schema)
         page_bytes = int(db.execute("pragma page_size").fetchone()[0])
@@ -73,4 +72,4 @@ def _read(path: Path) -> Salvaged:
         with contextlib.suppress(*_UNREADABLE):
             kept = db.execute("select key, value from state where key in ('board', 'turn')")
             state = {key: bytes(value) for key, value in kept if isinstance(value, bytes)}
-    return Salvaged([one for _, one in sorted(rows.items()) if [type(value) for value in one] == _ROW_TYPES], state)
+    return Salvaged([one for one in rows.values() if [type(value) for value in one] == _ROW_TYPES], state)

@@ -76,6 +76,33 @@ def test_a_disk_that_fills_up_spoils_nothing_and_has_room_to_go_on(tmp_path):
     one.close()
 
 
+def test_a_state_that_the_disk_has_no_room_for_spoils_neither_of_the_two_that_are_there(tmp_path):
+    one = copy(tmp_path)
+    one.write(1, b"a" * 300)
+    one.write(2, b"b" * 300)
+    with full_disk(1 << 16):
+        for turn in (3, 4):
+            one.write(turn, b"c" * (1 << 17))
+        found = copy(tmp_path).read()
+    one.forget()
+    assert found == Copied(2, b"b" * 300, certain=True)
+
+
+def test_what_is_forgotten_is_gone_and_waits_for_no_disk(tmp_path, monkeypatch):
+    synced, before = [], os.listdir("/proc/self/fd")
+    one = copy(tmp_path)
+    for turn in (1, 2):
+        one.write(turn, b"x")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}, "it is of a person"
+    monkeypatch.setattr(os, "fsync", synced.append)
+    one.forget()
+    one.forget()
+    assert (list(tmp_path.iterdir()), os.listdir("/proc/self/fd"), synced) == ([], before, [])
+    one.write(3, b"again")
+    assert copy(tmp_path).read() == Copied(3, b"again", certain=True)
+    one.close()
+
+
 def test_a_disk_that_takes_nothing_is_no_error(tmp_path):
     (tmp_path / "outbox.copy.1").mkdir()
     one = copy(tmp_path)

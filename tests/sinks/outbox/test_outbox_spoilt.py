@@ -53,6 +53,7 @@ def test_what_an_older_version_wrote_is_read(tmp_path, open_box):
     box.close()
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.sqlite")) as db, db:
         ((row, blob),) = db.execute("select row, alarm from event").fetchall()
+        assert "clock_synced" in json.loads(blob), "what other versions read by this name"
         plain = {key: value for key, value in json.loads(blob).items() if key != "crc"}
         db.execute("update event set alarm = ? where row = ?", (json.dumps(plain).encode(), row))
         db.execute("update state set value = ? where key = 'board'", (b'{"state": 1}',))
