@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -71,6 +72,27 @@ def test_what_must_not_give_way_is_kept(tmp_path, where):
     assert kept.read_text() == "of another"
 
 
+def test_who_must_not_write_is_told_before_the_work_and_not_after_it(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(FileExistsError):
+        WholeFiles().begin(tmp_path / "a")
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("call", ["sync_folder", "write_whole"])
+def test_a_disk_that_fails_is_no_success_and_no_file_is_left_open(tmp_path, monkeypatch, call):
+    before = os.listdir("/proc/self/fd")
+    dead = OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(os, "fsync", lambda _: raises(dead))
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_folder(tmp_path) if call == "sync_folder" else write_whole(tmp_path / "a", b"x")
+    assert (names(tmp_path), os.listdir("/proc/self/fd")) == ([], before)
+
+
+def raises(error):
+    raise error
+
+
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path):
     write_whole(tmp_path / "a", b"before")
     with full_disk(), pytest.raises(OSError, match="File too large"):
@@ -98,6 +120,17 @@ def test_a_file_may_be_read_by_those_who_are_asked_for_from_its_first_byte(tmp_p
         assert (tmp_path / "a").stat().st_mode & 0o777 == mode
     finally:
         os.umask(before)
+
+
+def test_whoever_the_mask_lets_may_read_and_write_a_file_and_nobody_runs_it(tmp_path):
+    before = os.umask(0)
+    try:
+        write_whole(tmp_path / "a", b"x")
+        with WholeFiles() as files:
+            files.begin(tmp_path / "b")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666}
 
 
 def test_several_programs_may_write_the_same_file_and_the_last_one_wins(tmp_path):

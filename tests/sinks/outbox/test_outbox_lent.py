@@ -78,8 +78,10 @@ def test_it_goes_there_behind_what_waits_and_its_state_is_the_one_that_counts(le
     box, free = lent()
     box.append([alarm(3), alarm(4)], b'{"of":"now"}')
     box.remove([box.waiting()[0].row])
-    free.now = True
+    free.now, in_memory = True, box._store.db
     assert box.append([alarm(5)], b'{"of":"now, too"}')
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        in_memory.execute("select 1")
     assert (seqs(box), len(box), box.look().whole, box.full) == ([1, 2, 4, 5], 4, True, "")
     box.close()
     again = open_box("boot3")
