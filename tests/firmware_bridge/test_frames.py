@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.frames import (
+    EVENTS,
+    FLAGS,
+    HELLO,
     MAX_ENCODED,
     MAX_FRAME,
+    MAX_HELLO,
     MAX_SAMPLE_BYTES,
     Ack,
     BadFrameError,
@@ -182,3 +186,47 @@ def test_a_frame_of_the_most_bytes_goes_and_one_more_is_refused():
     assert parse(encode(whole, 0)[:-1]) == (0, whole)
     with pytest.raises(ValueError, match=f"a frame of {MAX_FRAME + 1} bytes; at most {MAX_FRAME}"):
         encode(Set("k", "x" * (MAX_FRAME - head + 1)), 0)
+
+
+def hello(**stream):
+    """The body of a HELLO of one stream."""
+    told = {"id": 1, "kind": "ppg", "channels": ["ir"], "rate_hz": 100.0, **stream}
+    return json.dumps({"device": "x", "boot": 1, "streams": [told]}).encode()
+
+
+def is_read(body):
+    try:
+        parse(framed(bytes([1, HELLO, 0, 0]) + body))
+    except BadFrameError as bad:
+        return bad.counter
+    return True
+
+
+@pytest.mark.parametrize(
+    ("key", "read", "refused"),
+    [
+        ("id", [1, 255], [0, 256, None]),
+        ("channels", [["a"], ["a"] * 8], [[], ["a"] * 9, 3]),
+        ("rate_hz", [1e-6, 999_999.0], [9e-7, 1e6, 0, -1.0, "nan"]),
+    ],
+)
+def test_what_a_hello_may_say_of_a_stream(key, read, refused):
+    assert [is_read(hello(**{key: value})) for value in read] == [True] * len(read)
+    assert [is_read(hello(**{key: value})) for value in refused] == ["bad_body"] * len(refused)
+
+
+def test_a_hello_may_have_so_many_bytes_and_no_more():
+    assert [is_read(hello().ljust(length)) for length in (MAX_HELLO, MAX_HELLO + 1)] == [True, "bad_body"]
+
+
+def test_two_streams_of_one_id_are_refused_and_keys_that_are_not_known_are_named():
+    table = json.loads(hello())
+    assert is_read(json.dumps({**table, "streams": table["streams"] * 2}).encode()) == "bad_body"
+    _, found = parse(framed(bytes([1, HELLO, 0, 0]) + json.dumps({**table, "zeta": 1, "alpha": 2}).encode()))
+    assert (found.fw, found.streams[0].unit, found.unknown_keys) == ("", "", ("alpha", "zeta"))
+
+
+def test_what_the_numbers_on_the_wire_mean():
+    assert dict(FLAGS) == {1: "saturated", 2: "sensor_off", 4: "overrun"}
+    assert dict(EVENTS) == {1: "button", 2: "low battery", 3: "sensor error", 4: "watchdog reset"}
+    assert MAX_HELLO == 700

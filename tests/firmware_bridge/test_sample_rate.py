@@ -27,7 +27,7 @@ def test_what_is_declared_rightly_stays():
     assert rate.hz == 100.0
 
 
-@pytest.mark.parametrize("true_hz", [50.0, 66.67, 95.0, 105.0, 150.0, 200.0])
+@pytest.mark.parametrize("true_hz", [25.3, 50.0, 66.67, 95.0, 96.8, 103.2, 105.0, 150.0, 200.0, 390.0])
 def test_a_rate_far_off_is_noticed_before_a_window_is_full(true_hz):
     rate = SampleRate(100.0)
     assert heard(rate, true_hz, 60.0) == [(3, pytest.approx(true_hz, rel=1e-3))]
@@ -36,6 +36,13 @@ def test_a_rate_far_off_is_noticed_before_a_window_is_full(true_hz):
 
 def test_an_oscillator_two_per_cent_off_is_noticed_within_half_a_minute():
     assert heard(SampleRate(100.0), 102.0, 120.0) == [(13, pytest.approx(102.0, rel=1e-3))]
+
+
+@pytest.mark.parametrize("count", [1, 50, 400])
+def test_frames_may_be_as_long_as_they_like(count):
+    """Longer than what is a pause: of that only what its samples do not take counts."""
+    ((_, found_hz),) = heard(SampleRate(100.0), 80.0, 60.0, count=count)
+    assert found_hz == pytest.approx(80.0, rel=1e-3)
 
 
 def test_a_rate_that_changes_later_is_noticed():
@@ -62,12 +69,16 @@ def test_a_device_that_stamps_a_second_of_frames_at_once_is_not_misread(joined_a
     assert not any(rate.add(*frame) for frame in frames)
 
 
-@pytest.mark.parametrize("true_hz", [1.0, 20.0, 500.0])
+@pytest.mark.parametrize("true_hz", [1.0, 20.0, 24.0, 410.0, 500.0])
 def test_a_count_that_makes_no_sense_is_not_believed(true_hz):
     assert heard(SampleRate(100.0), true_hz, 60.0, count=1) == []
 
 
-@pytest.mark.parametrize(("declared_hz", "true_hz"), [(0.1, 0.03), (1.0, 0.95), (5.0, 4.85)])
+def test_from_ten_hertz_on_a_rate_is_looked_for():
+    assert heard(SampleRate(10.0), 8.0, 60.0, count=1) == [(3, 8.0)]
+
+
+@pytest.mark.parametrize(("declared_hz", "true_hz"), [(0.1, 0.03), (1.0, 0.95), (5.0, 4.85), (9.9, 8.0)])
 def test_a_thermometer_s_rate_is_not_looked_for(declared_hz, true_hz):
     assert heard(SampleRate(declared_hz), true_hz, 600.0, count=1) == []
 

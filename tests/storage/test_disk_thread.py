@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.storage.disk import HUNG_S
-from edge.storage.disk_thread import DiskThread
+from edge.storage.disk_thread import DiskThread, Gathered
 
 
 class Program:
@@ -101,3 +101,18 @@ def test_an_end_is_not_waited_for_twice_where_the_disk_hangs(program):
     assert program.begun.wait(60.0)
     assert not program.disk.end(0.01)
     assert not program.disk.end(60.0)
+
+
+def test_what_is_asked_for_again_before_it_began_is_done_once_and_once_more_after(program):
+    done = []
+    work = Gathered(program.disk, lambda: done.append(len(done)))
+    program.disk.ask(program.slow)
+    assert program.begun.wait(60.0)
+    first, again = work.ask(), work.ask()
+    assert first is again
+    program.over.set()
+    assert first.result(60.0) is None
+    later = work.ask()
+    assert later is not first
+    assert later.result(60.0) is None
+    assert done == [0, 1]
