@@ -80,3 +80,18 @@ def test_what_holds_a_stretch_was_not_seen_whole():
     assert holes.seen_whole(at, ((2.5, 3.5),)).tolist() == [True, False, True]
     assert holes.seen_whole(at[:1], ((2.5, 3.5),)).tolist() == []
     assert holes.inside(at, ((1.5, 2.0), (4.5, 9.0))).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("stretch", [(5.0, 6.0), (5.005, 6.005), (0.03, 0.5)])
+def test_the_line_in_a_hole_goes_on_where_the_wave_does(stretch):
+    y = np.arange(1600.0)
+    assert holes.lined(y, (stretch,), RATE) == pytest.approx(y)
+    inside = (y / RATE > stretch[0]) & (y / RATE < stretch[1])
+    torn = np.where(inside, -1e6, y)
+    assert holes.lined(torn, (stretch,), RATE) == pytest.approx(y)
+
+
+def test_a_hole_is_read_around_up_to_a_second_and_a_half():
+    for gap, spans in ((1.5, True), (1.515625, False)):
+        t = np.r_[np.arange(0, 256) / 64.0, 255 / 64.0 + gap + np.arange(0, 256) / 64.0]
+        assert holes.may_span(t, np.sin(t), 256, len(t), 1.0) is spans

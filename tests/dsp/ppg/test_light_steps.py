@@ -53,3 +53,20 @@ def test_so_is_one_with_samples_lost_while_it_rose():
 def test_nothing_is_said_of_what_is_level_or_short():
     for x in (np.full(len(T), 7.0), steady(60.0, SECONDS)[:200]):
         assert without_light_steps(T[: len(x)], x, RATE) is x
+
+
+def test_before_a_step_nothing_is_touched_and_behind_it_all_by_the_same():
+    x, at = steady(34.0, SECONDS), round(6.6 * RATE)
+    stepped = x + 0.7 * (np.arange(len(x)) >= at)
+    out = without_light_steps(T, stepped, RATE)
+    assert out is not stepped
+    assert np.array_equal(out[: at - 2], stepped[: at - 2])
+    assert np.ptp((out - stepped)[at + 2 :]) < 1e-9
+
+
+@pytest.mark.parametrize("height", [0.7, -0.7])
+def test_a_step_of_which_an_end_hides_one_side_is_left(height):
+    x = steady(34.0, SECONDS)
+    for at in (1, 2, len(x) - 2, len(x) - 1):
+        stepped = x + height * (np.arange(len(x)) >= at)
+        assert without_light_steps(T, stepped, RATE) is stepped
