@@ -59,7 +59,7 @@ def test_a_converter_is_at_its_limit_where_a_pulse_runs_into_it_three_times(rate
     x = zigzag(200, *tops)
     assert clipped_now(x, 9.0, rate_hz) is now
     assert clipped_now(-x, -9.0, rate_hz) is now
-    assert clipped_now(x, 8.0, rate_hz) is False, "no extreme"
+    assert clipped_now(np.append(x, 10.0), 9.0, rate_hz) is False, "no extreme"
     assert clipped_now(np.full(200, 9.0), 9.0, rate_hz) is False, "no pulse"
 
 

@@ -120,6 +120,15 @@ def test_after_a_gap_the_unbroken_rest_will_do():
     assert 9.8 < len(signal.x) / RATE < 10.1
 
 
+def test_since_when_a_wave_is_unbroken_is_told_without_a_grid():
+    keep = np.ones(1600, bool)
+    keep[300:500] = False
+    for kept, told in ((None, (0.0, "")), (keep, (5.0, ""))):
+        assert quality.unbroken(window(wave(), keep=kept), 16.0, least_s=8.0) == told
+        assert quality.usable(window(wave(), keep=kept), 16.0, RATE, 0, 8.0).since == told[0]
+    assert quality.unbroken(window(wave(), keep=keep), 16.0) == (5.0, "gap"), "all of the span is asked for"
+
+
 def test_the_beginning_of_an_epoch_is_warming_up():
     t = np.arange(1600) / RATE
     assert reason(wave(), keep=t > 11, holes=((0.0, 11.0),)) == "warming_up"
