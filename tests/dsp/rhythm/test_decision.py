@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edge.dsp.rhythm.decision import Calibration, blended, decide, in_context
+from edge.dsp.rhythm.decision import LABELS, Calibration, blended, decide, in_context
 
 CALIBRATION = Calibration(1.0, 0.3, np.full(6, 1 / 6), 1.0, 0.5, 0.4, 0.5, np.zeros(3), np.ones(3))
 NOTHING_BEFORE = np.zeros(6)
@@ -30,6 +30,25 @@ def test_decisions(p, decision):
     assert verdict.decision == decision
     assert sum(verdict.probabilities) == pytest.approx(1.0)
     assert verdict.p_none == pytest.approx(p[6], abs=1e-6)
+
+
+def test_every_rhythm_alone_has_its_word():
+    words = ("sinus", "ectopy", "ectopy", "tachyarrhythmia", "tachyarrhythmia", "af", "")
+    assert [decide(logits(*row), NOTHING_BEFORE, CALIBRATION).decision for row in np.eye(7)] == list(words)
+    assert LABELS == ("SR", "PVC", "PAC", "VT", "SVT", "AF")
+
+
+def test_af_is_from_its_threshold_on_and_no_pulse_above_its_limit():
+    z = logits(0.3, 0.02, 0.02, 0.1, 0.1, 0.26, 0.2)
+    found = decide(z, NOTHING_BEFORE, CALIBRATION)
+    p_af, p_none = float(found.probabilities[5]), found.p_none
+    for settings, decision in (
+        ({"af_threshold": p_af}, "af"),
+        ({"af_threshold": p_af + 1e-9}, "sinus"),
+        ({"none_limit": p_none}, "sinus"),
+        ({"none_limit": p_none - 1e-9}, ""),
+    ):
+        assert decide(z, NOTHING_BEFORE, replace(CALIBRATION, **settings)).decision == decision
 
 
 def test_a_network_that_is_very_sure_is_no_overflow():
@@ -73,6 +92,8 @@ def test_inputs_are_scaled_and_limited():
     wave, feature = CALIBRATION.inputs(np.zeros(1000), np.array([0.5, 100.0, -100.0]))
     assert wave.shape == (1, 1, 1, 1000)
     assert feature.tolist() == [[0.5, 4.0, -4.0]]
+    more = np.array([0.5, 100.0, -100.0, 7.0, 8.0])  # which the trees are told alone
+    assert CALIBRATION.inputs(np.zeros(1000), more)[1].tolist() == feature.tolist()
     assert wave.dtype == feature.dtype == np.float32
     card = {
         "temperature": 1,
