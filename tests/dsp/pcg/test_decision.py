@@ -117,6 +117,16 @@ def test_what_noise_feigns_is_not_present_and_says_nothing_of_what_is_absent() -
     assert decision.judge_recording(loud[:4], constants()).decision == "unknown"
 
 
+def test_from_half_of_a_recording_on_noise_has_its_say() -> None:
+    for share, quiet, loud in ((0.5, "unknown", "unknown"), (0.49, "absent", "present")):
+        hidden = Scores(-5.0, -3.0, -5.0, 0.5, -1.0, -3.0, hidden=share)
+        feigned = Scores(5.0, -3.0, -5.0, 0.5, -1.0, -3.0, feigned=share)
+        assert [decision.judge_window(scores, constants())[1] for scores in (hidden, feigned)] == [quiet, loud]
+        by_themselves = [decision.recording_logit(scores, constants()) for scores in (hidden, feigned)]
+        beside = [decision.beside(scores, 0.0, constants()) for scores in (hidden, feigned)]
+        assert beside == ([0.0, 0.0] if share == 0.5 else by_themselves)
+
+
 def heard(murmur: float, *, unknown: float = -3.0, hidden: float = 0.0, feigned: float = 0.0) -> decision.Verdict:
     scores = Scores(murmur, unknown, -5.0, 0.5, -1.0, -3.0, hidden, feigned)
     return decision.judge_recording([scores] * 3, constants())
@@ -185,7 +195,7 @@ def test_together_noise_takes_the_word_a_recording_has_against_the_others() -> N
 
 
 @pytest.mark.parametrize(
-    "shares", [(1.0, 0.0), (1.0, 0.3), (1.0, 1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.6, 0.3), (0.4, 0.5)]
+    "shares", [(1.0, 0.0), (1.0, 0.3), (1.0, 1.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.6, 0.3), (0.4, 0.5), (0.5, 0.5)]
 )
 def test_a_person_and_their_recordings_are_not_told_against_each_other(shares: tuple[float, ...]) -> None:
     """Where noise hides half of what was heard, the person's "absent" is unknown, and so is that of what is hidden."""
@@ -200,6 +210,7 @@ def test_a_person_and_their_recordings_are_not_told_against_each_other(shares: t
 
 
 def test_the_answer_is_worth_the_most() -> None:
+    assert (decision.ANSWERS, decision.WORTH.tolist()) == (("present", "unknown", "absent"), [5.0, 3.0, 1.0])
     weights = np.zeros((3, N + 1))
     weights[:, -1] = np.log([0.2, 0.2, 0.6])
     patient = decision.judge_patient(
