@@ -3,6 +3,7 @@
 import pytest
 
 from edge.clock import ManualClock
+from kept_evidence import evidence  # noqa: F401
 from outbox_on_disk import open_box  # noqa: F401
 from web_server import page  # noqa: F401
 

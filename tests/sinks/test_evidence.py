@@ -15,35 +15,7 @@ from edge.evidence import Ring
 from edge.recording import LaneState, MainState, Recording, Tick
 from edge.sinks.evidence import build
 from edge.types import Alarm, Block, ConfigError, Fault, Reading
-
-LAYOUT = {"bed1": {"sources": {"node": "serial_port"}}, "bed2": {"sources": {"other": "serial_port"}}}
-
-
-@pytest.fixture
-def evidence(tmp_path, clock):
-    made = []
-
-    def make(**settings):
-        made.append(build(clock=clock, boot="b", state_dir=tmp_path, **{"layout": LAYOUT, **settings}))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def alarm(t, number=1, bed="bed1", what="raised", **more):
-    fields = {"presence": "on", "text": "AF", "since": t - 5.0, "seq": number, **more}
-    return Alarm(
-        f"{bed}/af", f"b.{bed}.af.{number}", "physiological", "medium", t=t, condition="af", bed=bed,
-        evidence={"change": what}, **fields,
-    )  # fmt: skip
-
-
-def tell(one, raised):
-    """As the main thread does: recorded, and told to the sinks once it is on disk."""
-    one.record(raised)
-    one.send(raised)
+from kept_evidence import LAYOUT, alarm, tell
 
 
 def second(t, source="node", size=100):
@@ -208,20 +180,6 @@ def test_a_clock_that_was_set_back_does_not_make_the_newest_recording_the_oldest
     assert 2 < left[0] < 12
 
 
-@pytest.mark.parametrize("step_s", [1_800_000_000.0, -7200.0])
-def test_times_in_the_history_are_by_the_clock_as_it_is_set_now(evidence, clock, step_s):
-    one, wall = evidence(quota_mb=0), clock.wall()
-    tell(one, alarm(90.0))
-    clock.step_wall(0.9)  # steered
-    tell(one, alarm(95.0, 2))
-    clock.step_wall(step_s)
-    clock.advance(1.0)
-    tell(one, alarm(101.0, 3))
-    assert one.flush(5.0)
-    raised = [row["raised"] - wall for row in one.history.occurrences()]
-    assert raised == pytest.approx([1.9 + step_s, -4.1 + step_s, -10.0 + step_s])
-
-
 def test_a_copy_that_breaks_off_is_nobodys_recording(evidence, clock, tmp_path, monkeypatch):
     """On a file system without hard links, where alarms that share a recording have a copy each."""
 
@@ -365,14 +323,6 @@ def test_a_folder_that_cannot_be_written_is_named(evidence, tmp_path, checking):
         evidence(checking=checking)
 
 
-def test_an_alarm_is_in_the_history_at_the_time_at_which_it_was_raised(evidence, clock):
-    one = evidence()
-    clock.move_to(107.0)
-    tell(one, alarm(105.0))
-    assert one.flush(5.0)
-    assert [row["raised"] for row in one.history.occurrences()] == [clock.wall() - 2.0]
-
-
 def test_a_configuration_that_is_only_checked_makes_no_folder(clock, tmp_path):
     assert build(clock=clock, boot="b", state_dir=tmp_path, layout=LAYOUT, checking=True) is None
     assert list(tmp_path.iterdir()) == []
@@ -396,22 +346,3 @@ def test_samples_that_come_late_are_waited_for_and_silence_is_not_waited_for_for
         one.record(second(t))
     one.record(Tick(236.5))
     assert one._ring.wanted == []
-
-
-def test_an_alarm_that_a_kill_took_before_anybody_was_told_is_not_in_the_history(evidence, clock):
-    one = evidence()
-    one.record(alarm(90.0))
-    assert one.flush(5.0)
-    assert one.history.occurrences() == []
-
-
-def test_the_history_begins_with_what_stands(evidence, clock):
-    one, wall = evidence(), clock.wall() - clock.now()
-    tell(one, alarm(90.0))
-    tell(one, alarm(95.0, 2))
-    one.close()
-    standing = alarm(97.0, 2, what="standing", presence="ack")
-    one = evidence(standing=(standing, alarm(98.0, 3, what="standing", since=96.0)))
-    assert one.flush(5.0)
-    shown = [(row["occurrence"][-1], row["presence"], row["raised"], row["ended"]) for row in one.history.occurrences()]
-    assert shown == [("3", "on", wall + 96.0, None), ("2", "ack", wall + 95.0, None), ("1", "off", wall + 90.0, None)]
