@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "doctor",
         help="find what is wrong with ports, cameras, broker, clock and models",
         description="Look at every part that a configuration needs, in the order in which they depend on each other; "
-        "sources and broker at the same time, in under ten seconds, or half a minute where a driver hangs. Without a configuration: packages, models, clock, "
-        "disk, power and the ports there are. Opens devices: stop the service first.",
+        "sources and broker at the same time, in under ten seconds, or half a minute where a driver hangs. Without a "
+        "configuration: packages, models, clock, disk, power and the ports there are. Opens devices: stop the service "
+        "first.",
         epilog="example: edge-vitals doctor bedside.toml",
     )
     command.add_argument("config", nargs="?", help=CONFIG_HELP)
@@ -78,6 +78,8 @@ def findings(config: Config | None, *, machine: Machine | None = None, listen_s:
 def _listen_to_all(config: Config, listen_s: float) -> list[Callable[[], list[Finding]]]:
     """Begin with every source and the broker at once: listening takes its time, and ten seconds are all there are. Each is
     then waited for by calling it; a thread that is stuck in a driver is left behind."""
+    from concurrent.futures import Future
+
     from edge.cli._progress import show
     from edge.cli.doctor.broker import broker
     from edge.cli.doctor.source import listen
@@ -86,20 +88,20 @@ def _listen_to_all(config: Config, listen_s: float) -> list[Callable[[], list[Fi
     clock = SystemClock()
     by = clock.now() + _ANSWER_S
 
-    def begun(step: str, look: Callable[[], Iterable[Finding]]) -> Callable[[], list[Finding]]:
+    def begun(step: str, word: str, look: Callable[[], Iterable[Finding]]) -> Callable[[], list[Finding]]:
         done: Future[list[Finding]] = Future()
 
         def run() -> None:
             try:
                 done.set_result(list(look()))
             except Exception as error:  # what is wrong with one must not hide what is wrong with the others
-                done.set_result([fault(step, "source_failed", " ".join(repr(error).split()))])
+                done.set_result([fault(step, word, " ".join(repr(error).split()))])
 
         def found() -> list[Finding]:
             try:
                 return done.result(max(0.0, by - clock.now()))
             except TimeoutError:
-                return [fault(step, "source_failed", f"it has not answered for {_ANSWER_S:g} s")]
+                return [fault(step, word, f"it has not answered for {_ANSWER_S:g} s")]
 
         threading.Thread(target=run, name=f"edge-doctor-{step}", daemon=True).start()
         return found
@@ -108,11 +110,12 @@ def _listen_to_all(config: Config, listen_s: float) -> list[Callable[[], list[Fi
         def told(left_s: float) -> None:
             show(f"listening to {source.name}, {left_s:.0f} s")
 
-        return begun(f"source {source.name}", lambda: listen(source, clock, listen_s, told, path=config.path))
+        step = f"source {source.name}"
+        return begun(step, "source_failed", lambda: listen(source, clock, listen_s, told, path=config.path))
 
     jobs = [listened(source) for source in config.sources.values()]
     if "mqtt" in config.sinks:
-        jobs.append(begun("broker", lambda: broker(config)))
+        jobs.append(begun("broker", "broker_failed", lambda: broker(config)))
     return jobs
 
 

@@ -110,6 +110,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     # the broker
     "broker_name": ("the broker's name is not known", "check mqtt.host and DNS, or use its address"),
     "broker_unreachable": ("nothing answers there", "is the broker running; mqtt.port; the firewall"),
+    "broker_failed": ("the broker could not be tried", "see its message; a DNS server that is away takes that long"),
     "broker_timeout": ("no answer in time", "check the network between here and there, and the firewall"),
     "broker_credentials": ("a file or variable of the credentials is missing", "see the key that it names"),
     "broker_not_authorised": ("the broker does not accept these credentials", "check username and password_file"),

@@ -59,16 +59,25 @@ def test_a_source_that_hangs_and_one_that_raises_hide_nothing_of_the_others(tmp_
             raise OSError("Input/output\nerror")
         yield fine(f"source {source.name}", "well")
 
+    def asked(_config):
+        hold.wait(WAIT_S)
+        return []
+
+    monkeypatch.setattr("edge.cli.doctor.broker.broker", asked)
     monkeypatch.setattr("edge.cli.doctor._ANSWER_S", 0.05)
     monkeypatch.setattr("edge.cli.doctor.source.listen", listened)
     named = "".join(f'[sources.{name}]\nkind = "synthetic"\n' for name in ("hung", "odd", "sound"))
-    config = parse(f'[device]\nstate_dir = "{tmp_path}"\n{named}')
+    config = parse(f'[device]\nstate_dir = "{tmp_path}"\n[sinks.mqtt]\nhost = "127.0.0.1"\n{named}')
     try:
-        found = [one for one in findings(config, machine=Machine(sys=tmp_path)) if one.step.startswith("source")]
+        *found, last = [
+            one
+            for one in findings(config, machine=Machine(sys=tmp_path))
+            if one.step.startswith("source") or one.step == "broker"
+        ]
     finally:
         hold.set()
     for thread in threading.enumerate():
-        if thread.name.startswith("edge-doctor-source"):
+        if thread.name.startswith("edge-doctor-"):
             thread.join(WAIT_S)
     assert [(one.step, one.fault) for one in found] == [
         *(("source hung", "source_failed"), ("source odd", "source_failed"), ("source sound", ""))
@@ -76,6 +85,7 @@ def test_a_source_that_hangs_and_one_that_raises_hide_nothing_of_the_others(tmp_
     assert [one.text.partition(": ")[2] for one in found[:2]] == [
         *("it has not answered for 0.05 s", "OSError('Input/output\\nerror')")
     ]
+    assert (last.fault, last.text) == ("broker_failed", "the broker could not be tried: it has not answered for 0.05 s")
 
 
 def test_without_a_configuration(tmp_path, monkeypatch):
