@@ -180,8 +180,8 @@ def report(table: str, grid: Any, dead: Any, costs: Any, faces: int) -> str:
              for axis, rows in grid.items() for name, c in rows.items()]  # fmt: skip
     refusals = [f"| {kind} | {share:.4f} | {', '.join(f'{w} {n}' for w, n in words.items())} |"
                 for kind, (share, words) in dead.items()]  # fmt: skip
-    usual = {"a pulse of 0.2 to 0.8 %": ("pulse", "0.2 to 0.8 %"), "the same, weak (0.08 %)": ("pulse", "0.08 %"),
-             "a quarter of the light": ("light", "0.25"), "strong compression": ("compression noise", "0.15")}  # fmt: skip
+    usual = {"a pulse of 0.2 to 0.8 %": ("pulse", "0.2 to 0.8 %"), "a weak one, 0.08 %": ("pulse", "0.08 %"),
+             "0.2 %, a quarter of the light": ("light", "0.25"), "0.2 %, strong compression": ("compression noise", "0.15")}  # fmt: skip
     short = [f"| {words} | {c['answered']:.3f} | {c['wrong']:.4f} | {c['mae']:.2f} |"
              for words, (axis, name) in usual.items() for c in (grid[axis][name],)]  # fmt: skip
     alive = max(share for share, _ in dead.values())
@@ -234,7 +234,7 @@ generated faces:
 |---|---|---|---|
 {short}
 
-Of what has no pulse (photographs, flicker, screens, lamps; {lifeless} each) a rate is said in at most {alive:.4f}.
+Of what has no pulse (photographs, flicker, screens, lamps; {lifeless} each) a share of at most {alive:.4f} is given a rate.
 
 ## Limits
 

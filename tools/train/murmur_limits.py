@@ -12,7 +12,7 @@ LIMITS = """## Limits
 - A murmur is not a disease, and no murmur is not health. Not a medical device.
 - The heart rate from sound has no reference here beyond generated hearts. Of 210 windows of generated AF it is said in 20
   and is off by over a tenth in 7; with premature beats it may be that of the beats between them, a tenth too low. Of 3,626
-  windows of CirCor with a rate 96 % of those that agree with the rest of their recording keep it under these rules, and
+  windows of CirCor with a rate 96 % of those that agree with the rest of their recording keep it under its rules, and
   60 % of the others; of 952 of CinC 2016 90 % and 64 %. Hearts of over 180 bpm have no rate.
 - Noise without a pitch that swells at a heart's rate is taken for a heart, mostly with a murmur; so is the breath of an
   infant who wheezes once a second: [sounds that pass for a heart](#sounds-that-pass-for-a-heart).

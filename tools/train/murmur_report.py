@@ -96,8 +96,8 @@ def main() -> int:
 
 IN_SHORT = """# Murmur network
 
-Of five seconds of heart sound: how likely there is a murmur, that it cannot be told, or that this is no heart; of the
-recordings of one person's sites together: present, absent or unknown.
+Of five seconds of heart sound: how likely it is that there is a murmur, that this cannot be told, or that it is no heart at
+all; of the recordings of one person's sites together: present, absent or unknown.
 
 On people it never heard (CirCor, five folds by person, int8, through the shipped analyzer):
 
@@ -156,15 +156,15 @@ def in_short(report: dict[str, Any]) -> str:
 
     said = {key: f"{found[key]:.3f}" for key in MEASURES}
     people = (
-        f"recognised with a murmur {said['recall_present']}, without one {said['recall_absent']}, marked unknown "
-        f"{said['recall_unknown']}; weighted accuracy {said['weighted_accuracy']}, AUROC {said['patient_auroc']}"
+        f"recognised of those with a murmur {said['recall_present']}, without one {said['recall_absent']}, marked "
+        f"unknown by the listener {said['recall_unknown']}; weighted accuracy {said['weighted_accuracy']}, AUROC {said['patient_auroc']}"
     )
     elsewhere = [f["auroc"] for f in report["onnx-int8"]["other_sets"].values()]
     rows = {
         "a recording in the light of the person's others": recordings("together_"),
         "a recording by itself": recordings(""),
         "a person": people,
-        "sets from elsewhere, left out whole": f"AUROC {min(elsewhere):.3f} to {max(elsewhere):.3f}",
+        "sets from elsewhere, left out whole, most of them labelled by any heart disease": f"AUROC {min(elsewhere):.3f} to {max(elsewhere):.3f}",
     }
     return IN_SHORT.format(rows="\n".join(f"| {who} | {what} |" for who, what in rows.items()))
 
