@@ -71,6 +71,8 @@ class Detector:
         if verdict != "between" and (not self._votes or t >= self._votes[-1][0] + rule.spacing_s - 1e-3):
             oldest = t - 2 * rule.n * rule.spacing_s
             self._votes = [vote for vote in self._votes[-(rule.n - 1) :] if vote[0] >= oldest]
+            if not self._votes and not self.present:
+                self._held_s = self.since = None  # what began before the hole is forgotten with its votes
             self._votes.append((t, verdict == "yes"))
         in_favour = sum(yes for _, yes in self._votes)
         if in_favour >= rule.k:

@@ -101,6 +101,14 @@ def test_votes_are_forgotten_in_time():
     assert one.feed(120.5, "yes"), "what lies twice n windows back still counts"
 
 
+def test_after_a_hole_in_which_all_votes_are_forgotten_a_condition_begins_anew():
+    one = detector(15.0, 0, k=2, n=2, spacing_s=10.0)
+    assert follow(one, "y" * 15) == "-" * 15, "five of fifteen seconds since the second vote"
+    assert follow(one, "y" * 25, start=5000) == "-" * 25
+    assert one.feed(5025.0, "yes")
+    assert one.since == 5000.0
+
+
 def test_a_window_counts_a_millisecond_early():
     one = detector(0, 0, k=2, n=3, spacing_s=10.0)
     one.feed(0.0, "yes")
