@@ -11,7 +11,7 @@ import msgspec
 
 from edge.alarms.board import Board
 from edge.assembly import ModelShelf, build_board, keeps_evidence
-from edge.clock import SET_AFTER, Clock
+from edge.clock import SET_AFTER, Clock, wall_offset
 from edge.config import Config
 from edge.plain import encode
 from edge.sinks.outbox import Outbox
@@ -48,7 +48,7 @@ class DurableBoard:
 
     def _state(self) -> bytes:
         clock = {
-            "wall_offset": self._clock.wall() - self._clock.now(),
+            "wall_offset": wall_offset(self._clock),
             "clock_synced": self._clock.synced(),
             "counts_from": self._clock.counts_from(),
         }

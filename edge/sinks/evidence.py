@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.alarms.bed import recording_of
-from edge.clock import CLOCK_STEP_S, Clock
+from edge.clock import CLOCK_STEP_S, Clock, wall_offset
 from edge.evidence import Ring, Span, exact_part
 from edge.ranges import Around, NotNegative
 from edge.recording import Entry, RecordingWriter, pack
@@ -100,7 +100,7 @@ class Evidence:
         self.root, self.history = root, history
         self._ring, self._clock, self._boot, self._header = ring, clock, boot, header
         self._quota_bytes, self._keep_free_bytes = quota_bytes, keep_free_bytes
-        self._ahead_s = clock.wall() - clock.now()  # of the wall clock, as it was at the last alarm
+        self._ahead_s = wall_offset(clock)  # of the wall clock, as it was at the last alarm
         self._lock = threading.Lock()
         self._waiting: Counter[str] = Counter()
         self._closed = False
@@ -117,7 +117,7 @@ class Evidence:
                 self._hand_over(self._ring.take(entry, self._header))
 
     def _note(self, alarm: Alarm) -> None:
-        was_ahead_s, self._ahead_s = self._ahead_s, self._clock.wall() - self._clock.now()
+        was_ahead_s, self._ahead_s = self._ahead_s, wall_offset(self._clock)
         by_s = self._ahead_s - was_ahead_s
         moved_s = by_s if abs(by_s) > CLOCK_STEP_S else 0.0
         self._disk.do(partial(self.history.add, alarm, wall=alarm.t + self._ahead_s, boot=self._boot, moved_s=moved_s))

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.clock import Clock
+from edge.clock import Clock, wall_offset
 from edge.sinks._outbox.copy import Copied, StateCopy
 from edge.sinks._outbox.row import Row, to_disk
 from edge.sinks._outbox.store import Store
@@ -96,7 +96,7 @@ class Outbox:
 
         What the disk refuses, or has not taken by then, is kept in memory, in order, and written first next time.
         """
-        offset, synced = self._clock.wall() - self._clock.now(), self._clock.synced()
+        offset, synced = wall_offset(self._clock), self._clock.synced()
         with self._lock:
             numbered = enumerate(transitions, start=self._last_row + 1)
             new = [Row(n, a, a.t + offset, self._boot, synced) for n, a in numbered]

@@ -21,6 +21,15 @@ def test_times_in_the_history_are_by_the_clock_as_it_is_set_now(evidence, clock,
     assert raised == pytest.approx([1.9 + step_s, -4.1 + step_s, -10.0 + step_s])
 
 
+def test_a_thread_held_up_between_its_looks_at_both_clocks_moves_no_times_in_the_history(evidence, clock, monkeypatch):
+    one, wall, look, held_s = evidence(quota_mb=0), clock.wall(), clock.wall, iter([5.0])
+    tell(one, alarm(90.0))
+    monkeypatch.setattr(clock, "wall", lambda: (look(), clock.advance(next(held_s, 0.0)))[0])
+    tell(one, alarm(95.0, 2))
+    assert one.flush(5.0)
+    assert [row["raised"] - wall for row in one.history.occurrences()] == [-5.0, -10.0]
+
+
 def test_an_alarm_is_in_the_history_at_the_time_at_which_it_was_raised(evidence, clock):
     one = evidence()
     clock.move_to(107.0)
