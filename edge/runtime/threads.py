@@ -15,7 +15,7 @@ import logging
 import math
 import queue
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ _POLL_S = 0.25
 _TOGETHER = 64  # at most so many items share one durable write
 _AFTER_BUG_S = 0.5
 _LONGEST_AFTER_BUG_S = 8.0  # one that fails every half minute never makes the program give up
-_BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions in so many seconds, then the process gives up
+_BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions of a part in so many seconds, then the process gives up
 _JOIN_S = 2.0
 
 
@@ -57,7 +57,7 @@ class Runtime:
         self._readers, self._clock, self._mailbox = main.readers, main.clock, main.mailbox
         self._asked_to_end = False
         self._stop = threading.Event()  # wakes readers and workers
-        self._bugs: deque[float] = deque()
+        self._bugs: defaultdict[str, deque[float]] = defaultdict(deque)  # by part: each has time for its alarm
         self.failed = ""
         for reader in self._readers:
             for _ in reader.lanes:
@@ -189,10 +189,11 @@ class Runtime:
 
     def _bug(self, bug: _Bug) -> None:
         now, (allowed, within_s) = self._clock.now(), _BUG_BUDGET
-        self._bugs.append(now)
-        while self._bugs and self._bugs[0] < now - within_s:
-            self._bugs.popleft()
-        if len(self._bugs) > allowed:
+        bugs = self._bugs[bug.where]
+        bugs.append(now)
+        while bugs[0] < now - within_s:
+            bugs.popleft()
+        if len(bugs) > allowed:
             self.failed = f"{bug.where} keeps failing: {bug.error!r}"
             log.error("%s; giving up so that the service manager restarts the program", self.failed)
             self.stop()
