@@ -34,7 +34,7 @@ TICK_S = 0.25  # the board's clock, silence and load are looked at so often
 _STATS_EVERY_S = 10.0
 _POLL_S = 0.25
 _TOGETHER = 64  # at most so many items share one durable write
-_AFTER_BUG_S = 0.5
+_AFTER_BUG_S = 1.0
 _LONGEST_AFTER_BUG_S = 8.0  # one that fails every half minute never makes the program give up
 _BUG_BUDGET = (5, 60.0)  # so many unexpected exceptions of a part in so many seconds, then the process gives up
 _JOIN_S = 2.0
@@ -130,7 +130,7 @@ class Runtime:
                 if self._clock.now() - began > _BUG_BUDGET[1]:
                     pause_s = _AFTER_BUG_S
                 self._stop.wait(pause_s)
-                # longer each time: the alarm of a source that is lost must come before the program gives up
+                # longer each time: a source that is lost, or of which no reading comes, has its alarm before the end
                 pause_s = min(2 * pause_s, _LONGEST_AFTER_BUG_S)
 
     def _work(self, lane: Lane, inbox: Inbox) -> None:

@@ -100,7 +100,9 @@ def test_a_part_that_fails_again_and_again_waits_longer_so_that_its_alarm_comes_
 
     monkeypatch.setattr(runtime._stop, "wait", paused)
     runtime._guarded("edge-read-node", reader.run, runtime._stop, clock)
-    assert pauses_s == [0.5, 1.0, 2.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert pauses_s == [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]
+    rules, to_the_sixth_s = rules_from({}), sum(pauses_s[3:8])
+    assert to_the_sixth_s > rules.silent_s + rules["source_lost"].on_delay_s
 
 
 def test_a_signal_may_come_while_a_lock_of_threads_is_held():
