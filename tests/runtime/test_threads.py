@@ -18,7 +18,7 @@ from edge.recording import LaneState, MainState, Tick
 from edge.replay import replay
 from edge.runtime.main_thread import MainThread
 from edge.runtime.reader import Reader
-from edge.runtime.threads import Runtime, _Bug
+from edge.runtime.threads import Runtime
 from edge.types import Alarm, Block, Command, CommandResult, Fault, Heartbeat, Reading, SourceError, SourceStatus, Stats
 from signals import Echo, blocks
 from source_and_sink import Kept, Playback
@@ -307,19 +307,6 @@ def test_a_bug_in_a_source_ends_the_program_within_its_budget(monkeypatch):
     runtime, _ = live([Reader("node", "bed1", Bug([]), [lane()])], board(), clock=SystemClock())
     assert runtime.run(seconds=20.0) == 1
     assert "edge-read-node keeps failing" in runtime.failed
-
-
-def test_five_bugs_in_a_minute_are_borne_and_with_the_sixth_the_program_gives_up():
-    clock = ManualClock(1000.0)
-    runtime, _ = live([], board(), clock=clock)
-    for pause_s in (0.0, 10.0, 10.0, 10.0, 10.0, 20.5):  # by then the first is forgotten
-        clock.advance(pause_s)
-        for part in ("edge-work-node-ppg", "edge-read-cam"):  # each by itself: it is away for its alarm before the end
-            runtime._handle(_Bug(part, KeyError("bug")))
-        assert not runtime.failed
-    runtime._handle(_Bug("edge-work-node-ppg", KeyError("bug")))
-    assert runtime.failed == "edge-work-node-ppg keeps failing: KeyError('bug')"
-    assert runtime.run() == 1
 
 
 def test_a_program_that_was_told_to_stop_before_it_began_opens_nothing():

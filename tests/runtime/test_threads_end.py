@@ -14,7 +14,7 @@ from edge.clock import ManualClock, SystemClock
 from edge.lane import Lane
 from edge.runtime.main_thread import MainThread
 from edge.runtime.reader import Reader
-from edge.runtime.threads import Runtime
+from edge.runtime.threads import Runtime, _Bug
 from edge.types import Reading
 from signals import blocks
 from source_and_sink import Kept, Playback
@@ -103,6 +103,19 @@ def test_a_part_that_fails_again_and_again_waits_longer_so_that_its_alarm_comes_
     assert pauses_s == [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]
     rules, to_the_sixth_s = rules_from({}), sum(pauses_s[3:8])
     assert to_the_sixth_s > rules.silent_s + rules["source_lost"].on_delay_s
+
+
+def test_five_bugs_in_a_minute_are_borne_and_with_the_sixth_the_program_gives_up():
+    clock = ManualClock(1000.0)
+    runtime = Runtime(MainThread(readers=[], board=Board({"bed1": rules_from({})}, boot="b"), sinks=[], clock=clock))
+    for pause_s in (0.0, 10.0, 10.0, 10.0, 10.0, 20.5):  # by then the first is forgotten
+        clock.advance(pause_s)
+        for part in ("edge-work-node-ppg", "edge-read-cam"):  # each by itself: it is away for its alarm before the end
+            runtime._handle(_Bug(part, KeyError("bug")))
+        assert not runtime.failed
+    runtime._handle(_Bug("edge-work-node-ppg", KeyError("bug")))
+    assert runtime.failed == "edge-work-node-ppg keeps failing: KeyError('bug')"
+    assert runtime.run() == 1
 
 
 def test_a_signal_may_come_while_a_lock_of_threads_is_held():
