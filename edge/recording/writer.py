@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 from edge.recording.entries import Entry
 from edge.recording.packing import pack, pack_batch, pack_header
 from edge.recording.scan import HEAD, MAGIC
+from edge.storage.disk import is_there
 
 _HEADER_EVERY_BYTES: Final = 1 << 22
 
@@ -49,11 +50,8 @@ class RecordingWriter:
         self._good = self._file.tell()
 
     def is_there(self) -> bool:
-        """Whether its name still leads to the file: not where somebody removed it, or the disk that it is on."""
-        try:
-            return os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._file.name))
-        except OSError:
-            return False
+        """Whether its name still leads to the file."""
+        return is_there(self._file)
 
     def undo(self) -> None:
         """Forget what an unbuffered file took since the last ``sync``: half a record would hide all that follow."""

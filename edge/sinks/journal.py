@@ -1,7 +1,8 @@
 """A journal of every event: lines of JSON with both clocks, rotated by size, under a quota, written in batches.
 
 For people and scripts afterwards. Alarms are written through at once; readings wait up to some seconds in memory, which
-spares a flash card. A torn last line, left by a power cut, is skipped when reading and cut off by the next run.
+spares a flash card. A torn last line, left by a power cut, is skipped when reading and cut off by the next run. A file
+that somebody moved or removed, or whose disk was pulled out, is begun anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from msgspec import Meta
 from edge.clock import Clock, iso
 from edge.plain import encode, fields_of
 from edge.ranges import Positive
-from edge.storage.disk import is_full, must_take
+from edge.storage.disk import is_full, is_there, must_take
 from edge.storage.disk_thread import DiskThread, Gathered
 from edge.types import KINDS_OF_EVENTS, ConfigError, Event, Heartbeat, Reading, SourceStatus
 
@@ -126,6 +127,9 @@ class Journal:
         if not lines:
             return True
         try:
+            if self._file is not None and not is_there(self._file):
+                log.warning("%s: the file is gone, perhaps with its disk; another one is begun", self._path)
+                self._close_file()
             self._file = self._file or self._open()
             _append(self._file, b"".join(lines))
         except OSError as error:  # a full disk must not end the watch; the outbox has the alarms

@@ -10,7 +10,7 @@ import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from edge.types import ConfigError
 
@@ -26,6 +26,15 @@ def is_full(error: OSError) -> bool:
     """Whether this says that the disk takes nothing: no room on it, in a quota, or in the size that files may have; or it
     is read-only, which ``must_take`` refuses where that is not a failure."""
     return error.errno in _FULL
+
+
+def is_there(file: IO[bytes]) -> bool:
+    """Whether the name of an open file still leads to it: not where somebody moved or removed it, or the disk that it is
+    on."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    except OSError:
+        return False
 
 
 def users_folder(variable: str, below_home: str) -> Path | None:

@@ -165,6 +165,21 @@ def test_keeping_none_keeps_the_quota_too(open_journal, path):
     assert [name.name for name in path.parent.iterdir()] == ["journal.jsonl"]
 
 
+def test_a_file_that_somebody_moved_or_removed_is_begun_anew(open_journal, path, caplog):
+    journal = open_journal()
+    journal.send(alarm(1))
+    path.rename(path.with_name("moved"))
+    journal.send(alarm(2))
+    assert (seqs(path.with_name("moved")), seqs(path)) == ([1], [2])
+    path.unlink()
+    journal.send(alarm(3))
+    assert seqs(path) == [3]
+    assert journal.lost_lines == 0
+    assert [one.getMessage() for one in caplog.records] == [
+        f"{path}: the file is gone, perhaps with its disk; another one is begun"
+    ] * 2
+
+
 def test_a_failed_rotation_loses_nothing_that_was_written_and_is_tried_again(open_journal, path):
     journal = open_journal(max_bytes=1, keep=1)
     (path.parent / "journal.jsonl.1").mkdir()
