@@ -10,6 +10,12 @@ from edge.types import ConfigError
 
 _WHO = re.compile(r"(?<=://)(?:[^/?\s]*|(?!\[)[^:/?\s]*:(?!\d*[/?])\S*)@")
 """What stands before the ``@`` of an address, also where a password has a ``/`` or ``?`` in it: no port looks so."""
+_NAMED = re.compile(
+    r"(?<=[?&;/_\s])((?:login_?)?(?:pas|pass|passwd|password|psw|pwd|user-pw|token|secret)=)([^&;/\s]+)", re.I
+)
+"""A password in the path of an address or behind its ``?``, as cameras without the other form take it."""
+PLACE = "{password}"
+"""Stands in an address for the password that a file holds."""
 
 
 def password_in(path: str, key: str) -> str:
@@ -26,21 +32,31 @@ def password_in(path: str, key: str) -> str:
     return password
 
 
-def user_of(address: str) -> tuple[str, bool]:
-    """Who an address names before its ``@``, "" for nobody, and whether a password stands there too."""
-    user, colon, _ = _who(address).partition(":")
-    return user, bool(colon)
+def holds_password(address: str) -> bool:
+    """Whether a password is written out in an address, or a text with one."""
+    named = (secret for _, secret in _NAMED.findall(address))
+    return ":" in _who(address).replace(f":{PLACE}", "") or any(not secret.startswith(PLACE) for secret in named)
+
+
+def takes_password(address: str) -> bool:
+    """Whether an address, or a text with one, has a place for a password: behind its user or where ``PLACE`` stands."""
+    return PLACE in address or bool(_who(address))
 
 
 def with_password(address: str, password: str) -> str:
-    """An address that names a user, with that user's password."""
+    """An address that has a place for a password, with it."""
+    quoted = quote(password, safe="")
+    if PLACE in address:
+        return address.replace(PLACE, quoted)
     who = _who(address)
-    return address.replace(f"{who}@", f"{who}:{quote(password, safe='')}@", 1)
+    return address.replace(f"{who}@", f"{who}:{quoted}@", 1)
 
 
 def for_others(address: str) -> str:
-    """An address, or a text with one, as it may be told: cameras take passwords behind its ``?`` too."""
-    return _WHO.sub("", address).partition("?")[0] if "://" in address else address
+    """An address, or a text with one, as it may be told."""
+    if "://" not in address:
+        return address
+    return _NAMED.sub(r"\1***", _WHO.sub("", address)).partition("?")[0]
 
 
 def _who(address: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge.clock import Clock
-from edge.passwords import for_others, password_in, user_of
+from edge.passwords import PLACE, for_others, holds_password, password_in, takes_password
 from edge.ranges import Count, Pace, Positive, Silence, Text
 from edge.sources._camera.capture import UNTIMED, Capture, Frame, check_file, open_capture
 from edge.sources._camera.frame_times import FrameTimes
@@ -57,7 +57,7 @@ def build(
     exposure: locked instead of following the light, in the camera's own unit (0.1 ms by V4L2, 1 µs by picamera2); a
     multiple of 10 ms (50 Hz mains) or 8.33 ms (60 Hz) does not flicker. gain: locked, in the camera's own unit.
     white_balance_k: locked, kelvin. password_file: a file that holds the password of the user whom an address names,
-    ``rtsp://USER@HOST/...``.
+    ``rtsp://USER@HOST/...``, or what ``{password}`` stands for in it, as in ``http://HOST/video?user=USER&pwd={password}``.
     """
     if device == "":
         raise ConfigError("device: names no camera and no file")
@@ -260,13 +260,16 @@ def _is_file(device: int | str, backend: str) -> bool:
 
 def _password(device: int | str, password_file: str | None) -> str:
     """ "" where none is needed; raises ConfigError, which never holds it."""
-    user, written_out = user_of(str(device)) if "://" in str(device) else ("", False)
-    if written_out:
-        raise ConfigError("device: holds a password, and what is configured is told and recorded; set password_file")
+    address = str(device) if "://" in str(device) else ""
+    if holds_password(address):
+        told = f"set password_file, and write {PLACE} in its place where no user stands before an @"
+        raise ConfigError(f"device: holds a password, and what is configured is told and recorded; {told}")
     if password_file is None:
+        if PLACE in address:
+            raise ConfigError(f"device: {PLACE} stands for what password_file holds; set that, too")
         return ""
-    if not user:
-        raise ConfigError("password_file: device names no user; write rtsp://USER@HOST/...")
+    if not takes_password(address):
+        raise ConfigError(f"password_file: device names no user; write rtsp://USER@HOST/... or ...?password={PLACE}")
     return password_in(password_file, "password_file")
 
 

@@ -138,13 +138,13 @@ def open_capture(
         check_file(str(device))
     elif _is_device(device):
         _check_device(device)
+    address = with_password(str(device), password) if password else str(device)
     if backend == "gstreamer":
-        capture = cv2.VideoCapture(str(device), cv2.CAP_GSTREAMER)
+        capture = cv2.VideoCapture(address, cv2.CAP_GSTREAMER)
     elif _is_device(device):  # left to choose, OpenCV tries its reader of files first, which empties a serial port
         capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     elif _is_address(device):
         timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _ANSWER_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _ANSWER_MS]
-        address = with_password(str(device), password) if password else str(device)
         capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
     else:
         capture = cv2.VideoCapture(device)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 import tty
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -363,38 +362,3 @@ def test_another_resolution_midway_is_a_new_epoch(monkeypatch):
 def test_what_would_be_ignored_is_refused(setting, why):
     with pytest.raises(ConfigError, match=why):
         camera.build(name="c", clock=ManualClock(), **setting)
-
-
-def test_a_cameras_password_is_its_drivers_alone(monkeypatch, tmp_path):
-    (tmp_path / "secret").write_text("hunter2\n")
-    asked = []
-
-    def nothing_there(address, *_):
-        asked.append(address)
-        return SimpleNamespace(isOpened=lambda: False, release=lambda: None)
-
-    monkeypatch.setattr(cv2, "VideoCapture", nothing_there)
-    given = {"device": "rtsp://nurse@cam/1?key=7", "password_file": str(tmp_path / "secret")}
-    source = camera.build(name="c", clock=ManualClock(), **given)
-    with pytest.raises(SourceError) as told:
-        source.open()
-    assert asked == ["rtsp://nurse:hunter2@cam/1?key=7"]
-    assert str(told.value).startswith("rtsp://cam/1: cannot be opened")
-
-
-@pytest.mark.parametrize(
-    ("setting", "why"),
-    [
-        ({"device": "rtsp://nurse:hunter2@cam/1"}, "device: holds a password.*; set password_file"),
-        ({"device": "rtsp://cam/1", "password_file": "secret"}, "password_file: device names no user"),
-        (
-            {"device": "rtsp://nurse@cam/1", "password_file": "/nowhere/secret"},
-            "password_file: /nowhere/secret: No such",
-        ),
-        ({"device": 0, "password_file": "secret"}, "password_file: device names no user"),
-    ],
-)
-def test_a_password_in_the_configuration_or_for_nobody_is_refused(setting, why):
-    with pytest.raises(ConfigError, match=why) as told:
-        camera.build(name="c", clock=ManualClock(), **setting)
-    assert "hunter2" not in str(told.value)
