@@ -198,11 +198,8 @@ def test_who_may_only_look_takes_nothing_away(browser, folder, monkeypatch):
     monkeypatch.setenv("PAGE_TOKENS", "view look-0123456789ab")
     tokens = 'token_env = "PAGE_TOKENS"\n'
     with again(folder, tokens) as service, Seen(browser, f"{service.page_url}alarms") as seen:
-        assert seen.page.url.endswith("/login")
         seen.page.get_by_label("Token").fill("look-0123456789ab")
         seen.page.keyboard.press("Enter")
-        seen.page.wait_for_url(service.page_url)
-        seen.page.get_by_role("link", name="All alarms").click()
         opened(seen, "Atrial fibrillation")
         assert seen.page.get_by_role("link", name="Save").count() == 0
         assert seen.page.locator(".waves canvas").count() == 1

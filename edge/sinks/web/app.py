@@ -22,7 +22,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -88,12 +88,11 @@ class Page:
 
         routes = [
             Route("/", self._index, methods=["GET"]),
-            Route("/login", self._login_page, methods=["GET"]),
             Route("/login", self._login, methods=["POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/session", self._session, methods=["GET"]),
             Route("/static/{name}", self._static, methods=["GET"]),
-            *PastRoutes(self._past, self._person, self._file, self._clock.wall).routes(),
+            *PastRoutes(self._past, self._person, self._view, self._clock.wall).routes(),
             WebSocketRoute("/live", self._live),
         ]
         return _Door(Starlette(routes=routes, lifespan=lifespan), self._access)
@@ -101,12 +100,11 @@ class Page:
     # ---- pages ---------------------------------------------------------------------------------------------
 
     async def _index(self, request: Request) -> Response:
-        if self._person(request) is None:
-            return RedirectResponse(f"/login?{request.url.query}".rstrip("?"), status_code=303)
-        return self._file("index.html")
+        return self._view(request, "index.html")
 
-    async def _login_page(self, _request: Request) -> Response:
-        return self._file("login.html")
+    def _view(self, request: Request, name: str) -> Response:
+        """A page, or in its place, at the same address, the one that asks who wants to see it."""
+        return self._file(name if self._person(request) else "login.html")
 
     async def _static(self, request: Request) -> Response:
         return self._file(request.path_params["name"])

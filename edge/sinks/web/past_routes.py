@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge.clock import iso
@@ -42,14 +42,14 @@ _AT_ONCE: Final = 2  # waveforms that are prepared at a time, whoever asks
 
 
 class PastRoutes:
-    """See the module. person: whose request it is, None = nobody's. page: answers with the page's own file. wall: the
-    time by this machine's clock, as the alarms have it, Unix time, s: a browser's may be another."""
+    """See the module. person: whose request it is, None = nobody's. page: answers with a page, or asks for the log-in.
+    wall: the time by this machine's clock, as the alarms have it, Unix time, s: a browser's may be another."""
 
     def __init__(
         self,
         past: Past | None,
         person: Callable[[HTTPConnection], Person | None],
-        page: Callable[[str], Response],
+        page: Callable[[Request, str], Response],
         wall: Callable[[], float],
     ) -> None:
         self._past, self._person, self._page, self._wall = past, person, page, wall
@@ -65,9 +65,7 @@ class PastRoutes:
         ]
 
     async def _index(self, request: Request) -> Response:
-        if self._person(request) is None:
-            return RedirectResponse("/login", status_code=303)
-        return self._page("alarms.html")
+        return self._page(request, "alarms.html")
 
     async def _list(self, request: Request) -> Response:
         question = self._question(request)

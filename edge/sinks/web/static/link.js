@@ -113,7 +113,7 @@ function lost(why) {
 async function retry() {
   try {
     const answer = await fetch("/session", { signal: AbortSignal.timeout(2000) });
-    if (answer.status === 401) location.assign(`/login${location.search}`);
+    if (answer.status === 401) location.reload();
     else open();
   } catch {
     lost("not connected");

@@ -1,4 +1,4 @@
-// Log in with a token; the session is a cookie that scripts cannot read.
+// Log in with a token, at the address of the page that is wanted; the session is a cookie that scripts cannot read.
 
 const form = document.getElementById("login"), problem = document.getElementById("problem");
 document.documentElement.dataset.theme = localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
@@ -10,7 +10,7 @@ form.addEventListener("submit", async (event) => {
     const answer = await fetch("/login", {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token: form.token.value.trim() }),
     });
-    if (answer.ok) location.assign(`/${location.search}`); // the bed that was asked for
+    if (answer.ok) location.reload();
     else problem.textContent = (await answer.json()).error;
   } catch {
     problem.textContent = "The monitor does not answer.";

@@ -174,7 +174,7 @@ $("theme").addEventListener("click", () => {
 });
 $("logout").addEventListener("click", async () => {
   await fetch("/logout", { method: "POST" });
-  location.assign(`/login${location.search}`);
+  location.reload();
 });
 
 on("hello", (item) => {

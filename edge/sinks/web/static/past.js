@@ -34,7 +34,7 @@ function named() {
 
 async function ask(path) {
   const answer = await fetch(path);
-  if (answer.status === 401) location.assign("/login");
+  if (answer.status === 401) location.reload();
   const said = await answer.json();
   if (!answer.ok) throw new Error(said.error);
   return said;
