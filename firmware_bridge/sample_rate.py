@@ -36,6 +36,7 @@ class SampleRate:
 
     def __init__(self, declared_hz: float) -> None:
         self.declared_hz = self.hz = declared_hz
+        self.strange_hz = 0.0  # what two spans in a row agree on that none believes; 0: nothing
         self._spans = 0
         self._before_hz = 0.0
         self.restart()
@@ -62,11 +63,14 @@ class SampleRate:
             return False
         found_hz = (index - self._begin[0]) % _WRAP / seconds
         self._begin = index, device_us
-        if not 1.0 / _MOST <= found_hz / self.declared_hz <= _MOST:
-            return False
         before_hz, self._before_hz = self._before_hz, found_hz
+        alike = found_hz > 0.0 and abs(before_hz / found_hz - 1.0) < look.alike
+        if not 1.0 / _MOST <= found_hz / self.declared_hz <= _MOST:
+            self.strange_hz = found_hz if alike else 0.0
+            return False
+        self.strange_hz = 0.0
         self._spans += 1
-        if abs(found_hz / self.hz - 1.0) <= look.off or abs(before_hz / found_hz - 1.0) >= look.alike:
+        if abs(found_hz / self.hz - 1.0) <= look.off or not alike:
             return False
         self.hz = round((before_hz + found_hz) / 2.0, 1)
         return True

@@ -39,6 +39,7 @@ _WAIT_S = 0.1
 _READ_BYTES = 65_536
 _HEARD_LAST = 256  # bytes since the last frame, to tell text by
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
+_RESTARTS_S = 30.0  # from one to the next, where it is said
 _COMPLAINT_S = 15.0  # it is said again while it lasts, as HELLO is
 _LONGEST_FRAME_S = 30.0  # of a wave: one that lasts longer was given a period, or a rate per minute, as its rate
 
@@ -87,6 +88,7 @@ class SerialPort:
         self._named: set[str] = set()
         self._told_events: dict[int, float] = {}
         self._complaint, self._complained = "", -np.inf
+        self._restarted = self._told_restarts = -np.inf
         self._refused: set[int] = set()
         self._refused_frames = 0
 
@@ -101,8 +103,13 @@ class SerialPort:
 
     @property
     def complaint(self) -> str:
-        """The device's last sensor error, for as long as it goes on saying so."""
-        return self._complaint if self._clock.now() - self._complained < _COMPLAINT_S else ""
+        """The device's last sensor error, for as long as it goes on saying so; or what is wrong with its times."""
+        return self._complaint if self._clock.now() - self._complained < _COMPLAINT_S else self.clock_wrong
+
+    @property
+    def clock_wrong(self) -> str:
+        """What is wrong with the device's times, "" where they are a clock's."""
+        return self._framed.clock_wrong
 
     @property
     def announced(self) -> tuple[str, ...]:
@@ -180,6 +187,7 @@ class SerialPort:
         for item in self._decoder.feed(data):
             if isinstance(item, Reset):
                 self._device_began()
+                self._tell_restart(arrival)
             elif isinstance(item, Hello):
                 self._name_unknown()
             elif isinstance(item, DeviceEvent):
@@ -202,6 +210,13 @@ class SerialPort:
             return
         self._told_events[event.code] = now
         log.warning("%s: the device says: %s", self._port, what)
+
+    def _tell_restart(self, now: float) -> None:
+        """Say so where one restart follows another, at most once a minute: each begins every window anew."""
+        before, self._restarted = self._restarted, now
+        if now - before < _RESTARTS_S and now - self._told_restarts >= _EVENT_AGAIN_S:
+            self._told_restarts = now
+            log.warning("%s: the device restarts again and again, or its index or device_us goes back", self._port)
 
     def _is_second(self, info: StreamInfo) -> bool:
         """Whether another stream of this kind is the one that is read; says so once."""

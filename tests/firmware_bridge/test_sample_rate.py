@@ -71,7 +71,20 @@ def test_a_device_that_stamps_a_second_of_frames_at_once_is_not_misread(joined_a
 
 @pytest.mark.parametrize("true_hz", [1.0, 20.0, 24.0, 410.0, 500.0])
 def test_a_count_that_makes_no_sense_is_not_believed(true_hz):
-    assert heard(SampleRate(100.0), true_hz, 60.0, count=1) == []
+    rate = SampleRate(100.0)
+    assert heard(rate, true_hz, 60.0, count=1) == []
+    assert rate.strange_hz == pytest.approx(true_hz, rel=1e-3)
+
+
+def test_one_span_that_makes_no_sense_is_not_told():
+    rate = SampleRate(100.0)
+    heard(rate, 100.0, 4.0)
+    heard(rate, 410.0, 15.0, index=400, us=4_000_000)
+    assert rate.strange_hz == 0.0
+    heard(rate, 410.0, 15.0, index=400 + 6150, us=19_000_000)
+    assert rate.strange_hz == pytest.approx(410.0, rel=1e-3)
+    heard(rate, 100.0, 30.0, index=400 + 2 * 6150, us=34_000_000)
+    assert rate.strange_hz == 0.0
 
 
 def test_from_ten_hertz_on_a_rate_is_looked_for():

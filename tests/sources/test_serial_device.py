@@ -218,6 +218,74 @@ def timed(source, line, clock, device_us, *, every_s):
     return blocks
 
 
+@pytest.mark.parametrize(
+    ("told_us", "pace"),
+    [(lambda k: 0, 0.0), (lambda k: 100 * k, 0.001), (lambda k: 600_000 * k % 2**32, 6.0)],
+    ids=["none", "milliseconds", "another timer"],
+)
+def test_times_that_are_no_clock_s_are_said_once_and_while_they_last(source, line, clock, caplog, told_us, pace):
+    """Every few seconds times begin anew, and no window is ever full: without a word nobody knew why."""
+    wrong = f"device_us goes on by {pace:g} s in a second, and must be in microseconds"
+    blocks = timed(source, line, clock, map(told_us, range(200)), every_s=0.1)
+    assert blocks[-1].epoch > 0
+    assert source.complaint == source.clock_wrong == wrong
+    assert f"{line.path}: the device's clock is none: {wrong}" in warnings(caplog)
+    assert sum("is none" in one for one in warnings(caplog)) == 1
+    line.send(encode(Hello("node", 2, (PPG,)), 0) + encode(ppg(0), 1))
+    read_until(source, 203)
+    assert source.complaint == "", "another firmware, maybe"
+
+
+def test_a_clock_that_stood_still_and_goes_on_is_one_again(source, line, clock):
+    timed(source, line, clock, [100_000 * max(0, k - 50) for k in range(90)], every_s=0.1)
+    assert source.clock_wrong == ""
+
+
+@pytest.mark.parametrize("seconds", [1.5, 4.0, 30.0])
+def test_a_host_that_is_busy_for_a_while_takes_no_clock_for_none(source, line, clock, caplog, seconds):
+    """First nothing comes, then all at once, five times over."""
+    source.open()
+    line.send(encode(HELLO, 0))
+    began, now = clock.now(), clock.now()
+    for k in range(int(70 * seconds)):
+        held = int(k / 10 / seconds) % 2 == 1
+        if not held or k % 10 == 0:
+            now = began + (int(k / 10 / seconds) + 1) * seconds if held else began + (k + 1) / 10
+        clock.move_to(max(clock.now(), now))
+        line.send(encode(ppg(10 * k), k + 1))
+        read_until(source, 2 + k)
+        assert source.clock_wrong == ""
+    assert not any("is none" in one for one in warnings(caplog))
+
+
+def test_a_device_that_restarts_again_and_again_is_named_once_a_minute(source, line, clock, caplog):
+    source.open()
+    line.send(encode(HELLO, 0))
+    said = f"{line.path}: the device restarts again and again, or its index or device_us goes back"
+    frames = 1
+    for every_s, times, warned in ((31.0, 5, 0), (2.0, 25, 1), (2.0, 15, 2)):
+        for _ in range(times):
+            clock.advance(every_s)
+            line.send(encode(ppg(500), frames) + encode(ppg(0), frames + 1))
+            frames += 2
+            read_until(source, frames)
+        assert warnings(caplog) == [said] * warned
+
+
+@pytest.mark.parametrize("declared_hz", [20.0, 500.0])
+def test_a_rate_too_far_off_to_be_believed_is_said_once(source, line, clock, caplog, declared_hz):
+    source.open()
+    line.send(encode(replace(HELLO, streams=(replace(PPG, rate_hz=declared_hz),)), 0))
+    for k in range(200):
+        clock.advance(0.1)
+        line.send(encode(ppg(10 * k), k + 1))
+        read_until(source, 2 + k)
+    assert warnings(caplog) == [
+        f"{line.path}: ppg comes at 100 samples a second by the device's clock, and {declared_hz:g} are declared: "
+        "too far apart to be read"
+    ]
+
+
 def test_a_clock_of_the_device_that_jumps_is_a_new_epoch_at_the_time_of_the_host(source, line, clock):
     blocks = timed(source, line, clock, [100_000 * k + (600_000_000 if k >= 50 else 0) for k in range(60)], every_s=0.1)
     assert [(b.epoch, b.seq) for b in blocks[49:52]] == [(0, 490), (1, 0), (1, 10)]

@@ -61,7 +61,14 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "the device sends samples without saying what they are",
         "its firmware must send HELLO at the start and every 5 s, with these streams and as many channels",
     ),
-    "device_resets": ("the device restarts again and again", "check its supply; its watchdog may bite"),
+    "device_resets": (
+        "the device restarts again and again",
+        "check its supply; its watchdog may bite; or the index or device_us of its frames goes back",
+    ),
+    "device_clock": (
+        "the device's times are no clock's, and nothing can be read by them",
+        "its firmware must say in device_us when the first sample was taken, in microseconds",
+    ),
     "sensor_error": ("a sensor does not work", "check that sensor's wires and its supply"),
     "stream_missing": (
         "a stream that an analyzer needs is not sent",
@@ -73,7 +80,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "rate_wrong": (
         "samples do not come at the rate declared",
-        "the program goes by their rate on the device's clock; declare it in the firmware's HELLO",
+        "declare it in the firmware's HELLO; up to four times off the program goes by the device's count and clock",
     ),
     "rate_low": (
         "samples come too seldom, or too often, for heart rate and rhythm",

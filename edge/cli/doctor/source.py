@@ -127,7 +127,9 @@ def _judge(
         unnamed = "file_unreadable" if config.kind == "files" else "source_failed"
         yield fault(step, getattr(error, "fault", "") or unnamed, str(error))
         return
-    if complaint := getattr(source, "complaint", ""):
+    if clock_wrong := getattr(source, "clock_wrong", ""):
+        yield fault(step, "device_clock", clock_wrong)
+    if (complaint := getattr(source, "complaint", "")) != clock_wrong:
         yield fault(step, "sensor_error", complaint)
         if not streams:
             return

@@ -27,6 +27,38 @@ _AHEAD_S: Final = 10.0
 # While times are set right each frame begins later than the last sample by this: two at one time would be taken for one.
 _LATER_S: Final = 1e-6
 _PACE_STEP: Final = 0.003  # less is no news, and a new epoch costs a window
+_CLOCK_SPAN_S: Final = 1.0
+_CLOCK_MOST: Final = 2.0  # times as fast or slow as the host's: no oscillator is, but milliseconds or a constant are
+_WRAP: Final = 1 << 32
+
+
+class _DeviceClock:
+    """Whether a device's times are those of a clock: two spans in a row say so, since in one frames may be held up, and
+    in the next they come together."""
+
+    def __init__(self) -> None:
+        self._begin: tuple[int, float] | None = None
+        self._before = 1.0
+        self.pace = 1.0  # seconds of the device's in one of the host's, where it is none; else 1
+
+    def add(self, device_us: int, host_s: float) -> bool:
+        """The device's time of a sample, and the host's by its arrival; whether it is now told to be none."""
+        if self._begin is None:
+            self._begin = device_us, host_s
+        span_s = host_s - self._begin[1]
+        if span_s < _CLOCK_SPAN_S:
+            return False
+        gone_s = ((device_us - self._begin[0] + _WRAP // 2) % _WRAP - _WRAP // 2) / 1e6
+        self._begin = device_us, host_s
+        before, self._before = self._before, gone_s / span_s
+        slow = max(before, self._before) < 1.0 / _CLOCK_MOST
+        fast = min(before, self._before) > _CLOCK_MOST
+        if not (slow or fast):
+            self.pace = 1.0
+        elif self.pace == 1.0:
+            self.pace = self._before  # and the same words for as long as it lasts
+            return True
+        return False
 
 
 class Framed:
@@ -34,19 +66,26 @@ class Framed:
 
     def __init__(self, name: str, port: str) -> None:
         self._name, self._port = name, port
-        self._time = TimeBase()
+        self._time, self._clock = TimeBase(), _DeviceClock()
         self._rates: dict[int, SampleRate] = {}
         self._pace = 1.0  # seconds of the host's in one of the device's
         self._epoch = -1
         self._ends: dict[str, float] = {}
         self._starts: dict[str, int] = {}
         self._infos: dict[str, StreamInfo] = {}
+        self._strange: set[StreamInfo] = set()  # said already
 
     def begin(self) -> None:
         """A device that has just started: nothing is known of it."""
-        self._time = TimeBase()
+        self._time, self._clock = TimeBase(), _DeviceClock()
         self._rates.clear()
         self._begin_epoch()
+
+    @property
+    def clock_wrong(self) -> str:
+        """What is wrong with the device's times where they are no clock's, so that no window is ever full."""
+        pace = self._clock.pace
+        return "" if pace == 1.0 else f"device_us goes on by {pace:.2g} s in a second, and must be in microseconds"
 
     def take(self, item: Samples, arrival: float) -> Block:
         """The block of a frame whose last byte came at ``arrival``, s."""
@@ -54,6 +93,8 @@ class Framed:
         # the frame left no earlier than its last sample was taken, which is what arrival can be compared with
         t0, anew = arrival - (item.data.count - 1) / rate, False
         if item.info.kind in WAVES:  # others come as seldom as they like, and must move no wave
+            if self._clock.add(item.data.device_us, t0):
+                log.warning("%s: the device's clock is none: %s", self._port, self.clock_wrong)
             t0, anew = self._time.map(item.data.device_us, t0)
         if anew:
             self._begin_epoch()
@@ -84,6 +125,12 @@ class Framed:
             log.warning(
                 "%s: %s comes at %g samples a second, not %g as declared; the former is believed",
                 self._port, item.info.kind, rate.hz, rate.declared_hz,
+            )  # fmt: skip
+        if rate.strange_hz and item.info not in self._strange:
+            self._strange.add(item.info)
+            log.warning(
+                "%s: %s comes at %g samples a second by the device's clock, and %g are declared: too far apart to be read",
+                self._port, item.info.kind, round(rate.strange_hz, 1), rate.declared_hz,
             )  # fmt: skip
         return rate.hz
 

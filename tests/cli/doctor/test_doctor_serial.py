@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from doctor_findings import PPG, in_child, listening, needs_root, serial, wave, words
-from firmware_bridge.frames import DeviceEvent, Hello, StreamInfo, encode
+from firmware_bridge.frames import Data, DeviceEvent, Hello, StreamInfo, encode, parse
 from firmware_bridge.simulator import Faults, SimulatedStream, Simulator
 
 
@@ -121,6 +121,19 @@ def test_hello_missing(device):
 
 def test_device_resets(device):
     assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
+
+
+def test_device_clock(device):
+    class Milliseconds(Simulator):
+        def _send(self, frame, at):
+            _, message = parse(frame[:-1])
+            if isinstance(message, Data):
+                frame = encode(replace(message, device_us=message.device_us // 1000), 0)
+            return super()._send(frame, at)
+
+    found = serial(device(device=Milliseconds([SimulatedStream(PPG, wave, 10)])), 3.0)
+    assert words(found) == ["device_clock"]
+    assert (found[0].state, "device_us goes on by 0.00" in found[0].text) == ("fail", True)
 
 
 @pytest.mark.parametrize("sends", [True, False])
