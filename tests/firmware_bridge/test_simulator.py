@@ -87,6 +87,14 @@ def test_it_answers_and_obeys():
     assert any(isinstance(i, Samples) for i in items)
 
 
+def test_commands_that_come_together_are_each_acknowledged_by_their_own_number():
+    simulator, decoder = device(), Decoder()
+    simulator.step(0.0)
+    simulator.receive(encode(Stop(1), 7) + encode(Start(1), 8), 0.01)
+    acks = [one for one in decoder.feed(simulator.step(0.02)) if isinstance(one, Ack)]
+    assert acks == [Ack(18, 7, 0), Ack(17, 8, 0)]
+
+
 @given(st.lists(st.integers(-(1 << 33), 1 << 33), min_size=1, max_size=20), st.sampled_from([1, 2, 3, 4]))
 def test_converters_clip(values, format_):
     width, signed = {1: (2, True), 2: (3, True), 3: (4, True), 4: (1, False)}[format_]
