@@ -134,7 +134,9 @@ def _judge(
         if not streams:
             return
     if not streams and counters.get("no_hello", 0):
-        yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples")
+        broken = counters.get("bad_body", 0)
+        told = f", and {broken} frames that do not say what they should, as a HELLO without boot" if broken else ""
+        yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples{told}")
         return
     if not streams:
         word = "camera_silent" if config.kind == "camera" else "port_noise" if bad and not good else "port_silent"

@@ -119,6 +119,18 @@ def test_hello_missing(device):
     assert words(serial(device(device=Mute([SimulatedStream(PPG, wave, 10)])))) == ["hello_missing"]
 
 
+def test_a_hello_that_is_none_is_told_from_none(device):
+    class Odd(Simulator):
+        def _send(self, frame, at):
+            _, message = parse(frame[:-1])
+            if isinstance(message, Hello):
+                frame = encode(replace(message, streams=(replace(PPG, id=0),)), 0)
+            return super()._send(frame, at)
+
+    (found,) = serial(device(device=Odd([SimulatedStream(PPG, wave, 10)])))
+    assert (found.fault, "frames that do not say what they should" in found.text) == ("hello_missing", True)
+
+
 def test_device_resets(device):
     assert "device_resets" in words(serial(device(faults=Faults(reset_at_s=(0.4, 0.7, 1.0, 1.3))), 2.0))
 
