@@ -1,6 +1,6 @@
 /* The device's half of the edge-vitals serial format, version 1 (see ../README.md).
  *
- * Portable C99: no allocation, nothing of libc but memcpy. The caller owns every byte: a sender holds three numbers, a
+ * Portable C99: no allocation, nothing of libc but memcpy. The caller owns every byte: a sender holds one number, a
  * receiver one buffer. A frame is built in the caller's buffer and returned ready to send, its final zero included.
  */
 #ifndef VITALS_SENDER_H
