@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _WAIT_S = 0.1
 _READ_BYTES = 65_536
+_MOST_PATIENT = 4  # times: a board that restarts whenever it is opened would else never come to its first frame
 _HEARD_LAST = 256  # bytes since the last frame, to tell text by
 _EVENT_AGAIN_S = 60.0  # a device that says the same over and over fills no log
 _RESTARTS_S = 30.0  # from one to the next, where it is said
@@ -58,7 +59,8 @@ def build(
 
     port: ``/dev/serial/by-id/...`` (keeps its name when plugged elsewhere), another device file, or a pyserial URL
     such as ``loop://``. baud: as in the device's firmware; USB ports ignore it. silence_s: without a valid frame for
-    so long the port is closed and opened again. exclusive: refuse a port that another program has open.
+    so long the port is closed and opened again; after openings that brought no byte at all, up to four times as long.
+    exclusive: refuse a port that another program has open.
     """
     if checking:
         import serial  # noqa: F401
@@ -82,7 +84,7 @@ class SerialPort:
         self._serial: Any = None
         self._decoder, self._framed = Decoder(), Framed(name, port)
         self._heard_bytes, self._heard_last = 0, b""
-        self._last_frame = 0.0
+        self._last_frame, self._patience = 0.0, 1
         self._request_seq = 0
         self._deaf = False
         self._named: set[str] = set()
@@ -161,9 +163,11 @@ class SerialPort:
         before = self._decoder.counters["frames_ok"]
         blocks = self._blocks(data, arrival)
         if self._decoder.counters["frames_ok"] > before:
-            self._last_frame, self._heard_last = arrival, b""
-        elif arrival - self._last_frame > self._silence_s:
-            why, fault = self._silence()
+            self._last_frame, self._heard_last, self._patience = arrival, b"", 1
+        elif arrival - self._last_frame > (waited_s := self._silence_s * self._patience):
+            why, fault = self._silence(waited_s)
+            if not self._heard_bytes:
+                self._patience = min(2 * self._patience, _MOST_PATIENT)
             raise SourceError(f"{self._port}: {why}", fault)
         return blocks
 
@@ -249,9 +253,9 @@ class SerialPort:
         self._refused.clear()
         self._framed.begin()
 
-    def _silence(self) -> tuple[str, str]:
+    def _silence(self, waited_s: float) -> tuple[str, str]:
         """Why no frame came, in words and as a fault."""
-        waited = f"{self._silence_s:g} s"
+        waited = f"{waited_s:g} s"
         if not self._heard_bytes:
             return f"silent for {waited}; is the device powered, and its firmware running?", "port_silent"
         counters = self._decoder.counters

@@ -87,6 +87,25 @@ def test_a_line_that_gives_back_what_was_asked_is_read_all_the_same(source, line
     assert [b.seq for b in read_until(source, 3)] == [0]
 
 
+def test_a_board_that_restarts_whenever_it_is_opened_has_time_for_its_first_frame(source, line, clock):
+    """A boot loader and sensors may take ten seconds; opened anew after three each time it would never come so far."""
+    for waited in (3, 6, 12, 12):
+        source.open()
+        clock.advance(waited - 0.1)
+        assert source.read() == []
+        clock.advance(0.2)
+        with pytest.raises(SourceError, match=f"silent for {waited} s"):
+            source.read()
+        source.close()
+    source.open()
+    clock.advance(10.0)
+    line.send(encode(HELLO, 0) + encode(ppg(0), 1))
+    assert len(read_until(source, 2)) == 1
+    clock.advance(3.1)
+    with pytest.raises(SourceError, match="no frame for 3 s"):
+        source.read()
+
+
 def test_who_has_said_what_he_is_is_asked_no_more(source, line, clock):
     source.open()
     line.send(encode(HELLO, 0) + encode(ppg(0), 1))
