@@ -2,6 +2,7 @@
  *
  * Portable C99: no allocation, nothing of libc but memcpy. The caller owns every byte: a sender holds one number, a
  * receiver one buffer. A frame is built in the caller's buffer and returned ready to send, its final zero included.
+ * Nothing here locks: where two tasks, or a task and an interrupt, send, only one may from the call to the last byte.
  */
 #ifndef VITALS_SENDER_H
 #define VITALS_SENDER_H
