@@ -6,6 +6,7 @@ that were made live. Silence cannot be replayed from blocks; recordings carry it
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 from collections import deque
@@ -17,7 +18,7 @@ from edge.clock import ManualClock
 from edge.fusion import Fusion
 from edge.lane import Lane
 from edge.recording import Damage, Entry, LaneState, Lost, MainState, Tick, pack, time_of
-from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceStatus
+from edge.types import Alarm, Block, Command, Event, Fault, Reading, Source, SourceError, SourceStatus
 
 _TICK_S = 1.0
 
@@ -133,7 +134,8 @@ def reproduce(
     Lanes and board begin at their first states in the recording, wherever that is: what is computed goes on from
     there. Readings are computed from the blocks; a recorded one only says when its turn at the board was, and stands in
     where the blocks that made it are not in the recording. So they do again behind damage. board_of: the board as it was
-    at a state. same_rules: whether alarm transitions are to be the same; else they are counted only.
+    at a state. same_rules: whether alarm transitions are to be the same; else they are counted only. Raises SourceError
+    for a state that another version of the program recorded and this one cannot read.
     """
     run = _Reproduction(lanes, fusion, found, same_rules=same_rules)
     board: Board | None = None
@@ -144,9 +146,10 @@ def reproduce(
             run.feed(entry)
         elif isinstance(entry, MainState):
             if board is None:
-                board = board_of(entry)
-                if fusion is not None:
-                    fusion.restore(entry.fusion)
+                with states_of_then():
+                    board = board_of(entry)
+                    if fusion is not None:
+                        fusion.restore(entry.fusion)
         elif isinstance(entry, Damage):
             board = None
             missing = "no state follows the last damage: nothing behind it was compared"
@@ -205,10 +208,11 @@ class _Reproduction:
             for lane in self._lanes:
                 if (lane.source, lane.primary) != (entry.source, entry.primary):
                     continue
-                if lane not in self._asleep:
-                    lane.restore_models(entry.state)
-                elif lane.restore(entry.state):
-                    self._asleep.remove(lane)
+                with states_of_then():
+                    if lane not in self._asleep:
+                        lane.restore_models(entry.state)
+                    elif lane.restore(entry.state):
+                        self._asleep.remove(lane)
             return
         for lane in self._lanes:
             if lane.source == entry.source and entry.kind in lane.kinds:
@@ -288,6 +292,19 @@ class _Reproduction:
     def _keep(self, readings: Iterable[Reading]) -> None:
         for reading in readings:
             self._made.setdefault((reading.bed, reading.source, reading.metric), deque()).append(reading)
+
+
+@contextlib.contextmanager
+def states_of_then() -> Iterator[None]:
+    """Around what goes on from a recorded state."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        why = error.__cause__ or error
+        raise SourceError(
+            f"another version of the program recorded it, and its states cannot be read here ({why!r}); replay it with that "
+            "version; export needs no states"
+        ) from error
 
 
 def blocks_of(sources: Sequence[Source]) -> Iterator[Block]:

@@ -125,6 +125,7 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
     from edge.assembly import places_of
     from edge.dsp.pcg.decision import Calibration
     from edge.inference.card import find_card
+    from edge.replay import states_of_then
 
     calibration = Calibration.from_card(find_card("murmur").table)
     named, found = places_of(config, calibration), {}
@@ -132,7 +133,8 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
         place = named.get(bed, Place(calibration=calibration))
         one = Auscultation(place)
         if "auscultation" in state.get(bed, {}):
-            one.restore(state[bed]["auscultation"])
+            with states_of_then():
+                one.restore(state[bed]["auscultation"])
         found[bed] = replace(place, person=one.person, site=one.site)
     return found
 

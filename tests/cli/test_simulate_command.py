@@ -169,6 +169,14 @@ def test_what_cannot_be_simulated_is_said(files, tmp_path):
         call(record(tmp_path / "none.evrec", []), "--config", lower)
 
 
+def test_a_state_that_another_version_recorded_is_refused_in_one_line(tmp_path, files):
+    _, _, lower = files
+    saved = {"beds": {"bed1": {"auscultation": {"person": "p-17"}}}}
+    night = slow_night(tmp_path / "old.evrec", MainState(1000.0, saved, {}, None))
+    with pytest.raises(SourceError, match="another version of the program recorded it, and its states cannot"):
+        call(night, "--config", lower)
+
+
 def test_without_a_header_two_configurations_are_asked_for(files, capsys):
     night, _, lower = files
     raw = bytearray(night.read_bytes())
