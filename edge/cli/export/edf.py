@@ -27,6 +27,7 @@ _LOWEST, _HIGHEST = -32767, 32767
 _PAGE_RECORDS = 60
 _NUMBER_BYTES = 8
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_UNDATED = ("01.01.85", "00.00.00")  # EDF's two digits mean 1985 to 2084, and of an unknown day this
 
 
 def write_edf(session: Session, out: Path) -> list[Path]:
@@ -226,14 +227,17 @@ def _tal(onset_s: float, seconds: float, text: str) -> bytes:
 
 def _header(session: Session, fields: Sequence[dict[str, str]], records: int, record_s: float) -> bytes:
     start = session.started()
-    date = f"{start.day:02d}-{_MONTHS[start.month - 1]}-{start.year}"
+    date, day, time = "X", *_UNDATED
+    if session.dated:
+        date = f"{start.day:02d}-{_MONTHS[start.month - 1]}-{start.year}"
+        day, time = f"{start:%d.%m.%y}", f"{start:%H.%M.%S}"
     device = "".join(c if c.isalnum() or c in "-." else "_" for c in session.device) or "X"
     parts = [
         ("0", 8),
         ("X X X X", 80),
         (f"Startdate {date} X X {device}", 80),
-        (f"{start:%d.%m.%y}", 8),
-        (f"{start:%H.%M.%S}", 8),
+        (day, 8),
+        (time, 8),
         (str(256 * (len(fields) + 1)), 8),
         ("EDF+C", 44),
         (str(records), 8),

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from edge.cli.export.tracks import ABOUT_SAMPLES, Session, Track, channels_of
-from edge.clock import iso
 from edge.plain import encode
 from edge.storage.whole_files import WholeFiles
 from edge.types import Block, ConfigError, Reading
@@ -79,7 +78,7 @@ def _write(session: Session, out: Path, suffix: str, opened: Callable[[Path, Typ
                 told.add(_reading(session, entry))
         streams_on_grid = [track.stream for track in session.tracks if track.on_grid]
         for mark in session.marks_with_gaps(streams_on_grid, one_rate=False):
-            row = (mark.t, session.wall(mark.t), iso(session.wall(mark.t)), mark.seconds, mark.kind, mark.text)
+            row = (mark.t, session.wall(mark.t), session.time(mark.t), mark.seconds, mark.kind, mark.text)
             happened.add({name: [value] for name, value in zip(_MARKS, row, strict=True)})
     return [*paths.values(), marks, readings]
 
@@ -95,9 +94,22 @@ def _samples(session: Session, track: Track, block: Block) -> Columns:
 
 
 def _reading(session: Session, r: Reading) -> Columns:
-    wall, value = session.wall(r.t), None if r.value is None else str(r.value)
+    value = None if r.value is None else str(r.value)
     detail = json.dumps(json.loads(encode(r.detail)))
-    row = (r.t, wall, iso(wall), r.bed, r.source, r.metric, value, r.unit, r.quality, r.reason, r.model, detail)
+    row = (
+        r.t,
+        session.wall(r.t),
+        session.time(r.t),
+        r.bed,
+        r.source,
+        r.metric,
+        value,
+        r.unit,
+        r.quality,
+        r.reason,
+        r.model,
+        detail,
+    )
     return {name: [cell] for name, cell in zip(_READINGS, row, strict=True)}
 
 

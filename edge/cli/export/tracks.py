@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cli.export.grid import Gaps, Grid
+from edge.clock import SET_AFTER, iso
 from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, set_marks
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
@@ -167,12 +168,21 @@ class Session:
         mark = self.clocks[max(bisect_right(self.clocks, t, key=lambda one: one.t) - 1, 0)]
         return t + mark.wall - mark.t
 
+    def time(self, t: float) -> str | None:
+        """The same as ISO 8601 UTC; None by a clock that was never set."""
+        return iso(self.wall(t)) if self.dated else None
+
     def walls(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same for many times."""
+        """``wall`` for many times."""
         if self._offsets is None:
             self._offsets = np.array([(mark.t, mark.wall - mark.t) for mark in self.clocks]).T
         index = np.maximum(np.searchsorted(self._offsets[0], t, side="right") - 1, 0)
         return np.asarray(t + self._offsets[1, index], np.float64)
+
+    @property
+    def dated(self) -> bool:
+        """Whether the wall clock was ever set."""
+        return self.clocks[0].wall > SET_AFTER
 
     def started(self) -> datetime:
         """Wall time of ``start``, UTC, by what the clock said for most of the recording: files with one beginning for all

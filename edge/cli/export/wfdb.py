@@ -71,10 +71,8 @@ class _Record:
     def describe(self, session: Session) -> None:
         """Header and annotations, once all samples are there."""
         track, start, name = self._track, session.started(), _name(self._track)
-        lines = [
-            f"{name} {len(track.labels)} {track.true_hz:.9g} {self._count} "
-            f"{start:%H:%M:%S}.{start.microsecond // 1000:03d} {start:%d/%m/%Y}"
-        ]
+        began = f" {start:%H:%M:%S}.{start.microsecond // 1000:03d} {start:%d/%m/%Y}" if session.dated else ""
+        lines = [f"{name} {len(track.labels)} {track.true_hz:.9g} {self._count}{began}"]
         for label, gain, first, total in zip(track.labels, self._gain, self._first or (), self._sums, strict=True):
             checksum = int(total) & 0xFFFF
             checksum -= 0x10000 if checksum > 0x7FFF else 0
