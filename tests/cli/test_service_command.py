@@ -174,6 +174,11 @@ def test_while_a_failed_start_is_tried_again_the_status_has_the_words_of_the_run
     assert capsys.readouterr().out.splitlines()[-1 - len(words) :] == ["edge-vitals: activating", *words]
 
 
+def test_a_board_that_starts_without_network_or_time_server_is_not_kept_from_watching():
+    named = [line for line in files("x")[UNIT].splitlines() if line.startswith(("After=", "Wants=", "Requires="))]
+    assert named == ["After=network.target"]
+
+
 def test_a_command_may_take_the_longest_stop_and_a_busy_board_reading_its_units_anew():
     (limit,) = [line for line in files("x")[UNIT].splitlines() if line.startswith("TimeoutStopSec=")]
     assert float(limit.partition("=")[2]) + 60.0 <= service._COMMAND_S

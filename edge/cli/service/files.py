@@ -19,8 +19,9 @@ _UNIT = """\
 # Made by `edge-vitals service install`; changes belong into `systemctl edit edge-vitals`.
 [Unit]
 Description=edge-vitals: cardiac monitoring at the bedside
-Wants=network-online.target
-After=network-online.target time-sync.target
+# It waits for neither network nor time: a bed is watched without, and where neither comes nobody else would say so. The
+# network lasts until it has said its last word.
+After=network.target
 # A monitor is started again for as long as it takes: what keeps it down now may be gone in an hour.
 StartLimitIntervalSec=0
 
