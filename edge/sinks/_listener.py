@@ -7,6 +7,7 @@ monitor the files that its recordings, its broker and its sensors need. The boun
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
 import socket
@@ -23,6 +24,7 @@ REQUEST_S: Final = 10.0
 _SEND_BUFFER: Final = 65_536  # bytes: what a slow viewer may lag behind unseen
 _BACKLOG: Final = 128
 _TURNED_AWAY_AT_ONCE: Final = 64
+_IP_FREEBIND: Final = 15  # of ip(7); Python has no name for it
 _TOLD_EVERY_S: Final = 60.0  # whoever comes and goes all the time shall not fill the log
 
 
@@ -55,8 +57,8 @@ class Listener(socket.socket):
 
 
 def listen(table: str, host: str, port: int, limit: int) -> Listener:
-    """A listening socket for a table of the configuration; raises ConfigError when the port is taken or the address is not
-    ours."""
+    """A listening socket for a table of the configuration; raises ConfigError when the port is taken. An address that is
+    not this machine's may become so, when its network is there: nobody waits for that with the watching."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = Listener(family, limit, table)
@@ -67,9 +69,22 @@ def listen(table: str, host: str, port: int, limit: int) -> Listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
-            listener.bind(address)
+            _bind(listener, address)
             listener.listen(_BACKLOG)
         except OSError as error:
             raise ConfigError(f"{table}: {host}:{port}: {error.strerror}; set another port") from None
         undo.pop_all()
     return listener
+
+
+def _bind(listener: Listener, address: Any) -> None:
+    try:
+        listener.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        listener.bind(address)
+        log.warning(
+            "%s: %s is no address of this machine now; it is listened at for when it is", listener.table, address[0]
+        )
