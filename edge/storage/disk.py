@@ -72,15 +72,18 @@ def must_take(path: Path, *, begun: bool = False) -> None:
 
 def must_keep_state(state_dir: Path) -> None:
     """Raise the ConfigError that keeps a run from beginning there; a disk that failed since the last run does not."""
+    outbox = state_dir / OUTBOX
     try:
-        must_take(state_dir / "any", begun=(state_dir / OUTBOX).exists())
+        begun = outbox.exists()
+        must_take(state_dir / "any", begun=begun)
+        must_take(outbox, begun=begun)  # of another user it can be read, and takes no alarm
     except OSError as error:
-        raise no_state(state_dir, error) from None
+        raise no_state(outbox if error.filename == str(outbox) else state_dir, error) from None
 
 
-def no_state(state_dir: Path, error: OSError) -> ConfigError:
-    """What is said of a folder in which a run cannot keep its state."""
-    return ConfigError(f"{state_dir}: cannot keep state there: {error.strerror}; set device.state_dir")
+def no_state(place: Path, error: OSError) -> ConfigError:
+    """What is said of a folder, or a file of it, in which a run cannot keep its state."""
+    return ConfigError(f"{place}: cannot keep state there: {error.strerror}; set device.state_dir")
 
 
 def not_written(why: str) -> str:

@@ -71,6 +71,15 @@ def test_a_new_file_needs_more_of_its_folder_than_one_that_is_there_of_itself(tm
     assert (refusal(tmp_path / name), asked) == (errno.EACCES, [(there, needs)])
 
 
+def test_an_outbox_that_can_be_read_and_not_written_is_refused_at_the_start_by_its_name(tmp_path, monkeypatch):
+    outbox = tmp_path / OUTBOX
+    outbox.touch()
+    monkeypatch.setattr(os, "access", lambda path, _: path != outbox)
+    with pytest.raises(ConfigError) as told:
+        must_keep_state(tmp_path)
+    assert str(told.value) == f"{outbox}: cannot keep state there: Permission denied; set device.state_dir"
+
+
 def test_the_programs_own_folder_is_where_the_user_says_or_at_home_or_nowhere(monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: Path("/home/user"))
     monkeypatch.setenv("XDG_STATE_HOME", "/elsewhere")
