@@ -127,7 +127,8 @@ def _missing(bed: Bed, source: str, streams: list[str], now: float) -> list[Alar
     what = f"No {', '.join(streams)} readings" if streams != [_ANY] else "No readings at all"
     text = f"{what} from {source} for {bed.rules.silent_s:.0f} s"
     fresh = [stream for stream in streams if not line.says(_SILENCE + stream)]
-    away = line.says(_STATUS)  # all of it is, and that was told
+    # All of it is, and that was told; back for less than the off-delay it has had no time to say anything.
+    away = line.says(_STATUS) or line.holds(_STATUS)
     doubted = any(line.doubts(_SILENCE + stream) for stream in streams)
     if not fresh and not doubted and line.standing and (away or line.text == text):
         return []

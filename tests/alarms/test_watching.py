@@ -72,6 +72,29 @@ def test_what_a_lost_source_does_not_send_is_told_once():
     ], "back without its microphone"
 
 
+@pytest.mark.parametrize("back", [24.6, 25.0, 25.4])
+def test_a_source_that_is_back_just_when_it_was_silent_for_too_long_is_not_missed_once_more(back):
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.update(status(12.0, "offline", "unplugged"))
+    assert [t[1:3] for t in seconds(one, 12, 24)] == [("on", "raised")]
+    one.command(say("ack", 24.0))
+    one.update(status(back, "online"))
+    assert seconds(one, 25, 26) == [], "its first reading is still to come"
+    assert [presence for _, presence, *_ in seconds(one, 26, 35, ppg=True, pcg=True)] == ["off"]
+
+
+def test_a_source_that_is_back_and_says_nothing_is_named_by_what_is_missing():
+    one = board()
+    one.update(status(0.0, "online"))
+    seconds(one, 0, 10, ppg=True, pcg=True)
+    one.update(status(12.0, "offline", "unplugged"))
+    seconds(one, 12, 25)
+    one.update(status(25.0, "online"))
+    assert seconds(one, 25, 40) == [(29.5, "on", "narrowed", "No pcg, ppg readings from node for 15 s")]
+
+
 def test_of_a_loss_that_somebody_has_seen_only_the_end_is_told():
     one = board()
     one.update(status(0.0, "online"))
