@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.clock import iso
-from edge.types import Alarm, CommandResult, Event, SourceStatus
+from edge.types import Alarm, Event, SourceStatus
 
 log = logging.getLogger("edge.events")
 
@@ -36,21 +36,17 @@ class JsonFormatter(logging.Formatter):
 
 
 class LogSink:
-    """Writes what an operator searches logs for: alarm transitions, sources that come and go, commands."""
+    """Writes what an operator searches logs for: alarm transitions, sources that come and go."""
 
     def send(self, event: Event) -> None:
         if isinstance(event, Alarm):
             ids = {"bed": event.bed, "alarm": event.id, "occurrence": event.occurrence, "seq": event.seq}
             level = logging.WARNING if event.presence == "on" else logging.INFO
             log.log(level, "alarm %s: %s", event.presence, event.text, extra={"ids": ids})
-        elif isinstance(event, SourceStatus):
+        elif isinstance(event, SourceStatus) and event.coverage is None:  # with coverage nothing has changed
             ids = {"bed": event.bed, "source": event.source}
             level = logging.WARNING if event.state == "offline" else logging.INFO
             log.log(level, "source %s %s", event.state, event.reason, extra={"ids": ids})
-        elif isinstance(event, CommandResult):
-            command = event.command
-            ids = {"bed": command.bed, "command_id": command.command_id, "by": command.by, "alarm": command.id}
-            log.info("command %s: %s", command.name, "done" if event.ok else event.text, extra={"ids": ids})
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - logging writes at once
         return True

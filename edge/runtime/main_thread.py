@@ -32,6 +32,7 @@ from edge.types import (
     BedStatus,
     Block,
     Command,
+    CommandResult,
     Fault,
     Heartbeat,
     Reading,
@@ -134,6 +135,7 @@ class MainThread:
             result, transitions = self._board.command(item)
             self._publish(transitions, save=True)  # a pause of silent alarms is no transition, and must last
             self._out.add(result)
+            _log_answer(result)
             self._tell_beds(item.t)
         else:
             self._fault(item)
@@ -318,3 +320,12 @@ class MainThread:
     def close(self) -> None:
         """Flush and close the sinks."""
         self._out.close()
+
+
+def _log_answer(result: CommandResult) -> None:
+    """Who commanded what, and what came of it."""
+    command = result.command
+    ids = {"bed": command.bed, "command_id": command.command_id, "by": command.by, "alarm": command.id}
+    came, level = (": ", logging.INFO) if result.ok else (" refused: ", logging.WARNING)
+    who = f"{command.name} for {command.bed} by {command.by}"
+    log.log(level, "command %s%s%s", who, came, result.text, extra={"ids": ids})

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from edge.program.logs import JsonFormatter, LogSink
-from edge.types import Alarm, Command, CommandResult, SourceStatus
+from edge.types import Alarm, SourceStatus
 
 
 @pytest.fixture
@@ -28,16 +28,15 @@ def lines():
     logger.setLevel(level)
 
 
-def test_every_line_carries_device_and_boot_and_those_of_an_alarm_its_ids(lines):
+def test_every_line_carries_device_and_boot_and_an_alarm_its_ids_and_a_source_is_told_when_it_changes(lines):
     sink = LogSink()
     sink.send(Alarm("bed1/af", "o1", "physiological", "medium", "on", 1.0, "AF\nlikely", "af", "bed1", seq=4))
     sink.send(SourceStatus("node", "bed1", 2.0, "offline", "unplugged"))
-    sink.send(CommandResult(Command("ack", "bed1", 3.0, "c1", "nurse", id="bed1/af"), 3.0, True))
-    alarm, source, command = lines()
+    sink.send(SourceStatus("node", "bed1", 60.0, "offline", "unplugged", coverage={"ppg.hr": {}}))
+    alarm, source = lines()
     assert {**alarm, "device": "ward", "boot": "b1"} == alarm
     assert (alarm["alarm"], alarm["occurrence"], alarm["seq"], alarm["level"]) == ("bed1/af", "o1", 4, "warning")
     assert (source["source"], source["text"]) == ("node", "source offline unplugged")
-    assert (command["command_id"], command["by"]) == ("c1", "nurse")
 
 
 def test_an_exception_stays_one_line(lines):

@@ -270,6 +270,20 @@ def test_what_is_commanded_lasts_though_it_is_no_transition():
     assert (type(result), result.ok, type(status), status.paused_until) == (CommandResult, True, BedStatus, 1121.0)
 
 
+def test_who_commanded_what_and_what_came_of_it_is_logged_with_its_ids(caplog):
+    caplog.set_level("INFO", "edge.runtime.main_thread")
+    program = Program()
+    program.main.handle(Command("pause", "bed1", 0.0, "c1", "nurse", seconds=120.0))
+    program.main.handle(Command("ack", "bed9", 0.0, "c2", "nurse", id="bed9/af"))
+    done, refused = caplog.records
+    assert (done.levelname, done.getMessage()) == ("INFO", "command pause for bed1 by nurse: sound paused for 120 s")
+    assert (refused.levelname, refused.getMessage()) == (
+        "WARNING",
+        "command ack for bed9 by nurse refused: no bed 'bed9' here",
+    )
+    assert refused.ids == {"bed": "bed9", "command_id": "c2", "by": "nurse", "alarm": "bed9/af"}
+
+
 def test_what_comes_in_is_recorded_with_the_alarms_made_of_it_and_all_but_the_former_is_told(caplog):
     kept = []
     program = Program(tap=kept.append)
