@@ -66,6 +66,10 @@ class ModelShelf:
         """Model name to ``"name version variant"``."""
         return {name: str(model.identity) for name, model in self.loaded.items()}
 
+    def faults(self) -> list[tuple[str, str]]:
+        """Model name and what is broken of it, so that another of its variants runs."""
+        return [(name, fault) for name, model in self.loaded.items() for fault in model.faults]
+
     def cards(self) -> dict[str, str]:
         """Model name to the SHA-256 of its card."""
         return {name: model.card_sha256 for name, model in self.loaded.items()}

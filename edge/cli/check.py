@@ -30,7 +30,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Parse, construct every source and lane, load every model, let every sink judge; one line when all is well, and one
-    where nobody would hear of an alarm; else one a mistake."""
+    for each broken variant and where nobody would hear of an alarm; else one a mistake."""
     from edge.assembly import shelf_to_look_at
     from edge.config import load
 
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     beds, sources = len(config.beds), len(config.sources)
     known = ", ".join(models.identities().values()) or "none"
     print(f"{args.config}: right. {beds} bed(s), {sources} source(s), models: {known}")
+    for name, fault in models.faults():
+        print(f"{args.config}: {name}: {fault}; another variant runs, and `model_fault` stands")
     if config.unheard:
         print(f"{args.config}: {config.unheard}")
     return 0

@@ -205,9 +205,7 @@ class _Core:
         """What is known to be wrong before the first block comes."""
         now = self.clock.now()
         return [
-            Fault("model_fault", now, True, f"{name}: {fault}", source=name)
-            for name, model in self.models.loaded.items()
-            for fault in model.faults
+            Fault("model_fault", now, True, f"{name}: {fault}", source=name) for name, fault in self.models.faults()
         ]
 
     def _lanes(self, bed: str | None = None) -> list[Lane]:

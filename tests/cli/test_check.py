@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +17,7 @@ from edge.config import load
 from edge.kinds import kind_module, kinds
 from edge.storage.state_lock import only_one
 
+MODELS = Path(__file__).resolve().parents[2] / "models"
 SOURCE = (
     '[device]\nstate_dir = "state"\n[sources.s]\nkind = "synthetic"\nstreams = ["ppg"]\nseconds = 1\npace = "max"\n'
 )
@@ -194,6 +196,19 @@ def test_check_tells_every_mistake_and_each_once(config, capsys):
         "journal",
     ]
     assert len(said) == 4
+
+
+def test_a_model_that_runs_by_another_variant_since_a_file_was_altered_is_told(config, tmp_path, monkeypatch, capsys):
+    shutil.copytree(MODELS / "rhythm", tmp_path / "models" / "rhythm")
+    path = config('analyzers = ["rhythm"]\n')
+    monkeypatch.setenv("EDGE_VITALS_MODELS", str(tmp_path / "models"))
+    assert main(["check", path]) == 0
+    assert "model_fault" not in capsys.readouterr().out
+    altered = tmp_path / "models" / "rhythm" / "rhythm.int8.onnx"
+    altered.write_bytes(altered.read_bytes() + b"x")
+    assert main(["check", path]) == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if "model_fault" in line]
+    assert said.startswith(f"{path}: rhythm: {altered}: altered: its SHA-256")
 
 
 def test_a_password_that_is_no_text_is_refused_in_one_line(config, tmp_path, capsys):
