@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -295,6 +296,7 @@ def _client(options: Options, version: int, will: tuple[str, bytes] | None) -> A
     )
     client.max_inflight_messages_set(0)  # the client does not know what the broker allows
     client.connect_timeout = CONNECT_TIMEOUT_S
+    client.on_socket_open = _send_at_once
     if options.username is not None:
         client.username_pw_set(options.username, options.password())
     context = options.context()
@@ -303,6 +305,11 @@ def _client(options: Options, version: int, will: tuple[str, bytes] | None) -> A
     if will is not None:
         client.will_set(will[0], will[1], qos=1, retain=True)
     return client
+
+
+def _send_at_once(_client: Any, _userdata: object, opened: Any) -> None:
+    """An alarm behind a reading must not wait for the broker to say that it has the reading: 40 ms on Linux."""
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _reach(client: Any, options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 from paho.mqtt.client import Client
@@ -54,6 +55,14 @@ def test_a_broker_that_cuts_the_first_handshake_off_is_asked_once_more(mosquitto
     made = connect(Options("127.0.0.1", mosquitto.port, "edge-vitals-test"))
     made.close()
     assert made.version == 5, "and not in another version"
+
+
+def test_what_is_sent_waits_for_nothing_that_went_before(mosquitto):
+    made = connect(Options("127.0.0.1", mosquitto.port, "edge-vitals-test"))
+    try:
+        assert made.client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        made.close()
 
 
 def test_a_broker_that_gives_no_answer_is_given_more_time_by_every_attempt(outbox, mosquitto, monkeypatch):
