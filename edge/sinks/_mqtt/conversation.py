@@ -137,7 +137,7 @@ class Conversation:
             if self._is_hopeless(message):
                 self.refusal = f"the broker takes {self._most} bytes at most, and no alarm is so short"
                 break
-            self._publish(message, row.row, alarm=True)
+            self._publish(message, row.row, bed=row.alarm.bed, alarm=True)
             self.refusal, some = "", True
         return some
 
@@ -192,14 +192,20 @@ class Conversation:
         return False
 
     def _publish(
-        self, message: Message, what: int | str | None = None, *, expiry_s: float | None = None, alarm: bool = False
+        self,
+        message: Message,
+        what: int | str | None = None,
+        *,
+        bed: str = "",
+        expiry_s: float | None = None,
+        alarm: bool = False,
     ) -> int | None:
         """Hand a message to the client; its id where it will be answered."""
         assert self._connection is not None
         mid = self._connection.publish(message, expiry_s=expiry_s)
         if not message.qos:
             return None
-        self._flight.sent(mid, what)
+        self._flight.sent(mid, what, bed)
         if alarm:
             self._alarms[mid] = message.size
         return mid

@@ -3,12 +3,15 @@
 After hours without a broker thousands of transitions wait. They are history: nobody is helped by all of them within a
 second, and a program that shows them would be flooded just when it is needed. What happens now is never held back by the
 bound itself, but keeps its place behind what happened before; the retained topics tell of it at once. Only where a disk
-gives nothing does it go first: what lies there follows when the disk can be read again.
+gives nothing does it go first: what lies there follows when the disk can be read again. Rows of a bed whose listeners may
+not be back are passed over, so that other beds' do not wait for them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 
 from edge.clock import Clock
 from edge.sinks._mqtt.flight import Flight
@@ -44,8 +47,8 @@ class Drain:
         if self._behind:  # at least one is looked at: it may have happened just now, or there may be none
             room = min(room, max(1, math.floor(self._allowed + _EPS)))
         self._behind = False
-        found = []
-        for row in self._rows(room):
+        found: list[Row] = []
+        for row in islice(self._next(room), room):
             self._behind = late = self.is_late(row)
             if late and self._allowed < 1.0 - _EPS:
                 break
@@ -53,18 +56,37 @@ class Drain:
             found.append(row)
         return found
 
-    def _rows(self, room: int) -> list[Row]:
-        """Those to be sent next, in order; none that is on its way."""
-        rows, whole = self._outbox.look(self._flight.after, room)
+    def _next(self, room: int) -> Iterator[Row]:
+        """Those to be sent next, a bed's in order; none that is on its way."""
+        flying, listeners = self._flight.rows(), self._flight.listeners
+        for first in listeners.due():
+            yield from (row for row in self._outbox.waiting(first - 1, 1) if row.row == first)
+        after, alone, passing = None, set[str](), True
+        page = _BATCH if listeners.doubted else room
+        while rows := self._look(after, page):
+            for row in rows:
+                after, bed = row.row, row.alarm.bed
+                if row.row in flying or bed in alone or listeners.waits(bed):
+                    if passing:
+                        self._flight.pass_over(row.row)
+                    continue
+                passing = False  # whoever sends the row says so
+                if listeners.lacks(bed):
+                    alone.add(bed)
+                yield row
+
+    def _look(self, after: int | None, page: int) -> list[Row]:
+        """The next rows of the outbox behind one, or behind those that were sent or passed over."""
+        at = self._flight.after if after is None else after
+        rows, whole = self._outbox.look(at, page)
         if not whole:
             if self._unread_from is None:
-                self._unread_from = self._flight.after
+                self._unread_from = at
         elif self._unread_from is not None:
             self._flight.go_back(self._unread_from)
             self._unread_from = None
-            rows = self._outbox.waiting(self._flight.after, room + len(self._flight))
-        flying = self._flight.rows()
-        return [row for row in rows if row.row not in flying][:room]
+            return self._look(None, page)
+        return rows
 
     def is_late(self, row: Row) -> bool:
         """Of another run, or older than ``LATE_S``: it tells what was, not what is."""

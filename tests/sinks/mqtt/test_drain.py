@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.clock import ManualClock
 from edge.sinks._mqtt.drain import LATE_S, Drain
 from edge.sinks._mqtt.flight import Answer, Flight
+from edge.sinks._mqtt.listeners import LISTENERS_BACK_S
 from edge.sinks.outbox import Outbox
 from edge.types import Alarm
 
 IDLE_S = 0.5
 
 
-def alarm(seq, t):
-    return Alarm("bed1/af", f"o{seq}", "physiological", "medium", "on", t, "AF", "af", "bed1", seq=seq)
+def alarm(seq, t, bed="bed1"):
+    return Alarm(f"{bed}/af", f"o{seq}", "physiological", "medium", "on", t, "AF", "af", bed, seq=seq)
 
 
 class Link:
     """A drain whose broker answers at once, or as the test says."""
 
-    def __init__(self, tmp_path, *, late_per_s=200.0, window=1000):
+    def __init__(self, tmp_path, *, late_per_s=200.0, window=1000, returned=False):
         self.clock = ManualClock(1000.0, wall=1_800_000_000.0)
         self.box = Outbox(tmp_path / "outbox.sqlite", clock=self.clock, boot="b")
         self.flight = Flight(self.clock)
-        self.flight.begin(window=window, returned=False)
+        self.flight.begin(window=window, returned=returned)
         self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
         self.sent, self.seq = [], 0
+        self.absent = set()
         self.turns = self.read = 0
         self.box.look = self._look
 
-    def raised(self, count):
-        self.box.append([alarm(self.seq + n, self.clock.now()) for n in range(1, count + 1)])
+    def raised(self, count, bed="bed1"):
+        self.box.append([alarm(self.seq + n, self.clock.now(), bed) for n in range(1, count + 1)])
         self.seq += count
 
     def _look(self, after, most):
@@ -42,13 +46,13 @@ class Link:
     def turn(self):
         """One turn of the sink's loop; (seq, late) of what went out."""
         self.turns += 1
-        gone = [(row.row, row.alarm.seq, self.drain.is_late(row)) for row in self.drain.due()]
-        for row, _, _ in gone:
-            self.flight.sent(row, row)
-            self.flight.answered(row, Answer())
+        gone = [(row, self.drain.is_late(row)) for row in self.drain.due()]
+        for row, _ in gone:
+            self.flight.sent(row.row, row.row, row.alarm.bed)
+            self.flight.answered(row.row, Answer(nobody=row.alarm.bed in self.absent))
         self.box.remove(self.flight.settle().rows)
-        self.sent += [seq for _, seq, _ in gone]
-        return [(seq, late) for _, seq, late in gone]
+        self.sent += [row.alarm.seq for row, _ in gone if row.alarm.bed not in self.absent]
+        return [(row.alarm.seq, late) for row, late in gone]
 
     def run(self, seconds, *, raised_per_s=0):
         """Turns as the loop makes them, with nothing else to wake it but alarms that are raised ten times a second."""
@@ -197,3 +201,77 @@ def test_behind_a_disk_that_gives_nothing_nothing_is_passed_over_twice(link, mon
         one.raised(1)
         one.run(1.0)
     assert one.sent == [1, 2, 3, 4, 5]
+
+
+def test_a_bed_to_which_nobody_listens_holds_no_other_back(link):
+    one = link(returned=True)
+    one.absent = {"_device"}
+    one.raised(2, "_device")
+    one.raised(3)
+    one.run(1.0)
+    assert one.sent == [3, 4, 5]
+    one.raised(1)
+    assert (6, False) in one.turn()
+    assert len(one.box) == 2
+    one.run(LISTENERS_BACK_S)
+    assert len(one.box) == 0
+
+
+def test_who_comes_back_hears_all_of_a_bed_in_order_and_what_others_have_is_not_sent_again(link):
+    one = link(returned=True)
+    one.absent = {"bed1", "bed2"}
+    for bed in ("bed1", "bed2") * 50:
+        one.raised(1, bed)
+    one.run(2.0)
+    assert one.sent == []
+    one.absent = {"bed2"}
+    one.run(2.0)
+    assert one.sent == list(range(1, 101, 2))
+    one.absent = set()
+    one.run(2.0)
+    assert one.sent == [*range(1, 101, 2), *range(2, 101, 2)]
+    assert len(one.box) == 0
+
+
+def test_a_long_backlog_of_a_bed_that_waits_is_read_past_once(link):
+    one = link(late_per_s=20.0)
+    one.absent = {"bed1"}
+    one.raised(2000)
+    one.clock.advance(60.0)
+    one.flight.begin(window=1000, returned=True)
+    one.raised(1, "bed2")
+    one.run(5.0)
+    assert one.sent == [2001]
+    assert one.read <= 2001 + 100 + one.turns, "and the first of it again and again"
+
+
+@settings(deadline=None)
+@given(
+    beds=st.lists(st.sampled_from(["bed1", "bed2", "_device"]), min_size=1, max_size=30),
+    back_after=st.fixed_dictionaries(
+        {"bed1": st.integers(0, 8), "bed2": st.integers(0, 8), "_device": st.integers(0, 8)}
+    ),
+    at_once=st.integers(1, 10),
+)
+def test_each_bed_is_heard_whole_in_order_and_once_whenever_its_listeners_are_back(
+    tmp_path_factory, beds, back_after, at_once
+):
+    one = Link(tmp_path_factory.mktemp("box"), returned=True, window=at_once)
+    try:
+        for bed in beds:
+            one.raised(1, bed)
+        heard, tries = {bed: [] for bed in beds}, dict(back_after)
+        for _ in range(200):
+            for row in one.drain.due():
+                bed = row.alarm.bed
+                tries[bed] -= 1
+                if tries[bed] < 0:
+                    heard[bed].append(row.alarm.seq)
+                one.flight.sent(row.row, row.row, bed)
+                one.flight.answered(row.row, Answer(nobody=tries[bed] >= 0))
+            one.box.remove(one.flight.settle().rows)
+            one.clock.advance(0.1)
+        assert heard == {bed: [seq for seq, its in enumerate(beds, start=1) if its == bed] for bed in beds}
+        assert len(one.box) == 0
+    finally:
+        one.box.close()

@@ -34,6 +34,22 @@ def test_nothing_is_lost_and_order_kept_while_the_broker_is_away(outbox, new_mos
     one.sink.close()
 
 
+def test_who_listens_to_one_bed_alone_hears_its_alarms_at_once_after_the_broker_was_away(outbox, new_mosquitto):
+    broker = new_mosquitto().start()
+    one = Device(outbox, broker.port).up()
+    broker.stop()
+    one.wait(lambda d: not d.links[-1][0])
+    one.raise_alarm(alarm(condition="broker_lost", occurrence="d1", bed="_device"))
+    broker.start()
+    subscriber = Subscriber(broker.port, "vitals/dev/bed1/event")
+    one.up()
+    for seq in (1, 2):
+        one.raise_alarm(alarm(seq, occurrence=f"o{seq}"))
+        assert not load(subscriber.wait("vitals/dev/bed1/event", lambda p, seq=seq: p["seq"] == seq))["historical"]
+    subscriber.close()
+    one.sink.close()
+
+
 def test_a_broker_that_comes_back_with_nothing_is_told_all_that_stands(outbox, new_mosquitto):
     broker = new_mosquitto().start()
     one = Device(outbox, broker.port).up()
