@@ -56,8 +56,18 @@ def test_a_set_left_out_takes_its_threshold_from_the_others(calibrate: ModuleTyp
     assert found["training-a"]["score_elsewhere"] == 0.5
     assert 0.5 < found["training-b"]["limit_elsewhere"] <= 0.7
     assert found["training-b"] | {"limit_elsewhere": 0} == {
-        "n": 2, "positive": 1, "auroc": 1.0, "score": 1.0, "limit_elsewhere": 0, "score_elsewhere": 0.5,
+        "n": 2, "positive": 1, "answered": 1.0, "auroc": 1.0, "score": 1.0, "limit_elsewhere": 0, "score_elsewhere": 0.5,
     }  # fmt: skip
+
+
+def test_of_a_set_left_out_recordings_that_were_refused_are_counted_and_have_no_part_in_auroc(
+    calibrate: ModuleType,
+) -> None:
+    found = calibrate.other_sets([
+        judged(calibrate, "abnormal", 0.7, "present"), judged(calibrate, "abnormal", None, "unknown"),
+        judged(calibrate, "normal", 0.1, "absent"), judged(calibrate, "normal", None, "unknown"),
+    ])["training-a"]  # fmt: skip
+    assert found == {"n": 4, "positive": 2, "answered": 0.5, "auroc": 1.0, "score": 0.5}
 
 
 def of_circor(calibrate: ModuleType, patient: str, label: str, heard: dict[str, float]) -> list[Any]:

@@ -256,7 +256,8 @@ def other_sets(judged: Judged) -> dict[str, Any]:
     """AUROC, and the CinC 2016 score of the decision, on sets of which the network that judged them had nothing.
 
     score_elsewhere: the same score at the threshold that is best on the other CinC databases, since the card's
-    threshold is for murmurs and CinC's label is any disease.
+    threshold is for murmurs and CinC's label is any disease. n, positive: of all recordings, of which the AUROC is of
+    the share ``answered``; the scores count a refusal as wrong.
     """
     sets: dict[str, list[tuple[Heard, Verdict]]] = defaultdict(list)
     artifacts: dict[str, list[bool]] = defaultdict(list)
@@ -271,8 +272,9 @@ def other_sets(judged: Judged) -> dict[str, Any]:
         answered = [(r, v) for r, v in mine if v.p is not None]
         y = np.array([r.row["label"] != "normal" for r, _ in answered])
         out[name] = {
-            "n": len(y),
-            "positive": int(y.sum()),
+            "n": len(mine),
+            "positive": sum(r.row["label"] != "normal" for r, _ in mine),
+            "answered": len(answered) / len(mine),
             "auroc": auroc(np.array([float(v.p or 0.0) for _, v in answered]), y),
             "score": cinc_score(mine),
         }
