@@ -1,4 +1,5 @@
-"""What is no pulse, and how much of it gets a rhythm: by the shipped network alone and with its trees.
+"""What is no pulse, and how much of it gets a rhythm: by the shipped network alone and with its trees; and which word
+regular hearts get that are slower than any that was learnt.
 
     python tools/train/rhythm_foreign.py
 
@@ -22,6 +23,7 @@ sys.path[:0] = [str(ROOT)]
 
 from edge import inference
 from edge.analyzers import rhythm
+from edge.dsp import synthesis
 from edge.types import Window
 
 Floats = NDArray[np.float64]
@@ -29,6 +31,7 @@ Floats = NDArray[np.float64]
 COUNT = 300
 SEED = 77
 _RATE_HZ, _SAMPLES = 100.0, 1000
+SLOW_BPM, SLOW_COUNT = range(28, 49, 4), 50
 
 
 def slow_noise(low_hz: float, high_hz: float) -> Callable[[np.random.Generator], Floats]:
@@ -57,6 +60,13 @@ KINDS: dict[str, Callable[[np.random.Generator], Floats]] = {
 }
 
 
+def slow_heart(bpm: float, seed: int) -> Floats:
+    """A generated heart in sinus rhythm."""
+    t = np.arange(_SAMPLES) / _RATE_HZ
+    heart = synthesis.beats([synthesis.Episode(0.0, "sinus", bpm)], 30.0, seed=seed)
+    return synthesis.ppg(heart, 10.0 + t, noise=0.02, seed=seed)
+
+
 class WithoutTrees:
     """The shipped network, its trees without a share."""
 
@@ -80,6 +90,10 @@ def main() -> int:
         x = [drawn(rng) for _ in range(COUNT)]
         told = [answers(judge, x) for judge in (WithoutTrees(model), model)]
         print(f"{name} | " + " | ".join(f"{said.total() - said['']}, {said['af']}" for said in told), flush=True)
+    print(f"regular hearts, bpm | of {SLOW_COUNT} windows")
+    for bpm in SLOW_BPM:
+        said = answers(model, [slow_heart(bpm, seed) for seed in range(SLOW_COUNT)])
+        print(f"{bpm} | " + ", ".join(f"{word or 'none'} {n}" for word, n in said.most_common()), flush=True)
     return 0
 
 
