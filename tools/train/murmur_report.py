@@ -159,15 +159,15 @@ def in_short(report: dict[str, Any]) -> str:
         f"recognised of those with a murmur {said['recall_present']}, without one {said['recall_absent']}, marked "
         f"unknown by the listener {said['recall_unknown']}; weighted accuracy {said['weighted_accuracy']}, AUROC {said['patient_auroc']}"
     )
-    elsewhere = {key: [f[key] for f in report["onnx-int8"]["other_sets"].values()] for key in ("auroc", "answered")}
-    areas, shares = (
-        f"{min(each):.{n}f} to {max(each):.{n}f}" for each, n in zip(elsewhere.values(), (3, 2), strict=True)
-    )
+    sets = report["onnx-int8"]["other_sets"].values()
+    elsewhere = {
+        key: f"{min(f[key] for f in sets):.3f} to {max(f[key] for f in sets):.3f}" for key in ("auroc", "answered")
+    }
     rows = {
         "a recording in the light of the person's others": recordings("together_"),
         "a recording by itself": recordings(""),
         "a person": people,
-        "sets from elsewhere, left out whole, most of them labelled by any heart disease": f"AUROC {areas} where answered, which {shares} of them are",
+        "sets from elsewhere, left out whole, most of them labelled by any heart disease": f"AUROC {elsewhere['auroc']} where answered, which {elsewhere['answered']} of them are",
     }
     return IN_SHORT.format(rows="\n".join(f"| {who} | {what} |" for who, what in rows.items()))
 
