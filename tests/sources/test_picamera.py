@@ -72,6 +72,25 @@ def test_a_csi_camera_that_is_not_there_busy_or_cannot_lock_is_a_lost_source(pi,
 
 def test_picamera_is_asked_for_only_when_configured():
     source = camera.build(name="c", clock=ManualClock(), backend="picamera2")
-    with pytest.raises(SourceError, match="python3-picamera2"):
+    with pytest.raises(SourceError, match=r"python3-picamera2.*--system-site-packages"):
         source.open()
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("import libcamera_that_is_not_there", "No module named 'libcamera_that_is_not_there'"),
+        ("raise ValueError('numpy.dtype size changed\\n  Expected 96')", "numpy.dtype size changed Expected 96"),
+    ],
+)
+def test_a_picamera_that_cannot_be_loaded_says_why_and_is_not_called_missing(content, told, tmp_path, monkeypatch):
+    """That of a system is built for the system's NumPy, and that is no ImportError."""
+    (tmp_path / "picamera2.py").write_text(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    source = camera.build(name="c", clock=SystemClock(), backend="picamera2")
+    with pytest.raises(SourceError) as raised:
+        source.open()
+    source.close()
+    assert raised.value.fault == "package_missing"
+    assert str(raised.value).startswith(f"picamera2 is installed and cannot be loaded: {told}; ")

@@ -7,7 +7,7 @@ from typing import Final
 
 FAULTS: Final[dict[str, tuple[str, str]]] = {
     # the machine
-    "package_missing": ("a package is not installed", "pip install the extra it names"),
+    "package_missing": ("a package is not installed, or cannot be loaded", "install what it names"),
     "runtime_missing": ("no runtime for models is installed", "pip install 'edge-vitals[litert]'"),
     "port_taken": ("another program listens at a port of the page or of metrics", "ss -ltnp; set another port"),
     "config_refused": ("`run` would refuse the configuration", "change what it names; edge-vitals check CONFIG"),

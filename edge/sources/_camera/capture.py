@@ -65,8 +65,8 @@ class _PiCamera:
     def __init__(self, number: int, wanted: tuple[float, int, int], locks: Mapping[str, float]) -> None:
         try:
             from picamera2 import Picamera2
-        except ImportError:
-            raise SourceError("picamera2 is missing; apt install python3-picamera2", "package_missing") from None
+        except Exception as error:  # ValueError where its parts are built for another NumPy
+            raise SourceError(_no_picamera2(error), "package_missing") from None
         self.rate_hz, width, height = wanted
         try:
             self._camera = Picamera2(number)
@@ -95,6 +95,15 @@ class _PiCamera:
 
     def release(self) -> None:
         self._camera.close()
+
+
+def _no_picamera2(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name == "picamera2":
+        seen = "a virtual environment sees it where it was made with --system-site-packages"
+        return f"picamera2 is missing; apt install python3-picamera2; {seen}"
+    return (
+        f"picamera2 is installed and cannot be loaded: {' '.join(str(error).split())}; docs/wiring.md has what it needs"
+    )
 
 
 def _pi_controls(locks: Mapping[str, float]) -> dict[str, Any]:
