@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from edge import inference
 from tool_module import loaded
 
 FOLDER = Path(__file__).resolve().parents[2] / "tools" / "emulation"
@@ -20,6 +22,12 @@ FOLDER = Path(__file__).resolve().parents[2] / "tools" / "emulation"
 @pytest.fixture(scope="module")
 def compare():
     with loaded("emulation/compare.py") as module:
+        yield module
+
+
+@pytest.fixture(scope="module")
+def main():
+    with loaded("emulation/main.py", beside=True) as module:
         yield module
 
 
@@ -160,6 +168,56 @@ def test_the_mirror_is_that_of_apt_or_the_one_named(root, monkeypatch):
     monkeypatch.setattr(root.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=""))
     with pytest.raises(root.CannotError, match=root.MIRROR_VARIABLE):
         root.mirror()
+
+
+def test_a_new_root_begins_without_what_was_found_in_the_old_one(main, tmp_path, monkeypatch):
+    proof = main.Proof(tmp_path, SimpleNamespace(again=False))
+    old = [tmp_path / name for name in ("wheels.json", "tests.partial.json", "proof/recordings-1/face.avi.there.jsonl")]
+    kept = tmp_path / "proof/recordings-1/face.avi"
+    kept.parent.mkdir(parents=True)
+    for path in (*old, kept):
+        path.touch()
+    made = []
+    monkeypatch.setattr(main.Root, "is_made", property(lambda _: bool(made)))
+    monkeypatch.setattr(main.Root, "make", lambda _: made.append("root"))
+    proof.make()
+    assert made == ["root"]
+    assert [path for path in (*old, kept) if path.exists()] == [kept]
+    old[0].touch()
+    proof.make()
+    assert made == ["root"]
+    assert old[0].exists()
+
+
+def test_qemu_is_registered_by_whoever_has_the_lock(main, tmp_path, monkeypatch):
+    """Two runs at once: the first to end takes its registration back, and the second must not have counted on it."""
+    order = []
+    monkeypatch.setenv("EDGE_VITALS_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["aarch64", "root"])
+    monkeypatch.setattr(main.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(main, "need_root", lambda: None)
+    monkeypatch.setattr(main.fcntl, "flock", lambda *_: order.append("lock"))
+    monkeypatch.setattr(main, "aarch64_runs", lambda: order.append("qemu") or nullcontext())
+    monkeypatch.setattr(main, "prove", lambda *_: order.append("prove") or 0)
+    assert main.main() == 0
+    assert order == ["lock", "qemu", "prove"]
+
+
+def test_every_file_that_a_stage_takes_into_the_root_counts_for_its_result(main):
+    assert set(main.suite.COPIED) <= set(main.READS["tests"])
+
+
+def test_what_is_left_out_under_emulation_is_there(main):
+    for test in (*main.suite.LEFT_OUT, *main.suite.DESELECTED):
+        file, _, name = test.partition("::")
+        assert f"def {name}" in (FOLDER.parents[1] / file).read_text(encoding="utf-8"), test
+
+
+def test_every_model_is_replayed_in_every_variant():
+    with loaded("emulation/recordings.py") as recordings:
+        asked = recordings.header("litert-fp32")["variants"]
+    assert asked == dict.fromkeys(inference.catalogue(), "litert-fp32")
+    assert {"pulse", "rhythm"} <= set(asked)
 
 
 @pytest.mark.slow

@@ -60,8 +60,8 @@ READS = {
     "wheels": (*_PROGRAM, "tools/emulation/wheels.py"),
     "models": (*_PROGRAM, "tools/emulation"),
     "replay": (*_PROGRAM, "tools/emulation"),
-    "demo": _PROGRAM,
-    "tests": (*_PROGRAM, "tests"),
+    "demo": (*_PROGRAM, "tools/emulation"),
+    "tests": (*_PROGRAM, *suite.COPIED),
 }
 """What a stage's result rests on."""
 VARIANTS = get_args(VariantId)
@@ -101,7 +101,10 @@ class Proof:
     # ---- stages --------------------------------------------------------------------------------------------
 
     def make(self) -> None:
+        """The root, where there is none; what was found in one before says nothing of it."""
         if not self.root.is_made:
+            for found in (*self.cache.glob("*.json"), *self.shared.glob("recordings-*/*.jsonl")):
+                found.unlink()
             self.root.make()
 
     def wheels(self) -> Outcome:
@@ -279,9 +282,10 @@ def main() -> int:
     try:
         need_root()
         (cache / "proof").mkdir(parents=True, exist_ok=True)
-        with (cache / "lock").open("wb") as lock, aarch64_runs():
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            return prove(Proof(cache, options), options.stage)
+        with (cache / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # before: who waits here would otherwise trust in qemu of another's run
+            with aarch64_runs():
+                return prove(Proof(cache, options), options.stage)
     except CannotError as error:
         print(f"tools/aarch64: {error}", file=sys.stderr)
         return 2

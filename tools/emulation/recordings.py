@@ -26,13 +26,13 @@ from edge.demo.face_video import Scene, frames, write_video
 from edge.demo.patient import RATES_HZ, ROUND_S, Patient
 from edge.demo.settings import ALARMS
 from edge.dsp.synthesis import Episode, beats
+from edge.inference import catalogue
 from edge.inference.card import VariantId
 from edge.kinds import construct
 from edge.recording import RecordingWriter
 from edge.types import Block
 
 VARIANTS = get_args(VariantId)
-MODELS = ("rhythm", "murmur", "camera_pulse")
 VIDEO_S = 60.0
 _FPS = 15.0
 _BLOCK_S = 0.1
@@ -79,6 +79,11 @@ def face(patient: Patient) -> list[Block]:
     return found
 
 
+def header(variant: VariantId) -> dict[str, object]:
+    """Of a recording that every model replays as this variant."""
+    return {"config": CONFIG, "variants": dict.fromkeys(catalogue(), variant)}
+
+
 def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ def main() -> int:
     blocks = list(heapq.merge(*streams, key=lambda b: b.t_end))
     for variant in VARIANTS:
         with (folder / f"{variant}.evrec").open("wb") as file:
-            writer = RecordingWriter(file, {"config": CONFIG, "variants": dict.fromkeys(MODELS, variant)})
+            writer = RecordingWriter(file, header(variant))
             for block in blocks:
                 writer.add(block)
     sinus = beats([Episode(0.0, "sinus", 70.0)], VIDEO_S + 10.0, seed=1)

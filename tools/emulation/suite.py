@@ -32,14 +32,12 @@ DESELECTED = {
     "tests/cli/test_grade_live.py::test_our_own_device_passes_in_every_respect": "the root has no kill",
     "tests/sinks/mqtt/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
     "which the emulator does not give",
-    "tests/cli/test_cli.py::test_starting_costs_little": "times mean nothing under emulation",
-    "tests/cli/doctor/test_doctor.py::test_all_together_is_under_ten_seconds_and_exits_with_3": "times mean nothing there",
 }
 """Tests of the other files that cannot hold under emulation, and why."""
 NO_TIME = "not run: the time was up"
 FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "inference", "")
 """Folders of tests that come first ("" is the top one): what computes; then what talks to devices and networks."""
-_COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
+COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
 _INSIDE = "opt/checkout"
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 
@@ -65,7 +63,7 @@ def copy(checkout: Path, root: Root) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     skip = shutil.ignore_patterns("__pycache__", "third_party")
-    for name in _COPIED:
+    for name in COPIED:
         source = checkout / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=skip)
