@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edge import inference
+from markdown_blocks import DOCUMENTS, ROOT
 from tool_module import loaded
 
 FOLDER = Path(__file__).resolve().parents[2] / "tools" / "emulation"
@@ -170,6 +171,19 @@ def test_the_mirror_is_that_of_apt_or_the_one_named(root, monkeypatch):
         root.mirror()
 
 
+def test_the_root_has_a_place_for_proc_where_debootstrap_ran_in_a_container(root, tmp_path):
+    masters = tmp_path / "usr/share/base-passwd"
+    masters.mkdir(parents=True)
+    for name in ("passwd", "group"):
+        (masters / f"{name}.master").touch()
+    for name in ("etc", "usr/bin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "proc").symlink_to("/proc")
+    root._settle(tmp_path)
+    assert (tmp_path / "proc").is_dir()
+    assert not (tmp_path / "proc").is_symlink()
+
+
 def test_a_new_root_begins_without_what_was_found_in_the_old_one(main, tmp_path, monkeypatch):
     proof = main.Proof(tmp_path, SimpleNamespace(again=False))
     old = [tmp_path / name for name in ("wheels.json", "tests.partial.json", "proof/recordings-1/face.avi.there.jsonl")]
@@ -204,7 +218,10 @@ def test_qemu_is_registered_by_whoever_has_the_lock(main, tmp_path, monkeypatch)
 
 
 def test_every_file_that_a_stage_takes_into_the_root_counts_for_its_result(main):
-    assert set(main.suite.COPIED) <= set(main.READS["tests"])
+    copied = main.suite.COPIED
+    assert set(copied) <= set(main.READS["tests"])
+    documents = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+    assert [name for name in documents if not any(Path(name).is_relative_to(part) for part in copied)] == []
 
 
 def test_what_is_left_out_under_emulation_is_there(main):

@@ -124,7 +124,11 @@ def aarch64_runs() -> Iterator[None]:
 
 
 def _settle(folder: Path) -> None:
-    """What maintainer scripts would have made and a program here expects: users, this host's name, a C compiler's."""
+    """What maintainer scripts would have made and a program here expects: users, this host's name, a C compiler's; and a
+    folder for /proc, which debootstrap makes a link to itself where it runs in a container."""
+    if (folder / "proc").is_symlink():
+        (folder / "proc").unlink()
+        (folder / "proc").mkdir()
     for name in ("passwd", "group"):
         shutil.copy(folder / f"usr/share/base-passwd/{name}.master", folder / "etc" / name)
     (folder / "etc/hosts").write_text("127.0.0.1 localhost\n", encoding="ascii")

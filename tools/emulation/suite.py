@@ -26,18 +26,24 @@ DESELECTED = {
     "tests/program/test_logs.py::test_the_service_logs_in_json": "ONNX Runtime complains of the emulated processor on stderr",
     "tests/cli/test_cli.py::test_a_broken_video_is_one_line_and_not_the_decoders": "as above",
     "tests/cli/test_plots.py::test_a_reader_that_goes_away_takes_no_picture_with_it": "as above",
-    "tests/runtime/test_stats.py::test_memory_is_what_the_kernel_says_or_nothing": "the emulator gives no figure of memory",
     "tests/cli/test_grade_live.py::test_a_device_that_keeps_the_contract_passes_in_every_respect": "the root has no kill",
     "tests/cli/test_grade_live.py::test_a_wrong_will_fails": "the root has no kill",
     "tests/cli/test_grade_live.py::test_our_own_device_passes_in_every_respect": "the root has no kill",
-    "tests/sinks/mqtt/test_broker_security.py::test_a_password_in_the_address_is_refused_unrepeated": "reads /proc/PID/cmdline, "
-    "which the emulator does not give",
 }
 """Tests of the other files that cannot hold under emulation, and why."""
 NO_TIME = "not run: the time was up"
 FIRST = ("firmware_bridge", "dsp", "alarms", "analyzers", "inference", "")
 """Folders of tests that come first ("" is the top one): what computes; then what talks to devices and networks."""
-COPIED = ("tests", "tools", "docs", "models", "README.md", "pyproject.toml", "firmware_bridge/device")
+COPIED = (
+    "tests",
+    "tools",
+    "docs",
+    "models",
+    "README.md",
+    "pyproject.toml",
+    "firmware_bridge/device",
+    "firmware_bridge/README.md",
+)
 _INSIDE = "opt/checkout"
 _COUNTS = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 
