@@ -33,8 +33,6 @@ UNKNOWN: Final = Finding("unknown")
 
 def judge(condition: Condition, reading: Reading) -> Finding:
     """What ``reading`` says about ``condition``."""
-    if reading.reason == "standby":
-        return UNKNOWN
     if condition.kind == "technical":
         return _technical(condition, reading)
     if reading.value is None:

@@ -87,8 +87,10 @@ def test_murmur_is_a_decision_or_a_probability_and_unknown_is_neither():
 @pytest.mark.parametrize("condition", [c for c in CONDITIONS if DEFAULTS[c].kind == "physiological"])
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_no_value_says_nothing_about_physiology(condition, reason):
+    any_quality = rules_from({condition: {"min_quality": 0}})
     for metric in DEFAULTS[condition].metrics:
         assert said(condition, metric, None, 0.0, reason) == "unknown"
+        assert said(condition, metric, None, 0.0, reason, rules=any_quality) == "unknown"
 
 
 def test_a_missing_beat_is_known_where_a_rate_is_not_and_never_clears():
@@ -126,7 +128,7 @@ def test_a_rate_that_sound_does_not_tell_is_no_poor_sound():
     assert said("low_quality", "pcg.hr", 70.0, 0.1) == "no"
     assert said("low_quality", "pcg.murmur", None, 0.0, "low_quality") == "yes", "the sound itself"
     assert said("low_quality", "ppg.hr", None, 0.0, "low_quality") == "yes"
-    assert said("low_quality", "pcg.hr", None, 0.0, "sensor_off") == "unknown"
+    assert [said("low_quality", "pcg.hr", None, 0.0, why) for why in ("sensor_off", "warming_up")] == ["unknown"] * 2
 
 
 def test_a_perfusion_that_a_source_cannot_have_is_no_poor_signal():
