@@ -54,7 +54,7 @@ def test_an_alarm_of_disagreeing_lanes_names_the_models_they_came_from():
 def test_two_that_disagree_have_no_value_and_hide_no_alarm():
     told = fused(lane("node/ppg.hr", 36.0, 0.8, brady_bpm=35.0, asystole=0), lane("cam/camera.hr", 72.0, 0.7))
     hr = told["fused.hr"]
-    assert (hr.value, hr.reason, hr.quality) == (None, "disagreement", 0.0)
+    assert (hr.value, hr.reason, hr.quality, hr.detail["agree"]) == (None, "disagreement", 0.0, [])
     assert (hr.detail["brady_bpm"], hr.detail["tachy_bpm"], hr.detail["suppressed"]) == (35.0, 72.0, [])
     assert (told["fused.spread"].value, told["fused.spread"].quality) == (36.0, 0.7)
 
@@ -107,6 +107,15 @@ def test_an_overruled_lane_keeps_away_only_what_it_would_have_raised():
     assert fused(slow, *calm)["fused.hr"].detail["suppressed"] == []
     fast = lane("node/ppg.hr", 36.0, 0.9, brady_bpm=None, tachy_bpm=75.0)
     assert fused(fast, *calm)["fused.hr"].detail["suppressed"] == []
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(36.0, "brady"), (150.0, "tachy")])
+def test_what_agreement_keeps_away_stands_in_the_evidence_of_the_disagreement_too(rate, kept):
+    calm = [lane(name, 75.0, 0.6) for name in ("node/pcg.hr", "cam/camera.hr")]
+    told = fused(lane("node/ppg.hr", rate, 0.9), *calm)
+    assert told["fused.hr"].detail["suppressed"] == [kept]
+    assert told["fused.spread"].detail["suppressed"] == kept
+    assert "suppressed" not in fused(*calm)["fused.spread"].detail
 
 
 def test_an_agreeing_lanes_own_beats_are_kept():

@@ -134,6 +134,7 @@ def test_with_fusion_the_rates_come_from_it_unless_told_otherwise():
         ({"brady": {"limit": "low"}}, "alarms.brady.limit: a number from 0, not 'low'"),
         ({"brady": {"limit": -1}}, "alarms.brady.limit: a number from 0"),
         ({"brady": {"limit": float("nan")}}, "alarms.brady.limit: a number from 0"),
+        ({"af": {"n": float("inf")}}, "alarms.af.n: a number from 0, not inf"),
         ({"brady": {"on_delay_s": True}}, "alarms.brady.on_delay_s: a number"),
         ({"brady": {"on_delay_s": None}}, "alarms.brady.on_delay_s: a number"),
         ({"af": {"k": 8}}, "alarms.af.k: 8 of 7 windows cannot agree"),
