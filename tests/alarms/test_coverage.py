@@ -1,6 +1,7 @@
 """Proof of watching: shares and blind intervals, exactly."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -113,8 +114,9 @@ def test_the_hour_forgets_and_the_day_remembers():
 
 def test_a_disabled_source_is_no_longer_counted():
     one = watch((0, 10, ""))
+    one.reading(replace(reading(10), source="cam"))
     one.status(SourceStatus("node", "bed1", 10.0, "disabled"))
-    assert one.report(20.0) == []
+    assert [told["source"] for told in one.report(20.0)] == ["cam"]
 
 
 def test_memory_is_bounded_over_days():

@@ -94,6 +94,11 @@ def test_inside_the_hysteresis_is_no_vote():
     assert follow(detector(0, 0, k=2, n=2, spacing_s=1.0), "yby") == "--X"
 
 
+def test_what_is_not_known_is_no_vote():
+    assert follow(detector(0, 0, k=2, n=2, spacing_s=1.0), "yuuuy") == "----X"
+    assert follow(detector(0, 0, k=2, n=3, spacing_s=1.0), "yyuuuunun") == "-XXXXXXX-"
+
+
 def test_votes_are_forgotten_in_time():
     one = detector(0, 0, k=2, n=3, spacing_s=10.0)
     one.feed(0.0, "yes")
