@@ -291,6 +291,13 @@ def test_of_a_source_that_sends_nothing_at_all_nothing_is_said_of_its_streams():
     ]
 
 
+def test_what_is_announced_of_a_source_that_sent_nothing_so_far_is_waited_for_as_one():
+    one = board(places=SENDS_ANYTHING)
+    one.update(status(0.0, "online"))
+    one.update(status(1.0, "degraded", "half the samples", announced=("pcg", "ppg")))
+    assert seconds(one, 0, 60) == [(19.5, "on", "raised", "No readings at all from node for 15 s")]
+
+
 def test_a_promise_is_over_with_the_source():
     one = board(places=PROMISED)
     seconds(one, 0, 5, ppg=True)
