@@ -117,7 +117,7 @@ class Auscultation:
             if here:
                 self._take(reading, calibration)
             detail |= {"site": self.site if here else "", "patient": self._patient(reading.t, calibration)}
-        return reading if detail == reading.detail else replace(reading, detail=detail)
+        return replace(reading, detail=detail)
 
     def _take(self, reading: Reading, calibration: Calibration) -> None:
         if reading.reason == "warming_up" or (reading.value is not None and "scores" not in reading.detail):
@@ -134,16 +134,14 @@ class Auscultation:
 
     def _verdict(self, calibration: Calibration) -> Verdict:
         """What is heard at the present site, as a recording is judged."""
-        heard = [one for one in self._stretch if one.scores is not None]
-        full = [one.scores for one in heard if one.complete] or [one.scores for one in heard]
+        heard = [(one.scores, one.complete) for one in self._stretch if one.scores is not None]
+        full = [scores for scores, complete in heard if complete]
         refused = [one.reason for one in self._stretch if one.scores is None]
-        return judge_recording([s for s in full if s is not None], calibration, refused)
+        return judge_recording(full or [scores for scores, _ in heard], calibration, refused)
 
     def _patient(self, t: float, calibration: Calibration) -> dict[str, Any]:
         sites = {site: self._judged[site] for site in SITES if site in self._judged}
         sites = {site: one for site, one in sites.items() if t - one.t <= KEPT_S}
-        if not sites:
-            return {"decision": "unknown", **dict.fromkeys(_PATIENT), "sites": {}}
         verdicts = [one.verdict for one in sites.values()]
         verdict = judge_patient(verdicts, calibration)
         told = {
