@@ -100,6 +100,14 @@ def test_good_signals_that_disagree_alarm_and_poor_ones_do_not():
     assert (just.value, just.quality) == (35.0, 0.5)
 
 
+def test_that_good_signals_differ_is_no_fault_of_a_sensor_however_long_it_lasts():
+    board = Board({"bed1": rules_from({}, fused=True)}, boot="b")
+    lanes = [hop(name, 0.0, 1.0, [rate] * 300) for name, rate in (("node/ppg.hr", 70.0), ("cam/camera.hr", 110.0))]
+    both = sorted((reading for one in lanes for reading in one), key=lambda reading: reading.t)
+    told = [a for reading in (*both, *run(both)) for a in board.update(reading)]
+    assert {(a.condition, a.source) for a in told} == {("hr_disagree", "")}
+
+
 @pytest.mark.parametrize(("restarted", "over"), [(False, 52.0), (True, 55.0)])
 def test_where_one_of_two_that_differed_is_away_they_differ_no_more(restarted, over):
     board, fusion, told = Board({"bed1": rules_from({}, fused=True)}, boot="b"), Fusion(), []

@@ -275,6 +275,16 @@ def test_an_end_of_a_pause_that_waited_while_more_was_told_is_told_after_it(what
     ]
 
 
+def test_an_alarm_that_came_in_silence_while_the_end_of_the_pause_waited_sounds():
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0}})
+    one.command(say("pause", 1.0, seconds=600))
+    (raised,) = one.update(hr(10.6, 38.0))
+    assert raised.evidence["paused_until"] == 601.0
+    _, told = one.command(say("pause", 10.5, seconds=0))
+    assert [(a.id, a.t, a.evidence["change"]) for a in told] == [(BRADY, 10.6, "resumed")]
+    assert "paused_until" not in told[0].evidence
+
+
 @pytest.mark.parametrize(("name", "fields"), [("ack", {}), ("received", {"role": "station"})])
 def test_an_answer_given_before_an_alarm_sounded_is_not_taken_for_one_to_it(name, fields):
     one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0}}, chain=Chain((Role("station", 5.0),)))

@@ -173,19 +173,21 @@ def test_a_refused_row_is_taken_again_and_costs_the_rate_nothing_it_did_not_send
 
 
 def test_what_a_disk_could_not_give_for_a_while_follows_and_what_is_on_its_way_is_not_sent_twice(link, monkeypatch):
-    one = link(window=2)
+    one = link(window=3)
     one.raised(4)
     monkeypatch.setattr(one.box._store, "read", lambda after, limit: None)
     monkeypatch.setattr(one.box._store, "commit", lambda *what: None)
-    one.raised(1)
-    (row,) = one.drain.due()
-    assert row.alarm.seq == 5
-    one.flight.sent(9999, row.row)
+    for seq in (5, 6):
+        one.raised(1)
+        (row,) = one.drain.due()
+        assert row.alarm.seq == seq
+        one.flight.sent(9990 + seq, row.row)
     monkeypatch.undo()
     assert [row.alarm.seq for row in one.drain.due()] == [1]
     one.run(1.0)
     assert one.sent == [1, 2, 3, 4]
-    one.flight.answered(9999, Answer())
+    one.flight.answered(9995, Answer())
+    one.flight.answered(9996, Answer())
     one.run(1.0)
     assert (one.sent, len(one.box)) == ([1, 2, 3, 4], 0)
 
