@@ -62,14 +62,10 @@ class Flight:
         self._clock = clock
         self._answers: deque[tuple[int, Answer, float]] = deque()
         self._sent: dict[int, _Sent] = {}
-        self._window = self._pace = 1
-        self._began = self._slowed_at = self._heard_at = clock.now()
-        self._held_until = self._rows_held_until = 0.0
         self._tries = self._hung_up = 0
         self.listeners = Listeners(clock)
-        self.after = 0
         self.refusal = ""
-        self.heard = False
+        self.begin(window=1, returned=False)
 
     def begin(self, *, window: int, returned: bool) -> None:
         """A new connection: nothing is on its way. window: how many messages the broker takes at once; returned: its
