@@ -36,8 +36,9 @@ def test_a_report_begins_the_counts_anew_and_is_not_changed_by_what_comes_later(
     first = loop.take(10.0, {})
     loop.reading(unknown("motion"), 0.5)
     assert (first.t, first.figures["readings"], first.figures["unknown"]) == (10.0, {"ppg.hr": 1}, {})
-    assert loop.take(20.0, {}).figures["readings"] == {"ppg.hr": 1}
-    assert loop.take(30.0, {}).figures["readings"] == {}
+    second, third = loop.take(20.0, {}).figures, loop.take(30.0, {}).figures
+    assert (second["readings"], second["unknown"]) == ({"ppg.hr": 1}, {"motion": 1})
+    assert (third["readings"], third["unknown"]) == ({}, {})
 
 
 def test_without_readings_there_is_no_latency_rather_than_zero():
@@ -54,6 +55,13 @@ def test_latency_is_from_the_end_of_the_window_in_ms(delays_ms):
     p50, p95 = loop.latency_ms()
     assert p50 == pytest.approx(statistics.median(delays_ms), abs=0.01)
     assert p50 <= p95 <= max(delays_ms) + 0.01
+
+
+def test_a_report_tells_the_latency_of_half_and_of_all_but_a_twentieth():
+    loop = LoopStats()
+    for delay_ms in range(101):
+        loop.reading(known(), delay_ms / 1000.0)
+    assert loop.take(1.0, {}).figures["latency_ms"] == {"p50": 50.0, "p95": 95.0}
 
 
 def test_latency_forgets_the_distant_past(monkeypatch):

@@ -114,6 +114,10 @@ def test_a_retained_topic_that_was_refused_is_said_again_later(flight, clock):
     assert flight.held
     clock.advance(0.1)
     assert not flight.held
+    flight.sent(8, "vitals/dev/bed1/alarm/af")
+    flight.answered(8, TAKEN)
+    assert flight.settle() == ([], [], []), "taken, and nothing is left to say of it"
+    assert not flight.held
 
 
 def test_nobody_listening_is_delivered_unless_the_subscribers_may_be_on_their_way_back(flight, clock):
