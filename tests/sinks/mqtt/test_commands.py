@@ -44,7 +44,10 @@ def test_a_command_is_handed_on_and_answered_where_it_asked(device, subscriber):
         ("ack", {"by": "n", "t": now_iso()}, "command_id"),
         ("ack", {"command_id": "c", "t": now_iso()}, "'by'"),
         ("ack", {"command_id": "c", "by": "n"}, "'t'"),
-        ("ack", {"command_id": "c", "by": "n", "t": "2026-01-01T12:00:00"}, "time zone"),
+        *(
+            ("ack", {"command_id": "c", "by": "n", "t": t}, "needs 't', ISO 8601 with a time zone")
+            for t in ("2026-01-01T12:00:00", "0001-01-01T00:00:00", "just now", "", 1_800_000_000, None)
+        ),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(-60)}, "stale"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(3600)}, "ahead of this monitor's clock"),
         ("ack", {"command_id": "c", "by": "n", "t": now_iso(), "id": 5}, "'id'"),
