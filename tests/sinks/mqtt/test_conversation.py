@@ -21,6 +21,7 @@ from edge.sinks.outbox import Outbox
 from mqtt_device import alarm
 
 TOPIC = "vitals/dev/bed1/alarm/af"
+DISCOVERY = "homeassistant/device/dev/config"
 
 
 class Broker:
@@ -44,9 +45,10 @@ class Talk:
         self.flight, self.retained, self._ids = Flight(clock), Retained(), itertools.count(1)
         self.live, self.outbox = Live(topics, payloads, clock, {}), outbox
         drain = Drain(outbox, self.flight, clock, boot="boot1", late_per_s=500.0)
+        self.announcement = Announcement(DISCOVERY, b"{}")
         self.conversation = Conversation(
             Options("broker", 1883, "dev"), topics, payloads, outbox, self.flight, self.live, self.retained,
-            Announcement("homeassistant/device/dev/config", None), drain, boot="boot1",
+            self.announcement, drain, boot="boot1",
         )  # fmt: skip
 
     def connect(self):
@@ -136,3 +138,12 @@ def test_a_bad_link_takes_the_evidence_from_alarms_for_no_longer_than_it_is_bad(
     talk.clock.advance(60.0)
     talk.end()
     assert [b"recording" in message.payload for message in talk.connect().said.values()] == [True]
+
+
+def test_a_broker_that_refuses_the_discovery_message_and_hangs_up_gets_it_twice_and_no_more(talk):
+    for refused, said in ((True, True), (False, True), (True, True), (True, True), (True, False)):
+        talk.announcement.connected()
+        broker = talk.connect()
+        assert [m.topic for m in broker.said.values()] == ([DISCOVERY] if said else [])
+        talk.answer(broker, "not authorized" if refused else "")
+        talk.end()
