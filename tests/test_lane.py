@@ -84,6 +84,11 @@ def test_two_analyzers_keep_their_own_hops():
     assert [r.t for r in readings if r.detail["n"] > 200] == [2.5, 5.0, 7.5, 10.0]
 
 
+def test_of_two_analyzers_the_longer_window_is_whole():
+    readings = run(lane(Echo(), Echo(hop_s=2.5, window_s=10.0)), blocks(PPG))
+    assert [r.detail["n"] for r in readings if r.detail["n"] > 200] == [250, 500, 750, 1000]
+
+
 @pytest.mark.parametrize("chunk", [1, 10, 100])
 def test_a_hop_may_be_longer_than_a_window(chunk):
     """Between two windows lies a time of which nothing is kept."""
@@ -136,13 +141,13 @@ def test_a_silence_is_long_from_three_seconds_on(until, said):
     assert [r.t for r in readings] == [1.0, 2.0, *said, 6.0, 7.0, 8.0, 9.0, 10.0]
 
 
-def test_a_stream_that_was_away_for_days_is_not_made_up_for_hop_by_hop():
-    echo = Echo()
-    one = lane(echo)
-    early, later = blocks(PPG[:200]), blocks(PPG[:200], t0=500_000.5)
+@pytest.mark.parametrize(("began", "later_by"), [(0.0, 0.5), (300.5, 0.5), (7000.0, 0.25)])
+def test_a_stream_that_was_away_for_days_is_not_made_up_for_hop_by_hop(began, later_by):
+    one, back = lane(Echo()), began + 500_000.0
+    early, later = blocks(PPG[:200], t0=began), blocks(PPG[:200], t0=back + later_by)
     run(one, early)
     readings = run(one, [replace(block, seq=block.seq + 50_000_000) for block in later])
-    assert [r.t for r in readings] == [500_001.0, 500_002.0]
+    assert [r.t for r in readings] == [back + 1.0, back + 2.0]
 
 
 class Broken(Echo):
