@@ -22,7 +22,6 @@ KEPT: Final = 64
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86400.0
 DOWN: Final = "not running"
-_DOWNS_KEPT: Final = 16
 _GRAINS_MS: Final = (60_000, 900_000)
 _SPANS_MS: Final = (3_600_000, 86_400_000)
 
@@ -60,7 +59,7 @@ class _Stream:
     def came_back(self, t: int) -> None:
         """The program runs again and hears this metric at ``t``."""
         if t > self.last:
-            self.downs = [*self.downs, (self.last, t)][-_DOWNS_KEPT:]
+            self.downs = [down for down in (*self.downs, (self.last, t)) if down[1] > t - _SPANS_MS[0]]
             self._blind(self.last, t, DOWN)
             self._close(t)
             self.last = t

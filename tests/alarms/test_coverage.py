@@ -326,6 +326,22 @@ def test_a_restart_is_not_blamed_on_a_signal():
     assert row["blind"] == [{"start": 3599.0, "end": 9000.0, "cause": "not running"}]
 
 
+def test_a_program_that_began_again_and_again_blames_no_signal_for_that_either():
+    """Ninety times in an hour, as where an analysis fails soon after each start; what is older than that is forgotten."""
+    one = Coverage()
+    for begin in range(0, 3600, 40):
+        one = restarted(one, shift_s=0.0)
+        for t in range(begin, begin + 11):
+            one.reading(reading(t))
+    for t in range(3571, 4171):
+        one.reading(reading(t))
+    assert one.share("node", "ppg.hr", 4170.0) < 0.5
+    assert one.share_running("node", "ppg.hr", 4170.0) == pytest.approx(1.0, abs=0.01)
+    one = restarted(one, shift_s=0.0)
+    one.reading(reading(9000))
+    assert one.snapshot()["streams"][0]["downs"] == [[4_170_000, 9_000_000]]
+
+
 def test_right_after_a_long_stop_nothing_can_be_blamed_yet():
     two = restarted(watch((0, 601, "")), shift_s=0.0)
     two.reading(reading(10_000))

@@ -157,7 +157,7 @@ def test_everything_told_is_what_counting_gives(steps, start, after):
     began = plain.downs[-1][1] if plain.downs else plain.first
     assert one.watched_s(*KEY, local(t)) == pytest.approx((t - began) / 1000, abs=1e-6)
     span = min(t - plain.first, HOUR)
-    ran = span - min(span, sum(max(0, b - max(a, t - HOUR)) for a, b in plain.downs[-16:]))
+    ran = span - min(span, sum(max(0, b - max(a, t - HOUR)) for a, b in plain.downs))
     running = None if hour is None or ran <= 0 else min(1.0, hour * span / ran)
     assert one.share_running(*KEY, local(t)) == running
     ms: dict[str, int] = {}
