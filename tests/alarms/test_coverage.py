@@ -96,6 +96,13 @@ def test_short_gaps_count_and_are_not_listed():
     assert blind(watch((0, 11, ""), (11, 16, "motion")), 15.0) == [(10.0, 15.0, "motion")]
 
 
+def test_however_many_short_gaps_come_after_it_a_long_blindness_stays_listed():
+    short = [span for t in range(110, 2100, 10) for span in ((t, t + 2, "motion"), (t + 2, t + 10, ""))]
+    assert len(short) > 2 * KEPT
+    one = watch((0, 11, ""), (11, 100, "low_quality"), (100, 110, ""), *short)
+    assert blind(one, 2099.0) == [(10.0, 99.0, "low_quality")]
+
+
 def test_standby_is_listed_and_left_out_of_the_share():
     one = watch((0, 101, ""))
     for t in range(101, 201):
