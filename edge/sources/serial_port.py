@@ -133,7 +133,7 @@ class SerialPort:
             options["exclusive"] = self._exclusive
         try:
             self._serial = serial.serial_for_url(self._port, **options)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # pyserial's own is an OSError
             why, fault = _why(error)
             raise SourceError(f"{self._port}: {why}", fault) from None
         except termios.error as error:  # pyserial lets it through where the device goes while it is opened
