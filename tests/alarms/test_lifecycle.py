@@ -160,3 +160,14 @@ def test_a_severe_limit_is_one_of_readings_and_a_state_has_none():
     ]
     (worse,) = one.update(Reading("ppg.rhythm", 2.0, "sinus", quality=0.05, bed="bed1", source="node"))
     assert (worse.evidence["change"], worse.priority) == ("escalated", "high")
+
+
+@pytest.mark.parametrize(("then", "value"), [(44.0, 44.0), (46.0, 38.0)])
+def test_an_alarm_that_falls_back_names_a_rate_that_is_past_its_limit(then, value):
+    """A heart at 46 holds it by the hysteresis, and is not below 45."""
+    one = board({"brady": {"on_delay_s": 0, "severe_on_delay_s": 0, "off_delay_s": 2}})
+    told = [alarm for t, rate in enumerate([38.0, then, then, then]) for alarm in one.update(hr(float(t), rate))]
+    assert [(a.evidence["change"], a.priority, a.value, a.text) for a in told] == [
+        ("raised", "high", 38.0, "Heart rate 38 below 40 bpm"),
+        ("deescalated", "medium", value, f"Heart rate {value:.0f} below 45 bpm"),
+    ]
