@@ -89,7 +89,7 @@ class Runtime:
                     if self._on_tick is not None:
                         self._on_tick(self._readers)
                 if now >= next_stats:
-                    next_stats += _STATS_EVERY_S
+                    next_stats = now + _STATS_EVERY_S
                     self.main.emit_stats(now)
                 if seconds is not None and now - started >= seconds:
                     break

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.alarms.board import Board
+from edge.alarms.rules import rules_from
+from edge.clock import ManualClock
 from edge.runtime import stats
+from edge.runtime.main_thread import MainThread
 from edge.runtime.stats import LoopStats, resident_mb
-from edge.types import Reading
+from edge.runtime.threads import Runtime
+from edge.types import Fault, Reading, Stats
+from source_and_sink import Kept
 
 
 def known(t=0.0, metric="ppg.hr"):
@@ -88,3 +94,20 @@ def test_memory_is_what_the_kernel_says_or_nothing(monkeypatch):
 
     monkeypatch.setattr("builtins.open", absent)
     assert resident_mb() == 0.0
+
+
+def test_figures_are_told_every_ten_seconds_and_after_a_stall_once():
+    clock, sink, steps = ManualClock(0.0), Kept(), [1.0] * 25 + [95.0] + [1.0] * 15
+
+    def time_goes_by(_readers):
+        clock.advance(steps.pop(0))
+        runtime.post(Fault("overload", clock.now(), False))
+        if not steps:
+            runtime.stop()
+
+    runtime = Runtime(
+        MainThread(readers=[], board=Board({"bed1": rules_from({})}, boot="b"), sinks=[sink], clock=clock),
+        on_tick=time_goes_by,
+    )
+    assert runtime.run() == 0
+    assert [stats.t for stats in sink.of(Stats)] == [10.0, 20.0, 120.0, 130.0]
