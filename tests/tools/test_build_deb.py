@@ -109,6 +109,7 @@ def package_and_debian(tmp_path_factory):
 @pytest.mark.slow
 def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     package, debian = package_and_debian
+    assert "+py3.11_" in package.name
     before = debian.everything()
     shutil.copy(package, debian.root / "edge-vitals.deb")
     assert "/etc/edge-vitals/config.toml" in debian.run("dpkg", "-i", "/edge-vitals.deb")
@@ -134,6 +135,8 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
 
     newer = tmp_path / "newer"
     subprocess.run(["dpkg-deb", "-R", str(package), str(newer)], check=True)
+    for compiled in list(newer.rglob("__pycache__")):  # as another Python builds it
+        shutil.rmtree(compiled)
     control = newer / "DEBIAN" / "control"
     control.write_text(control.read_text().replace("\nVersion: ", "\nVersion: 1000:"))
     subprocess.run(
@@ -141,6 +144,7 @@ def test_install_run_upgrade_remove_purge(package_and_debian, tmp_path):
     )
     debian.run("dpkg", "-i", "/newer.deb")
     assert "1000:" in debian.run("dpkg-query", "-W", "edge-vitals")
+    assert list((installed / "lib/edge/__pycache__").glob("lane.*.pyc")), "what was not compiled is so now"
     assert debian.state() == state
     assert (debian.root / "etc/edge-vitals/config.toml").read_text() == CONFIG
 

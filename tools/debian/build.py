@@ -45,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _program(tree, Path(folder), options.extras, options.python, arch)
-        version = _service(tree)
+        version = f"{_service(tree)}+py{options.python}"  # of two for one board, each has a name of its own
         _about(tree, version, options.python, arch)
         options.out.mkdir(parents=True, exist_ok=True)
         package = options.out / f"edge-vitals_{version}_{arch}.deb"
@@ -55,7 +55,8 @@ def main() -> int:
 
 
 def _program(tree: Path, work: Path, extras: str, python: str, arch: str) -> None:
-    """The project's wheel and all it needs, unpacked, compiled where this Python is the target's; and its starter."""
+    """The project's wheel and all it needs, unpacked, and its starter; compiled where this Python is the target's, else
+    postinst does that."""
     _pip("wheel", "--no-deps", "-w", str(work / "wheel"), str(ROOT))
     (wheel,) = (work / "wheel").glob("*.whl")
     lib = tree / "usr" / "lib" / "edge-vitals" / "lib"
