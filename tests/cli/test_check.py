@@ -25,11 +25,11 @@ RING = '[delivery]\nroles = ["station"]\n[sinks.annunciator]\n'
 LOGIN = '[mqtt]\nhost = "127.0.0.1"\nusername = "ward-3"\n'
 SINKS = {
     '[sinks.metrics]\nhost = "192.168..10"\n': "sinks.metrics.host: '192.168..10' is no name or address of a machine",
-    '[sinks.web]\nport = 47814\ntoken_file = ""\n': "sinks.web.token_file: a text that is not empty, not ''",
-    '[sinks.web]\nport = 47814\nhost = "300.1.1.1"\n': "sinks.web.host: '300.1.1.1' is no name or address of a machine",
-    '[sinks.web]\nport = 47814\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
-    '[sinks.web]\nport = 47814\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
-    '[sinks.web]\nport = 47814\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
+    '[sinks.web]\nport = 0\ntoken_file = ""\n': "sinks.web.token_file: a text that is not empty, not ''",
+    '[sinks.web]\nport = 0\nhost = "300.1.1.1"\n': "sinks.web.host: '300.1.1.1' is no name or address of a machine",
+    '[sinks.web]\nport = 0\nhost = "0.0.0.0"\n': "sinks.web: 0.0.0.0 is open to the network: set cert_file and key_file",
+    '[sinks.web]\nport = 0\ntoken_file = "/none/tokens"\n': "sinks.web: /none/tokens: cannot be read: ",
+    '[sinks.web]\nport = 0\ntoken_env = "EDGE_VITALS_NONE"\n': "sinks.web: the environment has no EDGE_VITALS_NONE",
     RING + 'sound = "/none/bell.wav"\nplayer = ["true"]\n': "sinks.annunciator.sound: /none/bell.wav: no such file",
     RING + 'sound = "beep"\nplayer = ["/none/play"]\n': "sinks.annunciator.player: /none/play: no such program",
     RING + 'command = ["/none/ring"]\n': "sinks.annunciator.command: /none/ring: no such program",
