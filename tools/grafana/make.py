@@ -30,7 +30,8 @@ PANELS = [
         12,
         [
             (
-                "1 - sum by (bed, metric) (rate(edge_vitals_readings_unknown_total[5m]))"
+                "1 - (sum by (bed, metric) (rate(edge_vitals_readings_unknown_total[5m]))"
+                " or 0 * sum by (bed, metric) (rate(edge_vitals_readings_total[5m])))"  # never unknown: no such counter
                 " / sum by (bed, metric) (rate(edge_vitals_readings_total[5m]))",
                 "{{bed}} {{metric}}",
             )
