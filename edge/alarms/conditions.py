@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from edge.types import DEVICE_BED
+
 PER_SOURCE: Final = frozenset({"sensor_off", "low_quality", "source_lost"})
 OF_DEVICE: Final = frozenset(
     {"clock_step", "overload", "outbox_full", "recording_lost", "broker_lost", "name_clash", "annunciator_lost"}
@@ -139,3 +141,10 @@ _TECHNICAL = (
 _DRILL = Condition(DRILL, "technical", "medium", "DRILL, nobody is in danger", latching=False, lasts_s=120.0)
 CONDITIONS: Final = tuple(c.name for c in (*_PHYSIOLOGICAL, *_TECHNICAL))
 DEFAULTS: Final[Mapping[str, Condition]] = MappingProxyType({c.name: c for c in (*_PHYSIOLOGICAL, *_TECHNICAL, _DRILL)})
+
+
+def conditions_of(bed: str) -> tuple[str, ...]:
+    """What may be wrong with a bed; or with the device, as ``_device``: a model can fail for all beds at once."""
+    if bed == DEVICE_BED:
+        return tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
+    return tuple(name for name in CONDITIONS if name not in OF_DEVICE)

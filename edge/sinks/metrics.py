@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from edge.alarms.conditions import conditions_of
+from edge.alarms.rules import AlarmRules
 from edge.clock import Clock
 from edge.ranges import Port, Text
 from edge.sinks._newest import Newest
 from edge.sinks.outbox import Outbox
-from edge.types import PRIORITIES, Alarm, Event, Reading, SinkError, SourceStatus, Stats
+from edge.types import DEVICE_BED, PRESENCES, PRIORITIES, Alarm, Event, Reading, SinkError, SourceStatus, Stats
 
 METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_build_info": ("gauge", "1; version of the program", ("device", "version")),
@@ -57,6 +59,7 @@ def build(
     outbox: Outbox | None = None,
     version: str = "",
     standing: Sequence[Alarm] = (),
+    bed_rules: Mapping[str, AlarmRules] | None = None,
     host: Text = "127.0.0.1",
     port: Port = 9464,
     checking: bool = False,
@@ -70,7 +73,7 @@ def build(
 
     if checking:
         return None
-    return MetricsSink(device_name, clock, hops, outbox, version, standing, host, port)
+    return MetricsSink(device_name, clock, hops, outbox, version, standing, bed_rules or {}, host, port)
 
 
 class MetricsSink:
@@ -84,6 +87,7 @@ class MetricsSink:
         outbox: Outbox | None,
         version: str,
         standing: Sequence[Alarm],
+        bed_rules: Mapping[str, AlarmRules],
         host: str,
         port: int,
     ) -> None:
@@ -108,6 +112,10 @@ class MetricsSink:
         self._totals: dict[tuple[str, str], float] = {}
         for alarm in standing:  # from before a restart, of which no transition will tell
             self._stands(alarm)
+        # Prometheus sees only what a counter it knows rises by: the first alarm of a new one would count for nothing.
+        for bed, condition in _possible(bed_rules):
+            for presence in PRESENCES:
+                self._metric("alarm_transitions_total", bed, condition, presence)
         self._server: MetricsServer | None = MetricsServer(host, port, make_wsgi_app(self._registry))
         self.port = self._server.port
 
@@ -190,3 +198,11 @@ class MetricsSink:
         metric = self._of[f"edge_vitals_{name}"]
         if labels in metric._metrics:
             metric.remove(*labels)
+
+
+def _possible(bed_rules: Mapping[str, AlarmRules]) -> list[tuple[str, str]]:
+    """Bed and condition of each alarm that may be raised."""
+    if not bed_rules:
+        return []
+    of_beds = [(bed, one) for bed, rules in bed_rules.items() for one in conditions_of(bed) if rules[one].enabled]
+    return [*((DEVICE_BED, one) for one in conditions_of(DEVICE_BED)), *of_beds]

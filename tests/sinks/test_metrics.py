@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.alarms.rules import AlarmRules, rules_from
 from edge.clock import ManualClock
 from edge.kinds import check, construct
 from edge.sinks import _listener
 from edge.sinks.metrics import METRICS, build
-from edge.types import Alarm, ConfigError, Reading, SourceStatus, Stats
+from edge.types import PRESENCES, Alarm, ConfigError, Reading, SourceStatus, Stats
 
 HOPS = {"ppg.hr": 1.0, "ppg.rhythm": 2.0}
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "grafana"
@@ -102,6 +103,22 @@ def test_an_alarm_stands_until_it_is_off(sink):
     sink.send(alarm("off"))
     assert standing() == []
     assert fetch(sink)['edge_vitals_alarm_transitions_total{bed="bed1",condition="af",presence="on"}'] == 2
+
+
+def test_the_first_alarm_counts_since_every_one_that_may_be_raised_begins_at_zero(clock):
+    """``increase()`` does not see the first value of a counter that was not there."""
+    rules = {"bed1": AlarmRules(), "bed2": rules_from({"af": {"enabled": False}})}
+    one = build(device_name="ward", clock=clock, hops=HOPS, port=0, bed_rules=rules)
+    before = {key: value for key, value in fetch(one).items() if key.startswith("edge_vitals_alarm_transitions_total")}
+    assert set(before.values()) == {0.0}
+    told = {tuple(re.findall(r'"(\w+)"', key)) for key in before}
+    assert {("bed1", "af", presence) for presence in PRESENCES} | {("_device", "outbox_full", "on")} <= told
+    assert ("bed2", "brady", "on") in told
+    assert not {("bed2", "af", "on"), ("bed1", "outbox_full", "on"), ("_device", "brady", "on")} & told
+    one.send(alarm("on"))
+    after = {key: value for key, value in fetch(one).items() if key.startswith("edge_vitals_alarm_transitions_total")}
+    assert after == {**before, 'edge_vitals_alarm_transitions_total{bed="bed1",condition="af",presence="on"}': 1.0}
+    one.close()
 
 
 def test_a_drill_counts_nowhere(sink):

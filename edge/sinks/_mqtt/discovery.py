@@ -16,7 +16,7 @@ from typing import Any
 
 from edge.alarms.auscultation import METRIC as HEART_SOUND
 from edge.alarms.auscultation import SITES
-from edge.alarms.conditions import CONDITIONS, DRILL, OF_DEVICE
+from edge.alarms.conditions import DRILL, conditions_of
 from edge.alarms.rules import AlarmRules
 from edge.plain import encode
 from edge.sinks._freshness import HOPS_KEPT
@@ -44,8 +44,6 @@ _ANSWER = (
     '{{ {"event_type": "done" if value_json.ok else "refused", "command": value_json.command, "id": value_json.id,'
     ' "text": value_json.text, "by": value_json.by} | to_json }}'
 )
-_OF_DEVICE = tuple(name for name in CONDITIONS if name in OF_DEVICE or name == "model_fault")
-_OF_BED = tuple(name for name in CONDITIONS if name not in OF_DEVICE)
 _EXPIRE_S = round(3 * HEARTBEAT_EVERY_S)  # three heartbeats missed
 _PAUSE_S, _STANDBY_S = 120.0, 3600.0  # what a button asks for, where the rules allow as much
 _NOT_SAID = "not said"  # "none" would be no state at all to a select
@@ -75,12 +73,12 @@ def discovery(
             "value_template": "{{ 'ON' }}",
             "expire_after": _EXPIRE_S,
         },
-        **_alarm_components(device, root, DEVICE_BED, "device", _OF_DEVICE),
+        **_alarm_components(device, root, DEVICE_BED, "device"),
     }
     for bed, metrics in beds.items():
         for metric in metrics:
             components[f"{bed}_{metric}".replace(".", "_")] = _sensor(device, root, bed, metric, hops)
-        components |= _alarm_components(device, root, bed, bed, _OF_BED)
+        components |= _alarm_components(device, root, bed, bed)
         components |= _bed_components(device, root, bed, rules.get(bed, AlarmRules()))
         if HEART_SOUND in metrics:
             components[f"{bed}_site"] = _site(device, root, bed)
@@ -161,9 +159,7 @@ def _site(device: str, root: str, bed: str) -> dict[str, Any]:
     }
 
 
-def _alarm_components(
-    device: str, root: str, bed: str, shown: str, conditions: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+def _alarm_components(device: str, root: str, bed: str, shown: str) -> dict[str, dict[str, Any]]:
     """A bed's alarms as events, whether one stands now, a button for each condition that acknowledges it, one for a
     drill, and what came of the commands: a button shows nothing of one that was refused."""
     beds = f"value_json.beds['{bed}']"
@@ -196,7 +192,7 @@ def _alarm_components(
             "expire_after": _EXPIRE_S,
         },
     }
-    for condition in conditions:
+    for condition in conditions_of(bed):
         text = f"{shown} acknowledge {condition.replace('_', ' ')}"
         fields = f', "id": "{bed}/{condition}"'
         components[f"{bed}_ack_{condition}"] = _button(device, root, bed, "ack", text, fields, f"/{condition}")
