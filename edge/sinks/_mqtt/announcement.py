@@ -2,7 +2,8 @@
 
 It is by far the longest message, and the one that nobody's life hangs on: it goes last, and a broker that hangs up on it
 does not get it again before Home Assistant comes back or a connection that lasted is over. A component that is merely
-left out stays in Home Assistant; one that is named with its platform alone goes.
+left out stays in Home Assistant; one that is named with its platform alone goes. Who deletes a single entity there empties
+the message and so loses all of them, alarms too, without a word: while we run it is said again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from edge.plain import encode, object_of
 
 ORIGIN: Final = "edge-vitals"
 _TRIES: Final = 2
+_GONE_S: Final = 5.0  # Home Assistant empties it several times over, and has forgotten all by then
 
 
 class Announcement:
@@ -27,11 +29,12 @@ class Announcement:
         self._message = None if content is None else Message(topic, content, 1, retain=True)
         self._left = b""
         self._hung_up = 0
+        self._gone_s: float | None = None  # since when somebody has taken it away
         self.due = False
 
     def connected(self) -> None:
         """A new connection, whose broker may have lost it."""
-        self._left = b""
+        self._left, self._gone_s = b"", None
         self.due = self._message is not None and not self.refused
 
     def asked(self, *, live: bool) -> None:
@@ -40,6 +43,16 @@ class Announcement:
         if live:
             self.lasted()
         self.due = self._message is not None and not self.refused
+
+    def emptied(self, now: float) -> None:
+        """Somebody has taken it away just now, s."""
+        self._gone_s = now
+
+    def look(self, now: float) -> None:
+        """Whether it has been gone for so long that it is to be said again; now: s."""
+        if self._gone_s is not None and now - self._gone_s >= _GONE_S:
+            self._gone_s = None
+            self.asked(live=False)
 
     def lasted(self) -> None:
         """A connection that was not short is over: what hung up may have been a bad link, and one more try is due."""

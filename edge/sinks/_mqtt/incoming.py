@@ -81,6 +81,8 @@ class Incoming:
                 self._announcement.left(message.payload)
                 self._namesake.left(message.topic)
                 self._wake()
+            elif not message.payload:
+                self._announcement.emptied(self._clock.now())
         elif self._topics.is_command(message.topic):
             self.commands.message(message)
         elif message.topic == self._topics.status:
@@ -108,6 +110,7 @@ class Incoming:
             matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
             whys = ", ".join(sorted(set(deaf.values())))
             log.warning("%s does not let us hear %s (%s)%s", self._broker, ", ".join(deaf), whys, matters)
+        self._announcement.look(now)
         if self._namesake.denied():
             self._live.add_first(self._online())
         for topic in self._namesake.ours(now):

@@ -110,11 +110,57 @@ def test_a_connection_that_lasted_is_worth_one_more_try():
     assert one.ended(snubbed=True)
 
 
+def test_whoever_empties_it_is_answered_with_it_five_seconds_after_the_last_time():
+    """Home Assistant does when one entity is deleted there, and takes all others away with it."""
+    one = announcement()
+    one.connected()
+    one.take()
+    one.look(100.0)
+    assert not one.due
+    one.emptied(100.0)
+    one.emptied(103.0)
+    one.look(107.9)
+    assert not one.due
+    one.look(108.0)
+    assert one.due
+    one.take()
+    one.look(200.0)
+    assert not one.due
+    one.emptied(201.0)
+    one.connected()
+    one.take()
+    one.look(300.0)
+    assert not one.due
+
+
+@pytest.mark.parametrize("hung_up", [0, 2])
+def test_what_is_not_wanted_or_not_taken_is_not_said_again_when_it_is_emptied(hung_up):
+    one = announcement(NOW if hung_up else None)
+    for _ in range(hung_up):
+        one.ended(snubbed=True)
+    one.connected()
+    one.emptied(0.0)
+    one.look(60.0)
+    assert not one.due
+
+
 def test_an_answer_clears_it():
     one = announcement()
     one.ended(snubbed=True)
     one.answered()
     assert not one.ended(snubbed=True)
+
+
+def test_at_a_real_broker_it_comes_back_when_it_was_emptied(outbox, mosquitto, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("edge.sinks._mqtt.announcement._GONE_S", 0.0)
+    seen = Subscriber(mosquitto.port, TOPIC)
+    one = Device(outbox, mosquitto.port).up()
+    seen.wait(TOPIC)
+    seen.client.publish(TOPIC, b"", 1, retain=True)
+    seen.wait(TOPIC, lambda m: m is None)
+    seen.wait(TOPIC, lambda _: seen.on(TOPIC)[-1] is not None)
+    one.sink.close()
+    seen.close()
 
 
 def test_at_a_real_broker_a_metric_that_is_no_more_leaves_home_assistant(outbox, mosquitto):  # noqa: F811
