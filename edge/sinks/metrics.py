@@ -34,7 +34,7 @@ METRICS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "edge_vitals_alarm": ("gauge", "1 while an alarm stands", ("bed", "condition", "source", "priority")),
     "edge_vitals_alarm_transitions_total": ("counter", "Alarm transitions", ("bed", "condition", "presence")),
     "edge_vitals_source_up": ("gauge", "1 while a source delivers", ("bed", "source")),
-    "edge_vitals_source_blind_seconds_total": ("counter", "Seconds a source was away", ("bed", "source")),
+    "edge_vitals_source_blind_seconds_total": ("counter", "Seconds a source has been away", ("bed", "source")),
     "edge_vitals_latency_seconds": ("gauge", "From a window's end to its reading", ("percentile",)),
     "edge_vitals_main_queue": ("gauge", "Items that wait for the main thread", ()),
     "edge_vitals_inbox_blocks": ("gauge", "Blocks that wait for analysis", ("source",)),
@@ -110,6 +110,7 @@ class MetricsSink:
         self._gauge = Gauge
         self._of["edge_vitals_build_info"].labels(device_name, version).set(1)
         self._totals: dict[tuple[str, str], float] = {}
+        self._away: dict[tuple[str, str], tuple[float, float]] = {}  # since when, and what of it is counted, s
         for alarm in standing:  # from before a restart, of which no transition will tell
             self._stands(alarm)
         # Prometheus sees only what a counter it knows rises by: the first alarm of a new one would count for nothing.
@@ -129,8 +130,10 @@ class MetricsSink:
             if event.state in ("offline", "disabled"):
                 self._newest.forget(event.bed, event.source)
             self._metric("source_up", event.bed, event.source).set(float(event.state in ("online", "degraded")))
-            self._metric("source_blind_seconds_total", event.bed, event.source).inc(event.blind_s)
+            self._blind(event)
         elif isinstance(event, Stats):
+            for key in self._away:
+                self._count_away(key, event.t)
             self._stats(event.figures)
 
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002 - Prometheus comes and fetches
@@ -152,6 +155,21 @@ class MetricsSink:
         self._newest.take(reading)
         if reading.value is None:
             self._metric("readings_unknown_total", *key, reading.reason).inc()
+
+    def _blind(self, status: SourceStatus) -> None:
+        """Count while a source is away; what it says when it is back holds for the whole."""
+        key = (status.bed, status.source)
+        if status.state == "offline":
+            self._away.setdefault(key, (status.since, 0.0))
+            self._count_away(key, status.t)
+        else:
+            _, counted_s = self._away.pop(key, (0.0, 0.0))
+            self._metric("source_blind_seconds_total", *key).inc(max(0.0, status.blind_s - counted_s))
+
+    def _count_away(self, key: tuple[str, str], now: float) -> None:
+        since, counted_s = self._away[key]
+        self._away[key] = (since, max(counted_s, now - since))
+        self._metric("source_blind_seconds_total", *key).inc(self._away[key][1] - counted_s)
 
     def _stands(self, alarm: Alarm) -> None:
         if alarm.drill:

@@ -156,6 +156,29 @@ def test_the_programs_own_figures(sink):
     assert "edge_vitals_temperature_celsius" not in fetch(sink)
 
 
+def test_a_source_that_is_away_is_counted_while_it_is_and_once(sink):
+    def blind():
+        return fetch(sink)['edge_vitals_source_blind_seconds_total{bed="bed1",source="node"}']
+
+    away = SourceStatus("node", "bed1", 13.0, "offline", since=10.0)
+    counted = []
+    for event in (
+        SourceStatus("node", "bed1", 2.0, "online", since=2.0),
+        away,
+        Stats(20.0, FIGURES),
+        replace(away, t=25.0),
+        Stats(30.0, FIGURES),
+        SourceStatus("node", "bed1", 34.5, "online", since=34.5, blind_s=24.5),
+        Stats(40.0, FIGURES),
+        SourceStatus("node", "bed1", 50.0, "offline", since=48.0),
+        SourceStatus("node", "bed1", 60.0, "disabled", since=60.0),
+        Stats(70.0, FIGURES),
+    ):
+        sink.send(event)
+        counted.append(blind())
+    assert counted == [0.0, 3.0, 10.0, 15.0, 20.0, 24.5, 24.5, 26.5, 26.5, 26.5]
+
+
 def test_every_metric_that_is_declared_is_there(sink):
     for event in (reading(60.0), reading(None, "gap"), reading(60.0), alarm("on"), Stats(1.0, FIGURES)):
         sink.send(event)
