@@ -37,7 +37,7 @@ from edge.runtime.overload.rungs import rungs
 from edge.runtime.reader import Reader
 from edge.runtime.threads import Runtime
 from edge.sinks.outbox import Outbox
-from edge.types import Fault, Sink
+from edge.types import Fault, Sink, self_report
 
 _TELLING: Final = ("mqtt",)
 _UNKEPT: Final = "neither recordings nor a journal are kept before the next start: the disk gave no answer at this one"
@@ -220,7 +220,7 @@ def _core(config: Config, clock: Clock, boot: str, opened: contextlib.ExitStack,
     for source in config.sources.values():
         lanes = build_lanes(config, source, models)
         device = build_source(source, clock, path=config.path)
-        readers.append(Reader(source.name, source.bed, device, lanes, can_wait=getattr(device, "can_wait", False)))
+        readers.append(Reader(source.name, source.bed, device, lanes, can_wait=self_report(device).can_wait))
     check_alarms(config, (lane for reader in readers for lane in reader.lanes))
     held = opened.enter_context(contextlib.ExitStack())
     outbox = outbox_in_memory(silent, clock, boot, held) if silent else open_outbox(state_dir, clock, boot)

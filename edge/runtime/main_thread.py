@@ -38,6 +38,7 @@ from edge.types import (
     Reading,
     Sink,
     SourceStatus,
+    self_report,
 )
 
 log = logging.getLogger(__name__)
@@ -302,7 +303,7 @@ class MainThread:
             "reopened": {r.name: r.reopened for r in readers},
             "degraded": list(self._ladder.taken),
             "temperature_c": self._load.health.temperature_c,
-            "counters": {r.name: dict(c) for r in readers if (c := getattr(r.source, "counters", None))},
+            "counters": {r.name: dict(c) for r in readers if (c := self_report(r.source).counters)},
         }
         self._out.deliver(self.stats.take(now, queues))
 

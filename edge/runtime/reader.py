@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from edge.clock import Clock
 from edge.lane import Lane
 from edge.runtime.inbox import Inbox
-from edge.types import Block, Source, SourceError, SourceStatus
+from edge.types import Block, Source, SourceError, SourceStatus, self_report
 
 LOST_AFTER_S = 3.0
 """A source silent for so long is offline."""
@@ -102,7 +102,7 @@ class Reader:
     def status(self, was: SourceStatus | None, now: float) -> SourceStatus | None:
         """How it stands at ``now``; None where nothing is known yet or it is as it ``was``."""
         seen = self.last_block if self.last_block is not None else self.started
-        complaint: str = getattr(self.source, "complaint", "")
+        says = self_report(self.source)
         announced: Sequence[str] = ()
         if self.ended:
             state, reason = "disabled", "ended"
@@ -113,13 +113,16 @@ class Reader:
         elif seen is None:  # its thread has not begun
             return None
         elif now - seen > LOST_AFTER_S:
-            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s" + (complaint and f"; {complaint}")
+            state, reason = (
+                "offline",
+                f"no data for more than {LOST_AFTER_S:g} s" + (says.complaint and f"; {says.complaint}"),
+            )
         elif self.last_block is None:
             return None
         else:
-            weak = self.weak or complaint
+            weak = self.weak or says.complaint
             state, reason = ("degraded", weak) if weak else ("online", "")
-            announced = getattr(self.source, "announced", ())
+            announced = says.announced
         if was is not None and (was.state, was.reason, was.announced) == (state, reason, announced):
             return None
         # it was away before it could be called so

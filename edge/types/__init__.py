@@ -29,7 +29,7 @@ from edge.types.events import (
     SourceStatus,
     Stats,
 )
-from edge.types.parts import Analyzer, Sink, Source, Transform
+from edge.types.parts import Analyzer, SelfReport, Sink, Source, Transform, self_report
 from edge.types.samples import Block, Window
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Heartbeat",
     "ModelError",
     "Reading",
+    "SelfReport",
     "Sink",
     "SinkError",
     "Source",
@@ -62,4 +63,5 @@ __all__ = [
     "Stats",
     "Transform",
     "Window",
+    "self_report",
 ]

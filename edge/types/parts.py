@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from edge.types.events import Event, Reading
 from edge.types.samples import Block, Window
 
 
 class Source(Protocol):
-    """A device or file that is read and stamped, nothing else. One thread calls it.
-
-    What it may have beside, and any thread may ask: ``complaint``, what is wrong by the device's own word, "" = nothing;
-    ``announced``, the kinds of streams that it says it sends; ``counters``, figures by name for whoever looks after it,
-    of which ``dropped`` tells of a machine that is too slow; ``can_wait``, that nothing is lost while nobody reads, as
-    in a file.
-    """
+    """A device or file that is read and stamped, nothing else. One thread calls it; any may ask for its ``SelfReport``."""
 
     def open(self) -> None:
         """Open the device; raises SourceError with a remedy."""
@@ -26,6 +21,27 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of the device; calling twice is harmless."""
+
+
+class SelfReport(NamedTuple):
+    """What a source says of itself, in attributes of these names that it may have beside its protocol.
+
+    complaint: what is wrong by the device's own word, "" = nothing; clock_wrong: what of that is about its times.
+    announced: the kinds of streams that it says it sends. counters: figures by name for whoever looks after it, of which
+    ``dropped`` tells of a machine that is too slow. can_wait: nothing is lost while nobody reads, as in a file.
+    """
+
+    complaint: str = ""
+    clock_wrong: str = ""
+    announced: Sequence[str] = ()
+    counters: Mapping[str, int] = MappingProxyType({})
+    can_wait: bool = False
+
+
+def self_report(source: Source) -> SelfReport:
+    """What the source says of itself now, the default where it has no such attribute; any thread."""
+    said: dict[str, Any] = {name: getattr(source, name, none) for name, none in SelfReport._field_defaults.items()}
+    return SelfReport(**said)
 
 
 class Transform(Protocol):

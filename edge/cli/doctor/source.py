@@ -13,7 +13,7 @@ from edge.cli._file_notes import of_rates
 from edge.cli.doctor.camera import Pictures
 from edge.cli.doctor.faults import Finding, fault, fine
 from edge.config import ANALYZERS_BY_STREAM
-from edge.types import ConfigError, EdgeVitalsError
+from edge.types import ConfigError, EdgeVitalsError, self_report
 from firmware_bridge.decoder import WAVES
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def listen(
     except ConfigError as refused:
         yield fault(step, "config_refused", str(refused))
         return
-    waits = getattr(source, "can_wait", False)
+    waits = self_report(source).can_wait
     streams: dict[str, _Stream] = {}
     pictures: dict[str, Pictures] = {}
     error: EdgeVitalsError | None = None
@@ -117,7 +117,8 @@ def _judge(
     error: EdgeVitalsError | None,
     listened_s: float,
 ) -> Iterator[Finding]:
-    counters: Mapping[str, int] = getattr(source, "counters", None) or {}
+    says = self_report(source)
+    counters = says.counters
     bad = sum(counters.get(name, 0) for name in ("crc_errors", "too_long", "too_short", "bad_body"))
     good = counters.get("frames_ok", 0)
     if counters.get("unknown_version", 0) > good:
@@ -127,10 +128,10 @@ def _judge(
         unnamed = "file_unreadable" if config.kind == "files" else "source_failed"
         yield fault(step, getattr(error, "fault", "") or unnamed, str(error))
         return
-    if clock_wrong := getattr(source, "clock_wrong", ""):
-        yield fault(step, "device_clock", clock_wrong)
-    if (complaint := getattr(source, "complaint", "")) != clock_wrong:
-        yield fault(step, "sensor_error", complaint)
+    if says.clock_wrong:
+        yield fault(step, "device_clock", says.clock_wrong)
+    if says.complaint != says.clock_wrong:
+        yield fault(step, "sensor_error", says.complaint)
         if not streams:
             return
     if not streams and counters.get("no_hello", 0):
@@ -145,7 +146,7 @@ def _judge(
     yield from _wire(step, source, counters, bad, good)
     if config.kind in ("serial_port", "synthetic"):
         sent = {stream.partition("/")[2] for stream in streams}
-        yield from _missing(step, config, sent, getattr(source, "announced", ()))
+        yield from _missing(step, config, sent, says.announced)
     for name, stream in streams.items():
         kind = name.partition("/")[2]
         if name in pictures:

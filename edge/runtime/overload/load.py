@@ -13,7 +13,7 @@ from typing import Final
 
 from edge.runtime.overload.board_health import Health
 from edge.runtime.reader import Reader
-from edge.types import Reading
+from edge.types import Reading, self_report
 
 LATE_READING_S = 3.0
 """A reading so long after the end of its window: a companion's samples are waited for 0.25 s and a block of each only."""
@@ -49,7 +49,7 @@ class Load:
         dropped = 0
         for reader in readers:
             dropped += sum(inbox.dropped_blocks for inbox in reader.inboxes)
-            dropped += (getattr(reader.source, "counters", None) or {}).get("dropped", 0)
+            dropped += self_report(reader.source).counters.get("dropped", 0)
         if dropped > self._dropped:
             self._dropped = dropped
             self._strained(now, f"{_SLOW}: samples were dropped")
