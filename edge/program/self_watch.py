@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from edge.clock import Clock
 from edge.types import Fault
@@ -21,14 +21,6 @@ class Asked(NamedTuple):
     condition: str
     source: str
     why: Callable[[], str]
-
-
-@runtime_checkable
-class Keeps(Protocol):
-    """What writes a record of the run to disk."""
-
-    def why_not(self) -> str:
-        """What keeps it from writing, in words; "" when it wrote the last time."""
 
 
 class SelfWatch:

@@ -7,7 +7,7 @@ import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 from edge import __version__, fusion
 from edge.alarms.board import Board
@@ -27,7 +27,7 @@ from edge.program.disk_beat import DiskBeat
 from edge.program.notify import Watchdog
 from edge.program.record_file import RecordFile
 from edge.program.resume import DurableBoard, resumed
-from edge.program.self_watch import Asked, Keeps, SelfWatch
+from edge.program.self_watch import Asked, SelfWatch
 from edge.program.state_disk import OutboxFaults, Silent, open_outbox, outbox_in_memory
 from edge.recording import Entry
 from edge.runtime.main_thread import MainThread, new_mailbox
@@ -38,16 +38,10 @@ from edge.runtime.reader import Reader
 from edge.runtime.threads import Runtime
 from edge.sinks.outbox import Outbox
 from edge.types import Fault, Sink, self_report
+from edge.types.parts import Keeps, Records, Shows
 
 _TELLING: Final = ("mqtt",)
 _UNKEPT: Final = "neither recordings nor a journal are kept before the next start: the disk gave no answer at this one"
-
-
-@runtime_checkable
-class Records(Protocol):
-    """A sink that keeps every entry of the run, blocks too."""
-
-    def record(self, entry: Entry) -> None: ...
 
 
 @dataclass(slots=True)
@@ -133,7 +127,7 @@ def _build(
     outbox_faults.begin()
     for fault in core.found_at_start():
         core.mailbox.put(fault)
-    page_url = next((url for sink in built if (url := getattr(sink, "url", ""))), "")
+    page_url = next((sink.url for sink in built if isinstance(sink, Shows)), "")
     return Service(Runtime(main, on_tick=ticked), core.models, beat, page_url, opened)
 
 

@@ -13,7 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from edge.alarms.board import Board
 from edge.alarms.delivery import in_words
@@ -40,6 +40,7 @@ from edge.types import (
     SourceStatus,
     self_report,
 )
+from edge.types.parts import Observes
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +51,6 @@ _COVERAGE_EVERY_S = 60.0
 _KEEP_FIRST_S, _KEEP_EVERY_S = 15.0, 300.0
 _CLOCK_MARK_S = (60.0, 0.02)  # a recording is told the wall time so often, and when it moved by so much
 _DISK_RETRY_S = 5.0  # a try may hold the main thread for a second
-
-
-@runtime_checkable
-class BlockWatcher(Protocol):
-    """A sink that also wants to see the blocks that enter windows (traces of a page); called by workers, never waits."""
-
-    def observe(self, block: Block) -> None: ...
 
 
 def new_mailbox() -> queue.Queue[Any]:
@@ -93,7 +87,7 @@ class MainThread:
         self.mailbox = mailbox if mailbox is not None else new_mailbox()
         self._board, self._fusion, self._tap = board, fusion, tap
         self._out = Outlet(sinks, durable)
-        self._watchers, self._failures = [sink for sink in sinks if isinstance(sink, BlockWatcher)], Failures()
+        self._watchers, self._failures = [sink for sink in sinks if isinstance(sink, Observes)], Failures()
         self._status: dict[str, SourceStatus] = {}
         self._beds: dict[str, BedStatus] = {}
         self._tap_lock = threading.Lock()

@@ -82,13 +82,8 @@ class Analyzer(Protocol):
         """Go on from ``state()`` of another one built alike: the same windows then give the same readings."""
 
 
-@runtime_checkable
 class Sink(Protocol):
-    """Carries events out. ``send`` must not block.
-
-    What it may have beside: ``record(entry)``, for a sink that keeps every entry of the run; ``why_not()``, what keeps it
-    from writing, "" = nothing; ``observe(block)``, called by workers with each block that enters a window; ``url``.
-    """
+    """Carries events out. ``send`` must not block. One that does more fits one of the protocols below, too."""
 
     def send(self, event: Event) -> None: ...
 
@@ -96,3 +91,34 @@ class Sink(Protocol):
         """Wait until all that was sent is out, at most ``timeout_s``; whether it is."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Records(Protocol):
+    """A sink that keeps every entry of the run, blocks too; any thread calls it."""
+
+    def record(self, entry: Any) -> None:
+        """Take an ``edge.recording.Entry``."""
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """A sink that writes a record of the run to disk."""
+
+    def why_not(self) -> str:
+        """What keeps it from writing, in words; "" when it wrote the last time."""
+
+
+@runtime_checkable
+class Observes(Protocol):
+    """A sink that also sees the blocks that enter windows, as a page with traces does; called by workers, never waits."""
+
+    def observe(self, block: Block) -> None: ...
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A sink with a page. url: where it is."""
+
+    @property
+    def url(self) -> str: ...
