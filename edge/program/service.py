@@ -76,59 +76,49 @@ def build_service(
     boot: the id of this run; by default a fresh one. silent: a disk that gave no answer, on which its alarms belong.
     Raises ConfigError or ModelError in one line.
     """
-    opened = contextlib.ExitStack()
-    try:
-        return _build(config, clock or SystemClock(), console, record, sinks, opened, boot or boot_id(), silent)
-    except BaseException:
-        opened.close()
-        raise
+    clock = clock or SystemClock()
+    with contextlib.ExitStack() as opened:
+        core = _core(config, clock, boot or boot_id(), opened, silent)
+        ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
+        built, taps, kept = _sinks(core, console, record, opened)
+        main = MainThread(
+            readers=core.readers,
+            board=core.board,
+            sinks=[*built, *sinks],
+            clock=clock,
+            mailbox=core.mailbox,
+            fusion=fusion.Fusion(),
+            durable=DurableBoard(core.outbox, core.board, clock, sends=any(name in config.sinks for name in _TELLING)),
+            tap=_together(taps),
+            board_shift_s=core.shift_s,
+            extra_stats=lambda: {"models": core.models.identities()},
+            ladder=ladder,
+            health=read_health,
+        )
+        beat = DiskBeat(silent.state_dir if silent else state_dir_of(config), clock)
+        watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
+        parts = SelfWatch(_asked(beat, kept, silent), clock, core.mailbox)
+        opened.callback(watchdog.stopping)
+
+        def ticked(seen: Sequence[Reader]) -> None:
+            watchdog.tick(seen)
+            outbox_faults.look()
+            parts.look()
+
+        outbox_faults.begin()
+        for fault in core.found_at_start():
+            core.mailbox.put(fault)
+        page_url = next((sink.url for sink in built if isinstance(sink, Shows)), "")
+        return Service(Runtime(main, on_tick=ticked), core.models, beat, page_url, opened.pop_all())
 
 
-def _build(
-    config: Config,
-    clock: Clock,
-    console: bool,
-    record: str | Path | None,
-    sinks: Sequence[Sink],
-    opened: contextlib.ExitStack,
-    boot: str,
-    silent: Silent | None,
-) -> Service:
-    core = _core(config, clock, boot, opened, silent)
-    ladder = Ladder(rungs(core.readers, core.models.loaded, core.models.faster()))
-    built, taps, kept = _sinks(core, console, record, opened)
-    main = MainThread(
-        readers=core.readers,
-        board=core.board,
-        sinks=[*built, *sinks],
-        clock=clock,
-        mailbox=core.mailbox,
-        fusion=fusion.Fusion(),
-        durable=DurableBoard(core.outbox, core.board, clock, sends=any(name in config.sinks for name in _TELLING)),
-        tap=_together(taps),
-        board_shift_s=core.shift_s,
-        extra_stats=lambda: {"models": core.models.identities()},
-        ladder=ladder,
-        health=read_health,
-    )
-    beat = DiskBeat(silent.state_dir if silent else state_dir_of(config), clock)
-    watchdog, outbox_faults = Watchdog(), OutboxFaults(core.outbox, clock, core.mailbox)
-    keepers = [Asked("recording_lost", type(one).__name__.lower(), one.why_not) for one in kept]
+def _asked(beat: DiskBeat, kept: Sequence[Keeps], silent: Silent | None) -> list[Asked]:
+    """The parts that are asked whether the disk takes what they write."""
+    asked = [Asked("outbox_full", "disk", beat.why_not)]
+    asked += [Asked("recording_lost", type(one).__name__.lower(), one.why_not) for one in kept]
     if silent:
-        keepers.append(Asked("recording_lost", "start", lambda: _UNKEPT))
-    parts = SelfWatch([Asked("outbox_full", "disk", beat.why_not), *keepers], clock, core.mailbox)
-    opened.callback(watchdog.stopping)
-
-    def ticked(seen: Sequence[Reader]) -> None:
-        watchdog.tick(seen)
-        outbox_faults.look()
-        parts.look()
-
-    outbox_faults.begin()
-    for fault in core.found_at_start():
-        core.mailbox.put(fault)
-    page_url = next((sink.url for sink in built if isinstance(sink, Shows)), "")
-    return Service(Runtime(main, on_tick=ticked), core.models, beat, page_url, opened)
+        asked.append(Asked("recording_lost", "start", lambda: _UNKEPT))
+    return asked
 
 
 @dataclass(frozen=True, slots=True)
