@@ -14,7 +14,7 @@ from edge.alarms.coverage import Coverage
 from edge.alarms.delivery import NOBODY, Chain, Deliveries
 from edge.alarms.lifecycle import SOUNDS, Change, Lifecycle
 from edge.alarms.rules import AlarmRules
-from edge.types import Alarm, Command, Reading
+from edge.types import FUSED, Alarm, Command, Reading
 
 _NESTED: Final = ("overruled", "patient", "lanes", "models")
 """What of a reading's detail goes with an alarm although it is no plain figure or word."""
@@ -81,7 +81,7 @@ class Bed:
         """The enabled conditions that a reading of ``metric`` feeds, each with its severe form."""
         known = self._readers.get(metric)
         if known is None:
-            technical = () if metric.startswith("fused.") else _FROM_READINGS
+            technical = () if metric.startswith(FUSED) else _FROM_READINGS
             known = self._readers[metric] = tuple(
                 (rule, rule.severe)
                 for rule in self.rules.conditions.values()

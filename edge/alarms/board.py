@@ -21,7 +21,7 @@ from edge.alarms.judge import judge
 from edge.alarms.lifecycle import DOUBT_S, Change, Lifecycle
 from edge.alarms.rules import AlarmRules
 from edge.alarms.watching import alone, faulty, heard, ill_watched, silent, source_state
-from edge.types import DEVICE_BED, Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
+from edge.types import DEVICE_BED, FUSED, Alarm, BedStatus, Command, CommandResult, Fault, Reading, SourceStatus
 
 SNAPSHOT_VERSION: Final = 1
 ANSWERED_KEPT: Final = 256
@@ -210,9 +210,10 @@ class Board:
 
     def _reading(self, reading: Reading) -> list[Alarm]:
         bed = self._bed(reading.bed)
-        found = [] if reading.metric.startswith("fused.") else heard(bed, reading)
         standby = bed.ignores(reading.t) or reading.reason == "standby"
-        if not reading.metric.startswith("fused."):
+        found: list[Alarm] = []
+        if not reading.metric.startswith(FUSED):
+            found += heard(bed, reading)
             bed.coverage.reading(reading, standby=standby)
         if standby:
             return found

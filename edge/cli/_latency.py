@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from edge.alarms.conditions import DRILL, OF_DEVICE, STOPS_TOLD_BY
-from edge.types import HEARTBEAT_EVERY_S
+from edge.types import FUSED, HEARTBEAT_EVERY_S
 
 if TYPE_CHECKING:
     from edge.alarms.conditions import Condition
@@ -110,9 +110,9 @@ def worst_case_s(condition: Condition, lanes: Sequence[Lane], *, site: bool = Fa
 
 def _feeding(condition: Condition, lanes: Sequence[Lane]) -> list[Analyzer]:
     """The analyzers whose readings the condition listens to; a technical one listens to all."""
-    from edge.fusion import METRICS as FUSED
+    from edge.fusion import METRICS
 
-    metrics = {m for c in condition.metrics for m in (FUSED if c.startswith("fused.") else (c,))}
+    metrics = {m for c in condition.metrics for m in (METRICS if c.startswith(FUSED) else (c,))}
     analyzers = [analyzer for lane in lanes for analyzer in lane.analyzers.values()]
     return [a for a in analyzers if not metrics or metrics & set(a.metrics)]
 
@@ -121,7 +121,7 @@ def _can_come(condition: Condition, feeding: Sequence[Analyzer]) -> bool:
     """Whether one of the analyzers that feed the condition tells what it asks for."""
     if condition.name == "sensor_off":
         return any(a.streams[0] not in _UNWORN for a in feeding)
-    if condition.name == "asystole" and any(metric.startswith("fused.") for metric in condition.metrics):
+    if condition.name == "asystole" and any(metric.startswith(FUSED) for metric in condition.metrics):
         return any(STOPS_TOLD_BY & set(a.metrics) for a in feeding)
     return bool(feeding)
 
@@ -130,7 +130,7 @@ def _fusion_s(condition: Condition, feeding: Sequence[Analyzer]) -> tuple[float 
     """What fusion adds, and its hop. It makes a value a second, and waits for lanes that are late; a spread needs two."""
     from edge.fusion import HOP_S, LAG_S
 
-    if not any(metric.startswith("fused.") for metric in condition.metrics):
+    if not any(metric.startswith(FUSED) for metric in condition.metrics):
         return 0.0, 0.0
     if len(feeding) > 1:
         return HOP_S + LAG_S, HOP_S

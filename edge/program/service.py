@@ -266,4 +266,4 @@ def _together(taps: Sequence[Callable[[Entry], None]]) -> Callable[[Entry], None
 def hops_of(lanes: Sequence[Lane]) -> Mapping[str, float]:
     """Metric to hop, s: how soon its next reading is due; with what fusion makes of the heart rates."""
     hops = {m: a.hop_s for lane in lanes for a in lane.analyzers.values() for m in a.metrics}
-    return {**hops, "fused.hr": fusion.HOP_S} if any(m in fusion.METRICS for m in hops) else hops
+    return {**hops, fusion.HR: fusion.HOP_S} if any(m in fusion.METRICS for m in hops) else hops

@@ -12,6 +12,7 @@ from edge.types.errors import ConfigError, EdgeVitalsError, ModelError, SinkErro
 from edge.types.events import (
     ASIDE,
     DEVICE_BED,
+    FUSED,
     HEARTBEAT_EVERY_S,
     KINDS_OF_EVENTS,
     PRESENCES,
@@ -35,6 +36,7 @@ from edge.types.samples import Block, Window
 __all__ = [
     "ASIDE",
     "DEVICE_BED",
+    "FUSED",
     "HEARTBEAT_EVERY_S",
     "KINDS_OF_EVENTS",
     "PRESENCES",

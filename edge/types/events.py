@@ -24,6 +24,9 @@ DEVICE_BED: Final = "_device"
 ASIDE: Final = (".quality", ".spread")
 """Ends of metrics that tell of other readings, every second anew: no line of their own where people read along."""
 
+FUSED: Final = "fused."
+"""Begins the names of metrics that the lanes of a bed say together, which no lane makes (``edge.fusion``)."""
+
 PRIORITIES: Final = ("low", "medium", "high")
 PRESENCES: Final = ("on", "ack", "latched", "off")
 SOURCE_STATES: Final = ("online", "degraded", "offline", "disabled")
