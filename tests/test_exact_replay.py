@@ -17,9 +17,9 @@ from edge.cli import main
 from edge.cli.replay.again import Again
 from edge.clock import SystemClock
 from edge.config import parse
+from edge.exact_replay import Comparison
 from edge.program.service import build_service
 from edge.recording import Damage, LaneState, MainState, Recording, RecordingWriter, Tick, pack
-from edge.replay import Comparison
 from edge.runtime.overload.rungs import rungs
 from edge.types import Alarm, Block, Command, Fault, Reading
 from whole_program import ILL, TWO_BEDS, for_seconds, run_to_its_end
@@ -231,7 +231,7 @@ def test_real_heart_sound_through_the_whole_live_path(data_dir, tmp_path):
 
 
 def test_exact_with_nothing_to_compare_has_not_passed(tmp_path, capsys):
-    from edge.replay import Comparison
+    from edge.exact_replay import Comparison
 
     assert Comparison().line() == "nothing was compared"
     assert not Comparison(readings=1).nothing

@@ -124,8 +124,8 @@ def _places(config: Config, beds: set[str], state: Mapping[str, Any]) -> dict[st
     from edge.alarms.auscultation import Auscultation, Place
     from edge.assembly import places_of
     from edge.dsp.pcg.decision import Calibration
+    from edge.exact_replay import states_of_then
     from edge.inference.card import find_card
-    from edge.replay import states_of_then
 
     calibration = Calibration.from_card(find_card("murmur").table)
     named, found = places_of(config, calibration), {}

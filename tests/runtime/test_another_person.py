@@ -11,9 +11,9 @@ from edge.alarms.rules import rules_from
 from edge.analyzers import rhythm
 from edge.clock import ManualClock
 from edge.dsp.pcg.decision import Calibration
+from edge.exact_replay import Comparison, reproduce
 from edge.lane import Lane
 from edge.recording import MainState
-from edge.replay import Comparison, reproduce
 from edge.runtime.main_thread import MainThread
 from edge.runtime.reader import Reader
 from edge.runtime.threads import Runtime

@@ -104,8 +104,9 @@ def _replay_recording(args: argparse.Namespace, recording: Recording, config: Co
     from edge.cli._day_times import DayTimes
     from edge.cli.replay.again import Again
     from edge.clock import ManualClock
+    from edge.exact_replay import Comparison
     from edge.fusion import Fusion
-    from edge.replay import Comparison, replay
+    from edge.replay import replay
 
     again = Again(recording, config)
     times, found = DayTimes(recording), Comparison()

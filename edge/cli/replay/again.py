@@ -11,9 +11,9 @@ from edge.alarms.board import Board
 from edge.assembly import ModelShelf, all_lanes, build_board, keeps_evidence
 from edge.clock import ManualClock
 from edge.config import BedConfig, Config, parse
+from edge.exact_replay import Comparison, reproduce
 from edge.fusion import Fusion
 from edge.recording import Entry, MainState, Recording
-from edge.replay import Comparison, reproduce
 from edge.types import DEVICE_BED, ConfigError, Event
 
 

@@ -23,8 +23,8 @@ def replay_alarm(wanted: str, inputs: Sequence[str], config: Config | None, *, a
     from edge.assembly import state_dir_of
     from edge.cli.replay.again import Again
     from edge.config import parse
+    from edge.exact_replay import Comparison
     from edge.recording import pack
-    from edge.replay import Comparison
 
     if len(inputs) > 1:
         raise ConfigError("replay --alarm takes one recording or folder")
