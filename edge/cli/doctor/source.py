@@ -72,6 +72,22 @@ class _Stream:
         return float(t @ counted / (t @ t))
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What came while a source was listened to, ``for_s``; error: what ended that early."""
+
+    streams: dict[str, _Stream] = field(default_factory=dict)
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    error: EdgeVitalsError | None = None
+    for_s: float = 0.0
+
+    def add(self, block: Block, arrival: float | None) -> None:
+        """Note a block; arrival: as of ``_Stream.add``."""
+        if block.kind == "video" and block.data.ndim == _PICTURES:
+            self.pictures.setdefault(block.stream, Pictures()).add(block)
+        self.streams.setdefault(block.stream, _Stream(block.rate)).add(block, arrival)
+
+
 def listen(
     config: SourceConfig, clock: Clock, listen_s: float, told: Callable[[float], None], *, path: str = ""
 ) -> Iterator[Finding]:
@@ -85,9 +101,7 @@ def listen(
         yield fault(step, "config_refused", str(refused))
         return
     waits = self_report(source).can_wait
-    streams: dict[str, _Stream] = {}
-    pictures: dict[str, Pictures] = {}
-    error: EdgeVitalsError | None = None
+    heard = _Heard()
     started = clock.now()
     try:
         source.open()
@@ -95,38 +109,26 @@ def listen(
             told(left_s)
             blocks, arrival = source.read(), None if waits else clock.now()
             for block in blocks:
-                if block.kind == "video" and block.data.ndim == _PICTURES:
-                    pictures.setdefault(block.stream, Pictures()).add(block)
-                streams.setdefault(block.stream, _Stream(block.rate)).add(block, arrival)
+                heard.add(block, arrival)
     except EOFError:
         pass
     except EdgeVitalsError as failed:
-        error = failed
+        heard.error = failed
     finally:
-        listened_s = clock.now() - started
+        heard.for_s = clock.now() - started
         source.close()
-    yield from _judge(step, config, source, streams, pictures, error, listened_s)
+    yield from _judge(step, config, source, heard)
 
 
-def _judge(
-    step: str,
-    config: SourceConfig,
-    source: Source,
-    streams: Mapping[str, _Stream],
-    pictures: Mapping[str, Pictures],
-    error: EdgeVitalsError | None,
-    listened_s: float,
-) -> Iterator[Finding]:
-    says = self_report(source)
+def _judge(step: str, config: SourceConfig, source: Source, heard: _Heard) -> Iterator[Finding]:
+    says, streams = self_report(source), heard.streams
     counters = says.counters
-    bad = sum(counters.get(name, 0) for name in ("crc_errors", "too_long", "too_short", "bad_body"))
-    good = counters.get("frames_ok", 0)
-    if counters.get("unknown_version", 0) > good:
+    if counters.get("unknown_version", 0) > counters.get("frames_ok", 0):
         yield fault(step, "firmware_old", "it speaks another version of the wire format", state="fail")
         return
-    if error is not None:
+    if heard.error is not None:
         unnamed = "file_unreadable" if config.kind == "files" else "source_failed"
-        yield fault(step, getattr(error, "fault", "") or unnamed, str(error))
+        yield fault(step, getattr(heard.error, "fault", "") or unnamed, str(heard.error))
         return
     if says.clock_wrong:
         yield fault(step, "device_clock", says.clock_wrong)
@@ -134,27 +136,36 @@ def _judge(
         yield fault(step, "sensor_error", says.complaint)
         if not streams:
             return
-    if not streams and counters.get("no_hello", 0):
-        broken = counters.get("bad_body", 0)
-        told = f", and {broken} frames that do not say what they should, as a HELLO without boot" if broken else ""
-        yield fault(step, "hello_missing", f"{counters['no_hello']} frames of samples{told}")
-        return
     if not streams:
-        word = "camera_silent" if config.kind == "camera" else "port_noise" if bad and not good else "port_silent"
-        yield fault(step, word, f"listened {listened_s:.0f} s")
+        yield _silence(step, config, counters, heard.for_s)
         return
-    yield from _wire(step, source, counters, bad, good)
+    yield from _wire(step, source, counters)
     if config.kind in ("serial_port", "synthetic"):
         sent = {stream.partition("/")[2] for stream in streams}
         yield from _missing(step, config, sent, says.announced)
     for name, stream in streams.items():
         kind = name.partition("/")[2]
-        if name in pictures:
-            yield from pictures[name].judge(step, stream.rate)
+        if name in heard.pictures:
+            yield from heard.pictures[name].judge(step, stream.rate)
         elif kind in WAVES:
             yield from _stream(step, name, stream)
         else:  # may be seldom and always the same, as a charge is
             yield fine(step, f"{name}: {stream.samples} sample(s)")
+
+
+def _silence(step: str, config: SourceConfig, counters: Mapping[str, int], for_s: float) -> Finding:
+    """Why nothing came that is a sample of a stream."""
+    if counters.get("no_hello", 0):
+        broken = counters.get("bad_body", 0)
+        told = f", and {broken} frames that do not say what they should, as a HELLO without boot" if broken else ""
+        return fault(step, "hello_missing", f"{counters['no_hello']} frames of samples{told}")
+    noise = _bad_frames(counters) and not counters.get("frames_ok", 0)
+    word = "camera_silent" if config.kind == "camera" else "port_noise" if noise else "port_silent"
+    return fault(step, word, f"listened {for_s:.0f} s")
+
+
+def _bad_frames(counters: Mapping[str, int]) -> int:
+    return sum(counters.get(name, 0) for name in ("crc_errors", "too_long", "too_short", "bad_body"))
 
 
 def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collection[str]) -> Iterator[Finding]:
@@ -173,7 +184,9 @@ def _missing(step: str, config: SourceConfig, sent: set[str], announced: Collect
             )
 
 
-def _wire(step: str, source: Any, counters: Mapping[str, int], bad: int, good: int) -> Iterator[Finding]:
+def _wire(step: str, source: Any, counters: Mapping[str, int]) -> Iterator[Finding]:
+    """What frames and HELLO tell of the line and of what is at its end; only a serial port has a ``hello``."""
+    bad, good = _bad_frames(counters), counters.get("frames_ok", 0)
     if bad > _FRAMING_SHARE * (good + bad) and bad > 1:
         yield fault(step, "port_framing", f"{bad} of {good + bad} frames")
     if counters.get("resets", 0) > 1:
@@ -199,6 +212,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
+    """What is wrong with the samples of a stream, or that nothing is."""
     found = False
     total = stream.samples + stream.lost
     if stream.lost > 0.002 * total:
