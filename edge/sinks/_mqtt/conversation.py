@@ -8,6 +8,8 @@ one takes that does not say so, or takes less than it says, is learnt from that.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from edge.mqtt.broker import Options
 from edge.mqtt.connection import Connection, Message
@@ -96,21 +98,22 @@ class Conversation:
         """
         self._retained.again(self._flight.topics())
         if self._flight.short:
-            unanswered = self._announced is not None and self._flight.waits_for(self._announced)
-            if self._announcement.ended(snubbed=self._snubbed or unanswered):
-                log.error(
-                    "%s hangs up on Home Assistant's discovery message; it is sent again later",
-                    self._options,
-                )
-        if not self._flight.short:
+            self._was_hung_up()
+        else:
             self._announcement.lasted()
             self._largest.lasted()
-        elif self._largest.hung_up(self._alarms.values()):
+        self._announced = self._connection = None
+
+    def _was_hung_up(self) -> None:
+        """So soon that something it was sent may be why."""
+        unanswered = self._announced is not None and self._flight.waits_for(self._announced)
+        if self._announcement.ended(snubbed=self._snubbed or unanswered):
+            log.error("%s hangs up on Home Assistant's discovery message; it is sent again later", self._options)
+        if self._largest.hung_up(self._alarms.values()):
             most = self._largest.bytes
             log.error(
                 "%s hangs up on alarms of more than %d bytes; such go without their evidence", self._options, most
             )
-        self._announced = self._connection = None
 
     def _announce(self) -> bool:
         if not self._announcement.due or not self._flight.room():
@@ -132,12 +135,11 @@ class Conversation:
         some = False
         for row in self._drain.due():
             message = Message(self._topics.event(row.alarm.bed), self._event(row), 1)
-            if not self._takes(message):
-                message = message._replace(payload=self._event(row, brief=True))
-            if self._is_hopeless(message):
+            fitting = self._fitting(message, partial(self._event, row, brief=True))
+            if fitting is None:
                 self.refusal = f"the broker takes {self._most} bytes at most, and no alarm is so short"
                 break
-            self._publish(message, row.row, bed=row.alarm.bed, alarm=True)
+            self._publish(fitting, row.row, bed=row.alarm.bed, alarm=True)
             self.refusal, some = "", True
         return some
 
@@ -159,25 +161,28 @@ class Conversation:
             return False
         taken = self._retained.take(self._flight.room())
         for topic, content in taken.items():
-            alarm = isinstance(content, Alarm)
-            payload = self._payloads.alarm(content) if isinstance(content, Alarm) else content or b""
-            message = Message(topic, payload, 1, retain=True)
-            fits = self._takes(message)
-            if isinstance(content, Alarm) and not fits:
-                message = message._replace(payload=self._payloads.alarm(content, brief=True))
-            if fits or (alarm and not self._is_hopeless(message)):
-                self._publish(message, topic, alarm=alarm)
+            if isinstance(content, Alarm):
+                message = Message(topic, self._payloads.alarm(content), 1, retain=True)
+                fitting = self._fitting(message, partial(self._payloads.alarm, content, brief=True))
+                if fitting is not None:
+                    self._publish(fitting, topic, alarm=True)
+            elif self._takes(message := Message(topic, content or b"", 1, retain=True)):
+                self._publish(message, topic)
         return bool(taken)
+
+    def _fitting(self, message: Message, brief: Callable[[], bytes]) -> Message | None:
+        """An alarm's message, with its brief payload where the whole is more than the broker takes; None where the broker
+        itself said that even that is too much."""
+        if self._takes(message):
+            return message
+        message = message._replace(payload=brief())
+        return None if self._most is not None and message.size > self._most else message
 
     @property
     def _most(self) -> int | None:
         """Bytes that the broker says it takes at most; None where it does not say."""
         assert self._connection is not None  # this thread alone sets it
         return self._connection.largest
-
-    def _is_hopeless(self, message: Message) -> bool:
-        """Whether the broker itself said that it does not take this."""
-        return self._most is not None and message.size > self._most
 
     def _takes(self, message: Message) -> bool:
         """Whether the broker takes so large a message, as far as is known; what it does not is said once."""
