@@ -98,18 +98,9 @@ class Incoming:
             self._wake()
 
     def look(self) -> None:
-        """Clear what an earlier run of ours left, and say whether another monitor has our name, and what we cannot hear."""
+        """Say what we cannot hear and whether another monitor has our name, and clear what an earlier run of ours left."""
         now = self._clock.now()
-        deaf = dict(self._connection.deaf_to()) if self._connection is not None else {}
-        if self._namesake.unheard(now):
-            log.warning(
-                "%s: nothing that we say on %s comes back: it may keep commands from this monitor, too; "
-                "edge-vitals doctor tells", self._broker, self._topics.status,
-            )  # fmt: skip
-        if deaf:
-            matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
-            whys = ", ".join(sorted(set(deaf.values())))
-            log.warning("%s does not let us hear %s (%s)%s", self._broker, ", ".join(deaf), whys, matters)
+        self._say_what_is_not_heard(now)
         self._announcement.look(now)
         if self._namesake.denied():
             self._live.add_first(self._online())
@@ -122,14 +113,31 @@ class Incoming:
         clash = self._namesake.there(now)
         if clash != self._clash:
             self._clash = clash
-            name = self._topics.device
-            text = f"Another monitor is called {name!r}, too: both are mixed; give each its own device.name"
-            log.log(logging.ERROR if clash else logging.INFO, "%s: %s", self._broker, text if clash else "alone again")
-            if self._on_fault is not None:
-                self._on_fault("name_clash", clash, text if clash else "")
-            if not clash and self._connection is not None:  # what it said in our name is still there
-                self._retained.all_again()
-                self._connection.subscribe(*self._topics.retained)
+            self._say_clash()
+
+    def _say_what_is_not_heard(self, now: float) -> None:
+        if self._namesake.unheard(now):
+            log.warning(
+                "%s: nothing that we say on %s comes back: it may keep commands from this monitor, too; "
+                "edge-vitals doctor tells", self._broker, self._topics.status,
+            )  # fmt: skip
+        deaf = dict(self._connection.deaf_to()) if self._connection is not None else {}
+        if deaf:
+            matters = ": nobody can command this monitor there" if self._topics.commands in deaf else ""
+            whys = ", ".join(sorted(set(deaf.values())))
+            log.warning("%s does not let us hear %s (%s)%s", self._broker, ", ".join(deaf), whys, matters)
+
+    def _say_clash(self) -> None:
+        """Another monitor of our name came, or went: what it said in our name is then still there."""
+        name = self._topics.device
+        text = f"Another monitor is called {name!r}, too: both are mixed; give each its own device.name"
+        level = logging.ERROR if self._clash else logging.INFO
+        log.log(level, "%s: %s", self._broker, text if self._clash else "alone again")
+        if self._on_fault is not None:
+            self._on_fault("name_clash", self._clash, text if self._clash else "")
+        if not self._clash and self._connection is not None:
+            self._retained.all_again()
+            self._connection.subscribe(*self._topics.retained)
 
     def _answer(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         """A command's answer; any thread."""
