@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from edge.alarms.auscultation import Place
 from edge.alarms.board import Board
 from edge.alarms.conditions import DEFAULTS
 from edge.clock import Clock
-from edge.config import METRICS_OF, STREAM_OF, TRANSFORMS_OF, Config, SourceConfig
+from edge.config import METRICS_OF, STREAM_OF, TRANSFORMS_OF, BedConfig, Config, SourceConfig
 from edge.dsp.pcg.decision import Calibration
 from edge.inference import HeldModels, Model
 from edge.kinds import check, construct, table_of
@@ -205,27 +205,27 @@ def build_board(
 
 
 def places_of(config: Config, calibration: Calibration | None) -> dict[str, Place]:
-    """Who lies in each bed and where its microphone sits. calibration: of what listens where something does."""
-    listening = {s.bed for s in config.sources.values() if "murmur" in s.analyzers}
-    heard = listening if config.sources else set(config.beds)
+    """Who lies in each bed, where its microphone sits and what watches it; of a configuration that names no source, as of
+    files, anything may. calibration: of what listens where something does."""
+    sources = config.sources.values()
+    if not sources:
+        return {name: Place(bed.person, bed.site, calibration) for name, bed in config.beds.items()}
     return {
-        name: Place(
-            bed.person,
-            bed.site,
-            calibration if name in heard else None,
-            {s.name: (*s.analyzers,) for s in config.sources.values() if s.bed == name and s.analyzers}
-            if config.sources
-            else None,
-            {
-                s.name: frozenset(STREAM_OF[analyzer] for analyzer in s.analyzers if analyzer in STREAM_OF)
-                for s in config.sources.values()
-                if s.bed == name
-            },
-            frozenset(s.name for s in config.sources.values() if s.bed == name and s.named),
-            _made(s for s in config.sources.values() if s.bed == name) if config.sources else None,
-        )
-        for name, bed in config.beds.items()
+        name: _place_of(bed, [s for s in sources if s.bed == name], calibration) for name, bed in config.beds.items()
     }
+
+
+def _place_of(bed: BedConfig, sources: Sequence[SourceConfig], calibration: Calibration | None) -> Place:
+    """What a configuration with sources says of a bed and those that watch it, be they none."""
+    return Place(
+        person=bed.person,
+        site=bed.site,
+        calibration=calibration if any("murmur" in s.analyzers for s in sources) else None,
+        sources={s.name: (*s.analyzers,) for s in sources if s.analyzers},
+        streams={s.name: frozenset(STREAM_OF[a] for a in s.analyzers if a in STREAM_OF) for s in sources},
+        named=frozenset(s.name for s in sources if s.named),
+        metrics=_made(sources),
+    )
 
 
 def _made(sources: Iterable[SourceConfig]) -> dict[str, frozenset[str] | None]:

@@ -37,10 +37,13 @@ _PATIENT: Final = ("p_present", "p_unknown", "p_absent")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What the configuration says of a bed. calibration: of what listens there; None = nothing does. sources: those that
-    watch it, with the analyzers of each; None = not said. streams: by source, what its analyzers look at; named: sources
-    from which all of that must come, since the configuration itself names their analyzers. metrics: what each source can
-    tell, under "" what is fused of several, None where nobody knows; None = not said."""
+    """What the configuration says of a bed.
+
+    calibration: of what listens there, None = nothing does. sources: those that watch it, by name the analyzers of each;
+    None = not said. streams: by source, the streams that its analyzers look at; named: sources from which all of those
+    must come, since the configuration itself names their analyzers. metrics: by source the metrics that it can tell (None
+    = nobody knows which), and under "" those fused of several; None = not said.
+    """
 
     person: str = ""
     site: str = ""

@@ -71,8 +71,7 @@ class Bed:
         self.answered: dict[str, Answered] = {}
         self.deliveries = Deliveries(chain)
         self.auscultation = Auscultation(place)
-        self.watches, self._streams, self._named = place.sources, place.streams, place.named
-        self._metrics = place.metrics
+        self.watches, self._place = place.sources, place
         self.announced: dict[str, frozenset[str]] = {}
         self._boot, self._cards, self._keeps_evidence = boot, cards, keeps_evidence
         self._readers: dict[str, tuple[tuple[Condition, Condition | None], ...]] = {}
@@ -113,17 +112,17 @@ class Bed:
     def promised(self, source: str) -> frozenset[str]:
         """Streams that must come: of those somebody looks at all where the configuration says who, else what is
         announced."""
-        looked_at = self._streams.get(source, frozenset())
-        return looked_at if source in self._named else looked_at & self.announced.get(source, frozenset())
+        looked_at = self._place.streams.get(source, frozenset())
+        return looked_at if source in self._place.named else looked_at & self.announced.get(source, frozenset())
 
     def unfed(self, line: Lifecycle, feed: str) -> bool:
         """Whether nothing of the configuration feeds it: the rule goes by other metrics, or no source tells this one."""
         source, _, metric = feed.partition("/")
         if metric not in line.rule.metrics:
             return True
-        if self._metrics is None:
+        if self._place.metrics is None:
             return False
-        told = self._metrics.get(source, frozenset())
+        told = self._place.metrics.get(source, frozenset())
         return told is not None and metric not in told
 
     def tell(self, line: Lifecycle, change: Change | None, command: Command | None = None) -> list[Alarm]:
