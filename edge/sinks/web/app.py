@@ -32,7 +32,7 @@ from edge.plain import object_of
 from edge.sinks._command_fields import RefusedCommandError, read
 from edge.sinks.web.access import Access, Person
 from edge.sinks.web.past import Past
-from edge.sinks.web.past_routes import PastRoutes
+from edge.sinks.web.past_routes import PastRoutes, RefusedError, refusal
 from edge.sinks.web.viewers import Audience, Viewer
 from edge.types import Command
 
@@ -95,7 +95,8 @@ class Page:
             *PastRoutes(self._past, self._person, self._view, self._clock.wall).routes(),
             WebSocketRoute("/live", self._live),
         ]
-        return _Door(Starlette(routes=routes, lifespan=lifespan), self._access)
+        handlers = {RefusedError: refusal}
+        return _Door(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), self._access)
 
     # ---- pages ---------------------------------------------------------------------------------------------
 

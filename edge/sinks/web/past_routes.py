@@ -41,6 +41,20 @@ _WORD: Final = re.compile(r"[a-z0-9_-]{0,64}")
 _AT_ONCE: Final = 2  # waveforms that are prepared at a time, whoever asks
 
 
+class RefusedError(Exception):
+    """Why a request gets no answer. status: HTTP's code for it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def refusal(_request: Request, error: Exception) -> Response:
+    """The response to a request that was refused: Starlette's handler of ``RefusedError``."""
+    assert isinstance(error, RefusedError)
+    return JSONResponse({"error": str(error)}, error.status)
+
+
 class PastRoutes:
     """See the module. person: whose request it is, None = nobody's. page: answers with a page, or asks for the log-in.
     wall: the time by this machine's clock, as the alarms have it, Unix time, s: a browser's may be another."""
@@ -68,32 +82,20 @@ class PastRoutes:
         return self._page(request, "alarms.html")
 
     async def _list(self, request: Request) -> Response:
-        question = self._question(request)
-        if isinstance(question, Response):
-            return question
-        person, asked = question
+        person, asked = self._question(request)
         answer = await self._read(lambda past: past.listing(asked))
-        return answer if isinstance(answer, Response) else _json({**answer, "exports": person.exports})
+        return _json({**answer, "exports": person.exports})
 
     async def _one(self, request: Request) -> Response:
-        person, occurrence = self._admitted(request), request.path_params["occurrence"]
-        if isinstance(person, Response):
-            return person
+        _, occurrence = self._admitted(request), request.path_params["occurrence"]
         async with self._turn:
             answer = await self._read(lambda past: past.one(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None)
-        if isinstance(answer, Response):
-            return answer
         zipped = "gzip" in request.headers.get("accept-encoding", "")
         return await asyncio.to_thread(_json, {**answer, "now": self._wall()}, zipped=zipped)
 
     async def _table(self, request: Request) -> Response:
-        question = self._question(request, export=True)
-        if isinstance(question, Response):
-            return question
-        _, asked = question
+        _, asked = self._question(request, export=True)
         answer = await self._read(lambda past: past.rows(asked))
-        if isinstance(answer, Response):
-            return answer
         return StreamingResponse(self._tabled(asked, answer), media_type="text/csv", headers=_attached("alarms.csv"))
 
     async def _tabled(self, asked: Mapping[str, Any], rows: list[dict[str, Any]]) -> AsyncIterator[str]:
@@ -101,46 +103,45 @@ class PastRoutes:
         yield _csv([_COLUMNS])
         while rows:
             yield _csv([[_cell(row, column) for column in _COLUMNS] for row in rows])
-            rows = await self._read(methodcaller("rows", {**asked, "beyond": rows[-1]["occurrence"]}))
-            if isinstance(rows, Response):
-                raise OSError("the history could not be read to its end")
+            try:
+                rows = await self._read(methodcaller("rows", {**asked, "beyond": rows[-1]["occurrence"]}))
+            except RefusedError:
+                raise OSError("the history could not be read to its end") from None
 
     async def _recording(self, request: Request) -> Response:
-        person, occurrence = self._admitted(request, export=True), request.path_params["occurrence"]
-        if isinstance(person, Response):
-            return person
+        _, occurrence = self._admitted(request, export=True), request.path_params["occurrence"]
         answer = await self._read(
             lambda past: past.recording(occurrence) if _OCCURRENCE.fullmatch(occurrence) else None
         )
-        if isinstance(answer, Response):
-            return answer
         return FileResponse(answer, media_type="application/octet-stream", headers=_attached(f"{occurrence}.evrec"))
 
-    def _admitted(self, request: Request, *, export: bool = False) -> Person | Response:
-        """Whose request it is, or the response that says why it is refused."""
+    def _admitted(self, request: Request, *, export: bool = False) -> Person:
+        """Whose request it is; raises RefusedError."""
         person = self._person(request)
         if person is None:
-            return _error(401, "not logged in")
+            raise RefusedError(401, "not logged in")
         if export and not person.exports:
-            return _error(403, f"the role {person.role!r} may not take recordings away")
+            raise RefusedError(403, f"the role {person.role!r} may not take recordings away")
         return person
 
-    def _question(self, request: Request, *, export: bool = False) -> tuple[Person, dict[str, Any]] | Response:
-        """Whose request it is and which alarms it asks for, or the response that says why it is refused."""
+    def _question(self, request: Request, *, export: bool = False) -> tuple[Person, dict[str, Any]]:
+        """Whose request it is and which alarms it asks for; raises RefusedError."""
         person, asked = self._admitted(request, export=export), _asked(request.query_params, self._wall())
-        if isinstance(person, Response):
-            return person
-        return _error(400, "not a question about alarms") if asked is None else (person, asked)
+        if asked is None:
+            raise RefusedError(400, "not a question about alarms")
+        return person, asked
 
     async def _read(self, read: Callable[[Past], Any]) -> Any:
-        """What is read beside the server's own thread, or the response that says why not."""
+        """What is read beside the server's own thread; raises RefusedError."""
         if self._past is None:
-            return _error(404, "no history is kept here")
+            raise RefusedError(404, "no history is kept here")
         try:
             answer = await asyncio.to_thread(read, self._past)
         except (OSError, sqlite3.Error):
-            return _error(503, "the history cannot be read now")
-        return _error(404, "no such alarm") if answer is None else answer
+            raise RefusedError(503, "the history cannot be read now") from None
+        if answer is None:
+            raise RefusedError(404, "no such alarm")
+        return answer
 
 
 def _asked(query: Mapping[str, str], wall: float) -> dict[str, Any] | None:
@@ -194,7 +195,3 @@ def _json(content: Any, *, zipped: bool = False) -> Response:
     if not zipped:
         return Response(body, media_type="application/json")
     return Response(gzip.compress(body, 6), media_type="application/json", headers={"content-encoding": "gzip"})
-
-
-def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status)
