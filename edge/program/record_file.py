@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from edge.clock import Clock
 from edge.names import RECORDING_SUFFIX
 from edge.recording import RecordingWriter
-from edge.recording.batches import BatchedRecording
+from edge.recording.batches import BatchedRecording, begun
 from edge.storage.whole_files import sync_folder
 from edge.types import ConfigError
 
@@ -38,14 +38,7 @@ class RecordFile(BatchedRecording):
 
     def _begin(self, header: dict[str, Any]) -> RecordingWriter:
         path, file = _new(self._asked)
-        try:
-            writer = RecordingWriter(file, header)
-            writer.sync()
-        except OSError:
-            file.close()
-            if path.is_file():  # not a device
-                path.unlink()
-            raise
+        writer = begun(path, file, header)
         if path != self._asked:
             log.warning("%s exists and is kept; this recording is %s", self._asked, path)
         sync_folder(path.parent)

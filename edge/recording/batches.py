@@ -15,9 +15,9 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from edge.clock import Clock
 from edge.recording import Entry, Lost, RecordingWriter, Tick, pack
@@ -108,16 +108,13 @@ class BatchedRecording(ABC):
 
     def why_not(self) -> str:
         """What kept the last batch from being written, in words; "" where nothing did."""
-        return f"{_UNKEPT}: the disk does not answer" if self._disk.hangs else self._why
+        return self._disk.why_not(_UNKEPT) or self._why
 
     def flush(self, timeout_s: float) -> bool:
         """Write what waits; whether all of it is on disk."""
         with self._lock:
             self._hand_over()
-        try:
-            return self._disk.ask(lambda: self.lost_entries == 0).result(timeout_s)
-        except (TimeoutError, CancelledError):
-            return False
+        return self._disk.has_done_all(timeout_s) and self.lost_entries == 0
 
     def close(self) -> None:
         """Write what waits and end; calling twice is harmless."""
@@ -192,6 +189,19 @@ class BatchedRecording(ABC):
         self._told_lost += missing
         self._part_written += size
         self.bytes_written += size
+
+
+def begun(path: Path, file: BinaryIO, header: Mapping[str, Any]) -> RecordingWriter:
+    """A recording in the file that was opened at ``path``, with its header on the disk, or none."""
+    try:
+        writer = RecordingWriter(file, header)
+        writer.sync()
+    except OSError:
+        file.close()
+        if path.is_file():  # not a device
+            path.unlink()
+        raise
+    return writer
 
 
 def _refused(error: Exception) -> str:

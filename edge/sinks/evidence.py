@@ -17,7 +17,6 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -130,16 +129,13 @@ class Evidence:
 
     def why_not(self) -> str:
         """What kept the last alarm's recording from being written, in words; "" where nothing did."""
-        return f"{_UNKEPT}: the disk does not answer" if self._disk.hangs else self._why
+        return self._disk.why_not(_UNKEPT) or self._why
 
     def flush(self, timeout_s: float) -> bool:
         """Write what alarms ask for, shorter where its time has not come; whether all of it is on disk."""
         with self._lock:
             self._hand_over(self._ring.cut(all_of_them=True))
-        try:
-            return self._disk.ask(lambda: self.lost == 0).result(timeout_s)
-        except (TimeoutError, CancelledError):
-            return False
+        return self._disk.has_done_all(timeout_s) and self.lost == 0
 
     def close(self) -> None:
         """Write what alarms ask for and end; calling twice is harmless."""

@@ -110,7 +110,7 @@ class Journal:
 
     def why_not(self) -> str:
         """What keeps lines from being written, in words; "" where nothing does."""
-        return f"{_NOT_WRITTEN}: the disk does not answer" if self._disk.hangs else self._why
+        return self._disk.why_not(_NOT_WRITTEN) or self._why
 
     def close(self) -> None:
         """Write what waits; calling twice is harmless."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 from edge.clock import Clock
 from edge.ranges import Batch, NotNegative, Positive
 from edge.recording import PARTS, RecordingWriter
-from edge.recording.batches import BATCH_S, BatchedRecording
+from edge.recording.batches import BATCH_S, BatchedRecording, begun
 from edge.storage.disk import must_take
 from edge.storage.whole_files import sync_folder
 from edge.types import ConfigError, Event
@@ -83,7 +83,7 @@ class Recorder(BatchedRecording):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{self._part + 1:06d}.evrec"
         try:
-            writer = _begun(path, {**header, "part": self._part + 1})
+            writer = begun(path, path.open("xb", buffering=0), {**header, "part": self._part + 1})
         except OSError:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()  # only when it is empty
@@ -114,19 +114,6 @@ class Recorder(BatchedRecording):
     def _free(self) -> float:
         """Bytes; of a folder that is not there yet: enough."""
         return shutil.disk_usage(self._root).free if self._root.exists() else math.inf
-
-
-def _begun(path: Path, header: Mapping[str, Any]) -> RecordingWriter:
-    """A part with its header on the disk, or none."""
-    file = path.open("xb", buffering=0)
-    try:
-        writer = RecordingWriter(file, header)
-        writer.sync()
-    except OSError:
-        file.close()
-        path.unlink()
-        raise
-    return writer
 
 
 def _parts(root: Path) -> Iterator[tuple[Path, int]]:

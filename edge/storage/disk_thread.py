@@ -41,11 +41,11 @@ class DiskThread:
         fresh = began is None or (began != self._hung and time.monotonic() - began < WAIT_S)
         return fresh and not self._ended
 
-    @property
-    def hangs(self) -> bool:
-        """Whether what it does now has taken longer than a disk takes that is none the worse."""
+    def why_not(self, what: str) -> str:
+        """``what`` is wrong, and why, where its work has taken longer than a disk takes that is none the worse; else ""."""
         began = self._began
-        return began is not None and time.monotonic() - began > HUNG_S
+        hangs = began is not None and time.monotonic() - began > HUNG_S
+        return f"{what}: the disk does not answer" if hangs else ""
 
     def ask(self, work: Callable[[], _Made]) -> Future[_Made]:
         """Have it done; what it makes, or raises, is in the future that is returned. After the end nothing is done."""
@@ -69,6 +69,14 @@ class DiskThread:
         except CancelledError:
             pass
         return None
+
+    def has_done_all(self, timeout_s: float) -> bool:
+        """Whether all that was asked so far is done, after waiting for at most so long; not after the end."""
+        try:
+            self.ask(lambda: None).result(timeout_s)
+        except (TimeoutError, CancelledError):
+            return False
+        return True
 
     def end(self, within_s: float) -> bool:
         """Do what was asked so far and no more; whether that came to its end within so long. Twice is harmless, and is not

@@ -38,7 +38,7 @@ def test_a_disk_that_has_nothing_to_do_never_hangs(program):
     assert program.disk.ask(lambda: 7).result(60.0) == 7
     assert program.disk.end(60.0)
     program.now += 1000.0
-    assert not program.disk.hangs
+    assert program.disk.why_not("it") == ""
 
 
 def test_one_that_hangs_is_waited_for_once_and_works_on_when_it_is_back(program):
@@ -46,11 +46,11 @@ def test_one_that_hangs_is_waited_for_once_and_works_on_when_it_is_back(program)
     assert program.begun.wait(60.0)
     assert program.disk.answers
     assert program.disk.wait(slow) is None
-    assert (program.disk.answers, program.disk.hangs) == (False, False)
+    assert (program.disk.answers, program.disk.why_not("it")) == (False, "")
     program.now += HUNG_S
-    assert not program.disk.hangs
+    assert program.disk.why_not("it") == ""
     program.now += 0.1
-    assert program.disk.hangs
+    assert program.disk.why_not("it") == "it: the disk does not answer"
     assert program.disk.wait(behind) is None
     program.over.set()
     assert (slow.result(60.0), behind.result(60.0)) == ("done", "behind it")
