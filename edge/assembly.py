@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,11 +142,8 @@ def all_lanes(config: Config, models: ModelShelf) -> list[Lane]:
     return [lane for source in config.sources.values() for lane in build_lanes(config, source, models)]
 
 
-SHIPPED: Final = (
-    *("ppg.hr", "ppg.rhythm", "ppg.quality", "ppg.perfusion"),
-    *("pcg.murmur", "pcg.hr", "pcg.quality", "camera.hr", "camera.quality", fusion.HR, fusion.SPREAD),
-)
-"""What the analyzers of the program make, said here so that those that are not used need not be loaded."""
+SHIPPED: Final = (*chain.from_iterable(METRICS_OF.values()), fusion.HR, fusion.SPREAD)
+"""What the program as it is shipped can make, whichever analyzers are used."""
 
 
 def check_alarms(config: Config, lanes: Iterable[Lane]) -> None:

@@ -128,13 +128,13 @@ def _can_come(condition: Condition, feeding: Sequence[Analyzer]) -> bool:
 
 def _fusion_s(condition: Condition, feeding: Sequence[Analyzer]) -> tuple[float | None, float]:
     """What fusion adds, and its hop. It makes a value a second, and waits for lanes that are late; a spread needs two."""
-    from edge.fusion import HOP_S, LAG_S
+    from edge.fusion import HOP_S, LAG_S, SPREAD
 
     if not any(metric.startswith(FUSED) for metric in condition.metrics):
         return 0.0, 0.0
     if len(feeding) > 1:
         return HOP_S + LAG_S, HOP_S
-    return (None if "fused.spread" in condition.metrics else HOP_S), HOP_S
+    return (None if SPREAD in condition.metrics else HOP_S), HOP_S
 
 
 def _confirm_s(condition: Condition, hop_s: float) -> float:

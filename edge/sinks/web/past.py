@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import fusion
 from edge.alarms.bed import recording_of
 from edge.alarms.conditions import DRILL
 from edge.dsp.ppg.beats import band_passed, polarity
@@ -36,7 +37,7 @@ _VERDICTS: Final[Mapping[str, tuple[Callable[[Reading], bool], float, str]]] = {
     "ppg.rhythm": (lambda r: r.value == "af", 10.0, "atrial fibrillation"),
 }
 """What is marked on a trace: of which metric, when, over how many seconds back, and in which words."""
-_SHOWN: Final = ("ppg.hr", "pcg.hr", "camera.hr", "fused.hr")
+_SHOWN: Final = (*fusion.METRICS, fusion.HR)
 
 
 class Kept(Protocol):
