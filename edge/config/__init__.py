@@ -146,17 +146,7 @@ def _each_its_own(config: Config) -> None:
 def parse(text: str, *, path: str = "configuration") -> Config:
     """Check a configuration text; raises ConfigError naming ``path`` and the key."""
     where = Tables(path)
-    try:
-        table = tomllib.loads(text)
-        where.one_line(table)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except ValueError:  # Python's, of whole numbers
-        raise ConfigError(
-            f"{path}: not valid TOML: a number of more than {sys.get_int_max_str_digits()} digits"
-        ) from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
+    table = _toml(text, where, path)
     where.known(
         table,
         "",
@@ -171,17 +161,8 @@ def parse(text: str, *, path: str = "configuration") -> Config:
     bed_alarms = where.alarms(common_alarms, "alarms", fused=True)
     beds = _beds(where, where.table(table, "beds"), bed_alarms)
     sources = _sources(where, where.table(table, "sources"), beds)
-    analyzers, transforms, sinks = (
-        {
-            name: where.settings(group, name, f"{group}.{name}", keys)
-            for name, keys in where.tables(table, group).items()
-        }
-        for group in ("analyzers", "transforms", "sinks")
-    )
-    if "mqtt" in table and "mqtt" in sinks:
-        raise where.error("sinks.mqtt", "there is [mqtt] beside it, and one broker: keep one of the two")
-    if "mqtt" in table:
-        sinks = {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt")), **sinks}
+    analyzers, transforms = _group(where, table, "analyzers"), _group(where, table, "transforms")
+    sinks = _sinks(where, table)
     delivery = where.delivery(where.table(table, "delivery"))
     if "annunciator" in sinks and not delivery:
         raise where.error("sinks.annunciator", 'rings for what nobody confirms: add [delivery] with roles = ["..."]')
@@ -200,6 +181,36 @@ def parse(text: str, *, path: str = "configuration") -> Config:
         text=text,
         delivery=replace(delivery, bell="annunciator" in sinks),
     )
+
+
+def _toml(text: str, where: Tables, path: str) -> dict[str, Any]:
+    """The tables of a text, whatever they hold; raises ConfigError."""
+    try:
+        table = tomllib.loads(text)
+        where.one_line(table)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except ValueError:  # Python's, of whole numbers
+        digits = sys.get_int_max_str_digits()
+        raise ConfigError(f"{path}: not valid TOML: a number of more than {digits} digits") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not a configuration: nested too deeply") from None
+    return table
+
+
+def _group(where: Tables, table: Mapping[str, Any], group: str) -> dict[str, Mapping[str, Any]]:
+    """By kind, the settings of a group such as ``sinks``."""
+    tables = where.tables(table, group)
+    return {name: where.settings(group, name, f"{group}.{name}", keys) for name, keys in tables.items()}
+
+
+def _sinks(where: Tables, table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    sinks = _group(where, table, "sinks")
+    if "mqtt" not in table:
+        return sinks
+    if "mqtt" in sinks:
+        raise where.error("sinks.mqtt", "there is [mqtt] beside it, and one broker: keep one of the two")
+    return {"mqtt": where.settings("sinks", "mqtt", "mqtt", where.table(table, "mqtt")), **sinks}
 
 
 def _beds(where: Tables, tables: Mapping[str, Any], common: AlarmRules) -> dict[str, BedConfig]:
