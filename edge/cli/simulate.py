@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from edge.types import DEVICE_BED, Command, ConfigError, Fault, Reading, SourceE
 if TYPE_CHECKING:
     from edge.alarms.auscultation import Place
     from edge.alarms.rules import AlarmRules
-    from edge.alarms.simulate import Happening, Load
+    from edge.alarms.simulate import Comparison, Happening, Load
     from edge.config import Config
     from edge.recording import ClockMark, Recording
 
@@ -42,44 +42,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Print the comparison; several recordings count as one."""
-    from edge.alarms.simulate import pooled, simulate
-    from edge.cli._shown import ShownRecording
-    from edge.config import load, parse
-    from edge.recording import set_marks, wall_at
+    from edge.alarms.simulate import pooled
+    from edge.config import load
 
     if not 1 <= len(args.config) <= 2:
         raise ConfigError("simulate needs --config once (B against the recording's own) or twice (A, then B)")
     given = [load(path) for path in args.config]
-    parts = []
-    for path in args.recording:
-        recording = ShownRecording(Path(path))
-        if recording.headless and len(given) < 2:
-            raise ConfigError(
-                f"{recording.headless}; give --config twice: the configuration of then, and the other one"
-            )
-        try:
-            live = parse(recording.header.get("config", ""), path=f"{path} (header)")
-        except ConfigError as error:
-            if len(given) < 2:
-                raise ConfigError(f"{error}; the version that recorded it took it: give --config twice") from None
-            live = parse("")
-        own = given[0] if len(given) == 2 else live
-        beds = set(live.beds)  # readings are of these; without a configuration only they themselves tell
-        if not live.text:
-            beds |= {event.bed for event in _happenings(recording, []) if isinstance(event, Reading)}
-        places = _places(live, beds, _first_state(recording))
-        marks: list[ClockMark] = []
-        told = simulate(_happenings(recording, marks), _rules(own, beds), _rules(given[-1], beds), places=places)
-        if not told.readings:
-            raise SourceError(f"{path}: holds no readings to judge")
-        known = set_marks(marks)
-        missed, added = (
-            [replace(one, wall=wall_at(one.raised, known)) for one in found] for found in (told.missed, told.added)
-        )
-        parts.append(replace(told, missed=tuple(missed), added=tuple(added)))
-        for text in recording.said:
-            print(f"edge-vitals: {text}", file=sys.stderr)
-    whole = pooled(parts)
+    whole = pooled([_compared(path, given) for path in args.recording])
     if args.json:
         figures = {
             "a": _figures(whole.a),
@@ -91,6 +60,40 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(whole.lines()))
     return 0
+
+
+def _compared(path: str, given: Sequence[Config]) -> Comparison:
+    """Both configurations on one recording. given: B, or A and B; A is else the recording's own."""
+    from edge.alarms.simulate import simulate
+    from edge.cli._shown import ShownRecording
+    from edge.config import parse
+    from edge.recording import set_marks, wall_at
+
+    recording = ShownRecording(Path(path))
+    if recording.headless and len(given) < 2:
+        raise ConfigError(f"{recording.headless}; give --config twice: the configuration of then, and the other one")
+    try:
+        live = parse(recording.header.get("config", ""), path=f"{path} (header)")
+    except ConfigError as error:
+        if len(given) < 2:
+            raise ConfigError(f"{error}; the version that recorded it took it: give --config twice") from None
+        live = parse("")
+    own = given[0] if len(given) == 2 else live
+    beds = set(live.beds)  # readings are of these; without a configuration only they themselves tell
+    if not live.text:
+        beds |= {event.bed for event in _happenings(recording, []) if isinstance(event, Reading)}
+    places = _places(live, beds, _first_state(recording))
+    marks: list[ClockMark] = []
+    told = simulate(_happenings(recording, marks), _rules(own, beds), _rules(given[-1], beds), places=places)
+    if not told.readings:
+        raise SourceError(f"{path}: holds no readings to judge")
+    for text in recording.said:
+        print(f"edge-vitals: {text}", file=sys.stderr)
+    known = set_marks(marks)
+    missed, added = (
+        tuple(replace(one, wall=wall_at(one.raised, known)) for one in found) for found in (told.missed, told.added)
+    )
+    return replace(told, missed=missed, added=added)
 
 
 def _happenings(recording: Recording, marks: list[ClockMark]) -> Iterator[Happening]:
