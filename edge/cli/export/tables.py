@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edge.cli.export.tracks import ABOUT_SAMPLES, Session, Track, channels_of
+from edge.cli.export.tracks import Session, Track, channels_of
 from edge.plain import encode
+from edge.sources._files.exported import COLUMNS
 from edge.storage.whole_files import WholeFiles
 from edge.types import Block, ConfigError, Reading
 
@@ -20,7 +21,7 @@ Columns = dict[str, Any]
 _ROWS, _TEXT_ROWS = 20_000, 1_000  # together in memory, of a table of samples, and of one of words
 _TIME = "%.6f"  # of s: to the microsecond
 _NUMBERS = {"mono": np.dtype(np.float64), "wall": np.dtype(np.float64)}
-_SAMPLES = dict(zip(ABOUT_SAMPLES, map(np.dtype, (float, float, np.int64, np.int64)), strict=True))
+_SAMPLES = dict(zip(COLUMNS, map(np.dtype, (float, float, np.int64, np.int64)), strict=True))
 _READINGS: Mapping[str, np.dtype[Any] | None] = {
     **_NUMBERS, "time": None, "bed": None, "source": None, "metric": None, "value": None, "unit": None,
     "quality": np.dtype(np.float64), "reason": None, "model": None, "detail": None,
@@ -88,7 +89,7 @@ def _samples(session: Session, track: Track, block: Block) -> Columns:
     t = block.t0 + np.arange(len(data)) / block.rate
     about = (t, session.walls(t), np.full(len(data), block.epoch), block.seq + np.arange(len(data)))
     return {
-        **dict(zip(ABOUT_SAMPLES, about, strict=True)),
+        **dict(zip(COLUMNS, about, strict=True)),
         **{label: data[:, i] for i, label in enumerate(track.labels)},
     }
 

@@ -10,7 +10,6 @@ there on: those of ``node`` are then called ``node-V2``, a name that no source c
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,15 +21,14 @@ from numpy.typing import NDArray
 
 from edge.cli.export.grid import Gaps, Grid
 from edge.clock import SET_AFTER, iso
-from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, set_marks
+from edge.recording import ClockMark, Damage, Entry, Lost, MainState, Recording, set_marks, wall_at
+from edge.sources._files.exported import COLUMNS
 from edge.types import Alarm, Block, Command, Fault, Reading, SourceStatus
 
 STEP_S = 1.0
 _MEASURED_FROM_S = 60.0
 _SKEW_MOST = 1e-3  # a device further off than this has the wrong rate declared, and keeps it
 _LOOKED_AT = 4096  # samples at once
-ABOUT_SAMPLES = ("mono", "wall", "epoch", "seq")
-"""Columns of a table beside those of channels."""
 
 
 @dataclass(slots=True)
@@ -165,8 +163,9 @@ class Session:
 
     def wall(self, t: float) -> float:
         """Unix time that the wall clock showed at monotonic ``t``, s; before it was set, counted back from then."""
-        mark = self.clocks[max(bisect_right(self.clocks, t, key=lambda one: one.t) - 1, 0)]
-        return t + mark.wall - mark.t
+        wall = wall_at(t, self.clocks)
+        assert wall is not None  # there is always a clock, be it one that was never set
+        return wall
 
     def time(self, t: float) -> str | None:
         """The same as ISO 8601 UTC; None by a clock that was never set."""
@@ -282,7 +281,7 @@ def _told_apart(labels: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     for label in labels:
         names = chain([label], (f"{label}_{number}" for number in count(2)))
-        found.append(next(name for name in names if name not in (*ABOUT_SAMPLES, *found)))
+        found.append(next(name for name in names if name not in (*COLUMNS, *found)))
     return tuple(found)
 
 
