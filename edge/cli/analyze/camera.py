@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge.analyzers import camera_pulse
-from edge.cli.analyze.one_file import tell, through
+from edge.cli.analyze.one_file import left_out, main_reason, tell, through
 from edge.clock import ManualClock
 from edge.dsp.face.columns import COLUMNS
 from edge.lane import Lane
@@ -108,14 +108,9 @@ def _rate(rates: list[Reading]) -> list[str]:
     """The rate, and how often each reason for none was given, warming up too."""
     known = [r.value for r in rates if isinstance(r.value, float)]
     reasons = Counter(r.reason for r in rates if r.value is None)
-    later = Counter({reason: n for reason, n in reasons.items() if reason != "warming_up"}) or reasons
     if known:
         low, middle, high = np.percentile(known, (0, 50, 100))
         lines = [f"Heart rate: {middle:.0f} bpm ({low:.0f} to {high:.0f}; {len(known)} of {len(rates)} readings)."]
     else:
-        reason = later.most_common(1)[0][0] if later else "too_short"
-        lines = [f"Heart rate: cannot tell: {WHY.get(reason, reason)} ({reason})."]
-    if reasons:
-        words = "; ".join(f"{n} because {WHY.get(reason, reason)} ({reason})" for reason, n in reasons.most_common())
-        lines.append(f"Readings left out: {words}.")
-    return lines
+        lines = [f"Heart rate: cannot tell: {main_reason(reasons, WHY)}."]
+    return lines + left_out("Readings", reasons, WHY)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.analyzers import murmur
-from edge.cli.analyze.one_file import OneFile, tell, through
+from edge.cli.analyze.one_file import OneFile, left_out, tell, through
 from edge.dsp.pcg.decision import Calibration, Verdict
 from edge.dsp.pcg.frontend import WINDOW_S
 from edge.dsp.pcg.listening import MAX_RATE_HZ, MIN_RATE_HZ
@@ -98,10 +98,7 @@ def in_words(verdict: Verdict, readings: Sequence[Reading], model: Model, rate_h
     lines.append(f"Quality: {verdict.quality:.2f} of 1.")
     refused = Counter(r.reason for r in readings if r.metric == "pcg.murmur" and r.value is None)
     refused.pop("warming_up", None)
-    if refused:
-        words = "; ".join(f"{n} because {why.get(reason, reason)} ({reason})" for reason, n in refused.most_common())
-        lines.append(f"Windows left out: {words}.")
-    return [*lines, _LIMITS, f"Model: {model.identity}"]
+    return [*lines, *left_out("Windows", refused, why), _LIMITS, f"Model: {model.identity}"]
 
 
 def _low_quality(rate_hz: float) -> str:

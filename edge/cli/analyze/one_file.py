@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +94,19 @@ def through(lane: Lane, blocks: Iterable[Block], end_s: Callable[[], float] = la
     if faults := lane.take_faults():
         raise faults[0].error
     return readings
+
+
+def left_out(what: str, reasons: Counter[str], why: Mapping[str, str]) -> list[str]:
+    """The line that says how many of ``what`` have no value, and why; none where all have one."""
+    words = "; ".join(f"{n} because {why.get(reason, reason)} ({reason})" for reason, n in reasons.most_common())
+    return [f"{what} left out: {words}."] if words else []
+
+
+def main_reason(reasons: Counter[str], why: Mapping[str, str]) -> str:
+    """Why most have no value, in words; warming up only where it was nothing else."""
+    later = Counter({reason: n for reason, n in reasons.items() if reason != "warming_up"}) or reasons
+    reason = later.most_common(1)[0][0] if later else "too_short"
+    return f"{why.get(reason, reason)} ({reason})"
 
 
 def as_text(file: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge.analyzers import pulse, rhythm
 from edge.cli._file_notes import PPG_RATES_HZ, of_rates
-from edge.cli.analyze.one_file import played, tell, through
+from edge.cli.analyze.one_file import left_out, main_reason, played, tell, through
 from edge.dsp.ppg.movement import MOVING
 from edge.inference import Model
 from edge.lane import Lane
@@ -125,7 +125,7 @@ def _rate(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     mine = [r for r in readings if r.metric == "ppg.hr"]
     rates = [float(r.value) for r in mine if isinstance(r.value, float)]
     if not rates:
-        return [f"Heart rate: cannot tell: {_why(mine, why)}."]
+        return [f"Heart rate: cannot tell: {main_reason(_unknown(mine), why)}."]
     low, middle, high = np.quantile(rates, [0.05, 0.5, 0.95])
     lines = [f"Heart rate: {middle:.0f} bpm ({low:.0f} to {high:.0f}; {len(rates)} of {len(mine)} readings)."]
     slow = [float(r.detail["brady_bpm"]) for r in mine if r.value is not None and "brady_bpm" in r.detail]
@@ -143,7 +143,7 @@ def _rhythm(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
     mine = [r for r in readings if r.metric == "ppg.rhythm"]
     said = Counter(str(r.value) for r in mine if r.value is not None)
     if not said:
-        return [f"Rhythm: cannot tell: {_why(mine, why)}."]
+        return [f"Rhythm: cannot tell: {main_reason(_unknown(mine), why)}."]
     total = sum(said.values())
     word, n = said.most_common(1)[0]
     lines = [f"Rhythm: {NAMES[word]} in {n} of {total} windows of 10 s."]
@@ -152,11 +152,13 @@ def _rhythm(readings: Sequence[Reading], why: Mapping[str, str]) -> list[str]:
         lines.append(f"Also: {', '.join(others)}.")
     p = [float(r.detail["p_AF"]) for r in mine if r.value is not None]
     lines.append(f"Probability of atrial fibrillation: {np.median(p):.2f} in the middle window, {max(p):.2f} at most.")
-    left = Counter(r.reason for r in mine if r.value is None and r.reason != "warming_up")
-    if left:
-        words = "; ".join(f"{n} because {why.get(reason, reason)} ({reason})" for reason, n in left.most_common())
-        lines.append(f"Windows left out: {words}.")
-    return lines
+    left = _unknown(mine)
+    left.pop("warming_up", None)
+    return lines + left_out("Windows", left, why)
+
+
+def _unknown(readings: Sequence[Reading]) -> Counter[str]:
+    return Counter(r.reason for r in readings if r.value is None)
 
 
 def _quality(readings: Sequence[Reading]) -> str:
@@ -164,10 +166,3 @@ def _quality(readings: Sequence[Reading]) -> str:
     perfusion = [float(r.value) for r in readings if r.metric == "ppg.perfusion" and isinstance(r.value, float)]
     text = f"Quality: {np.median(found):.2f} of 1." if found else "Quality: not known."
     return text + (f" Perfusion index: {np.median(perfusion):.2f} %." if perfusion else "")
-
-
-def _why(mine: Sequence[Reading], why: Mapping[str, str]) -> str:
-    reasons = Counter(r.reason for r in mine if r.value is None)
-    late = Counter({k: v for k, v in reasons.items() if k != "warming_up"}) or reasons
-    reason = late.most_common(1)[0][0] if late else "too_short"
-    return f"{why.get(reason, reason)} ({reason})"
