@@ -213,28 +213,24 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _stream(step: str, name: str, stream: _Stream) -> Iterator[Finding]:
     """What is wrong with the samples of a stream, or that nothing is."""
-    found = False
+    measured = stream.measured_hz()
+    faults = list(_stream_faults(step, name, stream, measured))
+    if not faults and stream.low == stream.high and stream.samples > stream.rate:
+        faults.append(fault(step, "signal_flat", f"{name} is always {stream.low:g}"))
+    yield from faults or [fine(step, f"{name}: {measured or stream.rate:.1f} samples a second")]
+
+
+def _stream_faults(step: str, name: str, stream: _Stream, measured: float | None) -> Iterator[Finding]:
     total = stream.samples + stream.lost
     if stream.lost > 0.002 * total:
-        found = True
         yield fault(step, "samples_lost", f"{name}: {stream.lost} of {total}")
-    measured = stream.measured_hz()
     if stream.found_rate != stream.rate:  # the source knows better, by the device's own count and clock
-        found = True
         told = f"{name}: {stream.found_rate:g} samples a second by the device's clock, declared {stream.rate:g}"
         yield fault(step, "rate_wrong", told)
     elif measured is not None and abs(measured / stream.rate - 1.0) > RATE_TOLERANCE:
-        found = True
         yield fault(step, "rate_wrong", f"{name}: {measured:.1f} samples a second, declared {stream.rate:g}")
     for text in of_rates({name.partition("/")[2]: stream.rate}):
-        found = True
         yield fault(step, "rate_low", text)
     for word in ("sensor_off", "saturated"):
         if stream.flagged.get(word, 0) > 0.5 * stream.samples:
-            found = True
             yield fault(step, word, name)
-    if stream.low == stream.high and stream.samples > stream.rate and not found:
-        found = True
-        yield fault(step, "signal_flat", f"{name} is always {stream.low:g}")
-    if not found:
-        yield fine(step, f"{name}: {measured or stream.rate:.1f} samples a second")
