@@ -136,11 +136,12 @@ class Bed:
         return [self.alarm(line, change, command, delivery)]
 
     def tell_unseen(self, what: str, t: float, command: Command | None = None) -> list[Alarm]:
-        """An event for every line that sounds: its silence has changed, its presence has not. By the clock (no command)
-        what sounded after ``t`` was told so already; a command may have waited while more was told."""
+        """An event for every line that sounds, since its silence has changed at ``t`` and its presence has not. Without a
+        command that is the end of a silence, which a line that sounded later needs not be told of; a command may come
+        behind what sounded while it was on its way, and is told of by every line."""
         found: list[Alarm] = []
         for line in self.lines.values():
-            if line.silent_since(math.inf if command else t):
+            if line.has_not_sounded_since(math.inf if command else t):
                 found += self.tell(line, line.note(what, t), command)
         return found
 

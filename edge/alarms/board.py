@@ -287,6 +287,6 @@ def _ends(bed: Bed, now: float) -> list[Alarm]:
     for line in bed.lines.values():
         if line.shelved_until is not None and now >= line.shelved_until:
             end, line.shelved_until = line.shelved_until, None
-            if line.silent_since(end):
+            if line.has_not_sounded_since(end):
                 found += bed.tell(line, line.note("unshelved", end))
     return found

@@ -26,17 +26,14 @@ CHANGES: Final = (
     *("paused", "resumed", "shelved", "unshelved", "unconfirmed", "received", "standing"),
 )
 """All that ``evidence.change`` may say, part of the public contract: transitions, then notes that change no presence;
-standing is no transition, but what a late listener is told."""
+standing is no transition, but what a late listener is told. person: over since another one lies there."""
 DOUBT_S: Final = 60.0
 """After a restart, states nobody has confirmed for so long are taken as gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One transition. presence: what holds from now on.
-
-    what: one of ``CHANGES``; person: another one lies there.
-    """
+    """One transition. what: one of ``CHANGES``; presence: what holds from ``t``, s, on."""
 
     what: str
     t: float
@@ -87,7 +84,7 @@ class Lifecycle:
         rule = self.rule
         return self.severe or (rule.severe_limit is not None and self.priority == rule.severe_priority != rule.priority)
 
-    def silent_since(self, t: float) -> bool:
+    def has_not_sounded_since(self, t: float) -> bool:
         """Whether it is shown, unacknowledged, and has not sounded after ``t``: the end of a silence then sounds it."""
         return self.presence in ("on", "latched") and self._sounded <= t
 

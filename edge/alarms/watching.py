@@ -91,7 +91,8 @@ def heard(bed: Bed, reading: Reading) -> list[Alarm]:
 
 
 def alone(bed: Bed, reading: Reading) -> list[Alarm]:
-    """Of two rates that differed one is away: nothing differs any more. Before that alarm has come a hole says nothing."""
+    """Where only one rate is left, nothing differs any more: a ``hr_disagree`` that stands begins to end. Before it stands
+    a rate that is missing for a moment must not begin its on-delay anew."""
     if reading.metric != "fused.hr" or len(reading.detail.get("lanes", ())) > 1:
         return []
     line = bed.lines.get(f"{bed.name}/hr_disagree")
