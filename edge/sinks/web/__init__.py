@@ -19,9 +19,10 @@ from edge.names import NO_HOST, is_host
 from edge.ranges import Count, Port, Text
 from edge.sinks._command_fields import LONGEST_BYTES
 from edge.sinks._listener import listen
+from edge.sinks.evidence import Evidence
 from edge.sinks.web.access import Access, is_loopback, load_tokens
 from edge.sinks.web.impatient import ImpatientLoop, impatient_protocol
-from edge.sinks.web.past import Kept, Past
+from edge.sinks.web.past import Past
 from edge.sinks.web.picture import Picture, Watching
 from edge.sinks.web.sessions import SessionFile
 from edge.sinks.web.traces import Traces, channels_read
@@ -45,7 +46,7 @@ def build(
     standing: Sequence[Alarm] = (),
     layout: Mapping[str, Any] | None = None,
     watching: Watching | None = None,
-    history: Kept | None = None,
+    history: Evidence | None = None,
     state_dir: Path | None = None,
     header: Callable[[], Mapping[str, Any]] = dict,
     host: str = "127.0.0.1",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from edge.dsp.ppg.pulse_rate import RATE_SPAN_S, WINDOW_S
 from edge.dsp.resample import to_grid
 from edge.dsp.rest.look import look
 from edge.recording import Entry, Recording
+from edge.sinks.evidence import Evidence
 from edge.sinks.web.receipt import receipt
 from edge.sinks.web.traces import Traces, channels_read, read_channel
 from edge.types import Alarm, Block, Reading, SourceError
@@ -40,20 +41,10 @@ _VERDICTS: Final[Mapping[str, tuple[Callable[[Reading], bool], float, str]]] = {
 _SHOWN: Final = (*fusion.METRICS, fusion.HR)
 
 
-class Kept(Protocol):
-    """Where alarms of the past are: see ``edge.sinks.history`` and ``edge.sinks.evidence``."""
-
-    @property
-    def history(self) -> Any: ...
-
-    @property
-    def root(self) -> Path: ...
-
-
 class Past:
     """See the module."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Evidence) -> None:
         self._kept = kept
 
     def listing(self, asked: Mapping[str, Any]) -> dict[str, Any]:
