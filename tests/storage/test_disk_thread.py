@@ -56,6 +56,17 @@ def test_one_that_hangs_is_waited_for_once_and_works_on_when_it_is_back(program)
     assert (slow.result(60.0), behind.result(60.0)) == ("done", "behind it")
 
 
+def test_all_is_done_when_the_disk_has_come_so_far_and_is_not_after_the_end(program):
+    slow = program.disk.ask(program.slow)
+    assert program.begun.wait(60.0)
+    assert not program.disk.has_done_all(0.0)
+    program.over.set()
+    assert program.disk.has_done_all(60.0)
+    assert slow.done()
+    program.disk.end(60.0)
+    assert not program.disk.has_done_all(60.0)
+
+
 def test_work_that_has_taken_long_is_not_waited_for_at_all(program):
     slow = program.disk.ask(program.slow)
     assert program.begun.wait(60.0)
