@@ -16,24 +16,23 @@ _AGAIN_S = 0.5
 
 
 class Listeners:
-    """Belongs to one connection after another; rows are those of the outbox."""
+    """Belongs to one connection after another; rows are those of the outbox.
+
+    doubted: whether some may not be back yet. It ends in ``given_up`` and nowhere else: between what is looked for and
+    what is sent nothing may change.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._until = -math.inf
         self._heard: set[str] = set()
         self._first: dict[str, tuple[int, float]] = {}  # by bed the row that goes alone, and when it goes again, s
+        self.begin(returned=False)
 
     def begin(self, *, returned: bool) -> None:
         """A new connection; returned: subscribers may still be coming back."""
-        self._until = self._clock.now() + LISTENERS_BACK_S if returned else -math.inf
+        self._until, self.doubted = self._clock.now() + LISTENERS_BACK_S, returned
         self._heard.clear()
         self._first.clear()
-
-    @property
-    def doubted(self) -> bool:
-        """Whether some may not be back yet."""
-        return self._clock.now() < self._until
 
     def lacks(self, bed: str) -> bool:
         """Whether nobody may be there for the bed's events, so that only one of them may be on its way."""
@@ -71,9 +70,10 @@ class Listeners:
 
     def given_up(self) -> int | None:
         """The first row behind which others waited for so long that nobody is believed to come; once."""
-        if not self._first or self.doubted:
+        if self._clock.now() < self._until:
             return None
-        first = min(row for row, _ in self._first.values())
+        self.doubted = False
+        first = min((row for row, _ in self._first.values()), default=None)
         self._first.clear()
         return first
 

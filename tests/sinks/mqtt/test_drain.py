@@ -235,6 +235,21 @@ def test_who_comes_back_hears_all_of_a_bed_in_order_and_what_others_have_is_not_
     assert len(one.box) == 0
 
 
+def test_a_row_behind_its_beds_first_follows_although_the_wait_ended_while_others_were_sent(link):
+    one = link(returned=True)
+    one.clock.advance(LISTENERS_BACK_S - 0.01)
+    one.raised(2, "bed1")
+    one.raised(1, "bed2")
+    due = one.drain.due()
+    one.clock.advance(0.02)
+    for row in due:
+        one.flight.sent(row.row, row.row, row.alarm.bed)
+        one.flight.answered(row.row, Answer())
+    one.box.remove(one.flight.settle().rows)
+    one.run(1.0)
+    assert ([row.alarm.seq for row in due], one.sent, len(one.box)) == ([1, 3], [2], 0)
+
+
 def test_a_long_backlog_of_a_bed_that_waits_is_read_past_once(link):
     one = link(late_per_s=20.0)
     one.absent = {"bed1"}

@@ -70,6 +70,13 @@ def test_after_half_a_minute_nobody_is_waited_for_any_more(clock, listeners):
     assert (listeners.waits("bed1"), listeners.lacks("bed2"), listeners.due()) == (False, False, [])
 
 
+def test_the_doubt_ends_only_when_it_is_asked_for_so_that_what_was_passed_over_for_it_is_gone_back_to(clock, listeners):
+    clock.advance(LISTENERS_BACK_S)
+    listeners.sent("bed1", 1)
+    assert (listeners.doubted, listeners.lacks("bed1"), listeners.waits("bed1")) == (True, True, True)
+    assert (listeners.given_up(), listeners.doubted, listeners.waits("bed1")) == (1, False, False)
+
+
 def test_a_new_connection_waits_anew(listeners):
     listeners.sent("bed1", 1)
     listeners.heard("bed1")
