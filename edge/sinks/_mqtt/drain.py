@@ -33,7 +33,7 @@ class Drain:
         self._outbox, self._flight, self._clock, self._boot = outbox, flight, clock, boot
         self._per_s, self._most = late_per_s, max(1.0, late_per_s * _BURST_S)
         self._allowed, self._at = self._most, clock.now()
-        self._behind = False
+        self._behind = self._repeated = False
         self._unread_from: int | None = None  # rows behind this one may lie on a disk that gave nothing
 
     def due(self) -> list[Row]:
@@ -44,10 +44,14 @@ class Drain:
         room = min(_BATCH, self._flight.room_for_rows())
         if not room:
             return []
+        found = list(islice(self._again(), room // 2 if self._repeated else -(-room // 2)))
+        self._repeated = bool(found)
+        room -= len(found)
+        if not room:
+            return found
         if self._behind:  # at least one is looked at: it may have happened just now, or there may be none
             room = min(room, max(1, math.floor(self._allowed + _EPS)))
         self._behind = False
-        found: list[Row] = []
         for row in islice(self._next(room), room):
             self._behind = late = self.is_late(row)
             if late and self._allowed < 1.0 - _EPS:
@@ -56,11 +60,15 @@ class Drain:
             found.append(row)
         return found
 
-    def _next(self, room: int) -> Iterator[Row]:
-        """Those to be sent next, a bed's in order; none that is on its way."""
-        flying, listeners = self._flight.rows(), self._flight.listeners
-        for first in listeners.due():
+    def _again(self) -> Iterator[Row]:
+        """Those that nobody had. They flood nobody, so no rate holds them; and get half of the room, or each other time what
+        is too little to be parted, so that they hold nobody's."""
+        for first in self._flight.listeners.due():
             yield from (row for row in self._outbox.waiting(first - 1, 1) if row.row == first)
+
+    def _next(self, room: int) -> Iterator[Row]:
+        """Those to be sent next for the first time, a bed's in order; none that is on its way."""
+        flying, listeners = self._flight.rows(), self._flight.listeners
         after, alone, passing = None, set[str](), True
         page = _BATCH if listeners.doubted else room
         while rows := self._look(after, page):

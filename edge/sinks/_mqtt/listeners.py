@@ -64,9 +64,9 @@ class Listeners:
         return first
 
     def due(self) -> list[int]:
-        """First rows that are to go again now."""
+        """First rows that are to go again now, that first which has waited longest."""
         now = self._clock.now()
-        return sorted(row for row, at in self._first.values() if at <= now)
+        return [row for at, row in sorted((at, row) for row, at in self._first.values()) if at <= now]
 
     def given_up(self) -> int | None:
         """The first row behind which others waited for so long that nobody is believed to come; once."""

@@ -219,6 +219,33 @@ def test_a_bed_to_which_nobody_listens_holds_no_other_back(link):
     assert len(one.box) == 0
 
 
+def test_what_goes_again_to_nobody_takes_no_part_of_the_rate(link):
+    one = link(late_per_s=1.0)
+    one.absent = {"_device", "bed1", "bed2"}
+    for bed in (*one.absent, "bed3", "bed3"):
+        one.raised(1, bed)
+    one.clock.advance(60.0)
+    one.flight.begin(window=1000, returned=True)
+    one.raised(1, "bed3")
+    one.run(6.0)
+    assert one.sent == [4, 5, 6]
+
+
+def test_what_goes_again_to_nobody_gets_each_other_place_of_a_slow_network(link):
+    one = link(window=1, returned=True)
+    for bed in ("bed1", "bed2", "bed3", "bed3", "bed3"):
+        one.raised(1, bed)
+    gone = []
+    while len(gone) < 8:
+        for row in one.drain.due():
+            gone.append(row.alarm.seq)
+            one.flight.sent(row.row, row.row, row.alarm.bed)
+            one.clock.advance(0.6)
+            one.flight.answered(row.row, Answer(nobody=row.alarm.bed != "bed3"))
+        one.box.remove(one.flight.settle().rows)
+    assert gone == [1, 2, 1, 3, 2, 4, 1, 5]
+
+
 def test_who_comes_back_hears_all_of_a_bed_in_order_and_what_others_have_is_not_sent_again(link):
     one = link(returned=True)
     one.absent = {"bed1", "bed2"}
