@@ -81,6 +81,7 @@ class Drain:
                 passing = False  # whoever sends the row says so
                 if listeners.lacks(bed):
                     alone.add(bed)
+                flying.add(row.row)  # a disk that gives something again is read from further before
                 yield row
 
     def _look(self, after: int | None, page: int) -> list[Row]:

@@ -192,6 +192,16 @@ def test_what_a_disk_could_not_give_for_a_while_follows_and_what_is_on_its_way_i
     assert (one.sent, len(one.box)) == ([1, 2, 3, 4], 0)
 
 
+def test_a_disk_that_gives_something_again_within_one_look_has_nothing_sent_twice(link, monkeypatch):
+    one = link()
+    one.raised(2)
+    monkeypatch.setattr(one.box._store, "commit", lambda *what: None)
+    one.raised(1)
+    read, answers = one.box._store.read, iter([None])
+    monkeypatch.setattr(one.box._store, "read", lambda after, limit: next(answers, read(after, limit)))
+    assert [row.alarm.seq for row in one.drain.due()] == [3, 1, 2]
+
+
 def test_behind_a_disk_that_gives_nothing_nothing_is_passed_over_twice(link, monkeypatch):
     one = link()
     one.raised(2)
