@@ -159,6 +159,22 @@ def test_a_host_that_is_busy_for_a_while_takes_no_clock_for_none(source, line, c
     assert not any("is none" in one for one in warnings(caplog))
 
 
+@pytest.mark.parametrize("times_as_fast", [1.5, 2.5, 4.0, 10.0])
+def test_a_line_that_brings_what_it_held_up_faster_than_it_was_taken_takes_no_clock_for_none(
+    source, line, clock, caplog, times_as_fast
+):
+    """As a network does that has more to bring than it can at once."""
+    source.open()
+    line.send(encode(HELLO, 0))
+    began = clock.now()
+    for k in range(400):
+        clock.move_to(began + max(k / 10, 18.0 + (k / 10 - 10.0) / times_as_fast if k >= 100 else 0.0))
+        line.send(encode(ppg(10 * k), k + 1))
+        read_until(source, 2 + k)
+        assert source.clock_wrong == ""
+    assert not any("is none" in one for one in warnings(caplog))
+
+
 @pytest.mark.parametrize("declared_hz", [20.0, 500.0])
 def test_a_rate_too_far_off_to_be_believed_is_said_once(source, line, clock, caplog, declared_hz):
     source.open()

@@ -33,11 +33,12 @@ _WRAP: Final = 1 << 32
 
 
 class _DeviceClock:
-    """Whether a device's times are those of a clock: two spans in a row say so, since in one frames may be held up, and
-    in the next they come together."""
+    """Whether a device's times are those of a clock: two spans in a row say so, since in one frames may be held up. What
+    was held up may come as fast as it likes."""
 
     def __init__(self) -> None:
         self._begin: tuple[int, float] | None = None
+        self._held_s = 0.0
         self._before = 1.0
         self.pace = 1.0  # seconds of the device's in one of the host's, where it is none; else 1
 
@@ -50,7 +51,9 @@ class _DeviceClock:
             return False
         gone_s = ((device_us - self._begin[0] + _WRAP // 2) % _WRAP - _WRAP // 2) / 1e6
         self._begin = device_us, host_s
-        before, self._before = self._before, gone_s / span_s
+        caught_up_s = min(self._held_s, gone_s - span_s)
+        self._held_s -= caught_up_s
+        before, self._before = self._before, (gone_s - max(0.0, caught_up_s)) / span_s
         slow = max(before, self._before) < 1.0 / _CLOCK_MOST
         fast = min(before, self._before) > _CLOCK_MOST
         if not (slow or fast):
