@@ -35,7 +35,8 @@ def password_in(path: str, key: str) -> str:
 def holds_password(address: str) -> bool:
     """Whether a password is written out in an address, or a text with one."""
     named = (secret for _, secret in _NAMED.findall(address))
-    return ":" in _who(address).replace(f":{PLACE}", "") or any(not secret.startswith(PLACE) for secret in named)
+    written_out = any(not secret.lstrip("\"'").startswith(PLACE) for secret in named)
+    return written_out or ":" in _who(address).replace(f":{PLACE}", "")
 
 
 def takes_password(address: str) -> bool:
@@ -44,10 +45,12 @@ def takes_password(address: str) -> bool:
 
 
 def with_password(address: str, password: str) -> str:
-    """An address that has a place for a password, with it."""
-    quoted = quote(password, safe="")
+    """An address that has a place for a password, with it as it must be written there: in what else a pipeline sets,
+    ``user-pw={password}``, every sign behind a backslash."""
+    quoted, escaped = quote(password, safe=""), re.sub(r"(\W)", r"\\\1", password)
     if PLACE in address:
-        return address.replace(PLACE, quoted)
+        parts = re.split(r"(\s+)", address)
+        return "".join(part.replace(PLACE, quoted if "://" in part else escaped) for part in parts)
     who = _who(address)
     return address.replace(f"{who}@", f"{who}:{quoted}@", 1)
 

@@ -46,6 +46,8 @@ def test_a_file_without_one_is_refused_by_its_key(tmp_path, holds, why):
         ("rtsp://10.0.0.7:554/user=nurse_Password={password}_channel=1_stream=0.sdp", True, False),
         ("rtsp://10.0.0.7/live?bypass=1&passive=yes&pwd=", False, False),
         ("souphttpsrc location=http://10.0.0.7/ user-id=nurse user-pw=hunter2 ! appsink", False, True),
+        ("souphttpsrc location=http://10.0.0.7/ user-id=nurse user-pw={password} ! appsink", True, False),
+        ('souphttpsrc location=http://10.0.0.7/ user-id=nurse user-pw="{password}" ! appsink', True, False),
         ("rtsp://[", False, False),
         ("face.avi", False, False),
     ],
@@ -58,6 +60,12 @@ def test_a_password_goes_into_the_address_as_it_must_be_written_there():
     assert with_password("rtsp://nurse@h:554/live?a=1", "p@s/s:?") == "rtsp://nurse:p%40s%2Fs%3A%3F@h:554/live?a=1"
     assert with_password("http://h/v?u=n&pwd={password}&r=1", "p&s") == "http://h/v?u=n&pwd=p%26s&r=1"
     assert with_password("rtsp://n:{password}@h/1", "p@s") == "rtsp://n:p%40s@h/1"
+
+
+def test_a_pipeline_takes_a_password_of_its_own_and_in_an_address_each_as_it_must_be_written():
+    pipeline = "souphttpsrc location=http://h/v?pwd={password} user-id=n user-pw={password} ! appsink"
+    written = r"souphttpsrc location=http://h/v?pwd=p%40s%20%5Cs user-id=n user-pw=p\@s\ \\s ! appsink"
+    assert with_password(pipeline, r"p@s \s") == written
 
 
 @pytest.mark.parametrize(
