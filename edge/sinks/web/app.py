@@ -22,7 +22,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -88,6 +88,7 @@ class Page:
 
         routes = [
             Route("/", self._index, methods=["GET"]),
+            Route("/login", self._elsewhere, methods=["GET"]),
             Route("/login", self._login, methods=["POST"]),
             Route("/logout", self._logout, methods=["POST"]),
             Route("/session", self._session, methods=["GET"]),
@@ -106,6 +107,10 @@ class Page:
     def _view(self, request: Request, name: str) -> Response:
         """A page, or in its place, at the same address, the one that asks who wants to see it."""
         return self._file(name if self._person(request) else "login.html")
+
+    async def _elsewhere(self, request: Request) -> Response:
+        """Browsers remember an address at which the log-in once stood."""
+        return RedirectResponse(f"/?{request.url.query}".rstrip("?"), status_code=303)
 
     async def _static(self, request: Request) -> Response:
         return self._file(request.path_params["name"])

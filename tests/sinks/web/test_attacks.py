@@ -107,6 +107,12 @@ def test_without_a_session_there_is_a_log_in_and_nothing_else(guarded):
     assert refused(guarded) == 403
 
 
+@pytest.mark.parametrize("asked", ["", "?bed=X", "?next=//elsewhere.example"])
+def test_where_the_log_in_once_stood_leads_to_the_page_and_nowhere_else(guarded, asked):
+    status, headers, _ = guarded.request("GET", f"/login{asked}")
+    assert (status, headers["location"]) == (303, f"/{asked}")
+
+
 @pytest.mark.parametrize(
     "cookie", ["edge_vitals_session=", f"edge_vitals_session={LOOK}", "edge_vitals_session=" + "A" * 43]
 )
