@@ -31,7 +31,7 @@ class Link:
         self.drain = Drain(self.box, self.flight, self.clock, boot="b", late_per_s=late_per_s)
         self.sent, self.seq = [], 0
         self.absent = set()
-        self.turns = self.read = 0
+        self.turns = self.looks = self.read = 0
         self.box.look = self._look
 
     def raised(self, count, bed="bed1"):
@@ -40,6 +40,7 @@ class Link:
 
     def _look(self, after, most):
         found = Outbox.look(self.box, after, most)
+        self.looks += 1
         self.read += len(found.rows)
         return found
 
@@ -256,6 +257,30 @@ def test_what_goes_again_to_nobody_gets_each_other_place_of_a_slow_network(link)
     assert gone == [1, 2, 1, 3, 2, 4, 1, 5]
 
 
+def test_what_goes_again_to_nobody_gets_half_of_the_room(link):
+    one = link(window=4, returned=True)
+    one.absent = {f"bed{n}" for n in range(1, 5)}
+    for n in range(1, 5):
+        one.raised(1, f"bed{n}")
+    assert len(one.turn()) == 4
+    one.raised(1, "bed5")
+    one.clock.advance(0.6)
+    assert one.turn() == [(1, False), (2, False), (5, False)]
+
+
+def test_in_place_of_a_first_row_that_is_gone_no_other_is_sent(link):
+    one = link(returned=True)
+    one.absent = {"bed1"}
+    one.raised(1, "bed1")
+    one.turn()
+    one.raised(1, "bed2")
+    (row,) = one.drain.due()
+    one.flight.sent(row.row, row.row, "bed2")
+    one.box.remove([row.row - 1])
+    one.clock.advance(0.6)
+    assert one.drain.due() == []
+
+
 def test_who_comes_back_hears_all_of_a_bed_in_order_and_what_others_have_is_not_sent_again(link):
     one = link(returned=True)
     one.absent = {"bed1", "bed2"}
@@ -287,16 +312,37 @@ def test_a_row_behind_its_beds_first_follows_although_the_wait_ended_while_other
     assert ([row.alarm.seq for row in due], one.sent, len(one.box)) == ([1, 3], [2], 0)
 
 
-def test_a_long_backlog_of_a_bed_that_waits_is_read_past_once(link):
+def test_a_long_backlog_of_a_bed_that_waits_is_read_past_twice_at_most(link):
     one = link(late_per_s=20.0)
     one.absent = {"bed1"}
     one.raised(2000)
     one.clock.advance(60.0)
     one.flight.begin(window=1000, returned=True)
+    one.run(3.0)
     one.raised(1, "bed2")
-    one.run(5.0)
+    one.run(2.0)
     assert one.sent == [2001]
-    assert one.read <= 2001 + 100 + one.turns, "and the first of it again and again"
+    assert one.read <= 2 * 2001 + 100 + one.turns, "and the first of it again and again"
+    assert one.looks <= 2 * 2001 // 100 + 3 * one.turns
+
+
+def test_a_beds_first_row_that_is_refused_goes_again_with_those_behind_it(link):
+    one = link(returned=True)
+    one.raised(3)
+    (first,) = one.drain.due()
+    one.flight.sent(first.row, first.row, "bed1")
+    one.flight.answered(first.row, Answer("quota exceeded"))
+    assert one.flight.settle().rows == []
+    one.run(2.0)
+    assert (one.sent, len(one.box)) == ([1, 2, 3], 0)
+
+
+def test_what_was_looked_for_and_not_sent_is_found_again(link):
+    one = link(returned=True)
+    for bed in ("bed1", "bed1", "bed2"):
+        one.raised(1, bed)
+    for _ in range(2):
+        assert [row.alarm.seq for row in one.drain.due()] == [1, 3]
 
 
 @settings(deadline=None)
