@@ -40,13 +40,12 @@ class Cells:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """names: of the columns, none where nothing is named; width: how many columns; above: lines before the first of
-    numbers, whose number in the file is first_line."""
+    numbers."""
 
     cells: Cells
     names: list[str]
     width: int
     above: int
-    first_line: int
 
 
 def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
@@ -71,10 +70,9 @@ def layout_of(path: Path, rows: Sequence[tuple[int, str]]) -> Layout:
             names, above = [_with_unit(*pair) for pair in zip(names, units, strict=True)], 2
     if len(rows) == above:
         raise SourceError(f"{path}: has a header and no rows")
-    first_line, first_row = rows[above]
-    if names and _is_worded(cells(first_row)):
+    if names and _is_worded(cells(rows[above][1])):
         raise SourceError(f"{path}: text, but no table of numbers")
-    return Layout(cells, names, len(head), begin + above, first_line)
+    return Layout(cells, names, len(head), begin + above)
 
 
 def is_absent(cell: str) -> bool:

@@ -31,6 +31,7 @@ from edge.sources._files.times import (
 )
 from edge.sources._files.track import (
     Floats,
+    Lines,
     Places,
     Track,
     by_stream,
@@ -61,19 +62,19 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
             lambda chosen: partial(exported.rows, chosen),
         )  # fmt: skip
         return _tracks(found, list(range(len(exported.names))), kind, channel)
-    names, table, first_line = _csv_table(path)
+    names, table, lines = _csv_table(path)
     stated = None if names else _e4_rate(table)
     if stated is not None:
-        table = table[2:]
+        table, lines = table[2:], lines[2:]
     counter = counter_column(names, table)
     time = None if stated is not None else time_column(names, table, counter)
     if time is None:
         rate, index, times = checked_rate(str(path), stated, rate_hz), None, None
         if counter is not None:
-            index = counted(path, table[:, counter], first_line)
+            index = counted(path, table[:, counter], lines)
     else:
         unit_s = time_unit_s(names[time] if names else "", table[:, time])
-        rate, index, times = grid(path, table[:, time] * unit_s, first_line)
+        rate, index, times = grid(path, table[:, time] * unit_s, lines)
         rate = checked_rate(str(path), rate, rate_hz)
     beside = range(len(COLUMNS)) if tuple(names[: len(COLUMNS)]) == COLUMNS else (time, counter)
     columns = [i for i in range(table.shape[1]) if i not in beside]
@@ -156,26 +157,27 @@ def _e4_rate(table: Floats) -> float | None:
     return float(table[1, 0]) if is_one else None
 
 
-def _csv_table(path: Path) -> tuple[list[str], Floats, int]:
-    """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, first line."""
+def _csv_table(path: Path) -> tuple[list[str], Floats, Lines]:
+    """Column names (empty without a header), numbers ``(n, columns)`` with NaN where a cell is empty, and their lines."""
     text = _text(path)
     layout = layout_of(path, list(islice(_rows_of(text), LOOKED_AT)))
-    values = _numbers(path, text, layout)
+    values, lines = _numbers(path, text, layout)
     names = layout.names
     if names:
         kept = [
             j for j in range(layout.width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or len(names) == 1
         ]
         names, values = [names[j] for j in kept], values[:, kept]
-    return names, values, layout.first_line
+    return names, values, lines
 
 
-def _numbers(path: Path, text: str, layout: Layout) -> Floats:
-    """Every row below the names, ``(n, columns)``; a column of words, such as a label, holds NaN."""
+def _numbers(path: Path, text: str, layout: Layout) -> tuple[Floats, Lines]:
+    """Every row below the names, ``(n, columns)``, and its line; a column of words, such as a label, holds NaN."""
     names, width = layout.names, layout.width
     times = {j for j in range(width) if (is_time(names[j]) if names else j == 0)}
     of_day: set[int] = set()
-    values = np.empty((sum(1 for _ in _rows_of(text)) - layout.above, width))
+    lines = np.array([number for number, _ in islice(_rows_of(text), layout.above, None)])
+    values = np.empty((len(lines), width))
     for i, (number, line) in enumerate(islice(_rows_of(text), layout.above, None)):
         row = layout.cells(line)
         if len(row) != width:
@@ -195,7 +197,7 @@ def _numbers(path: Path, text: str, layout: Layout) -> Floats:
                 of_day.add(j)
     for j in of_day:
         values[:, j] = past_midnight(values[:, j])
-    return values
+    return values, lines
 
 
 def _rows_of(text: str) -> Iterator[tuple[int, str]]:

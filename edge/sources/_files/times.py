@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, RateError, kind_of, whole_rate
+from edge.sources._files.track import Floats, Lines, RateError, kind_of, whole_rate
 from edge.types import SourceError
 
 _UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
@@ -86,12 +86,12 @@ def _may_begin_with_time(names: Sequence[str]) -> bool:
     return not names or (kind_of(names[0]) is None and not any(map(is_time, names)))
 
 
-def counted(path: Path, count: Floats, first_line: int) -> NDArray[np.int64] | None:
+def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None:
     """Where the rows stand on an even grid: None where none is missing."""
     steps = np.diff(count)
     if not (np.isfinite(count).all() and (count % 1 == 0).all() and (steps >= 1).all()):
         at = int(np.argmax(~(steps >= 1))) + 1
-        raise SourceError(f"{path}: line {first_line + at}: the row number does not rise ({count[at]:g})")
+        raise SourceError(f"{path}: line {lines[at]}: the row number does not rise ({count[at]:g})")
     index = (count - count[0]).astype(np.int64)
     return None if index[-1] == len(index) - 1 else index
 
@@ -110,17 +110,17 @@ def time_unit_s(name: str, t: Floats) -> float:
     return 1e-6 if usual >= 1000.0 else 1e-3 if usual > 1.0 else 1.0
 
 
-def grid(path: Path, t: Floats, first_line: int) -> tuple[float, np.ndarray | None, Floats | None]:
+def grid(path: Path, t: Floats, lines: Lines) -> tuple[float, np.ndarray | None, Floats | None]:
     """Rate, and where the rows stand: on an even grid (None, or indices where rows are missing) or at own times, s."""
     if not np.isfinite(t).all():
-        raise SourceError(f"{path}: line {first_line + int(np.argmin(np.isfinite(t)))}: no time")
+        raise SourceError(f"{path}: line {lines[np.argmin(np.isfinite(t))]}: no time")
     if len(t) < 2:
         raise SourceError(f"{path}: one row is no signal")
     steps = np.diff(t)
     if (steps <= 0).any():
         at = int(np.argmax(steps <= 0)) + 1
         what = "repeats" if steps[at - 1] == 0 else "goes back"
-        said = f"{path}: line {first_line + at}: time {what} ({t[at]:g} s after {t[at - 1]:g} s)"
+        said = f"{path}: line {lines[at]}: time {what} ({t[at]:g} s after {t[at - 1]:g} s)"
         if what == "repeats":
             raise RateError(said, "times of packets say no sample's: leave them out and give KEY")
         raise SourceError(said)

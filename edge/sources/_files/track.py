@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edge.types import SourceError
 
 Floats = NDArray[np.float64]
+Lines = NDArray[np.int64]
+"""The line of a text file in which each row stands."""
 
 MAX_CHANNELS = 8
 KINDS = ("ppg", "pcg", "acc", "ecg")

@@ -154,6 +154,8 @@ def test_uneven_times_are_kept_one_by_one(tmp_path: Path) -> None:
         ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\); .* give rate_hz$"),
         ("time,ppg\n0,1\n0.02,2\n0.01,3\n", r"line 4: time goes back \(0.01 s after 0.02 s\)"),
         ("time,ppg\n0,1\n,2\n0.02,3\n", "line 3: no time"),
+        ("time,ppg\n# a note\n0,1\n\n# another\n0.02,2\n0.01,3\n", "line 7: time goes back"),
+        ("time,ppg\n0,1\n\n,2\n0.02,3\n", "line 4: no time"),
         ("time,ppg\n0:00.00,1\n0:00.01,2\nsoon,3\n0:00.03,4\n", "line 4: 'soon' is not a number"),
         ("time,ppg\n2026-11-26T23:00,1\n2026-11-26T22:00,2\n", r"line 3: time goes back"),
         ("time,ppg\nsoon,1\n0.01,2\n0.02,3\n", "line 2: 'soon' is not a number"),
