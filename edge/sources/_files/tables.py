@@ -24,6 +24,7 @@ from edge.sources._files.times import (
     counter_column,
     grid,
     is_time,
+    may_begin_with_time,
     past_midnight,
     seconds_of,
     time_column,
@@ -175,6 +176,7 @@ def _numbers(path: Path, text: str, layout: Layout) -> tuple[Floats, Lines]:
     """Every row below the names, ``(n, columns)``, and its line; a column of words, such as a label, holds NaN."""
     names, width = layout.names, layout.width
     times = {j for j in range(width) if (is_time(names[j]) if names else j == 0)}
+    may_be_time = times | ({0} if may_begin_with_time(names) else set())
     of_day: set[int] = set()
     lines = np.array([number for number, _ in islice(_rows_of(text), layout.above, None)])
     values = np.empty((len(lines), width))
@@ -187,16 +189,16 @@ def _numbers(path: Path, text: str, layout: Layout) -> tuple[Floats, Lines]:
             try:
                 values[i, j] = np.nan if is_absent(cell) else float(cell)
             except ValueError:
-                if names and kind_of(names[j]) is None and j not in times:
-                    values[i, j] = np.nan
-                    continue
                 try:
-                    values[i, j] = seconds_of(cell if j in times else "")
+                    values[i, j] = seconds_of(cell if j in may_be_time else "")
+                    of_day.add(j)
                 except ValueError:
-                    raise SourceError(f"{path}: line {number}: {cell[:30]!r} is not a number") from None
-                of_day.add(j)
+                    if not names or kind_of(names[j]) is not None or j in times:
+                        raise SourceError(f"{path}: line {number}: {cell[:30]!r} is not a number") from None
+                    values[i, j] = np.nan
     for j in of_day:
-        values[:, j] = past_midnight(values[:, j])
+        t = past_midnight(values[:, j])
+        values[:, j] = t if j in times or (np.diff(t) > 0).all() else np.nan  # days by another name are words
     return values, lines
 
 

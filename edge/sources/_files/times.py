@@ -60,15 +60,22 @@ def past_midnight(cells_s: Floats) -> Floats:
     return cells_s + _DAY_S * np.concatenate([[0.0], np.cumsum(back)])
 
 
+def may_begin_with_time(names: Sequence[str]) -> bool:
+    """Whether the first column may be time or count though no name says so: there are no names, or they are of another
+    language, as Zeit or temps is."""
+    return not names or (kind_of(names[0]) is None and not any(map(is_time, names)))
+
+
 def counter_column(names: Sequence[str], table: Floats) -> int | None:
-    """The column that counts the rows: by its name, or where no name tells a first one of whole numbers in steps of one."""
+    """The column of whole numbers that counts the rows: by its name, or where no name tells a first one in steps of one."""
     if table.shape[1] < 2 or len(table) < 3:
         return None
-    named = next((i for i, name in enumerate(names) if _COUNTER.fullmatch(name.strip().lower())), None)
-    if named is not None or not _may_begin_with_time(names):
-        return named
+    for i, name in enumerate(names):
+        if _COUNTER.fullmatch(name.strip().lower()) and (np.isnan(table[:, i]) | (table[:, i] % 1 == 0)).all():
+            return i
     first = table[:, 0]
-    return 0 if np.isfinite(first).all() and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
+    is_count = may_begin_with_time(names) and (first % 1 == 0).all() and np.median(np.diff(first)) == 1
+    return 0 if is_count else None
 
 
 def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
@@ -77,19 +84,13 @@ def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int
         if is_time(name):
             return i
     rises = table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all()
-    return 0 if rises and counter is None and _may_begin_with_time(names) else None
-
-
-def _may_begin_with_time(names: Sequence[str]) -> bool:
-    """Whether the first column may be time or count though no name says so: there are no names, or they are of another
-    language, as Zeit or temps is."""
-    return not names or (kind_of(names[0]) is None and not any(map(is_time, names)))
+    return 0 if rises and counter is None and may_begin_with_time(names) else None
 
 
 def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None:
     """Where the rows stand on an even grid: None where none is missing."""
     steps = np.diff(count)
-    if not (np.isfinite(count).all() and (count % 1 == 0).all() and (steps >= 1).all()):
+    if not (steps >= 1).all():
         at = int(np.argmax(~(steps >= 1))) + 1
         raise SourceError(f"{path}: line {lines[at]}: the row number does not rise ({count[at]:g})")
     index = (count - count[0]).astype(np.int64)

@@ -83,6 +83,31 @@ def test_what_counts_the_rows_is_no_signal_also_where_a_rate_is_given(
     np.testing.assert_array_equal(joined(blocks, "ppg"), np.array(kept)[:, None] % 9)
 
 
+@pytest.mark.parametrize(
+    ("head", "when"),
+    [
+        (",ppg", lambda i: f"{i / 50}"),  # an index without a name
+        (",ppg", lambda i: f"2026-03-01 08:15:{30 + i // 50}.{i % 50 * 20:03d}"),
+        ("index,ppg", lambda i: f"{1_700_000_000 + i / 50:.2f}"),
+        ("Zeit,ppg", lambda i: f"8:59:{30 + i // 50}.{i % 50 * 20:03d}"),
+    ],
+)
+def test_a_first_column_of_times_needs_no_name_that_says_so(
+    tmp_path: Path, head: str, when: Callable[[int], str]
+) -> None:
+    text = "\n".join([head, *(f"{when(i)},{i % 9}" for i in range(500))])
+    blocks = play(table(tmp_path / "t.csv", text))
+    assert blocks[0].rate == 50.0
+    np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(500) % 9)
+
+
+def test_a_first_column_of_days_or_words_is_neither_time_nor_signal(tmp_path: Path) -> None:
+    for i, word in enumerate(("2026-03-01", "Ruhe")):
+        text = "Phase,Wert\n" + "\n".join(f"{word},{i % 9}" for i in range(300))
+        blocks = play(table(tmp_path / f"{i}.csv", text), rate_hz=100.0)
+        np.testing.assert_array_equal(joined(blocks, "ppg"), np.arange(300)[:, None] % 9)
+
+
 def test_row_numbers_that_begin_anew_are_no_one_recording(tmp_path: Path) -> None:
     path = table(tmp_path / "t.csv", "n,ppg\n0,1\n1,2\n0,3\n1,4\n")
     refused(path, r"line 4: the row number does not rise \(0\)", rate_hz=100.0)
