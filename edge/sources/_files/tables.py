@@ -178,7 +178,7 @@ def _numbers(path: Path, text: str, layout: Layout) -> tuple[Floats, Lines]:
     times = {j for j in range(width) if (is_time(names[j]) if names else j == 0)}
     may_be_time = times | ({0} if may_begin_with_time(names) else set())
     of_day: set[int] = set()
-    lines = np.array([number for number, _ in islice(_rows_of(text), layout.above, None)])
+    lines = np.fromiter((number for number, _ in islice(_rows_of(text), layout.above, None)), np.int64)
     values = np.empty((len(lines), width))
     for i, (number, line) in enumerate(islice(_rows_of(text), layout.above, None)):
         row = layout.cells(line)

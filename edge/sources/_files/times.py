@@ -1,6 +1,6 @@
 """The column of a table that says when: seconds, milliseconds, dates, the time of day, or the number of the row.
 
-Seconds of any beginning, Unix time in s, ms, µs or ns, ISO 8601, and the time of day, which may pass midnight once a day;
+Seconds to hours of any beginning, Unix time in s, ms, µs or ns, ISO 8601, and the time of day, which may pass midnight;
 PhysioNet's ``[14:54:00.000 01/01/2010]`` and ``0:00.008`` are among them. Uneven times, as cameras give them, stay as
 they are; times that repeat or go back are an error that names the line.
 """
@@ -20,15 +20,26 @@ from edge.sources._files.track import Floats, Lines, RateError, kind_of, whole_r
 from edge.types import SourceError
 
 _UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
+_LONG_UNIT = r"mins?|minutes?|h|hrs?|hours?"  # alone or unparted from a name, as in tmin, it says no time
 _TIME = re.compile(
     r"((elapsed|relative|unix|epoch|utc|local|system|device|sensor)[ _]*)?"
     rf"(t|times?|timestamps?|date[ _]?time|time and date|elapsed|unix|utc|mono|{_UNIT})"
-    rf"[ _(\[]*({_UNIT}|utc|unix|h*:m*:s*[.m]*)?[\])]*|[(\[]({_UNIT})[\])]"
+    rf"([ _(\[]*({_UNIT}|utc|unix|h*:m*:s*[.m]*)|[ _(\[]+({_LONG_UNIT}))?[\])]*|[(\[]({_UNIT}|{_LONG_UNIT})[\])]"
 )
 _COUNTER = re.compile(
     r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
 )
-_UNITS_S: Final = {"s": 1.0, "ms": 1e-3, "mil": 1e-3, "us": 1e-6, "mic": 1e-6, "ns": 1e-9, "nan": 1e-9}
+_UNITS_S: Final = {
+    "s": 1.0,
+    "ms": 1e-3,
+    "mil": 1e-3,
+    "us": 1e-6,
+    "mic": 1e-6,
+    "ns": 1e-9,
+    "nan": 1e-9,
+    "min": 60.0,
+    "h": 3600.0,
+}
 _UNIX_FROM: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # in ns, µs, ms; of later than 1973
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 _PHYSIONET: Final = re.compile(r"\[([\d:.]+) (\d\d)/(\d\d)/(\d{4})\]")
@@ -100,7 +111,7 @@ def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None
 def time_unit_s(name: str, t: Floats) -> float:
     """Seconds in a unit of the time column: by its name, else by how large its numbers and their steps are."""
     for word in reversed(re.split(r"[ _()\[\]]+", name.strip().lower())):
-        if re.fullmatch(_UNIT, word):
+        if re.fullmatch(f"{_UNIT}|{_LONG_UNIT}", word):
             return next((s for start, s in _UNITS_S.items() if start != "s" and word.startswith(start)), 1.0)
     finite = t[np.isfinite(t)]
     for least, unit_s in _UNIX_FROM:
