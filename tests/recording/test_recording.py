@@ -188,6 +188,7 @@ def test_the_header_is_said_again_in_a_long_file_and_is_no_entry(tmp_path):
     noise = np.random.default_rng(0).standard_normal((100_000, 1))
     blocks = [Block("node/ppg", 100_000 * k, 1000.0 * k, 100.0, noise) for k in range(12)]
     write(path, blocks)
+    assert path.read_bytes().count(b"header") == 1 + 2  # once in 4 MiB: it carries the whole configuration
     flip(path, 20)
     recording = Recording(path)
     assert recording.header["device"] == "d"
