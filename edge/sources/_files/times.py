@@ -19,8 +19,16 @@ from numpy.typing import NDArray
 from edge.sources._files.track import Floats, Lines, RateError, kind_of, whole_rate
 from edge.types import SourceError
 
-_UNIT = r"s|secs?|seconds?|ms|msecs?|milliseconds?|us|microseconds?|ns|nanoseconds?"
-_LONG_UNIT = r"mins?|minutes?|h|hrs?|hours?"  # alone or unparted from a name, as in tmin, it says no time
+_SHORT_UNITS_S: Final = {
+    r"s|secs?|seconds?": 1.0,
+    r"ms|msecs?|millis|milliseconds?": 1e-3,
+    r"[u\u00b5\u03bc]s|micros|microseconds?": 1e-6,  # the micro sign, and the Greek letter
+    r"ns|nanoseconds?": 1e-9,
+}
+_LONG_UNITS_S: Final = {r"mins?|minutes?": 60.0, r"h|hrs?|hours?": 3600.0}
+_UNITS_S: Final = _SHORT_UNITS_S | _LONG_UNITS_S
+_UNIT = "|".join(_SHORT_UNITS_S)
+_LONG_UNIT = "|".join(_LONG_UNITS_S)  # alone or unparted from a name, as in tmin, it says no time
 _TIME = re.compile(
     r"((elapsed|relative|unix|epoch|utc|local|system|device|sensor)[ _]*)?"
     rf"(t|times?|timestamps?|date[ _]?time|time and date|elapsed|unix|utc|mono|{_UNIT})"
@@ -29,17 +37,6 @@ _TIME = re.compile(
 _COUNTER = re.compile(
     r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
 )
-_UNITS_S: Final = {
-    "s": 1.0,
-    "ms": 1e-3,
-    "mil": 1e-3,
-    "us": 1e-6,
-    "mic": 1e-6,
-    "ns": 1e-9,
-    "nan": 1e-9,
-    "min": 60.0,
-    "h": 3600.0,
-}
 _UNIX_FROM: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # in ns, µs, ms; of later than 1973
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 _PHYSIONET: Final = re.compile(r"\[([\d:.]+) (\d\d)/(\d\d)/(\d{4})\]")
@@ -111,8 +108,9 @@ def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None
 def time_unit_s(name: str, t: Floats) -> float:
     """Seconds in a unit of the time column: by its name, else by how large its numbers and their steps are."""
     for word in reversed(re.split(r"[ _()\[\]]+", name.strip().lower())):
-        if re.fullmatch(f"{_UNIT}|{_LONG_UNIT}", word):
-            return next((s for start, s in _UNITS_S.items() if start != "s" and word.startswith(start)), 1.0)
+        for unit, unit_s in _UNITS_S.items():
+            if re.fullmatch(unit, word):
+                return unit_s
     finite = t[np.isfinite(t)]
     for least, unit_s in _UNIX_FROM:
         if len(finite) and finite[0] > least:

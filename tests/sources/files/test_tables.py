@@ -65,6 +65,12 @@ def test_csv_dialects(tmp_path: Path, header: str | None, row: Callable[[int], s
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(300))
 
 
+@pytest.mark.parametrize("name", ["time [\u00b5s]", "t (\u03bcs)", "micros", "timestamp_us"])
+def test_sound_by_times_in_microseconds(tmp_path: Path, name: str) -> None:
+    text = f"{name},mic\n" + "\n".join(f"{i * 500},{i % 9}" for i in range(3000))
+    assert play(table(tmp_path / "t.csv", text))[0].rate == 2000.0
+
+
 @pytest.mark.parametrize(
     ("header", "row"),
     [
