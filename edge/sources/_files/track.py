@@ -177,7 +177,7 @@ def _parts(name: str) -> set[str]:
 def kind_of(name: str) -> str | None:
     """The stream a column or signal of that name belongs to; None when the name does not tell."""
     word, parts = name.strip().lower(), _parts(name)
-    if parts & _NO_SIGNAL:
+    if parts & _NO_SIGNAL or _is_turning(name):
         return None
     for kind, whole, within in _NAMES:
         if parts & whole or any(text in word for text in within):
@@ -185,7 +185,11 @@ def kind_of(name: str) -> str | None:
     return None
 
 
-_NO_SIGNAL = {"rate", "heartrate", "pulserate", "hr", "pr", "bpm", "quality", "sqi"}  # of one, but not the wave
+_NO_SIGNAL = {
+    "rate", "heartrate", "pulserate", "hr", "pr", "bpm", "quality", "sqi", "accuracy", "peak", "peaks",
+}  # fmt: skip
+"""Of one, but not the wave."""
+_TURNS = re.compile(r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rot|rotation|euler)[xyzw]?")
 
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("ppg", {"ir", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
@@ -208,7 +212,12 @@ def may_be_any(name: str) -> bool:
 
 def _is_something_else(name: str) -> bool:
     """Whether the name says that this is no wave of ours: another signal, or a figure made of one."""
-    return bool(_parts(name) & (_ANOTHER | _NO_SIGNAL))
+    return bool(_parts(name) & (_ANOTHER | _NO_SIGNAL)) or _is_turning(name)
+
+
+def _is_turning(name: str) -> bool:
+    """Whether its x, y and z are those of a gyroscope or a magnetometer beside the accelerometer."""
+    return "acc" not in name.lower() and any(map(_TURNS.fullmatch, _parts(name)))
 
 
 def none_named(path: Path, what: str, asked: str, names: Sequence[str]) -> SourceError:

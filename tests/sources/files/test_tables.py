@@ -139,7 +139,17 @@ def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tm
     assert play(table(tmp_path / "t.csv", "t,adc,temp\n" + beside))[0].labels == ("adc",)
 
 
-@pytest.mark.parametrize("name", ["hr", "Heart Rate (bpm)", "HeartRate", "pulse_rate", "rate", "PPG quality", "SpO2"])
+@pytest.mark.parametrize("other", ["gyro_", "Gyr", "mag ", "quat_"])
+def test_what_a_gyroscope_or_a_magnetometer_says_is_no_acceleration(tmp_path: Path, other: str) -> None:
+    head = ",".join(["t", "ppg", *(f"{one}{axis}" for one in (other, "acc_") for axis in "xyz"), "acc_mag"])
+    rows = "\n".join(f"{i / 50:.2f},{i},250,-90,40,0,0,1,1" for i in range(200))
+    blocks = play(table(tmp_path / "t.csv", f"{head}\n{rows}"))
+    assert {block.labels for block in blocks} == {("ppg",), ("acc_x", "acc_y", "acc_z", "acc_mag")}
+
+
+@pytest.mark.parametrize(
+    "name", ["hr", "Heart Rate (bpm)", "HeartRate", "pulse_rate", "rate", "PPG quality", "r_peak", "SpO2"]
+)
 def test_a_column_of_figures_is_no_wave(tmp_path: Path, name: str) -> None:
     path = table(tmp_path / "t.csv", f"t,{name}\n" + "\n".join(f"{i / 50:.2f},{60 + i % 9}" for i in range(200)))
     remedy = re.escape(f"there are: t, {name}; by its name {name!r} is no such wave: if it is one, rename it")
