@@ -192,8 +192,8 @@ _NO_SIGNAL = {
 _TURNS = re.compile(r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rot|rotation|euler)[xyzw]?")
 
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
-    ("ppg", {"ir", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
-    ("pcg", {"mic", "sound", "audio", "stethoscope"}, ("pcg", "phono", "heart sound", "heart_sound")),
+    ("ppg", {"ir", "infrared", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
+    ("pcg", {"mic", "sound", "audio", "stethoscope"}, ("pcg", "phono", "heart sound", "heart_sound", "heartsound")),
     ("acc", {"x", "y", "z", "ax", "ay", "az"}, ("acc",)),
     ("ecg", {"ekg", "lead", "mlii", "avf", "avl", "avr"}, ("ecg",)),
 )

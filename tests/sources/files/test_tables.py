@@ -15,11 +15,12 @@ from edge.sources._files.tables import read_csv
 from files_played import joined, play, refused, table
 
 
-def test_csv_columns_go_to_their_streams(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ir", ["ir", "Infrared"])
+def test_csv_columns_go_to_their_streams(tmp_path: Path, ir: str) -> None:
     rows = "\n".join(f"{i / 50:.2f},{i},{-i},{i % 7},0,1,SR" for i in range(200))
-    blocks = play(table(tmp_path / "t.csv", "time,ir,red,acc_x,acc_y,acc_z,label\n" + rows))
+    blocks = play(table(tmp_path / "t.csv", f"time,{ir},red,acc_x,acc_y,acc_z,label\n{rows}"))
     assert {(b.kind, b.rate, b.labels) for b in blocks} == {
-        ("ppg", 50.0, ("ir", "red")),
+        ("ppg", 50.0, (ir, "red")),
         ("acc", 50.0, ("acc_x", "acc_y", "acc_z")),
     }
     np.testing.assert_array_equal(joined(blocks, "ppg"), np.stack([np.arange(200), -np.arange(200)], axis=1))
