@@ -26,6 +26,7 @@ from edge.sources._files.times import (
     is_time,
     may_begin_with_time,
     past_midnight,
+    rises,
     seconds_of,
     time_column,
     time_unit_s,
@@ -78,7 +79,7 @@ def read_csv(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
         rate, index, times = grid(path, table[:, time] * unit_s, lines)
         rate = checked_rate(str(path), rate, rate_hz)
     beside = range(len(COLUMNS)) if tuple(names[: len(COLUMNS)]) == COLUMNS else (time, counter)
-    columns = [i for i in range(table.shape[1]) if i not in beside]
+    columns = [i for i in range(table.shape[1]) if i not in beside and not _is_another_time(names, table, i)]
     if not columns:
         raise SourceError(f"{path}: has no column of samples, only the time or a count of rows")
     read = _Table(
@@ -144,6 +145,11 @@ def _asked_for(kind: str, by_kind: Mapping[str, list[int]], nameless: list[int])
     return asked
 
 
+def _is_another_time(names: list[str], table: Floats, i: int) -> bool:
+    """Whether a column is a second clock beside the one that is read."""
+    return bool(names) and is_time(names[i]) and rises(table[:, i])
+
+
 def _e4_rate(table: Floats) -> float | None:
     """The sampling rate in a file of an Empatica E4, whose first row is Unix time and whose second the rate, each in every
     column (its info.txt); None of any other file."""
@@ -198,7 +204,7 @@ def _numbers(path: Path, text: str, layout: Layout) -> tuple[Floats, Lines]:
                     values[i, j] = np.nan
     for j in of_day:
         t = past_midnight(values[:, j])
-        values[:, j] = t if j in times or (np.diff(t) > 0).all() else np.nan  # days by another name are words
+        values[:, j] = t if j in times or rises(t) else np.nan  # days by another name are words
     return values, lines
 
 

@@ -69,7 +69,7 @@ def past_midnight(cells_s: Floats) -> Floats:
 
 
 def may_begin_with_time(names: Sequence[str]) -> bool:
-    """Whether the first column may be time or count though no name says so: there are no names, or they are of another
+    """Whether the first column may be time though no name says so: there are no names, or they are of another
     language, as Zeit or temps is."""
     return not names or (kind_of(names[0]) is None and not any(map(is_time, names)))
 
@@ -81,9 +81,8 @@ def counter_column(names: Sequence[str], table: Floats) -> int | None:
     for i, name in enumerate(names):
         if _COUNTER.fullmatch(name.strip().lower()) and (np.isnan(table[:, i]) | (table[:, i] % 1 == 0)).all():
             return i
-    first = table[:, 0]
-    is_count = may_begin_with_time(names) and (first % 1 == 0).all() and np.median(np.diff(first)) == 1
-    return 0 if is_count else None
+    first, is_named = table[:, 0], bool(names) and (kind_of(names[0]) is not None or is_time(names[0]))
+    return 0 if not is_named and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
 
 
 def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
@@ -91,8 +90,13 @@ def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int
     for i, name in enumerate(names):
         if is_time(name):
             return i
-    rises = table.shape[1] > 1 and len(table) > 2 and (np.diff(table[:, 0]) > 0).all()
-    return 0 if rises and counter is None and may_begin_with_time(names) else None
+    may_be = table.shape[1] > 1 and len(table) > 2 and counter != 0 and may_begin_with_time(names)
+    return 0 if may_be and rises(table[:, 0]) else None
+
+
+def rises(column: Floats) -> bool:
+    """Whether every number is larger than the one before, as times are."""
+    return bool((np.diff(column) > 0).all())
 
 
 def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None:

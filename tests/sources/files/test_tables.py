@@ -111,6 +111,23 @@ def test_a_first_column_of_times_needs_no_name_that_says_so(
     np.testing.assert_array_equal(joined(blocks, "ppg")[:, 0], np.arange(500) % 9)
 
 
+@pytest.mark.parametrize(
+    ("head", "beside"),
+    [
+        ("id,timestamp", lambda i: f"{i},{1.7e9 + i / 50:.2f}"),
+        ("Zeit,index", lambda i: f"{i / 50},{i}"),
+        ("time,unix", lambda i: f"{i / 50},{1.7e9 + i / 50:.2f}"),
+        ("local time,utc", lambda i: f"8:59:{30 + i // 50}.{i % 50 * 20:03d},{1.7e9 + i / 50:.2f}"),
+    ],
+)
+def test_neither_a_count_nor_a_clock_beside_the_time_is_a_signal(
+    tmp_path: Path, head: str, beside: Callable[[int], str]
+) -> None:
+    text = f"{head},value\n" + "\n".join(f"{beside(i)},{i % 9}" for i in range(500))
+    blocks = play(table(tmp_path / "t.csv", text))
+    assert (blocks[0].labels, blocks[0].rate) == (("value",), 50.0)
+
+
 def test_a_first_column_of_days_or_words_is_neither_time_nor_signal(tmp_path: Path) -> None:
     for i, word in enumerate(("2026-03-01", "Ruhe")):
         text = "Phase,Wert\n" + "\n".join(f"{word},{i % 9}" for i in range(300))
@@ -197,12 +214,13 @@ def test_uneven_times_are_kept_one_by_one(tmp_path: Path) -> None:
         ("time\n0.0\n0.01\n0.02\n0.03\n", "no column of samples"),
         ("ppg\n1\n2\n3\n", r"does not say its sampling rate; give rate_hz$"),
         ("time,ppg\n0,1\n0.01,2\n0.01,3\n0.02,4\n", r"line 4: time repeats \(0.01 s after 0.01 s\); .* give rate_hz$"),
-        ("time,ppg\n0,1\n0.02,2\n0.01,3\n", r"line 4: time goes back \(0.01 s after 0.02 s\)"),
+        ("time,ppg\n0,1\n0.02,2\n0.01,3\n", r"line 4: time goes back \(0.01 s after 0.02 s\)$"),
         ("time,ppg\n0,1\n,2\n0.02,3\n", "line 3: no time"),
         ("time,ppg\n# a note\n0,1\n\n# another\n0.02,2\n0.01,3\n", "line 7: time goes back"),
         ("time,ppg\n0,1\n\n,2\n0.02,3\n", "line 4: no time"),
         ("time,ppg\n0:00.00,1\n0:00.01,2\nsoon,3\n0:00.03,4\n", "line 4: 'soon' is not a number"),
         ("time,ppg\n2026-11-26T23:00,1\n2026-11-26T22:00,2\n", r"line 3: time goes back"),
+        ("time,ppg\n2026-11-26T23:00,1\n2026-11-26T01:00,2\n", r"line 3: time goes back"),  # and no new day
         ("time,ppg\nsoon,1\n0.01,2\n0.02,3\n", "line 2: 'soon' is not a number"),
         ('{"ppg": [1, 2, 3]}', "is JSON: export CSV or NPZ"),
         ("time,ppg\n0,1\n0.01,2\n0.02,3\n0.03", "line 5: 1 of 2 columns: half-written?"),
