@@ -72,6 +72,8 @@ def without(index, key):
         (GOOD[1:], "status"),
         (without(0, "models"), "status"),
         (changed(0, state="offline"), "status"),
+        ([(*GOOD[0][:3], 0), *GOOD[1:]], "status"),
+        ([*GOOD, ("source/cam/status", stamp(state="fine"), True, 1)], "source status"),
         (without(1, "boot"), "payload"),
         ([*GOOD, ("bed1/reading/ppg.hr", b"{", False, 0)], "payload"),
         ([GOOD[0], *GOOD[3:]], "reading"),
@@ -89,6 +91,7 @@ def without(index, key):
         (changed(2, seq=5), "reading seq"),
         (changed(5, presence="off"), "alarm"),
         (without(5, "occurrence"), "alarm"),
+        ([*GOOD[:5], (*GOOD[5][:3], 0), *GOOD[6:]], "alarm"),
         (without(3, "delay_s"), "event"),
         ([*GOOD[:3], ("bed1/event", event(1), False, 0), *GOOD[4:]], "event"),
         (changed(6, seq=4), "event seq"),
@@ -168,6 +171,13 @@ def test_a_clock_that_nobody_keeps_may_be_wrong_and_may_be_right(ahead_s, state)
 )
 def test_numbers_may_begin_anew_with_another_run_and_a_new_epoch_only(fields, failed):
     assert grade([*GOOD, ("bed1/event", {**event(1), "occurrence": "o9", **fields}, False, 1)]) == set(failed)
+
+
+@pytest.mark.parametrize(("boot", "failed"), [("b2", []), ("b", ["reading seq"])])
+def test_numbers_of_readings_begin_anew_with_another_run_only(boot, failed):
+    later = (NOW + timedelta(seconds=2)).isoformat()
+    sent = [*GOOD, ("bed1/reading/ppg.hr", {**reading(1, t=later), "boot": boot}, False, 0)]
+    assert grade(sent) == set(failed)
 
 
 def component(key, **fields):

@@ -77,13 +77,14 @@ def test_a_heartbeat_that_stays_away_is_said_once_and_its_return_too():
 
 def test_a_device_that_is_online_and_never_beats_is_silent_one_that_stopped_is_not():
     station = Station("vitals")
-    status(station, "online", 0.0)
-    assert len(station.missing(16.0)) == 1
-    status(station, "stopped", 17.0)
-    status(station, "online", 20.0)
-    assert station.missing(30.0) == []
-    status(station, "offline", 31.0)
-    assert station.missing(100.0) == []
+    status(station, "online", 100.0)
+    assert station.missing(115.0) == []
+    assert station.missing(116.0) == ["dev ALARM SYSTEM SILENT: no heartbeat for 16 s; go and look"]
+    status(station, "stopped", 117.0)
+    status(station, "online", 120.0)
+    assert station.missing(130.0) == []
+    status(station, "offline", 131.0)
+    assert station.missing(200.0) == []
 
 
 def test_a_device_that_never_promised_a_heartbeat_is_not_missed():
