@@ -35,7 +35,8 @@ _TIME = re.compile(
     rf"([ _(\[]*({_UNIT}|utc|unix|h*:m*:s*[.m]*)|[ _(\[]+({_LONG_UNIT}))?[\])]*|[(\[]({_UNIT}|{_LONG_UNIT})[\])]"
 )
 _COUNTER = re.compile(
-    r"|index|idx|sample|samples|sample_?n(o|um|umber)?|n|no|nr|#|row|frame|counter|count|seq|unnamed: 0"
+    r"|index|idx|n|no|nr|#|counter|count|seq|unnamed: 0"
+    r"|(sample|frame|row)s?[ _]*(n|no|nr|num|number|index|idx|id|count|counter|#)?"
 )
 _UNIX_FROM: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # in ns, µs, ms; of later than 1973
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")

@@ -116,6 +116,8 @@ def test_a_first_column_of_times_needs_no_name_that_says_so(
     [
         ("id,timestamp", lambda i: f"{i},{1.7e9 + i / 50:.2f}"),
         ("Zeit,index", lambda i: f"{i / 50},{i}"),
+        ("time,Sample Number", lambda i: f"{i / 50},{i}"),
+        ("time,frame_id", lambda i: f"{i / 50},{i}"),
         ("time,unix", lambda i: f"{i / 50},{1.7e9 + i / 50:.2f}"),
         ("local time,utc", lambda i: f"8:59:{30 + i // 50}.{i % 50 * 20:03d},{1.7e9 + i / 50:.2f}"),
     ],
