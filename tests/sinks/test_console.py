@@ -30,8 +30,8 @@ def reading(value, metric="ppg.hr", unit="bpm", reason="", bed="bed1", source="n
     return Reading(metric, 12.0, value, unit, 0.0 if reason else 1.0, reason, bed=bed, source=source)
 
 
-def alarm(presence="on", priority="high"):
-    return Alarm("bed1/tachy", "o1", "physiological", priority, presence, 3.25, "Too fast", "tachy", "bed1")
+def alarm(presence="on", priority="high", **more):
+    return Alarm("bed1/tachy", "o1", "physiological", priority, presence, 3.25, "Too fast", "tachy", "bed1", **more)
 
 
 def lines(*events, stream=None, **kw):
@@ -48,6 +48,14 @@ def test_an_alarm_is_a_line_every_time():
     assert lines(alarm(), alarm(), alarm("off"), readings=False) == [
         "         3.2 ALARM on       high    bed1/tachy: Too fast",
         "         3.2 ALARM on       high    bed1/tachy: Too fast",
+        "         3.2 ALARM off      high    bed1/tachy: Too fast",
+    ]
+
+
+def test_who_was_asked_is_said_for_as_long_as_the_alarm_stands():
+    asked = {"asked": ["station"], "received": "", "annunciator": True, "nobody": False}
+    assert lines(alarm(delivery=asked), alarm("off", delivery=asked)) == [
+        "         3.2 ALARM on       high    bed1/tachy: Too fast (not confirmed, ringing at the bed; asked: station)",
         "         3.2 ALARM off      high    bed1/tachy: Too fast",
     ]
 
@@ -136,7 +144,8 @@ def test_a_reader_that_has_gone_does_not_stop_the_end():
 
 
 def test_it_prints_where_the_program_prints(capsys):
-    console = build(clock=ManualClock(wall=datetime(2026, 3, 1, 12, 0, 0).astimezone().timestamp()), readings=False)
+    noon = datetime(2026, 3, 1, 12, 0, 0).astimezone().timestamp()
+    console = build(clock=ManualClock(now=5.0, wall=noon + 5.0), readings=False)
     console.send(alarm())
     console.send(reading(60.0))
     assert capsys.readouterr().out == "12:00:03 ALARM on       high    bed1/tachy: Too fast\n"
