@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from edge.cli.watch.station import Station
 
 ASKED = {"asked": ["station"], "received": "", "by": "", "annunciator": False}
@@ -112,6 +114,18 @@ def test_a_role_that_a_device_never_asks_is_said_once():
     ]
     assert told(Station("vitals", "charge"), ["station", "charge"]) == []
     assert told(Station("vitals"), ["station"]) == [], "who only listens confirms nothing"
+
+
+@pytest.mark.parametrize("none", ["null", "5", '"nurse"', "[1]", "{}"])
+def test_nothing_that_a_device_sends_ends_the_listening(none):
+    station = Station("vitals", "nurse")
+    assert station.take("vitals/dev/status", f'{{"state": "online", "roles": {none}}}'.encode(), now=0.0)[0] == []
+    assert told(station, event(7, epoch=json.loads(none))) == []
+    for topic in ("bed1/event", "bed1/alarm/af"):
+        payload = f'{{"seq": {none}, "epoch": {none}, "delivery": {none}, "occurrence": {none}}}'.encode()
+        assert station.take(f"vitals/dev/{topic}", payload, now=0.0) == ([], [])
+    beds = f'{{"beds": {{"bed1": {{"seq": {none}, "epoch": {none}}}}}, "outbox": {{"depth": 0}}}}'.encode()
+    assert station.take("vitals/dev/heartbeat", beds, now=0.0) == ([], [])
 
 
 def test_missed_events_are_said():
