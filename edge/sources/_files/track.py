@@ -189,7 +189,7 @@ _NO_SIGNAL = {
     "rate", "heartrate", "pulserate", "hr", "pr", "bpm", "quality", "sqi", "accuracy", "peak", "peaks",
 }  # fmt: skip
 """Of one, but not the wave."""
-_TURNS = re.compile(r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rot|rotation|euler)[xyzw]?")
+_TURNS = re.compile(r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rotation|euler)[xyzw]?")
 
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("ppg", {"ir", "infrared", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),

@@ -156,7 +156,8 @@ def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tm
         table(tmp_path / "t.csv", "t,temp\n" + alone), "no column is named ppg, pcg, acc or ecg; there are: t, temp"
     )
     beside = "\n".join(f"{i / 50:.2f},{i},36.6" for i in range(200))
-    assert play(table(tmp_path / "t.csv", "t,adc,temp\n" + beside))[0].labels == ("adc",)
+    for name in ("adc", "Rot"):  # red, and no rotation
+        assert play(table(tmp_path / "t.csv", f"t,{name},temp\n{beside}"))[0].labels == (name,)
 
 
 @pytest.mark.parametrize("other", ["gyro_", "Gyr", "mag ", "quat_"])
