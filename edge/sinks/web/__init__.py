@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from edge.sinks._command_fields import LONGEST_BYTES
 from edge.sinks._listener import listen
 from edge.sinks.evidence import Evidence
 from edge.sinks.web.access import Access, is_loopback, load_tokens
+from edge.sinks.web.certificate import Certificate
 from edge.sinks.web.impatient import ImpatientLoop, impatient_protocol
 from edge.sinks.web.past import Past
 from edge.sinks.web.picture import Picture, Watching
@@ -64,12 +64,13 @@ def build(
     """The page, at http://127.0.0.1:8080 unless told otherwise.
 
     host, port: where to listen; anything but loopback needs TLS or a proxy, and tokens; port 0 = any free one.
-    cert_file, key_file: PEM files, the key without a passphrase; both together turn TLS on. behind_proxy: a proxy in
-    front does the TLS, passes Host and appends to X-Forwarded-For. token_file, token_env: a file, or the name of an
-    environment variable, with lines ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and
-    site) and configure (also standby and shelve); a log-in lasts while its page is open and 12 h more, over restarts,
-    too. hosts: further names by which browsers reach the page. local_role: everybody's role where there are no tokens.
-    max_viewers: so many browsers at once.
+    cert_file, key_file: PEM files, the key without a passphrase; both together turn TLS on; where they are renewed,
+    browsers are shown the new ones. behind_proxy: a proxy in front does the TLS, passes Host and appends to
+    X-Forwarded-For. token_file, token_env: a file, or the name of an environment variable, with lines
+    ``role token [name]``; roles are view, acknowledge (also ack, pause, reset and site) and configure (also standby and
+    shelve); a log-in lasts while its page is open and 12 h more, over restarts, too. hosts: further names by which
+    browsers reach the page. local_role: everybody's role where there are no tokens. max_viewers: so many browsers at
+    once.
     """
     if not is_host(host):
         raise ConfigError(f"sinks.web.host: {host[:80]!r} {NO_HOST}")
@@ -122,22 +123,11 @@ def build(
     )
 
 
-def _certificate(cert_file: str | None, key_file: str | None) -> tuple[str, str] | None:
+def _certificate(cert_file: str | None, key_file: str | None) -> Certificate | None:
     """Both files of a certificate that can be used, or none of them; raises ConfigError."""
     if bool(cert_file) != bool(key_file):
         raise ConfigError("sinks.web: TLS needs both cert_file and key_file")
-    if not cert_file or not key_file:
-        return None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, _passphrase)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"sinks.web: {cert_file}, {key_file}: no usable certificate: {error}") from None
-    return cert_file, key_file
-
-
-def _passphrase() -> str:
-    """Nobody stands before a monitor that starts: without this a key that has one would be asked for at the terminal."""
-    raise ConfigError("sinks.web.key_file: the key has a passphrase; give one without")
+    return Certificate(cert_file, key_file) if cert_file and key_file else None
 
 
 def _ours(record: logging.LogRecord) -> bool:
@@ -152,7 +142,7 @@ class WebSink:
         self,
         *,
         listener: socket.socket,
-        tls: tuple[str, str] | None,
+        tls: Certificate | None,
         access: Access,
         picture: Picture,
         traces: Traces,
@@ -193,8 +183,7 @@ class WebSink:
             limit_concurrency=max_viewers + _CONNECTIONS_BESIDE,
             timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=16_384,
-            ssl_certfile=tls[0] if tls else None,
-            ssl_keyfile=tls[1] if tls else None,
+            ssl_context_factory=(lambda _config, _default: tls.context) if tls else None,
         )
         for name in ("uvicorn.error", "uvicorn.asgi"):
             logging.getLogger(name).setLevel(logging.ERROR)
