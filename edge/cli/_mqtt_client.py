@@ -28,6 +28,14 @@ _REMEDIES: Final = {
     "broker_timeout": f"is it the right machine and port, and does a firewall stand between? {_NAMES_IT}",
     "broker_not_authorised": f"give the user as --broker mqtt://USER@HOST and the password in {PASSWORD_ENV}",
     "broker_needs_tls": "use --broker mqtts://HOST and --ca-file PEM",
+    "tls_client": "give one that its authority signed as --cert-file and --key-file",
+}
+_OPTIONS: Final = {
+    "mqtt.ca_file:": "--ca-file",
+    "mqtt.cert_file, key_file:": "--cert-file, --key-file",
+    "mqtt.cert_file:": "--cert-file",
+    "mqtt.key_file: the key of a certificate: set cert_file, too": "--key-file: the key of --cert-file, which is missing",
+    "mqtt.host:": "--broker",
 }
 
 
@@ -40,6 +48,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="mqtt://[user@]host[:port], or mqtts://; by default %(default)s",
     )
     command.add_argument("--ca-file", metavar="PEM", help="the authority that signed the broker's certificate")
+    command.add_argument("--cert-file", metavar="PEM", help="your own certificate, where the broker asks for one")
+    command.add_argument("--key-file", metavar="PEM", help="its key, where that is not in the same file")
     command.add_argument(
         "--prefix", type=prefix, default="vitals", help="first part of every topic; by default %(default)s"
     )
@@ -48,7 +58,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
 class Client:
     """Connected when made; raises ConfigError for a bad URL and SinkError when the broker does not want us."""
 
-    def __init__(self, url: str, ca_file: str | None) -> None:
+    def __init__(
+        self, url: str, ca_file: str | None, cert_file: str | None = None, key_file: str | None = None
+    ) -> None:
         from edge.mqtt.broker import Options
         from edge.mqtt.connection import RefusedError, connect
 
@@ -77,6 +89,8 @@ class Client:
                 username=parts.username,
                 password_env=PASSWORD_ENV if PASSWORD_ENV in os.environ else None,
                 ca_file=ca_file,
+                cert_file=cert_file,
+                key_file=key_file,
                 tls=parts.scheme == "mqtts",
             )
             self._connection = connect(options, on_message=self._take, on_lost=self._wake)
@@ -152,7 +166,14 @@ class Client:
 
 def _by_option(text: str) -> str:
     """A message about the configuration's keys, by what was written instead of them."""
-    return text.replace("mqtt.ca_file:", "--ca-file").replace("mqtt.host:", "--broker")
+    for key, option in _OPTIONS.items():
+        text = text.replace(key, option)
+    return text
+
+
+def client_of(args: argparse.Namespace) -> Client:
+    """The client that the options of ``add_options`` ask for."""
+    return Client(args.broker, args.ca_file, args.cert_file, args.key_file)
 
 
 def known_devices(client: Client, prefix: str) -> str:

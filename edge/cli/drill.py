@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, Client, add_options, first_device, known_devices
+from edge.cli._mqtt_client import ANSWER_S, Client, add_options, client_of, first_device, known_devices
 from edge.cli._options import bed, name, seconds
 from edge.plain import object_of
 from edge.types import DEVICE_BED, SinkError
@@ -34,7 +34,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Raise, time, wait for a confirmation where one is asked for, end."""
-    client = Client(args.broker, args.ca_file)
+    client = client_of(args)
     try:
         device = args.device or first_device(client, args.prefix)
         state = _state_of(client, f"{args.prefix}/{device}/status")

@@ -201,3 +201,10 @@ def test_tls_errors_name_what_to_look_at(mosquitto, capsys, tmp_path):
     (tmp_path / "ca.pem").write_text("no certificate")
     assert main(["watch", "--broker", url, "--ca-file", str(tmp_path / "ca.pem"), "--seconds", "1"]) == 2
     assert capsys.readouterr().err.startswith(f"edge-vitals: --ca-file {tmp_path}/ca.pem: ")
+    own = str(tmp_path / "ca.pem")
+    assert main(["watch", "--broker", url, "--cert-file", own, "--key-file", own, "--seconds", "1"]) == 2
+    assert capsys.readouterr().err.startswith(f"edge-vitals: --cert-file, --key-file {own}, {own}: ")
+    assert main(["watch", "--broker", url, "--cert-file", own, "--seconds", "1"]) == 2
+    assert capsys.readouterr().err.startswith(f"edge-vitals: --cert-file {own}: ")
+    assert main(["watch", "--broker", url, "--key-file", own, "--seconds", "1"]) == 2
+    assert capsys.readouterr().err == "edge-vitals: --key-file: the key of --cert-file, which is missing\n"

@@ -8,7 +8,7 @@ import socket
 import time
 from datetime import datetime
 
-from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, named
+from edge.cli._mqtt_client import ANSWER_S, PASSWORD_ENV, Client, add_options, client_of, named
 from edge.cli._options import name, role, seconds
 from edge.cli.watch.grade_live import grade
 from edge.cli.watch.standing import Standing, alarm_line
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     why, say_again_at = "", 0.0
     while True:
         try:
-            client = Client(args.broker, args.ca_file)
+            client = client_of(args)
             if why:
                 _say("watching again")
                 why = ""

@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from edge.cli._mqtt_client import ANSWER_S, AT_ONCE_S, Client, first_device, known_devices
+from edge.cli._mqtt_client import ANSWER_S, AT_ONCE_S, Client, client_of, first_device, known_devices
 from edge.cli._progress import show
 from edge.cli.watch.grade_ack import AckTrial
 from edge.cli.watch.grader import DEAD_S, Grader
@@ -112,7 +112,7 @@ class _Exam:
 
     def _retained(self) -> dict[str, bytes]:
         """What the broker holds of the device, as somebody finds it who subscribes only now."""
-        late = Client(self._args.broker, self._args.ca_file)
+        late = client_of(self._args)
         try:
             late.subscribe(f"{self.grader.root}/#")
             found: dict[str, bytes] = {}

@@ -254,6 +254,16 @@ def test_a_device_with_a_certificate_is_who_the_certificate_says(new_mosquitto, 
     broker.close()
 
 
+def test_who_watches_shows_a_certificate_where_the_broker_asks_for_one(new_mosquitto, tmp_path, keys, capsys):
+    port = Shipped(new_mosquitto, tmp_path, keys, certificates=True).devices
+    watch = ["watch", "--broker", f"mqtts://127.0.0.1:{port}", "--ca-file", str(keys / "ca.pem"), "--seconds", "0.1"]
+    assert main(watch) == 1
+    assert capsys.readouterr().err.endswith(
+        "required; give one that its authority signed as --cert-file and --key-file\n"
+    )
+    assert main([*watch, "--cert-file", str(keys / "ward-3.pem"), "--key-file", str(keys / "ward-3.key")]) == 0
+
+
 DEVICE = """
 [device]
 name = "ward-3"
