@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tool_module import loaded
@@ -39,6 +40,13 @@ def test_a_worker_runs_in_a_folder_that_is_thrown_away(tool, tmp_path, monkeypat
         where = Path(given.path.with_suffix(".where").read_text())
         assert not where.is_relative_to(start)
         assert not where.exists()
+
+
+def test_memory_is_the_workers_own_and_not_that_of_whoever_made_its_input(tool, tmp_path):
+    np.savez(tmp_path / "sound.npz", x=np.zeros((1, 10_000)), fs=2000.0)
+    made = np.ones(32 << 20)
+    found = tool._run(sys.executable, "ours_pcg", [tool.Input(tmp_path / "sound.npz", [], "")])
+    assert 20 < found["rss_mb"] < made.nbytes / 2**20
 
 
 def test_a_worker_that_fails_is_said_in_one_line(tool, tmp_path, monkeypatch, capsys):
