@@ -103,9 +103,8 @@ class Simulator:
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes from the host: answers REQUEST_HELLO with HELLO, START, STOP and SET with ACK."""
-        for message in (
-            one for byte in data for one in self._host.feed(bytes([byte]))
-        ):  # whose frame_seq is then its own
+        # byte by byte, so that the decoder's frame_seq is that of the message at hand
+        for message in (message for byte in data for message in self._host.feed(bytes([byte]))):
             if isinstance(message, RequestHello):
                 self._say_hello(now)
             elif isinstance(message, (Start, Stop, Set)):

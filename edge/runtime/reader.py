@@ -113,10 +113,8 @@ class Reader:
         elif seen is None:  # its thread has not begun
             return None
         elif now - seen > LOST_AFTER_S:
-            state, reason = (
-                "offline",
-                f"no data for more than {LOST_AFTER_S:g} s" + (says.complaint and f"; {says.complaint}"),
-            )
+            state, reason = "offline", f"no data for more than {LOST_AFTER_S:g} s"
+            reason += says.complaint and f"; {says.complaint}"
         elif self.last_block is None:
             return None
         else:
