@@ -19,6 +19,7 @@ from edge.types import SourceError
 _UNKNOWN_SIZE = 0x7FFFF000  # from here on: written by programs that stream and never come back to the header
 _IN_DS64 = 0xFFFFFFFF  # of RF64: the size stands in a chunk of its own
 _OGG_PAGE = 65_307  # bytes at most
+_KNOWN_OF_CHUNK = 64  # bytes that are ever asked for; a damaged header may promise gigabytes
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 
 
@@ -116,9 +117,11 @@ def _wav_chunks(path: Path) -> tuple[bytes, int, int | None]:
                     return form, file.tell(), long
                 return form, file.tell(), None if _is_unknown(path, file.tell(), size) else size
             if name == b"fmt ":
-                form = file.read(size)
-            elif name == b"ds64" and len(sizes := file.read(size)) >= 16:
+                form = file.read(min(size, _KNOWN_OF_CHUNK))
+                file.seek(size - len(form), 1)
+            elif name == b"ds64" and len(sizes := file.read(min(size, _KNOWN_OF_CHUNK))) >= 16:
                 long = struct.unpack_from("<Q", sizes, 8)[0]
+                file.seek(size - len(sizes), 1)
             else:
                 file.seek(size, 1)
             if size & 1 and file.read(1) != b"\0":  # the byte that fills up an odd chunk; some programs leave it out

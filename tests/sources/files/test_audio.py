@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,15 @@ def test_wav_of_every_width_is_the_same_sound(tmp_path: Path, code: int, bits: i
     assert {b.stream for b in blocks} == {"file/pcg"}
     assert blocks[0].rate == 2000.0
     np.testing.assert_allclose(joined(blocks, "pcg")[:, 0], SOUND, atol=0.01 if bits == 8 else 1e-4)
+
+
+@pytest.mark.parametrize("content", [b"RIFF\0\0\0\0WAVEfmt ", b"RF64\0\0\0\0WAVEds64"])
+def test_what_a_damaged_header_promises_takes_no_memory(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(content + b"\xf0\xff\xff\x7f" + b"\0" * 99)
+    tracemalloc.start()
+    refused(tmp_path / "a.wav", "half-written: no samples in this WAV file")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    tracemalloc.stop()
 
 
 def test_flac_and_wav_give_equal_numbers(tmp_path: Path) -> None:
