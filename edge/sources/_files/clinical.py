@@ -64,7 +64,7 @@ def read_edf(path: Path, kind: str, channel: int | None, rate_hz: float | None) 
     if head[192:197] == b"EDF+D":
         raise SourceError(f"{path}: an interrupted EDF+ recording; export it as continuous EDF")
     record_size, at = sum(sizes), _EDF_HEAD * (count + 1)
-    held = (path.stat().st_size - at) // (2 * record_size) if record_size else 0
+    held = max(0, path.stat().st_size - at) // (2 * record_size) if record_size else 0
     records = held if records < 0 else records
     if held < records or not records or duration_s <= 0:
         promised = records * duration_s
@@ -118,7 +118,7 @@ def read_wfdb(path: Path, kind: str, channel: int | None, rate_hz: float | None)
             raise ValueError
         promised = promised or len(samples)  # 0 says that it is not known
         scales = [_wfdb_scale(line) for line in lines[1 : count + 1]]
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         raise SourceError(f"{header}: its WFDB header is damaged") from None
     if not promised:
         raise SourceError(f"{path}: holds no samples")

@@ -23,6 +23,9 @@ def test_edf(tmp_path: Path) -> None:
     refused(tmp_path / "half.edf", "half-written: promises 10 s and holds")
     (tmp_path / "head.edf").write_bytes(content[:300])
     refused(tmp_path / "head.edf", "header is damaged or half-written")
+    unknown = content[:236] + b"-1      " + content[244 : 256 * 4 - 1]  # how many records there are; one byte too few
+    (tmp_path / "none.edf").write_bytes(unknown)
+    refused(tmp_path / "none.edf", "half-written: promises 0 s and holds 0 s")
     (tmp_path / "below.edf").write_bytes(content.replace(b"250     ", b"-25     "))
     refused(tmp_path / "below.edf", "header is damaged or half-written")
     (tmp_path / "gaps.edf").write_bytes(edf({"Pleth": (125, pleth)}, kind="EDF+D"))
