@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from edge import __version__
 from edge.recording.entries import Damage, Entry, time_of
-from edge.recording.packing import entries_in, header_in
+from edge.recording.packing import UNKNOWN, entries_in, header_in
 from edge.recording.scan import MAGIC, Unread, records
 from edge.types import SourceError
 
@@ -78,11 +79,16 @@ class Recording:
     def _whole(self, payload: bytes, *, samples: bool) -> Iterator[Entry]:
         """What a record holds that is as it was written; another version may have written what is not known here."""
         try:
-            yield from entries_in(payload, samples=samples)
-        except (KeyError, TypeError, ValueError) as error:
-            told = f"holds what edge-vitals {__version__} does not know ({error})"
-            by = self.header.get("version", "unknown")
-            raise SourceError(f"{self.path}: {told}; it was recorded by version {by}, which reads it") from None
+            for entry in entries_in(payload, samples=samples):
+                if not math.isfinite(time_of(entry)):
+                    raise ValueError("a time that is none")
+                yield entry
+        except UNKNOWN as error:
+            raise self._unknown(error, self.header.get("version", "unknown")) from None
+
+    def _unknown(self, error: Exception, by: object) -> SourceError:
+        told = f"holds what edge-vitals {__version__} does not know ({error})"
+        return SourceError(f"{self.path}: {told}; it was recorded by version {by}, which reads it")
 
     def _begin(self) -> Mapping[str, Any]:
         ours = anything = False
@@ -98,6 +104,8 @@ class Recording:
                         anything = True
             except OSError as error:
                 raise SourceError(f"{part}: cannot be read: {error.strerror}") from None
+            except UNKNOWN as error:
+                raise self._unknown(error, "unknown") from None
         if not anything:
             why = (
                 "the recording has no header: nothing in it can be used" if ours else "not a recording of this program"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import zlib
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from edge import __version__
 from edge.recording import Damage, Recording, RecordingWriter, pack
+from edge.recording.packing import pack_header
+from edge.recording.scan import HEAD, MAGIC
 from edge.types import Alarm, Block, Fault, Reading, SourceError, SourceStatus
 
 WITHOUT_HEADER = "the configuration and the models of then are not known"
@@ -254,3 +259,22 @@ def test_any_samples_survive_bit_for_bit(tmp_path_factory, data):
     write(path, [block])
     (back,) = Recording(path)
     assert back.data.tobytes() == data.tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [["batch", b"x\x9c\x03"]],
+        [["batch", zlib.compress(b"\x01")]],
+        [["tick", {"t": math.nan}]],
+        [["tick", {"t": "noon"}]],
+        [5],
+    ],
+)
+@pytest.mark.parametrize("headed", [True, False])
+def test_a_whole_record_that_holds_nothing_known_is_refused_in_words(tmp_path, content, headed):
+    path = tmp_path / "a.evrec"
+    payloads = [*([pack_header({"version": "9.9"})] if headed else []), *map(msgspec.msgpack.encode, content)]
+    path.write_bytes(MAGIC + b"".join(HEAD.pack(len(p), zlib.crc32(p)) + p for p in payloads))
+    with pytest.raises(SourceError, match=f"holds what edge-vitals {__version__} does not know"):
+        list(Recording(path))
