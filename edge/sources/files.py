@@ -155,7 +155,10 @@ class Files:
                 return []
         self._step += 1
         end = self._step * self._block_s
-        return [block for track in self._tracks for block in self._blocks(track, begin, end)]
+        blocks = [block for track in self._tracks for block in self._blocks(track, begin, end)]
+        if not blocks and not self._real:
+            self._pass_over(end)
+        return blocks
 
     def close(self) -> None:
         self._tracks = []
@@ -164,6 +167,12 @@ class Files:
     def notes(self) -> list[str]:
         """Once read to its end: a line per stream or channel that is empty, begins late, ends early or was not read."""
         return self._left_out + [line for held in self._held.values() for line in held.words(self.end_s)]
+
+    def _pass_over(self, begin: float) -> None:
+        """Go on where the next row is: a clock that is set may leave a hole of years."""
+        next_s = min(track.next_s(begin) for track in self._tracks)
+        if next_s < math.inf:
+            self._step = max(self._step, math.floor(next_s / self._block_s) - 1)
 
     def _blocks(self, track: Track, begin: float, end: float) -> Iterator[Block]:
         """Blocks of the rows in a span: one per run that holds numbers, or one per row where times are uneven."""
@@ -212,6 +221,8 @@ def open_tracks(
         raise SourceError(f"{path}: a folder; name a file in it") from None
     except PermissionError:
         raise SourceError(f"{path}: no permission to read it") from None
+    except OSError as error:  # a failing disk, a name that is too long
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _head(path: Path) -> bytes:

@@ -100,6 +100,6 @@ def _record(path: Path, count: int, record: str | int | None, names: Sequence[st
         raise SourceError(f"{path}: holds {count} records; say which: {path.name}#0 to #{count - 1}{known}")
     if str(record) in names:
         return list(names).index(str(record))
-    if str(record).isdigit() and int(record) < count:
+    if str(record).isdecimal() and int(record) < count:
         return int(record)
     raise SourceError(f"{path}: no record {record!r}: there are {count}, from 0{known}")

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, Places, read_bytes, whole_rate
+from edge.sources._files.track import BEYOND, Floats, Places, checked_rate, read_bytes, whole_rate
 
 COLUMNS: Final = ("mono", "wall", "epoch", "seq")
 """What the export puts before the channels."""
@@ -73,7 +73,7 @@ def _survey(table: Exported, file: BinaryIO) -> bool:
     table.holds = np.zeros(len(table.names), bool)
     for offset, content in _pages(file):
         page = _numbers(content)
-        if page.shape[1] != len(COLUMNS) + len(table.names) or not np.isfinite(page[:, : len(COLUMNS)]).all():
+        if page.shape[1] != len(COLUMNS) + len(table.names) or not (np.abs(page[:, : len(COLUMNS)]) < BEYOND).all():
             return False
         if before is None:
             steps_s = np.diff(page[:, _MONO])
@@ -98,7 +98,7 @@ def _survey(table: Exported, file: BinaryIO) -> bool:
         before = page[-1:]
     if not longest[0]:
         return False
-    table.rate_hz = whole_rate(longest[0] / longest[1], longest[1])
+    table.rate_hz = checked_rate(str(table.path), whole_rate(longest[0] / longest[1], longest[1]), None)
     table.places = _places(table.rate_hz, starts, breaks)
     return True
 

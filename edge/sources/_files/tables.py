@@ -174,6 +174,8 @@ def _csv_table(path: Path) -> tuple[list[str], Floats, Lines]:
         kept = [
             j for j in range(layout.width) if not np.isnan(values[:, j]).all() or kind_of(names[j]) or len(names) == 1
         ]
+        if not kept:
+            raise SourceError(f"{path}: text, but no table of numbers")
         names, values = [names[j] for j in kept], values[:, kept]
     return names, values, lines
 

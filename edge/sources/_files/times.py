@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.sources._files.track import Floats, Lines, RateError, kind_of, whole_rate
+from edge.sources._files.track import BEYOND, Floats, Lines, RateError, checked_rate, kind_of, whole_rate
 from edge.types import SourceError
 
 _SHORT_UNITS_S: Final = {
@@ -102,9 +102,11 @@ def rises(column: Floats) -> bool:
 
 def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None:
     """Where the rows stand on an even grid: None where none is missing."""
-    steps = np.diff(count)
-    if not (steps >= 1).all():
-        at = int(np.argmax(~(steps >= 1))) + 1
+    with np.errstate(invalid="ignore"):  # of an infinite one
+        right = (np.abs(count) < BEYOND) & (count % 1 == 0)
+        right[1:] &= np.diff(count) >= 1
+    if not right.all():
+        at = int(np.argmin(right))
         raise SourceError(f"{path}: line {lines[at]}: the row number does not rise ({count[at]:g})")
     index = (count - count[0]).astype(np.int64)
     return None if index[-1] == len(index) - 1 else index
@@ -127,8 +129,9 @@ def time_unit_s(name: str, t: Floats) -> float:
 
 def grid(path: Path, t: Floats, lines: Lines) -> tuple[float, np.ndarray | None, Floats | None]:
     """Rate, and where the rows stand: on an even grid (None, or indices where rows are missing) or at own times, s."""
-    if not np.isfinite(t).all():
-        raise SourceError(f"{path}: line {lines[np.argmin(np.isfinite(t))]}: no time")
+    believed = np.abs(t) < BEYOND
+    if not believed.all():
+        raise SourceError(f"{path}: line {lines[np.argmin(believed)]}: no time")
     if len(t) < 2:
         raise SourceError(f"{path}: one row is no signal")
     steps = np.diff(t)
@@ -140,6 +143,7 @@ def grid(path: Path, t: Floats, lines: Lines) -> tuple[float, np.ndarray | None,
             raise RateError(said, "times of packets say no sample's: leave them out and give KEY")
         raise SourceError(said)
     step = float(np.median(steps))
+    checked_rate(str(path), 1.0 / step, None)
     counts = np.round(steps / step)
     if (counts >= 1).all():
         step = float((t[-1] - t[0]) / counts.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ MAX_CHANNELS = 8
 KINDS = ("ppg", "pcg", "acc", "ecg")
 SOUND_FROM_HZ = 500.0  # a stream nobody named is heart sound from this rate on, and a pulse wave below
 _RATES_HZ = (1.0, 200_000.0)
+BEYOND = 2.0**40  # s, or rows: no recording comes so far, and its place on a grid is still a number
 _NEAR = 1e-3  # of a whole number of samples a second
 _OFF = 0.25  # of a sample
 
@@ -82,8 +84,17 @@ class Track:
         """Time just after the last row, s."""
         if self.times is not None:
             return float(self.times[-1]) + 1.0 / self.rate_hz
-        last = self.length - 1
-        return ((last if self.places is None else int(self.places.between(last, last + 1)[0])) + 1) / self.rate_hz
+        return (self._place(self.length - 1) + 1) / self.rate_hz
+
+    def next_s(self, at_s: float) -> float:
+        """When the first row at or after ``at_s`` is, s from the start; infinite behind the last."""
+        row = self.position(at_s)
+        if row >= self.length:
+            return math.inf
+        return float(self.times[row]) if self.times is not None else self._place(row) / self.rate_hz
+
+    def _place(self, row: int) -> int:
+        return row if self.places is None else int(self.places.between(row, row + 1)[0])
 
 
 def read_bytes(path: Path, offset: int, size: int) -> bytes:
@@ -153,9 +164,9 @@ def checked_rate(path: str, stated: float | None, asked: float | None, *, key: s
 def whole_rate(rate_hz: float, seconds: float) -> float:
     """A measured rate, Hz, or the whole one near it where that is off by less than a quarter of a sample after
     ``seconds``."""
-    nearest = round(rate_hz)
+    nearest = float(np.rint(rate_hz))
     near = nearest and abs(rate_hz - nearest) < _NEAR * nearest and abs(seconds * (rate_hz - nearest)) < _OFF
-    return float(nearest) if near else rate_hz
+    return nearest if near else rate_hz
 
 
 def by_stream(names: Mapping[int, str]) -> dict[str, list[int]]:

@@ -76,10 +76,14 @@ def test_wfdb_formats_16_and_212(tmp_path: Path) -> None:
     refused(tmp_path / "c.mat", "half-written: promises 2 s and holds 1 s")
     (tmp_path / "d.dat").write_bytes(b"\1\2\3")
     refused(tmp_path / "d.dat", "a WFDB signal file without its header d.hea")
-    heads = [f"c 1 {told}\nc.mat {form} 1/mV\n" for told, form in (("250", "16+-4"), ("250 -4", "16"), ("0 999", "16"))]
+    beyond = f"16+{10**30}"
+    wrong = (("250", "16+-4"), ("250", beyond), ("250 -4", "16"), ("0 999", "16"))
+    heads = [f"c 1 {told}\nc.mat {form} 1/mV\n" for told, form in wrong]
     for text in ("", "c 2\n", "c x 250\n", "c 2 250 500\nc.mat 16 100/mV\n", *heads):
         (tmp_path / "c.hea").write_text(text)
         refused(tmp_path / "c.hea", r"c\.hea: .*(damaged|several signal files)")
+    (tmp_path / "c.hea").write_text(f"c 1 250\n{'c' * 300} 16 1/mV\n")
+    refused(tmp_path / "c.hea", r"c\.hea: cannot be read: File name too long")
 
 
 def test_an_odd_number_of_samples_in_format_212_is_whole(tmp_path: Path) -> None:

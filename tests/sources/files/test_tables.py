@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.clock import ManualClock
+from edge.sources import files
 from edge.sources._files.tables import read_csv
 from files_played import joined, play, refused, table
 
@@ -254,6 +256,7 @@ def test_archives_of_every_layout(tmp_path: Path) -> None:
     assert {b.kind for b in play(tmp_path / "both.npz", signal="pcg")} == {"pcg"}
     refused(tmp_path / "windows.npz", "holds 40 records; say which: windows.npz#0 to #39")
     refused(f"{tmp_path}/icu.npz#c3", "no record 'c3': there are 2, from 0, for example a1")
+    refused(f"{tmp_path}/icu.npz#²", "no record '²': there are 2, from 0, for example a1")
     refused(tmp_path / "spc.npz", "holds no pcg", signal="pcg")
     refused(f"{tmp_path}/spc.npz#b2", "spc.npz: is one recording; there is no record 'b2' in it")
     refused(tmp_path / "both.npz", "both.npz: is one recording; there is no record 3 in it", record=3)
@@ -284,3 +287,35 @@ def test_archives_that_are_wrong(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "office.xlsx", "w") as archive:
         archive.writestr("sheet.xml", "<x/>")
     refused(tmp_path / "office.xlsx", "holds none of ppg")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-1e308 2\n0.1 2\n0.2 3\n0.3 4", "line 1: no time"),
+        ("time,ppg\n0,1\n1e-320,2\n2e-320,3", "a sampling rate of inf Hz makes no sense"),
+        ("sample,ppg\n0,1\n1,2\n1e300,3", r"line 4: the row number does not rise \(1e\+300\)"),
+        (
+            "mono,wall,epoch,seq,ppg\n0,1,0,0,5\n1e-320,1,0,1,6\n2e-320,1,0,2,7",
+            "a sampling rate of inf Hz makes no sense",
+        ),
+        ("mono,wall,epoch,seq,ppg\n0,1,0,0,5\n1,1,0,1,6\n2,1,0,2,7\n1e300,1,0,9,7", "line 5: no time"),
+        ("I0;:0;\x0b0:0;;[", "text, but no table of numbers"),
+    ],
+)
+def test_numbers_that_are_no_times_are_named(tmp_path: Path, text: str, said: str) -> None:
+    refused(table(tmp_path / "t.csv", text), said, **({"rate_hz": 2.0} if text[0] == "s" else {}))
+
+
+@pytest.mark.parametrize("block_s", [0.1, 0.033])
+def test_a_hole_of_years_takes_no_time(tmp_path: Path, block_s: float) -> None:
+    times = [*(i / 100 for i in range(100)), *(1.7e9 + i / 100 for i in range(100))]  # the device's clock was set
+    path = table(tmp_path / "t.csv", "time,ppg\n" + "\n".join(f"{t:.2f},{i}" for i, t in enumerate(times)))
+    source = files.build(name="file", path=str(path), block_s=block_s, clock=ManualClock())
+    source.open()
+    read = []
+    with pytest.raises(EOFError):
+        for _ in range(100):
+            read += source.read()
+    np.testing.assert_array_equal(np.concatenate([b.data[:, 0] for b in read]), np.arange(200))
+    np.testing.assert_allclose([b.t0 for b in read], [times[int(b.data[0, 0])] for b in read])
