@@ -80,6 +80,12 @@ def test_what_is_written_is_read():
         ({"start": np.zeros(5)}, "not the same number"),
         ({"start": np.zeros(0)}, "not the same number"),
         ({"step": np.zeros(2)}, "no boosted trees"),
+        ({"leaf": np.zeros((12, 8))}, "tables are not of uint8, float32 and int8"),
+        ({"feature": np.zeros((12, 7), "U3")}, "tables are not of uint8, float32 and int8"),
+        ({"start": np.zeros((6, 2))}, "step and start are not finite numbers"),
+        ({"start": np.array(1.0)}, "step and start are not finite numbers"),
+        ({"start": np.full(6, np.nan)}, "step and start are not finite numbers"),
+        ({"step": np.inf}, "step and start are not finite numbers"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(other, said):
@@ -88,6 +94,9 @@ def test_tables_that_do_not_fit_are_refused(other, said):
 
 
 def test_what_is_no_file_of_tables_is_refused():
-    for junk in (b"", b"PK\x03\x04", b"nothing of the kind", content(some(np.random.default_rng(5)))[:200]):
+    whole = content(some(np.random.default_rng(5)))
+    locked = bytearray(whole)
+    locked[6] = locked[whole.index(b"PK\1\2") + 8] = 1  # with a password, as its flags say
+    for junk in (b"", b"PK\x03\x04", b"nothing of the kind", whole[:200], bytes(locked)):
         with pytest.raises(ModelError, match="no boosted trees"):
             BoostedTrees.from_bytes(junk)
