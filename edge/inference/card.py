@@ -175,7 +175,7 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f"{path}: missing") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise ModelError(f"{path}: not valid TOML: {error}") from None
     try:
         card = msgspec.convert(table, _Card)
@@ -258,7 +258,8 @@ def _consistent(path: Path, card: _Card) -> None:
 
 def _frozen(value: Any, where: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):  # TOML has such; a threshold of nan is never reached
-        raise ModelError(f"{where.removesuffix('.')}: not a finite number")
+        key = "".join(one if one.isprintable() else "?" for one in where.removesuffix("."))
+        raise ModelError(f"{key}: not a finite number")
     if isinstance(value, dict):
         return FrozenTable({k: _frozen(v, f"{where}{k}.") for k, v in value.items()}, where)
     return tuple(_frozen(v, where) for v in value) if isinstance(value, list) else value

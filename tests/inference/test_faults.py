@@ -317,6 +317,9 @@ def test_names_in_a_file_that_the_card_does_not_know_are_refused(
         ('inputs = ["in_0", "in_1"]', 'inputs = ["in_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('outputs = ["out_0", "out_1"]', 'outputs = ["out_0"]', "onnx-int8: inputs and outputs must match the shapes"),
         ('task = "', "task = ", "not valid TOML"),
+        ('task = "', f'number = {"9" * 5000}\ntask = "', "not valid TOML"),
+        ('task = "', f'deep = {"[" * 2000}\ntask = "', "not valid TOML"),
+        ("thresholds = [0.25, 0.5]", '"a\\nb" = nan', "calibration.a.b: not a finite number"),
         ("thresholds = [0.25, 0.5]", "thresholds = [0.25, nan]", "calibration.thresholds: not a finite number"),
     ],
 )
