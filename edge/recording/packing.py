@@ -28,7 +28,7 @@ KINDS: Final[dict[str, type[Any]]] = {
 }
 """Name of a kind in the file to its type; blocks have a form of their own."""
 _KIND_OF: Final = {cls: kind for kind, cls in KINDS.items()}
-UNKNOWN: Final = (KeyError, TypeError, ValueError, OverflowError, msgspec.MsgspecError, zlib.error)
+UNKNOWN: Final = (KeyError, TypeError, ValueError, OverflowError, RecursionError, zlib.error)
 """What reading a payload raises that is whole and was not made by ``pack``."""
 _NARROW = (np.int16, np.int32)
 _decode: Final[Callable[[Any], Any]] = msgspec.msgpack.Decoder().decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
 
@@ -269,6 +270,7 @@ def test_any_samples_survive_bit_for_bit(tmp_path_factory, data):
         [["tick", {"t": math.nan}]],
         [["tick", {"t": "noon"}]],
         [5],
+        [["tick", functools.reduce(lambda inner, _: [inner], range(900), 0)]],
     ],
 )
 @pytest.mark.parametrize("headed", [True, False])
