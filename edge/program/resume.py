@@ -72,7 +72,7 @@ def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: Mod
             if doubtful:
                 _count_anew(saved, boot)
             return new(state=saved, shift_s=shift_s), shift_s
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except Exception as error:  # whatever the state holds, the watching begins
             lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
             outbox.faults.append(f"{lost} not readable ({error}); it begins anew, or from the second copy")
     return new(), None

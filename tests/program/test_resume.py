@@ -186,6 +186,7 @@ def test_numbers_of_a_state_that_may_not_be_the_last_begin_an_epoch_far_behind(d
 
 
 BROKEN = [b"", b"\xff\x00", b"[]", b'{"version": 1}', b'{"version": 1, "t": 1.0, "beds": []}']
+BROKEN += [b'{"version": 1, "t": 1%s, "beds": {}}' % (b"0" * 400), b'{"a":' * 3000]
 BROKEN_WATCH = [b"", b"\xff\x00", b"[]", b'{"bed1": {"streams": 5}}']
 EITHER, STATE = "the record of watching or the alarm state was", "the alarm state was"
 
