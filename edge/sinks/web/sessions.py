@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.clock import Clock
+from edge.plain import json_of
 from edge.sinks.web.access import SESSION_S, Sessions
 from edge.storage.disk_thread import DiskThread, Gathered
 from edge.storage.whole_files import write_whole
@@ -39,8 +40,8 @@ class SessionFile:
         clock may have been set meanwhile: none lasts longer than a new one."""
         now, wall = self._clock.now(), self._clock.wall()
         found: dict[bytes, tuple[bytes, float]] = {}
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            for session, code, until in _entries(json.loads(self._path.read_text(encoding="utf-8"))):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError):
+            for session, code, until in _entries(json_of(self._path.read_bytes())):
                 token = next((t for t in tokens if hmac.compare_digest(_code(t, session), code)), None)
                 if token is not None and until > wall:
                     found[session] = (token, now + min(SESSION_S, until - wall))

@@ -120,7 +120,8 @@ def test_what_lies_on_disk_opens_no_door_and_is_for_nobody_else(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "7", "null", '{"v":1}', '{"sessions":[["zz","00",1e12]]}', '{"sessions":[[1,2,3]]}', "\x00", '{"sessions":7}'],
+    ["", "{", "[]", "7", "null", '{"v":1}', '{"sessions":[["zz","00",1e12]]}', '{"sessions":[[1,2,3]]}', "\x00", '{"sessions":7}',
+     "[" * 3000, '{"sessions":[["00","00",1' + "0" * 400 + "]]}"],
 )  # fmt: skip
 def test_a_damaged_file_costs_the_log_ins_and_nothing_else(tmp_path, text):
     (tmp_path / FILE).write_text(text)
