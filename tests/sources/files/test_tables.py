@@ -300,7 +300,7 @@ def test_archives_that_are_wrong(tmp_path: Path) -> None:
             "a sampling rate of inf Hz makes no sense",
         ),
         ("mono,wall,epoch,seq,ppg\n0,1,0,0,5\n1,1,0,1,6\n2,1,0,2,7\n1e300,1,0,9,7", "line 5: no time"),
-        ("I0;:0;\x0b0:0;;[", "text, but no table of numbers"),
+        ("u;v\n0:02;[\n0:01;[", "text, but no table of numbers"),
     ],
 )
 def test_numbers_that_are_no_times_are_named(tmp_path: Path, text: str, said: str) -> None:
