@@ -6,13 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from paho.mqtt import publish
 
 from contract_payloads import ROOT, STATUS, event, reading
-from edge.cli import main
+from edge.cli import main, watch
 from edge.cli._mqtt_client import Client, first_device
+from edge.types import ConfigError, SinkError
 from whole_program import running
 
 
@@ -208,3 +210,27 @@ def test_tls_errors_name_what_to_look_at(mosquitto, capsys, tmp_path):
     assert capsys.readouterr().err.startswith(f"edge-vitals: --cert-file {own}: ")
     assert main(["watch", "--broker", url, "--key-file", own, "--seconds", "1"]) == 2
     assert capsys.readouterr().err == "edge-vitals: --key-file: the key of --cert-file, which is missing\n"
+
+
+def test_a_station_outlives_a_certificate_that_cannot_be_read_for_a_while(monkeypatch, capsys):
+    unreadable = ConfigError("--ca-file ca.pem: cannot be read")
+    clients = iter([SimpleNamespace(close=lambda: None), unreadable, SimpleNamespace(close=lambda: None), unreadable])
+    shown = iter([SinkError("the broker closed the connection"), 0])
+
+    def next_of(several):
+        one = next(several)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    monkeypatch.setattr(watch, "client_of", lambda _: next_of(clients))
+    monkeypatch.setattr(watch, "_show", lambda *_: next_of(shown))
+    monkeypatch.setattr(watch.time, "sleep", lambda _: None)
+    assert main(["watch", "--as", "station"]) == 0
+    said = [line.split("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "NOT WATCHING: the broker closed the connection; trying again",
+        "NOT WATCHING: --ca-file ca.pem: cannot be read; trying again",
+        "watching again",
+    ]
+    assert main(["watch", "--as", "station"]) == 2, "before it ever watched it is a mistake"

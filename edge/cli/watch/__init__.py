@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("watch: --drill and --cut are for --grade")
     end = None if args.seconds is None else time.monotonic() + args.seconds
     station, standing = Station(args.prefix, args.role or ""), Standing(args.prefix)
-    why, say_again_at = "", 0.0
+    why, say_again_at, began = "", 0.0, False
     while True:
         try:
-            client = client_of(args)
+            client, began = client_of(args), True
             if why:
                 _say("watching again")
                 why = ""
@@ -66,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
                 return grade(client, args) if args.grade is not None else _show(client, args, station, standing, end)
             finally:
                 client.close()
-        except SinkError as error:
-            if not args.role or (end is not None and time.monotonic() >= end):
+        except (SinkError, ConfigError) as error:
+            is_wrong = isinstance(error, ConfigError) and not began  # later a file is only being renewed
+            if is_wrong or not args.role or (end is not None and time.monotonic() >= end):
                 raise
             if str(error) != why or time.monotonic() >= say_again_at:  # and does not push off the screen what was said
                 why, say_again_at = str(error), time.monotonic() + _SAY_AGAIN_S
