@@ -200,7 +200,10 @@ _NO_SIGNAL = {
     "rate", "heartrate", "pulserate", "hr", "pr", "bpm", "quality", "sqi", "accuracy", "peak", "peaks",
 }  # fmt: skip
 """Of one, but not the wave."""
-_TURNS = re.compile(r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rotation|euler)[xyzw]?")
+_TURNS = re.compile(
+    r"(gyro?|gyroscope|mag|magn|magnetometer|magnetic|quat|quaternion|rotation(rate)?|angular(velocity)?|euler|orientation"
+    r"|attitude|gravity)[xyzw]?"
+)
 
 _NAMES: tuple[tuple[str, set[str], tuple[str, ...]], ...] = (
     ("ppg", {"ir", "infrared", "red", "green", "r", "g", "b", "bvp", "pulse"}, ("ppg", "pleth")),
@@ -227,7 +230,7 @@ def _is_something_else(name: str) -> bool:
 
 
 def _is_turning(name: str) -> bool:
-    """Whether its x, y and z are those of a gyroscope or a magnetometer beside the accelerometer."""
+    """Whether its x, y and z are those of a gyroscope or a magnetometer, or where below is: nothing of it shakes."""
     return "acc" not in name.lower() and any(map(_TURNS.fullmatch, _parts(name)))
 
 

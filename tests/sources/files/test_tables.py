@@ -162,7 +162,10 @@ def test_a_column_that_says_another_signal_is_not_taken_for_the_one_asked_for(tm
         assert play(table(tmp_path / "t.csv", f"t,{name},temp\n{beside}"))[0].labels == (name,)
 
 
-@pytest.mark.parametrize("other", ["gyro_", "Gyr", "mag ", "quat_"])
+@pytest.mark.parametrize(
+    "other",
+    ["gyro_", "Gyr", "mag ", "quat_", "rotationRate.", "angular_velocity.", "gravity.", "gravity", "Orientation_"],
+)
 def test_what_a_gyroscope_or_a_magnetometer_says_is_no_acceleration(tmp_path: Path, other: str) -> None:
     head = ",".join(["t", "ppg", *(f"{one}{axis}" for one in (other, "acc_") for axis in "xyz"), "acc_mag"])
     rows = "\n".join(f"{i / 50:.2f},{i},250,-90,40,0,0,1,1" for i in range(200))
