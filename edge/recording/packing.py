@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 import numpy as np
@@ -36,6 +36,18 @@ _decode_record: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
 _decode_batch: Final = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]]).decode  # what nobody wants stays packed
 
 
+class _Header(TypedDict, total=False):
+    """What is read of a header again; it may hold more."""
+
+    config: str
+    boot: str
+    variants: dict[str, str]
+    identities: dict[str, str]
+    cards: dict[str, str]
+    mono: float
+    wall: float
+
+
 def pack(entry: Entry) -> bytes:
     """One entry as MessagePack; video blocks are refused with ValueError."""
     if isinstance(entry, Block):
@@ -57,11 +69,12 @@ def pack_batch(packed: Sequence[bytes]) -> bytes:
 
 
 def header_in(payload: bytes) -> Mapping[str, Any] | None:
-    """The header, where a record holds one."""
+    """The header, where a record holds one; raises one of ``UNKNOWN``."""
     kind, packed = _decode_record(payload)
     if kind != "header":
         return None
     header: Mapping[str, Any] = _decode(packed)
+    msgspec.convert(header, _Header)
     return header
 
 

@@ -280,3 +280,13 @@ def test_a_whole_record_that_holds_nothing_known_is_refused_in_words(tmp_path, c
     path.write_bytes(MAGIC + b"".join(HEAD.pack(len(p), zlib.crc32(p)) + p for p in payloads))
     with pytest.raises(SourceError, match=f"holds what edge-vitals {__version__} does not know"):
         list(Recording(path))
+
+
+@pytest.mark.parametrize(
+    "header", [None, [1], 3, {"config": {"beds": {}}}, {"config": None}, {"cards": []}, {"wall": ""}]
+)
+def test_a_header_that_says_what_is_not_known_is_refused_in_words(tmp_path, header):
+    path, payload = tmp_path / "a.evrec", msgspec.msgpack.encode(["header", header])
+    path.write_bytes(MAGIC + HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+    with pytest.raises(SourceError, match=f"holds what edge-vitals {__version__} does not know"):
+        Recording(path)
