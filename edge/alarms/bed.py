@@ -247,7 +247,7 @@ class Bed:
 
     def restore(self, saved: Mapping[str, Any], shift_s: float = 0.0, *, doubt: bool = False) -> None:
         """Go on from ``snapshot()``, its times moved by ``shift_s``; doubt: what the device said must be said anew."""
-        self.seq, self.epoch = saved["seq"], saved.get("epoch", "")
+        self.seq, self.epoch = int(saved["seq"]), saved.get("epoch", "")
         until, standby = saved["paused_until"], saved["standby"]
         self.paused_until = None if until is None else until + shift_s
         self.standby_until = None if standby is None else standby[1] + shift_s

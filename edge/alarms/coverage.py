@@ -233,10 +233,10 @@ class Coverage:
         for state in saved["streams"]:
             source, metric = state["key"]
             heard = state.get("heard", True) and not restarted
-            stream = (self._streams if heard else self._before)[source, metric] = _Stream(state["first"])
-            stream.downs = [(a, b) for a, b in state.get("downs", ())]
-            stream.last, stream.open, stream.open_since = state["last"], dict(state["open"]), state["open_since"]
-            minutes, quarters = ({index: [a, b] for index, a, b in rows} for rows in state["buckets"])
+            stream = (self._streams if heard else self._before)[source, metric] = _Stream(int(state["first"]))
+            stream.downs = [(int(a), int(b)) for a, b in state.get("downs", ())]
+            stream.last, stream.open, stream.open_since = int(state["last"]), dict(state["open"]), state["open_since"]
+            minutes, quarters = ({int(index): [int(a), int(b)] for index, a, b in rows} for rows in state["buckets"])
             stream.buckets = (minutes, quarters)
             stream.blind = [(a, b, cause) for a, b, cause in state["blind"]]
 

@@ -283,10 +283,10 @@ class Lifecycle:
         Not events of a moment: nobody says those twice, and they end by themselves.
         """
         self.presence, self.occurrence = saved["presence"], saved["occurrence"]
-        self.priority, self._top = saved["priority"], saved["top"]
+        self.priority, self._top = (PRIORITIES[_rank(saved[key])] for key in ("priority", "top"))
         self.value, self.text, self.evidence = saved["value"], saved["text"], dict(saved["evidence"])
         self.recent = [list(told) for told in saved.get("recent", [])]
-        self.realarms, self._number = saved["realarms"], saved["number"]
+        self.realarms, self._number = int(saved["realarms"]), int(saved["number"])
         self.since, self.changed_at = saved["since"] + shift_s, saved["changed_at"] + shift_s
         self._sounded = saved["sounded"] + shift_s
         self.sounded_seq = saved.get("sounded_seq", 0)  # absent in states of older versions, as the next

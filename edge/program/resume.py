@@ -71,7 +71,9 @@ def resumed(config: Config, boot: str, outbox: Outbox, clock: Clock, models: Mod
             _put_back(saved, watched)
             if doubtful:
                 _count_anew(saved, boot)
-            return new(state=saved, shift_s=shift_s), shift_s
+            board = new(state=saved, shift_s=shift_s)
+            board.active()  # an alarm that stands and cannot be told is not readable either
+            return board, shift_s
         except Exception as error:  # whatever the state holds, the watching begins
             lost = "the alarm state was" if watched is None else "the record of watching or the alarm state was"
             outbox.faults.append(f"{lost} not readable ({error}); it begins anew, or from the second copy")

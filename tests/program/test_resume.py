@@ -210,3 +210,37 @@ def test_what_can_be_read_is_taken_and_what_cannot_is_said(broken, unwatched):
         assert (standing(board), shift_s) == (found, 0.0 if found else None)
         assert watched_since(board) == ([1_000_000] if known else [])
         assert [fault.partition(" not readable (")[0] for fault in outbox.faults] == said
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("presence", "om"),
+        ("priority", "higi"),
+        ("top", None),
+        ("realarms", "x"),
+        ("number", {}),
+        ("value", [1]),
+        ("seq", "x"),
+    ],
+)
+def test_an_alarm_that_cannot_be_told_is_left_behind_before_anybody_asks_for_it(key, wrong):
+    """Else each start ends at once, or at the next alarm."""
+    saved = msgspec.json.decode(written(180.0).state())
+    bed = saved["beds"]["bed1"]
+    (bed if key == "seq" else bed["lines"]["bed1/tachy"])[key] = wrong
+    outbox = Kept(encode(saved))
+    board, shift_s = go_on(outbox)
+    assert (standing(board), shift_s) == ([], None)
+    assert [fault.partition(" not readable (")[0] for fault in outbox.faults] == [STATE]
+
+
+@pytest.mark.parametrize("key", ["first", "last", "downs", "buckets"])
+def test_a_record_of_watching_that_does_not_count_is_left_behind(key):
+    whole = written(180.0)
+    coverage = msgspec.json.decode(whole.state("coverage"))
+    coverage["bed1"]["streams"][0][key] = "x"
+    outbox = Kept(whole.state(), encode(coverage))
+    board, _ = go_on(outbox)
+    assert standing(board) == ON
+    assert [fault.partition(" not readable (")[0] for fault in outbox.faults] == [EITHER]
