@@ -42,6 +42,7 @@ _UNIX_FROM: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # in ns, µs, ms
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 _PHYSIONET: Final = re.compile(r"\[([\d:.]+) (\d\d)/(\d\d)/(\d{4})\]")
 _DAY_S: Final = 86_400.0
+_FALLS: Final = 0.05  # of the steps: a wave falls more often, and a count of less than 20 is none of rows
 _UNEVEN: Final = 0.25  # of a sample: more than this off an even grid, and times are kept one by one
 
 
@@ -83,7 +84,7 @@ def counter_column(names: Sequence[str], table: Floats) -> int | None:
         if _COUNTER.fullmatch(name.strip().lower()) and (np.isnan(table[:, i]) | (table[:, i] % 1 == 0)).all():
             return i
     first, is_named = table[:, 0], bool(names) and (kind_of(names[0]) is not None or is_time(names[0]))
-    return 0 if not is_named and (first % 1 == 0).all() and np.median(np.diff(first)) == 1 else None
+    return 0 if not is_named and (first % 1 == 0).all() and _counts(np.diff(first)) else None
 
 
 def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int | None:
@@ -98,6 +99,11 @@ def time_column(names: Sequence[str], table: Floats, counter: int | None) -> int
 def rises(column: Floats) -> bool:
     """Whether every number is larger than the one before, as times are."""
     return bool((np.diff(column) > 0).all())
+
+
+def _counts(steps: Floats) -> bool:
+    """Whether these steps are those of a count, which may begin anew; a wave that climbs slowly falls now and then."""
+    return bool(np.median(steps) == 1 and np.mean(steps < 0) < _FALLS)
 
 
 def counted(path: Path, count: Floats, lines: Lines) -> NDArray[np.int64] | None:

@@ -132,6 +132,14 @@ def test_neither_a_count_nor_a_clock_beside_the_time_is_a_signal(
     assert (blocks[0].labels, blocks[0].rate) == (("value",), 50.0)
 
 
+def test_a_wave_that_climbs_by_one_most_of_the_time_is_no_count(tmp_path: Path) -> None:
+    """As raw light does, which falls fast with each beat."""
+    wave = [400 + min(i % 80, (80 - i % 80) * 4) for i in range(800)]
+    for head, rows in (("adc,time", "{},{}"), ("value,time,temp", "{},{},36.6")):
+        text = f"{head}\n" + "\n".join(rows.format(value, i / 100) for i, value in enumerate(wave))
+        np.testing.assert_array_equal(joined(play(table(tmp_path / "t.csv", text)), "ppg")[:, 0], wave)
+
+
 def test_a_first_column_of_days_or_words_is_neither_time_nor_signal(tmp_path: Path) -> None:
     for i, word in enumerate(("2026-03-01", "Ruhe")):
         text = "Phase,Wert\n" + "\n".join(f"{word},{i % 9}" for i in range(300))
