@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import resource
 
 import pytest
 
@@ -14,6 +13,7 @@ from edge.cli.export.grid import Grid
 from edge.cli.export.tracks import session
 from edge.recording import Recording
 from export_night import WRITERS, long_recording, night
+from full_disk import full_disk
 
 
 @pytest.fixture
@@ -34,18 +34,10 @@ def test_a_file_that_exists_is_kept_and_named(recording, tmp_path, capsys, form,
     assert kept.read_text() == "of another night"
 
 
-@pytest.fixture
-def small_disk():
-    """No file takes more than 2,000 bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("form", ["edf", "wfdb", "csv", "parquet"])
-def test_what_does_not_fit_leaves_no_half_of_a_night_behind(recording, tmp_path, capsys, small_disk, form):
-    assert main(["export", str(recording.path), f"--{form}"]) == 2
+def test_what_does_not_fit_leaves_no_half_of_a_night_behind(recording, tmp_path, capsys, form):
+    with full_disk(2000):
+        assert main(["export", str(recording.path), f"--{form}"]) == 2
     assert f"edge-vitals: {tmp_path / 'night'}: cannot be written: File too large" in capsys.readouterr().err
     assert list((tmp_path / "night").iterdir()) == []
 
