@@ -73,7 +73,7 @@ def parse_tokens(text: str, where: str) -> dict[bytes, Person]:
     """Lines (or parts between commas) ``role token [name]`` as hash of token to person; raises ConfigError."""
     found: dict[bytes, Person] = {}
     for number, line in enumerate(re.split(r"[\n,]", text), 1):
-        words = line.split("#", 1)[0].split()
+        words = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].split()  # within a token it is no note
         if not words:
             continue
         if words[0] not in ROLES or len(words) not in (2, 3):

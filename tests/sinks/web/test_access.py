@@ -23,6 +23,13 @@ def test_tokens_have_roles_and_names():
     assert people == [("acknowledge", "night"), ("configure", "it"), ("view", "view")]
 
 
+def test_a_token_may_hold_the_sign_that_begins_a_note():
+    door = access(tokens=parse_tokens("view 0123456789abcdef#1 # a note\n#view 0123456789abcdef-off", "t"))
+    assert door.login("0123456789abcdef#1", 0.0)
+    assert not door.login("0123456789abcdef", 0.0)
+    assert not door.login("0123456789abcdef-off", 0.0)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
